@@ -1,0 +1,75 @@
+package cache
+
+import (
+	"sync"
+	"time"
+)
+
+// Cache holds what one or more resolvers have learnt. Make it with New; it is safe
+// for concurrent use and needs no closing.
+type Cache struct {
+	options Options
+	hasher  hasher
+	base    time.Time // where the monotonic clock of entries starts
+
+	answers store[entry]     // RRsets that clients ask for, negative answers, failures
+	keys    store[entry]     // DNSKEY and DS RRsets, and the denials of DS
+	top     store[*cutEntry] // delegations of the root and of top-level domains
+	cuts    store[*cutEntry] // all other delegations, and leased glue
+	ranges  rangeStore       // what NSEC and NSEC3 records deny
+
+	tally [tallyStripes]stripe // of what Stats tells
+
+	mu    sync.Mutex
+	views map[[32]byte]uint32 // guarded by mu
+}
+
+// How MaxBytes is divided, in parts of 100; answers have the rest. Shares are apart so
+// that a flood of one sort leaves the others alone. At the default size the share of
+// the top holds all 1,438 delegations of the root zone.
+const (
+	topShare   = 4
+	cutShare   = 8
+	keyShare   = 10
+	rangeShare = 8
+)
+
+// New makes an empty cache.
+func New(o Options) *Cache {
+	o = o.withDefaults()
+	part := o.MaxBytes / 100
+	return &Cache{
+		options: o,
+		hasher:  newHasher(),
+		base:    time.Now(),
+		top:     newStore[*cutEntry](part * topShare),
+		cuts:    newStore[*cutEntry](part * cutShare),
+		keys:    newStore[entry](part * keyShare),
+		ranges:  newRangeStore(part * rangeShare),
+		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare)),
+		views:   make(map[[32]byte]uint32),
+	}
+}
+
+// View is a part of the cache that shares nothing with other parts but the memory
+// bound. Resolvers that have the same policy share a view; others could launder each
+// other's data. It is a small handle, safe for concurrent use.
+type View struct {
+	cache *Cache
+	id    uint32
+}
+
+// View gives the view with the given digest, which stands for everything that decides
+// what data a resolver would believe: trust anchors, negative anchors, routes,
+// validation and server policy. The cache remembers every digest it was ever asked
+// for.
+func (c *Cache) View(digest [32]byte) *View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id, ok := c.views[digest]
+	if !ok {
+		id = uint32(len(c.views))
+		c.views[digest] = id
+	}
+	return &View{cache: c, id: id}
+}

@@ -1,0 +1,259 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// start is where virtual clocks without a monotonic reading begin.
+var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// newView makes a cache with the given bounds and one view of it.
+func newView(o Options) *View { return New(o).View([32]byte{1}) }
+
+// set makes an RRset of records in zone-file text.
+func set(t testing.TB, records ...string) *dnssec.RRset {
+	t.Helper()
+	var rrs []dns.RR
+	for _, r := range records {
+		rr, err := dns.NewRR(r)
+		if err != nil {
+			t.Fatalf("test data %q: %v", r, err)
+		}
+		rrs = append(rrs, rr)
+	}
+	s, err := dnssec.NewRRset(rrs...)
+	if err != nil {
+		t.Fatalf("test data %q: %v", records, err)
+	}
+	return s
+}
+
+// addressSet makes an A RRset without parsing text, for tests that need many.
+func addressSet(name dnsname.Name, ttl uint32, addr netip.Addr) *dnssec.RRset {
+	return &dnssec.RRset{
+		Owner: name, Type: dns.TypeA, Class: dns.ClassINET, TTL: ttl,
+		Records: dnssec.Pack(string(addr.AsSlice())),
+	}
+}
+
+func name(s string) dnsname.Name { return dnsname.MustParse(s) }
+
+func numbered(n int) dnsname.Name { return name(fmt.Sprintf("host-%07d.example.com", n)) }
+
+var (
+	answer   = Meta{Rank: RankAnswer}
+	anyAddr  = netip.MustParseAddr("192.0.2.1")
+	nextAddr = netip.MustParseAddr("192.0.2.2")
+)
+
+// text gives what an item holds in zone-file text.
+func text(t testing.TB, item Item) string {
+	t.Helper()
+	rrs, err := item.Set.AppendRRs(nil, item.TTL, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := ""
+	for _, rr := range rrs {
+		out += rr.String() + "\n"
+	}
+	return out
+}
+
+// What was asked twice before a flood of names that are asked once is still there
+// after it, and so is every delegation of a top-level domain.
+func TestFloodLeavesHotNamesAndDelegations(t *testing.T) {
+	const hot, flood, tlds = 1000, 1_000_000, 1438
+	v := newView(Options{MaxBytes: 32 << 20})
+	now := start
+	for n := range tlds {
+		v.PutCut(now, delegation(fmt.Sprintf("tld%d", n), 172800, "a.nic", "192.0.2.1", "2001:db8::1"), Meta{Rank: RankReferral})
+	}
+	for n := range hot {
+		v.Put(now, addressSet(numbered(n), 86400, anyAddr), answer)
+		if _, ok := v.Get(now, numbered(n), dns.TypeA, Checked, RankAnswer); !ok {
+			t.Fatalf("hot name %d lost before the flood", n)
+		}
+	}
+	for n := range flood {
+		one := numbered(hot + n)
+		v.Put(now, addressSet(one, 86400, anyAddr), answer)
+		if n%100 == 0 { // a zone of its own now and then
+			v.PutCut(now, delegation(one.String(), 86400, "ns", "192.0.2.1"), Meta{Rank: RankReferral})
+			v.GetCut(now, one)
+		}
+	}
+	kept := 0
+	for n := range hot {
+		if _, ok := v.Get(now, numbered(n), dns.TypeA, Checked, RankAnswer); ok {
+			kept++
+		}
+	}
+	if kept < hot*95/100 {
+		t.Errorf("%d of %d hot names survive a flood of %d; want 95 %%", kept, hot, flood)
+	}
+	for n := range tlds {
+		tld := name(fmt.Sprintf("tld%d", n))
+		if cut, ok := v.GetCut(now, tld); !ok || cut.Zone != tld {
+			t.Errorf("GetCut(%s) = %v, %v after the flood; want its delegation", tld, cut.Delegation, ok)
+		}
+	}
+}
+
+// The heap stays within 5 % of the bound, and the bound is put to use.
+func TestMemoryBoundHolds(t *testing.T) {
+	const limit, inserts = 24 << 20, 1_000_000
+	for _, signature := range []int{0, 100, 400} {
+		before := liveHeap()
+		v := newView(Options{MaxBytes: limit})
+		for n := range inserts {
+			s := addressSet(numbered(n), 86400, anyAddr)
+			if signature > 0 {
+				s.Signatures = dnssec.Pack(string(make([]byte, signature)))
+			}
+			v.Put(start, s, answer)
+			if n%3 == 0 {
+				v.Get(start, numbered(n), dns.TypeA, Checked, RankAnswer)
+			}
+		}
+		used := liveHeap() - before
+		if used > limit*105/100 || used < limit*60/100 {
+			t.Errorf("signatures of %d octets: %d octets live after %d inserts, want at most 105 %% of %d and at least the share of answers well used",
+				signature, used, inserts, limit)
+		}
+		t.Logf("signatures of %d octets: %d octets live, %.1f %% of the bound", signature, used, float64(used)*100/limit)
+		runtime.KeepAlive(v)
+	}
+}
+
+func liveHeap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// The cache behaves as the simplest model of it does, but may forget.
+func TestAgainstModel(t *testing.T) {
+	type modelKey struct {
+		name   dnsname.Name
+		rrtype uint16
+		trust  Trust
+	}
+	type modelItem struct {
+		set     *dnssec.RRset
+		meta    Meta
+		expires time.Time
+	}
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		v, model, now := newView(Options{MaxBytes: 4 << 20}), map[modelKey]modelItem{}, start
+		types := []uint16{dns.TypeA, dns.TypeDS, dns.TypeTXT}
+		for step := range 5000 {
+			now = now.Add(time.Duration(rng.IntN(2000)) * time.Millisecond)
+			k := modelKey{numbered(rng.IntN(40)), types[rng.IntN(3)], Trust(rng.IntN(2))}
+			old, had := model[k]
+			if had && !old.expires.After(now) {
+				had = false
+			}
+			if rng.IntN(2) == 0 {
+				m := Meta{Rank: Rank(rng.IntN(6)), Status: dnssec.Status(rng.IntN(3)), Trust: k.trust}
+				s := &dnssec.RRset{Owner: k.name, Type: k.rrtype, Class: dns.ClassINET, TTL: uint32(rng.IntN(120)),
+					Records: dnssec.Pack(fmt.Sprint(step))}
+				want := s.TTL > 0 && (!had || mayReplace(old.meta.standing(), m.standing()))
+				if got := v.Put(now, s, m); got != want {
+					t.Fatalf("seed %d step %d: Put(%s %d, %+v) over %+v = %v, want %v", seed, step, k.name, k.rrtype, m, old, got, want)
+				}
+				if want {
+					model[k] = modelItem{s, m, now.Add(time.Duration(s.TTL) * time.Second)}
+				}
+				continue
+			}
+			want, alive := old, had
+			if checked := (modelKey{k.name, k.rrtype, Checked}); !alive || k.trust == Unchecked {
+				if c, ok := model[checked]; ok && c.expires.After(now) {
+					want, alive = c, true
+				}
+			}
+			item, ok := v.Get(now, k.name, k.rrtype, k.trust, RankGlue)
+			if k.trust == Checked {
+				want, alive = old, had
+			}
+			if ok != alive || ok && (item.Set.Records != want.set.Records || item.Rank != want.meta.Rank ||
+				item.TTL != uint32((want.expires.Sub(now)+time.Second-1)/time.Second)) {
+				t.Fatalf("seed %d step %d: Get(%v) = %+v, %v; want %+v, %v", seed, step, k, item, ok, want, alive)
+			}
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	v := newView(Options{MaxBytes: 1 << 20})
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(worker), 1))
+			for range 3000 {
+				n := numbered(rng.IntN(50))
+				now := start.Add(time.Duration(rng.IntN(100)) * time.Second)
+				switch rng.IntN(7) {
+				case 0:
+					v.Put(now, addressSet(n, 60, anyAddr), answer)
+				case 1:
+					v.Get(now, n, dns.TypeA, Checked, RankAnswer)
+				case 2:
+					v.PutNegative(now, Negative{Name: n, Type: dns.TypeA, NameError: true, SOA: soa(t, "example.com", 60, 60)}, Meta{})
+				case 3:
+					v.GetNegative(now, n, dns.TypeA, Checked)
+				case 4:
+					v.PutCut(now, delegation(n.String(), 60, "ns", "192.0.2.1"), Meta{Rank: RankReferral})
+				case 5:
+					v.GetCut(now, n)
+					v.Glue(now, name("ns."+n.String()))
+				case 6:
+					v.PutFailure(now, n, dns.TypeA, Checked, 22, "")
+					v.GetFailure(now, n, dns.TypeA, Checked)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Views share nothing.
+func TestViewsAreApart(t *testing.T) {
+	c := New(Options{})
+	mine, other := c.View([32]byte{1}), c.View([32]byte{2})
+	n := name("www.example.com")
+	other.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankAnswer, Status: dnssec.Secure})
+	other.PutNegative(start, Negative{Name: name("no.example.com"), Type: dns.TypeA, NameError: true, SOA: soa(t, "example.com", 60, 60)}, Meta{})
+	other.PutCut(start, delegation("example.com", 60, "ns", "192.0.2.1"), Meta{})
+	other.PutFailure(start, n, dns.TypeA, Checked, 22, "")
+	if item, ok := mine.Get(start, n, dns.TypeA, Unchecked, RankGlue); ok {
+		t.Errorf("Get through another view = %+v, want nothing", item)
+	}
+	if got, ok := mine.GetNegative(start, name("a.no.example.com"), dns.TypeA, Unchecked); ok {
+		t.Errorf("GetNegative through another view = %+v, want nothing", got)
+	}
+	if cut, ok := mine.GetCut(start, n); ok {
+		t.Errorf("GetCut through another view = %+v, want nothing", cut)
+	}
+	if f, ok := mine.GetFailure(start, n, dns.TypeA, Checked); ok {
+		t.Errorf("GetFailure through another view = %+v, want nothing", f)
+	}
+	if again, ok := c.View([32]byte{2}).Get(start, n, dns.TypeA, Checked, RankAnswer); !ok {
+		t.Errorf("Get through a second handle of the view = %+v, %v; want the set", again, ok)
+	}
+}

@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// Chain is an answer of several RRsets: the aliases that a name leads through, and
+// what is, or is not, at their end. Answers of one RRset are that RRset's entry, and
+// denials without aliases are a Negative.
+type Chain struct {
+	Name dnsname.Name // asked
+	Type uint16       // asked
+	// Rcode is that of the last name (RFC 6604 §2).
+	Rcode int
+	// Answer is the chain in order and the RRset asked for, Authority the denial of
+	// the last name or the proof of wildcards.
+	Answer, Authority []*dnssec.RRset
+	Status            dnssec.Status // the worst of all parts
+	// TTL is what is left in seconds: of the part that has least. It is ignored when
+	// storing, which looks at the parts.
+	TTL uint32
+}
+
+// maxChain is how many RRsets the parts of a chain can be: 11 aliases, each with the
+// DNAME it may come from and with what proves a wildcard, stay below it.
+const maxChain = 254
+
+// GetChain looks for a chain that is alive at now and counts as a use of it. A reader
+// of Unchecked data is given Checked data where there is some.
+func (v *View) GetChain(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+	i := v.cache.at(now)
+	for t := Checked; t <= trust; t++ {
+		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
+		if e, _, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+			v.cache.count(k, hitChain)
+			return e.chain(i), true
+		}
+	}
+	return Chain{}, false
+}
+
+// PutChain keeps a chain and reports whether it did. It lives as long as its
+// shortest-lived part, and a denial at its end as long as a Negative would. What has
+// no TTL to live is not kept, nor what is too large or no answer at all. A chain that
+// is kept ends a failure of its name and type, and what it contradicts unless that has
+// better standing.
+func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
+	m.Status = c.Status
+	k := key{name: c.Name, view: v.id, rrtype: c.Type, kind: KindChain, trust: m.Trust}
+	ttl, size := c.lives()
+	longest := v.cache.options.MaxTTL
+	if len(c.Authority) > 0 {
+		longest = min(longest, v.cache.options.MaxNegativeTTL)
+	}
+	d := lifetime(now, ttl, longest, m.NotAfter)
+	if d <= 0 || size > v.cache.options.MaxEntry || !m.plausible() {
+		return v.refuse(k)
+	}
+	i := v.cache.at(now)
+	positive := k
+	positive.kind = KindRRset
+	if !v.yields(i, positive, m.standing()) {
+		return v.refuse(k)
+	}
+	b := appendHead(make([]byte, 0, entryHeader+size+64), head{k, m.standing(), spanOf(i, d)})
+	b = binary.BigEndian.AppendUint16(b, uint16(c.Rcode))
+	b = append(b, byte(len(c.Answer)), byte(len(c.Authority)))
+	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
+		for _, set := range section {
+			b = appendWhole(b, set)
+		}
+	}
+	if !v.place(i, k, entry(b)) {
+		return v.refuse(k)
+	}
+	v.forget(KindFailure, k)
+	v.retract(KindRRset, k, m.standing())
+	v.retract(KindNoData, k, m.standing())
+	k.rrtype = 0
+	v.retract(KindNameError, k, m.standing())
+	return true
+}
+
+// lives gives the lowest TTL of the parts in seconds, 0 for what is no chain to keep,
+// and how large they are together.
+func (c *Chain) lives() (ttl uint32, size int) {
+	if len(c.Answer) == 0 || len(c.Answer)+len(c.Authority) > maxChain || isMeta(c.Type) || c.Rcode < 0 || c.Rcode > 0xFFF {
+		return 0, 0
+	}
+	ttl, size = c.Answer[0].TTL, len(c.Name)
+	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
+		for _, set := range section {
+			if set.Class != dns.ClassINET {
+				return 0, 0
+			}
+			ttl, size = min(ttl, set.TTL), size+set.Size()
+		}
+	}
+	return ttl, size
+}
+
+// chainParts takes apart what follows the head of a chain.
+func (e entry) chainParts() (rcode, answers, authorities int, sets string) {
+	body := e.body()
+	return int(be16(body)), int(body[2]), int(body[3]), body[4:]
+}
+
+// chain reads what PutChain wrote.
+func (e entry) chain(i instant) Chain {
+	rcode, answers, authorities, body := e.chainParts()
+	ttl := e.span().seconds(i)
+	sets := make([]dnssec.RRset, answers+authorities)
+	parts := make([]*dnssec.RRset, len(sets))
+	for at := range sets {
+		body = readWhole(&sets[at], body, ttl)
+		parts[at] = &sets[at]
+	}
+	return Chain{
+		Name: e.name(), Type: e.rrtype(), Rcode: rcode, Status: e.standing().status, TTL: ttl,
+		Answer: parts[:answers:answers], Authority: parts[answers:],
+	}
+}

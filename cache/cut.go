@@ -1,0 +1,278 @@
+package cache
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxLeases is how many delegations may lease addresses of one host. Hosts that serve
+// thousands of zones get their addresses again with each referral; the newest will do.
+const maxLeases = 4
+
+// Cut is a delegation with its lease.
+type Cut struct {
+	*glue.Delegation // shared: do not change it
+	// Expires is when the parent's word ends, or must be asked again.
+	Expires time.Time
+}
+
+// cutEntry is a delegation, or the leases on a host's addresses. It is immutable.
+type cutEntry struct {
+	key
+	span
+	cut    *glue.Delegation // KindCut
+	leases []lease          // KindGlue
+	bytes  int64
+}
+
+// lease is what one delegation lets us know of a host's addresses.
+type lease struct {
+	zone  dnsname.Name
+	addrs []netip.Addr // shared with the delegation's
+	span
+}
+
+func (e *cutEntry) size() int64 { return e.bytes }
+
+// PutCut remembers a delegation and its glue for as long as the parent lets it, which
+// is its TTL from now, Options.MaxTTL, and m.NotAfter at most. The newest word of the
+// parent counts, longer or shorter. The child has no say: data of a rank above
+// RankReferral is refused, but for the root, which has no parent, so that a zone that
+// its parent has removed dies with its lease (ghost domains). A delegation without a
+// TTL is not kept. d is copied.
+func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) {
+	if d == nil || m.Rank > RankReferral && !d.Zone.IsRoot() {
+		return
+	}
+	life := min(d.TTL, v.cache.options.MaxTTL)
+	if !m.NotAfter.IsZero() {
+		life = min(life, m.NotAfter.Sub(now))
+	}
+	if life <= 0 {
+		return
+	}
+	i := v.cache.at(now)
+	e := &cutEntry{key: v.cutKey(d.Zone), span: spanOf(i, life)}
+	e.cut, e.bytes = cloneDelegation(d)
+	e.name = e.cut.Zone
+	old := v.cutEntry(e.key)
+	hash := v.cache.hasher.hash(e.key)
+	if !v.cache.cutStore(e.key).shard(hash).put(hash, e, func(*cutEntry) bool { return true }) {
+		v.DropCut(d.Zone) // too large to be kept, but the old one is no longer true
+		return
+	}
+	v.endLeases(old, e.cut)
+	for _, s := range e.cut.Servers {
+		if len(s.Addrs) > 0 {
+			v.addLease(i, s.Name, lease{e.cut.Zone, s.Addrs, e.span})
+		}
+	}
+}
+
+// GetCut gives the deepest delegation at or above name that is alive at now.
+func (v *View) GetCut(now time.Time, name dnsname.Name) (Cut, bool) {
+	i := v.cache.at(now)
+	e := v.deepest(i, name)
+	if e == nil {
+		return Cut{}, false
+	}
+	v.cache.count(e.key, hitCut)
+	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond)}, true
+}
+
+func (v *View) deepest(i instant, name dnsname.Name) *cutEntry {
+	for {
+		if e := v.cutEntry(v.cutKey(name)); e != nil && e.left(i) > 0 {
+			return e
+		}
+		if name.IsRoot() || name == "" {
+			return nil
+		}
+		name = name.Parent()
+	}
+}
+
+// Glue gives the addresses of host that delegations alive at now brought along. They
+// may be sent to, and are never an answer. The slice is the caller's.
+func (v *View) Glue(now time.Time, host dnsname.Name) []netip.Addr {
+	e := v.cutEntry(v.glueKey(host))
+	if e == nil {
+		return nil
+	}
+	i := v.cache.at(now)
+	var addrs []netip.Addr
+	for _, l := range e.leases {
+		if l.left(i) <= 0 {
+			continue
+		}
+		for _, a := range l.addrs {
+			if !slices.Contains(addrs, a) {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return addrs
+}
+
+// DropCut forgets the delegation of zone and the glue that came with it.
+func (v *View) DropCut(zone dnsname.Name) {
+	k := v.cutKey(zone)
+	e := v.cutEntry(k)
+	if e == nil {
+		return
+	}
+	hash := v.cache.hasher.hash(k)
+	v.cache.cutStore(k).shard(hash).remove(hash, e)
+	v.endLeases(e, nil)
+}
+
+// endLeases ends the leases of an old delegation, which may be nil, on hosts for
+// which its successor, which may be nil, brings no addresses.
+func (v *View) endLeases(old *cutEntry, successor *glue.Delegation) {
+	if old == nil {
+		return
+	}
+	for _, s := range old.cut.Servers {
+		if len(s.Addrs) == 0 {
+			continue
+		}
+		if successor != nil {
+			if next, ok := successor.Server(s.Name); ok && len(next.Addrs) > 0 {
+				continue
+			}
+		}
+		v.endLease(s.Name, old.cut.Zone)
+	}
+}
+
+// addLease adds a lease to a host's, in front, instead of an older one of its zone.
+func (v *View) addLease(i instant, host dnsname.Name, l lease) {
+	v.changeLeases(host, func(old []lease) []lease {
+		leases := append(make([]lease, 0, len(old)+1), l)
+		for _, o := range old {
+			if o.zone != l.zone && o.left(i) > 0 && len(leases) < maxLeases {
+				leases = append(leases, o)
+			}
+		}
+		return leases
+	})
+}
+
+func (v *View) endLease(host, zone dnsname.Name) {
+	v.changeLeases(host, func(old []lease) []lease {
+		return slices.DeleteFunc(slices.Clone(old), func(l lease) bool { return l.zone == zone })
+	})
+}
+
+// changeLeases replaces a host's leases by what change makes of them. Entries do not
+// change once they are stored, so it tries again when somebody else was faster.
+func (v *View) changeLeases(host dnsname.Name, change func([]lease) []lease) {
+	k := v.glueKey(host)
+	hash := v.cache.hasher.hash(k)
+	sh := v.cache.cutStore(k).shard(hash)
+	for {
+		old := v.cutEntry(k)
+		var leases []lease
+		if old != nil {
+			leases = old.leases
+		}
+		leases = change(leases)
+		if len(leases) == 0 {
+			if old != nil {
+				sh.remove(hash, old)
+			}
+			return
+		}
+		e := glueEntry(k, leases)
+		lost := false
+		sh.put(hash, e, func(found *cutEntry) bool {
+			lost = found != old && found.key == k
+			return !lost
+		})
+		if !lost {
+			return
+		}
+	}
+}
+
+// glueEntry makes the entry of a host. It lives as long as the longest lease.
+func glueEntry(k key, leases []lease) *cutEntry {
+	e := &cutEntry{key: k, leases: leases, bytes: cutEntrySize + allocated(cap(leases)*leaseSize)}
+	for _, l := range leases {
+		if l.wall > e.wall {
+			e.span = l.span
+		}
+		// What the delegation holds may outlive it here, so it counts here too.
+		e.bytes += allocated(len(l.addrs)*addrSize) + allocated(len(k.name)) + allocated(len(l.zone))
+	}
+	return e
+}
+
+// cutStore keeps the delegations of top-level domains apart from those below, which
+// strangers can make as many of as they like.
+func (c *Cache) cutStore(k key) *store[*cutEntry] {
+	if k.kind == KindCut && k.name.Labels() <= 1 {
+		return &c.top
+	}
+	return &c.cuts
+}
+
+func (v *View) cutKey(zone dnsname.Name) key {
+	return key{name: zone, view: v.id, kind: KindCut}
+}
+
+func (v *View) glueKey(host dnsname.Name) key {
+	return key{name: host, view: v.id, kind: KindGlue}
+}
+
+func (v *View) cutEntry(k key) *cutEntry {
+	hash := v.cache.hasher.hash(k)
+	e, _, ok := v.cache.cutStore(k).shard(hash).get(hash, true)
+	if !ok || e.key != k {
+		return nil
+	}
+	return e
+}
+
+// What the parts of a cutEntry take on the heap of a 64-bit machine, in octets.
+const (
+	cutEntrySize   = 112
+	delegationSize = 48
+	serverSize     = 48
+	leaseSize      = 64
+	addrSize       = 24
+)
+
+// cloneDelegation copies d, all names into one string and all addresses into one
+// array, so that nothing else keeps memory alive through it, and says what the copy
+// takes together with its entry.
+func cloneDelegation(d *glue.Delegation) (*glue.Delegation, int64) {
+	length, addrs := len(d.Zone), 0
+	for _, s := range d.Servers {
+		length += len(s.Name)
+		addrs += len(s.Addrs)
+	}
+	buf := append(make([]byte, 0, length), d.Zone...)
+	for _, s := range d.Servers {
+		buf = append(buf, s.Name...)
+	}
+	names, pool := dnsname.Name(buf), make([]netip.Addr, 0, addrs)
+	copied := *d
+	c := &copied
+	c.Servers = make([]glue.Server, len(d.Servers))
+	c.Zone, names = names[:len(d.Zone)], names[len(d.Zone):]
+	for at, s := range d.Servers {
+		from := len(pool)
+		pool = append(pool, s.Addrs...)
+		s.Addrs = pool[from:len(pool):len(pool)]
+		s.Name, names = names[:len(s.Name)], names[len(s.Name):]
+		c.Servers[at] = s
+	}
+	size := cutEntrySize + delegationSize + allocated(length) +
+		allocated(len(d.Servers)*serverSize) + allocated(addrs*addrSize)
+	return c, size
+}

@@ -1,0 +1,101 @@
+package cache
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+const (
+	// firstFailure is how long the first failure of a question is remembered, and
+	// maxFailure the longest that repeated ones are. RFC 9520 §3.2 asks for 1 s to 5
+	// minutes, growing from 5 s by a factor of two.
+	firstFailure = 5 * time.Second
+	maxFailure   = 300 * time.Second
+	// failureMemory is how long after its end a failure still makes the next one
+	// longer: who asks rarely should find a dead zone as dead as who asks often.
+	failureMemory = maxFailure
+	// maxFailureText bounds the extra text, part of which may come from outside.
+	maxFailureText = 200
+)
+
+// Failure is a question that could not be resolved. RFC 9520.
+type Failure struct {
+	// Cause is an Extended DNS Error code (RFC 8914), Text what goes with it.
+	Cause uint16
+	Text  string
+	// Until is when the question may be tried again.
+	Until time.Time
+	// Count is how many times it failed in a row.
+	Count int
+}
+
+// GetFailure tells whether name and type failed so recently that they must not be
+// tried again at now. Each class of trust fails for itself: what is bogus to the one
+// may be good enough for the other.
+func (v *View) GetFailure(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Failure, bool) {
+	i := v.cache.at(now)
+	k := key{name: name, rrtype: rrtype, kind: KindFailure, trust: trust}
+	e, _, ok := v.entry(k, true)
+	if !ok {
+		return Failure{}, false
+	}
+	f := e.failure(now, i)
+	if !f.Until.After(now) {
+		return Failure{}, false
+	}
+	v.cache.count(k, hitFailure)
+	return f, true
+}
+
+// PutFailure remembers that name and type failed at now: for 5 s, and twice as long
+// each time it keeps failing, up to 300 s. A second report of a failure whose time has
+// not passed changes nothing, since nobody can have tried again.
+func (v *View) PutFailure(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, cause uint16, text string) Failure {
+	i := v.cache.at(now)
+	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindFailure, trust: trust}
+	next := Failure{Cause: cause, Text: text[:min(len(text), maxFailureText)], Count: 1}
+	wait := firstFailure
+	if e, _, ok := v.entry(k, true); ok {
+		if last := e.failure(now, i); last.Until.After(now) {
+			return last
+		} else if e.span().left(i) > 0 {
+			next.Count = last.Count + 1
+			wait = failureWait(next.Count)
+		}
+	}
+	next.Until = now.Add(wait)
+	b := appendHead(nil, head{k, standing{}, spanOf(i, wait+failureMemory)})
+	b = binary.BigEndian.AppendUint16(b, next.Cause)
+	b = append(b, byte(min(next.Count, 255)))
+	v.place(i, k, entry(append(b, next.Text...)))
+	return next
+}
+
+// ClearFailure forgets that name and type failed, because they did not now. Put and
+// PutNegative do so by themselves.
+func (v *View) ClearFailure(name dnsname.Name, rrtype uint16, trust Trust) {
+	v.forget(KindFailure, key{name: name, rrtype: rrtype, trust: trust})
+}
+
+// failureWait gives how long the count-th failure in a row is remembered.
+func failureWait(count int) time.Duration {
+	wait := firstFailure
+	for ; count > 1 && wait < maxFailure; count-- {
+		wait *= 2
+	}
+	return min(wait, maxFailure)
+}
+
+// failure reads what PutFailure wrote. The entry outlives the failure by
+// failureMemory.
+func (e entry) failure(now time.Time, i instant) Failure {
+	body, left := e.body(), time.Duration(e.span().left(i))*time.Millisecond
+	return Failure{
+		Cause: be16(body),
+		Text:  body[3:],
+		Until: now.Add(left - failureMemory),
+		Count: int(body[2]),
+	}
+}

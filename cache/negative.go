@@ -1,0 +1,250 @@
+package cache
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// maxProof is how many RRsets may prove a denial. NSEC3 needs three; the limits on
+// what is validated are tighter than this one, which is what an entry can count.
+const maxProof = 254
+
+// Negative is an answer that there is no such name, or no such type at a name. RFC
+// 2308.
+type Negative struct {
+	// Name and Type are what does not exist. For a name error the type is the one
+	// that was asked, and not part of what is denied.
+	Name dnsname.Name
+	Type uint16
+	// NameError: the name does not exist (NXDOMAIN). Otherwise the type does not
+	// (NODATA).
+	NameError bool
+	// SOA is the start of authority that came with the denial.
+	SOA *dnssec.RRset
+	// Proof holds the NSEC or NSEC3 RRsets of a signed zone.
+	Proof  []*dnssec.RRset
+	Status dnssec.Status
+	// TTL is what is left in seconds. It is ignored when storing: RFC 2308 §5 takes
+	// the lower of the SOA's TTL and its last field.
+	TTL uint32
+	// Zone is the zone that denies; empty when storing means the SOA's owner.
+	Zone dnsname.Name
+	// Cut: the denial is of an ancestor and so denies Name too (RFC 8020).
+	Cut bool
+	// Synthesised: it was made of what other denials proved (RFC 8198).
+	Synthesised bool
+	// Stale: it has expired, and came from GetStaleNegative.
+	Stale bool
+}
+
+// setTTL gives the denial and all its parts one TTL.
+func (n *Negative) setTTL(ttl uint32) {
+	n.TTL, n.SOA.TTL = ttl, ttl
+	for _, set := range n.Proof {
+		set.TTL = ttl
+	}
+}
+
+// GetNegative looks for a denial of name and type that is alive at now: that there
+// is no such type, no such name, or no such ancestor of the name.
+func (v *View) GetNegative(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Negative, bool) {
+	i := v.cache.at(now)
+	for t := Checked; t <= trust; t++ {
+		for _, k := range denialKeys(name, rrtype, t) {
+			if e, _, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+				v.cache.count(k, hitNegative)
+				return e.negative(i, name, rrtype), true
+			}
+		}
+	}
+	return v.nameErrorAbove(i, name, rrtype)
+}
+
+// denialKeys gives where denials of name and type are.
+func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
+	return [...]key{
+		{name: name, rrtype: rrtype, kind: KindNoData, trust: trust},
+		{name: name, kind: KindNameError, trust: trust},
+	}
+}
+
+// nameErrorAbove looks for a name error of an ancestor. RFC 8020 §2: nothing exists
+// below a name that does not exist.
+//
+// Only Checked denials count. A Secure one is proof. An unsigned one speaks for its
+// own zone only: it is looked for strictly below the deepest delegation known towards
+// the name, and that must be no deeper than the zone that denied. A delegation at or
+// below the denied name is evidence that the name does exist.
+func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Negative, bool) {
+	apex := dnsname.Root
+	if cut := v.deepest(i, name); cut != nil {
+		apex = cut.cut.Zone
+	}
+	for above := name.Parent(); above.IsBelow(apex); above = above.Parent() {
+		k := key{name: above, kind: KindNameError, trust: Checked}
+		e, _, ok := v.entry(k, true)
+		if !ok || e.span().left(i) <= 0 {
+			continue
+		}
+		n := e.negative(i, name, rrtype)
+		if n.Status == dnssec.Secure || n.Zone.IsAtOrBelow(apex) {
+			v.cache.count(k, hitNegative)
+			n.Cut = true
+			return n, true
+		}
+	}
+	return Negative{}, false
+}
+
+// PutNegative keeps a denial and reports whether it did. It refuses one without an
+// SOA of a zone that the name is in, since only the SOA says how long a denial lives
+// (RFC 2308 §5); one whose TTL is 0; one that is too large; one that says Bogus but
+// Checked; and one that would push out live data of better standing. NXDOMAIN is kept
+// for the name, NODATA for name and type. A zero m.Rank means RankAnswer: RFC 2181
+// ranks no denials, and an authoritative one is the answer. n.Status counts, not
+// m.Status.
+func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
+	m.Status = n.Status
+	if m.Rank == RankGlue {
+		m.Rank = RankAnswer
+	}
+	if n.Zone == "" && n.SOA != nil {
+		n.Zone = n.SOA.Owner
+	}
+	denied := key{name: n.Name, view: v.id, rrtype: n.Type, kind: KindRRset, trust: m.Trust}
+	d := lifetime(now, n.lives(), v.cache.options.MaxNegativeTTL, m.NotAfter)
+	if d <= 0 || n.size() > v.cache.options.MaxEntry || !m.plausible() {
+		return v.refuse(denied)
+	}
+	i := v.cache.at(now)
+	if !v.yields(i, denied, m.standing()) {
+		return v.refuse(denied)
+	}
+	k := denied
+	k.kind = KindNoData
+	if n.NameError {
+		k.kind, k.rrtype = KindNameError, 0
+	}
+	b := appendHead(make([]byte, 0, entryHeader+n.size()+64), head{k, m.standing(), spanOf(i, d)})
+	if !v.place(i, k, entry(n.appendBody(b))) {
+		return v.refuse(k)
+	}
+	if n.Status == dnssec.Secure && m.Trust == Checked {
+		v.learnDenial(i, &n, d)
+	}
+	v.forget(KindFailure, denied)
+	v.forget(KindChain, denied)
+	v.retract(KindRRset, denied, m.standing())
+	if n.NameError {
+		v.retract(KindNoData, denied, m.standing())
+		return true
+	}
+	denied.rrtype = 0
+	v.retract(KindNameError, denied, m.standing())
+	return true
+}
+
+// yields reports whether a positive entry is absent, dead, or of no better standing.
+func (v *View) yields(i instant, k key, to standing) bool {
+	e, _, ok := v.entry(k, false)
+	return !ok || e.span().left(i) <= 0 || mayReplace(e.standing(), to)
+}
+
+// lives gives the TTL in seconds, the lowest of all that the denial consists of; 0
+// when it is not one that may be kept.
+func (n *Negative) lives() uint32 {
+	if len(n.Proof) > maxProof || n.SOA == nil || n.SOA.Type != dns.TypeSOA || n.SOA.Class != dns.ClassINET || isMeta(n.Type) && !n.NameError {
+		return 0
+	}
+	if !n.Name.IsAtOrBelow(n.SOA.Owner) || !n.SOA.Owner.IsAtOrBelow(n.Zone) {
+		return 0
+	}
+	ttl := n.SOA.TTL
+	for rdata := range n.SOA.Records.All() {
+		soa, ok := wire.ParseSOA(rdata)
+		if !ok {
+			return 0
+		}
+		ttl = min(ttl, soa.Minimum)
+	}
+	for _, set := range n.Proof {
+		ttl = min(ttl, set.TTL)
+	}
+	return ttl
+}
+
+func (n *Negative) size() int {
+	size := len(n.Name) + len(n.Zone)
+	if n.SOA != nil {
+		size += n.SOA.Size()
+	}
+	for _, set := range n.Proof {
+		size += set.Size()
+	}
+	return size
+}
+
+// appendBody appends the zone, how many sets there are, and the sets: the SOA first,
+// each with its owner, type, and lengths.
+func (n *Negative) appendBody(b []byte) []byte {
+	b = append(b, byte(len(n.Zone)))
+	b = append(b, n.Zone...)
+	b = append(b, byte(len(n.Proof)+1))
+	b = appendWhole(b, n.SOA)
+	for _, set := range n.Proof {
+		b = appendWhole(b, set)
+	}
+	return b
+}
+
+func appendWhole(b []byte, set *dnssec.RRset) []byte {
+	b = append(b, byte(len(set.Owner)))
+	b = append(b, set.Owner...)
+	b = binary.BigEndian.AppendUint16(b, set.Type)
+	b = binary.BigEndian.AppendUint32(b, uint32(4+len(set.Records)+len(set.Signatures)))
+	return appendSet(b, set)
+}
+
+// negative reads what PutNegative wrote.
+func (e entry) negative(i instant, name dnsname.Name, rrtype uint16) Negative {
+	body, ttl := e.body(), e.span().seconds(i)
+	zone, body := cutPrefixed(body)
+	count := int(body[0])
+	body = body[1:]
+	sets := make([]dnssec.RRset, count)
+	n := Negative{
+		Name: name, Type: rrtype, NameError: e.kind() == KindNameError,
+		Status: e.standing().status, TTL: ttl, Zone: dnsname.Name(zone),
+	}
+	if count > 1 {
+		n.Proof = make([]*dnssec.RRset, 0, count-1)
+	}
+	for at := range sets {
+		body = readWhole(&sets[at], body, ttl)
+		if at > 0 {
+			n.Proof = append(n.Proof, &sets[at])
+		}
+	}
+	n.SOA = &sets[0]
+	return n
+}
+
+func readWhole(set *dnssec.RRset, body string, ttl uint32) string {
+	owner, body := cutPrefixed(body)
+	end := 6 + int(be32(body[2:]))
+	*set = dnssec.RRset{Owner: dnsname.Name(owner), Type: be16(body), Class: dns.ClassINET, TTL: ttl}
+	set.Records, set.Signatures = setBody(body[6:end])
+	return body[end:]
+}
+
+// cutPrefixed takes a string off the front that stands behind one octet of length.
+func cutPrefixed(s string) (first, rest string) {
+	n := 1 + int(s[0])
+	return s[1:n], s[n:]
+}

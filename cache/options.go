@@ -1,0 +1,62 @@
+package cache
+
+import (
+	"math"
+	"time"
+)
+
+// Bounds that hold unless Options says otherwise.
+const (
+	// DefaultMaxBytes is enough for some 300,000 addresses, and small beside the
+	// programs a resolver is built into.
+	DefaultMaxBytes = 64 << 20
+	// DefaultMaxTTL caps positive data and delegations (RFC 8767 §4 asks for a cap;
+	// Unbound, Knot and PowerDNS take a day too).
+	DefaultMaxTTL = 86400 * time.Second
+	// DefaultMaxNegativeTTL caps negative answers. RFC 2308 §5 finds one to three
+	// hours sensible.
+	DefaultMaxNegativeTTL = 3600 * time.Second
+	// DefaultMaxEntry is the largest entry in octets (PowerDNS): what is larger is
+	// rare, and passes by so that it cannot flush hundreds of ordinary entries.
+	DefaultMaxEntry = 8192
+)
+
+// Options bounds a cache. The zero value is the production default; in every field
+// zero means the default and a negative value means no bound.
+type Options struct {
+	// MaxBytes is the memory that all entries may take together, overhead of lists
+	// and maps included. It guards against floods of names.
+	MaxBytes int64
+	// MaxTTL caps how long positive data and delegations live.
+	MaxTTL time.Duration
+	// MaxNegativeTTL caps how long negative answers live.
+	MaxNegativeTTL time.Duration
+	// KeepStale is how long data may still be given by GetStale after its end (RFC
+	// 8767 §5 suggests one to three days). Zero means not at all, as that is off by
+	// default.
+	KeepStale time.Duration
+	// MaxEntry is the size in octets above which an RRset or a negative answer is
+	// not kept.
+	MaxEntry int
+}
+
+// withDefaults fills the fields that were left zero and turns "no bound" into the
+// largest value, so that the rest of the package only ever compares.
+func (o Options) withDefaults() Options {
+	o.MaxBytes = bound(o.MaxBytes, DefaultMaxBytes, math.MaxInt64)
+	o.MaxTTL = bound(o.MaxTTL, DefaultMaxTTL, math.MaxUint32*time.Second)
+	o.MaxNegativeTTL = bound(o.MaxNegativeTTL, DefaultMaxNegativeTTL, math.MaxUint32*time.Second)
+	o.KeepStale = bound(o.KeepStale, 0, math.MaxUint32*time.Second)
+	o.MaxEntry = bound(o.MaxEntry, DefaultMaxEntry, math.MaxInt32)
+	return o
+}
+
+func bound[T int | int64 | time.Duration](v, standard, none T) T {
+	switch {
+	case v == 0:
+		return standard
+	case v < 0:
+		return none
+	}
+	return min(v, none)
+}

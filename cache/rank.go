@@ -1,0 +1,97 @@
+package cache
+
+import "github.com/iterdns/iterdns/dnssec"
+
+// Rank says how much the place where data stood is worth. RFC 2181 §5.4.1, from the
+// least trustworthy up.
+type Rank uint8
+
+const (
+	// RankGlue: from an additional section. Never an answer.
+	RankGlue Rank = iota
+	// RankReferral: the NS records of a referral. Never an answer.
+	RankReferral
+	// RankNonAuthoritative: the answer of a reply without AA, as forwarders give it.
+	RankNonAuthoritative
+	// RankAuthority: the authority section of an authoritative reply.
+	RankAuthority
+	// RankAnswer: the answer section of an authoritative reply.
+	RankAnswer
+	// RankLocal: from a zone held locally, by transfer or configuration.
+	RankLocal
+)
+
+// String gives a short name of the rank.
+func (r Rank) String() string {
+	switch r {
+	case RankGlue:
+		return "glue"
+	case RankReferral:
+		return "referral"
+	case RankNonAuthoritative:
+		return "non-authoritative"
+	case RankAuthority:
+		return "authority"
+	case RankAnswer:
+		return "answer"
+	case RankLocal:
+		return "local"
+	}
+	return "unknown"
+}
+
+// Trust divides what passed a view's policy from what did not. Each has keys of its
+// own, so that neither can displace the other.
+type Trust uint8
+
+const (
+	// Checked data passed the view's policy: it was validated, or the view does not
+	// validate.
+	Checked Trust = iota
+	// Unchecked data was fetched for a question with CD=1 and may be bogus. It never
+	// answers a question that asks for Checked.
+	Unchecked
+)
+
+// String gives a short name of the class of trust.
+func (t Trust) String() string {
+	switch t {
+	case Checked:
+		return "checked"
+	case Unchecked:
+		return "unchecked"
+	}
+	return "unknown"
+}
+
+// standing is what decides between two sets of one key.
+type standing struct {
+	rank   Rank
+	status dnssec.Status
+}
+
+// mayReplace reports whether new data may take the place of old data that is still
+// alive.
+//
+// Lower rank never replaces higher (RFC 2181 §5.4.1); equal rank does, since the
+// newer reply says what is true now. What is Secure yields to Indeterminate data of
+// no rank: a signature chain is better evidence than a place in a message, and data
+// about which nothing is known is what an attacker can produce. It does yield to
+// Insecure data of equal rank, because that is a verdict too: there is proof from
+// the anchor down that the zone is no longer signed. Between Insecure and
+// Indeterminate only rank counts.
+func mayReplace(old, new standing) bool {
+	if new.rank < old.rank {
+		return false
+	}
+	if old.status != dnssec.Secure {
+		return true
+	}
+	switch new.status {
+	case dnssec.Secure, dnssec.Insecure:
+		return true
+	case dnssec.Indeterminate, dnssec.Bogus:
+		return false
+	}
+	return false
+}

@@ -1,0 +1,194 @@
+package cache
+
+import (
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxRecords is how many records an RRset may have to be kept (PowerDNS 256, BIND
+// 100). Nothing legitimate comes near; a huge set makes every answer with it slow.
+const maxRecords = 256
+
+// Item is a cached RRset.
+type Item struct {
+	// Set is the RRset. Its strings are the cache's own octets, which never change.
+	// Set.TTL is the TTL left.
+	Set    dnssec.RRset
+	Rank   Rank
+	Status dnssec.Status
+	Trust  Trust
+	// TTL is what is left in seconds, at least 1.
+	TTL uint32
+	// Prefetch: the set is asked for again and again and about to expire, so it is
+	// worth being fetched now, by who succeeds with View.ClaimRefresh.
+	Prefetch bool
+	// Stale: the set has expired, and came from GetStale.
+	Stale bool
+}
+
+// Meta says what data is worth and for how long.
+type Meta struct {
+	Rank   Rank
+	Status dnssec.Status
+	Trust  Trust
+	// NotAfter ends the data's life whatever its TTL says: the lease of the zone cut
+	// it came through, or the end of its signatures. Zero: only the TTL does.
+	NotAfter time.Time
+}
+
+func (m Meta) standing() standing { return standing{m.Rank, m.Status} }
+
+// Get looks for an RRset of at least the given rank that is alive at now, and counts
+// as a use of it. A reader of Unchecked data is given Checked data where there is
+// some.
+func (v *View) Get(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
+	return v.find(now, key{name: name, rrtype: rrtype}, trust, least, true)
+}
+
+// Peek is Get without counting as a use: for looks of the resolver's own within the
+// question that brought the data, which say nothing about its being asked for again.
+func (v *View) Peek(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
+	return v.find(now, key{name: name, rrtype: rrtype}, trust, least, false)
+}
+
+func (v *View) find(now time.Time, k key, trust Trust, least Rank, use bool) (Item, bool) {
+	i := v.cache.at(now)
+	missed := missAbsent
+	for k.trust = Checked; k.trust <= trust; k.trust++ {
+		e, hot, ok := v.entry(k, use)
+		if !ok {
+			continue
+		}
+		item := e.item(i)
+		switch {
+		case item.TTL == 0:
+			missed = missExpired
+		case item.Rank < least:
+			missed = missRank
+		default:
+			item.Prefetch = hot && dueForPrefetch(e.span(), i)
+			if use {
+				v.cache.count(k, hitRRset)
+			}
+			return item, true
+		}
+	}
+	if use {
+		v.cache.count(k, missed)
+	}
+	return Item{}, false
+}
+
+// entry gives the entry of k in this view, alive or not. hot tells whether it had
+// been used before.
+func (v *View) entry(k key, use bool) (e entry, hot, ok bool) {
+	k.view = v.id
+	hash := v.cache.hasher.hash(k)
+	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, use)
+	return e, hot, ok && e.is(k)
+}
+
+// storeOf keeps what validation lives on apart from what clients ask for.
+func (c *Cache) storeOf(k key) *store[entry] {
+	if k.rrtype == dns.TypeDNSKEY || k.rrtype == dns.TypeDS {
+		return &c.keys
+	}
+	return &c.answers
+}
+
+// item reads an RRset entry. TTL is 0 when it is no longer alive.
+func (e entry) item(i instant) Item {
+	records, signatures := setBody(e.body())
+	st, ttl := e.standing(), e.span().seconds(i)
+	return Item{
+		Set: dnssec.RRset{
+			Owner: e.name(), Type: e.rrtype(), Class: dns.ClassINET, TTL: ttl,
+			Records: records, Signatures: signatures,
+		},
+		Rank: st.rank, Status: st.status, Trust: e.trust(), TTL: ttl,
+	}
+}
+
+// Put keeps a copy of the set and reports whether it did. It does not keep sets
+// without a TTL to live, of another class than IN, of types that are no data (OPT,
+// ANY and the like), with more than 256 records, larger than Options.MaxEntry, or
+// Bogus yet said to be Checked; nor sets that may not replace what is there. A set
+// that is kept ends a failure of its name and type, and denials that it contradicts
+// unless their standing is better.
+func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) bool {
+	if set == nil {
+		return false
+	}
+	d := lifetime(now, set.TTL, v.cache.options.MaxTTL, m.NotAfter)
+	k := key{name: set.Owner, view: v.id, rrtype: set.Type, kind: KindRRset, trust: m.Trust}
+	if d <= 0 || !keepable(set) || set.Size() > v.cache.options.MaxEntry || !m.plausible() {
+		return v.refuse(k)
+	}
+	i := v.cache.at(now)
+	var scratch [512]byte // most sets fit, so that only the entry itself is allocated
+	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d)}), set)
+	if !v.place(i, k, entry(b)) {
+		return v.refuse(k)
+	}
+	v.learnWildcard(i, set, m, d)
+	v.forget(KindFailure, k)
+	v.forget(KindChain, k)
+	v.retract(KindNoData, k, m.standing())
+	k.rrtype = 0
+	for k.name = set.Owner; !k.name.IsRoot(); k.name = k.name.Parent() {
+		v.retract(KindNameError, k, m.standing()) // a name exists if one below it does
+	}
+	return true
+}
+
+// refuse counts that something was not kept.
+func (v *View) refuse(k key) bool {
+	v.cache.count(k, refused)
+	return false
+}
+
+// place stores an entry unless one of its key is alive and may not be replaced.
+func (v *View) place(i instant, k key, e entry) bool {
+	hash := v.cache.hasher.hash(k)
+	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool {
+		return !old.is(k) || old.span().left(i) <= 0 || mayReplace(old.standing(), e.standing())
+	})
+}
+
+// forget drops the entry of the given kind and otherwise the key k.
+func (v *View) forget(what Kind, k key) {
+	k.kind, k.view = what, v.id
+	hash := v.cache.hasher.hash(k)
+	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(k) })
+}
+
+// retract is forget for what newer data contradicts, unless that is worth less.
+func (v *View) retract(what Kind, k key, by standing) {
+	k.kind, k.view = what, v.id
+	hash := v.cache.hasher.hash(k)
+	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool {
+		return e.is(k) && mayReplace(e.standing(), by)
+	})
+}
+
+// keepable reports whether set is data of class IN that a cache may hold.
+func keepable(set *dnssec.RRset) bool {
+	if set.Owner == "" || set.Class != dns.ClassINET || isMeta(set.Type) {
+		return false
+	}
+	n := set.Len()
+	return 0 < n && n <= maxRecords
+}
+
+// isMeta reports whether a type belongs to queries or messages and not to zones. RFC
+// 6895 §3.1.
+func isMeta(rrtype uint16) bool {
+	return rrtype == 0 || rrtype == dns.TypeOPT || 128 <= rrtype && rrtype <= 255
+}
+
+// plausible refuses what the caller cannot mean: bogus data that passed validation.
+func (m Meta) plausible() bool { return m.Trust != Checked || m.Status != dnssec.Bogus }

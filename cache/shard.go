@@ -1,0 +1,225 @@
+package cache
+
+import (
+	"math"
+	"math/bits"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	// listOverhead is what golang-lru takes for one element beside its key's map
+	// slot: a list element with two links, owner, key, value and two fields that only
+	// its expiring variant uses.
+	listOverhead = 80
+	// slotOverhead is what one entry takes of a Go map from uint64 to a pointer when
+	// the map has just grown, the worst case: 17 octets a slot, 7 of 16 slots used.
+	slotOverhead = 39
+
+	// maxShards and minShard: more shards than cores that could ever wait for each
+	// other bring nothing, and a shard must hold a few hundred entries for its order
+	// of use to mean something.
+	maxShards = 64
+	minShard  = 256 << 10 // octets
+
+	// hotShare of a shard, in parts of 100, is for what was asked again. The rest
+	// is where newcomers have to prove themselves.
+	hotShare = 80
+	// largestShare is the part of a shard that one entry may take.
+	largestShare = 8
+)
+
+// sized is what a store can hold.
+type sized interface {
+	comparable
+	// size is what the value takes on the heap, in octets.
+	size() int64
+}
+
+// store is a byte-bounded map from hashes to values, in shards.
+type store[V sized] struct {
+	shards []shard[V]
+	shift  uint // of a hash, to leave the shard's number
+}
+
+func newStore[V sized](limit int64) store[V] {
+	n := 1
+	for n < maxShards && limit/int64(2*n) >= minShard {
+		n *= 2
+	}
+	s := store[V]{shards: make([]shard[V], n), shift: 64 - uint(bits.TrailingZeros(uint(n)))}
+	for i := range s.shards {
+		s.shards[i].limit = limit / int64(n)
+		s.shards[i].reset()
+	}
+	return s
+}
+
+// shard gives the shard of a hash. With one shard the shift is 64, which leaves 0.
+func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift] }
+
+// shard is two least-recently-used lists under one lock: cold for what came and was
+// not asked again, hot for what was. Cold entries leave first, so one-time names
+// cannot push out names in use; hot entries that fall behind become cold again.
+type shard[V sized] struct {
+	mu    sync.Mutex
+	limit int64 // octets, never changed
+
+	// Guarded by mu.
+	cold, hot         segment[V]
+	evictions, placed uint64
+
+	_ [64]byte // keeps the locks of neighbours off one cache line
+}
+
+// segment is one list and what it takes.
+type segment[V sized] struct {
+	lru   *simplelru.LRU[uint64, V]
+	bytes int64 // of list elements and values
+	peak  int   // most entries ever: maps of Go do not shrink
+}
+
+func newSegment[V sized]() segment[V] {
+	// The number of entries is not what bounds a shard, so it is set out of reach.
+	// NewLRU fails for sizes below one only.
+	lru, _ := simplelru.NewLRU[uint64, V](math.MaxInt, nil)
+	return segment[V]{lru: lru}
+}
+
+func (g *segment[V]) add(hash uint64, v V) {
+	if old, ok := g.lru.Peek(hash); ok {
+		g.bytes -= listOverhead + old.size()
+	}
+	g.lru.Add(hash, v)
+	g.bytes += listOverhead + v.size()
+	g.peak = max(g.peak, g.lru.Len())
+}
+
+func (g *segment[V]) remove(hash uint64, v V) {
+	g.lru.Remove(hash)
+	g.bytes -= listOverhead + v.size()
+}
+
+func (g *segment[V]) removeOldest() (hash uint64, v V, ok bool) {
+	if hash, v, ok = g.lru.RemoveOldest(); ok {
+		g.bytes -= listOverhead + v.size()
+	}
+	return hash, v, ok
+}
+
+func (g *segment[V]) total() int64 { return g.bytes + int64(g.peak)*slotOverhead }
+
+// reset empties the shard. The caller holds mu, or is the only one who knows it.
+func (s *shard[V]) reset() { s.cold, s.hot = newSegment[V](), newSegment[V]() }
+
+func (s *shard[V]) total() int64 { return s.cold.total() + s.hot.total() }
+
+// get looks a value up. With use set, it counts as a use: the value moves to the
+// front of the hot list. hot tells whether it had been used before.
+func (s *shard[V]) get(hash uint64, use bool) (v V, hot, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !use {
+		if v, ok = s.hot.lru.Peek(hash); ok {
+			return v, true, true
+		}
+		v, ok = s.cold.lru.Peek(hash)
+		return v, false, ok
+	}
+	if v, ok = s.hot.lru.Get(hash); ok {
+		return v, true, true
+	}
+	if v, ok = s.cold.lru.Peek(hash); ok {
+		s.cold.remove(hash, v)
+		s.hot.add(hash, v)
+		s.settle()
+	}
+	return v, false, ok
+}
+
+// put stores v under hash if there is room for a thing of its size, and if may, which
+// must be quick and is called under the lock, lets it take the place of what is there.
+func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
+	if listOverhead+slotOverhead+v.size() > s.limit/largestShare {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.hot.lru.Peek(hash); ok {
+		if !may(old) {
+			return false
+		}
+		s.hot.add(hash, v)
+	} else {
+		if old, ok := s.cold.lru.Peek(hash); ok && !may(old) {
+			return false
+		}
+		s.cold.add(hash, v)
+	}
+	s.placed++
+	s.settle()
+	return true
+}
+
+// settle brings the shard back within its limits. What it removes is paid for by what
+// was put before, so that a put costs a constant number of steps on average and
+// nothing is ever searched.
+func (s *shard[V]) settle() {
+	for s.hot.bytes > s.limit/100*hotShare {
+		hash, v, ok := s.hot.removeOldest()
+		if !ok {
+			break
+		}
+		s.cold.add(hash, v)
+	}
+	for s.total() > s.limit {
+		if _, _, ok := s.cold.removeOldest(); !ok {
+			if _, _, ok = s.hot.removeOldest(); !ok {
+				return
+			}
+		}
+		s.evictions++
+	}
+}
+
+// remove drops the value under hash if it is v.
+func (s *shard[V]) remove(hash uint64, v V) {
+	s.removeIf(hash, func(found V) bool { return found == v })
+}
+
+// removeIf drops the value under hash if the condition, which is called under the
+// lock, holds for it, and reports whether it did.
+func (s *shard[V]) removeIf(hash uint64, condition func(V) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range [...]*segment[V]{&s.hot, &s.cold} {
+		if v, ok := g.lru.Peek(hash); ok && condition(v) {
+			g.remove(hash, v)
+			return true
+		}
+	}
+	return false
+}
+
+// allocated gives, from above, the heap that an allocation of n octets takes. The
+// classes of Go's allocator are at most an eighth apart; the rounding here is that of
+// the small ones, and within an eighth for the others.
+func allocated(n int) int64 {
+	step := 8
+	switch {
+	case n > 8192:
+		step = 8192 // whole pages
+	case n > 2048:
+		step = 512
+	case n > 1024:
+		step = 256
+	case n > 512:
+		step = 128
+	case n > 256:
+		step = 32
+	case n > 32:
+		step = 16
+	}
+	return int64((n + step - 1) / step * step)
+}

@@ -1,0 +1,132 @@
+package cache
+
+import "sync/atomic"
+
+// Stats is what a cache holds and how it fared. The counts only grow, but those of
+// Clear, and each is exact; they are not taken at one moment.
+type Stats struct {
+	Entries  int   // what the cache holds, expired things not yet overwritten included
+	Bytes    int64 // memory taken, overhead included
+	MaxBytes int64 // Options.MaxBytes as it applies
+
+	Hits         uint64 // Get found an RRset
+	NegativeHits uint64 // GetNegative found a denial
+	FailureHits  uint64 // GetFailure found a failure
+	CutHits      uint64 // GetCut found a delegation
+	ChainHits    uint64 // GetChain found an alias chain
+	StaleHits    uint64 // GetStale and GetStaleNegative found something expired
+	Synthesised  uint64 // Synthesise made an answer or a denial
+
+	// Why Get found nothing.
+	MissAbsent, MissExpired, MissRank uint64
+
+	Refused   uint64 // sets and denials that were not kept
+	Evictions uint64 // entries that made room for others
+	// Shards lists all shards: of answers, of keys, of delegations of top-level
+	// domains, of other delegations, of NSEC and NSEC3 ranges.
+	Shards []ShardStats
+}
+
+// ShardStats is the part of one shard.
+type ShardStats struct {
+	Entries   int
+	Hot       int // those that were asked again
+	Bytes     int64
+	MaxBytes  int64
+	Puts      uint64
+	Evictions uint64
+}
+
+// counter is an event that is counted.
+type counter uint8
+
+const (
+	hitRRset counter = iota
+	hitNegative
+	hitFailure
+	hitCut
+	hitChain
+	hitStale
+	hitSynthesised
+	missAbsent
+	missExpired
+	missRank
+	refused
+	counters
+)
+
+// tallyStripes is over how many cache lines the counts are spread, a power of two, so
+// that cores do not wait for each other's.
+const tallyStripes = 16
+
+type stripe struct {
+	counts [counters]atomic.Uint64
+	_      [128 - counters*8%128]byte // a line of its own, also where lines are fetched in pairs
+}
+
+// count counts an event that concerns k.
+func (c *Cache) count(k key, what counter) {
+	at := len(k.name)
+	if at > 2 { // neighbouring names should not share a stripe
+		at += int(k.name[1]) + int(k.name[at/2])
+	}
+	c.tally[at%tallyStripes].counts[what].Add(1)
+}
+
+// Stats gives what the cache holds and how it fared.
+func (c *Cache) Stats() Stats {
+	var sum [counters]uint64
+	for i := range c.tally {
+		for what := range sum {
+			sum[what] += c.tally[i].counts[what].Load()
+		}
+	}
+	s := Stats{
+		MaxBytes:     c.options.MaxBytes,
+		Hits:         sum[hitRRset],
+		NegativeHits: sum[hitNegative],
+		FailureHits:  sum[hitFailure],
+		CutHits:      sum[hitCut],
+		ChainHits:    sum[hitChain],
+		StaleHits:    sum[hitStale],
+		Synthesised:  sum[hitSynthesised],
+		MissAbsent:   sum[missAbsent],
+		MissExpired:  sum[missExpired],
+		MissRank:     sum[missRank],
+		Refused:      sum[refused],
+	}
+	s.Shards = c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil)))))
+	for _, sh := range s.Shards {
+		s.Entries += sh.Entries
+		s.Bytes += sh.Bytes
+		s.Evictions += sh.Evictions
+	}
+	return s
+}
+
+// Len counts what the cache holds, expired things not yet overwritten included.
+func (c *Cache) Len() int { return c.Stats().Entries }
+
+// Bytes gives the memory that everything takes, overhead of lists and maps included.
+// It is at most Options.MaxBytes.
+func (c *Cache) Bytes() int64 { return c.Stats().Bytes }
+
+func (s *store[V]) stats(all []ShardStats) []ShardStats {
+	for i := range s.shards {
+		all = append(all, s.shards[i].stats())
+	}
+	return all
+}
+
+func (s *shard[V]) stats() ShardStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ShardStats{
+		Entries:   s.cold.lru.Len() + s.hot.lru.Len(),
+		Hot:       s.hot.lru.Len(),
+		Bytes:     s.total(),
+		MaxBytes:  s.limit,
+		Puts:      s.placed,
+		Evictions: s.evictions,
+	}
+}

@@ -1,0 +1,212 @@
+package cache
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// Entry is one thing in the cache, for who looks at it from outside.
+type Entry struct {
+	View   [32]byte // the digest of its view
+	Kind   Kind
+	Name   dnsname.Name // the owner, the denied name, the zone or the host
+	Type   uint16       // 0 where the kind has none
+	Trust  Trust
+	Rank   Rank
+	Status dnssec.Status
+	TTL    uint32 // seconds left; 0: expired
+	// Set is what RRsets, wildcards and ranges hold.
+	Set dnssec.RRset
+	// Delegation is what a cut holds. Do not change it.
+	Delegation *glue.Delegation
+}
+
+// ParseName gives a name in the form that this package's methods take, which is
+// canonical and absolute, with or without the trailing dot.
+func ParseName(s string) (dnsname.Name, error) {
+	n, err := dnsname.Parse(s)
+	if err != nil {
+		return "", fmt.Errorf("cache: name %q: %w", s, err)
+	}
+	return n, nil
+}
+
+// Walk shows everything in the cache to visit until that returns false, in no
+// particular order, expired things included. No lock is held while visit runs, which
+// may use the cache; what changes meanwhile may be shown or not.
+func (c *Cache) Walk(now time.Time, visit func(Entry) bool) {
+	i, digests := c.at(now), c.digests()
+	show := func(e entry) bool { return visit(e.entry(i, digests)) }
+	showCut := func(e *cutEntry) bool {
+		return visit(Entry{View: digests[e.view], Kind: e.kind, Name: e.name, TTL: e.seconds(i), Delegation: e.cut})
+	}
+	_ = c.answers.each(show) && c.keys.each(show) && c.ranges.each(show) && c.top.each(showCut) && c.cuts.each(showCut)
+}
+
+// digests lists the digests of views by their number.
+func (c *Cache) digests() [][32]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([][32]byte, len(c.views))
+	for digest, id := range c.views {
+		all[id] = digest
+	}
+	return all
+}
+
+func (e entry) entry(i instant, digests [][32]byte) Entry {
+	st := e.standing()
+	out := Entry{
+		View: digests[e.view()], Kind: e.kind(), Name: e.name(), Type: e.rrtype(),
+		Trust: e.trust(), Rank: st.rank, Status: st.status, TTL: e.span().seconds(i),
+	}
+	switch out.Kind {
+	case KindRRset, KindWildcard, KindRange:
+		out.Set = e.item(i).Set
+	case KindNoData, KindNameError, KindFailure, KindChain, KindClaim, KindCut, KindGlue:
+	}
+	return out
+}
+
+// Purge forgets everything about a name in all views, and returns how many entries
+// that were: its RRsets, denials and failures, the delegation of the zone, the
+// addresses of the host. What denials proved about the zones it may be in is
+// forgotten too, but not an NXDOMAIN of a name above. It looks at every entry, one
+// shard at a time. The error says that it is no name.
+func (c *Cache) Purge(name string) (int, error) {
+	n, err := ParseName(name)
+	if err != nil {
+		return 0, err
+	}
+	return c.purge(n, func(found dnsname.Name) bool { return found == n }), nil
+}
+
+// PurgeBelow is Purge for a name and all names below it.
+func (c *Cache) PurgeBelow(name string) (int, error) {
+	n, err := ParseName(name)
+	if err != nil {
+		return 0, err
+	}
+	return c.purge(n, func(found dnsname.Name) bool { return found.IsAtOrBelow(n) }), nil
+}
+
+func (c *Cache) purge(n dnsname.Name, chosen func(dnsname.Name) bool) int {
+	plain := func(e entry) bool { return chosen(e.name()) }
+	cut := func(e *cutEntry) bool { return chosen(e.name) }
+	zone := func(z *rangeZone) bool { return n.IsAtOrBelow(z.name) || chosen(z.name) }
+	return c.answers.removeAll(plain) + c.keys.removeAll(plain) +
+		c.top.removeAll(cut) + c.cuts.removeAll(cut) + c.ranges.removeAll(zone)
+}
+
+// Clear forgets everything. Views stay what they are.
+func (c *Cache) Clear() {
+	c.answers.clear()
+	c.keys.clear()
+	c.top.clear()
+	c.cuts.clear()
+	c.ranges.clear()
+}
+
+// each shows all values, those of a shard as they were at one moment, until show
+// returns false, and reports whether it never did.
+func (s *store[V]) each(show func(V) bool) bool {
+	for at := range s.shards {
+		for _, v := range s.shards[at].values() {
+			if !show(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// values lists what the shard holds, what was used longest ago first.
+func (s *shard[V]) values() []V {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(s.cold.lru.Values(), s.hot.lru.Values()...)
+}
+
+// removeAll drops what the condition, which is called under the lock, holds for.
+func (s *store[V]) removeAll(condition func(V) bool) int {
+	n := 0
+	for at := range s.shards {
+		sh := &s.shards[at]
+		sh.mu.Lock()
+		for _, g := range [...]*segment[V]{&sh.hot, &sh.cold} {
+			for _, hash := range g.lru.Keys() {
+				if v, ok := g.lru.Peek(hash); ok && condition(v) {
+					g.remove(hash, v)
+					n++
+				}
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+func (s *store[V]) clear() {
+	for at := range s.shards {
+		sh := &s.shards[at]
+		sh.mu.Lock()
+		sh.reset()
+		sh.mu.Unlock()
+	}
+}
+
+// each shows the ranges of all zones, and after them each zone's SOA.
+func (s *rangeStore) each(show func(entry) bool) bool {
+	for at := range s.shards {
+		for _, e := range s.shards[at].values() {
+			if !show(e) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *rangeShard) values() []entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]entry, 0, s.entries+s.zones.Len())
+	for _, z := range s.zones.Values() {
+		for _, r := range z.ranges {
+			all = append(all, r.e)
+		}
+		if z.soa != "" {
+			all = append(all, z.soa)
+		}
+	}
+	return all
+}
+
+func (s *rangeStore) removeAll(condition func(*rangeZone) bool) int {
+	n := 0
+	for at := range s.shards {
+		sh := &s.shards[at]
+		sh.mu.Lock()
+		for _, hash := range sh.zones.Keys() {
+			if z, ok := sh.zones.Peek(hash); ok && condition(z) {
+				n += len(z.ranges)
+				sh.drop(hash, z)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+func (s *rangeStore) clear() {
+	for at := range s.shards {
+		sh := &s.shards[at]
+		sh.mu.Lock()
+		sh.reset()
+		sh.mu.Unlock()
+	}
+}

@@ -1,0 +1,133 @@
+package dnssec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// Link is one step of a chain of trust: a response, reduced to what a verdict rests
+// on. A chain begins with the DNSKEY RRset of an anchored zone, goes down by DS (or
+// its denial) and DNSKEY, and ends with the response itself.
+type Link struct {
+	Name dnsname.Name
+	Type uint16 // DNSKEY, DS, or of the last link what was asked for
+	Kind ResponseKind
+	// Answer and Authority hold the RRsets with all their signatures.
+	Answer, Authority []*RRset
+}
+
+// String names what the link is about.
+func (l *Link) String() string {
+	return fmt.Sprintf("%s %s %s", l.Name, typeName(l.Type), l.Kind)
+}
+
+// chainPart is where one part of a verdict hangs.
+type chainPart struct {
+	keys *KeySet     // that signed it
+	via  *Delegation // that made it Insecure
+}
+
+// Chain gives the evidence of a verdict about r, in the order in which it can be
+// checked again by VerifyChain. Links that a cache held without their own evidence
+// (a KeySet or Delegation of another Validator, or of none) are not in it.
+func (v *Verdict) Chain(r *Response) []Link {
+	c := chain{seen: make(map[any]bool)}
+	for _, part := range v.chain {
+		c.keys(part.keys)
+		c.delegation(part.via)
+	}
+	last := Link{Name: r.Name, Type: r.Type, Kind: r.Kind, Answer: r.Answer}
+	for i := range v.Sets {
+		if set := v.Sets[i].Set; !slices.Contains(r.Answer, set) {
+			last.Authority = append(last.Authority, set)
+		}
+	}
+	return append(c.links, last)
+}
+
+// chain collects links, each after those it rests on.
+type chain struct {
+	links []Link
+	seen  map[any]bool
+}
+
+func (c *chain) keys(ks *KeySet) {
+	if ks == nil || c.seen[ks] {
+		return
+	}
+	c.seen[ks] = true
+	c.delegation(ks.via)
+	c.links = append(c.links, Link{Name: ks.Zone, Type: dns.TypeDNSKEY, Answer: []*RRset{ks.RRset}})
+}
+
+func (c *chain) delegation(d *Delegation) {
+	if d == nil || c.seen[d] {
+		return
+	}
+	c.seen[d] = true
+	c.keys(d.signer)
+	c.delegation(d.via)
+	link := Link{Name: d.Name, Type: dns.TypeDS}
+	switch {
+	case d.DS != nil:
+		link.Answer = []*RRset{d.DS}
+	case d.alias:
+		link.Kind, link.Answer = KindAlias, d.Proof
+	default:
+		link.Kind, link.Authority = KindNoData, d.Proof
+	}
+	c.links = append(c.links, link)
+}
+
+// ErrChain says that a chain is not complete.
+var ErrChain = errors.New("chain of trust is not complete")
+
+// VerifyChain judges the last link of a chain again by the links before it, trusting
+// nothing but anchors, at the time of the signatures. It fails with ErrChain when a
+// link is missing, with a *LimitError, and with a *BogusError when the chain does not
+// hold; the verdict is then nil.
+func VerifyChain(chain []Link, anchors []Anchor, at time.Time) (*Verdict, error) {
+	if anchors == nil {
+		anchors = DefaultAnchors()
+	}
+	v, err := New(Options{Anchors: anchors})
+	if err != nil {
+		return nil, err
+	}
+	return v.VerifyChain(chain, at)
+}
+
+// VerifyChain does what the function of this name does, with the validator's own
+// anchors and algorithms.
+func (v *Validator) VerifyChain(chain []Link, at time.Time) (*Verdict, error) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%w: no links", ErrChain)
+	}
+	e := v.Evidence(at, at, NewWork(Limits{}))
+	for i := range chain {
+		if i < len(chain)-1 {
+			e.Add(chain[i].response())
+		}
+	}
+	verdict, needs, err := e.Validate(chain[len(chain)-1].response())
+	switch {
+	case err != nil:
+		return nil, err
+	case len(needs) > 0:
+		return nil, fmt.Errorf("%w: %s %s is missing", ErrChain, needs[0].Name, typeName(needs[0].Type))
+	}
+	if err := verdict.Err(); err != nil {
+		return nil, err
+	}
+	return verdict, nil
+}
+
+func (l *Link) response() *Response {
+	return &Response{Name: l.Name, Type: l.Type, Kind: l.Kind, Answer: l.Answer, Authority: l.Authority}
+}

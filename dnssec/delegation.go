@@ -1,0 +1,251 @@
+package dnssec
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// DelegationKind says what is proven of a name's DS RRset.
+type DelegationKind uint8
+
+const (
+	// DelegationBogus: nothing is proven. It is the zero value.
+	DelegationBogus DelegationKind = iota
+	// DelegationSigned: the name is a zone with a DS of use.
+	DelegationSigned
+	// DelegationUnsigned: everything at and below the name is Insecure: it is a zone
+	// without DS, with a DS of no use, or may be one in an opt-out range.
+	DelegationUnsigned
+	// NotDelegated: the name is no zone cut, or does not exist.
+	NotDelegated
+)
+
+// String gives the kind in lower case.
+func (k DelegationKind) String() string {
+	switch k {
+	case DelegationBogus:
+		return "bogus"
+	case DelegationSigned:
+		return "signed"
+	case DelegationUnsigned:
+		return "unsigned"
+	case NotDelegated:
+		return "not delegated"
+	}
+	return "unknown"
+}
+
+// isCut reports whether a zone begins there.
+func (k DelegationKind) isCut() bool { return k == DelegationSigned || k == DelegationUnsigned }
+
+// Delegation is what is known of a name's DS RRset. It is immutable and may be kept
+// and shared, as long as TTL says, by all that use the same anchors and algorithms.
+type Delegation struct {
+	Name dnsname.Name
+	Kind DelegationKind
+	// Reason says why it is Bogus or Unsigned.
+	Reason Reason
+	// DS is the RRset of a DelegationSigned, and of a DelegationUnsigned whose DS is
+	// of no use.
+	DS *RRset
+	// Proof are the records that deny the DS.
+	Proof []*RRset
+	TTL   uint32 // seconds from when it was judged, RFC 4035 §5.3.3
+
+	signer *KeySet     // the parent's keys; nil where nothing was proven
+	via    *Delegation // the delegation above that makes this one Unsigned
+	alias  bool        // Proof is a CNAME in place of the DS
+}
+
+// supportedDigest says which DS digest types are supported (RFC 4034 appendix A.2, RFC
+// 4509, RFC 6605 §2): the others are of no use.
+func supportedDigest(digestType uint8) bool {
+	switch digestType {
+	case dns.SHA1, dns.SHA256, dns.SHA384:
+		return true
+	}
+	return false
+}
+
+func (d DS) tag() uint16      { return d.KeyTag }
+func (d DS) algorithm() uint8 { return d.Algorithm }
+
+// matches reports whether the digest is that of the key of zone (RFC 4034 §5.1.4).
+func (d DS) matches(zone dnsname.Name, key *zoneKey) bool {
+	b := make([]byte, 0, len(zone)+len(key.rdata))
+	b = append(b, zone...)
+	b = append(b, key.rdata...)
+	switch d.DigestType {
+	case dns.SHA1:
+		h := sha1.Sum(b)
+		return string(h[:]) == d.Digest
+	case dns.SHA256:
+		h := sha256.Sum256(b)
+		return string(h[:]) == d.Digest
+	case dns.SHA384:
+		h := sha512.Sum384(b)
+		return string(h[:]) == d.Digest
+	}
+	return false
+}
+
+// trustedDS gives the records of a DS RRset that are of use; if none is, why. A
+// SHA-1 digest is ignored where the key has a better one (RFC 4509 §3): whoever can
+// make a SHA-1 collision must not gain by it.
+func (v *Validator) trustedDS(set *RRset) ([]trustedKey, ReasonCode) {
+	var usable []DS
+	why := ReasonAlgorithm
+	for rdata := range set.Records.All() {
+		ds, err := ParseDS(rdata)
+		switch {
+		case err != nil:
+		case !v.algorithms.supports(ds.Algorithm):
+		case !supportedDigest(ds.DigestType):
+			why = ReasonDigest
+		default:
+			usable = append(usable, ds)
+		}
+	}
+	better := make(map[[3]byte]bool)
+	id := func(ds DS) [3]byte { return [3]byte{byte(ds.KeyTag >> 8), byte(ds.KeyTag), ds.Algorithm} }
+	for _, ds := range usable {
+		if ds.DigestType != dns.SHA1 {
+			better[id(ds)] = true
+		}
+	}
+	var trusted []trustedKey
+	for _, ds := range usable {
+		if ds.DigestType != dns.SHA1 || !better[id(ds)] {
+			trusted = append(trusted, ds)
+		}
+	}
+	return trusted, why
+}
+
+// delegation judges what is known of a name's DS RRset. It remembers for the call
+// under way what has to wait: without that, the work could double with each label.
+func (e *Evidence) delegation(name dnsname.Name) (*Delegation, error) {
+	if e.waiting[name] {
+		return nil, errPending
+	}
+	d, err := e.findDelegation(name)
+	if err == errPending {
+		e.waiting[name] = true
+	}
+	return d, err
+}
+
+func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
+	de := e.ds[name]
+	switch {
+	case de == nil:
+		// Below a delegation that is proven to be unsigned nobody needs to be asked.
+		d, err := e.unsigned(name, true, "", false)
+		if d != nil || err != nil && err != errPending {
+			return d, err
+		}
+		e.wantDS(name)
+		return nil, errPending
+	case de.judged != nil:
+		return de.judged, nil
+	case de.cause != nil:
+		reason := Reason{Code: ReasonUnavailable, Name: name, Type: dns.TypeDS, Cause: de.cause}
+		de.judged = &Delegation{Name: name, Reason: reason}
+		return de.judged, nil
+	}
+	d, err := e.judgeDelegation(de.response)
+	if err != nil {
+		return nil, err
+	}
+	d.Name = name
+	de.judged = d
+	return d, nil
+}
+
+// judgeDelegation judges a response about DS: the RRset, an alias, or a denial.
+func (e *Evidence) judgeDelegation(r *Response) (*Delegation, error) {
+	if set := r.ds(); set != nil {
+		return e.judgeDS(set)
+	}
+	for _, set := range r.Answer {
+		if set.Type == dns.TypeCNAME && set.Owner == r.Name {
+			return e.judgeAliasAtCut(r, set)
+		}
+	}
+	return e.judgeDSDenial(r)
+}
+
+// judgeDS judges a DS RRset.
+func (e *Evidence) judgeDS(set *RRset) (*Delegation, error) {
+	j, err := e.judgeSet(set, "")
+	if err != nil {
+		return nil, err
+	}
+	d := &Delegation{DS: set, Reason: j.reason, TTL: j.ttl, signer: j.keys, via: j.via}
+	switch j.status {
+	case Secure:
+		if j.wildcard != "" { // no zone cut is made from a wildcard, RFC 4592 §4.6
+			d.Reason = Reason{Code: ReasonLabels, Name: set.Owner, Type: set.Type}
+			return d, nil
+		}
+		d.Kind = DelegationSigned
+		if trusted, why := e.v.trustedDS(set); len(trusted) == 0 {
+			d.Kind, d.Reason = DelegationUnsigned, Reason{Code: why, Name: set.Owner}
+		}
+	case Insecure, Indeterminate:
+		d.Kind = DelegationUnsigned
+	case Bogus:
+	}
+	return d, nil
+}
+
+// judgeAliasAtCut judges a CNAME that came in place of a DS: a name with a CNAME has
+// no NS, so it is no zone cut (RFC 2181 §10.1).
+func (e *Evidence) judgeAliasAtCut(r *Response, set *RRset) (*Delegation, error) {
+	j, err := e.judgeSet(set, "")
+	if err != nil {
+		return nil, err
+	}
+	d := &Delegation{Proof: []*RRset{set}, Reason: j.reason, TTL: j.ttl, signer: j.keys, via: j.via, alias: true}
+	switch j.status {
+	case Secure:
+		if !set.Owner.IsBelow(j.zone) {
+			break // the child's apex speaks for itself, not for the cut
+		}
+		if j.wildcard == "" {
+			d.Kind = NotDelegated
+			return d, nil
+		}
+		return e.judgeDSDenial(r)
+	case Insecure, Indeterminate:
+		d.Kind = DelegationUnsigned
+	case Bogus:
+	}
+	return d, nil
+}
+
+// judgeDSDenial judges a response that says there is no DS.
+func (e *Evidence) judgeDSDenial(r *Response) (*Delegation, error) {
+	f, err := e.deny(r.Name, dns.TypeDS, r, (*proof).noDS)
+	if err != nil {
+		return nil, err
+	}
+	d := &Delegation{Reason: f.reason, Proof: f.records, TTL: f.ttl, signer: f.keys, via: f.via}
+	switch {
+	case f.status == Bogus:
+	case f.status != Secure:
+		d.Kind = DelegationUnsigned
+	case f.unsigned:
+		d.Kind, d.Reason = DelegationUnsigned, Reason{Code: ReasonUnsigned, Name: r.Name}
+	case r.Kind == KindReferral:
+		d.Reason = Reason{Code: ReasonNotDelegated, Name: r.Name}
+	default:
+		d.Kind = NotDelegated
+	}
+	return d, nil
+}

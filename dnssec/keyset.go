@@ -1,0 +1,175 @@
+package dnssec
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// KeySet is a zone's DNSKEY RRset that was proven to be the zone's. It is immutable
+// and may be kept and shared, as long as TTL says, by all that use the same anchors
+// and algorithms.
+type KeySet struct {
+	Zone  dnsname.Name
+	RRset *RRset
+	TTL   uint32 // seconds from when it was judged, RFC 4035 §5.3.3
+
+	via  *Delegation // the DS that led here; nil below a trust anchor
+	keys []*zoneKey  // ordered by tag
+}
+
+// Keys gives the keys, ordered by tag.
+func (k *KeySet) Keys() []Key {
+	keys := make([]Key, len(k.keys))
+	for i, key := range k.keys {
+		keys[i] = key.Key
+	}
+	return keys
+}
+
+// newKeySet reads the keys of an RRset. Malformed ones are left out.
+func newKeySet(set *RRset, supported algorithms) *KeySet {
+	ks := &KeySet{Zone: set.Owner, RRset: set, TTL: set.TTL}
+	for rdata := range set.Records.All() {
+		if key, err := ParseKey(rdata); err == nil {
+			ks.keys = append(ks.keys, &zoneKey{Key: key, rdata: rdata, algorithm: supported[key.Algorithm]})
+		}
+	}
+	slices.SortStableFunc(ks.keys, func(a, b *zoneKey) int { return int(a.Tag) - int(b.Tag) })
+	return ks
+}
+
+// withTag gives the keys of a tag and algorithm. The order by tag makes the search
+// cheap for any number of keys and signatures (CVE-2026-19668).
+func (k *KeySet) withTag(tag uint16, algorithm uint8) []*zoneKey {
+	i, _ := slices.BinarySearchFunc(k.keys, tag, func(key *zoneKey, tag uint16) int { return int(key.Tag) - int(tag) })
+	var found []*zoneKey
+	for ; i < len(k.keys) && k.keys[i].Tag == tag; i++ {
+		if k.keys[i].Algorithm == algorithm {
+			found = append(found, k.keys[i])
+		}
+	}
+	return found
+}
+
+// zoneKey is a DNSKEY record whose public key is read when first needed: a hostile
+// zone may have a thousand.
+type zoneKey struct {
+	Key
+	rdata     string
+	algorithm Algorithm // nil: not supported
+
+	once   sync.Once
+	public PublicKey
+	err    error
+}
+
+// usable reports whether the key may sign zone data at all.
+func (k *zoneKey) usable() bool {
+	return k.IsZoneKey() && !k.IsRevoked() && k.Protocol == dnskeyProtocol
+}
+
+// publicKey reads the public key once.
+func (k *zoneKey) publicKey() (PublicKey, error) {
+	k.once.Do(func() {
+		if k.algorithm == nil {
+			k.err = ErrUnsupportedKey
+			return
+		}
+		k.public, k.err = k.algorithm.ParseKey(k.PublicKey)
+	})
+	return k.public, k.err
+}
+
+// trustedKey is what vouches for a key of a DNSKEY RRset: a DS record or an anchor.
+type trustedKey interface {
+	tag() uint16
+	algorithm() uint8
+	matches(zone dnsname.Name, key *zoneKey) bool
+}
+
+// judgeKeys decides whether set, the DNSKEY RRset of zone, is signed by a key that
+// one of trusted vouches for (RFC 4035 §5.2, §5.3.1). The reason is empty when it
+// is; ReasonKeySize means Insecure, all others Bogus.
+func (e *Evidence) judgeKeys(zone dnsname.Name, set *RRset, trusted []trustedKey) (*KeySet, Reason, error) {
+	ks := newKeySet(set, e.v.algorithms)
+	entries, reason, err := e.entryKeys(ks, trusted)
+	if err != nil || len(entries) == 0 {
+		return nil, reason, err
+	}
+	find := func(tag uint16, algorithm uint8) []*zoneKey {
+		var found []*zoneKey
+		for _, key := range entries {
+			if key.Tag == tag && key.Algorithm == algorithm {
+				found = append(found, key)
+			}
+		}
+		return found
+	}
+	good, reason, err := e.verify(set, zone, find)
+	if err != nil || reason.Code != ReasonNone {
+		return nil, reason, err
+	}
+	ks.TTL = good.ttl
+	return ks, Reason{}, nil
+}
+
+// entryKeys gives the usable keys that trusted vouches for; when there are none,
+// why. That is ReasonKeySize only if it holds for each of trusted: else whoever
+// takes keys away on the wire could make a zone Insecure.
+func (e *Evidence) entryKeys(ks *KeySet, trusted []trustedKey) ([]*zoneKey, Reason, error) {
+	var entries []*zoneKey
+	failure := Reason{Code: ReasonKeySize, Name: ks.Zone}
+	if len(trusted) == 0 {
+		failure.Code = ReasonDSMismatch
+	}
+	for i, t := range trusted {
+		if i >= e.work.limits.DSPerZone {
+			if len(entries) == 0 {
+				return nil, Reason{}, &LimitError{LimitDSPerZone, e.work.limits.DSPerZone}
+			}
+			break
+		}
+		key, code, err := e.vouched(ks, t)
+		switch {
+		case err != nil:
+			return nil, Reason{}, err
+		case key != nil:
+			if !slices.Contains(entries, key) {
+				entries = append(entries, key)
+			}
+		case failure.Code == ReasonKeySize || code == ReasonNotZoneKey:
+			failure.Code = code
+		}
+	}
+	if len(entries) > 0 {
+		return entries, Reason{}, nil
+	}
+	return nil, failure, nil
+}
+
+// vouched gives the usable key that t vouches for, or says why there is none.
+func (e *Evidence) vouched(ks *KeySet, t trustedKey) (*zoneKey, ReasonCode, error) {
+	code := ReasonDSMismatch
+	for i, key := range ks.withTag(t.tag(), t.algorithm()) {
+		if i >= e.work.limits.KeysPerTag {
+			return nil, code, &LimitError{LimitKeysPerTag, e.work.limits.KeysPerTag}
+		}
+		if !t.matches(ks.Zone, key) {
+			continue
+		}
+		if !key.usable() {
+			return nil, ReasonNotZoneKey, nil
+		}
+		switch _, err := key.publicKey(); {
+		case err == nil:
+			return key, ReasonNone, nil
+		case errors.Is(err, ErrUnsupportedKey):
+			return nil, ReasonKeySize, nil
+		}
+		return nil, ReasonBadKey, nil
+	}
+	return nil, code, nil
+}

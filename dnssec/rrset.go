@@ -1,0 +1,173 @@
+package dnssec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// Packed is a row of RDATA fields as they stand on the wire, each behind its two
+// octets of length, names uncompressed and in the letter case received. It is
+// immutable, so that cache, callers and validator may share it.
+type Packed string
+
+// Pack makes a Packed of RDATA fields. A field of more than 65,535 octets cannot
+// be carried by DNS and is left out.
+func Pack(fields ...string) Packed {
+	var b []byte
+	for _, f := range fields {
+		b = appendField(b, f)
+	}
+	return Packed(b)
+}
+
+func appendField[T string | []byte](dst []byte, field T) []byte {
+	if len(field) > 0xFFFF {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(field)))
+	return append(dst, field...)
+}
+
+// All gives the fields in order.
+func (p Packed) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest := p; len(rest) >= 2; {
+			n := 2 + (int(rest[0])<<8 | int(rest[1]))
+			if n > len(rest) || !yield(string(rest[2:n])) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+// Len counts the fields.
+func (p Packed) Len() int {
+	n := 0
+	for range p.All() {
+		n++
+	}
+	return n
+}
+
+// Contains reports whether one of the fields is field, octet for octet.
+func (p Packed) Contains(field string) bool {
+	for f := range p.All() {
+		if f == field {
+			return true
+		}
+	}
+	return false
+}
+
+// With gives p with one more field, unless it is there already: an RRset has no
+// two equal records (RFC 2181 §5).
+func (p Packed) With(field string) Packed {
+	if p.Contains(field) {
+		return p
+	}
+	return Packed(appendField([]byte(p), field))
+}
+
+// RRset is one owner, class and type with all its records and the signatures that
+// cover it (RFC 2181 §5, RFC 4035 §5.3), in packed form. Treat it as immutable once
+// it is shared.
+type RRset struct {
+	Owner dnsname.Name // canonical
+	Type  uint16
+	Class uint16
+	// TTL in seconds: the lowest of the records and their signatures, since an
+	// RRset has one TTL (RFC 2181 §5.2, RFC 4034 §3).
+	TTL        uint32
+	Records    Packed // RDATA of the records
+	Signatures Packed // RDATA of the RRSIG records over them
+}
+
+// Len counts the records, signatures not included.
+func (s *RRset) Len() int { return s.Records.Len() }
+
+// Size is the length in octets of what is packed.
+func (s *RRset) Size() int { return len(s.Owner) + len(s.Records) + len(s.Signatures) }
+
+// AppendRRs decodes the records, and with signatures the RRSIGs after them, into
+// dst, all with the given TTL in seconds. The decoded records share nothing with s.
+func (s *RRset) AppendRRs(dst []dns.RR, ttl uint32, signatures bool) ([]dns.RR, error) {
+	owner := s.Owner.String()
+	dst, err := appendRRs(dst, s.Records, dns.RR_Header{Name: owner, Rrtype: s.Type, Class: s.Class, Ttl: ttl})
+	if err != nil || !signatures {
+		return dst, err
+	}
+	return appendRRs(dst, s.Signatures, dns.RR_Header{Name: owner, Rrtype: dns.TypeRRSIG, Class: s.Class, Ttl: ttl})
+}
+
+func appendRRs(dst []dns.RR, fields Packed, h dns.RR_Header) ([]dns.RR, error) {
+	for rdata := range fields.All() {
+		h.Rdlength = uint16(len(rdata))
+		rr, _, err := dns.UnpackRRWithHeader(h, []byte(rdata), 0)
+		if err != nil {
+			return dst, fmt.Errorf("decode %s %s: %w", h.Name, dns.TypeToString[h.Rrtype], err)
+		}
+		dst = append(dst, rr)
+	}
+	return dst, nil
+}
+
+// NewRRset packs decoded records of one owner, class and type, with the RRSIGs
+// that cover them in any order among them. It fails when the records do not belong
+// together or do not pack.
+func NewRRset(records ...dns.RR) (*RRset, error) {
+	var s *RRset
+	var signatures []dns.RR
+	for _, rr := range records {
+		if rr.Header().Rrtype == dns.TypeRRSIG {
+			signatures = append(signatures, rr)
+			continue
+		}
+		owner, rdata, err := pack(rr)
+		if err != nil {
+			return nil, err
+		}
+		h := rr.Header()
+		if s == nil {
+			s = &RRset{Owner: owner, Type: h.Rrtype, Class: h.Class, TTL: h.Ttl}
+		}
+		if s.Owner != owner || s.Type != h.Rrtype || s.Class != h.Class {
+			return nil, fmt.Errorf("%s is not of the RRset %s %s", rr, s.Owner, dns.TypeToString[s.Type])
+		}
+		s.Records, s.TTL = s.Records.With(rdata), min(s.TTL, h.Ttl)
+	}
+	if s == nil {
+		return nil, fmt.Errorf("an RRset needs a record")
+	}
+	for _, rr := range signatures {
+		owner, rdata, err := pack(rr)
+		if err != nil {
+			return nil, err
+		}
+		if sig := rr.(*dns.RRSIG); owner != s.Owner || sig.TypeCovered != s.Type {
+			return nil, fmt.Errorf("%s does not cover %s %s", rr, s.Owner, dns.TypeToString[s.Type])
+		}
+		s.Signatures, s.TTL = s.Signatures.With(rdata), min(s.TTL, rr.Header().Ttl)
+	}
+	return s, nil
+}
+
+// pack gives a record's owner and its RDATA in uncompressed wire format.
+func pack(rr dns.RR) (dnsname.Name, string, error) {
+	buf := make([]byte, dns.Len(rr)+1)
+	end, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		return "", "", fmt.Errorf("pack %s: %w", rr, err)
+	}
+	ownerEnd := 0
+	for buf[ownerEnd] != 0 {
+		ownerEnd += int(buf[ownerEnd]) + 1
+	}
+	owner := dnsname.Canonical(buf[:ownerEnd+1])
+	return owner, string(buf[ownerEnd+11 : end]), nil
+}

@@ -1,0 +1,205 @@
+package dnssec
+
+import (
+	"math"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxAnswerSets is how many RRsets of one response are judged: those of an ANY
+// answer, where Unbound has the same limit, and of an alias chain.
+const maxAnswerSets = 24
+
+// Validate judges a response: KindAnswer, KindAlias, KindNoData or KindNameError. It
+// gives either a verdict, or what is needed first, or a *LimitError.
+func (e *Evidence) Validate(r *Response) (*Verdict, []Need, error) {
+	e.begin()
+	if r.Zone != "" && r.Name.IsAtOrBelow(r.Zone) {
+		e.cuts[r.Zone] = true
+	}
+	v, err := e.judge(r)
+	if err == errPending {
+		return nil, e.needs, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, nil, nil
+}
+
+// Judge judges what is known of a name's DS RRset, as Validate does for a response.
+func (e *Evidence) Judge(zone dnsname.Name) (*Delegation, []Need, error) {
+	e.begin()
+	d, err := e.delegation(zone)
+	if err == errPending {
+		return nil, e.needs, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, nil, nil
+}
+
+// JudgeKeys judges the keys of a zone as known so far: its status and, when it is
+// Secure, the keys.
+func (e *Evidence) JudgeKeys(zone dnsname.Name) (Status, *KeySet, Reason, []Need, error) {
+	e.begin()
+	st, err := e.zone(zone)
+	if err == errPending {
+		return Indeterminate, nil, Reason{}, e.needs, nil
+	}
+	if err != nil {
+		return Indeterminate, nil, Reason{}, nil, err
+	}
+	return st.status, st.keys, st.reason, nil, nil
+}
+
+func (e *Evidence) judge(r *Response) (*Verdict, error) {
+	v := &Verdict{Status: Secure, TTL: math.MaxUint32}
+	steps, sname, ok := r.follow()
+	if !ok || len(steps) > maxAnswerSets || r.Kind == KindReferral {
+		v.add(judgement{status: Bogus, reason: Reason{Code: ReasonAlias, Name: r.Name, Type: r.Type}})
+		return v, nil
+	}
+	waiting := false
+	note := func(err error) error {
+		if err == errPending {
+			waiting = true // go on, so that all needs are known at once
+			return nil
+		}
+		return err
+	}
+	for _, s := range steps {
+		if err := note(e.judgeStep(v, s, r)); err != nil {
+			return nil, err
+		}
+	}
+	switch r.Kind {
+	case KindNoData:
+		if err := note(e.judgeDenial(v, sname, r, (*proof).noData)); err != nil {
+			return nil, err
+		}
+	case KindNameError:
+		if err := note(e.judgeDenial(v, sname, r, (*proof).nameError)); err != nil {
+			return nil, err
+		}
+	case KindAnswer, KindAlias, KindReferral:
+	}
+	if waiting {
+		return nil, errPending
+	}
+	if v.TTL == math.MaxUint32 { // a negative response without SOA, RFC 2308 §5
+		v.TTL = 0
+	}
+	return v, nil
+}
+
+// judgeStep judges one RRset of the answer, with the proof that a wildcard takes.
+func (e *Evidence) judgeStep(v *Verdict, s step, r *Response) error {
+	if s.synthesised { // as good as the DNAME before it, whose TTL it has
+		last := v.Sets[len(v.Sets)-1:]
+		if len(last) > 0 {
+			v.Sets = append(v.Sets, SetVerdict{Set: s.set, Status: last[0].Status, TTL: last[0].TTL, Zone: last[0].Zone})
+		}
+		return nil
+	}
+	j, err := e.judgeSet(s.set, "")
+	if err != nil {
+		return err
+	}
+	sv := SetVerdict{Set: s.set, Status: j.status, TTL: j.ttl, Zone: j.zone, Wildcard: j.wildcard}
+	v.chain = append(v.chain, chainPart{keys: j.keys, via: j.via})
+	if j.wildcard != "" {
+		if err := e.judgeExpansion(v, &sv, j, r); err != nil {
+			return err
+		}
+	}
+	v.add(j)
+	v.Sets = append(v.Sets, sv)
+	return nil
+}
+
+// judgeExpansion judges the proof for an RRset made from a wildcard.
+func (e *Evidence) judgeExpansion(v *Verdict, sv *SetVerdict, j judgement, r *Response) error {
+	if sv.Set.Type == dns.TypeDNAME { // what it would redirect is undefined, RFC 6672 §3.3
+		v.add(judgement{status: Bogus, reason: Reason{Code: ReasonWildcard, Name: sv.Set.Owner, Type: sv.Set.Type}})
+		sv.Status = Bogus
+		return nil
+	}
+	d, err := e.judgeWildcard(sv.Set, j, r)
+	if err != nil {
+		return err
+	}
+	v.add(d.judgement)
+	sv.Status, sv.TTL, sv.Expansion = sv.Status.Worst(d.status), min(sv.TTL, d.ttl), d.records
+	v.addRecords(d)
+	return nil
+}
+
+// judgeDenial judges the proof that a negative response takes.
+func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prove prover) error {
+	d, err := e.deny(sname, r.Type, r, prove)
+	if err != nil {
+		return err
+	}
+	v.chain = append(v.chain, chainPart{keys: d.keys, via: d.via})
+	if d.proven {
+		v.Denial = &Denial{
+			NameError:       r.Kind == KindNameError || d.compact,
+			Compact:         d.compact,
+			OptOut:          d.optOut,
+			ClosestEncloser: d.closestEncloser,
+			NextCloser:      d.nextCloser,
+			Records:         d.records,
+		}
+	}
+	v.addRecords(d)
+	if err := e.judgeSOA(v, d, r); err != nil {
+		return err
+	}
+	v.add(d.judgement)
+	return nil
+}
+
+// judgeSOA judges the SOA of a negative response. Beside a proof it has to be the
+// proving zone's (RFC 2308 §2).
+func (e *Evidence) judgeSOA(v *Verdict, d denial, r *Response) error {
+	for _, set := range r.Authority {
+		if set.Type != dns.TypeSOA {
+			continue
+		}
+		j := judgement{status: d.status, reason: d.reason, ttl: set.TTL}
+		if d.proven {
+			var err error
+			if j, err = e.judgeSet(set, ""); err != nil {
+				return err
+			}
+			if j.status == Secure && j.zone != d.zone {
+				j = judgement{status: Bogus, reason: Reason{Code: ReasonSigner, Name: set.Owner, Type: set.Type}}
+			}
+		}
+		v.add(j)
+		v.Sets = append(v.Sets, SetVerdict{Set: set, Status: j.status, TTL: j.ttl, Zone: j.zone})
+	}
+	return nil
+}
+
+// addRecords lists the records of a proof, each once.
+func (v *Verdict) addRecords(d denial) {
+	for _, set := range d.records {
+		if !v.has(set) {
+			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: d.ttl, Zone: d.zone})
+		}
+	}
+}
+
+func (v *Verdict) has(set *RRset) bool {
+	for i := range v.Sets {
+		if v.Sets[i].Set == set {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+package infra
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	// firstGuess is what a server that was never asked is expected to need, before
+	// anything was measured: a server on another continent answers within it more
+	// often than not.
+	firstGuess = 80 * time.Millisecond
+	// minWait is the least time a reply is waited for before a second server is
+	// asked: a busy host can be late by that much without anything being lost.
+	minWait = 20 * time.Millisecond
+	// unknownTimeout is how long a first reply is waited for in all. Unbound's
+	// UNKNOWN_SERVER_NICENESS is 376 ms.
+	unknownTimeout = 376 * time.Millisecond
+	// minTimeout and maxTimeout bound how long a reply is waited for in all.
+	// maxTimeout is reached by servers that were slow or silent before only.
+	minTimeout = 100 * time.Millisecond
+	maxTimeout = 800 * time.Millisecond
+	// slowestTimeout bounds the timeout of servers measured to be slower than
+	// maxTimeout allows for.
+	slowestTimeout = 3 * time.Second
+	// deadAfter is how many timeouts in a row make a server dead (attacks.md 22:
+	// three to four).
+	deadAfter = 3
+	// deadFirst is how long a server stays dead at first; each further timeout
+	// doubles it up to deadMax (PowerDNS: 60 s).
+	deadFirst = time.Second
+	deadMax   = time.Minute
+)
+
+// estimator smooths round-trip times as TCP does (RFC 6298 §2).
+type estimator struct {
+	smoothed time.Duration // 0: never measured
+	variance time.Duration
+	at       time.Time // of the last sample
+}
+
+func (e *estimator) add(now time.Time, sample time.Duration) {
+	sample = max(sample, time.Microsecond)
+	if e.smoothed == 0 {
+		*e = estimator{sample, sample / 2, now}
+		return
+	}
+	diff := e.smoothed - sample
+	if diff < 0 {
+		diff = -diff
+	}
+	e.variance += (diff - e.variance) / 4
+	e.smoothed += (sample - e.smoothed) / 8
+	e.at = now
+}
+
+// Estimate is what to expect of a server.
+type Estimate struct {
+	Known bool          // it has answered not long ago
+	RTT   time.Duration // expected round-trip time
+	Late  time.Duration // when a reply is later than expected
+	// Timeout is how long to wait for a reply in all.
+	Timeout time.Duration
+	// Dead is set while the server is held to be dead: only single probes may be
+	// sent, see Probe.
+	Dead bool
+	// Timeouts counts the queries lost since the last reply.
+	Timeouts int
+}
+
+// Estimate says what to expect of addr.
+func (t *Table) Estimate(now time.Time, addr netip.Addr) Estimate {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, ok := t.servers.Get(addr)
+	if !ok || s.rtt.smoothed == 0 || now.Sub(s.rtt.at) > forgetRTT {
+		e := Estimate{RTT: t.typical, Late: max(2*t.typical, minWait), Timeout: unknownTimeout}
+		if ok {
+			e.back(s)
+		}
+		return e
+	}
+	rto := s.rtt.smoothed + max(4*s.rtt.variance, minWait)
+	e := Estimate{
+		Known:   true,
+		RTT:     s.rtt.smoothed,
+		Late:    rto,
+		Timeout: min(max(2*rto, minTimeout), max(maxTimeout, min(rto, slowestTimeout))),
+	}
+	e.back(s)
+	return e
+}
+
+// back applies what timeouts have taught.
+func (e *Estimate) back(s *server) {
+	e.Timeouts = s.timeouts
+	e.Dead = s.timeouts >= deadAfter
+	for range min(s.timeouts, deadAfter) {
+		e.Timeout = min(2*e.Timeout, max(maxTimeout, e.Timeout))
+	}
+}
+
+// Answered records that addr answered after rtt: whatever it said, it is alive.
+func (t *Table) Answered(now time.Time, addr netip.Addr, rtt time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	if s.rtt.smoothed == 0 {
+		t.typical += (min(rtt, unknownTimeout) - t.typical) / 8
+	}
+	s.rtt.add(now, rtt)
+	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
+	t.families[familyOf(addr)].answered()
+}
+
+// Alive records that addr answered in a way that measures nothing, such as over a
+// new TCP connection.
+func (t *Table) Alive(addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
+	t.families[familyOf(addr)].answered()
+}
+
+// TimedOut records that addr did not answer.
+func (t *Table) TimedOut(now time.Time, addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	s.timeouts++
+	s.probing = false
+	if s.timeouts >= deadAfter {
+		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
+		s.deadTill = now.Add(dead)
+	}
+	t.families[familyOf(addr)].timedOut(now)
+}
+
+// Failed records that a query to addr could not be sent or came to nothing without
+// its being lost: nothing is learnt, but a probe ends.
+func (t *Table) Failed(addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s, ok := t.servers.Peek(addr); ok {
+		s.probing = false
+	}
+}
+
+// Probe asks for leave to try a dead server: one query at a time, and, unless
+// urgent, not before its time has come. Answered, TimedOut or Failed must follow.
+func (t *Table) Probe(now time.Time, addr netip.Addr, urgent bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	if s.probing || (!urgent && now.Before(s.deadTill)) {
+		return false
+	}
+	s.probing = true
+	return true
+}

@@ -1,0 +1,138 @@
+package infra
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+const (
+	// maxServers is how many addresses are remembered. Some 200 bytes each; the
+	// busiest resolvers see a few ten thousand.
+	maxServers = 50_000
+	// maxLame is how many (address, zone) pairs are remembered as lame.
+	maxLame = 10_000
+	// lameFor is how long a server is passed over for a zone it did not know. A
+	// lame delegation is mended by hand; one query a minute does not hurt it.
+	lameFor = time.Minute
+	// featureFor is how long a missing feature (EDNS, letter case) is remembered:
+	// long enough to save the extra queries, short enough that a server that was
+	// mended, or an attacker who forged the signs, does not matter for long.
+	featureFor = 15 * time.Minute
+	// forgetRTT is after how long without news a round-trip time says nothing more
+	// (Unbound's infra-host-ttl is 15 minutes).
+	forgetRTT = 15 * time.Minute
+	// clientCookieLen is the length of a client cookie. RFC 7873 §4.1.
+	clientCookieLen = 8
+)
+
+// Table is what is known about servers. It is safe for concurrent use.
+type Table struct {
+	mu       sync.Mutex
+	servers  *simplelru.LRU[netip.Addr, *server] // guarded by mu
+	lame     *simplelru.LRU[lameKey, time.Time]  // guarded by mu
+	families [2]family                           // guarded by mu; IPv4, IPv6
+	typical  time.Duration                       // guarded by mu; of first contacts
+}
+
+type lameKey struct {
+	addr netip.Addr
+	zone dnsname.Name
+}
+
+// server is what is known about one address.
+type server struct {
+	rtt      estimator
+	timeouts int       // since the last reply
+	deadTill time.Time // not asked before, but for single probes
+	probing  bool
+	noEDNS   time.Time // until when
+	noCase   time.Time // until when
+	client   [clientCookieLen]byte
+	cookie   []byte // the server's part; nil: none seen
+}
+
+// NewTable makes an empty table.
+func NewTable() *Table {
+	// NewLRU fails for sizes below one only.
+	servers, _ := simplelru.NewLRU[netip.Addr, *server](maxServers, nil)
+	lame, _ := simplelru.NewLRU[lameKey, time.Time](maxLame, nil)
+	return &Table{servers: servers, lame: lame, typical: firstGuess}
+}
+
+// get gives what is known about addr, beginning with nothing. mu must be held.
+func (t *Table) get(addr netip.Addr) *server {
+	if s, ok := t.servers.Get(addr); ok {
+		return s
+	}
+	s := &server{}
+	rand.Read(s.client[:]) // never fails: crypto/rand ends the program instead
+	t.servers.Add(addr, s)
+	return s
+}
+
+// SetLame remembers that addr does not serve zone.
+func (t *Table) SetLame(now time.Time, addr netip.Addr, zone dnsname.Name) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lame.Add(lameKey{addr, zone}, now.Add(lameFor))
+}
+
+// Lame reports whether addr is known not to serve zone.
+func (t *Table) Lame(now time.Time, addr netip.Addr, zone dnsname.Name) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, ok := t.lame.Get(lameKey{addr, zone})
+	return ok && now.Before(until)
+}
+
+// Features is what a server can take.
+type Features struct {
+	NoEDNS bool   // it does not know EDNS
+	NoCase bool   // it does not echo the letter case of questions
+	Cookie []byte // the cookie option to send: the client's part and, if known, the server's
+	// Cookies is set when the server has sent a good cookie before: a reply without
+	// one is then not to be believed (RFC 7873 §5.3).
+	Cookies bool
+}
+
+// Features gives what is known of addr.
+func (t *Table) Features(now time.Time, addr netip.Addr) Features {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	cookie := make([]byte, 0, clientCookieLen+len(s.cookie))
+	cookie = append(append(cookie, s.client[:]...), s.cookie...)
+	return Features{
+		NoEDNS:  now.Before(s.noEDNS),
+		NoCase:  now.Before(s.noCase),
+		Cookie:  cookie,
+		Cookies: s.cookie != nil,
+	}
+}
+
+// SetNoEDNS remembers that addr does not know EDNS.
+func (t *Table) SetNoEDNS(now time.Time, addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(addr).noEDNS = now.Add(featureFor)
+}
+
+// SetNoCase remembers that addr changes the letter case of questions.
+func (t *Table) SetNoCase(now time.Time, addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(addr).noCase = now.Add(featureFor)
+}
+
+// SetCookie remembers the server's part of the cookie; nil forgets it.
+func (t *Table) SetCookie(addr netip.Addr, cookie []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(addr).cookie = cookie
+}

@@ -1,0 +1,130 @@
+package realserver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// configFile is the name of the generated configuration in the server's directory.
+const configFile = "server.conf"
+
+// hostedZone is a zone as the configuration sees it: its origin without the
+// trailing dot (the root is "."), and the zone file in the server's directory.
+type hostedZone struct {
+	origin string
+	file   string
+}
+
+// arguments returns the command line that runs the product in the foreground,
+// with its log on standard error.
+func (p Product) arguments(config string) []string {
+	switch p {
+	case NSD:
+		return []string{"-d", "-c", config}
+	case Knot:
+		return []string{"-c", config}
+	case BIND:
+		// One worker: the tests measure the resolver, not the server. -g would
+		// be the same as -f with the log on standard error.
+		return []string{"-g", "-4", "-n", "1", "-c", config}
+	}
+	return nil
+}
+
+// config returns the product's configuration for zones served at addr, with all
+// files in dir.
+func (p Product) config(dir string, addr netip.AddrPort, zones []hostedZone) string {
+	switch p {
+	case NSD:
+		return nsdConfig(dir, addr, zones)
+	case Knot:
+		return knotConfig(dir, addr, zones)
+	case BIND:
+		return bindConfig(dir, addr, zones)
+	}
+	return ""
+}
+
+// nsdConfig turns the rate limit off, which Debian builds in with 200 answers a
+// second, and lets NSD answer ANY in full.
+func nsdConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `server:
+	ip-address: %[2]s@%[3]d
+	server-count: 1
+	username: ""
+	zonesdir: %[1]q
+	database: ""
+	pidfile: "%[1]s/nsd.pid"
+	xfrdfile: "%[1]s/xfrd.state"
+	xfrdir: %[1]q
+	zonelistfile: "%[1]s/zone.list"
+	refuse-any: no
+	rrl-ratelimit: 0
+	rrl-whitelist-ratelimit: 0
+remote-control:
+	control-enable: no
+`, dir, addr.Addr(), addr.Port())
+	for _, z := range zones {
+		fmt.Fprintf(&b, "zone:\n\tname: %q\n\tzonefile: %q\n", z.origin, z.file)
+	}
+	return b.String()
+}
+
+// knotConfig keeps no journal, so that nothing but the zone file is served.
+func knotConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `server:
+    rundir: %[1]q
+    pidfile: "%[1]s/knot.pid"
+    listen: %[2]s@%[3]d
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+control:
+    listen: "%[1]s/knot.sock"
+database:
+    storage: "%[1]s/db"
+log:
+  - target: stderr
+    any: info
+template:
+  - id: default
+    storage: %[1]q
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+zone:
+`, dir, addr.Addr(), addr.Port())
+	for _, z := range zones {
+		fmt.Fprintf(&b, "  - domain: %q\n    file: %q\n", z.origin, z.file)
+	}
+	return b.String()
+}
+
+// bindConfig makes named authoritative only: no recursion, no empty zones of its
+// own, no key files or control channel of the host.
+func bindConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `options {
+	directory %[1]q;
+	listen-on port %[3]d { %[2]s; };
+	listen-on-v6 { none; };
+	pid-file none;
+	lock-file none;
+	session-keyfile none;
+	recursion no;
+	allow-query { any; };
+	dnssec-validation no;
+	empty-zones-enable no;
+	minimal-any no;
+	notify no;
+};
+controls { };
+`, dir, addr.Addr(), addr.Port())
+	for _, z := range zones {
+		fmt.Fprintf(&b, "zone %q { type primary; file %q; };\n", z.origin, z.file)
+	}
+	return b.String()
+}

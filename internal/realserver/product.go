@@ -1,0 +1,90 @@
+package realserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Product names an authoritative server that [Start] can run. The zero value is
+// NSD.
+type Product int
+
+// The products, with the Debian packages that bring them.
+const (
+	NSD  Product = iota // nsd
+	Knot                // knot
+	BIND                // bind9
+)
+
+// Products returns every product, in a fixed order.
+func Products() []Product {
+	return []Product{NSD, Knot, BIND}
+}
+
+// String returns the name that the product's authors use.
+func (p Product) String() string {
+	switch p {
+	case NSD:
+		return "NSD"
+	case Knot:
+		return "Knot DNS"
+	case BIND:
+		return "BIND"
+	}
+	return fmt.Sprintf("Product(%d)", int(p))
+}
+
+// Available reports whether the product's program is installed on this host.
+func Available(p Product) bool {
+	_, err := p.binary()
+	return err == nil
+}
+
+// Need skips the test if one of the products is not installed. With CI=true in
+// the environment it fails instead: what CI installs must not be left out there
+// unnoticed.
+func Need(t testing.TB, products ...Product) {
+	t.Helper()
+	for _, p := range products {
+		_, err := p.binary()
+		switch {
+		case err == nil:
+		case os.Getenv("CI") == "true":
+			t.Fatalf("%v is missing, and CI must not skip this test: %v", p, err)
+		default:
+			t.Skipf("%v is not installed: %v", p, err)
+		}
+	}
+}
+
+// daemon is the name of the program.
+func (p Product) daemon() string {
+	switch p {
+	case NSD:
+		return "nsd"
+	case Knot:
+		return "knotd"
+	case BIND:
+		return "named"
+	}
+	return ""
+}
+
+// binary finds the program. Debian keeps daemons in /usr/sbin, which is not on
+// the PATH of ordinary users.
+func (p Product) binary() (string, error) {
+	name := p.daemon()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
+		if found, sbinErr := exec.LookPath(filepath.Join(dir, name)); sbinErr == nil {
+			return found, nil
+		}
+	}
+	return "", err
+}

@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// ZoneHeader is what the header of a zone section says:
+//
+//	-- zone shop.example. at 198.51.100.3 2001:db8::3 undelegated --
+type ZoneHeader struct {
+	Origin dnsname.Name
+	Addrs  []netip.Addr // after "at": who serves the zone; may be empty
+	// Undelegated: the zone is served, but nothing is derived for its parent.
+	Undelegated bool
+}
+
+// ParseZoneHeader reads the header of a section of kind "zone".
+func ParseZoneHeader(s Section) (ZoneHeader, error) {
+	var h ZoneHeader
+	if len(s.Args) == 0 {
+		return h, s.Errorf(s.Line, "a zone needs a name")
+	}
+	origin, err := dnsname.Parse(s.Args[0])
+	if err != nil {
+		return h, s.Errorf(s.Line, "zone name %q: %w", s.Args[0], err)
+	}
+	h.Origin = origin
+	inAddrs := false
+	for _, word := range s.Args[1:] {
+		switch {
+		case word == "at":
+			inAddrs = true
+		case word == "undelegated":
+			h.Undelegated = true
+		case inAddrs:
+			addr, err := netip.ParseAddr(word)
+			if err != nil || addr.Zone() != "" {
+				return h, s.Errorf(s.Line, "%q is no address and no word of a zone header", word)
+			}
+			h.Addrs = append(h.Addrs, addr.Unmap())
+		default:
+			return h, s.Errorf(s.Line, "unknown word %q; addresses follow the word at", word)
+		}
+	}
+	return h, nil
+}
+
+// Keep gives the text of the file with every section blanked that keep does not
+// want, so that what is left can be handed on with its line numbers intact.
+func Keep(text string, keep func(Section) bool) (string, error) {
+	_, sections, err := Split(text)
+	if err != nil {
+		return "", err
+	}
+	lines := strings.Split(text, "\n")
+	kept := make([]bool, len(lines))
+	for i, s := range sections {
+		end := len(lines)
+		if i+1 < len(sections) {
+			end = sections[i+1].Line - 1
+		}
+		wanted := keep(s)
+		for n := s.Line - 1; n < end; n++ {
+			kept[n] = wanted
+		}
+	}
+	for i := range lines {
+		if !kept[i] {
+			lines[i] = ""
+		}
+	}
+	return strings.Join(lines, "\n"), nil
+}

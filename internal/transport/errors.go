@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+)
+
+var (
+	// ErrAbandoned is wrapped by the error of a send whose Check returned Abandon.
+	ErrAbandoned = errors.New("abandoned after a forged reply")
+
+	// ErrStale is matched by the error of a send over a TCP connection that had
+	// been used before and ended before an octet of the reply came. That is how
+	// servers close idle connections, and says nothing about whether they are
+	// alive (RFC 7766 §6.2.4): the same query may be sent again, on what will be
+	// another connection.
+	ErrStale = errors.New("reused connection was closed by the server")
+
+	// ErrFraming is wrapped by the error of a send whose TCP connection carried a
+	// length too small for a DNS message. Where the next message starts is not
+	// known any more, so that the connection was closed.
+	ErrFraming = errors.New("broken framing")
+
+	// ErrQuery is wrapped by the error of a send whose query has no header or is
+	// longer than 65,535 octets. Nothing was sent.
+	ErrQuery = errors.New("query has not the size of a DNS message")
+
+	// errUnsolicited ends a connection on which the server speaks though nobody
+	// waits and nothing is owed. It reaches no caller.
+	errUnsolicited = errors.New("message that nobody asked for")
+)
+
+// The operations of Error.Op.
+const (
+	opWait  = "wait"  // for a socket or connection to be free
+	opDial  = "dial"  // open it
+	opWrite = "write" // send the query
+	opRead  = "read"  // wait for the reply
+	opClose = "close" // by Close, over TCP
+)
+
+// Error is what Send returns. It implements net.Error.
+//
+// If the context ended, Err wraps its error: context.Canceled or
+// context.DeadlineExceeded. A timeout that the connection reports before the
+// context's deadline is passed on as it is and does not match
+// context.DeadlineExceeded: a lost packet, whose time measures nothing. The
+// exception is Op "dial" over TCP, where a Dial function may report with it that
+// Options.ConnectTimeout has passed.
+type Error struct {
+	// Op is what failed or was under way: "wait" for a free socket or connection,
+	// "dial", "write" or "read"; over TCP also "close", if Close ended it.
+	Op string
+	// Network is "udp" or "tcp", as given to Send.
+	Network string
+	// Server is the address asked.
+	Server netip.AddrPort
+	// Reused says that the TCP connection existed before this send.
+	Reused bool
+	// Partial says that the TCP connection ended within a message that is, or
+	// as far as it came may be, the reply: its ID is that of the query or was cut off.
+	Partial bool
+	// Err is the cause.
+	Err error
+
+	stale bool
+}
+
+// Error names operation, server and cause.
+func (e *Error) Error() string {
+	text := e.Op + " " + e.Network + " " + e.Server.String() + ": "
+	if e.stale {
+		text += ErrStale.Error() + ": "
+	}
+	return text + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is ErrStale and this is such an error.
+func (e *Error) Is(target error) bool { return target == ErrStale && e.stale }
+
+// Timeout reports whether the cause is a timeout: of the context, of the
+// connect or write limit over TCP, or one reported by the connection.
+func (e *Error) Timeout() bool { return isTimeout(e.Err) }
+
+// Temporary reports whether sending the same query to the same server at once
+// may succeed: only if the error is ErrStale.
+func (e *Error) Temporary() bool { return e.stale }
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// ended returns why ctx is over, or nil.
+func ended(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// readBufferSize takes several usual replies in one system call.
+const readBufferSize = 4096
+
+// fragment is what had come of a message when the connection ended; the zero
+// fragment is nothing.
+type fragment struct {
+	octets int // the two of the length included
+	id     uint16
+	hasID  bool
+}
+
+// mayBe reports whether the message may have been the reply to query id.
+func (f fragment) mayBe(id uint16) bool { return f.octets > 0 && (!f.hasID || f.id == id) }
+
+// readMessage reads one message with its length, RFC 1035 §4.2.2. With an error it
+// returns what had come.
+func readMessage(r *bufio.Reader) ([]byte, fragment, error) {
+	var prefix [2]byte
+	for i := range prefix {
+		octet, err := r.ReadByte()
+		if i > 0 && err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, fragment{octets: i}, err
+		}
+		prefix[i] = octet
+	}
+	length := int(binary.BigEndian.Uint16(prefix[:]))
+	if length < headerSize {
+		return nil, fragment{octets: len(prefix)}, fmt.Errorf("%w: length %d", ErrFraming, length)
+	}
+	message := make([]byte, length)
+	n, err := io.ReadFull(r, message)
+	if err == nil {
+		return message, fragment{}, nil
+	}
+	part := fragment{octets: len(prefix) + n, hasID: n >= 2}
+	if part.hasID {
+		part.id = binary.BigEndian.Uint16(message)
+	}
+	return nil, part, err
+}
+
+// read hands out messages until the connection ends.
+func (c *stream) read() (fragment, error) {
+	r := bufio.NewReaderSize(c.conn, readBufferSize)
+	for {
+		message, part, err := readMessage(r)
+		if err != nil {
+			return part, err
+		}
+		if err := c.deliver(message); err != nil {
+			return fragment{}, err
+		}
+	}
+}
+
+// deliver hands message to the one who waits for its ID, or else offers it to all.
+func (c *stream) deliver(message []byte) error {
+	id := binary.BigEndian.Uint16(message)
+	c.pool.mu.Lock()
+	to, stray, err := c.recipients(id)
+	c.pool.mu.Unlock()
+	for _, w := range to {
+		select {
+		case w.inbox <- delivery{message, stray}:
+		case <-w.left:
+		case <-w.failed:
+		case <-c.done:
+		}
+	}
+	return err
+}
+
+// recipients decides who sees a message with this ID, with the lock held.
+//
+// A reply that was still owed to someone who left is expected and dropped: if the
+// question has been asked again meanwhile, with another ID, offering it would
+// look like a forgery. The same holds for a second reply with an ID already
+// answered. An error means that no message was to be expected at all.
+func (c *stream) recipients(id uint16) (to []*waiter, stray bool, err error) {
+	if w := c.waiters[id]; w != nil && w.written {
+		return []*waiter{w}, false, nil
+	}
+	owed, spent := c.spent[id]
+	if owed {
+		c.spent[id] = false
+		c.owed--
+		c.pool.wakeAll()
+		return nil, false, nil
+	}
+	for _, w := range c.waiters {
+		if w.written {
+			to = append(to, w)
+		}
+	}
+	if len(to) == 0 {
+		return nil, false, errUnsolicited
+	}
+	if spent {
+		return nil, false, nil
+	}
+	return to, true, nil
+}

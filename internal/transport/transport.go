@@ -1,0 +1,195 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// defaultMaxSockets keeps below the 1,024 descriptors that many systems allow
+	// a process. At 30 ms a reply, 1,000 sockets carry 33,000 queries a second.
+	defaultMaxSockets = 1000
+
+	// defaultMaxConns is enough for a resolver whose replies are mostly UDP, and
+	// bounds what hostile servers that answer everything with TC can hold open.
+	defaultMaxConns = 200
+
+	// defaultMaxConnsPerServer: RFC 7766 §6.2.2 wants one connection to a server.
+	// More are opened only when an ID is taken, or a connection full or given up.
+	defaultMaxConnsPerServer = 4
+
+	// defaultIdleTimeout is the lower end of the 10 to 30 s that servers commonly
+	// keep an idle connection; RFC 7766 §6.2.3 wants clients to close first.
+	defaultIdleTimeout = 10 * time.Second
+
+	// defaultConnectTimeout is two round trips of the slowest paths, a satellite's
+	// included, or one lost SYN, which is sent again after 1 s (RFC 6298 §2).
+	defaultConnectTimeout = 2 * time.Second
+
+	// headerSize is that of RFC 1035 §4.1.1: what is shorter is no DNS message.
+	headerSize = 12
+
+	// maxMessage is what the two-octet length of RFC 1035 §4.2.2 can say.
+	maxMessage = 65535
+)
+
+// Transport sends queries. It is used by many goroutines at once. Make one with New.
+type Transport struct {
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	sockets chan struct{} // one token for each UDP socket; its capacity is the limit
+	udpOpen atomic.Int64
+	streams *pool
+
+	ctx    context.Context // ends with Close, bounds dials and the wait for sockets
+	cancel context.CancelFunc
+	calls  sync.WaitGroup // sends under way and goroutines of connections
+
+	mu     sync.Mutex
+	closed bool                       // guarded by mu
+	sends  map[*datagramSend]struct{} // guarded by mu: UDP sends under way, for Close
+}
+
+// Options configures a Transport. The zero value is the production default, and
+// a field that is zero or out of range means its default.
+type Options struct {
+	// Dial opens connections; nil: the host's sockets. network is "udp" or "tcp",
+	// address an IP address and port. What it returns for "udp" keeps message
+	// boundaries, for "tcp" it carries two-octet lengths; closing it ends a Read
+	// or Write under way. It is called concurrently and returns when ctx ends,
+	// which for "tcp" is not the context of the caller: a connection is shared.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// MaxSockets is how many UDP sockets may be open at once; 0: 1,000. A send
+	// beyond waits for one to be closed, as long as its context lasts.
+	MaxSockets int
+
+	// MaxConns and MaxConnsPerServer are how many TCP connections may be open at
+	// once; 0: 200 and 4. A send beyond closes the idle connection that has
+	// been unused for longest, or waits as long as its context lasts.
+	MaxConns, MaxConnsPerServer int
+
+	// IdleTimeout is how long an unused TCP connection is kept; 0: 10 s. Values
+	// between 10 and 30 s suit servers; negative: not at all.
+	IdleTimeout time.Duration
+
+	// ConnectTimeout is how long opening a TCP connection may take; 0: 2 s.
+	ConnectTimeout time.Duration
+}
+
+// New returns a Transport that opens nothing before the first Send.
+func New(o Options) *Transport {
+	o = o.withDefaults()
+	t := &Transport{
+		dial:    o.Dial,
+		sockets: make(chan struct{}, o.MaxSockets),
+		sends:   make(map[*datagramSend]struct{}),
+	}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.streams = newPool(t.ctx, &t.calls, o)
+	return t
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = defaultMaxSockets
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = defaultMaxConns
+	}
+	if o.MaxConnsPerServer <= 0 {
+		o.MaxConnsPerServer = defaultMaxConnsPerServer
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = defaultIdleTimeout
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = defaultConnectTimeout
+	}
+	return o
+}
+
+// Send sends query once, over "udp" or "tcp", to server and returns the first
+// message that w accepts, in a slice of its own. It waits until ctx ends; the
+// deadline of ctx is the only one, apart from the limit on opening a TCP
+// connection. When it returns, its UDP socket is closed.
+//
+// Errors are *Error. With ErrAbandoned the message in question is returned as
+// well; in all other cases of error the reply is nil. After Close the error
+// wraps net.ErrClosed. Send does not change query and does not keep it.
+func (t *Transport) Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w Watch) ([]byte, error) {
+	// ::ffff:192.0.2.1 is 192.0.2.1: one server, one set of connections.
+	server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port())
+	if err := checkSend(ctx, network, server, query); err != nil {
+		return nil, &Error{Op: opDial, Network: network, Server: server, Err: err}
+	}
+	if !t.enter() {
+		return nil, &Error{Op: opDial, Network: network, Server: server, Err: net.ErrClosed}
+	}
+	defer t.calls.Done()
+	if network == "tcp" {
+		return t.streams.send(ctx, server, query, w)
+	}
+	return t.sendDatagram(ctx, server, query, w)
+}
+
+// Exchange is Send with a zero Watch: the first message is the reply.
+func (t *Transport) Exchange(ctx context.Context, network string, server netip.AddrPort, query []byte) ([]byte, error) {
+	return t.Send(ctx, network, server, query, Watch{})
+}
+
+// checkSend refuses what cannot be sent.
+func checkSend(ctx context.Context, network string, server netip.AddrPort, query []byte) error {
+	if network != "udp" && network != "tcp" {
+		return net.UnknownNetworkError(network)
+	}
+	if !server.IsValid() || server.Port() == 0 {
+		return &net.AddrError{Err: "no address and port of a server", Addr: server.String()}
+	}
+	if len(query) < headerSize || len(query) > maxMessage {
+		return fmt.Errorf("%w: %d octets", ErrQuery, len(query))
+	}
+	return ended(ctx)
+}
+
+// enter counts a send, unless the transport is closed. The lock orders it before
+// or after Close, so that Close waits for all it has let in.
+func (t *Transport) enter() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.calls.Add(1)
+	}
+	return !t.closed
+}
+
+// Close ends all sends under way with an error that wraps net.ErrClosed, closes
+// all connections and returns when every send has returned and no goroutine is
+// left. It returns nil, also when called again.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	under := make([]*datagramSend, 0, len(t.sends))
+	for s := range t.sends {
+		under = append(under, s)
+	}
+	t.mu.Unlock()
+
+	t.streams.close() // before the context ends, so that dials do not fail for that
+	t.cancel()
+	for _, s := range under {
+		s.close()
+	}
+	t.calls.Wait()
+	return nil
+}
+
+// Open returns how many UDP sockets and TCP connections are open now, those that
+// are being opened included.
+func (t *Transport) Open() (udp, tcp int) {
+	return int(t.udpOpen.Load()), t.streams.count()
+}

@@ -1,0 +1,93 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"reflect"
+	"testing"
+	"testing/synctest"
+)
+
+func TestSendRefusesArguments(t *testing.T) {
+	n := &network{}
+	tr := New(Options{Dial: n.Dial})
+	defer tr.Close()
+	var unknown net.UnknownNetworkError
+	var address *net.AddrError
+	for _, test := range []struct {
+		network string
+		server  netip.AddrPort
+		length  int
+		is      func(error) bool
+	}{
+		{"sctp", server1, 40, func(err error) bool { return errors.As(err, &unknown) }},
+		{"udp", netip.AddrPort{}, 40, func(err error) bool { return errors.As(err, &address) }},
+		{"tcp", netip.AddrPortFrom(server1.Addr(), 0), 40, func(err error) bool { return errors.As(err, &address) }},
+		{"udp", server1, headerSize - 1, func(err error) bool { return errors.Is(err, ErrQuery) }},
+		{"tcp", server1, maxMessage + 1, func(err error) bool { return errors.Is(err, ErrQuery) }},
+	} {
+		reply, err := tr.Exchange(t.Context(), test.network, test.server, make([]byte, test.length))
+		if e := wantError(t, err, nil, "dial", false); reply != nil || !test.is(e) {
+			t.Errorf("%s to %v, %d octets: got %x, %v", test.network, test.server, test.length, reply, err)
+		}
+	}
+	wantDialled(t, n, 0)
+}
+
+func TestSendContextOver(t *testing.T) {
+	n := &network{}
+	tr := New(Options{Dial: n.Dial})
+	defer tr.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, kind := range []string{"udp", "tcp"} {
+		_, err := tr.Exchange(ctx, kind, server1, message(1, 40, 'q'))
+		wantError(t, err, context.Canceled, "dial", false)
+	}
+	wantDialled(t, n, 0)
+}
+
+// What Dial is asked for.
+func TestDialArguments(t *testing.T) {
+	n := &network{connect: func(context.Context, string) error { return errors.New("none") }}
+	inBubble(t, n, Options{}, func(t *testing.T, tr *Transport) {
+		tr.Exchange(t.Context(), "udp", server2, message(1, 40, 'q'))
+		tr.Exchange(t.Context(), "tcp", server1, message(1, 40, 'q'))
+		synctest.Wait()
+		if want := []string{"udp [2001:db8::2]:53", "tcp 192.0.2.1:53"}; !reflect.DeepEqual(n.dialled, want) {
+			t.Errorf("Dial: got %q, want %q", n.dialled, want)
+		}
+	})
+}
+
+// Every field but Dial has a default, so that none is forgotten.
+func TestOptionsDefaults(t *testing.T) {
+	o := reflect.ValueOf(Options{}.withDefaults())
+	for i := range o.NumField() {
+		name := o.Type().Field(i).Name
+		if o.Field(i).IsZero() != (name == "Dial") {
+			t.Errorf("%s: got %v, want a default", name, o.Field(i))
+		}
+	}
+	set := Options{MaxSockets: 1, MaxConns: 2, MaxConnsPerServer: 3, IdleTimeout: -4, ConnectTimeout: 5}
+	if got := set.withDefaults(); !reflect.DeepEqual(got, set) {
+		t.Errorf("withDefaults: got %+v, want %+v", got, set)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for _, test := range []struct {
+		err  *Error
+		want string
+	}{
+		{&Error{Op: "read", Network: "udp", Server: server1, Err: ErrAbandoned}, "read udp 192.0.2.1:53: abandoned after a forged reply"},
+		{&Error{Op: "read", Network: "tcp", Server: server2, Reused: true, Err: net.ErrClosed, stale: true},
+			"read tcp [2001:db8::2]:53: reused connection was closed by the server: use of closed network connection"},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("Error: got %q, want %q", got, test.want)
+		}
+	}
+}

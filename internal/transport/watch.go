@@ -1,0 +1,43 @@
+package transport
+
+// Verdict is what the caller's check says of one message that arrived.
+type Verdict int
+
+const (
+	// Ignore: not an answer to this query. The wait goes on to the same deadline.
+	Ignore Verdict = iota
+	// Accept: Send returns this message.
+	Accept
+	// Abandon: somebody is guessing, and each further message is another guess
+	// (RFC 5452 §9.3). Send stops waiting and returns the message with ErrAbandoned.
+	Abandon
+)
+
+// Watch is how the caller looks at a send under way. The zero Watch accepts the
+// first message.
+type Watch struct {
+	// Check judges each message that arrived; nil accepts the first one. It is
+	// called in the goroutine that called Send and never after Send has returned.
+	// It must not change reply, and may keep it only if it returns Accept or
+	// Abandon; it is then the very slice that Send returns. It must not call Close.
+	//
+	// Over UDP it sees every datagram of the server's address and port, of any
+	// length, zero included. Over TCP it sees every message with the ID of this
+	// query, and those with an ID that was never used on the connection: for the
+	// latter an Accept counts as Ignore.
+	Check func(reply []byte) Verdict
+
+	// Refused, if not nil, is called at most once, as Check is, when the host
+	// reports that the server's UDP port is unreachable. The wait goes on, since
+	// the ICMP message behind it can be forged: it is a reason to ask another
+	// server beside this one, not to give up.
+	Refused func()
+}
+
+// verdict asks Check.
+func (w Watch) verdict(reply []byte) Verdict {
+	if w.Check == nil {
+		return Accept
+	}
+	return w.Check(reply)
+}

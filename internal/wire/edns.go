@@ -1,0 +1,79 @@
+package wire
+
+import "encoding/binary"
+
+const typeOPT = 41
+
+const (
+	// maxOptions and maxOptionOctets bound the EDNS options of one message:
+	// Unbound's limits after CVE-2026-41292.
+	maxOptions      = 100
+	maxOptionOctets = 4096
+	// optionCookie is the option code of DNS cookies. RFC 7873 §4.
+	optionCookie = 10
+	// optionEDE is the option code of extended errors. RFC 8914 §2.
+	optionEDE = 15
+)
+
+// doBit is the DNSSEC OK bit among the EDNS flags. RFC 3225 §3.
+const doBit = 1 << 15
+
+// EDNS is what an OPT record says (RFC 6891 §6.1). Options we have no use for are
+// checked for form and passed over.
+type EDNS struct {
+	UDPSize       uint16 // as sent; under 512 counts as 512
+	ExtendedRcode uint8
+	Version       uint8
+	DO            bool
+	Cookie        []byte // client part, then server part; nil: none
+	Errors        []EDE  // RFC 8914; advice of the sender, never a reason to act
+}
+
+// EDE is one extended DNS error. RFC 8914 §2.
+type EDE struct {
+	Code uint16
+	Text string
+}
+
+func parseOPT(rec Record, octets []byte) (*EDNS, error) {
+	e := &EDNS{
+		UDPSize:       max(rec.Class, 512),
+		ExtendedRcode: uint8(rec.TTL >> 24),
+		Version:       uint8(rec.TTL >> 16),
+		DO:            rec.TTL&doBit != 0,
+	}
+	if rec.rdlen > maxOptionOctets {
+		return nil, fail(rec.rdata, ErrTooManyOpts)
+	}
+	off, end := rec.rdata, rec.rdata+rec.rdlen
+	for count := 0; off < end; count++ {
+		if count == maxOptions {
+			return nil, fail(off, ErrTooManyOpts)
+		}
+		if off+4 > end {
+			return nil, fail(off, ErrOptions)
+		}
+		code := binary.BigEndian.Uint16(octets[off:])
+		n := int(binary.BigEndian.Uint16(octets[off+2:]))
+		off += 4
+		if off+n > end {
+			return nil, fail(off, ErrOptions)
+		}
+		e.option(code, octets[off:off+n])
+		off += n
+	}
+	return e, nil
+}
+
+func (e *EDNS) option(code uint16, data []byte) {
+	switch code {
+	case optionCookie:
+		if e.Cookie == nil {
+			e.Cookie = data
+		}
+	case optionEDE:
+		if len(data) >= 2 {
+			e.Errors = append(e.Errors, EDE{Code: binary.BigEndian.Uint16(data), Text: string(data[2:])})
+		}
+	}
+}

@@ -1,0 +1,346 @@
+// Package wire walks DNS messages as they stand on the wire, without decoding
+// them into records: it finds the names, records and TTLs, bounds what a hostile
+// message can make us do (RFC 1035 §4.1; pointer loops, record floods, EDNS option
+// floods), and writes queries.
+//
+// Nothing here trusts the message. Whatever else looks at one (the allow list,
+// classification, miekg/dns when a caller wants decoded records) does so after
+// Parse has accepted it.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// HeaderLen is the length of the fixed header. RFC 1035 §4.1.1.
+const HeaderLen = 12
+
+// Bits of the second header word. RFC 1035 §4.1.1, RFC 4035 §3.
+const (
+	QR uint16 = 1 << 15
+	AA uint16 = 1 << 10
+	TC uint16 = 1 << 9
+	RD uint16 = 1 << 8
+	RA uint16 = 1 << 7
+	AD uint16 = 1 << 5
+	CD uint16 = 1 << 4
+)
+
+const (
+	// maxRecords is how many records one message may hold. A full 64 KiB message
+	// of real data has about 4,000 (16-octet A records with compressed owners);
+	// limits table of PowerDNS and BIND, attacks of 2024-2026 (item 31).
+	maxRecords = 5000
+	// minRecord is the shortest record: root owner, type, class, TTL, RDLENGTH.
+	minRecord = 11
+	// maxExpanded bounds the octets of all names of a message written out, so
+	// that compression cannot turn 64 KiB into hundreds of megabytes.
+	maxExpanded = 1 << 20
+	// maxHops is how many compression pointers one name may follow: a name has
+	// at most 127 labels and each pointer should lead to at least one.
+	maxHops = 126
+)
+
+// Why a message is refused. Each is wrapped in an *Error that says where.
+var (
+	ErrShort        = errors.New("message ends early")
+	ErrPointer      = errors.New("compression pointer does not point backwards")
+	ErrHops         = errors.New("name follows more than 126 compression pointers")
+	ErrNameTooLong  = errors.New("name longer than 255 octets")
+	ErrLabelType    = errors.New("label type other than plain or pointer")
+	ErrTooMany      = errors.New("more than 5000 records in a message")
+	ErrCounts       = errors.New("record counts exceed the message length")
+	ErrExpansion    = errors.New("names of the message expand to more than 1 MiB")
+	ErrQuestions    = errors.New("question count is not one")
+	ErrTrailing     = errors.New("octets after the last record")
+	ErrRData        = errors.New("malformed RDATA")
+	ErrManyOPT      = errors.New("more than one OPT record")
+	ErrOPTPlace     = errors.New("OPT record outside the additional section or not owned by the root")
+	ErrOptions      = errors.New("malformed EDNS options")
+	ErrTooManyOpts  = errors.New("more than 100 EDNS options or 4096 octets of them")
+	ErrNameExpected = errors.New("name runs past the end of its RDATA")
+)
+
+// Error says at which octet of a message the walker stopped, and why. It wraps
+// one of the Err values of this package.
+type Error struct {
+	Offset int
+	Err    error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("dns message: octet %d: %v", e.Offset, e.Err) }
+
+// Unwrap gives the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+func fail(off int, err error) error { return &Error{Offset: off, Err: err} }
+
+// Question is the one question of a message, its name canonical.
+type Question struct {
+	Name  dnsname.Name
+	Type  uint16
+	Class uint16
+}
+
+// Record is one record of a message. Its RDATA stays in the message, where names
+// in it may be compressed; Message.AppendRData writes it out.
+type Record struct {
+	Owner     dnsname.Name
+	Type      uint16
+	Class     uint16
+	TTL       uint32
+	TTLOffset int // where the TTL stands in the message
+	rdata     int // where the RDATA starts
+	rdlen     int
+}
+
+// Message is a message that Parse has walked. It keeps the octets it was made of.
+type Message struct {
+	ID         uint16
+	Flags      uint16 // the second header word: bits, opcode, RCODE
+	Question   Question
+	NoQuestion bool // QDCOUNT was 0
+	Answer     []Record
+	Authority  []Record
+	Additional []Record // without the OPT record
+	EDNS       *EDNS    // nil: no OPT record
+
+	octets []byte
+}
+
+// Opcode gives the operation code.
+func (m *Message) Opcode() int { return int(m.Flags>>11) & 0xF }
+
+// Rcode gives the response code, with EDNS's upper eight bits (RFC 6891 §6.1.3).
+func (m *Message) Rcode() int {
+	rcode := int(m.Flags & 0xF)
+	if m.EDNS != nil {
+		rcode |= int(m.EDNS.ExtendedRcode) << 4
+	}
+	return rcode
+}
+
+// Len gives the length of the message in octets.
+func (m *Message) Len() int { return len(m.octets) }
+
+// Parse walks one whole message. The message must not change while the result is
+// in use. A message with no question is accepted (FORMERR replies come so), one
+// with several is not (RFC 9619).
+func Parse(octets []byte) (*Message, error) {
+	if len(octets) < HeaderLen {
+		return nil, fail(len(octets), ErrShort)
+	}
+	m := &Message{
+		ID:     binary.BigEndian.Uint16(octets),
+		Flags:  binary.BigEndian.Uint16(octets[2:]),
+		octets: octets,
+	}
+	counts := [4]int{}
+	for i := range counts {
+		counts[i] = int(binary.BigEndian.Uint16(octets[4+2*i:]))
+	}
+	if counts[0] > 1 {
+		return nil, fail(4, ErrQuestions)
+	}
+	total := counts[1] + counts[2] + counts[3]
+	if total > maxRecords {
+		return nil, fail(6, ErrTooMany)
+	}
+	if total*minRecord > len(octets)-HeaderLen {
+		return nil, fail(6, ErrCounts)
+	}
+	w := walker{octets: octets}
+	off, err := w.question(m, counts[0])
+	if err != nil {
+		return nil, err
+	}
+	records := make([]Record, 0, total)
+	for section, count := range counts[1:] {
+		from := len(records)
+		for range count {
+			var rec Record
+			if off, err = w.record(off, &rec); err != nil {
+				return nil, err
+			}
+			if rec.Type != typeOPT {
+				records = append(records, rec)
+				continue
+			}
+			if section != 2 || rec.Owner != dnsname.Root {
+				return nil, fail(rec.rdata, ErrOPTPlace)
+			}
+			if m.EDNS != nil {
+				return nil, fail(rec.rdata, ErrManyOPT)
+			}
+			if m.EDNS, err = parseOPT(rec, octets); err != nil {
+				return nil, err
+			}
+		}
+		part := records[from:len(records):len(records)]
+		switch section {
+		case 0:
+			m.Answer = part
+		case 1:
+			m.Authority = part
+		case 2:
+			m.Additional = part
+		}
+	}
+	if off != len(octets) {
+		return nil, fail(off, ErrTrailing)
+	}
+	return m, nil
+}
+
+// walker reads names and records and keeps count of what they cost.
+type walker struct {
+	octets   []byte
+	expanded int
+	seen     [8]seenName // owners met, by where they stand; most messages have few
+	nseen    int
+}
+
+type seenName struct {
+	off  int
+	name dnsname.Name
+}
+
+func (w *walker) question(m *Message, count int) (int, error) {
+	if count == 0 {
+		m.NoQuestion = true
+		return HeaderLen, nil
+	}
+	name, off, err := w.name(HeaderLen)
+	if err != nil {
+		return 0, err
+	}
+	if off+4 > len(w.octets) {
+		return 0, fail(off, ErrShort)
+	}
+	m.Question = Question{
+		Name:  name,
+		Type:  binary.BigEndian.Uint16(w.octets[off:]),
+		Class: binary.BigEndian.Uint16(w.octets[off+2:]),
+	}
+	return off + 4, nil
+}
+
+// record reads the record at off and gives where the next one starts.
+func (w *walker) record(off int, rec *Record) (int, error) {
+	owner, off, err := w.name(off)
+	if err != nil {
+		return 0, err
+	}
+	b := w.octets
+	if off+10 > len(b) {
+		return 0, fail(off, ErrShort)
+	}
+	*rec = Record{
+		Owner:     owner,
+		Type:      binary.BigEndian.Uint16(b[off:]),
+		Class:     binary.BigEndian.Uint16(b[off+2:]),
+		TTL:       binary.BigEndian.Uint32(b[off+4:]),
+		TTLOffset: off + 4,
+		rdata:     off + 10,
+		rdlen:     int(binary.BigEndian.Uint16(b[off+8:])),
+	}
+	end := rec.rdata + rec.rdlen
+	if end > len(b) {
+		return 0, fail(off+8, ErrShort)
+	}
+	return end, nil
+}
+
+// name reads the owner name at off. Names are remembered by the place they are
+// written at, so that the pointers of one RRset share one string.
+func (w *walker) name(off int) (dnsname.Name, int, error) {
+	at, next := off, 0
+	if off+1 < len(w.octets) && w.octets[off]&0xC0 == 0xC0 {
+		at, next = int(binary.BigEndian.Uint16(w.octets[off:])&0x3FFF), off+2
+	}
+	for _, s := range w.seen[:w.nseen] {
+		if s.off == at && next != 0 {
+			w.expanded += len(s.name)
+			if w.expanded > maxExpanded {
+				return "", 0, fail(off, ErrExpansion)
+			}
+			return s.name, next, nil
+		}
+	}
+	var buf [dnsname.MaxWire]byte
+	written, end, err := expandName(buf[:0], w.octets, off, len(w.octets))
+	if err != nil {
+		return "", 0, err
+	}
+	w.expanded += len(written)
+	if w.expanded > maxExpanded {
+		return "", 0, fail(off, ErrExpansion)
+	}
+	name := dnsname.Canonical(written)
+	if w.nseen < len(w.seen) {
+		w.seen[w.nseen] = seenName{at, name}
+		w.nseen++
+	}
+	return name, end, nil
+}
+
+// expandName appends the name at off to dst, uncompressed, and gives where it
+// ends. What stands at off itself must end before limit; pointers lead backwards
+// only (RFC 1035 §4.1.4: to a prior occurrence), which excludes loops.
+func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
+	start := len(dst)
+	end := 0      // where the name ends in the message, once known
+	lowest := off // pointers must lead below this
+	for hops := 0; ; {
+		if off >= limit {
+			return nil, 0, fail(off, overrun(limit, octets))
+		}
+		c := int(octets[off])
+		switch c & 0xC0 {
+		case 0x00:
+			if off+1+c > limit {
+				return nil, 0, fail(off, overrun(limit, octets))
+			}
+			dst = append(dst, octets[off:off+1+c]...)
+			if len(dst)-start > dnsname.MaxWire {
+				return nil, 0, fail(off, ErrNameTooLong)
+			}
+			off += 1 + c
+			if c == 0 {
+				if end == 0 {
+					end = off
+				}
+				return dst, end, nil
+			}
+		case 0xC0:
+			if off+2 > limit {
+				return nil, 0, fail(off, overrun(limit, octets))
+			}
+			target := int(binary.BigEndian.Uint16(octets[off:]) & 0x3FFF)
+			if end == 0 {
+				end = off + 2
+			}
+			if target >= lowest || target < HeaderLen {
+				return nil, 0, fail(off, ErrPointer)
+			}
+			if hops++; hops > maxHops {
+				return nil, 0, fail(off, ErrHops)
+			}
+			off, lowest, limit = target, target, len(octets)
+		default:
+			return nil, 0, fail(off, ErrLabelType)
+		}
+	}
+}
+
+// overrun tells what a name that goes on behind limit has run past.
+func overrun(limit int, octets []byte) error {
+	if limit < len(octets) {
+		return ErrNameExpected
+	}
+	return ErrShort
+}

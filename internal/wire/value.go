@@ -1,0 +1,54 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// TargetName gives the name that the uncompressed RDATA of an NS, CNAME, DNAME or
+// PTR record consists of, or the one after the preference of an MX.
+func TargetName(rrtype uint16, rdata string) (dnsname.Name, bool) {
+	switch rrtype {
+	case dns.TypeMX:
+		if len(rdata) < 2 {
+			return "", false
+		}
+		rdata = rdata[2:]
+	case dns.TypeNS, dns.TypeCNAME, dns.TypeDNAME, dns.TypePTR:
+	default:
+		return "", false
+	}
+	name, err := dnsname.FromWire([]byte(rdata))
+	return name, err == nil
+}
+
+// Addr gives the address of the RDATA of an A or AAAA record.
+func Addr(rdata string) (netip.Addr, bool) {
+	if len(rdata) != 4 && len(rdata) != 16 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice([]byte(rdata))
+}
+
+// SOA is what a resolver needs of a start of authority: its last field, the TTL of
+// negative answers (RFC 2308 §4), and the serial.
+type SOA struct {
+	Serial  uint32
+	Minimum uint32
+}
+
+// ParseSOA reads the numbers at the end of uncompressed SOA RDATA.
+func ParseSOA(rdata string) (SOA, bool) {
+	if len(rdata) < 22 { // two root names and five numbers
+		return SOA{}, false
+	}
+	numbers := []byte(rdata[len(rdata)-20:])
+	return SOA{
+		Serial:  binary.BigEndian.Uint32(numbers),
+		Minimum: binary.BigEndian.Uint32(numbers[16:]),
+	}, true
+}

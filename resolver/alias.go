@@ -1,0 +1,157 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scrub"
+)
+
+// found is the answer to a question: the alias chain, and what stands at its end.
+type found struct {
+	q         question
+	aliases   []scrub.Alias
+	sets      []*dnssec.RRset
+	soa       *dnssec.RRset
+	denial    []*dnssec.RRset
+	rcode     int
+	status    dnssec.Status
+	ttl       uint32
+	fromCache bool
+}
+
+// search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
+// to alias. Each name is searched from its own zone, whatever else came with the
+// alias.
+func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, error) {
+	a := newFound(q)
+	for at := q; ; {
+		f, err := r.find(ctx, t.on(at), at)
+		if err != nil {
+			return nil, err
+		}
+		next, more, err := a.add(t, f)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return a, nil
+		}
+		at.name = next
+	}
+}
+
+// searchCache is search without asking anybody; false when the cache does not hold
+// all of the answer.
+func (r *Resolver) searchCache(t *task, q question) (*found, bool) {
+	a := newFound(q)
+	for at := q; ; {
+		f, ok := r.known(r.config.Now(), t, at)
+		if !ok {
+			return nil, false
+		}
+		next, more, err := a.add(t, f)
+		if err != nil {
+			return nil, false
+		}
+		if !more {
+			return a, true
+		}
+		at.name = next
+	}
+}
+
+func newFound(q question) *found {
+	return &found{q: q, status: dnssec.Secure, ttl: maxTTL, fromCache: true}
+}
+
+// add takes one finding into the answer, and gives the name to search next.
+func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err error) {
+	a.ttl = min(a.ttl, f.ttl)
+	a.status = a.status.Worst(f.status)
+	a.fromCache = a.fromCache && f.fromCache
+	a.rcode = f.rcode
+	if f.kind != alias {
+		a.sets, a.soa, a.denial = f.sets, f.soa, f.denial
+		return "", false, nil
+	}
+	for _, step := range f.aliases {
+		if err := t.budget.alias(); err != nil {
+			return "", false, err
+		}
+		a.aliases = append(a.aliases, step)
+		if step.TooLong {
+			a.rcode = dns.RcodeYXDomain
+			return "", false, nil
+		}
+		if a.visited(step.To) {
+			return "", false, ErrAliasLoop
+		}
+		t.tell(func(tr *Trace) {
+			if tr.Alias != nil {
+				tr.Alias(AliasInfo{Step: t.step(), From: step.From.String(), To: step.To.String(), DNAME: step.IsDNAME()})
+			}
+		})
+		if step.IsDNAME() && isAliasType(a.q.rrtype) {
+			return "", false, nil // the CNAME made of it is what was asked for
+		}
+	}
+	a.rcode = dns.RcodeSuccess // that of the last name counts (RFC 6604 §3)
+	return targetOf(f.aliases), true, nil
+}
+
+// visited reports whether the chain has been at name before.
+func (a *found) visited(name dnsname.Name) bool {
+	if name == a.q.name {
+		return true
+	}
+	for _, step := range a.aliases[:len(a.aliases)-1] {
+		if step.To == name {
+			return true
+		}
+	}
+	return false
+}
+
+// find gives what is known of one name, or walks to find out.
+func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, error) {
+	now := r.config.Now()
+	if f, ok := r.known(now, t, q); ok {
+		t.tellCache(f)
+		return f, nil
+	}
+	if failure, ok := r.view.GetFailure(now, q.name, q.rrtype, t.trust); ok {
+		t.tell(func(tr *Trace) {
+			if tr.Cache != nil {
+				tr.Cache(CacheInfo{Step: t.step(), Hit: true, Failure: true})
+			}
+		})
+		return nil, &cachedError{failure}
+	}
+	t.tellCache(nil)
+	f, err := r.walk(ctx, t, q)
+	if err != nil {
+		r.keepFailure(t, q, err)
+		return nil, err
+	}
+	r.view.ClearFailure(q.name, q.rrtype, t.trust)
+	return f, nil
+}
+
+// keepFailure remembers that q failed (RFC 9520), unless it failed for reasons that
+// lie in how it came to be asked: the caller's time, or the path that led to it.
+func (r *Resolver) keepFailure(t *task, q question, err error) {
+	var limit *LimitError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), r.base.Err() != nil:
+		return
+	case t.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
+		return
+	}
+	e := extendedOf(err)
+	r.view.PutFailure(r.config.Now(), q.name, q.rrtype, t.trust, e.Code, e.Text)
+}

@@ -1,0 +1,85 @@
+package resolver
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// limitTime is the name of the limit that a deadline of our own stands for.
+const limitTime = "Time"
+
+// budget is what one client question may still spend. Sub-questions, restarts,
+// retries, TCP and validation all spend from the same one, and nothing resets it:
+// limits that start anew at some turn multiply (attacks.md 18, CVE-2026-50045). It
+// is safe for concurrent use.
+type budget struct {
+	limits   *Limits
+	deadline time.Time // by time.Now
+
+	sends         atomic.Int64
+	bytes         atomic.Int64
+	aliases       atomic.Int64
+	referrals     atomic.Int64
+	failedLookups atomic.Int64
+
+	walks   atomic.Int64 // numbers walks and queries for traces
+	queries atomic.Int64
+}
+
+func newBudget(l *Limits) *budget {
+	return &budget{limits: l, deadline: time.Now().Add(l.Time)}
+}
+
+// send pays for one query; joining a question that somebody else has sent costs the
+// same, so that joining cannot be used to wait for nothing for ever.
+func (b *budget) send() error {
+	return charge(&b.sends, 1, b.limits.Sends, "Sends")
+}
+
+// received pays for a reply's octets. The reply that goes over the limit is lost.
+func (b *budget) received(octets int) error {
+	return charge(&b.bytes, int64(octets), b.limits.Bytes, "Bytes")
+}
+
+// alias pays for one step of an alias chain. The chain that reaches the limit is
+// given up at once, as its next query could only show that it is too long.
+func (b *budget) alias() error {
+	return charge(&b.aliases, 1, b.limits.Aliases-1, "Aliases")
+}
+
+func (b *budget) referral() error {
+	return charge(&b.referrals, 1, b.limits.Referrals, "Referrals")
+}
+
+func charge(counter *atomic.Int64, n int64, limit int, name string) error {
+	if counter.Add(n) > int64(limit) {
+		return &LimitError{Limit: name, Value: limit}
+	}
+	return nil
+}
+
+// lookupFailed pays for a name server's address that was not found. Names known not
+// to work cost no query, and so do not count.
+func (b *budget) lookupFailed(t *task) {
+	if t.sent.Load() {
+		b.failedLookups.Add(1)
+	}
+}
+
+// mayLookUp reports whether another name server's address may be looked for.
+// Failures within the limit never forbid it; as many again are tolerated when the
+// look-ups that failed did so for want of an answer, as in the outage of a big
+// provider, where some of the names still work. When they failed because the names
+// do not exist, somebody made them up, and each further one is a query at a
+// victim's servers (NXNSAttack).
+func (b *budget) mayLookUp(outage bool) error {
+	limit := b.limits.FailedServerLookups
+	allowed := limit
+	if outage {
+		allowed = 2 * limit
+	}
+	if b.failedLookups.Load() >= int64(allowed) {
+		return &LimitError{Limit: "FailedServerLookups", Value: limit}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// What went wrong, for errors.Is. Each comes wrapped in an *Error.
+var (
+	// ErrClosed: the resolver has been closed.
+	ErrClosed = errors.New("resolver is closed")
+	// ErrNoReachableServer: every server that could be asked was asked, and none
+	// gave an answer that could be used.
+	ErrNoReachableServer = errors.New("no reachable server")
+	// ErrNoServerAddress: none of a zone's name servers has an address that we
+	// know, can look up and may ask.
+	ErrNoServerAddress = errors.New("no address of any name server")
+	// ErrCircular: a name server's address depends on itself.
+	ErrCircular = errors.New("circular dependency between name servers")
+	// ErrIntercepted: something between us and the root servers answers in their
+	// place. The way out is a forward route to a resolver that may be asked.
+	ErrIntercepted = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
+	// ErrBlocked: no root server answered at all. The way out is a forward route to a
+	// resolver that may be asked.
+	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
+	// ErrMetaType: the question is for a type or class that is no data: OPT, AXFR
+	// and their like (RFC 6895 §3.1).
+	ErrMetaType = errors.New("not a type that can be resolved")
+	// ErrAliasLoop: a chain of aliases leads back into itself.
+	ErrAliasLoop = errors.New("alias loop")
+	// ErrCached: the question failed a moment ago and is not tried again yet (RFC
+	// 9520).
+	ErrCached = errors.New("failed recently")
+)
+
+// ErrName: the name of the question is no domain name. It wraps the reason.
+var ErrName = errors.New("malformed domain name")
+
+// Why one server's response is of no use.
+var (
+	errLame            = errors.New("does not serve the zone")
+	errNoQuestion      = errors.New("could not read the query")
+	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
+)
+
+// errForeignReply says that what arrived was no reply to the query.
+var errForeignReply = errors.New("reply does not belong to the query")
+
+// LimitError says that a question needed more work than its Limits allow.
+type LimitError struct {
+	Limit string // the field of Limits
+	Value int    // what it allows; for Time in milliseconds
+}
+
+func (e *LimitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
+
+// Error is why there is no answer: nobody could be asked, nobody answered usably, a
+// limit was reached, or the answer is bogus. It wraps the cause.
+type Error struct {
+	// Question is what the caller asked.
+	Question dns.Question
+	// Zone is the zone whose servers were asked last, "" if none was.
+	Zone string
+	// Servers are the addresses tried in Zone, in order, each once.
+	Servers []netip.AddrPort
+	// Extended is the cause as an extended DNS error (RFC 8914).
+	Extended ExtendedError
+	// Err is the cause: one of the Err values of this package, a *LimitError, a
+	// context's error, or several of them joined.
+	Err error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "resolve %s %s", e.Question.Name, typeName(e.Question.Qtype))
+	if e.Zone != "" {
+		fmt.Fprintf(&b, ": zone %s", e.Zone)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	if n := len(e.Servers); n > 0 {
+		fmt.Fprintf(&b, " (%d servers tried, last %s)", n, e.Servers[n-1])
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout reports whether time ran out: the caller's, or the limit's.
+func (e *Error) Timeout() bool {
+	var limit *LimitError
+	var ne net.Error
+	switch {
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		return true
+	case errors.As(e.Err, &limit):
+		return limit.Limit == limitTime
+	case errors.As(e.Err, &ne):
+		return ne.Timeout()
+	}
+	return false
+}
+
+// Temporary reports whether asking again later may help. It does not for questions
+// that cannot be asked at all.
+func (e *Error) Temporary() bool {
+	return !errors.Is(e.Err, ErrMetaType) && !errors.Is(e.Err, ErrClosed) && !errors.Is(e.Err, ErrName)
+}
+
+// rcodeError says that a server answered with an error.
+type rcodeError struct{ rcode int }
+
+func (e *rcodeError) Error() string { return "answered " + rcodeName(e.rcode) }
+
+// zoneError is why the servers of a zone gave no response that says something.
+type zoneError struct {
+	zone      dnsname.Name
+	servers   []netip.AddrPort
+	responded bool // one of them answered, if only with an error
+	err       error
+}
+
+func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+
+// Unwrap gives the cause.
+func (e *zoneError) Unwrap() error { return e.err }
+
+// isTimeout reports whether an error is a lost packet or the end of a wait.
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// rcodeName gives a response code's mnemonic.
+func rcodeName(rcode int) string {
+	if name, ok := dns.RcodeToString[rcode]; ok {
+		return name
+	}
+	return fmt.Sprintf("RCODE%d", rcode)
+}
+
+// wrap makes an *Error of what went wrong with q.
+func wrap(q dns.Question, err error) *Error {
+	e := &Error{Question: q, Err: err, Extended: extendedOf(err)}
+	var ze *zoneError
+	if errors.As(err, &ze) {
+		e.Zone, e.Servers, e.Err = ze.zone.String(), ze.servers, ze.err
+	}
+	return e
+}
+
+// extendedOf finds the extended DNS error that says best what went wrong.
+func extendedOf(err error) ExtendedError {
+	var limit *LimitError
+	var cached *cachedError
+	code := dns.ExtendedErrorCodeNoReachableAuthority
+	switch {
+	case errors.As(err, &cached):
+		return ExtendedError{dns.ExtendedErrorCodeCachedError, cached.Error()}
+	case errors.As(err, &limit), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
+		code = dns.ExtendedErrorCodeOther
+	case errors.Is(err, ErrMetaType):
+		code = dns.ExtendedErrorCodeNotSupported
+	case errors.Is(err, ErrName):
+		code = dns.ExtendedErrorCodeInvalidData
+	case errors.Is(err, ErrIntercepted), errors.Is(err, ErrBlocked):
+		code = dns.ExtendedErrorCodeNetworkError
+	case errors.Is(err, ErrClosed):
+		code = dns.ExtendedErrorCodeNotReady
+	}
+	return ExtendedError{Code: code, Text: summary(err)}
+}
+
+// summary gives the first cause in a few words, without addresses.
+func summary(err error) string {
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return limit.Error()
+	}
+	for _, known := range []error{
+		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrIntercepted, ErrBlocked, ErrClosed, ErrNoServerAddress, ErrNoReachableServer,
+	} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return ""
+}
+
+// cachedError is a failure that is not tried again yet.
+type cachedError struct{ failure cache.Failure }
+
+func (e *cachedError) Error() string {
+	if e.failure.Text == "" {
+		return ErrCached.Error()
+	}
+	return ErrCached.Error() + ": " + e.failure.Text
+}
+
+// Unwrap gives ErrCached.
+func (e *cachedError) Unwrap() error { return ErrCached }
+
+// typeName gives a type's mnemonic, or TYPE123 (RFC 3597 §5).
+func typeName(t uint16) string { return dns.Type(t).String() }

@@ -1,0 +1,190 @@
+package resolver
+
+import (
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scrub"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// finding is what is known of one name and type: records, aliases that lead on, or a
+// denial. It is not changed once made.
+type finding struct {
+	q         question
+	kind      responseKind // answer, alias, noData or nameError
+	rcode     int
+	sets      []*dnssec.RRset
+	aliases   []scrub.Alias
+	soa       *dnssec.RRset
+	denial    []*dnssec.RRset
+	status    dnssec.Status
+	ttl       uint32
+	fromCache bool
+}
+
+// maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
+// Knot and PowerDNS: one day).
+const maxTTL = 86400
+
+// maxNegativeTTL is how long a denial is kept (RFC 2308 §5: one to three hours).
+const maxNegativeTTL = 3600
+
+// finish makes a finding of the response to the full question, and keeps what it
+// teaches.
+func (r *Resolver) finish(w *walk, asked question, m *reply) (*finding, error) {
+	f := &finding{
+		q: asked, kind: m.kind, rcode: m.Rcode,
+		sets: m.Answer, aliases: m.Aliases, soa: m.SOA, denial: m.Denial,
+	}
+	if f.kind == recursive {
+		f.kind = kindOfRecursive(m.Reply)
+	}
+	f.ttl = w.bound(f.lowestTTL())
+	r.keep(w, f, rankOf(m))
+	return f, nil
+}
+
+// finishAbove makes a name error of a denial of an ancestor: there is nothing below
+// (RFC 8020).
+func (r *Resolver) finishAbove(w *walk, asked question, m *reply) (*finding, error) {
+	f, err := r.finish(w, asked, m)
+	if err != nil {
+		return nil, err
+	}
+	below := *f
+	below.q = w.q
+	return &below, nil
+}
+
+// kindOfRecursive tells what a response would be if it came from an authoritative
+// server.
+func kindOfRecursive(m *scrub.Reply) responseKind {
+	switch {
+	case len(m.Answer) > 0:
+		return answer
+	case len(m.Aliases) > 0:
+		return alias
+	case m.Rcode == dns.RcodeNameError:
+		return nameError
+	}
+	return noData
+}
+
+// rankOf is what the data of a response is worth (RFC 2181 §5.4.1).
+func rankOf(m *reply) cache.Rank {
+	if m.AA {
+		return cache.RankAnswer
+	}
+	return cache.RankNonAuthoritative
+}
+
+// lowestTTL is how long the parts of the finding may be kept together.
+func (f *finding) lowestTTL() uint32 {
+	lowest := uint32(maxTTL)
+	for _, s := range f.sets {
+		lowest = min(lowest, s.TTL)
+	}
+	for _, a := range f.aliases {
+		lowest = min(lowest, a.Set.TTL)
+	}
+	if f.kind == noData || f.kind == nameError {
+		lowest = min(lowest, negativeTTL(f.soa))
+	}
+	return lowest
+}
+
+// bound shortens a TTL to what is left of the lease of the zone cut it came through.
+func (w *walk) bound(ttl uint32) uint32 {
+	if w.cut.expires.IsZero() {
+		return ttl
+	}
+	left := w.cut.expires.Sub(w.r.config.Now())
+	return min(ttl, uint32(max(left, 0)/time.Second))
+}
+
+// keep puts what was found into the cache.
+func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
+	now := r.config.Now()
+	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
+	if f.q.rrtype != dns.TypeANY {
+		for _, s := range f.sets {
+			r.view.Put(now, s, meta)
+		}
+	}
+	for _, a := range f.aliases {
+		r.view.Put(now, a.Set, meta)
+	}
+	if (f.kind == noData || f.kind == nameError) && f.soa != nil {
+		r.view.PutNegative(now, cache.Negative{
+			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError,
+			SOA: f.soa, Proof: f.denial, Status: f.status,
+		}, meta)
+	}
+}
+
+// known gives what the cache knows of q.
+func (r *Resolver) known(now time.Time, t *task, q question) (*finding, bool) {
+	if q.rrtype == dns.TypeANY {
+		return nil, false // what one server returned is no whole answer (RFC 8482 §4.1)
+	}
+	if item, ok := r.view.Get(now, q.name, q.rrtype, t.trust, cache.RankNonAuthoritative); ok {
+		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
+	}
+	if !isAliasType(q.rrtype) {
+		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, t.trust, cache.RankNonAuthoritative); ok {
+			return aliasFinding(q, item)
+		}
+	}
+	if n, ok := r.view.GetNegative(now, q.name, q.rrtype, t.trust); ok {
+		f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true}
+		if n.NameError {
+			f.kind, f.rcode = nameError, dns.RcodeNameError
+		}
+		return f, true
+	}
+	return r.knownDNAME(now, t, q)
+}
+
+// knownDNAME looks for a DNAME above q's name.
+func (r *Resolver) knownDNAME(now time.Time, t *task, q question) (*finding, bool) {
+	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
+		if item, ok := r.view.Get(now, above, dns.TypeDNAME, t.trust, cache.RankNonAuthoritative); ok {
+			return aliasFinding(q, item)
+		}
+	}
+	return nil, false
+}
+
+func aliasFinding(q question, item cache.Item) (*finding, bool) {
+	step, ok := scrub.Redirect(q.name, &item.Set)
+	if !ok {
+		return nil, false
+	}
+	f := &finding{q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true}
+	if step.TooLong {
+		f.rcode = dns.RcodeYXDomain
+	}
+	return f, true
+}
+
+// negativeTTL is how long a denial may be kept: by the SOA that came with it (RFC
+// 2308 §5), not at all without one.
+func negativeTTL(soa *dnssec.RRset) uint32 {
+	if soa == nil {
+		return 0
+	}
+	for rdata := range soa.Records.All() {
+		if s, ok := wire.ParseSOA(rdata); ok {
+			return min(soa.TTL, s.Minimum, maxNegativeTTL)
+		}
+	}
+	return 0
+}
+
+// targetOf is the name an alias chain has reached.
+func targetOf(aliases []scrub.Alias) dnsname.Name { return aliases[len(aliases)-1].To }

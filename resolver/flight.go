@@ -1,0 +1,203 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// maxJoins is how often a caller joins flights that end by their leaders' limits
+// before it gives up.
+const maxJoins = 4
+
+// flights lets equal questions that are asked at the same time be one. It knows two
+// kinds: what clients ask, and what is asked of the servers of a zone.
+//
+// A flight runs under a context and a budget of its own, those of the caller that
+// began it, and keeps them when that caller leaves; it ends when nobody waits for it
+// any more. Flights wait for flights: a question for its steps, a step for the
+// addresses of the servers to ask. Before one begins to wait for another, the graph
+// of who waits for whom is searched, so that no circle of them ever closes.
+type flights struct {
+	base    context.Context // ends with the resolver
+	running *sync.WaitGroup // counts flights
+
+	mu    sync.Mutex
+	group singleflight.Group // changed together with byKey
+	byKey map[string]*flight // guarded by mu
+}
+
+// flight is one piece of work that several may wait for.
+type flight struct {
+	key    string
+	ctx    context.Context
+	cancel context.CancelFunc
+	heard  *audience
+
+	// Guarded by flights.mu.
+	waiters int
+	waits   map[*flight]int // what this flight waits for, and how many times over
+}
+
+func newFlights(base context.Context, running *sync.WaitGroup) *flights {
+	return &flights{base: base, running: running, byKey: make(map[string]*flight)}
+}
+
+// stop lets no more flights begin; end is called under the same lock, so that those
+// that have begun are counted.
+func (f *flights) stop(end func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end()
+}
+
+// traveller is who wants a flight's result.
+type traveller struct {
+	parent *flight   // the flight that will wait; nil: a caller
+	heard  *audience // who hears what happens
+	budget *budget
+	joined func() // called when the flight was there already; may be nil
+}
+
+// do gives the result of the flight called key: of the one under way, or of a new
+// one that runs lead. The error is errCircular when waiting would never end, and
+// ctx's cause when ctx ends first.
+func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (any, error) {
+	led := false
+	for range maxJoins {
+		fl, ch, joined, err := f.board(ctx, key, by, lead)
+		if err != nil {
+			return nil, err
+		}
+		if joined {
+			if by.joined != nil {
+				by.joined()
+			}
+			err = by.budget.send()
+		}
+		led = led || !joined
+		var res singleflight.Result
+		if err == nil {
+			select {
+			case res = <-ch:
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		}
+		f.leave(fl, by)
+		if err != nil {
+			return nil, err
+		}
+		if res.Err != nil && !led && ownTrouble(res.Err) {
+			continue
+		}
+		return res.Val, res.Err
+	}
+	return nil, ErrNoReachableServer
+}
+
+// board joins the flight called key, or begins it.
+func (f *flights) board(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (*flight, <-chan singleflight.Result, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.base.Err(); err != nil {
+		return nil, nil, false, ErrClosed
+	}
+	fl, joined := f.byKey[key]
+	if joined && by.parent != nil && reaches(fl, by.parent) {
+		return nil, nil, false, ErrCircular
+	}
+	if !joined {
+		fl = f.begin(ctx, key, by)
+	}
+	fl.waiters++
+	fl.heard.join(by.heard)
+	if by.parent != nil {
+		by.parent.waits[fl]++
+	}
+	ch := f.group.DoChan(key, func() (any, error) {
+		defer f.land(fl)
+		return lead(fl)
+	})
+	return fl, ch, joined, nil
+}
+
+// begin makes the flight, under the values but not the end of ctx. f.mu must be held.
+func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
+	limit := &LimitError{Limit: limitTime, Value: int(by.budget.limits.Time.Milliseconds())}
+	own, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), by.budget.deadline, limit)
+	stop := context.AfterFunc(f.base, cancel)
+	fl := &flight{
+		key:    key,
+		ctx:    own,
+		cancel: func() { stop(); cancel() },
+		heard:  &audience{},
+		waits:  make(map[*flight]int),
+	}
+	f.byKey[key] = fl
+	f.running.Add(1)
+	return fl
+}
+
+// land takes the flight off the board when its work is done.
+func (f *flights) land(fl *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forget(fl)
+	f.running.Done()
+}
+
+// forget makes the next caller begin a new flight. f.mu must be held.
+func (f *flights) forget(fl *flight) {
+	if f.byKey[fl.key] == fl {
+		delete(f.byKey, fl.key)
+		f.group.Forget(fl.key)
+	}
+}
+
+// leave ends by's waiting; the last to leave ends the flight.
+func (f *flights) leave(fl *flight, by traveller) {
+	fl.heard.leave(by.heard)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if by.parent != nil {
+		if by.parent.waits[fl]--; by.parent.waits[fl] == 0 {
+			delete(by.parent.waits, fl)
+		}
+	}
+	if fl.waiters--; fl.waiters == 0 {
+		f.forget(fl)
+		fl.cancel()
+	}
+}
+
+// reaches reports whether from waits for to, directly or through others.
+func reaches(from, to *flight) bool {
+	seen := make(map[*flight]bool)
+	var search func(*flight) bool
+	search = func(at *flight) bool {
+		if at == to {
+			return true
+		}
+		if seen[at] {
+			return false
+		}
+		seen[at] = true
+		for next := range at.waits {
+			if search(next) {
+				return true
+			}
+		}
+		return false
+	}
+	return search(from)
+}
+
+// ownTrouble reports whether an error is about the budget or the time of the caller
+// that led the flight, and so says nothing about the question.
+func ownTrouble(err error) bool {
+	var limit *LimitError
+	return errors.As(err, &limit) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

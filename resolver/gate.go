@@ -1,0 +1,55 @@
+package resolver
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// gates bounds how many may be inside at once for each of many keys; more wait in
+// line. A key takes memory only while somebody is inside or waiting.
+type gates[K comparable] struct {
+	limit int64
+
+	mu    sync.Mutex
+	byKey map[K]*gate // guarded by mu
+}
+
+type gate struct {
+	inside *semaphore.Weighted
+	users  int // inside or waiting; guarded by gates.mu
+}
+
+func newGates[K comparable](limit int) *gates[K] {
+	return &gates[K]{limit: int64(limit), byKey: make(map[K]*gate)}
+}
+
+// enter waits for a place and gives the function that gives it back. It fails when
+// ctx ends first.
+func (g *gates[K]) enter(ctx context.Context, key K) (leave func(), err error) {
+	g.mu.Lock()
+	at := g.byKey[key]
+	if at == nil {
+		at = &gate{inside: semaphore.NewWeighted(g.limit)}
+		g.byKey[key] = at
+	}
+	at.users++
+	g.mu.Unlock()
+	if err := at.inside.Acquire(ctx, 1); err != nil {
+		g.forget(key, at)
+		return nil, context.Cause(ctx)
+	}
+	return func() {
+		at.inside.Release(1)
+		g.forget(key, at)
+	}, nil
+}
+
+func (g *gates[K]) forget(key K, at *gate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.users--; at.users == 0 {
+		delete(g.byKey, key)
+	}
+}

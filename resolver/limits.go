@@ -1,0 +1,108 @@
+package resolver
+
+import "time"
+
+// Limits bounds the work that one question may cause, sub-questions, retries and
+// validation included. In each field zero means the default and a negative number
+// no limit. An exceeded limit is a *LimitError naming the field.
+type Limits struct {
+	// Sends is how many queries one question may send to servers, TCP and retries
+	// counted. Default 100: PowerDNS 50 to 100, BIND and Unbound 200; a cold
+	// validated lookup takes fewer than 20.
+	Sends int
+	// Bytes is how many octets of replies one question may receive. Default 256
+	// KiB; PowerDNS 100,000.
+	Bytes int
+	// Time is how long one question may take. Default 10 s, as BIND and Knot.
+	Time time.Duration
+	// SendsPerServer is how often one question is sent to one address over one
+	// transport. Default 3 (RFC 9520 §3.1).
+	SendsPerServer int
+	// FailedServerLookups is how many look-ups of name-server addresses may fail
+	// for one question; as many again are tried when nothing else is left. Default
+	// 5: Unbound, Knot and PowerDNS; the lever of NXNSAttack.
+	FailedServerLookups int
+	// AddressesPerServer is how many addresses of one name server are used.
+	// Default 6 (BIND).
+	AddressesPerServer int
+	// Depth is how deep look-ups of name-server addresses may nest. Default 7
+	// (BIND's max-recursion-depth).
+	Depth int
+	// Aliases is how long a chain of CNAME and DNAME records makes a question fail:
+	// one that has this many is given up. Default 11 (Unbound and BIND); in practice
+	// chains of content networks have up to 6.
+	Aliases int
+	// Minimised is how many minimised queries one name may take. Default 10 (RFC
+	// 9156 §2.3).
+	Minimised int
+	// Referrals is how many referrals one question may follow. Default 40.
+	Referrals int
+	// Records is how many records one RRset may have. Default 256 (PowerDNS).
+	Records int
+	// SignatureChecks is how many signatures may be checked for one question.
+	// Default 64.
+	SignatureChecks int
+	// FailedSignatureChecks is how many of them may fail. Default 16 (BIND).
+	FailedSignatureChecks int
+	// SignatureCost is what all of them together may cost, in units: an ECDSA
+	// P-256 check is 1, P-384 10, RSA by size and exponent. Default 200.
+	SignatureCost int
+	// NSEC3Iterations is how many additional iterations NSEC3 records may ask for
+	// before their zone counts as unsigned. Default 50 (RFC 9276 §3.2).
+	NSEC3Iterations int
+	// NSEC3Hashes is how many NSEC3 hashes may be computed for one question.
+	// Default 600 (PowerDNS).
+	NSEC3Hashes int
+	// QueriesPerZone is how many queries may be under way to the servers of one
+	// zone for all questions together; more wait. Default 200.
+	QueriesPerZone int
+	// QueriesPerServer is the same for one server address. Default 100.
+	QueriesPerServer int
+	// Questions is how many questions may be under way at once; more wait for one
+	// to end. Default 10,000: each holds a goroutine, a socket and some 20 KiB.
+	Questions int
+}
+
+// noLimit stands for a negative field: more than any question can use, with room
+// to count.
+const noLimit = 1 << 30
+
+func (l Limits) fill() Limits {
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Sends, 100},
+		{&l.Bytes, 256 << 10},
+		{&l.SendsPerServer, 3},
+		{&l.FailedServerLookups, 5},
+		{&l.AddressesPerServer, 6},
+		{&l.Depth, 7},
+		{&l.Aliases, 11},
+		{&l.Minimised, 10},
+		{&l.Referrals, 40},
+		{&l.Records, 256},
+		{&l.SignatureChecks, 64},
+		{&l.FailedSignatureChecks, 16},
+		{&l.SignatureCost, 200},
+		{&l.NSEC3Iterations, 50},
+		{&l.NSEC3Hashes, 600},
+		{&l.QueriesPerZone, 200},
+		{&l.QueriesPerServer, 100},
+		{&l.Questions, 10_000},
+	} {
+		switch {
+		case *f.field == 0:
+			*f.field = f.value
+		case *f.field < 0:
+			*f.field = noLimit
+		}
+	}
+	switch {
+	case l.Time == 0:
+		l.Time = 10 * time.Second
+	case l.Time < 0:
+		l.Time = 24 * time.Hour
+	}
+	return l
+}

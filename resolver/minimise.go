@@ -1,0 +1,73 @@
+package resolver
+
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// oneLabelSteps is how many labels are revealed one at a time before the steps
+// become larger. RFC 9156 §2.3: MINIMISE_ONE_LAB.
+const oneLabelSteps = 4
+
+// question is a name and a type; the class is always IN.
+type question struct {
+	name   dnsname.Name
+	rrtype uint16
+}
+
+func (q question) public() dns.Question {
+	return dns.Question{Name: q.name.String(), Qtype: q.rrtype, Qclass: dns.ClassINET}
+}
+
+// minimiser decides how much of a name the servers of a zone are asked for. RFC 9156.
+type minimiser struct {
+	full  question
+	limit int // queries that may be minimised
+	count int // so far
+	known int // labels of the deepest ancestor known to exist without being a zone cut
+	off   bool
+}
+
+// next gives the question for the servers of zone: the name with at least one more
+// label than the zone and than what is known to be no zone cut, and type A, which no
+// middlebox stumbles over (RFC 9156 §2.1); or the full question when that is all that
+// is left to reveal.
+func (m *minimiser) next(zone dnsname.Name) question {
+	all := m.full.name.Labels()
+	base := max(zone.Labels(), m.known)
+	if m.off || m.count >= m.limit || base >= all {
+		return m.full
+	}
+	labels := base + m.step(all-base)
+	if labels >= all {
+		return m.full
+	}
+	return question{m.full.name.Ancestor(labels), dns.TypeA}
+}
+
+// step is by how many labels to go on when remaining are left. The first few steps
+// are one label each; after that the remaining labels are divided among the queries
+// left, so that all of them suffice.
+func (m *minimiser) step(remaining int) int {
+	if m.count < oneLabelSteps {
+		return 1
+	}
+	left := m.limit - m.count
+	return max(1, (remaining+left-1)/left)
+}
+
+// asked records that q has been sent, and reports whether it was minimised.
+func (m *minimiser) asked(q question) bool {
+	if q == m.full {
+		return false
+	}
+	m.count++
+	return true
+}
+
+// noCut records that there is no zone cut at name.
+func (m *minimiser) noCut(name dnsname.Name) { m.known = max(m.known, name.Labels()) }
+
+// giveUp makes all further questions full ones.
+func (m *minimiser) giveUp() { m.off = true }

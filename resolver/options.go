@@ -1,0 +1,204 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	roothints "github.com/iterdns/iterdns/rootHints"
+)
+
+// Options configures a Resolver. The zero value is the production default: the
+// public Internet from the embedded root hints, validated from the embedded trust
+// anchors.
+type Options struct {
+	// RootHints says where the walk begins when nothing is known (RFC 9609). Nil:
+	// the embedded IANA hints. Addresses named here may be asked whatever
+	// AllowServer says.
+	RootHints *glue.Delegation
+
+	// TrustAnchors are the keys that chains of trust begin with, at any zone. Nil:
+	// the embedded IANA root keys.
+	TrustAnchors []dnssec.Anchor
+
+	// NegativeTrustAnchors are zones to be treated as unsigned (RFC 7646), for
+	// zones known to be broken.
+	NegativeTrustAnchors []NegativeTrustAnchor
+
+	// Validation says whether answers are validated. Zero: they are.
+	Validation Validation
+
+	// Minimise says how much of a name servers on the way get to see (RFC 9156).
+	// Zero: MinimiseRelaxed.
+	Minimise Minimise
+
+	// Cache keeps what was learnt. Nil: a cache of the resolver's own with default
+	// bounds. Resolvers may share one; what they exchange through it is limited to
+	// those with the same anchors, hints and policy.
+	Cache *cache.Cache
+
+	// Limits bounds the work for one question. Zero fields are the defaults.
+	Limits Limits
+
+	// AllowServer decides which addresses learnt from the network may be asked.
+	// When set it is the only judge. Nil: public unicast addresses only, so that a
+	// hostile zone cannot make us send to hosts of the local network. It is called
+	// concurrently and must be fast.
+	AllowServer func(netip.Addr) bool
+
+	// Family restricts the address family of the servers asked. Zero: both, as
+	// they work.
+	Family Family
+
+	// DisableLocalZones turns off answering the special-use names (RFC 6761,
+	// RFC 6303 and their like) locally.
+	DisableLocalZones bool
+
+	// Port is where authoritative servers listen. 0: 53.
+	Port uint16
+
+	// Dial opens connections to servers. Nil: the host's sockets, with a random
+	// source port for each query. network is "udp" or "tcp" and address an IP
+	// address with port. What it returns for "udp" has to keep message boundaries
+	// (net.Pipe does not) and carries one query; for "tcp" it carries messages
+	// behind two-octet lengths. An error is a failed send, a timeout a lost packet.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Exchanger replaces the built-in transport. Nil: the built-in one over Dial.
+	Exchanger Exchanger
+
+	// Now gives the time by which everything cached and learnt ages. Nil:
+	// time.Now. Timeouts and round-trip times are measured with time.Now always.
+	Now func() time.Time
+
+	// SignatureTime gives the time at which signatures are judged, for validating
+	// old captures. Nil: Now.
+	SignatureTime func() time.Time
+
+	// DisableCaseRandomisation turns off random letter case in questions
+	// (draft-vixie-dnsext-dns0x20), one of the defences against forged replies.
+	DisableCaseRandomisation bool
+}
+
+// NegativeTrustAnchor makes a zone and everything below it Insecure (RFC 7646).
+type NegativeTrustAnchor struct {
+	// Zone is the name of the zone, with or without trailing dot.
+	Zone string
+	// Until is when it ends. Zero: when the resolver is closed. RFC 7646 §2 asks
+	// for an end that is near; a week is long.
+	Until time.Time
+}
+
+// Validation says whether answers are validated with DNSSEC.
+type Validation uint8
+
+const (
+	// Validate: every answer is validated, and bogus ones are errors.
+	Validate Validation = iota
+	// ValidateOff: nothing is validated; every status is Indeterminate.
+	ValidateOff
+)
+
+// Minimise says how much of a name the servers on the way get to see. RFC 9156.
+type Minimise uint8
+
+const (
+	// MinimiseRelaxed: one more label at each zone cut; the full name is asked
+	// when a server answers a minimised question with an error.
+	MinimiseRelaxed Minimise = iota
+	// MinimiseStrict: as relaxed, but an error is final.
+	MinimiseStrict
+	// MinimiseOff: always the full name and type.
+	MinimiseOff
+)
+
+// Family says which address family of servers is used.
+type Family uint8
+
+const (
+	// FamilyAuto: both; a family whose packets go nowhere stops being tried.
+	FamilyAuto Family = iota
+	// FamilyIPv4Only: servers are asked over IPv4 only.
+	FamilyIPv4Only
+	// FamilyIPv6Only: servers are asked over IPv6 only.
+	FamilyIPv6Only
+)
+
+// config is Options checked and filled.
+type config struct {
+	Options
+	limits  Limits
+	allow   func(netip.Addr) bool
+	anchors negativeAnchors
+}
+
+type negativeAnchors []negativeAnchor
+
+type negativeAnchor struct {
+	zone  dnsname.Name
+	until time.Time
+}
+
+// defaultPort is where name servers listen. RFC 1035 §4.2.
+const defaultPort = 53
+
+func (o Options) fill() (config, error) {
+	c := config{Options: o, limits: o.Limits.fill(), allow: o.AllowServer}
+	if c.RootHints == nil {
+		c.RootHints = roothints.Default()
+	}
+	if len(c.RootHints.Servers) == 0 {
+		return config{}, fmt.Errorf("resolver: options: root hints name no server")
+	}
+	if c.TrustAnchors == nil {
+		c.TrustAnchors = dnssec.DefaultAnchors()
+	}
+	if c.allow == nil {
+		c.allow = publicUnicast
+	}
+	if c.Port == 0 {
+		c.Port = defaultPort
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.SignatureTime == nil {
+		c.SignatureTime = c.Now
+	}
+	if c.Cache == nil {
+		c.Cache = cache.New(cache.Options{})
+	}
+	for _, a := range o.NegativeTrustAnchors {
+		zone, err := dnsname.Parse(a.Zone)
+		if err != nil {
+			return config{}, fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
+		}
+		c.anchors = append(c.anchors, negativeAnchor{zone, a.Until})
+	}
+	return c, c.checkEnums()
+}
+
+func (c *config) checkEnums() error {
+	switch c.Validation {
+	case Validate, ValidateOff:
+	default:
+		return fmt.Errorf("resolver: options: unknown Validation %d", c.Validation)
+	}
+	switch c.Minimise {
+	case MinimiseRelaxed, MinimiseStrict, MinimiseOff:
+	default:
+		return fmt.Errorf("resolver: options: unknown Minimise %d", c.Minimise)
+	}
+	switch c.Family {
+	case FamilyAuto, FamilyIPv4Only, FamilyIPv6Only:
+	default:
+		return fmt.Errorf("resolver: options: unknown Family %d", c.Family)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package resolver
+
+import (
+	"context"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// prime asks the root servers for the root servers (RFC 9609). It happens beside the
+// question that found no root zone in the cache, which starts from the hints
+// meanwhile: waiting would only make the first answer later. When it fails, the hints
+// go on being used, and the next walk from the root tries again.
+func (r *Resolver) prime() {
+	if r.priming.Swap(true) {
+		return
+	}
+	r.spawn(func() {
+		defer r.priming.Store(false)
+		r.primeOnce()
+	})
+}
+
+func (r *Resolver) primeOnce() {
+	q := question{dnsname.Root, dns.TypeNS}
+	now := r.config.Now()
+	if _, failed := r.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
+		return
+	}
+	t := r.newTask(q, r.trustOfServers(), &audience{})
+	ctx, cancel := context.WithDeadline(r.base, t.budget.deadline)
+	defer cancel()
+	hints := &zoneCut{Delegation: r.config.RootHints, hints: true}
+	m, err := r.ask(ctx, t, hints, q)
+	if err != nil || m.kind != answer {
+		r.keepFailure(t, q, ErrNoReachableServer)
+		return
+	}
+	root := rootOf(m, r.config.RootHints)
+	r.view.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
+}
+
+// rootOf makes the root's delegation of a priming response. Servers whose addresses
+// did not fit into it (RFC 9609 §4.2) keep those of the hints.
+func rootOf(m *reply, hints *glue.Delegation) *glue.Delegation {
+	set := m.Answer[0]
+	referral := glue.Referral{Zone: dnsname.Root, Name: dnsname.Root}
+	for rdata := range set.Records.All() {
+		if target, ok := wire.TargetName(dns.TypeNS, rdata); ok {
+			referral.NS = append(referral.NS, glue.NS{Owner: dnsname.Root, Target: target, TTL: set.TTL})
+		}
+	}
+	referral.Addresses = additionalAddresses(m.wire)
+	root := referral.Apex()
+	for i, s := range root.Servers {
+		if known, ok := hints.Server(s.Name); ok && len(s.Addrs) == 0 {
+			root.Servers[i].Addrs = known.Addrs
+		}
+	}
+	return root
+}
+
+// additionalAddresses lists the address records of a message's additional section.
+func additionalAddresses(message []byte) []glue.Address {
+	m, err := wire.Parse(message)
+	if err != nil {
+		return nil
+	}
+	var addrs []glue.Address
+	for _, rec := range m.Additional {
+		if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA || rec.Class != dns.ClassINET {
+			continue
+		}
+		rdata, err := m.AppendRData(nil, rec)
+		if err != nil {
+			continue
+		}
+		if a, ok := wire.Addr(string(rdata)); ok {
+			addrs = append(addrs, glue.Address{Owner: rec.Owner, Addr: a, TTL: rec.TTL})
+		}
+	}
+	return addrs
+}

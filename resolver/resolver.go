@@ -1,0 +1,227 @@
+package resolver
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/transport"
+)
+
+// Resolver resolves names iteratively. It is safe for concurrent use.
+type Resolver struct {
+	config    config
+	view      *cache.View
+	infra     *infra.Table
+	sender    sender
+	transport *transport.Transport // nil with an Exchanger of the caller's
+	hintAddrs map[netip.Addr]bool
+	ipv6      bool // the host can send to IPv6 addresses
+
+	flights   *flights
+	gates     *gates[netip.AddrPort] // queries to one server
+	zones     *gates[dnsname.Name]   // questions to one zone
+	questions *gates[struct{}]       // questions in all
+	priming   atomic.Bool
+
+	base    context.Context // ends with Close
+	end     context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New makes a Resolver. Nothing is sent before the first question.
+func New(o Options) (*Resolver, error) {
+	c, err := o.fill()
+	if err != nil {
+		return nil, err
+	}
+	r := &Resolver{
+		config:    c,
+		view:      c.Cache.View(c.digest()),
+		infra:     infra.NewTable(),
+		hintAddrs: make(map[netip.Addr]bool),
+		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
+		gates:     newGates[netip.AddrPort](c.limits.QueriesPerServer),
+		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
+		questions: newGates[struct{}](c.limits.Questions),
+	}
+	for _, s := range c.RootHints.Servers {
+		for _, a := range s.Addrs {
+			r.hintAddrs[a.Unmap()] = true
+		}
+	}
+	if c.Exchanger != nil {
+		r.sender = checked{c.Exchanger}
+	} else {
+		r.transport = transport.New(transport.Options{Dial: c.Dial})
+		r.sender = r.transport
+	}
+	r.base, r.end = context.WithCancel(context.Background())
+	r.flights = newFlights(r.base, &r.running)
+	return r, nil
+}
+
+// routesIPv6 reports whether the host has a route to public IPv6 addresses. Nothing is
+// sent: connecting a datagram socket only looks the route up.
+func routesIPv6() bool {
+	c, err := net.Dial("udp6", "[2001:500:2::c]:53") // c.root-servers.net
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// digest stands for everything that decides what data this resolver believes.
+func (c *config) digest() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "validation %d hints %v anchors %v negative %v allow %t family %d port %d",
+		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.NegativeTrustAnchors, c.AllowServer != nil, c.Family, c.Port)
+	return [32]byte(h.Sum(nil))
+}
+
+// Close ends all work under way, waits for it, and closes all connections. Later
+// calls of any method return ErrClosed. A Cache given in Options stays usable.
+func (r *Resolver) Close() error {
+	r.flights.stop(r.end)
+	var err error
+	if r.transport != nil {
+		err = r.transport.Close()
+	}
+	r.running.Wait()
+	return err
+}
+
+// Resolve asks for the records of type qtype at name, which is absolute with or
+// without trailing dot. Names that do not exist and types that are not there are
+// results; an error, which is an *Error, means that there is no answer or none that
+// may be used. It is ErrClosed after Close.
+//
+// Equal questions that are asked at the same time are worked on once. When ctx ends,
+// Resolve returns at once; the work goes on as long as others wait for it.
+func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Result, error) {
+	asked := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
+	n, err := dnsname.Parse(name)
+	if err != nil {
+		return nil, wrap(asked, fmt.Errorf("%w: %w", ErrName, err))
+	}
+	q := question{n, qtype}
+	asked = q.public()
+	if isMeta(qtype) {
+		return nil, wrap(asked, ErrMetaType)
+	}
+	if r.base.Err() != nil {
+		return nil, wrap(asked, ErrClosed)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, wrap(asked, context.Cause(ctx))
+	}
+	heard, own := newAudience(ContextTrace(ctx))
+	t := r.newTask(q, cache.Checked, heard)
+	result, err := r.resolve(ctx, t, q)
+	if err != nil {
+		err = wrap(asked, err)
+	}
+	t.tellDone(result, err)
+	if own != nil {
+		own.close()
+	}
+	return result, err
+}
+
+// resolve answers out of the cache, or in a flight with everybody who asks the same.
+func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, error) {
+	if f, ok := r.searchCache(t, q); ok {
+		t.tellFound(f)
+		return f.result()
+	}
+	t.budget.aliases.Store(0) // the chain is followed anew
+	leave, err := r.questions.enter(ctx, struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	by := traveller{heard: t.heard, budget: t.budget, joined: func() {
+		t.tell(func(tr *Trace) {
+			if tr.Joined != nil {
+				tr.Joined(JoinedInfo{Step: t.step()})
+			}
+		})
+	}}
+	v, err := r.flights.do(ctx, questionKey(q, t.trust), by, func(fl *flight) (any, error) {
+		return r.search(fl.ctx, t.in(fl), q)
+	})
+	if err != nil {
+		if r.base.Err() != nil && errors.Is(err, context.Canceled) {
+			err = ErrClosed
+		}
+		return nil, err
+	}
+	return v.(*found).result()
+}
+
+func questionKey(q question, trust cache.Trust) string {
+	return "question" + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype), byte(trust)})
+}
+
+// isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY
+// can be asked for (RFC 8482).
+func isMeta(t uint16) bool {
+	switch t {
+	case dns.TypeNone, dns.TypeOPT, dns.TypeNXNAME:
+		return true
+	}
+	return t >= 249 && t < dns.TypeANY // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
+}
+
+// result decodes an answer for a caller.
+func (f *found) result() (*Result, error) {
+	r := &Result{
+		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
+		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache,
+	}
+	var err error
+	for _, step := range f.aliases {
+		if r.Answer, err = step.Set.AppendRRs(r.Answer, min(step.Set.TTL, maxTTL), true); err != nil {
+			return nil, err
+		}
+		if step.IsDNAME() && !step.TooLong {
+			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
+		}
+	}
+	for _, s := range f.sets {
+		if r.Answer, err = s.AppendRRs(r.Answer, min(s.TTL, maxTTL), true); err != nil {
+			return nil, err
+		}
+	}
+	if f.soa != nil {
+		if r.Authority, err = f.soa.AppendRRs(r.Authority, f.ttl, true); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range f.denial {
+		if r.Authority, err = s.AppendRRs(r.Authority, min(s.TTL, f.ttl), true); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// synthesised is the CNAME that a DNAME amounts to for one name (RFC 6672 §3.1).
+func synthesised(from, to dnsname.Name, ttl uint32) dns.RR {
+	return &dns.CNAME{
+		Hdr:    dns.RR_Header{Name: from.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: min(ttl, maxTTL)},
+		Target: to.String(),
+	}
+}

@@ -1,0 +1,290 @@
+package resolvertest
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// What is derived has these times, in seconds.
+const (
+	// derivedTTL is the TTL of derived NS, SOA and address records: longer than
+	// that of plain data, as it is in real zones, so that a test can let an
+	// answer expire and keep the delegations.
+	derivedTTL = 3600
+	// derivedNegativeTTL is MINIMUM of a derived SOA (RFC 2308 §4).
+	derivedNegativeTTL = 300
+)
+
+// derive completes a set of zones: a root and top-level zones where there is no
+// root, addresses, SOA and NS records, and the delegation of each zone in the
+// nearest zone above it. What is written is never changed; the zones given are
+// completed in place. The result has the derived zones too.
+func derive(zones map[dnsname.Name]*zone) (map[dnsname.Name]*zone, error) {
+	if _, ok := zones[dnsname.Root]; !ok {
+		deriveAbove(zones)
+	}
+	origins := make([]dnsname.Name, 0, len(zones))
+	for origin := range zones {
+		origins = append(origins, origin)
+	}
+	slices.SortFunc(origins, dnsname.Compare)
+	pool := newAddressPool(zones)
+	for _, origin := range origins {
+		if err := deriveServers(zones, zones[origin], pool); err != nil {
+			return nil, err
+		}
+	}
+	for _, origin := range origins {
+		delegate(zones, zones[origin])
+	}
+	for _, z := range zones {
+		z.seal()
+	}
+	return zones, nil
+}
+
+// deriveAbove adds the root and the top-level zones that the others need.
+func deriveAbove(zones map[dnsname.Name]*zone) {
+	above := map[dnsname.Name]bool{dnsname.Root: true}
+	for origin := range zones {
+		above[origin.Ancestor(1)] = true
+	}
+	for origin := range above {
+		if _, ok := zones[origin]; !ok {
+			z := newZone(origin)
+			z.derived = true
+			zones[origin] = z
+		}
+	}
+}
+
+// deriveServers sees to it that a zone has addresses, NS records, an SOA, and an
+// address record for each name server inside it.
+func deriveServers(zones map[dnsname.Name]*zone, z *zone, pool *addressPool) error {
+	if len(z.addrs) == 0 {
+		z.addrs = writtenAddrs(zones, z)
+	}
+	if len(z.addrs) == 0 {
+		z.addrs = pool.next()
+	}
+	if !z.nodes[z.origin].has(dns.TypeNS) {
+		if err := deriveNS(z); err != nil {
+			return err
+		}
+	}
+	if err := deriveAddresses(z); err != nil {
+		return err
+	}
+	if z.soa() != nil {
+		return nil
+	}
+	return z.add(&dns.SOA{
+		Hdr:     header(z.origin, dns.TypeSOA),
+		Ns:      z.set(z.origin, dns.TypeNS)[0].(*dns.NS).Ns,
+		Mbox:    below("hostmaster", z.origin),
+		Serial:  1,
+		Refresh: 3600, Retry: 600, Expire: 604800,
+		Minttl: derivedNegativeTTL,
+	})
+}
+
+// writtenAddrs finds the addresses that the zones give for the zone's own NS
+// records, which is how real zone files say who serves a zone.
+func writtenAddrs(zones map[dnsname.Name]*zone, z *zone) []netip.Addr {
+	var addrs []netip.Addr
+	for _, rr := range z.set(z.origin, dns.TypeNS) {
+		ns, ok := rr.(*dns.NS)
+		if !ok {
+			continue
+		}
+		host, err := dnsname.Parse(ns.Ns)
+		if err != nil {
+			continue
+		}
+		for _, addr := range addressesOf(zones, host) {
+			if !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return addrs
+}
+
+// addresses gives the addresses a zone has for a host, as glue or as its own.
+func (z *zone) addresses(host dnsname.Name) []netip.Addr {
+	var addrs []netip.Addr
+	for _, rr := range z.set(host, dns.TypeA) {
+		if a, ok := rr.(*dns.A); ok {
+			addr, _ := netip.AddrFromSlice(a.A)
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	for _, rr := range z.set(host, dns.TypeAAAA) {
+		if aaaa, ok := rr.(*dns.AAAA); ok {
+			addr, _ := netip.AddrFromSlice(aaaa.AAAA)
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// deriveNS names the servers ns1, ns2, … in the zone: as many as it has
+// addresses of the family that it has more of.
+func deriveNS(z *zone) error {
+	v4, v6 := families(z.addrs)
+	for i := range max(len(v4), len(v6)) {
+		ns := &dns.NS{Hdr: header(z.origin, dns.TypeNS), Ns: below(fmt.Sprintf("ns%d", i+1), z.origin)}
+		if err := z.add(ns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deriveAddresses deals the zone's addresses out to those of its name servers
+// that are in the zone and have no address written: the i-th of each family to
+// the i-th name, and what is left over to the last one.
+func deriveAddresses(z *zone) error {
+	var hosts []dnsname.Name
+	free := slices.Clone(z.addrs)
+	for _, rr := range z.set(z.origin, dns.TypeNS) {
+		ns, ok := rr.(*dns.NS)
+		if !ok {
+			continue
+		}
+		host, err := dnsname.Parse(ns.Ns)
+		if err != nil || !host.IsAtOrBelow(z.origin) {
+			continue
+		}
+		if written := z.addresses(host); len(written) > 0 {
+			free = slices.DeleteFunc(free, func(a netip.Addr) bool { return slices.Contains(written, a) })
+		} else if !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	if len(hosts) == 0 {
+		return nil
+	}
+	v4, v6 := families(free)
+	for _, family := range [][]netip.Addr{v4, v6} {
+		for i, addr := range family {
+			if err := z.add(addressRecord(hosts[min(i, len(hosts)-1)], addr)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// delegate writes the delegation of a zone, with glue, into the nearest zone
+// above it, unless the delegation is written there. Its NS records and the
+// addresses of hosts in the zone are the zone's own.
+func delegate(zones map[dnsname.Name]*zone, z *zone) {
+	parent := parentOf(zones, z.origin)
+	if parent == nil || z.undelegated || parent.nodeHas(z.origin, dns.TypeNS) {
+		return
+	}
+	cut := parent.node(z.origin)
+	for _, rr := range z.set(z.origin, dns.TypeNS) {
+		cut.put(dns.Copy(rr))
+		ns, ok := rr.(*dns.NS)
+		if !ok {
+			continue
+		}
+		host, err := dnsname.Parse(ns.Ns)
+		if err != nil || !host.IsAtOrBelow(z.origin) {
+			continue
+		}
+		for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			if parent.nodeHas(host, rrtype) {
+				continue
+			}
+			for _, glue := range z.set(host, rrtype) {
+				parent.node(host).put(dns.Copy(glue))
+			}
+		}
+	}
+}
+
+// nodeHas reports whether the zone has records of a type at a name.
+func (z *zone) nodeHas(name dnsname.Name, rrtype uint16) bool { return len(z.set(name, rrtype)) > 0 }
+
+// parentOf gives the nearest zone above a name; nil for the root.
+func parentOf(zones map[dnsname.Name]*zone, origin dnsname.Name) *zone {
+	for name := origin; !name.IsRoot(); {
+		name = name.Parent()
+		if parent, ok := zones[name]; ok {
+			return parent
+		}
+	}
+	return nil
+}
+
+func families(addrs []netip.Addr) (v4, v6 []netip.Addr) {
+	for _, addr := range addrs {
+		if addr.Is4() {
+			v4 = append(v4, addr)
+		} else {
+			v6 = append(v6, addr)
+		}
+	}
+	return v4, v6
+}
+
+func header(owner dnsname.Name, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: owner.String(), Rrtype: rrtype, Class: dns.ClassINET, Ttl: derivedTTL}
+}
+
+func addressRecord(owner dnsname.Name, addr netip.Addr) dns.RR {
+	if addr.Is4() {
+		return &dns.A{Hdr: header(owner, dns.TypeA), A: addr.AsSlice()}
+	}
+	return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA), AAAA: addr.AsSlice()}
+}
+
+// below puts a label in front of a name. Where there is no room for it, it gives
+// the name itself.
+func below(label string, origin dnsname.Name) string {
+	child, err := origin.Child(label)
+	if err != nil {
+		return origin.String()
+	}
+	return child.String()
+}
+
+// addressPool gives out server addresses from the ranges set aside for tests
+// of networks: 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180). Those that
+// are written somewhere are left out.
+type addressPool struct {
+	taken  map[netip.Addr]bool
+	v4, v6 netip.Addr // given out last
+}
+
+func newAddressPool(zones map[dnsname.Name]*zone) *addressPool {
+	p := &addressPool{
+		taken: make(map[netip.Addr]bool),
+		v4:    netip.AddrFrom4([4]byte{198, 18, 0, 0}),
+		v6:    netip.AddrFrom16([16]byte{0x20, 0x01, 0x00, 0x02}),
+	}
+	for _, z := range zones {
+		for _, addr := range z.addrs {
+			p.taken[addr] = true
+		}
+	}
+	return p
+}
+
+// next gives the addresses of one server, one of each family.
+func (p *addressPool) next() []netip.Addr {
+	for p.v4 = p.v4.Next(); p.taken[p.v4]; p.v4 = p.v4.Next() {
+	}
+	for p.v6 = p.v6.Next(); p.taken[p.v6]; p.v6 = p.v6.Next() {
+	}
+	return []netip.Addr{p.v4, p.v6}
+}

@@ -1,0 +1,107 @@
+// Package resolvertest is a DNS Internet for tests: zones from a text, servers that
+// serve them, faults on demand, and a log of every query. It is to package
+// resolver what net/http/httptest is to net/http.
+//
+//	in := resolvertest.New(t, `
+//	-- zone shop.example. at 198.51.100.3 2001:db8::3 --
+//	www     A     192.0.2.80
+//	mail    MX    10 www
+//	`)
+//	r := in.Resolver(t)
+//	addrs, err := r.LookupNetIP(t.Context(), "ip", "www.shop.example")
+//
+// Everything is in memory: no socket is opened, no goroutine started. Inside
+// testing/synctest latencies, timeouts and TTLs pass in virtual time, exactly and
+// at once. Programs that cannot take a Dial use Listen and LoopbackDial, which put
+// the same servers on sockets of the loopback interface. Without package testing,
+// use NewInternet.
+//
+// # Text
+//
+// A text has sections; each begins with a header line `-- … --`. A line that
+// begins with # is a comment.
+//
+//	-- zone NAME at ADDRESS... --
+//	-- zone NAME at ADDRESS... undelegated --
+//
+// is followed by a zone file (RFC 1035 §5.1) relative to NAME, with $ORIGIN,
+// $TTL, all types that miekg/dns knows, and others as in RFC 3597. A record
+// without a TTL has 300 s. Each address is a server; a server may serve many zones.
+//
+// What is not written is derived, as far as it is needed:
+//
+//   - A root zone, and top-level zones, if there is no `zone .`, each with a server
+//     of its own at an address from 198.18.0.0/15 and 2001:2::/48.
+//   - The addresses of a zone without "at": those that the zones give for the hosts
+//     of its NS records, or new ones as above.
+//   - NS records: ns1, ns2, … in the zone, dealt the addresses of "at" in their
+//     order, one IPv4 and one IPv6 address each.
+//   - Address records for NS hosts in the zone that have none, dealt the same way.
+//   - SOA, with a MINIMUM of 300 s.
+//   - The delegation in the nearest zone above, with glue for the hosts in the
+//     zone. If NS records for the zone are written there, nothing is added to
+//     them, so that glue can be left out, or wrong. An undelegated zone is served,
+//     but nothing above it knows of it.
+//
+// Derived records have a TTL of 3600 s.
+//
+//	-- fault TARGET... --
+//
+// has one fault a line. A target is an address, a prefix such as ::/0, a zone (all
+// its servers), or *. The faults are, with the functions that they stand for:
+//
+//	latency 20ms             Latency, a round-trip time
+//	loss 30%                 Loss
+//	drop                     Drop: no reply
+//	dead                     Dead: no reply, no TCP connection
+//	refuse                   Refuse: connection refused
+//	unreachable              Unreachable: no route
+//	close, reset             CloseInstead, ResetInstead of answering over TCP
+//	drip 1s                  Drip: TCP replies octet by octet
+//	truncate                 Truncated over UDP
+//	udp-size 512             UDPSize: largest UDP reply
+//	oversize 3000            Oversize: larger than the client takes
+//	lame upward              LameUpward; also refused, not-authoritative
+//	rcode SERVFAIL           Rcode, without records
+//	replace NXDOMAIN         Replace what the zones say; a record may follow
+//	add answer RECORD        Add; also authority, additional. Owner @: name asked for
+//	remove authority NS      Remove; also remove SECTION OWNER TYPE. Type *: all
+//	set ra, clear aa         Flag
+//	wrong-id, wrong-qr       WrongID, NotAResponse
+//	wrong-opcode 5           WrongOpcode
+//	wrong-question NAME TYPE WrongQuestion
+//	no-question              NoQuestion
+//	fold-case, random-case   FoldCase, RandomCase
+//	wrong-address            WrongAddress
+//	forge 3 wrong-id         Forged: packets before the reply; several faults with ;
+//	no-edns formerr          NoEDNS; also notimp, ignore, drop
+//	cookies                  Cookies; also require-cookies, bad-cookie, wrong-cookie
+//	garbage                  Garbage
+//	cut 20                   Cut: first octets only
+//	mend                     Mend: takes away what was there before
+//
+// Conditions stand before the fault and end with a colon:
+//
+//	when udp name www.shop.example. type A first 3: rcode SERVFAIL
+//
+// They are udp, tcp, do, rd, edns, no-edns, cookie, no-cookie, name NAME, below
+// NAME, type TYPE, not-type TYPE, first N, after N, every N.
+//
+//	-- intercept --
+//
+// puts a box on the way that answers in the place of every server, with faults of
+// its own (Intercept).
+//
+// # What the servers do
+//
+// They answer as RFC 1034 §4.3.2 says, with the wildcards of RFC 4592, DNAME of
+// RFC 6672, negative answers of RFC 2308, unknown types of RFC 3597, referrals and
+// truncation of RFC 9471, EDNS of RFC 6891 and, if told to, cookies of RFC 7873.
+// An alias is followed as far as the same server has the zones.
+//
+// # Limitations
+//
+// Zones are not signed; what a zone file has of RRSIG, NSEC and DS records is served
+// as RFC 4035 §3.1 asks. There are no zone transfers, no updates, and no classes
+// but IN. In memory a client has no address or port.
+package resolvertest

@@ -1,0 +1,111 @@
+package resolvertest
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// Hints says where the root servers are: the NS records of the root zone with the
+// addresses that any zone has for them.
+func (in *Internet) Hints() *glue.Delegation {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	hints := &glue.Delegation{Zone: dnsname.Root}
+	root := in.zones[dnsname.Root]
+	for _, rr := range root.set(dnsname.Root, dns.TypeNS) {
+		host, err := dnsname.Parse(rr.(*dns.NS).Ns)
+		if err != nil {
+			continue
+		}
+		hints.Servers = append(hints.Servers, glue.Server{
+			Name:      host,
+			Bailiwick: glue.InDomain,
+			Addrs:     addressesOf(in.zones, host),
+		})
+	}
+	return hints
+}
+
+// addressesOf gives the addresses that the zones have for a host, in ascending
+// order.
+func addressesOf(zones map[dnsname.Name]*zone, host dnsname.Name) []netip.Addr {
+	var addrs []netip.Addr
+	for _, z := range zones {
+		for _, addr := range z.addresses(host) {
+			if !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return addrs
+}
+
+// Anchors gives the trust anchors of this Internet: nil, since its zones are not
+// signed.
+func (in *Internet) Anchors() []dnssec.Anchor { return nil }
+
+// Options gives the options of a resolver whose whole Internet this is: the
+// hints, the anchors, Dial, Now, and leave to ask servers at documentation
+// addresses. Unsigned as it is, nothing is validated.
+//
+// Where a zone below arpa. is written, the answers that resolvers otherwise keep
+// for private and documentation addresses are off, so that its PTR records are
+// found.
+func (in *Internet) Options() resolver.Options {
+	return resolver.Options{
+		RootHints:         in.Hints(),
+		TrustAnchors:      in.Anchors(),
+		Validation:        resolver.ValidateOff,
+		AllowServer:       func(netip.Addr) bool { return true },
+		Dial:              in.Dial,
+		Now:               in.Now,
+		DisableLocalZones: in.hasReverse(),
+	}
+}
+
+// hasReverse reports whether a zone below arpa. is written.
+func (in *Internet) hasReverse() bool {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	arpa := dnsname.MustParse("arpa.")
+	for origin, z := range in.zones {
+		if !z.derived && origin.IsAtOrBelow(arpa) {
+			return true
+		}
+	}
+	return false
+}
+
+// Resolver makes a resolver with Options, which change may change, and closes it
+// at the test's cleanup. A mistake in the options fails the test.
+func (in *Internet) Resolver(t TB, change ...func(*resolver.Options)) *resolver.Resolver {
+	if t != nil {
+		t.Helper()
+	}
+	options := in.Options()
+	for _, f := range change {
+		f(&options)
+	}
+	r, err := resolver.New(options)
+	switch {
+	case err == nil && t != nil:
+		t.Cleanup(func() {
+			if err := r.Close(); err != nil {
+				t.Errorf("resolvertest: closing the resolver: %v", err)
+			}
+		})
+	case err != nil && t != nil:
+		t.Fatalf("resolvertest: %v", err)
+	case err != nil:
+		panic("resolvertest: " + err.Error())
+	}
+	return r
+}

@@ -1,0 +1,255 @@
+package resolvertest
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// zone is the data of one zone as its authoritative servers hold it: records of
+// its own, the delegations to its children and their glue. It does not change
+// once an Internet serves it.
+type zone struct {
+	origin dnsname.Name
+	addrs  []netip.Addr // of the servers
+	nodes  map[dnsname.Name]*node
+	order  []dnsname.Name // owners of records in canonical order (RFC 4034 §6.1); set by seal
+	// derived: nobody wrote the zone, it is there because its children need it.
+	derived bool
+	// undelegated: the parent gets no delegation for it.
+	undelegated bool
+	denies      bool // there are NSEC records; set by seal
+}
+
+// node is a name in a zone. It has no records when it is an empty non-terminal.
+type node struct {
+	sets map[uint16][]dns.RR
+	// types holds the types of sets in the order they were written in, which
+	// is the order of a reply to ANY.
+	types []uint16
+}
+
+func newZone(origin dnsname.Name) *zone {
+	z := &zone{origin: origin, nodes: make(map[dnsname.Name]*node)}
+	z.node(origin)
+	return z
+}
+
+// node gives the node of a name at or below the origin, and makes it and the
+// empty non-terminals above it where they are missing.
+func (z *zone) node(name dnsname.Name) *node {
+	n, ok := z.nodes[name]
+	if ok {
+		return n
+	}
+	n = &node{sets: make(map[uint16][]dns.RR)}
+	z.nodes[name] = n
+	if name != z.origin {
+		z.node(name.Parent())
+	}
+	return n
+}
+
+var (
+	errOutOfZone     = errors.New("the owner is not in the zone")
+	errClass         = errors.New("only class IN is served")
+	errCNAMEAndOther = errors.New("CNAME and other data at one name (RFC 1034 §3.6.2)")
+	errManyCNAME     = errors.New("more than one CNAME or DNAME at one name")
+	errSOAOwner      = errors.New("SOA at another name than the zone's")
+	errManySOA       = errors.New("more than one SOA")
+	errMetaType      = errors.New("this type exists in messages only")
+)
+
+// add puts one record into the zone. A record that is there already is left out.
+func (z *zone) add(rr dns.RR) error {
+	h := rr.Header()
+	owner, err := dnsname.Parse(h.Name)
+	if err != nil {
+		return err
+	}
+	if h.Class != dns.ClassINET {
+		return errClass
+	}
+	if !owner.IsAtOrBelow(z.origin) {
+		return errOutOfZone
+	}
+	n := z.node(owner)
+	if err := z.conflict(owner, n, h.Rrtype); err != nil {
+		return err
+	}
+	isSame := func(other dns.RR) bool { return dns.IsDuplicate(rr, other) }
+	if slices.ContainsFunc(n.sets[h.Rrtype], isSame) {
+		return nil
+	}
+	n.put(rr)
+	return nil
+}
+
+// conflict says why a record of this type cannot join those at the node.
+func (z *zone) conflict(owner dnsname.Name, n *node, rrtype uint16) error {
+	switch {
+	case isMeta(rrtype):
+		return errMetaType
+	case rrtype == dns.TypeSOA && owner != z.origin:
+		return errSOAOwner
+	case rrtype == dns.TypeSOA && n.has(dns.TypeSOA):
+		return errManySOA
+	case (rrtype == dns.TypeCNAME || rrtype == dns.TypeDNAME) && n.has(rrtype):
+		return errManyCNAME
+	case rrtype == dns.TypeCNAME && slices.ContainsFunc(n.types, barsCNAME),
+		n.has(dns.TypeCNAME) && barsCNAME(rrtype):
+		return errCNAMEAndOther
+	}
+	return nil
+}
+
+// barsCNAME reports whether a type cannot stand beside a CNAME: all but those
+// that DNSSEC puts there (RFC 4034 §3, §4).
+func barsCNAME(rrtype uint16) bool {
+	switch rrtype {
+	case dns.TypeRRSIG, dns.TypeNSEC, dns.TypeCNAME:
+		return false
+	}
+	return true
+}
+
+// isMeta reports whether a type has no records: OPT, NXNAME and those from 249
+// to 255, transaction signatures and queries (RFC 6895 §3.1, RFC 9824 §3.3).
+func isMeta(rrtype uint16) bool {
+	return rrtype == dns.TypeNone || rrtype == dns.TypeOPT || rrtype == dns.TypeNXNAME ||
+		dns.TypeTKEY <= rrtype && rrtype <= dns.TypeANY
+}
+
+func (n *node) put(rr dns.RR) {
+	rrtype := rr.Header().Rrtype
+	if !n.has(rrtype) {
+		n.types = append(n.types, rrtype)
+	}
+	n.sets[rrtype] = append(n.sets[rrtype], rr)
+}
+
+func (n *node) has(rrtype uint16) bool { return len(n.sets[rrtype]) > 0 }
+
+// seal ends the making of the zone: every RRset gets the one TTL it must have
+// (RFC 2181 §5.2; the lowest), and the owners their order.
+func (z *zone) seal() {
+	z.order = z.order[:0]
+	for name, n := range z.nodes {
+		if len(n.types) == 0 {
+			continue
+		}
+		z.order = append(z.order, name)
+		z.denies = z.denies || n.has(dns.TypeNSEC)
+		for rrtype, set := range n.sets {
+			if rrtype != dns.TypeRRSIG { // one set only in name: each signature goes with what it covers
+				levelTTL(set)
+			}
+		}
+	}
+	slices.SortFunc(z.order, dnsname.Compare)
+}
+
+func levelTTL(set []dns.RR) {
+	lowest := set[0].Header().Ttl
+	for _, rr := range set {
+		lowest = min(lowest, rr.Header().Ttl)
+	}
+	for _, rr := range set {
+		rr.Header().Ttl = lowest
+	}
+}
+
+// set gives the records of a type at a name, whether authoritative or glue.
+func (z *zone) set(name dnsname.Name, rrtype uint16) []dns.RR {
+	n, ok := z.nodes[name]
+	if !ok {
+		return nil
+	}
+	return n.sets[rrtype]
+}
+
+// signatures gives the RRSIGs at a name that cover a type.
+func (z *zone) signatures(name dnsname.Name, rrtype uint16) []dns.RR {
+	var covering []dns.RR
+	for _, rr := range z.set(name, dns.TypeRRSIG) {
+		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == rrtype {
+			covering = append(covering, rr)
+		}
+	}
+	return covering
+}
+
+// soa gives the SOA record; every sealed zone has one.
+func (z *zone) soa() *dns.SOA {
+	for _, rr := range z.set(z.origin, dns.TypeSOA) {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return soa
+		}
+	}
+	return nil
+}
+
+// find is steps 3a to 3c of RFC 1034 §4.3.2 within one zone, as amended by RFC
+// 4592 §3.2 and RFC 6672 §3.2: where the way from the origin down to the name
+// ends, and how. The name is at or below the origin.
+func (z *zone) find(name dnsname.Name, qtype uint16) finding {
+	f := finding{encloser: z.origin}
+	for labels := z.origin.Labels(); ; labels++ {
+		at := name.Ancestor(labels)
+		n, ok := z.nodes[at]
+		if !ok {
+			return z.findWildcard(f)
+		}
+		f.encloser, f.node = at, n
+		// DS belongs to the parent's side of a zone cut (RFC 4035 §3.1.4.1), so a
+		// question for it ends above the cut.
+		if at != z.origin && n.has(dns.TypeNS) && (at != name || qtype != dns.TypeDS) {
+			f.kind = delegated
+			return f
+		}
+		if at == name {
+			f.kind = exact
+			return f
+		}
+		if n.has(dns.TypeDNAME) {
+			f.kind = redirected
+			return f
+		}
+	}
+}
+
+// findWildcard looks for the source of synthesis below the closest encloser.
+func (z *zone) findWildcard(f finding) finding {
+	f.kind, f.node = missing, nil
+	source, err := f.encloser.Wildcard()
+	if err != nil { // no room for it in 255 octets
+		return f
+	}
+	if n, ok := z.nodes[source]; ok {
+		f.kind, f.node, f.source = synthesised, n, source
+	}
+	return f
+}
+
+// finding is where the search for a name in a zone ended.
+type finding struct {
+	kind     findingKind
+	node     *node        // the records found; nil when missing
+	encloser dnsname.Name // the last name on the way that exists: the closest encloser
+	source   dnsname.Name // source of synthesis; set when synthesised
+}
+
+// findingKind says how the search for a name in a zone ended.
+type findingKind int
+
+const (
+	exact       findingKind = iota // the name exists, if only as an empty non-terminal
+	synthesised                    // a wildcard stands in for it
+	delegated                      // it lies at or below a zone cut, which is the encloser
+	redirected                     // it lies below a DNAME, whose owner is the encloser
+	missing                        // it does not exist
+)

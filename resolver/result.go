@@ -1,0 +1,63 @@
+package resolver
+
+import (
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// Result is what DNS says about a question. It belongs to the caller.
+type Result struct {
+	// Question is what was asked, its name absolute and in lower case.
+	Question dns.Question
+	// Rcode is that of the last name of the alias chain (RFC 6604): NOERROR (with
+	// records, or without: NODATA), NXDOMAIN, or YXDOMAIN for a DNAME that makes
+	// the name too long (RFC 6672 §2.2).
+	Rcode int
+	// Answer is the alias chain in order, then the RRset asked for, each with the
+	// RRSIG records over it.
+	Answer []dns.RR
+	// Authority is the SOA and the denial of existence of a negative answer.
+	Authority []dns.RR
+	// Status is the DNSSEC status of the whole: the least secure of its parts.
+	Status dnssec.Status
+	// TTL is how long the whole may be kept: the lowest of its parts, counted down
+	// from when it was received.
+	TTL time.Duration
+	// Stale is set when the TTL has run out and the zone could not be asked again
+	// (RFC 8767).
+	Stale bool
+	// FromCache is set when no server was asked.
+	FromCache bool
+	// Extended says more about how the answer came about (RFC 8914).
+	Extended []ExtendedError
+}
+
+// Canonical is the name that the alias chain ends at; without aliases it is the
+// name of the question.
+func (r *Result) Canonical() string {
+	name := r.Question.Name
+	for _, rr := range r.Answer {
+		if c, ok := rr.(*dns.CNAME); ok && r.Question.Qtype != dns.TypeCNAME {
+			name = c.Target
+		}
+	}
+	return name
+}
+
+// ExtendedError is an extended DNS error. RFC 8914.
+type ExtendedError struct {
+	Code uint16 // one of miekg/dns's ExtendedErrorCode constants
+	Text string // short, for people; may be empty
+}
+
+// String gives the code's registered purpose and the text.
+func (e ExtendedError) String() string {
+	purpose := dns.ExtendedErrorCodeToString[e.Code]
+	if e.Text == "" {
+		return purpose
+	}
+	return purpose + ": " + e.Text
+}

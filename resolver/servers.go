@@ -1,0 +1,251 @@
+package resolver
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/infra"
+)
+
+const (
+	// maxTries is how many servers, or the same ones again, are tried for one
+	// question to one zone: each of 13 once (BIND and PowerDNS keep 13), or fewer of
+	// them several times.
+	maxTries = 13
+	// maxProbes is how many servers held to be dead are tried for one question.
+	maxProbes = 3
+	// exploreOneIn is how rarely a server is chosen at random rather than for its
+	// speed, so that slow ones are measured again and unknown ones become known.
+	exploreOneIn = 16
+	// probeOneIn is how rarely a dead server whose time has come is preferred to
+	// living ones, so that it is found alive again; the hedge covers the attempt.
+	probeOneIn = 16
+	// scatter is the range of the factor by which a server's expected time is made
+	// larger at random, so that servers of about the same speed share the questions
+	// and an attacker cannot tell which one will be asked (RFC 5452 §4.4).
+	scatter = 0.25
+)
+
+// candidate is one address that may be asked.
+type candidate struct {
+	addr     netip.AddrPort
+	name     dnsname.Name // of the name server
+	estimate infra.Estimate
+	score    time.Duration
+	tries    int
+	lame     bool // known not to serve the zone: last resort
+	busy     bool // being asked now
+	out      bool // gave something of no use: not asked again
+}
+
+// serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
+// zone: the addresses to ask, and the name servers whose addresses are missing.
+type serverList struct {
+	infra      *infra.Table
+	perServer  int // tries of one address
+	candidates []*candidate
+	missing    []dnsname.Name // in random order
+	tries      int
+	probes     int
+}
+
+// usable reports whether an address may be asked at all.
+func (r *Resolver) usable(a netip.Addr) bool {
+	switch r.config.Family {
+	case FamilyIPv4Only:
+		return a.Is4()
+	case FamilyIPv6Only:
+		return a.Is6() && !a.Is4In6()
+	case FamilyAuto:
+		return a.Is4() || r.ipv6 && !a.Is4In6()
+	}
+	return false
+}
+
+// serversOf lists the servers of a delegation with all addresses that are known now.
+func (r *Resolver) serversOf(now time.Time, cut *zoneCut) *serverList {
+	l := &serverList{infra: r.infra, perServer: r.config.limits.SendsPerServer}
+	for _, s := range cut.Servers {
+		addrs := r.knownAddrs(now, cut, s)
+		if len(addrs) == 0 && !cut.InDomain(s.Name) {
+			l.missing = append(l.missing, s.Name)
+		}
+		r.addTo(l, now, cut, s.Name, addrs)
+	}
+	rand.Shuffle(len(l.missing), func(i, j int) { l.missing[i], l.missing[j] = l.missing[j], l.missing[i] })
+	return l
+}
+
+// knownAddrs gives the addresses of one name server: what its own zone says, else
+// glue of this or another delegation.
+func (r *Resolver) knownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
+	if cut.hints {
+		return s.Addrs
+	}
+	var addrs []netip.Addr
+	for _, t := range [...]uint16{dns.TypeA, dns.TypeAAAA} {
+		if item, ok := r.cachedInfra(now, s.Name, t); ok {
+			addrs = appendAddrs(addrs, item.Set.Records)
+		}
+	}
+	if len(addrs) > 0 {
+		return addrs
+	}
+	if len(s.Addrs) > 0 {
+		return s.Addrs
+	}
+	return r.view.Glue(now, s.Name)
+}
+
+// cachedInfra gives an authoritative RRset about a name server; it need not be
+// validated, since what the server says will be.
+func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
+	if item, ok := r.view.Get(now, name, rrtype, cache.Checked, cache.RankAnswer); ok {
+		return item, true
+	}
+	return r.view.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
+}
+
+// addTo adds the addresses of one name server that may be asked, each once.
+func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr) {
+	added := 0
+	for _, a := range addrs {
+		a = a.Unmap()
+		if added == r.config.limits.AddressesPerServer {
+			return
+		}
+		if !r.usable(a) || !cut.hints && !r.mayAsk(a) || l.has(a) {
+			continue
+		}
+		added++
+		l.add(now, candidate{
+			addr: netip.AddrPortFrom(a, r.config.Port),
+			name: name,
+			lame: r.infra.Lame(now, a, cut.Zone),
+		})
+	}
+}
+
+// mayAsk applies the address policy; the addresses of the hints are exempt.
+func (r *Resolver) mayAsk(a netip.Addr) bool { return r.hintAddrs[a] || r.config.allow(a) }
+
+func (l *serverList) has(a netip.Addr) bool {
+	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.addr.Addr() == a })
+}
+
+func (l *serverList) add(now time.Time, c candidate) {
+	c.estimate = l.infra.Estimate(now, c.addr.Addr())
+	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*rand.Float64()))
+	if !c.estimate.Known {
+		// Half to one and a half times what is usual: sometimes before, sometimes
+		// after a server that is known to be usual.
+		c.score = time.Duration(float64(c.estimate.RTT) * (0.5 + rand.Float64()))
+	}
+	l.candidates = append(l.candidates, &c)
+}
+
+// next takes the server to ask now; nil when there is none.
+func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
+	if l.tries >= maxTries {
+		return nil, ""
+	}
+	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
+	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
+	if len(living) == 0 || rand.IntN(probeOneIn) == 0 {
+		if c := l.probe(now, dead, len(living) == 0); c != nil {
+			return c, ReasonProbe
+		}
+	}
+	if len(living) == 0 {
+		return nil, ""
+	}
+	c := l.best(now, living)
+	if l.tries == 0 && rand.IntN(exploreOneIn) == 0 {
+		c = living[rand.IntN(len(living))]
+	}
+	reason := ReasonNext
+	switch {
+	case l.tries > 0:
+	case c.estimate.Known:
+		reason = ReasonBest
+	default:
+		reason = ReasonUnknown
+	}
+	return l.take(c), reason
+}
+
+func (l *serverList) take(c *candidate) *candidate {
+	c.tries++
+	c.busy = true
+	l.tries++
+	return c
+}
+
+// open lists the candidates that could be asked and that want holds for.
+func (l *serverList) open(want func(*candidate) bool) []*candidate {
+	var open []*candidate
+	for _, c := range l.candidates {
+		if !c.out && !c.busy && c.tries < l.perServer && want(c) {
+			open = append(open, c)
+		}
+	}
+	return open
+}
+
+// best orders by: fewest tries, serves the zone as far as known, its family works,
+// least time expected.
+func (l *serverList) best(now time.Time, open []*candidate) *candidate {
+	return slices.MinFunc(open, func(a, b *candidate) int {
+		switch {
+		case a.tries != b.tries:
+			return a.tries - b.tries
+		case a.lame != b.lame:
+			return before(b.lame)
+		}
+		ad, bd := l.infra.FamilyDown(now, a.addr.Addr()), l.infra.FamilyDown(now, b.addr.Addr())
+		if ad != bd {
+			return before(bd)
+		}
+		return int(a.score - b.score)
+	})
+}
+
+// before is negative when the first of two goes first.
+func before(first bool) int {
+	if first {
+		return -1
+	}
+	return 1
+}
+
+// probe takes a dead server that nobody else is trying at the moment. When there is
+// none alive its time need not have come.
+func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candidate {
+	if l.probes >= maxProbes {
+		return nil
+	}
+	for _, i := range rand.Perm(len(dead)) {
+		if l.infra.Probe(now, dead[i].addr.Addr(), urgent) {
+			l.probes++
+			return l.take(dead[i])
+		}
+	}
+	return nil
+}
+
+// nextMissing takes a name server whose addresses are to be looked up.
+func (l *serverList) nextMissing() (dnsname.Name, bool) {
+	if len(l.missing) == 0 {
+		return "", false
+	}
+	name := l.missing[0]
+	l.missing = l.missing[1:]
+	return name, true
+}

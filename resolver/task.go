@@ -1,0 +1,130 @@
+package resolver
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+)
+
+// task is one search for a name within the work on a client's question: the
+// question's own, or one for the address of a name server.
+type task struct {
+	r      *Resolver
+	budget *budget
+	heard  *audience
+	flight *flight // that this work is part of; nil: none yet
+	trust  cache.Trust
+
+	q         question
+	minimised bool // what is asked at the moment is less than q
+	walk      int
+	parent    int
+	depth     int
+	sent      *atomic.Bool // something was sent on this task's behalf
+}
+
+// newTask begins the work on a client's question.
+func (r *Resolver) newTask(q question, trust cache.Trust, heard *audience) *task {
+	b := newBudget(&r.config.limits)
+	return &task{
+		r: r, budget: b, heard: heard, trust: trust, q: q,
+		walk: int(b.walks.Add(1)), sent: new(atomic.Bool),
+	}
+}
+
+// in gives the same task as part of a flight.
+func (t *task) in(fl *flight) *task {
+	inside := *t
+	inside.flight, inside.heard = fl, fl.heard
+	return &inside
+}
+
+// below gives a task that searches what t needs to know first: the addresses of a
+// name server. They are not validated.
+func (t *task) below(q question) *task {
+	return &task{
+		r: t.r, budget: t.budget, heard: t.heard, flight: t.flight, trust: t.r.trustOfServers(), q: q,
+		walk: int(t.budget.walks.Add(1)), parent: t.walk, depth: t.depth + 1, sent: new(atomic.Bool),
+	}
+}
+
+// on gives the same task searching another name, after an alias.
+func (t *task) on(q question) *task {
+	next := *t
+	next.q = q
+	return &next
+}
+
+// asking gives the same task putting its question, or less of it, to a zone's servers.
+func (t *task) asking(minimised bool) *task {
+	now := *t
+	now.minimised = minimised
+	return &now
+}
+
+func (t *task) step() Step {
+	return Step{Walk: t.walk, Parent: t.parent, Depth: t.depth, Question: t.q.public(), At: time.Now()}
+}
+
+// tell calls hook for everybody who listens to this task.
+func (t *task) tell(hook func(*Trace)) {
+	if !t.heard.empty() {
+		t.heard.tell(hook)
+	}
+}
+
+// outlive gives a context for work that may go on when the flight ctx belongs to has
+// its result: it ends with the question's time, with the resolver, and, until detach
+// is called, with ctx.
+func (r *Resolver) outlive(ctx context.Context, b *budget) (_ context.Context, detach func()) {
+	own, cancel := context.WithDeadline(context.WithoutCancel(ctx), b.deadline)
+	context.AfterFunc(r.base, cancel)
+	stop := context.AfterFunc(ctx, cancel)
+	return own, func() { stop() }
+}
+
+// spawn runs work in a goroutine that Close waits for.
+func (r *Resolver) spawn(work func()) { r.running.Go(work) }
+
+// tellCache says what the cache knew; nil is nothing.
+func (t *task) tellCache(f *finding) {
+	t.tell(func(tr *Trace) {
+		if tr.Cache == nil {
+			return
+		}
+		info := CacheInfo{Step: t.step()}
+		if f != nil {
+			info.Hit, info.Status, info.TTL = true, f.status, time.Duration(f.ttl)*time.Second
+			info.Negative = f.kind == noData || f.kind == nameError
+			info.Alias = f.kind == alias
+		}
+		tr.Cache(info)
+	})
+}
+
+// tellFound says that the cache had the whole answer.
+func (t *task) tellFound(f *found) {
+	t.tell(func(tr *Trace) {
+		if tr.Cache != nil {
+			tr.Cache(CacheInfo{
+				Step: t.step(), Hit: true, Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
+				Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0,
+			})
+		}
+	})
+}
+
+// tellDone says how the question ended.
+func (t *task) tellDone(result *Result, err error) {
+	t.tell(func(tr *Trace) {
+		if tr.Done != nil {
+			tr.Done(DoneInfo{
+				Step: t.step(), Result: result, Err: err,
+				Sends: int(t.budget.queries.Load()), Bytes: int(t.budget.bytes.Load()),
+				Elapsed: time.Since(t.budget.deadline.Add(-t.budget.limits.Time)),
+			})
+		}
+	})
+}

@@ -1,0 +1,157 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/scrub"
+)
+
+// walk searches one name from zone cut to zone cut.
+type walk struct {
+	r   *Resolver
+	t   *task
+	q   question
+	cut *zoneCut
+	min minimiser
+}
+
+// walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
+// servers of the deepest zone have answered.
+func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, error) {
+	now := r.config.Now()
+	w := &walk{r: r, t: t, q: q, cut: r.start(now, q), min: r.newMinimiser(q)}
+	t.tell(func(tr *Trace) {
+		if tr.Start != nil {
+			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
+		}
+	})
+	for {
+		asked := w.min.next(w.cut.Zone)
+		minimised := w.min.asked(asked)
+		m, err := r.ask(ctx, t.asking(minimised), w.cut, asked)
+		if err != nil {
+			if minimised && w.fallBack(err) {
+				continue
+			}
+			return nil, err
+		}
+		if minimised {
+			f, done, err := w.minimised(asked, m)
+			if done || err != nil {
+				return f, err
+			}
+			continue
+		}
+		switch m.kind {
+		case referral:
+			if err := w.descend(m); err != nil {
+				return nil, err
+			}
+		case answer, alias, noData, nameError, recursive:
+			return r.finish(w, asked, m)
+		case lame, unusable:
+			// ask goes on to the next server by itself and returns neither.
+		}
+	}
+}
+
+func (r *Resolver) newMinimiser(q question) minimiser {
+	// With type DS the last label's zone cut is not crossed, so that revealing it
+	// early tells nothing new.
+	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff}
+}
+
+// minimised decides what a response to a minimised question means for the walk.
+func (w *walk) minimised(asked question, m *reply) (f *finding, done bool, err error) {
+	switch m.kind {
+	case referral:
+		return nil, false, w.descend(m)
+	case alias:
+		if m.Aliases[0].IsDNAME() {
+			return w.dname(m)
+		}
+		// A CNAME there says nothing about the names below it.
+		w.min.noCut(asked.name)
+	case answer, noData:
+		w.min.noCut(asked.name)
+	case nameError:
+		if w.r.config.Minimise == MinimiseStrict {
+			f, err := w.r.finishAbove(w, asked, m)
+			return f, true, err
+		}
+		// Servers get empty non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3).
+		w.min.giveUp()
+	case recursive:
+		w.min.giveUp()
+	case lame, unusable:
+	}
+	return nil, false, nil
+}
+
+// dname takes a DNAME above the name asked, which redirects the full name too.
+func (w *walk) dname(m *reply) (*finding, bool, error) {
+	step, ok := scrub.Redirect(w.q.name, m.Aliases[0].Set)
+	if !ok {
+		w.min.giveUp()
+		return nil, false, nil
+	}
+	whole := *m
+	scrubbed := *m.Reply
+	scrubbed.Aliases = []scrub.Alias{step}
+	whole.Reply = &scrubbed
+	f, err := w.r.finish(w, w.q, &whole)
+	return f, true, err
+}
+
+// fallBack makes the walk ask for the full name after servers have answered a
+// minimised question with an error: some only know the questions of others (RFC 9156
+// §2.3). Silence is no such answer.
+func (w *walk) fallBack(err error) bool {
+	var ze *zoneError
+	if w.r.config.Minimise == MinimiseStrict || ownTrouble(err) || !errors.As(err, &ze) || !ze.responded {
+		return false
+	}
+	w.min.giveUp()
+	return true
+}
+
+// descend goes on to the zone that m refers to. The delegation is leased from the
+// parent, and not for longer than the parent is itself.
+func (w *walk) descend(m *reply) error {
+	if err := w.t.budget.referral(); err != nil {
+		return err
+	}
+	now := w.r.config.Now()
+	w.r.view.PutCut(now, m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires})
+	from := w.cut
+	w.cut = &zoneCut{Delegation: m.delegation, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
+	w.t.tell(func(tr *Trace) {
+		if tr.Referral != nil {
+			info := ReferralInfo{Step: w.t.step(), From: from.Zone.String(), Cut: m.delegation}
+			if m.DS != nil {
+				info.DS, _ = m.DS.AppendRRs(nil, m.DS.TTL, true)
+			}
+			tr.Referral(info)
+		}
+	})
+	return nil
+}
+
+// earliest gives the earlier of two times, of which the zero one stands for never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// isAliasType reports whether a CNAME at the name is itself an answer to a question
+// for the type (RFC 1034 §3.6.2).
+func isAliasType(rrtype uint16) bool {
+	return rrtype == dns.TypeCNAME || rrtype == dns.TypeANY
+}
