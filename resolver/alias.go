@@ -22,6 +22,7 @@ type found struct {
 	status    dnssec.Status
 	ttl       uint32
 	fromCache bool
+	extended  []ExtendedError
 }
 
 // search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
@@ -29,6 +30,8 @@ type found struct {
 // alias.
 func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, error) {
 	a := newFound(q)
+	t = t.on(q)
+	t.proof = r.newProof(t, q)
 	for at := q; ; {
 		f, err := r.find(ctx, t.on(at), at)
 		if err != nil {
@@ -72,6 +75,9 @@ func newFound(q question) *found {
 // add takes one finding into the answer, and gives the name to search next.
 func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err error) {
 	a.ttl = min(a.ttl, f.ttl)
+	if f.extended != (ExtendedError{}) {
+		a.extended = append(a.extended, f.extended)
+	}
 	a.status = a.status.Worst(f.status)
 	a.fromCache = a.fromCache && f.fromCache
 	a.rcode = f.rcode

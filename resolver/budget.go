@@ -3,6 +3,8 @@ package resolver
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 // limitTime is the name of the limit that a deadline of our own stands for.
@@ -14,7 +16,8 @@ const limitTime = "Time"
 // is safe for concurrent use.
 type budget struct {
 	limits   *Limits
-	deadline time.Time // by time.Now
+	deadline time.Time    // by time.Now
+	work     *dnssec.Work // of validation
 
 	sends         atomic.Int64
 	bytes         atomic.Int64
@@ -27,7 +30,7 @@ type budget struct {
 }
 
 func newBudget(l *Limits) *budget {
-	return &budget{limits: l, deadline: time.Now().Add(l.Time)}
+	return &budget{limits: l, deadline: time.Now().Add(l.Time), work: dnssec.NewWork(l.validation())}
 }
 
 // send pays for one query; joining a question that somebody else has sent costs the

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -72,6 +73,8 @@ type Error struct {
 	Zone string
 	// Servers are the addresses tried in Zone, in order, each once.
 	Servers []netip.AddrPort
+	// Status is Bogus when the answer failed validation, else Indeterminate.
+	Status dnssec.Status
 	// Extended is the cause as an extended DNS error (RFC 8914).
 	Extended ExtendedError
 	// Err is the cause: one of the Err values of this package, a *LimitError, a
@@ -134,6 +137,19 @@ func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e
 // Unwrap gives the cause.
 func (e *zoneError) Unwrap() error { return e.err }
 
+// bogusError says that a response failed validation.
+type bogusError struct {
+	zone   dnsname.Name
+	server netip.AddrPort
+	reason dnssec.Reason
+	err    error // a *dnssec.BogusError
+}
+
+func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+
+// Unwrap gives the validator's error.
+func (e *bogusError) Unwrap() error { return e.err }
+
 // isTimeout reports whether an error is a lost packet or the end of a wait.
 func isTimeout(err error) bool {
 	var ne net.Error
@@ -152,7 +168,12 @@ func rcodeName(rcode int) string {
 func wrap(q dns.Question, err error) *Error {
 	e := &Error{Question: q, Err: err, Extended: extendedOf(err)}
 	var ze *zoneError
-	if errors.As(err, &ze) {
+	var be *bogusError
+	switch {
+	case errors.As(err, &be):
+		e.Zone, e.Servers, e.Err = be.zone.String(), []netip.AddrPort{be.server}, be.err
+		e.Status = dnssec.Bogus
+	case errors.As(err, &ze):
 		e.Zone, e.Servers, e.Err = ze.zone.String(), ze.servers, ze.err
 	}
 	return e
@@ -162,8 +183,11 @@ func wrap(q dns.Question, err error) *Error {
 func extendedOf(err error) ExtendedError {
 	var limit *LimitError
 	var cached *cachedError
+	var bogus *bogusError
 	code := dns.ExtendedErrorCodeNoReachableAuthority
 	switch {
+	case errors.As(err, &bogus):
+		return extendedReason(bogus.reason)
 	case errors.As(err, &cached):
 		return ExtendedError{dns.ExtendedErrorCodeCachedError, cached.Error()}
 	case errors.As(err, &limit), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):

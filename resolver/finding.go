@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,6 +26,10 @@ type finding struct {
 	status    dnssec.Status
 	ttl       uint32
 	fromCache bool
+	extended  ExtendedError // why it is not secure, where there is more to say
+
+	zone      dnsname.Name       // that was asked; "" out of the cache
+	referrals []*dnssec.Response // on the way there
 }
 
 // maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
@@ -34,31 +39,71 @@ const maxTTL = 86400
 // maxNegativeTTL is how long a denial is kept (RFC 2308 §5: one to three hours).
 const maxNegativeTTL = 3600
 
-// finish makes a finding of the response to the full question, and keeps what it
-// teaches.
-func (r *Resolver) finish(w *walk, asked question, m *reply) (*finding, error) {
+// finish makes a finding of the response to the full question, validates it, and keeps
+// what it teaches.
+func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
+	f, err := r.judge(ctx, w, asked, m)
+	if err != nil {
+		return nil, err
+	}
+	r.keep(w, f, rankOf(m))
+	return f, nil
+}
+
+// judge makes a finding of a response and validates it.
+func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
 	f := &finding{
 		q: asked, kind: m.kind, rcode: m.Rcode,
 		sets: m.Answer, aliases: m.Aliases, soa: m.SOA, denial: m.Denial,
+		zone: w.cut.Zone, referrals: w.referrals,
 	}
 	if f.kind == recursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
 	f.ttl = w.bound(f.lowestTTL())
-	r.keep(w, f, rankOf(m))
-	return f, nil
-}
-
-// finishAbove makes a name error of a denial of an ancestor: there is nothing below
-// (RFC 8020).
-func (r *Resolver) finishAbove(w *walk, asked question, m *reply) (*finding, error) {
-	f, err := r.finish(w, asked, m)
+	if w.t.proof == nil {
+		return f, nil
+	}
+	verdict, err := w.t.proof.validate(ctx, f)
 	if err != nil {
 		return nil, err
 	}
+	if err := verdict.Err(); err != nil {
+		return nil, &bogusError{zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err}
+	}
+	f.accept(verdict)
+	return f, nil
+}
+
+// accept takes over what validation found.
+func (f *finding) accept(v *dnssec.Verdict) {
+	f.status, f.ttl, f.extended = v.Status, min(f.ttl, v.TTL), extendedReason(v.Reason)
+	if v.Denial != nil && v.Denial.NameError && f.kind == noData {
+		f.kind, f.rcode = nameError, dns.RcodeNameError // RFC 9824 §3.5
+	}
+	if v.Status != dnssec.Secure {
+		return
+	}
+	f.soa, f.denial = nil, nil
+	for i := range v.Sets {
+		switch s := v.Sets[i].Set; s.Type {
+		case dns.TypeSOA:
+			if f.kind == noData || f.kind == nameError {
+				f.soa = s
+			}
+		case dns.TypeNSEC, dns.TypeNSEC3:
+			if f.q.rrtype != s.Type || f.q.name != s.Owner {
+				f.denial = append(f.denial, s)
+			}
+		}
+	}
+}
+
+// nothingBelow makes of the denial of an ancestor one of the name searched (RFC 8020).
+func (f *finding) nothingBelow(q question) *finding {
 	below := *f
-	below.q = w.q
-	return &below, nil
+	below.q = q
+	return &below
 }
 
 // kindOfRecursive tells what a response would be if it came from an authoritative
@@ -111,7 +156,7 @@ func (w *walk) bound(ttl uint32) uint32 {
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
 	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
-	if f.q.rrtype != dns.TypeANY {
+	if f.q.rrtype != dns.TypeANY && (len(f.denial) == 0 || f.kind != answer) {
 		for _, s := range f.sets {
 			r.view.Put(now, s, meta)
 		}

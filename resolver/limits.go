@@ -1,6 +1,10 @@
 package resolver
 
-import "time"
+import (
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
 
 // Limits bounds the work that one question may cause, sub-questions, retries and
 // validation included. In each field zero means the default and a negative number
@@ -66,6 +70,17 @@ type Limits struct {
 // noLimit stands for a negative field: more than any question can use, with room
 // to count.
 const noLimit = 1 << 30
+
+// validation gives the part of filled limits that is the validator's.
+func (l *Limits) validation() dnssec.Limits {
+	return dnssec.Limits{
+		SignatureChecks: l.SignatureChecks,
+		FailedChecks:    l.FailedSignatureChecks,
+		CostUnits:       l.SignatureCost,
+		NSEC3Iterations: l.NSEC3Iterations,
+		NSEC3Hashes:     l.NSEC3Hashes,
+	}
+}
 
 func (l Limits) fill() Limits {
 	for _, f := range []struct {

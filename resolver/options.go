@@ -133,16 +133,9 @@ const (
 // config is Options checked and filled.
 type config struct {
 	Options
-	limits  Limits
-	allow   func(netip.Addr) bool
-	anchors negativeAnchors
-}
-
-type negativeAnchors []negativeAnchor
-
-type negativeAnchor struct {
-	zone  dnsname.Name
-	until time.Time
+	limits   Limits
+	allow    func(netip.Addr) bool
+	negative []dnssec.NegativeAnchor
 }
 
 // defaultPort is where name servers listen. RFC 1035 §4.2.
@@ -179,9 +172,18 @@ func (o Options) fill() (config, error) {
 		if err != nil {
 			return config{}, fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
 		}
-		c.anchors = append(c.anchors, negativeAnchor{zone, a.Until})
+		c.negative = append(c.negative, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
 	}
 	return c, c.checkEnums()
+}
+
+// validator makes the validator of the anchors.
+func (c *config) validator() (*dnssec.Validator, error) {
+	v, err := dnssec.New(dnssec.Options{Anchors: c.TrustAnchors, NegativeAnchors: c.negative})
+	if err != nil {
+		return nil, fmt.Errorf("resolver: options: %w", err)
+	}
+	return v, nil
 }
 
 func (c *config) checkEnums() error {

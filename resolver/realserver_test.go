@@ -257,8 +257,10 @@ func (w *realWorld) askColdAndWarm(t *testing.T, z realZone, c realCase, counts 
 	if c.qtype == dns.TypeTXT && !slices.ContainsFunc(log, func(q realserver.Query) bool { return q.Network == "tcp" }) {
 		t.Error("nothing was asked over TCP")
 	}
-	if got := withoutPriming(log); got != cold {
-		t.Errorf("the trace counts %d queries, want %d as were sent", cold, got)
+	// Not equal: a look-up that is no longer needed may be called off between being
+	// counted and being sent.
+	if sent := withoutPriming(log); sent > cold {
+		t.Errorf("the trace counts %d queries, but %d were sent", cold, sent)
 	}
 	if t.Failed() {
 		for _, q := range log {

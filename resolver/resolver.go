@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/transport"
@@ -28,6 +29,9 @@ type Resolver struct {
 	transport *transport.Transport // nil with an Exchanger of the caller's
 	hintAddrs map[netip.Addr]bool
 	ipv6      bool // the host can send to IPv6 addresses
+
+	validator *dnssec.Validator // nil: nothing is validated
+	proven    *proven
 
 	flights   *flights
 	gates     *gates[netip.AddrPort] // queries to one server
@@ -53,6 +57,7 @@ func New(o Options) (*Resolver, error) {
 		hintAddrs: make(map[netip.Addr]bool),
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
 		gates:     newGates[netip.AddrPort](c.limits.QueriesPerServer),
+		proven:    newProven(),
 		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
 		questions: newGates[struct{}](c.limits.Questions),
 	}
@@ -66,6 +71,11 @@ func New(o Options) (*Resolver, error) {
 	} else {
 		r.transport = transport.New(transport.Options{Dial: c.Dial})
 		r.sender = r.transport
+	}
+	if c.Validation == Validate {
+		if r.validator, err = c.validator(); err != nil {
+			return nil, err
+		}
 	}
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
@@ -127,24 +137,36 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 	if err := ctx.Err(); err != nil {
 		return nil, wrap(asked, context.Cause(ctx))
 	}
-	heard, own := newAudience(ContextTrace(ctx))
-	t := r.newTask(q, cache.Checked, heard)
-	result, err := r.resolve(ctx, t, q)
-	if err != nil {
-		err = wrap(asked, err)
-	}
-	t.tellDone(result, err)
-	if own != nil {
-		own.close()
-	}
+	var result *Result
+	err = r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
+		found, err := r.answer(ctx, t, q)
+		if err != nil {
+			return nil, wrap(asked, err)
+		}
+		result, err = found.result()
+		return result, err
+	})
 	return result, err
 }
 
-// resolve answers out of the cache, or in a flight with everybody who asks the same.
-func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, error) {
+// traced runs the work on one question between the first and the last event of its
+// trace.
+func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*task) (*Result, error)) error {
+	heard, own := newAudience(ContextTrace(ctx))
+	t := r.newTask(q, trust, heard)
+	result, err := work(t)
+	if own != nil {
+		t.tellDone(result, err)
+		own.close()
+	}
+	return err
+}
+
+// answer answers out of the cache, or in a flight with everybody who asks the same.
+func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
 	if f, ok := r.searchCache(t, q); ok {
 		t.tellFound(f)
-		return f.result()
+		return f, nil
 	}
 	t.budget.aliases.Store(0) // the chain is followed anew
 	leave, err := r.questions.enter(ctx, struct{}{})
@@ -168,7 +190,7 @@ func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, e
 		}
 		return nil, err
 	}
-	return v.(*found).result()
+	return v.(*found), nil
 }
 
 func questionKey(q question, trust cache.Trust) string {
@@ -189,7 +211,7 @@ func isMeta(t uint16) bool {
 func (f *found) result() (*Result, error) {
 	r := &Result{
 		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
-		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache,
+		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Extended: f.extended,
 	}
 	var err error
 	for _, step := range f.aliases {

@@ -16,6 +16,7 @@ type task struct {
 	heard  *audience
 	flight *flight // that this work is part of; nil: none yet
 	trust  cache.Trust
+	proof  *proof // nil: not validated
 
 	q         question
 	minimised bool // what is asked at the moment is less than q

@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
@@ -18,6 +19,8 @@ type walk struct {
 	q   question
 	cut *zoneCut
 	min minimiser
+
+	referrals []*dnssec.Response // followed, for who validates what is found
 }
 
 // walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
@@ -30,6 +33,7 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
 		}
 	})
+	t.proof.begin(ctx, w.cut, q.name)
 	for {
 		asked := w.min.next(w.cut.Zone)
 		minimised := w.min.asked(asked)
@@ -41,7 +45,7 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			return nil, err
 		}
 		if minimised {
-			f, done, err := w.minimised(asked, m)
+			f, done, err := w.minimised(ctx, asked, m)
 			if done || err != nil {
 				return f, err
 			}
@@ -49,11 +53,11 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 		}
 		switch m.kind {
 		case referral:
-			if err := w.descend(m); err != nil {
+			if err := w.descend(ctx, m); err != nil {
 				return nil, err
 			}
 		case answer, alias, noData, nameError, recursive:
-			return r.finish(w, asked, m)
+			return r.finish(ctx, w, asked, m)
 		case lame, unusable:
 			// ask goes on to the next server by itself and returns neither.
 		}
@@ -67,25 +71,20 @@ func (r *Resolver) newMinimiser(q question) minimiser {
 }
 
 // minimised decides what a response to a minimised question means for the walk.
-func (w *walk) minimised(asked question, m *reply) (f *finding, done bool, err error) {
+func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *finding, done bool, err error) {
 	switch m.kind {
 	case referral:
-		return nil, false, w.descend(m)
+		return nil, false, w.descend(ctx, m)
 	case alias:
 		if m.Aliases[0].IsDNAME() {
-			return w.dname(m)
+			return w.dname(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
 		w.min.noCut(asked.name)
 	case answer, noData:
 		w.min.noCut(asked.name)
 	case nameError:
-		if w.r.config.Minimise == MinimiseStrict {
-			f, err := w.r.finishAbove(w, asked, m)
-			return f, true, err
-		}
-		// Servers get empty non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3).
-		w.min.giveUp()
+		return w.deniedAbove(ctx, asked, m)
 	case recursive:
 		w.min.giveUp()
 	case lame, unusable:
@@ -93,8 +92,27 @@ func (w *walk) minimised(asked question, m *reply) (f *finding, done bool, err e
 	return nil, false, nil
 }
 
+// deniedAbove decides what it means that an ancestor of the name does not exist. When
+// that is proven, or believed, neither does the name. But servers get empty
+// non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked.
+func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*finding, bool, error) {
+	strict := w.r.config.Minimise == MinimiseStrict
+	if strict || w.t.proof != nil {
+		f, err := w.r.judge(ctx, w, asked, m)
+		switch {
+		case err != nil && strict:
+			return nil, true, err
+		case err == nil && (strict || f.status == dnssec.Secure && f.kind == nameError):
+			w.r.keep(w, f, rankOf(m))
+			return f.nothingBelow(w.q), true, nil
+		}
+	}
+	w.min.giveUp()
+	return nil, false, nil
+}
+
 // dname takes a DNAME above the name asked, which redirects the full name too.
-func (w *walk) dname(m *reply) (*finding, bool, error) {
+func (w *walk) dname(ctx context.Context, m *reply) (*finding, bool, error) {
 	step, ok := scrub.Redirect(w.q.name, m.Aliases[0].Set)
 	if !ok {
 		w.min.giveUp()
@@ -104,7 +122,7 @@ func (w *walk) dname(m *reply) (*finding, bool, error) {
 	scrubbed := *m.Reply
 	scrubbed.Aliases = []scrub.Alias{step}
 	whole.Reply = &scrubbed
-	f, err := w.r.finish(w, w.q, &whole)
+	f, err := w.r.finish(ctx, w, w.q, &whole)
 	return f, true, err
 }
 
@@ -122,13 +140,15 @@ func (w *walk) fallBack(err error) bool {
 
 // descend goes on to the zone that m refers to. The delegation is leased from the
 // parent, and not for longer than the parent is itself.
-func (w *walk) descend(m *reply) error {
+func (w *walk) descend(ctx context.Context, m *reply) error {
 	if err := w.t.budget.referral(); err != nil {
 		return err
 	}
 	now := w.r.config.Now()
 	w.r.view.PutCut(now, m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires})
 	from := w.cut
+	w.t.proof.referred(ctx, from, m, w.q.name)
+	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.cut = &zoneCut{Delegation: m.delegation, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
 	w.t.tell(func(tr *Trace) {
 		if tr.Referral != nil {

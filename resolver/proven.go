@@ -1,0 +1,79 @@
+package resolver
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxProven is how many zones' keys, and as many delegations, are kept proven. A key
+// set takes about 1 KiB.
+const maxProven = 10_000
+
+// proven keeps what validation has proven of zones, in the form it works with, so that
+// a chain of trust is not followed again for every answer. It belongs to one resolver:
+// what another one believes is not taken over, whatever cache they share.
+type proven struct {
+	mu          sync.Mutex
+	keys        *simplelru.LRU[dnsname.Name, timed[*dnssec.KeySet]]     // guarded by mu
+	delegations *simplelru.LRU[dnsname.Name, timed[*dnssec.Delegation]] // guarded by mu
+}
+
+type timed[T any] struct {
+	value   T
+	expires time.Time
+}
+
+func newProven() *proven {
+	// NewLRU fails for sizes below one only.
+	keys, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.KeySet]](maxProven, nil)
+	delegations, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.Delegation]](maxProven, nil)
+	return &proven{keys: keys, delegations: delegations}
+}
+
+// load gives the evidence what is proven of name and the zones above it.
+func (p *proven) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for zone := name; ; zone = zone.Parent() {
+		if k, ok := p.keys.Get(zone); ok && now.Before(k.expires) {
+			into.AddKeySet(k.value)
+		}
+		if d, ok := p.delegations.Get(zone); ok && now.Before(d.expires) {
+			into.AddDelegation(d.value)
+		}
+		if zone.IsRoot() {
+			return
+		}
+	}
+}
+
+// save keeps what the evidence has proven of name and the zones above it.
+func (p *proven) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for zone := name; ; zone = zone.Parent() {
+		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
+			keepLonger(p.keys, zone, k, now, k.TTL)
+		}
+		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
+			keepLonger(p.delegations, zone, d, now, d.TTL)
+		}
+		if zone.IsRoot() {
+			return
+		}
+	}
+}
+
+// keepLonger adds a value unless it is the one that is there: its TTL counted from
+// when it was proven.
+func keepLonger[T comparable](lru *simplelru.LRU[dnsname.Name, timed[T]], zone dnsname.Name, value T, now time.Time, ttl uint32) {
+	if old, ok := lru.Peek(zone); ok && old.value == value {
+		return
+	}
+	lru.Add(zone, timed[T]{value, now.Add(time.Duration(min(ttl, maxTTL)) * time.Second)})
+}

@@ -1,0 +1,241 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxValidationRounds is how often the validator may ask for more about one response.
+// Each round goes at least one zone further down; there are at most 40 referrals.
+const maxValidationRounds = 48
+
+// proof is what validating one search needs: the evidence gathered on the way, and the
+// keys and DS records being fetched beside the walk. Only the search's own goroutine
+// touches it.
+type proof struct {
+	r       *Resolver
+	t       *task
+	ev      *dnssec.Evidence
+	pending map[question]dnssec.Need
+	arrived chan fetched
+}
+
+// fetched is what came of fetching keys or a DS.
+type fetched struct {
+	q         question
+	responses []*dnssec.Response
+	err       error
+}
+
+// newProof begins the validation of a search; nil when it is not to be validated.
+func (r *Resolver) newProof(t *task, q question) *proof {
+	if r.validator == nil || t.trust == cache.Unchecked {
+		return nil
+	}
+	p := &proof{
+		r: r, t: t,
+		ev:      r.validator.Evidence(r.config.Now(), r.config.SignatureTime(), t.budget.work),
+		pending: make(map[question]dnssec.Need),
+		arrived: make(chan fetched),
+	}
+	return p
+}
+
+// begin takes in what is known of the zones above name, and of the cut a walk starts at.
+func (p *proof) begin(ctx context.Context, cut *zoneCut, name dnsname.Name) {
+	if p == nil {
+		return
+	}
+	p.r.proven.load(p.r.config.Now(), name, p.ev)
+	p.ev.AddCut(cut.Zone)
+	p.fetchAll(ctx, p.ev.Prefetch(name))
+}
+
+// referred takes in the DS records of a referral, or the proof that there are none, and
+// begins to fetch the keys they lead to, beside the next step of the walk.
+func (p *proof) referred(ctx context.Context, from *zoneCut, m *reply, name dnsname.Name) {
+	if p == nil {
+		return
+	}
+	p.ev.Add(referralResponse(from, m))
+	p.fetchAll(ctx, p.ev.Prefetch(name))
+}
+
+func referralResponse(from *zoneCut, m *reply) *dnssec.Response {
+	resp := &dnssec.Response{
+		Name: m.delegation.Zone, Type: dns.TypeDS, Zone: from.Zone, Kind: dnssec.KindReferral, Authority: m.Denial,
+	}
+	if m.DS != nil {
+		resp.Authority = append([]*dnssec.RRset{m.DS}, m.Denial...)
+	}
+	return resp
+}
+
+// fetchAll begins to fetch what the validator needs and is not being fetched yet.
+func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
+	for _, need := range needs {
+		q := question{need.Name, need.Type}
+		if _, ok := p.pending[q]; ok {
+			continue
+		}
+		p.pending[q] = need
+		p.r.spawn(func() {
+			f := p.r.fetch(ctx, p.t, need)
+			select {
+			case p.arrived <- f:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// fetch searches keys or a DS as the servers have them, not validated.
+func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched {
+	q := question{need.Name, need.Type}
+	below := t.below(q)
+	below.trust = cache.Unchecked
+	var f *finding
+	var err error
+	if need.Refresh {
+		f, err = r.walk(ctx, below, q)
+	} else {
+		f, err = r.find(ctx, below, q)
+	}
+	if err != nil {
+		return fetched{q: q, err: err}
+	}
+	if f.zone == "" {
+		f.zone = need.Zone
+	}
+	return fetched{q: q, responses: append(f.referrals, f.response())}
+}
+
+// response gives a finding the form that the validator takes.
+func (f *finding) response() *dnssec.Response {
+	resp := &dnssec.Response{Name: f.q.name, Type: f.q.rrtype, Zone: f.zone}
+	switch f.kind {
+	case answer:
+		resp.Kind = dnssec.KindAnswer
+	case alias:
+		resp.Kind = dnssec.KindAlias
+	case noData:
+		resp.Kind = dnssec.KindNoData
+	case nameError:
+		resp.Kind = dnssec.KindNameError
+	case referral, lame, unusable, recursive: // no finding is one of these
+	}
+	for _, a := range f.aliases {
+		resp.Answer = append(resp.Answer, a.Set)
+	}
+	resp.Answer = append(resp.Answer, f.sets...)
+	if f.soa != nil {
+		resp.Authority = append(resp.Authority, f.soa)
+	}
+	resp.Authority = append(resp.Authority, f.denial...)
+	return resp
+}
+
+// validate judges a finding: its status and how long it may be kept. It waits for what
+// the validator still needs. A bogus finding is an error.
+func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, error) {
+	resp := f.response()
+	for range maxValidationRounds {
+		verdict, needs, err := p.ev.Validate(resp)
+		switch {
+		case err != nil:
+			return nil, limitOf(err)
+		case len(needs) == 0:
+			p.r.proven.save(p.r.config.Now(), f.q.name, p.ev)
+			p.tell(verdict)
+			return verdict, nil
+		}
+		p.fetchAll(ctx, needs)
+		if err := p.await(ctx, needs); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &LimitError{Limit: "Referrals", Value: maxValidationRounds}
+}
+
+// await waits until none of the needs is pending.
+func (p *proof) await(ctx context.Context, needs []dnssec.Need) error {
+	for _, need := range needs {
+		for p.waits(question{need.Name, need.Type}) {
+			select {
+			case f := <-p.arrived:
+				p.take(f)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *proof) waits(q question) bool {
+	_, ok := p.pending[q]
+	return ok
+}
+
+// take gives the evidence what was fetched.
+func (p *proof) take(f fetched) {
+	need := p.pending[f.q]
+	delete(p.pending, f.q)
+	if f.err != nil {
+		p.ev.Fail(need, f.err)
+		return
+	}
+	for _, resp := range f.responses {
+		p.ev.Add(resp)
+	}
+}
+
+func (p *proof) tell(v *dnssec.Verdict) {
+	p.t.tell(func(tr *Trace) {
+		if tr.Validated != nil {
+			tr.Validated(ValidatedInfo{Step: p.t.step(), Zone: v.Zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
+		}
+	})
+}
+
+// extendedReason gives the validator's reason as an extended DNS error; zero when there
+// is none.
+func extendedReason(reason dnssec.Reason) ExtendedError {
+	code, ok := reason.EDE()
+	if !ok {
+		return ExtendedError{}
+	}
+	return ExtendedError{Code: code, Text: reason.String()}
+}
+
+// limitOf names a limit of the validator as the field of Limits that set it.
+func limitOf(err error) error {
+	var limit *dnssec.LimitError
+	if errors.As(err, &limit) {
+		return fmt.Errorf("%w: %w", &LimitError{Limit: limitField(limit.Limit), Value: limit.Max}, err)
+	}
+	return err
+}
+
+// limitField names the field of Limits for one of the validator's limits; those that
+// have no field of their own belong to the checks they bound.
+func limitField(l dnssec.Limit) string {
+	switch l {
+	case dnssec.LimitSignatureChecks, dnssec.LimitSignaturesPerRRset, dnssec.LimitKeysPerTag, dnssec.LimitDSPerZone:
+		return "SignatureChecks"
+	case dnssec.LimitFailedChecks:
+		return "FailedSignatureChecks"
+	case dnssec.LimitCostUnits:
+		return "SignatureCost"
+	case dnssec.LimitNSEC3Hashes, dnssec.LimitNSEC3Records:
+		return "NSEC3Hashes"
+	}
+	return "SignatureChecks"
+}
