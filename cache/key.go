@@ -28,6 +28,8 @@ const (
 	// KindRange: an NSEC or NSEC3 record of a zone that is used for more than the
 	// answer it came with.
 	KindRange
+	// KindTypes: which rare types a name has, for the limit on their number.
+	KindTypes
 	// KindCut: a delegation, by its zone.
 	KindCut
 	// KindGlue: leased addresses, by their host.
@@ -53,6 +55,8 @@ func (k Kind) String() string {
 		return "claim"
 	case KindRange:
 		return "range"
+	case KindTypes:
+		return "types"
 	case KindCut:
 		return "cut"
 	case KindGlue:

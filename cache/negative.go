@@ -150,7 +150,7 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	return true
 }
 
-// yields reports whether a positive entry is absent, dead, or of no better standing.
+// yields reports whether an entry is absent, dead, or of no better standing.
 func (v *View) yields(i instant, k key, to standing) bool {
 	e, _, ok := v.entry(k, false)
 	return !ok || e.span().left(i) <= 0 || mayReplace(e.standing(), to)

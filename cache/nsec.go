@@ -83,9 +83,7 @@ func nsec3Range(zone dnsname.Name, e entry, rdata string) (zoneRange, nsec3Param
 		return zoneRange{}, nsec3Params{}, false
 	}
 	lo, err := base32.HexEncoding.DecodeString(strings.ToUpper(e.name().Label()))
-	if err != nil || len(lo) != hashLength || string(lo) == f.next {
-		// A hash that leads to itself is that of the only name of a zone. It is so
-		// rare that it may be asked for.
+	if err != nil || len(lo) != hashLength {
 		return zoneRange{}, nsec3Params{}, false
 	}
 	return zoneRange{lo: string(lo), hi: f.next, e: e}, f.params, true

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"time"
 )
@@ -19,6 +21,15 @@ const (
 	// DefaultMaxEntry is the largest entry in octets (PowerDNS): what is larger is
 	// rare, and passes by so that it cannot flush hundreds of ordinary entries.
 	DefaultMaxEntry = 8192
+	// DefaultMaxRecords is how many records an RRset may have to be kept (PowerDNS
+	// 256, BIND 100). Nothing legitimate comes near; a huge set makes every answer
+	// with it slow.
+	DefaultMaxRecords = 256
+	// DefaultMaxTypes is how many types of one name are kept (BIND's
+	// max-types-per-name, after CVE-2024-1737). Here a name with many types is no
+	// slower than many names, so that the limit only keeps one name from filling the
+	// cache.
+	DefaultMaxTypes = 100
 )
 
 // Options bounds a cache. The zero value is the production default; in every field
@@ -35,9 +46,16 @@ type Options struct {
 	// 8767 §5 suggests one to three days). Zero means not at all, as that is off by
 	// default.
 	KeepStale time.Duration
+	// Now tells ReadFrom the time, which has no other way to know it. Nil: time.Now.
+	Now func() time.Time
 	// MaxEntry is the size in octets above which an RRset or a negative answer is
 	// not kept.
 	MaxEntry int
+	// MaxRecords is how many records an RRset may have to be kept.
+	MaxRecords int
+	// MaxTypes is how many types of one name are kept. The 24 that real names have are
+	// always admitted, and count as if all were there.
+	MaxTypes int
 }
 
 // withDefaults fills the fields that were left zero and turns "no bound" into the
@@ -47,9 +65,29 @@ func (o Options) withDefaults() Options {
 	o.MaxTTL = bound(o.MaxTTL, DefaultMaxTTL, math.MaxUint32*time.Second)
 	o.MaxNegativeTTL = bound(o.MaxNegativeTTL, DefaultMaxNegativeTTL, math.MaxUint32*time.Second)
 	o.KeepStale = bound(o.KeepStale, 0, math.MaxUint32*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	o.MaxEntry = bound(o.MaxEntry, DefaultMaxEntry, math.MaxInt32)
+	o.MaxRecords = bound(o.MaxRecords, DefaultMaxRecords, math.MaxInt32)
+	o.MaxTypes = bound(o.MaxTypes, DefaultMaxTypes, math.MaxInt32)
 	return o
 }
+
+// LimitError says that an RRset was not kept because of a limit that Options can
+// raise.
+type LimitError struct {
+	Option string // the field of Options
+	Limit  int    // as it was
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("cache: RRset not kept: over the limit %s = %d", e.Option, e.Limit)
+}
+
+// ErrNotKept says that data was not kept for another reason than a limit: it has no
+// time to live or is no data of class IN, or what is there is worth more.
+var ErrNotKept = errors.New("cache: RRset not kept")
 
 func bound[T int | int64 | time.Duration](v, standard, none T) T {
 	switch {

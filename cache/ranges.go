@@ -56,6 +56,7 @@ type rangeZone struct {
 	soa    entry // empty: not known
 	ranges []zoneRange
 	bytes  int64
+	hand   int // where evict looks next
 }
 
 // zoneRange is one NSEC or NSEC3 record: lo exists, and nothing between lo and hi
@@ -183,14 +184,15 @@ func (z *rangeZone) between(r zoneRange, x string) bool {
 	return above || z.params.used && below
 }
 
-// evict removes one range: the one among a few, spread by the time of the last one's
-// end, that ends first. It need not be the best one, but must not take long.
+// evict removes one range: the one that ends first among four, which are others each
+// time. It need not be the best one, but must not take long.
 func (z *rangeZone) evict() {
 	const tries = 4
-	victim, step := 0, len(z.ranges)/tries+1
-	from := int(uint64(z.ranges[len(z.ranges)-1].e.span().wall)*0x9E3779B97F4A7C15>>33) % step
-	for at := from; at < len(z.ranges); at += step {
-		if z.ranges[at].e.span().wall < z.ranges[victim].e.span().wall || at == from {
+	step := len(z.ranges)/tries + 1
+	z.hand = (z.hand + 1) % step
+	victim := z.hand % len(z.ranges)
+	for at := victim; at < len(z.ranges); at += step {
+		if z.ranges[at].e.span().wall < z.ranges[victim].e.span().wall {
 			victim = at
 		}
 	}

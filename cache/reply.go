@@ -76,7 +76,7 @@ func hitOf(kind Kind) counter {
 		return hitChain
 	case KindNoData, KindNameError:
 		return hitNegative
-	case KindRRset, KindFailure, KindWildcard, KindClaim, KindRange, KindCut, KindGlue:
+	case KindRRset, KindFailure, KindWildcard, KindClaim, KindTypes, KindRange, KindCut, KindGlue:
 		return hitRRset
 	}
 	return hitRRset
@@ -84,7 +84,7 @@ func hitOf(kind Kind) counter {
 
 // message is a reply being written.
 type message struct {
-	q      *ReplyTo
+	q      ReplyTo
 	octets []byte
 	start  int // of the message in octets
 	ttl    uint32
@@ -98,7 +98,7 @@ const (
 	additionalSection
 )
 
-func (q *ReplyTo) reply(dst []byte, i instant, e entry) ([]byte, Hit) {
+func (q ReplyTo) reply(dst []byte, i instant, e entry) ([]byte, Hit) {
 	hit := Hit{Status: e.standing().status, TTL: e.span().seconds(i)}
 	m := message{q: q, octets: dst, start: len(dst), ttl: hit.TTL}
 	m.octets = append(m.octets, make([]byte, wire.HeaderLen)...)
@@ -112,7 +112,7 @@ func (q *ReplyTo) reply(dst []byte, i instant, e entry) ([]byte, Hit) {
 		m.denial(e)
 	case KindChain:
 		hit.Rcode = m.chain(e)
-	case KindRRset, KindFailure, KindWildcard, KindClaim, KindRange, KindCut, KindGlue:
+	case KindRRset, KindFailure, KindWildcard, KindClaim, KindTypes, KindRange, KindCut, KindGlue:
 		item := e.item(i)
 		m.set(answerSection, &item.Set)
 	}

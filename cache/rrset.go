@@ -9,10 +9,6 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// maxRecords is how many records an RRset may have to be kept (PowerDNS 256, BIND
-// 100). Nothing legitimate comes near; a huge set makes every answer with it slow.
-const maxRecords = 256
-
 // Item is a cached RRset.
 type Item struct {
 	// Set is the RRset. Its strings are the cache's own octets, which never change.
@@ -115,24 +111,46 @@ func (e entry) item(i instant) Item {
 
 // Put keeps a copy of the set and reports whether it did. It does not keep sets
 // without a TTL to live, of another class than IN, of types that are no data (OPT,
-// ANY and the like), with more than 256 records, larger than Options.MaxEntry, or
-// Bogus yet said to be Checked; nor sets that may not replace what is there. A set
-// that is kept ends a failure of its name and type, and denials that it contradicts
-// unless their standing is better.
+// ANY and the like), over a limit of Options, or Bogus yet said to be Checked; nor sets
+// that may not replace what is there. A set that is kept ends a failure of its name and
+// type, and denials that it contradicts unless their standing is better.
 func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) bool {
+	return v.Store(now, set, m) == nil
+}
+
+// Store is Put that says why a set was not kept: a *LimitError or ErrNotKept. The set
+// can be used all the same.
+func (v *View) Store(now time.Time, set *dnssec.RRset, m Meta) error {
 	if set == nil {
-		return false
+		return ErrNotKept
 	}
-	d := lifetime(now, set.TTL, v.cache.options.MaxTTL, m.NotAfter)
 	k := key{name: set.Owner, view: v.id, rrtype: set.Type, kind: KindRRset, trust: m.Trust}
-	if d <= 0 || !keepable(set) || set.Size() > v.cache.options.MaxEntry || !m.plausible() {
-		return v.refuse(k)
+	err := v.store(now, k, set, m)
+	if err != nil {
+		v.refuse(k)
+	}
+	return err
+}
+
+func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
+	d := lifetime(now, set.TTL, v.cache.options.MaxTTL, m.NotAfter)
+	if d <= 0 || !m.plausible() || set.Owner == "" || set.Class != dns.ClassINET || isMeta(set.Type) || set.Records == "" {
+		return ErrNotKept
+	}
+	if err := v.cache.options.admit(set); err != nil {
+		return err
 	}
 	i := v.cache.at(now)
+	if !v.outranksDenials(i, k, m.standing()) {
+		return ErrNotKept
+	}
+	if !v.admitType(i, k, d) {
+		return &LimitError{"MaxTypes", v.cache.options.MaxTypes}
+	}
 	var scratch [512]byte // most sets fit, so that only the entry itself is allocated
 	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d)}), set)
 	if !v.place(i, k, entry(b)) {
-		return v.refuse(k)
+		return ErrNotKept
 	}
 	v.learnWildcard(i, set, m, d)
 	v.forget(KindFailure, k)
@@ -142,7 +160,31 @@ func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) bool {
 	for k.name = set.Owner; !k.name.IsRoot(); k.name = k.name.Parent() {
 		v.retract(KindNameError, k, m.standing()) // a name exists if one below it does
 	}
-	return true
+	return nil
+}
+
+// admit checks the set against the limits that need no look into the cache.
+func (o *Options) admit(set *dnssec.RRset) error {
+	if set.Size() > o.MaxEntry {
+		return &LimitError{"MaxEntry", o.MaxEntry}
+	}
+	if set.Len() > o.MaxRecords {
+		return &LimitError{"MaxRecords", o.MaxRecords}
+	}
+	return nil
+}
+
+// outranksDenials reports whether there is no chain or denial of the name and type
+// that is alive and better proven than data of the standing by.
+func (v *View) outranksDenials(i instant, k key, by standing) bool {
+	if by.status == dnssec.Secure || by.status == dnssec.Insecure {
+		return true // a verdict of the validator; only rank could hold it back, which denials do not have
+	}
+	by.rank = RankLocal
+	keys := denialKeys(k.name, k.rrtype, k.trust)
+	chain := k
+	chain.kind = KindChain
+	return v.yields(i, keys[0], by) && v.yields(i, keys[1], by) && v.yields(i, chain, by)
 }
 
 // refuse counts that something was not kept.
@@ -173,15 +215,6 @@ func (v *View) retract(what Kind, k key, by standing) {
 	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool {
 		return e.is(k) && mayReplace(e.standing(), by)
 	})
-}
-
-// keepable reports whether set is data of class IN that a cache may hold.
-func keepable(set *dnssec.RRset) bool {
-	if set.Owner == "" || set.Class != dns.ClassINET || isMeta(set.Type) {
-		return false
-	}
-	n := set.Len()
-	return 0 < n && n <= maxRecords
 }
 
 // isMeta reports whether a type belongs to queries or messages and not to zones. RFC

@@ -158,6 +158,32 @@ func TestPutRefuses(t *testing.T) {
 	}
 }
 
+// A limit is named, and can be raised.
+func TestLimitsAreNamed(t *testing.T) {
+	big := &dnssec.RRset{Owner: name("big.example.com"), Type: dns.TypeTXT, Class: dns.ClassINET, TTL: 60, Records: dnssec.Pack(string(make([]byte, 9000)))}
+	long := &dnssec.RRset{Owner: name("long.example.com"), Type: dns.TypeA, Class: dns.ClassINET, TTL: 60}
+	for n := range 300 {
+		long.Records += dnssec.Pack(fmt.Sprintf("%04d", n))
+	}
+	for _, tt := range []struct {
+		about   string
+		options Options
+		set     *dnssec.RRset
+		want    error
+	}{
+		{"large", Options{}, big, &LimitError{"MaxEntry", 8192}},
+		{"large, limit raised", Options{MaxEntry: 10000}, big, nil},
+		{"large, no limit", Options{MaxEntry: -1}, big, nil},
+		{"long", Options{}, long, &LimitError{"MaxRecords", 256}},
+		{"long, limit raised", Options{MaxRecords: 300}, long, nil},
+		{"no time to live", Options{}, &dnssec.RRset{Owner: big.Owner, Type: dns.TypeTXT, Class: dns.ClassINET, Records: "\x00\x00"}, ErrNotKept},
+	} {
+		if got := newView(tt.options).Store(start, tt.set, answer); fmt.Sprint(got) != fmt.Sprint(tt.want) {
+			t.Errorf("%s: Store = %v, want %v", tt.about, got, tt.want)
+		}
+	}
+}
+
 // What the caller does to its set afterwards, and what the reader does to its item,
 // reaches nobody else.
 func TestNothingIsShared(t *testing.T) {

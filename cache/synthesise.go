@@ -74,14 +74,21 @@ func (v *View) learnDenial(i instant, n *Negative, d time.Duration) {
 	for _, set := range n.Proof {
 		v.learn(i, n.Zone, set, d)
 	}
-	e := v.rangeEntry(i, n.SOA, d)
-	hash := v.zoneHash(n.Zone)
+	v.learnSOA(i, n.SOA, d)
+}
+
+// learnSOA remembers the SOA of a zone of which there are gaps to use it with.
+func (v *View) learnSOA(i instant, soa *dnssec.RRset, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	e, hash := v.rangeEntry(i, soa, d), v.zoneHash(soa.Owner)
 	s := v.cache.ranges.shard(hash)
 	s.mu.Lock()
-	known := s.zone(hash, n.Zone, v.id) != nil
+	known := s.zone(hash, soa.Owner, v.id) != nil
 	s.mu.Unlock()
 	if known {
-		s.change(hash, n.Zone, v.id, func(z *rangeZone) { z.setSOA(e) })
+		s.change(hash, soa.Owner, v.id, func(z *rangeZone) { z.setSOA(e) })
 	}
 }
 

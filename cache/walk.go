@@ -67,7 +67,7 @@ func (e entry) entry(i instant, digests [][32]byte) Entry {
 	switch out.Kind {
 	case KindRRset, KindWildcard, KindRange:
 		out.Set = e.item(i).Set
-	case KindNoData, KindNameError, KindFailure, KindChain, KindClaim, KindCut, KindGlue:
+	case KindNoData, KindNameError, KindFailure, KindChain, KindClaim, KindTypes, KindCut, KindGlue:
 	}
 	return out
 }

@@ -78,7 +78,7 @@ func (c *chain) delegation(d *Delegation) {
 	case d.DS != nil:
 		link.Answer = []*RRset{d.DS}
 	case d.alias:
-		link.Kind, link.Answer = KindAlias, d.Proof
+		link.Kind, link.Answer, link.Authority = KindAlias, d.Proof[:1], d.Proof[1:]
 	default:
 		link.Kind, link.Authority = KindNoData, d.Proof
 	}

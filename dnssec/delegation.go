@@ -60,6 +60,7 @@ type Delegation struct {
 	signer *KeySet     // the parent's keys; nil where nothing was proven
 	via    *Delegation // the delegation above that makes this one Unsigned
 	alias  bool        // Proof is a CNAME in place of the DS
+	absent bool        // NotDelegated: the name does not exist, so nothing is below it
 }
 
 // supportedDigest says which DS digest types are supported (RFC 4034 appendix A.2, RFC
@@ -182,7 +183,7 @@ func (e *Evidence) judgeDelegation(r *Response) (*Delegation, error) {
 
 // judgeDS judges a DS RRset.
 func (e *Evidence) judgeDS(set *RRset) (*Delegation, error) {
-	j, err := e.judgeSet(set, "")
+	j, err := e.judgeSet(set, true)
 	if err != nil {
 		return nil, err
 	}
@@ -205,23 +206,26 @@ func (e *Evidence) judgeDS(set *RRset) (*Delegation, error) {
 }
 
 // judgeAliasAtCut judges a CNAME that came in place of a DS: a name with a CNAME has
-// no NS, so it is no zone cut (RFC 2181 §10.1).
+// no NS, so it is no zone cut (RFC 2181 §10.1); nor does one exist whose CNAME was
+// made from a wildcard.
 func (e *Evidence) judgeAliasAtCut(r *Response, set *RRset) (*Delegation, error) {
-	j, err := e.judgeSet(set, "")
+	j, err := e.judgeSet(set, true)
 	if err != nil {
 		return nil, err
 	}
-	d := &Delegation{Proof: []*RRset{set}, Reason: j.reason, TTL: j.ttl, signer: j.keys, via: j.via, alias: true}
+	d := &Delegation{Proof: []*RRset{set}, TTL: j.ttl, signer: j.keys, via: j.via, alias: true}
+	if j.wildcard != "" {
+		w, err := e.judgeWildcard(set, j, r)
+		if err != nil {
+			return nil, err
+		}
+		j.status, j.reason = w.status, w.reason
+		d.Proof, d.TTL = append(d.Proof, w.records...), min(d.TTL, w.ttl)
+	}
+	d.Reason = j.reason
 	switch j.status {
 	case Secure:
-		if !set.Owner.IsBelow(j.zone) {
-			break // the child's apex speaks for itself, not for the cut
-		}
-		if j.wildcard == "" {
-			d.Kind = NotDelegated
-			return d, nil
-		}
-		return e.judgeDSDenial(r)
+		d.Kind = NotDelegated
 	case Insecure, Indeterminate:
 		d.Kind = DelegationUnsigned
 	case Bogus:
@@ -245,7 +249,7 @@ func (e *Evidence) judgeDSDenial(r *Response) (*Delegation, error) {
 	case r.Kind == KindReferral:
 		d.Reason = Reason{Code: ReasonNotDelegated, Name: r.Name}
 	default:
-		d.Kind = NotDelegated
+		d.Kind, d.absent = NotDelegated, f.absent
 	}
 	return d, nil
 }

@@ -33,6 +33,8 @@ type finding struct {
 	unsigned bool
 	// compact: the name does not exist although the response says NODATA (RFC 9824).
 	compact bool
+	// absent: of a DS, the name does not exist, nor anything below it.
+	absent bool
 	// optOut: the name may be an insecure delegation (RFC 5155 §6).
 	optOut bool
 	// iterations: there are too many of them to look further (RFC 9276 §3.2).
@@ -141,7 +143,7 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 	above := parentSide(rrtype)
 	point := e.trustPoint(name, above)
 	if st := point.withoutChain(name); st != nil {
-		return denial{judgement: judgement{status: st.status, reason: st.reason, ttl: math.MaxUint32}}, nil
+		return denial{judgement: st.judgement(math.MaxUint32)}, nil
 	}
 	failure := Reason{Code: ReasonNoDenial, Name: name, Type: rrtype}
 	search := true
@@ -152,7 +154,7 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 		}
 		switch st.status {
 		case Insecure, Indeterminate:
-			return denial{judgement: judgement{status: st.status, reason: st.reason, ttl: math.MaxUint32, via: st.via}}, nil
+			return denial{judgement: st.judgement(math.MaxUint32)}, nil
 		case Bogus:
 			if !st.notZone {
 				failure, search = st.reason, false

@@ -28,6 +28,8 @@ type Evidence struct {
 	zones   map[dnsname.Name]*zoneState
 	checked map[checkedKey]checkedSet
 
+	searched int // names asked for DS in search of a zone cut
+
 	// Of the call under way: what it waits for.
 	pending map[dnsname.Name]bool // zones whose keys wait
 	waiting map[dnsname.Name]bool // names whose delegation waits
@@ -76,12 +78,15 @@ func (e *Evidence) AddCut(zones ...dnsname.Name) {
 
 // Add takes in a response that says something about DS or DNSKEY: a referral, or the
 // response to a Need. Others are ignored. What was known of the same RRset before is
-// replaced, what was concluded from it forgotten.
+// replaced, what was concluded from it forgotten. A referral that brings neither DS
+// nor denial, as those of unsigned zones and of old servers, is no more than a cut.
 func (e *Evidence) Add(r *Response) {
 	switch {
 	case r.Kind == KindReferral:
 		e.cuts[r.Name] = true
-		e.addDS(r)
+		if r.speaksOfDS() {
+			e.addDS(r)
+		}
 	case r.Type == dns.TypeDS:
 		e.addDS(r)
 	case r.Type == dns.TypeDNSKEY:

@@ -13,7 +13,7 @@ type judgement struct {
 	status   Status
 	reason   Reason
 	zone     dnsname.Name // whose keys signed it; "" unless Secure
-	keys     *KeySet      // likewise
+	keys     *KeySet      // likewise; or those that made it Insecure
 	wildcard dnsname.Name // its source of synthesis; "" if it was not synthesised
 	ttl      uint32       // seconds
 	via      *Delegation  // what made it Insecure
@@ -35,13 +35,12 @@ type checkedSet struct {
 // There is one, two while a name moves between zones.
 const maxSigners = 3
 
-// judgeSet decides the status of an RRset. hint is a name that may be the zone cut
-// above it.
-func (e *Evidence) judgeSet(set *RRset, hint dnsname.Name) (judgement, error) {
-	above := parentSide(set.Type)
+// judgeSet decides the status of an RRset; above says that it belongs to the parent
+// if its owner is a zone cut.
+func (e *Evidence) judgeSet(set *RRset, above bool) (judgement, error) {
 	point := e.trustPoint(set.Owner, above)
 	if st := point.withoutChain(set.Owner); st != nil {
-		return judgement{status: st.status, reason: st.reason, ttl: set.TTL}, nil
+		return st.judgement(set.TTL), nil
 	}
 	if set.Type == dns.TypeRRSIG { // RFC 4035 §2.2: signatures are not signed
 		reason := Reason{Code: ReasonUnsignable, Name: set.Owner, Type: set.Type}
@@ -56,7 +55,7 @@ func (e *Evidence) judgeSet(set *RRset, hint dnsname.Name) (judgement, error) {
 		}
 		switch st.status {
 		case Insecure, Indeterminate:
-			return judgement{status: st.status, reason: st.reason, ttl: set.TTL, via: st.via}, nil
+			return st.judgement(set.TTL), nil
 		case Bogus:
 			failure = failure.further(st.reason)
 			search = search && st.notZone
@@ -74,12 +73,7 @@ func (e *Evidence) judgeSet(set *RRset, hint dnsname.Name) (judgement, error) {
 			failure = failure.further(reason)
 		}
 	}
-	return e.withoutSignature(set, hint, search, failure)
-}
-
-// withoutSignature judges an RRset that no signature makes Secure.
-func (e *Evidence) withoutSignature(set *RRset, hint dnsname.Name, search bool, failure Reason) (judgement, error) {
-	d, err := e.unsigned(set.Owner, parentSide(set.Type), hint, search)
+	d, err := e.unsigned(set.Owner, above, "", search)
 	if err != nil {
 		return judgement{}, err
 	}

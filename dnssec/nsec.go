@@ -178,8 +178,13 @@ func (p *proof) nsecNoDS(name dnsname.Name) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		return finding{proven: m.types.denies(dns.TypeDS, false), unsigned: m.types.has(dns.TypeNS)}, nil
+		f := finding{proven: m.types.denies(dns.TypeDS, false), absent: m.types.has(dns.TypeNXNAME)}
+		f.unsigned = f.proven && m.types.has(dns.TypeNS)
+		return f, nil
 	}
 	n, err := p.find(func(n *nsec) bool { return n.covers(name) })
-	return finding{proven: n != nil}, err
+	if n == nil || err != nil {
+		return finding{}, err
+	}
+	return finding{proven: true, absent: n.nonexistent(name)}, nil
 }

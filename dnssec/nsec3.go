@@ -244,9 +244,11 @@ func (p *proof) nsec3NoDS(name dnsname.Name) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		return finding{proven: m.types.denies(dns.TypeDS, false), unsigned: m.types.has(dns.TypeNS)}, nil
+		f := finding{proven: m.types.denies(dns.TypeDS, false)}
+		f.unsigned = f.proven && m.types.has(dns.TypeNS)
+		return f, nil
 	}
 	f, err := p.encloserProof(name)
-	f.unsigned = f.optOut
+	f.unsigned, f.absent = f.optOut, f.proven && !f.optOut
 	return f, err
 }

@@ -71,6 +71,17 @@ func (r *Response) ds() *RRset {
 	return nil
 }
 
+// speaksOfDS reports whether a referral has a DS RRset or records that may deny it.
+func (r *Response) speaksOfDS() bool {
+	for _, set := range r.Authority {
+		switch set.Type {
+		case dns.TypeDS, dns.TypeNSEC, dns.TypeNSEC3:
+			return true
+		}
+	}
+	return false
+}
+
 // soaOwner gives the owner of the SOA, which names the zone that the server thinks
 // it speaks for; unproven. "" if there is none.
 func (r *Response) soaOwner() dnsname.Name {

@@ -105,7 +105,7 @@ func (e *Evidence) judgeStep(v *Verdict, s step, r *Response) error {
 		}
 		return nil
 	}
-	j, err := e.judgeSet(s.set, "")
+	j, err := e.judgeSet(s.set, parentSide(s.set.Type))
 	if err != nil {
 		return err
 	}
@@ -146,20 +146,34 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 	}
 	v.chain = append(v.chain, chainPart{keys: d.keys, via: d.via})
 	if d.proven {
-		v.Denial = &Denial{
-			NameError:       r.Kind == KindNameError || d.compact,
-			Compact:         d.compact,
-			OptOut:          d.optOut,
-			ClosestEncloser: d.closestEncloser,
-			NextCloser:      d.nextCloser,
-			Records:         d.records,
-		}
+		v.Denial = d.denial(r.Kind == KindNameError, d.records)
 	}
 	v.addRecords(d)
 	if err := e.judgeSOA(v, d, r); err != nil {
 		return err
 	}
 	v.add(d.judgement)
+	return e.judgeSpare(v, d, r)
+}
+
+// judgeSpare lists the NSEC and NSEC3 records that the proof did not take but that are
+// as good: whoever validates after us may take another path.
+func (e *Evidence) judgeSpare(v *Verdict, d denial, r *Response) error {
+	if !d.proven || d.status != Secure {
+		return nil
+	}
+	for _, set := range r.Authority {
+		if set.Type != dns.TypeNSEC && set.Type != dns.TypeNSEC3 || v.has(set) {
+			continue
+		}
+		j, err := e.judgeSet(set, false)
+		if err != nil {
+			return err
+		}
+		if j.status == Secure && j.zone == d.zone && j.wildcard == "" {
+			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: j.ttl, Zone: j.zone})
+		}
+	}
 	return nil
 }
 
@@ -173,7 +187,7 @@ func (e *Evidence) judgeSOA(v *Verdict, d denial, r *Response) error {
 		j := judgement{status: d.status, reason: d.reason, ttl: set.TTL}
 		if d.proven {
 			var err error
-			if j, err = e.judgeSet(set, ""); err != nil {
+			if j, err = e.judgeSet(set, false); err != nil {
 				return err
 			}
 			if j.status == Secure && j.zone != d.zone {

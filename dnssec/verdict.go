@@ -52,6 +52,8 @@ type Denial struct {
 	// it that does not exist, nor anything under that; "" where the name itself
 	// exists or the proof is compact.
 	ClosestEncloser, NextCloser dnsname.Name
+	// Wildcard is set by Synthesise only.
+	Wildcard dnsname.Name
 	// Records are the NSEC or NSEC3 RRsets of the proof, all Secure and of one zone:
 	// good for answering other names (RFC 8198) unless Compact or OptOut.
 	Records []*RRset

@@ -14,6 +14,8 @@ type zoneState struct {
 	// via is the delegation that decided an Insecure or Bogus zone; nil for a
 	// negative anchor.
 	via *Delegation
+	// refused are the keys of a zone that is Insecure for their size.
+	refused *KeySet
 	// notZone: the name is proven to be no zone, so it cannot sign.
 	notZone bool
 }
@@ -63,6 +65,9 @@ func (e *Evidence) judgeZone(name dnsname.Name) (*zoneState, error) {
 	case DelegationUnsigned:
 		return &zoneState{status: Insecure, reason: d.Reason, via: d}, nil
 	case NotDelegated:
+		if e.refreshDS(name) { // it may be a zone by now
+			return nil, errPending
+		}
 		reason := Reason{Code: ReasonSigner, Name: name}
 		return &zoneState{status: Bogus, reason: reason, via: d, notZone: true}, nil
 	case DelegationBogus:
@@ -107,11 +112,21 @@ func (e *Evidence) delegatedZone(d *Delegation) (*zoneState, error) {
 	if err != nil || st.status != Bogus {
 		return st, err
 	}
-	if de := e.ds[d.Name]; de.stale && st.reason.Code == ReasonDSMismatch {
-		e.want(Need{Name: d.Name, Type: dns.TypeDS, Zone: e.cutAbove(d.Name), Refresh: true})
+	if st.reason.Code == ReasonDSMismatch && e.refreshDS(d.Name) {
 		return nil, errPending
 	}
 	return st, nil
+}
+
+// refreshDS notes that a DS known from a cache is needed afresh; false if it was not
+// from a cache, or has been asked for again in vain.
+func (e *Evidence) refreshDS(name dnsname.Name) bool {
+	de := e.ds[name]
+	if de == nil || !de.stale {
+		return false
+	}
+	e.want(Need{Name: name, Type: dns.TypeDS, Zone: e.cutAbove(name), Refresh: true})
+	return true
 }
 
 // keyedZone judges a zone by its DNSKEY RRset and those who vouch for one of its
@@ -137,9 +152,15 @@ func (e *Evidence) keyedZone(name dnsname.Name, trusted []trustedKey, via *Deleg
 		ks.via = via
 		return &zoneState{status: Secure, keys: ks, via: via}, nil
 	case reason.Code == ReasonKeySize:
-		return &zoneState{status: Insecure, reason: reason, via: via}, nil
+		refused := &KeySet{Zone: name, RRset: ke.received, via: via}
+		return &zoneState{status: Insecure, reason: reason, via: via, refused: refused}, nil
 	}
 	return &zoneState{status: Bogus, reason: reason, via: via}, nil
+}
+
+// judgement is what the state makes of data in the zone that needs no signature.
+func (st *zoneState) judgement(ttl uint32) judgement {
+	return judgement{status: st.status, reason: st.reason, ttl: ttl, keys: st.refused, via: st.via}
 }
 
 // searchBatch is how many names are asked for DS at the same time when a zone cut is
@@ -182,6 +203,9 @@ func (e *Evidence) unsigned(name dnsname.Name, parent bool, hint dnsname.Name, s
 		case DelegationSigned:
 			first = labels + 1
 		case NotDelegated:
+			if d.absent && !waiting { // nothing is below a name that does not exist
+				return nil, nil
+			}
 		}
 	}
 	if waiting {
@@ -192,6 +216,11 @@ func (e *Evidence) unsigned(name dnsname.Name, parent bool, hint dnsname.Name, s
 	}
 	return nil, nil
 }
+
+// maxSearched is how many names one question may ask for DS in search of zone cuts
+// that nobody has seen. The longest honest names are those below ip6.arpa, of 34
+// labels.
+const maxSearched = 40
 
 // isProven reports whether name is known to be a Secure zone without looking further.
 func (e *Evidence) isProven(name dnsname.Name) bool {
@@ -206,10 +235,11 @@ func (e *Evidence) isProven(name dnsname.Name) bool {
 // from the one with first labels to the one with last.
 func (e *Evidence) searchCut(name dnsname.Name, first, last int) error {
 	wanted := 0
-	for labels := first; labels <= last && wanted < searchBatch; labels++ {
+	for labels := first; labels <= last && wanted < searchBatch && e.searched < maxSearched; labels++ {
 		if cut := name.Ancestor(labels); e.ds[cut] == nil {
 			e.wantDS(cut)
 			wanted++
+			e.searched++
 		}
 	}
 	if wanted > 0 {

@@ -159,7 +159,9 @@ func (r Referral) addGlue(d *Delegation) time.Duration {
 			continue
 		}
 		s := &d.Servers[i]
-		if slices.Contains(s.Addrs, a.Addr) || countFamily(s.Addrs, a.Addr.Is4()) == MaxAddrs {
+		// Enough of one family for limitAddrs to choose from; what more there is must
+		// not be compared one by one.
+		if countFamily(s.Addrs, a.Addr.Is4()) == MaxAddrs || slices.Contains(s.Addrs, a.Addr) {
 			continue
 		}
 		s.Addrs = append(s.Addrs, a.Addr)

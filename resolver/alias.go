@@ -82,7 +82,10 @@ func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err erro
 	a.fromCache = a.fromCache && f.fromCache
 	a.rcode = f.rcode
 	if f.kind != alias {
-		a.sets, a.soa, a.denial = f.sets, f.soa, f.denial
+		a.sets, a.soa = f.sets, f.soa
+	}
+	a.denial = append(a.denial, f.denial...) // of aliases: what proves a wildcard's
+	if f.kind != alias {
 		return "", false, nil
 	}
 	for _, step := range f.aliases {
@@ -139,7 +142,7 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 		return nil, &cachedError{failure}
 	}
 	t.tellCache(nil)
-	f, err := r.walk(ctx, t, q)
+	f, err := r.walkTrusting(ctx, t, q)
 	if err != nil {
 		r.keepFailure(t, q, err)
 		return nil, err

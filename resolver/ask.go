@@ -42,7 +42,11 @@ func (r *Resolver) ask(ctx context.Context, t *task, cut *zoneCut, q question) (
 			}
 		})
 	}}
-	v, err := r.flights.do(ctx, askKey(cut.Zone, q), by, func(fl *flight) (any, error) {
+	key := askKey(cut.Zone, q)
+	if len(t.avoid) > 0 {
+		key += fmt.Sprint(t.walk, len(t.avoid)) // a question of this walk's own
+	}
+	v, err := r.flights.do(ctx, key, by, func(fl *flight) (any, error) {
 		return r.newAsking(t.in(fl), cut, q).run(fl.ctx)
 	})
 	if err != nil {
@@ -86,7 +90,7 @@ type asking struct {
 func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 	return &asking{
 		r: r, t: t, cut: cut, q: q,
-		list:     r.serversOf(r.config.Now(), cut),
+		list:     r.serversOf(r.config.Now(), cut, t.avoid),
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
 		found:    make(chan lookup, 3*len(cut.Servers)), // two families and the end
@@ -131,7 +135,16 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 // advance makes sure that somebody is being asked, or that an address is being
 // looked for when there is nobody to ask.
 func (a *asking) advance(sending, looking context.Context) {
-	if a.inFlight == 0 && !a.send(sending, "") && a.lookups == 0 {
+	if a.inFlight > 0 {
+		return
+	}
+	if a.lookups == 0 && a.list.lookFirst() {
+		a.lookUp(looking)
+	}
+	if a.lookups > 0 && a.list.onlyLastResorts() {
+		return
+	}
+	if !a.send(sending, "") && a.lookups == 0 {
 		a.lookUp(looking)
 	}
 }
@@ -182,12 +195,16 @@ func (a *asking) take(o outcome) *reply {
 	}
 	a.responded = true
 	switch o.reply.kind {
-	case answer, alias, referral, noData, nameError:
+	case answer, alias, referral, nameError:
 		return o.reply
+	case noData:
+		if !a.doubtEmpty(o.reply) {
+			return o.reply
+		}
 	case recursive:
 		a.r.infra.SetLame(now, o.to.addr.Addr(), a.cut.Zone)
-		if a.cut.Zone.IsRoot() {
-			a.intercepted++
+		if a.cut.Zone.IsRoot() && !a.q.name.IsRoot() {
+			a.intercepted++ // a root server would refer, or deny with authority
 		} else if a.fallback == nil {
 			a.fallback = o.reply
 		}
@@ -197,6 +214,17 @@ func (a *asking) take(o outcome) *reply {
 	case unusable:
 	}
 	return nil
+}
+
+// doubtEmpty reports whether another server is asked before it is believed that the
+// type is not there: NODATA without an SOA (RFC 2308 §2.2) is also what broken servers
+// answer to everything.
+func (a *asking) doubtEmpty(m *reply) bool {
+	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.t.minimised || a.fallback != nil {
+		return false
+	}
+	a.fallback = m
+	return true
 }
 
 // lookup is what came of looking for the addresses of a name server.
@@ -239,9 +267,12 @@ func (a *asking) lookUp(ctx context.Context) {
 
 // addFound makes candidates of the addresses that were found.
 func (a *asking) addFound(l lookup) {
-	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs)
+	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, false)
 	if l.last {
 		a.lookups--
+		// What a delegation on the way said may work where the zone's own word is
+		// wrong, or cannot be had.
+		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.r.view.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		a.t.tell(func(tr *Trace) {

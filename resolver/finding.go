@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,6 +31,7 @@ type finding struct {
 
 	zone      dnsname.Name       // that was asked; "" out of the cache
 	referrals []*dnssec.Response // on the way there
+	sources   []netip.AddrPort   // servers that had a say in it
 }
 
 // maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
@@ -55,7 +57,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	f := &finding{
 		q: asked, kind: m.kind, rcode: m.Rcode,
 		sets: m.Answer, aliases: m.Aliases, soa: m.SOA, denial: m.Denial,
-		zone: w.cut.Zone, referrals: w.referrals,
+		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources,
 	}
 	if f.kind == recursive {
 		f.kind = kindOfRecursive(m.Reply)
@@ -156,13 +158,17 @@ func (w *walk) bound(ttl uint32) uint32 {
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
 	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
-	if f.q.rrtype != dns.TypeANY && (len(f.denial) == 0 || f.kind != answer) {
+	// What was made from a wildcard is not kept yet: its proof would be lost.
+	expanded := len(f.denial) > 0 && (f.kind == answer || f.kind == alias)
+	if f.q.rrtype != dns.TypeANY && !expanded {
 		for _, s := range f.sets {
 			r.view.Put(now, s, meta)
 		}
 	}
 	for _, a := range f.aliases {
-		r.view.Put(now, a.Set, meta)
+		if !expanded {
+			r.view.Put(now, a.Set, meta)
+		}
 	}
 	if (f.kind == noData || f.kind == nameError) && f.soa != nil {
 		r.view.PutNegative(now, cache.Negative{

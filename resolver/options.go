@@ -60,6 +60,29 @@ type Options struct {
 	// RFC 6303 and their like) locally.
 	DisableLocalZones bool
 
+	// HostsFile is the hosts file that LookupHost, LookupIP, LookupIPAddr,
+	// LookupNetIP, LookupCNAME, LookupAddr and DialContext look into first, as
+	// package net does. It is read again when it changes; one that cannot be read is
+	// empty. Resolve, Exchange, ServeDNS and Lookup never read it. "": the system's.
+	HostsFile string
+
+	// DisableHostsFile turns the hosts file off, the system's too.
+	DisableHostsFile bool
+
+	// SearchList are the domains that names without a trailing dot are searched in by
+	// the methods of package net and DialContext, with or without trailing dot. The
+	// system's own list is never used. Nil: none.
+	SearchList []string
+
+	// Ndots is how many dots a name must have to be asked for as it stands before the
+	// domains of SearchList are tried. 0: 1, as in resolv.conf. Negative: none are
+	// needed.
+	Ndots int
+
+	// AddressOrder is how the methods of package net and DialContext order addresses.
+	// Zero: as RFC 6724 says, for which the host's routes are looked up.
+	AddressOrder AddressOrder
+
 	// Port is where authoritative servers listen. 0: 53.
 	Port uint16
 
@@ -130,9 +153,27 @@ const (
 	FamilyIPv6Only
 )
 
+// AddressOrder says which of a host's addresses come first.
+type AddressOrder uint8
+
+const (
+	// OrderByPolicy: those that can be reached best from this host, by the rules of
+	// RFC 6724 §6. Sockets are opened to find out, but nothing is sent.
+	OrderByPolicy AddressOrder = iota
+	// OrderAsAnswered: as the zone's servers gave them, IPv4 before IPv6.
+	OrderAsAnswered
+	// OrderIPv4First: as OrderByPolicy, but all IPv4 addresses before all others.
+	OrderIPv4First
+	// OrderIPv6First: as OrderByPolicy, but all IPv6 addresses before all others.
+	OrderIPv6First
+)
+
 // config is Options checked and filled.
 type config struct {
 	Options
+	hosts    *hostsFile // nil: none
+	search   []string   // SearchList, each ending with its dot; "." is the root
+	sources  *sourceTable
 	limits   Limits
 	allow    func(netip.Addr) bool
 	negative []dnssec.NegativeAnchor
@@ -174,6 +215,9 @@ func (o Options) fill() (config, error) {
 		}
 		c.negative = append(c.negative, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
 	}
+	if err := c.fillNet(); err != nil {
+		return config{}, err
+	}
 	return c, c.checkEnums()
 }
 
@@ -201,6 +245,11 @@ func (c *config) checkEnums() error {
 	case FamilyAuto, FamilyIPv4Only, FamilyIPv6Only:
 	default:
 		return fmt.Errorf("resolver: options: unknown Family %d", c.Family)
+	}
+	switch c.AddressOrder {
+	case OrderByPolicy, OrderAsAnswered, OrderIPv4First, OrderIPv6First:
+	default:
+		return fmt.Errorf("resolver: options: unknown AddressOrder %d", c.AddressOrder)
 	}
 	return nil
 }

@@ -41,7 +41,29 @@ func (r *Resolver) primeOnce() {
 		return
 	}
 	root := rootOf(m, r.config.RootHints)
+	r.completeRoot(ctx, t, root)
+	if len(root.Servers) == 0 {
+		r.keepFailure(t, q, ErrNoServerAddress)
+		return
+	}
 	r.view.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
+}
+
+// completeRoot looks up the addresses that neither the response nor the hints give
+// (RFC 9609 §4.3), from the hints, and leaves out servers that have none.
+func (r *Resolver) completeRoot(ctx context.Context, t *task, root *glue.Delegation) {
+	reachable := root.Servers[:0]
+	for _, s := range root.Servers {
+		for _, rrtype := range r.addressTypes() {
+			if len(s.Addrs) == 0 {
+				s.Addrs = r.lookUpAddrs(ctx, t, s.Name, rrtype).addrs
+			}
+		}
+		if len(s.Addrs) > 0 {
+			reachable = append(reachable, s)
+		}
+	}
+	root.Servers = reachable
 }
 
 // rootOf makes the root's delegation of a priming response. Servers whose addresses

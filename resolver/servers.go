@@ -40,7 +40,9 @@ type candidate struct {
 	estimate infra.Estimate
 	score    time.Duration
 	tries    int
-	lame     bool // known not to serve the zone: last resort
+	// lastResort: known not to serve the zone, its data turned out bogus, or the
+	// name's own zone gives other addresses.
+	lastResort bool
 	busy     bool // being asked now
 	out      bool // gave something of no use: not asked again
 }
@@ -51,7 +53,9 @@ type serverList struct {
 	infra      *infra.Table
 	perServer  int // tries of one address
 	candidates []*candidate
-	missing    []dnsname.Name // in random order
+	missing    []dnsname.Name // without any address, in random order
+	doubtful   []dnsname.Name // with glue only that their own zone may know better
+	avoid      map[netip.AddrPort]bool
 	tries      int
 	probes     int
 }
@@ -70,24 +74,38 @@ func (r *Resolver) usable(a netip.Addr) bool {
 }
 
 // serversOf lists the servers of a delegation with all addresses that are known now.
-func (r *Resolver) serversOf(now time.Time, cut *zoneCut) *serverList {
-	l := &serverList{infra: r.infra, perServer: r.config.limits.SendsPerServer}
+func (r *Resolver) serversOf(now time.Time, cut *zoneCut, avoid map[netip.AddrPort]bool) *serverList {
+	l := &serverList{infra: r.infra, perServer: r.config.limits.SendsPerServer, avoid: avoid}
 	for _, s := range cut.Servers {
-		addrs := r.knownAddrs(now, cut, s)
-		if len(addrs) == 0 && !cut.InDomain(s.Name) {
-			l.missing = append(l.missing, s.Name)
+		own := r.ownAddrs(now, cut, s)
+		r.addTo(l, now, cut, s.Name, own, false)
+		glued := s.Addrs
+		if len(glued) == 0 {
+			glued = r.view.Glue(now, s.Name)
 		}
-		r.addTo(l, now, cut, s.Name, addrs)
+		r.addTo(l, now, cut, s.Name, glued, len(own) > 0)
+		switch {
+		case len(own) > 0 || cut.InDomain(s.Name) && !cut.Zone.IsRoot():
+		case len(glued) == 0:
+			l.missing = append(l.missing, s.Name)
+		default:
+			l.doubtful = append(l.doubtful, s.Name)
+		}
 	}
-	rand.Shuffle(len(l.missing), func(i, j int) { l.missing[i], l.missing[j] = l.missing[j], l.missing[i] })
+	shuffle(l.missing)
+	shuffle(l.doubtful)
 	return l
 }
 
-// knownAddrs gives the addresses of one name server: what its own zone says, else
-// glue of this or another delegation.
-func (r *Resolver) knownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
+func shuffle(names []dnsname.Name) {
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+}
+
+// ownAddrs gives the addresses that a name server's own zone says it has. They go
+// before glue, which is the parent's copy (RFC 2181 §5.4.1).
+func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
 	if cut.hints {
-		return s.Addrs
+		return nil
 	}
 	var addrs []netip.Addr
 	for _, t := range [...]uint16{dns.TypeA, dns.TypeAAAA} {
@@ -95,13 +113,7 @@ func (r *Resolver) knownAddrs(now time.Time, cut *zoneCut, s glue.Server) []neti
 			addrs = appendAddrs(addrs, item.Set.Records)
 		}
 	}
-	if len(addrs) > 0 {
-		return addrs
-	}
-	if len(s.Addrs) > 0 {
-		return s.Addrs
-	}
-	return r.view.Glue(now, s.Name)
+	return addrs
 }
 
 // cachedInfra gives an authoritative RRset about a name server; it need not be
@@ -114,7 +126,7 @@ func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) 
 }
 
 // addTo adds the addresses of one name server that may be asked, each once.
-func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr) {
+func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lastResort bool) {
 	added := 0
 	for _, a := range addrs {
 		a = a.Unmap()
@@ -128,7 +140,7 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 		l.add(now, candidate{
 			addr: netip.AddrPortFrom(a, r.config.Port),
 			name: name,
-			lame: r.infra.Lame(now, a, cut.Zone),
+			lastResort: lastResort || r.infra.Lame(now, a, cut.Zone) || l.avoid[netip.AddrPortFrom(a, r.config.Port)],
 		})
 	}
 }
@@ -206,8 +218,8 @@ func (l *serverList) best(now time.Time, open []*candidate) *candidate {
 		switch {
 		case a.tries != b.tries:
 			return a.tries - b.tries
-		case a.lame != b.lame:
-			return before(b.lame)
+		case a.lastResort != b.lastResort:
+			return before(b.lastResort)
 		}
 		ad, bd := l.infra.FamilyDown(now, a.addr.Addr()), l.infra.FamilyDown(now, b.addr.Addr())
 		if ad != bd {
@@ -240,12 +252,26 @@ func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candi
 	return nil
 }
 
-// nextMissing takes a name server whose addresses are to be looked up.
+// lookFirst reports whether another name server's address should be found before
+// anybody on the list is asked (again).
+func (l *serverList) lookFirst() bool { return len(l.missing) > 0 && l.onlyLastResorts() }
+
+// onlyLastResorts reports whether nobody is left who should be asked without need.
+func (l *serverList) onlyLastResorts() bool {
+	return len(l.open(func(c *candidate) bool { return !c.lastResort })) == 0
+}
+
+// nextMissing takes a name server whose addresses are to be looked up. Those that have
+// glue come when nobody is left to ask.
 func (l *serverList) nextMissing() (dnsname.Name, bool) {
-	if len(l.missing) == 0 {
+	from := &l.missing
+	if len(l.missing) == 0 && len(l.open(func(*candidate) bool { return true })) == 0 {
+		from = &l.doubtful
+	}
+	if len(*from) == 0 {
 		return "", false
 	}
-	name := l.missing[0]
-	l.missing = l.missing[1:]
+	name := (*from)[0]
+	*from = (*from)[1:]
 	return name, true
 }

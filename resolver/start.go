@@ -19,8 +19,12 @@ type zoneCut struct {
 
 // start gives the deepest zone cut known on the way to what q asks for (RFC 1034
 // §5.3.3 step 2), or the root hints.
-func (r *Resolver) start(now time.Time, q question) *zoneCut {
-	if cut, ok := r.view.GetCut(now, searchedFrom(q)); ok {
+func (r *Resolver) start(now time.Time, t *task, q question) *zoneCut {
+	from := searchedFrom(q)
+	if t.startAbove != "" {
+		from = t.startAbove.Parent()
+	}
+	if cut, ok := r.view.GetCut(now, from); ok {
 		return &zoneCut{Delegation: cut.Delegation, expires: cut.Expires}
 	}
 	r.prime()

@@ -2,10 +2,12 @@ package resolver
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // task is one search for a name within the work on a client's question: the
@@ -17,6 +19,9 @@ type task struct {
 	flight *flight // that this work is part of; nil: none yet
 	trust  cache.Trust
 	proof  *proof // nil: not validated
+	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
+	startAbove dnsname.Name
+	avoid      map[netip.AddrPort]bool // servers whose data turned out bogus: last resort
 
 	q         question
 	minimised bool // what is asked at the moment is less than q

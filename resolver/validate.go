@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -25,12 +27,15 @@ type proof struct {
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
+	sources map[netip.AddrPort]bool // servers whose word the evidence is
+	started dnsname.Name            // the zone cut that the walk began at
 }
 
 // fetched is what came of fetching keys or a DS.
 type fetched struct {
 	q         question
 	responses []*dnssec.Response
+	sources   []netip.AddrPort
 	err       error
 }
 
@@ -44,6 +49,7 @@ func (r *Resolver) newProof(t *task, q question) *proof {
 		ev:      r.validator.Evidence(r.config.Now(), r.config.SignatureTime(), t.budget.work),
 		pending: make(map[question]dnssec.Need),
 		arrived: make(chan fetched),
+		sources: make(map[netip.AddrPort]bool),
 	}
 	return p
 }
@@ -100,10 +106,10 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
 	below := t.below(q)
-	below.trust = cache.Unchecked
+	below.trust, below.avoid = cache.Unchecked, t.avoid
 	var f *finding
 	var err error
-	if need.Refresh {
+	if need.Refresh || len(t.avoid) > 0 {
 		f, err = r.walk(ctx, below, q)
 	} else {
 		f, err = r.find(ctx, below, q)
@@ -114,7 +120,47 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	if f.zone == "" {
 		f.zone = need.Zone
 	}
-	return fetched{q: q, responses: append(f.referrals, f.response())}
+	return fetched{q: q, responses: append(f.referrals[:len(f.referrals):len(f.referrals)], f.response()), sources: f.sources}
+}
+
+// used records whose word the evidence is.
+func (p *proof) used(servers ...netip.AddrPort) {
+	if p == nil {
+		return
+	}
+	for _, s := range servers {
+		p.sources[s] = true
+	}
+}
+
+// maxSecondOpinions is how often other servers are asked when what one gave turns out
+// bogus: a single broken server, or one with an old zone, shall not make the name
+// unresolvable (Unbound's val-max-restart is 5).
+const maxSecondOpinions = 3
+
+// walkTrusting walks, and when the answer is bogus walks again, preferring servers that
+// had no say in it, as long as there are any.
+func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
+	f, err := r.walk(ctx, t, q)
+	for range maxSecondOpinions {
+		var bogus *bogusError
+		if t.proof == nil || !errors.As(err, &bogus) {
+			return f, err
+		}
+		avoid := maps.Clone(t.proof.sources)
+		maps.Copy(avoid, t.avoid)
+		if len(avoid) == len(t.avoid) {
+			return nil, err // nobody else is left
+		}
+		again := *t
+		again.avoid = avoid
+		// One cut further up, so that the delegation and its DS come anew.
+		again.startAbove = t.proof.started
+		again.proof = r.newProof(&again, q)
+		t = &again
+		f, err = r.walk(ctx, t, q)
+	}
+	return f, err
 }
 
 // response gives a finding the form that the validator takes.
@@ -195,6 +241,7 @@ func (p *proof) take(f fetched) {
 	for _, resp := range f.responses {
 		p.ev.Add(resp)
 	}
+	p.used(f.sources...)
 }
 
 func (p *proof) tell(v *dnssec.Verdict) {

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -21,19 +22,23 @@ type walk struct {
 	min minimiser
 
 	referrals []*dnssec.Response // followed, for who validates what is found
+	sources   []netip.AddrPort   // servers that had a say
 }
 
 // walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
 // servers of the deepest zone have answered.
 func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, error) {
 	now := r.config.Now()
-	w := &walk{r: r, t: t, q: q, cut: r.start(now, q), min: r.newMinimiser(q)}
+	w := &walk{r: r, t: t, q: q, cut: r.start(now, t, q), min: r.newMinimiser(q)}
 	t.tell(func(tr *Trace) {
 		if tr.Start != nil {
 			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
 		}
 	})
 	t.proof.begin(ctx, w.cut, q.name)
+	if t.proof != nil {
+		t.proof.started = w.cut.Zone
+	}
 	for {
 		asked := w.min.next(w.cut.Zone)
 		minimised := w.min.asked(asked)
@@ -44,6 +49,8 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			}
 			return nil, err
 		}
+		w.sources = append(w.sources, m.server.addr)
+		t.proof.used(m.server.addr)
 		if minimised {
 			f, done, err := w.minimised(ctx, asked, m)
 			if done || err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,14 +196,9 @@ func (c *CatchAll) refer(m *dns.Msg, cut string) {
 	m.Extra = append(m.Extra, opt...)
 }
 
-// exists reports whether the name is not below MissingLabel.
+// exists reports whether the name is neither at nor below MissingLabel.
 func exists(name string) bool {
-	for _, label := range dns.SplitDomainName(name) {
-		if label == MissingLabel {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(dns.SplitDomainName(name), MissingLabel)
 }
 
 // answer returns the records of an existing name; none is NODATA.

@@ -20,7 +20,7 @@
 //	-- ask NAME TYPE --          a question, with the result below
 //	-- expect queries N --       how many queries the last question took; <= before
 //	                             N for at most, and after it any of: to ADDRESS,
-//	                             name NAME, type TYPE, over NETWORK
+//	                             name NAME, not-name NAME, type TYPE, over NETWORK
 //	-- expect time DURATION --   how long the last question took; <= for at most
 //	-- sleep DURATION --         time passes
 //

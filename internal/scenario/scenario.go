@@ -76,8 +76,8 @@ type Expect struct {
 	AtMost bool
 	Count  int
 	Time   time.Duration
-	// Filters choose the queries that are counted: words "to", "name", "type",
-	// "over", each with its value.
+	// Filters choose the queries that are counted: words "to", "name", "not-name",
+	// "type", "over", each with its value.
 	Filters [][2]string
 }
 
@@ -193,9 +193,10 @@ func parseExpect(s Section) (*Expect, error) {
 
 func parseFilters(s Section, words []string) ([][2]string, error) {
 	var filters [][2]string
+	known := []string{"to", "name", "not-name", "type", "over"}
 	for ; len(words) > 0; words = words[2:] {
-		if len(words) < 2 || !slices.Contains([]string{"to", "name", "type", "over"}, words[0]) {
-			return nil, s.Errorf(s.Line, "%q is no condition with a value; there are to, name, type and over", words[0])
+		if len(words) < 2 || !slices.Contains(known, words[0]) {
+			return nil, s.Errorf(s.Line, "%q is no condition with a value; there are %s", words[0], strings.Join(known, ", "))
 		}
 		filters = append(filters, [2]string{words[0], words[1]})
 	}

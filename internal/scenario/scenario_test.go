@@ -170,10 +170,14 @@ func TestErrorText(t *testing.T) {
 
 func TestZoneHeader(t *testing.T) {
 	tests := []struct{ header, want string }{
-		{"-- zone . --", "{. [] false}"},
-		{"-- zone Shop.example at 192.0.2.1 2001:db8::1 --", "{shop.example. [192.0.2.1 2001:db8::1] false}"},
-		{"-- zone a. at ::ffff:192.0.2.1 undelegated --", "{a. [192.0.2.1] true}"},
-		{"-- zone a. undelegated --", "{a. [] true}"},
+		{"-- zone . --", "{. [] false {false 0 false false 0  false}}"},
+		{"-- zone Shop.example at 192.0.2.1 2001:db8::1 --", "{shop.example. [192.0.2.1 2001:db8::1] false {false 0 false false 0  false}}"},
+		{"-- zone a. at ::ffff:192.0.2.1 undelegated --", "{a. [192.0.2.1] true {false 0 false false 0  false}}"},
+		{"-- zone a. undelegated --", "{a. [] true {false 0 false false 0  false}}"},
+		{"-- zone a. signed --", "{a. [] false {true 0 false false 0  false}}"},
+		{"-- zone a. at 192.0.2.1 algorithm=13 no-ds --", "{a. [192.0.2.1] false {true 13 false false 0  true}}"},
+		{"-- zone a. nsec3 --", "{a. [] false {true 0 true false 0  false}}"},
+		{"-- zone a. opt-out iterations=5 salt=aabb --", "{a. [] false {true 0 true true 5 aabb false}}"},
 	}
 	for _, test := range tests {
 		_, sections, err := Split(test.header)
@@ -183,6 +187,22 @@ func TestZoneHeader(t *testing.T) {
 		h, err := ParseZoneHeader(sections[0])
 		if got := fmt.Sprint(h); err != nil || got != test.want {
 			t.Errorf("%s: got %s, %v, want %s", test.header, got, err, test.want)
+		}
+	}
+}
+
+func TestZoneHeaderErrors(t *testing.T) {
+	for _, header := range []string{
+		"-- zone --", "-- zone a..b --", "-- zone a. 192.0.2.1 --", "-- zone a. at here --", "-- zone a. at fe80::1%eth0 --",
+		"-- zone a. algorithm=x --", "-- zone a. algorithm=256 --", "-- zone a. iterations=65536 --", "-- zone a. salt=x --",
+		"-- zone a. signed=yes --",
+	} {
+		_, sections, err := Split(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := ParseZoneHeader(sections[0]); err == nil {
+			t.Errorf("%s: got %+v and no error", header, h)
 		}
 	}
 }

@@ -35,6 +35,9 @@ var (
 	ErrMalformed = errors.New("malformed RDATA in the answer")
 	// ErrTooManyRecords: the RRset asked for is larger than the limit.
 	ErrTooManyRecords = errors.New("too many records in one RRset")
+	// ErrContradiction: a CNAME is not the one that the DNAME above it makes (RFC 6672
+	// §5.3.1). One of the two is forged or wrong, and nothing tells which.
+	ErrContradiction = errors.New("CNAME contradicts the DNAME above it")
 )
 
 // Asked is what the response is to.
@@ -81,7 +84,9 @@ func Scrub(m *wire.Message, asked Asked) (*Reply, error) {
 		return nil, err
 	}
 	if len(r.Answer) == 0 {
-		s.aliases(r)
+		if err := s.aliases(r); err != nil {
+			return nil, err
+		}
 	}
 	s.authority(r)
 	return r, nil
@@ -97,6 +102,11 @@ type scrubber struct {
 func (s *scrubber) answer(r *Reply) error {
 	if !s.asked.Name.IsAtOrBelow(s.asked.Zone) {
 		return nil
+	}
+	if s.asked.Type == dns.TypeCNAME {
+		if _, redirected := s.dname(s.asked.Name); redirected {
+			return nil // the CNAME is what the server made of the DNAME
+		}
 	}
 	if s.asked.Type != dns.TypeANY {
 		set, err := s.rrset(s.m.Answer, s.asked.Name, s.asked.Type)
@@ -123,37 +133,59 @@ func (s *scrubber) answer(r *Reply) error {
 }
 
 // aliases follows the chain that starts at the name asked, as long as its owners are
-// inside the zone asked. The CNAME that a server synthesises from a DNAME is not
-// looked at; it is made anew from the DNAME (RFC 6672 §5.3.1).
-func (s *scrubber) aliases(r *Reply) {
+// inside the zone asked. The CNAME that a server synthesises from a DNAME is made anew
+// from the DNAME; the one sent has to agree (RFC 6672 §5.3.1).
+func (s *scrubber) aliases(r *Reply) error {
 	name := s.asked.Name
 	for len(r.Aliases) < maxLinks && name.IsAtOrBelow(s.asked.Zone) {
 		step, ok := s.alias(name)
 		if !ok {
-			return
+			return nil
+		}
+		if step.IsDNAME() && s.contradicts(step) {
+			return fmt.Errorf("%w: %s", ErrContradiction, name)
 		}
 		r.Aliases = append(r.Aliases, step)
 		if step.TooLong {
-			return
+			return nil
 		}
 		name = step.To
 	}
+	return nil
+}
+
+// contradicts reports whether the response has a CNAME beside a DNAME's step that leads
+// elsewhere.
+func (s *scrubber) contradicts(step Alias) bool {
+	set, err := s.rrset(s.m.Answer, step.From, dns.TypeCNAME)
+	if err != nil || set == nil {
+		return false
+	}
+	sent, ok := Redirect(step.From, set)
+	return !ok || sent.To != step.To
 }
 
 func (s *scrubber) alias(name dnsname.Name) (Alias, bool) {
-	for above := name; above != s.asked.Zone; {
-		above = above.Parent()
-		set, err := s.rrset(s.m.Answer, above, dns.TypeDNAME)
-		if err != nil || set == nil {
-			continue
-		}
-		return Redirect(name, set)
+	if step, ok := s.dname(name); ok {
+		return step, true
 	}
 	set, err := s.rrset(s.m.Answer, name, dns.TypeCNAME)
 	if err != nil || set == nil {
 		return Alias{}, false
 	}
 	return Redirect(name, set)
+}
+
+// dname takes a DNAME above name, inside the zone asked.
+func (s *scrubber) dname(name dnsname.Name) (Alias, bool) {
+	for above := name; above != s.asked.Zone; {
+		above = above.Parent()
+		set, err := s.rrset(s.m.Answer, above, dns.TypeDNAME)
+		if err == nil && set != nil {
+			return Redirect(name, set)
+		}
+	}
+	return Alias{}, false
 }
 
 // Redirect makes the step from name that a CNAME or DNAME RRset tells to take. Of
@@ -203,6 +235,9 @@ func (s *scrubber) authority(r *Reply) {
 	if len(r.NS) > 0 {
 		r.DS, _ = s.rrset(s.m.Authority, r.NS[0].Owner, dns.TypeDS)
 		s.addresses(r)
+		if s.asked.Type == dns.TypeDS && r.DS != nil && r.DS.Owner == s.asked.Name {
+			r.Answer = []*dnssec.RRset{r.DS} // it refers to the child, DS at hand, instead of answering
+		}
 	}
 }
 

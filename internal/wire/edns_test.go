@@ -77,10 +77,14 @@ func TestParseOPTRefuses(t *testing.T) {
 		{"flood", strings.Repeat(option(10, ""), 16000), ErrTooManyOpts},
 	}
 	for _, tt := range tests {
-		// Something behind the OPT that an overrun could read.
-		in := message(1, 0, 0, 2, question, opt(512, 0, tt.options), rootRecord)
-		if m, err := Parse(in); m != nil || !errors.Is(err, tt.want) {
-			t.Errorf("%s: got %v, %v; want %v", tt.name, m, err, tt.want)
+		// Once at the end of the message, once with something behind that an overrun could read.
+		for _, in := range [][]byte{
+			message(1, 0, 0, 1, question, opt(512, 0, tt.options)),
+			message(1, 0, 0, 2, question, opt(512, 0, tt.options), rootRecord),
+		} {
+			if m, err := Parse(in); m != nil || !errors.Is(err, tt.want) {
+				t.Errorf("%s: got %v, %v; want %v", tt.name, m, err, tt.want)
+			}
 		}
 	}
 }

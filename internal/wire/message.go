@@ -289,8 +289,8 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 }
 
 // expandName appends the name at off to dst, uncompressed, and gives where it
-// ends. What stands at off itself must end before limit; pointers lead backwards
-// only (RFC 1035 §4.1.4: to a prior occurrence), which excludes loops.
+// ends. Nothing behind limit is part of it, and pointers lead backwards only (RFC
+// 1035 §4.1.4: to a prior occurrence), which excludes loops.
 func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
 	start := len(dst)
 	end := 0      // where the name ends in the message, once known
@@ -330,7 +330,7 @@ func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
 			if hops++; hops > maxHops {
 				return nil, 0, fail(off, ErrHops)
 			}
-			off, lowest, limit = target, target, len(octets)
+			off, lowest = target, target
 		default:
 			return nil, 0, fail(off, ErrLabelType)
 		}

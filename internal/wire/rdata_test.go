@@ -150,6 +150,8 @@ func TestAppendRDataRefuses(t *testing.T) {
 		{dns.TypeNS, pointer(first), ErrPointer},
 		{dns.TypeNS, "\x01a" + pointer(first), ErrPointer},
 		{dns.TypeNS, pointer(0x3FFF), ErrPointer},
+		{dns.TypeNS, pointer(first - 1), ErrNameExpected},            // its RDLENGTH as a label, which covers its own pointer
+		{dns.TypeMX, "\x00\x14" + pointer(first+1), ErrNameExpected}, // a label that covers the record behind
 		{dns.TypeNS, pointer(3), ErrPointer},
 		{dns.TypeNS, "\x40\x00", ErrLabelType},
 		{dns.TypeNS, "\x80\x00", ErrLabelType},

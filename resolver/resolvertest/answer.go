@@ -13,7 +13,7 @@ const maxChain = 20
 // answer is the reply of an authoritative server in the making (RFC 1034
 // §4.3.2), before anything is done to it for EDNS, size or faults.
 type answer struct {
-	zones      []*zone // the zones served
+	zones      zoneSet // the zones served
 	question   dns.Question
 	dnssec     bool // the query has DO set
 	rcode      int
@@ -25,7 +25,7 @@ type answer struct {
 }
 
 // answerFrom answers a question from the zones that a server has.
-func answerFrom(zones []*zone, q dns.Question, dnssec bool) *answer {
+func answerFrom(zones zoneSet, q dns.Question, dnssec bool) *answer {
 	a := &answer{zones: zones, question: q, dnssec: dnssec}
 	sname, err := dnsname.Parse(q.Name)
 	if err != nil {
@@ -57,22 +57,12 @@ func answerFrom(zones []*zone, q dns.Question, dnssec bool) *answer {
 // question for DS at the top of a zone goes to the zone above where that is
 // served here too (RFC 4035 §3.1.4.1).
 func (a *answer) zoneFor(name dnsname.Name) *zone {
-	var best, above *zone
-	for _, z := range a.zones {
-		if !name.IsAtOrBelow(z.origin) {
-			continue
-		}
-		if best == nil || len(z.origin) > len(best.origin) {
-			best = z
-		}
-		if z.origin != name && (above == nil || len(z.origin) > len(above.origin)) {
-			above = z
+	if a.question.Qtype == dns.TypeDS && !name.IsRoot() {
+		if z := a.zones.nearest(name.Parent()); z != nil {
+			return z
 		}
 	}
-	if a.question.Qtype == dns.TypeDS && above != nil {
-		return above
-	}
-	return best
+	return a.zones.nearest(name)
 }
 
 // step answers for one name of the alias chain. more says that target is the
@@ -88,9 +78,8 @@ func (a *answer) step(z *zone, sname dnsname.Name, owner string) (target string,
 	case exact:
 		return a.data(z, f.node, sname, sname, owner)
 	case synthesised:
-		target, more = a.data(z, f.node, f.source, sname, owner)
 		a.denyNextCloser(z, f, sname)
-		return target, more
+		return a.data(z, f.node, f.source, sname, owner)
 	case redirected:
 		return a.redirect(z, f, sname)
 	case missing:

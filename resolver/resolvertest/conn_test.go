@@ -73,8 +73,8 @@ func TestSilence(t *testing.T) {
 			}
 			cancel()
 		}
-		if n := in.Count(); n != 2 {
-			t.Errorf("got %d queries in the log, want 2", n)
+		if n := in.Count(); n != 4 {
+			t.Errorf("got %d entries in the log, want 2 of each network", n)
 		}
 	})
 }
@@ -366,5 +366,32 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	if got := in.Count(); got != 400 {
 		t.Errorf("got %d queries in the log, want 400", got)
+	}
+}
+
+func BenchmarkExchange(b *testing.B) {
+	in, err := NewInternet(shop)
+	if err != nil {
+		b.Fatal(err)
+	}
+	wire, err := query("www.shop.example.", dns.TypeA).Pack()
+	if err != nil {
+		b.Fatal(err)
+	}
+	buffer := make([]byte, serverUDPSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := in.Dial(b.Context(), "udp", at(shopServer))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Write(wire); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Read(buffer); err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+		in.ResetLog()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -23,8 +24,9 @@ const (
 // derive completes a set of zones: a root and top-level zones where there is no
 // root, addresses, SOA and NS records, and the delegation of each zone in the
 // nearest zone above it. What is written is never changed; the zones given are
-// completed in place. The result has the derived zones too.
-func derive(zones map[dnsname.Name]*zone) (map[dnsname.Name]*zone, error) {
+// completed, and the derived ones added, in place. Zones that are to be signed are,
+// as at now.
+func derive(zones zoneSet, now time.Time) error {
 	if _, ok := zones[dnsname.Root]; !ok {
 		deriveAbove(zones)
 	}
@@ -35,29 +37,44 @@ func derive(zones map[dnsname.Name]*zone) (map[dnsname.Name]*zone, error) {
 	slices.SortFunc(origins, dnsname.Compare)
 	pool := newAddressPool(zones)
 	for _, origin := range origins {
-		if err := deriveServers(zones, zones[origin], pool); err != nil {
-			return nil, err
+		z := zones[origin]
+		if err := deriveServers(zones, z, pool); err != nil {
+			return err
+		}
+		if z.signing.Signed {
+			if err := z.makeKeys(); err != nil {
+				return err
+			}
 		}
 	}
 	for _, origin := range origins {
 		delegate(zones, zones[origin])
 	}
 	for _, z := range zones {
+		z.level()
+		if z.isSigned() {
+			if err := z.sign(now); err != nil {
+				return err
+			}
+		}
 		z.seal()
 	}
-	return zones, nil
+	return nil
 }
 
-// deriveAbove adds the root and the top-level zones that the others need.
-func deriveAbove(zones map[dnsname.Name]*zone) {
-	above := map[dnsname.Name]bool{dnsname.Root: true}
-	for origin := range zones {
-		above[origin.Ancestor(1)] = true
+// deriveAbove adds the root and the top-level zones that the others need. They are
+// signed if any zone below them is.
+func deriveAbove(zones zoneSet) {
+	signed := map[dnsname.Name]bool{dnsname.Root: false}
+	for origin, z := range zones {
+		signed[origin.Ancestor(1)] = signed[origin.Ancestor(1)] || z.signing.Signed
+		signed[dnsname.Root] = signed[dnsname.Root] || z.signing.Signed
 	}
-	for origin := range above {
+	for origin := range signed {
 		if _, ok := zones[origin]; !ok {
 			z := newZone(origin)
 			z.derived = true
+			z.signing.Signed = signed[origin]
 			zones[origin] = z
 		}
 	}
@@ -65,7 +82,7 @@ func deriveAbove(zones map[dnsname.Name]*zone) {
 
 // deriveServers sees to it that a zone has addresses, NS records, an SOA, and an
 // address record for each name server inside it.
-func deriveServers(zones map[dnsname.Name]*zone, z *zone, pool *addressPool) error {
+func deriveServers(zones zoneSet, z *zone, pool *addressPool) error {
 	if len(z.addrs) == 0 {
 		z.addrs = writtenAddrs(zones, z)
 	}
@@ -95,7 +112,7 @@ func deriveServers(zones map[dnsname.Name]*zone, z *zone, pool *addressPool) err
 
 // writtenAddrs finds the addresses that the zones give for the zone's own NS
 // records, which is how real zone files say who serves a zone.
-func writtenAddrs(zones map[dnsname.Name]*zone, z *zone) []netip.Addr {
+func writtenAddrs(zones zoneSet, z *zone) []netip.Addr {
 	var addrs []netip.Addr
 	for _, rr := range z.set(z.origin, dns.TypeNS) {
 		ns, ok := rr.(*dns.NS)
@@ -135,16 +152,36 @@ func (z *zone) addresses(host dnsname.Name) []netip.Addr {
 }
 
 // deriveNS names the servers ns1, ns2, … in the zone: as many as it has
-// addresses of the family that it has more of.
+// addresses of the family that it has more of. Names that stand for something
+// else are passed over.
 func deriveNS(z *zone) error {
 	v4, v6 := families(z.addrs)
-	for i := range max(len(v4), len(v6)) {
-		ns := &dns.NS{Hdr: header(z.origin, dns.TypeNS), Ns: below(fmt.Sprintf("ns%d", i+1), z.origin)}
-		if err := z.add(ns); err != nil {
+	names := 0
+	for i := 1; names < max(len(v4), len(v6)); i++ {
+		host, err := z.origin.Child(fmt.Sprintf("ns%d", i))
+		if err != nil {
+			return fmt.Errorf("zone %s: no room for the names of its servers: %w", z.origin, err)
+		}
+		if !z.canName(host) {
+			continue
+		}
+		names++
+		if err := z.add(&dns.NS{Hdr: header(z.origin, dns.TypeNS), Ns: host.String()}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// canName reports whether a host can be one of the zone's servers: nothing is
+// written about it but addresses that the servers have.
+func (z *zone) canName(host dnsname.Name) bool {
+	n, ok := z.nodes[host]
+	if !ok {
+		return true
+	}
+	isOther := func(addr netip.Addr) bool { return !slices.Contains(z.addrs, addr) }
+	return !n.has(dns.TypeCNAME) && !n.has(dns.TypeNS) && !slices.ContainsFunc(z.addresses(host), isOther)
 }
 
 // deriveAddresses deals the zone's addresses out to those of its name servers
@@ -184,13 +221,20 @@ func deriveAddresses(z *zone) error {
 
 // delegate writes the delegation of a zone, with glue, into the nearest zone
 // above it, unless the delegation is written there. Its NS records and the
-// addresses of hosts in the zone are the zone's own.
-func delegate(zones map[dnsname.Name]*zone, z *zone) {
+// addresses of hosts in the zone are the zone's own. Between signed zones the DS
+// is written too, also into a delegation that is there.
+func delegate(zones zoneSet, z *zone) {
 	parent := parentOf(zones, z.origin)
-	if parent == nil || z.undelegated || parent.nodeHas(z.origin, dns.TypeNS) {
+	if parent == nil || z.undelegated {
 		return
 	}
 	cut := parent.node(z.origin)
+	if parent.isSigned() && z.isSigned() && !z.signing.NoDS && !cut.has(dns.TypeDS) {
+		cut.put(z.ds())
+	}
+	if cut.has(dns.TypeNS) {
+		return
+	}
 	for _, rr := range z.set(z.origin, dns.TypeNS) {
 		cut.put(dns.Copy(rr))
 		ns, ok := rr.(*dns.NS)
@@ -216,14 +260,11 @@ func delegate(zones map[dnsname.Name]*zone, z *zone) {
 func (z *zone) nodeHas(name dnsname.Name, rrtype uint16) bool { return len(z.set(name, rrtype)) > 0 }
 
 // parentOf gives the nearest zone above a name; nil for the root.
-func parentOf(zones map[dnsname.Name]*zone, origin dnsname.Name) *zone {
-	for name := origin; !name.IsRoot(); {
-		name = name.Parent()
-		if parent, ok := zones[name]; ok {
-			return parent
-		}
+func parentOf(zones zoneSet, origin dnsname.Name) *zone {
+	if origin.IsRoot() {
+		return nil
 	}
-	return nil
+	return zones.nearest(origin.Parent())
 }
 
 func families(addrs []netip.Addr) (v4, v6 []netip.Addr) {
@@ -266,7 +307,7 @@ type addressPool struct {
 	v4, v6 netip.Addr // given out last
 }
 
-func newAddressPool(zones map[dnsname.Name]*zone) *addressPool {
+func newAddressPool(zones zoneSet) *addressPool {
 	p := &addressPool{
 		taken: make(map[netip.Addr]bool),
 		v4:    netip.AddrFrom4([4]byte{198, 18, 0, 0}),

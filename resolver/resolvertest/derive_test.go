@@ -83,6 +83,15 @@ func TestDerivation(t *testing.T) {
 			shop.example. 3600 IN SOA a.shop.example. hostmaster.shop.example. 1 3600 600 604800 300
 			a.shop.example. 3600 IN A 192.0.2.1
 			a.shop.example. 3600 IN A 192.0.2.2`},
+		{"names that stand for something else", "-- zone shop.example. at 192.0.2.1 192.0.2.2 --\nns1 A 192.0.2.9\nns2 A 192.0.2.2\nns3 CNAME ns1\nns4 TXT x", "shop.example.", `
+			shop.example. 3600 IN NS ns2.shop.example.
+			shop.example. 3600 IN NS ns4.shop.example.
+			shop.example. 3600 IN SOA ns2.shop.example. hostmaster.shop.example. 1 3600 600 604800 300
+			ns1.shop.example. 300 IN A 192.0.2.9
+			ns2.shop.example. 300 IN A 192.0.2.2
+			ns3.shop.example. 300 IN CNAME ns1.shop.example.
+			ns4.shop.example. 300 IN TXT "x"
+			ns4.shop.example. 3600 IN A 192.0.2.1`},
 		{"hosts elsewhere get no addresses", "-- zone shop.example. at 192.0.2.1 --\n@ NS ns.host.example.", "shop.example.", `
 			shop.example. 300 IN NS ns.host.example.
 			shop.example. 3600 IN SOA ns.host.example. hostmaster.shop.example. 1 3600 600 604800 300`},

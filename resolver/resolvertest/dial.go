@@ -30,13 +30,13 @@ func (in *Internet) Dial(ctx context.Context, network, address string) (net.Conn
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	if strings.HasPrefix(network, "udp") {
-		if in.connecting(addr, "udp", atDial).unreachable {
-			return nil, dialError("udp", addr, syscall.ENETUNREACH)
+		if err := in.route(addr, "udp"); err != nil {
+			return nil, err
 		}
 		return newDatagramConn(in, addr), nil
 	}
 	if err := in.connect(ctx, addr); err != nil {
-		return nil, dialError("tcp", addr, err)
+		return nil, err
 	}
 	return newStreamConn(in, addr), nil
 }
@@ -61,15 +61,28 @@ func parseAddress(network, address string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port()), nil
 }
 
+// route fails where the host has no route to the address.
+func (in *Internet) route(addr netip.AddrPort, network string) error {
+	x := in.connecting(addr, network, atDial)
+	if !x.unreachable {
+		return nil
+	}
+	in.log.append(x.query)
+	return dialError(network, addr, syscall.ENETUNREACH)
+}
+
 // connect does what a TCP handshake meets: it takes a round trip, or never ends.
 func (in *Internet) connect(ctx context.Context, addr netip.AddrPort) error {
-	if in.connecting(addr, "tcp", atDial).unreachable {
-		return syscall.ENETUNREACH
+	if err := in.route(addr, "tcp"); err != nil {
+		return err
 	}
 	x := in.connecting(addr, "tcp", atTCPConnect)
+	if x.silent || x.refused {
+		in.log.append(x.query)
+	}
 	if x.silent {
 		<-ctx.Done()
-		return ctx.Err()
+		return dialError("tcp", addr, ctx.Err())
 	}
 	if x.latency > 0 {
 		timer := time.NewTimer(x.latency)
@@ -77,19 +90,22 @@ func (in *Internet) connect(ctx context.Context, addr netip.AddrPort) error {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return dialError("tcp", addr, ctx.Err())
 		}
 	}
 	if x.refused {
-		return syscall.ECONNREFUSED
+		return dialError("tcp", addr, syscall.ECONNREFUSED)
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return dialError("tcp", addr, ctx.Err())
+	}
+	return nil
 }
 
 // connecting asks the faults of a host about a connection that is being made.
 func (in *Internet) connecting(addr netip.AddrPort, network string, m moment) *exchange {
 	v := in.viewOf(addr)
-	x := v.begin(Query{Time: time.Now(), Server: addr.Addr(), Network: network}, nil, m)
+	x := v.begin(Query{Time: time.Now(), Server: addr.Addr(), Network: network, Unconnected: true}, nil, m)
 	x.silent = x.silent || !v.present
 	return x
 }
@@ -97,7 +113,7 @@ func (in *Internet) connecting(addr netip.AddrPort, network string, m moment) *e
 // view is a server as it is at one moment.
 type view struct {
 	server  *server
-	zones   []*zone
+	zones   zoneSet
 	faults  []*installedFault
 	present bool // there is a host that answers
 }

@@ -89,13 +89,13 @@ func onQuery(apply func(*exchange)) Fault { return Fault{apply: apply, moments: 
 
 // onReply makes a fault that edits the reply.
 func onReply(edit func(query, reply *dns.Msg)) Fault {
-	return onQuery(func(x *exchange) { x.edits = append(x.edits, edit) })
+	return onQuery(func(x *exchange) { x.edits.message = append(x.edits.message, edit) })
 }
 
 // onWire makes a fault that edits the octets of the reply.
 func onWire(edit func(x *exchange, reply []byte) []byte) Fault {
 	return onQuery(func(x *exchange) {
-		x.wireEdits = append(x.wireEdits, func(_, reply []byte) []byte { return edit(x, reply) })
+		x.edits.wire = append(x.edits.wire, func(_, reply []byte) []byte { return edit(x, reply) })
 	})
 }
 
@@ -182,7 +182,7 @@ func Forged(n int, faults ...Fault) Fault {
 			}
 		}
 		for range n {
-			x.forged = append(x.forged, forgery{edits: scratch.edits, wireEdits: scratch.wireEdits})
+			x.forged = append(x.forged, scratch.edits)
 		}
 	})
 	for _, fault := range faults {

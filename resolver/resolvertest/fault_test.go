@@ -338,7 +338,7 @@ func TestLossIsSeeded(t *testing.T) {
 		}
 		return pattern
 	}
-	if lost(1) != lost(1) {
+	if first, again := lost(1), lost(1); first != again {
 		t.Error("one seed, two patterns")
 	}
 	if lost(1) == lost(2) {

@@ -40,7 +40,7 @@ func Hook(f func(query, reply *dns.Msg)) Fault { return onReply(f) }
 // RawHook calls f with the octets of each query and of the reply, and sends what
 // it returns; nothing if that is nil. It is called like a Hook, after the Hooks.
 func RawHook(f func(query, reply []byte) []byte) Fault {
-	return onQuery(func(x *exchange) { x.wireEdits = append(x.wireEdits, f) })
+	return onQuery(func(x *exchange) { x.edits.wire = append(x.edits.wire, f) })
 }
 
 // Truncated sets TC on UDP replies and takes their records away.

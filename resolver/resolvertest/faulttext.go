@@ -329,12 +329,19 @@ func parseReplace(rest string) (Fault, error) {
 	return Replace(rcode, record), err
 }
 
+// maxForged is how many packets a line of text may send before a reply. Attackers
+// who guess send more, but nothing new happens after the first thousand.
+const maxForged = 10_000
+
 // parseForge reads `N FAULT; FAULT; …`.
 func parseForge(rest string) (Fault, error) {
 	count, actions, _ := strings.Cut(rest, " ")
 	n, err := parseNumber(count)
 	if err != nil {
 		return Fault{}, err
+	}
+	if n > maxForged {
+		return Fault{}, fmt.Errorf("%d forged packets are more than %d", n, maxForged)
 	}
 	var faults []Fault
 	for _, action := range strings.Split(actions, ";") {

@@ -35,7 +35,7 @@ func (in *Internet) Hints() *glue.Delegation {
 
 // addressesOf gives the addresses that the zones have for a host, in ascending
 // order.
-func addressesOf(zones map[dnsname.Name]*zone, host dnsname.Name) []netip.Addr {
+func addressesOf(zones zoneSet, host dnsname.Name) []netip.Addr {
 	var addrs []netip.Addr
 	for _, z := range zones {
 		for _, addr := range z.addresses(host) {

@@ -1,9 +1,6 @@
 package resolvertest
 
 import (
-	"errors"
-	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -38,19 +35,13 @@ type Internet struct {
 
 	mu        sync.RWMutex
 	sources   map[dnsname.Name]scenario.Section // zones as written
-	zones     map[dnsname.Name]*zone            // those and the derived ones
+	zones     zoneSet                           // those and the derived ones
 	servers   map[netip.Addr]*server
 	rules     []rule
 	middlebox *server       // not nil: answers in everybody's place
 	ahead     time.Duration // how far Now runs ahead of the clock
 	listeners *listeners
 	closed    bool
-}
-
-// rule is a fault and whom it is for.
-type rule struct {
-	target target
-	fault  Fault
 }
 
 // Option changes how an Internet is made.
@@ -124,220 +115,6 @@ func (in *Internet) Close() {
 	l.close()
 }
 
-// Update changes a running Internet by a text like New's. A zone in it takes the
-// place of the one with the same name; without "at" in its header it stays at its
-// addresses. Faults are added to those that are there. On an error nothing has
-// changed.
-func (in *Internet) Update(text string) error {
-	_, sections, err := scenario.Split(text)
-	if err != nil {
-		return err
-	}
-	return in.apply(sections)
-}
-
-// apply takes sections in.
-func (in *Internet) apply(sections []scenario.Section) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	sources := maps.Clone(in.sources)
-	written := make(map[dnsname.Name]scenario.Section)
-	rules := slices.Clone(in.rules)
-	boxed := in.middlebox != nil
-	for _, s := range sections {
-		var added []rule
-		var err error
-		switch s.Kind {
-		case "zone":
-			err = addSource(sources, written, s)
-		case "fault":
-			added, err = parseFaults(s)
-		case "intercept":
-			added, err = parseIntercept(s)
-			boxed = true
-		default:
-			err = s.Errorf(s.Line, "unknown kind of section; there are zone, fault and intercept")
-		}
-		if err != nil {
-			return err
-		}
-		rules = append(rules, added...)
-	}
-	return in.rebuild(sources, rules, boxed)
-}
-
-// addSource puts a zone section in the place of an older one of the same name.
-// written has those of the same text, which must not name a zone twice.
-func addSource(sources, written map[dnsname.Name]scenario.Section, s scenario.Section) error {
-	h, err := scenario.ParseZoneHeader(s)
-	if err != nil {
-		return err
-	}
-	if other, ok := written[h.Origin]; ok {
-		return s.Errorf(s.Line, "the zone is there already, at line %d of %q", other.Line, other.File)
-	}
-	if old, ok := sources[h.Origin]; ok && len(h.Addrs) == 0 {
-		s.Args = append(slices.Clone(s.Args), addressWords(old)...)
-	}
-	sources[h.Origin], written[h.Origin] = s, s
-	return nil
-}
-
-// addressWords gives the part of a zone's header that says where it is served.
-func addressWords(s scenario.Section) []string {
-	h, err := scenario.ParseZoneHeader(s)
-	if err != nil || len(h.Addrs) == 0 {
-		return nil
-	}
-	words := []string{"at"}
-	for _, addr := range h.Addrs {
-		words = append(words, addr.String())
-	}
-	return words
-}
-
-// rebuild makes zones and servers anew. The caller holds mu.
-func (in *Internet) rebuild(sources map[dnsname.Name]scenario.Section, rules []rule, boxed bool) error {
-	zones := make(map[dnsname.Name]*zone)
-	for origin, s := range sources {
-		z, err := parseZone(s)
-		if err != nil {
-			return err
-		}
-		zones[origin] = z
-	}
-	zones, err := derive(zones)
-	if err != nil {
-		return err
-	}
-	if err := checkTargets(rules, zones); err != nil {
-		return err
-	}
-	in.sources, in.zones, in.rules = sources, zones, rules
-	in.settle()
-	if boxed {
-		in.middlebox = in.newMiddlebox()
-	}
-	return nil
-}
-
-// settle gives every server its zones and its faults. Servers that were there
-// stay, with their chances and counts.
-func (in *Internet) settle() {
-	for _, s := range in.servers {
-		s.zones = nil
-	}
-	for _, z := range in.zones {
-		for _, addr := range z.addrs {
-			s := in.serverFor(addr)
-			s.zones = append(s.zones, z)
-		}
-	}
-	for _, r := range in.rules {
-		if addr, ok := r.target.single(); ok {
-			in.serverFor(addr)
-		}
-	}
-	for _, s := range in.servers {
-		in.install(s)
-	}
-}
-
-func (in *Internet) serverFor(addr netip.Addr) *server {
-	s, ok := in.servers[addr]
-	if !ok {
-		s = newServer(addr, in.seed)
-		in.servers[addr] = s
-	}
-	return s
-}
-
-// install gives a server the faults that are for it. Those it has already, which
-// are the first ones, keep their counts.
-func (in *Internet) install(s *server) {
-	var faults []*installedFault
-	for i, r := range in.rules {
-		if !r.target.includes(s, in.zones) {
-			continue
-		}
-		if r.fault.mends {
-			faults = nil
-			continue
-		}
-		faults = append(faults, s.installed(i, r.fault))
-	}
-	s.faults = faults
-}
-
-// middleboxAddr is the address that the box of an intercept section has in its
-// own eyes; nobody sees it.
-var middleboxAddr = netip.IPv4Unspecified()
-
-func (in *Internet) newMiddlebox() *server {
-	box := in.middlebox
-	if box == nil {
-		box = newServer(middleboxAddr, in.seed)
-		box.recursive = true
-	}
-	box.zones = nil
-	for _, z := range in.zones {
-		box.zones = append(box.zones, z)
-	}
-	in.install(box)
-	return box
-}
-
-// Fault adds faults to servers. target is an address, a prefix such as "::/0", the
-// name of a zone (all its servers), or "*" (all servers). An address that serves
-// no zone becomes that of a server by it, which refuses what the faults do not
-// answer. Arguments that make no sense fail the test.
-func (in *Internet) Fault(target string, faults ...Fault) {
-	if in.t != nil {
-		in.t.Helper()
-	}
-	in.must(in.addFaults(target, faults))
-}
-
-func (in *Internet) addFaults(target string, faults []Fault) error {
-	to, err := parseTarget(target)
-	if err != nil {
-		return err
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	rules := slices.Clone(in.rules)
-	for _, f := range faults {
-		if f.err != nil {
-			return f.err
-		}
-		rules = append(rules, rule{target: to, fault: f})
-	}
-	if err := checkTargets(rules, in.zones); err != nil {
-		return err
-	}
-	in.rules = rules
-	in.settle()
-	if in.middlebox != nil {
-		in.middlebox = in.newMiddlebox()
-	}
-	return nil
-}
-
-// Intercept puts a box on the way to all servers that answers in their place, as
-// a recursive resolver would: with RA set and AA clear. The faults are the box's.
-func (in *Internet) Intercept(faults ...Fault) {
-	if in.t != nil {
-		in.t.Helper()
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, f := range faults {
-		in.must(f.err)
-		in.rules = append(in.rules, rule{target: target{box: true}, fault: f})
-	}
-	in.middlebox = in.newMiddlebox()
-}
-
 // Now is the time of this Internet: the clock's, and what Advance has added.
 func (in *Internet) Now() time.Time {
 	in.mu.RLock()
@@ -379,10 +156,7 @@ func (in *Internet) isUnmocked(name string) bool {
 	}
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	z, ok := in.zones[asked]
-	if !ok {
-		z = parentOf(in.zones, asked)
-	}
+	z := in.zones.nearest(asked)
 	return z != nil && z.derived && z.find(asked, dns.TypeA).kind == missing
 }
 
@@ -396,16 +170,4 @@ func (in *Internet) Unmocked() []string {
 		}
 	}
 	return names
-}
-
-var errNoSuchZone = errors.New("no such zone")
-
-// checkTargets finds faults for zones that are not there.
-func checkTargets(rules []rule, zones map[dnsname.Name]*zone) error {
-	for _, r := range rules {
-		if name := r.target.zone; name != "" && zones[name] == nil {
-			return fmt.Errorf("fault for %s: %w", name, errNoSuchZone)
-		}
-	}
-	return nil
 }

@@ -21,6 +21,10 @@ type Query struct {
 	Server netip.Addr
 	// Network is "udp" or "tcp".
 	Network string
+	// Unconnected says that there was no query: somebody wanted to send one, and got
+	// no connection. It is a TCP handshake that failed, or a host without a route.
+	// Of the fields below none is set.
+	Unconnected bool
 	// Client is the sender's address and port on loopback sockets; the zero
 	// value in memory, where there are no ports.
 	Client netip.AddrPort
@@ -53,7 +57,14 @@ type Query struct {
 
 // String gives the query in one line.
 func (q Query) String() string {
-	return fmt.Sprintf("%s %s %s %s", q.Server, q.Network, q.Name, dns.Type(q.Type))
+	return fmt.Sprintf("%s %s %s", q.Server, q.Network, q.question())
+}
+
+func (q Query) question() string {
+	if q.Unconnected {
+		return "(no connection)"
+	}
+	return q.Name + " " + dns.Type(q.Type).String()
 }
 
 // newQuery reads the fields of a query from its message, which may be nil if it
@@ -100,7 +111,7 @@ func (in *Internet) note(q Query) {
 	}
 }
 
-// Log gives the queries that arrived since the start or the last ResetLog, in the
+// Log gives the queries that were sent since the start or the last ResetLog, in the
 // order of their arrival.
 func (in *Internet) Log(filters ...Filter) []Query {
 	in.log.mu.Lock()
@@ -134,8 +145,8 @@ func Table(queries []Query) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "after\tserver\tnet\tquestion\tflags\tsize\treply")
 	for _, q := range queries {
-		fmt.Fprintf(w, "%v\t%s\t%s\t%s %s\t%s\t%d\t%s\n", q.Time.Sub(queries[0].Time).Round(time.Millisecond),
-			q.Server, q.Network, q.Name, dns.Type(q.Type), q.flags(), q.Size, q.outcome())
+		fmt.Fprintf(w, "%v\t%s\t%s\t%s\t%s\t%d\t%s\n", q.Time.Sub(queries[0].Time).Round(time.Millisecond),
+			q.Server, q.Network, q.question(), q.flags(), q.Size, q.outcome())
 	}
 	w.Flush() // to a strings.Builder, which cannot fail
 	return b.String()

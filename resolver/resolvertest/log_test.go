@@ -2,6 +2,7 @@ package resolvertest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -74,6 +75,33 @@ func TestFilters(t *testing.T) {
 	if got := in.Count(); got != 0 {
 		t.Errorf("got %d queries after ResetLog", got)
 	}
+}
+
+// TestUnconnected: what could not be sent is in the log too, and what was sent
+// over a connection is there once.
+func TestUnconnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := New(t, shop)
+		wire := wireOf(t, query("www.shop.example.", dns.TypeA))
+		for _, fault := range []Fault{Latency(time.Second), Refuse(), Unreachable()} {
+			in.Fault(shopServer, Mend(), fault)
+			for _, network := range []string{"udp", "tcp"} {
+				send(t, in, inMemory, network, shopServer, wire)
+			}
+		}
+		var got []string
+		for _, q := range in.Log() {
+			got = append(got, q.String())
+		}
+		want := []string{
+			"198.51.100.3 udp www.shop.example. A", "198.51.100.3 tcp www.shop.example. A",
+			"198.51.100.3 udp www.shop.example. A", "198.51.100.3 tcp (no connection)",
+			"198.51.100.3 udp (no connection)", "198.51.100.3 tcp (no connection)",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }
 
 func TestTable(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -274,15 +273,15 @@ func (in *Internet) LoopbackDial(ctx context.Context, network, address string) (
 	if !ok {
 		return in.Dial(ctx, network, address)
 	}
-	if in.connecting(addr, "udp", atDial).unreachable {
-		return nil, dialError(network, addr, syscall.ENETUNREACH)
-	}
 	var dialer net.Dialer
 	if strings.HasPrefix(network, "udp") {
+		if err := in.route(addr, "udp"); err != nil {
+			return nil, err
+		}
 		return dialer.DialContext(ctx, "udp4", real.String())
 	}
 	if err := in.connect(ctx, addr); err != nil {
-		return nil, dialError("tcp", addr, err)
+		return nil, err
 	}
 	return dialer.DialContext(ctx, "tcp4", real.String())
 }

@@ -13,7 +13,7 @@ import (
 // its zones, and whatever is wrong with it.
 type server struct {
 	addr   netip.Addr
-	zones  []*zone
+	zones  zoneSet
 	faults []*installedFault
 	// recursive: it is the box of Intercept, which answers for every zone as a
 	// recursive resolver would.
@@ -57,7 +57,7 @@ func (s *server) random(b []byte) {
 // happen to it before it is answered.
 type exchange struct {
 	server  *server
-	zones   []*zone
+	zones   zoneSet
 	query   Query
 	message *dns.Msg // nil when the query cannot be read as a message
 
@@ -74,15 +74,15 @@ type exchange struct {
 	dripping    time.Duration
 	wrongSource bool
 
-	edits     []func(query, reply *dns.Msg)
-	wireEdits []func(query, reply []byte) []byte
-	forged    []forgery
+	edits  edits
+	forged []edits // of the packets that arrive before the reply
 }
 
-// forgery is a packet that arrives before the reply.
-type forgery struct {
-	edits     []func(query, reply *dns.Msg)
-	wireEdits []func(query, reply []byte) []byte
+// edits are what is done to a reply before it is sent: to the message, then to
+// its octets.
+type edits struct {
+	message []func(query, reply *dns.Msg)
+	wire    []func(query, reply []byte) []byte
 }
 
 // ednsSupport says what a server does with an OPT record.
@@ -173,34 +173,29 @@ func (x *exchange) packets(query []byte) []packet {
 	}
 	var out []packet
 	for _, f := range x.forged {
-		if wire := x.reply(query, f.edits, f.wireEdits); wire != nil {
+		if wire := x.reply(query, f); wire != nil {
 			out = append(out, packet{after: x.latency, wire: wire})
 		}
 	}
-	wire := x.reply(query, x.edits, x.wireEdits)
+	wire := x.reply(query, x.edits)
 	if wire == nil {
 		return out
 	}
-	x.record(wire)
-	return append(out, packet{after: x.latency, wire: wire, pace: x.dripping, wrongSource: x.wrongSource})
-}
-
-// record notes in the log what was sent back.
-func (x *exchange) record(wire []byte) {
 	x.query.Answered, x.query.ReplySize = true, len(wire)
-	m := new(dns.Msg)
-	if err := m.Unpack(wire); err == nil || len(wire) >= headerSize {
-		x.query.Rcode, x.query.Truncated = m.Rcode, m.Truncated
+	if len(wire) >= headerSize {
+		x.query.Rcode = x.query.Rcode&^0xf | int(wire[3]&0xf)
+		x.query.Truncated = wire[2]&0x02 != 0
 	}
+	return append(out, packet{after: x.latency, wire: wire, pace: x.dripping, wrongSource: x.wrongSource})
 }
 
 // headerSize is the length of a message's header in octets (RFC 1035 §4.1.1).
 const headerSize = 12
 
 // reply makes the octets of one reply; nil when there is none.
-func (x *exchange) reply(query []byte, edits []func(query, reply *dns.Msg), wireEdits []func(query, reply []byte) []byte) []byte {
-	wire := x.packed(query, edits)
-	for _, edit := range wireEdits {
+func (x *exchange) reply(query []byte, e edits) []byte {
+	wire := x.packed(query, e.message)
+	for _, edit := range e.wire {
 		if wire == nil {
 			return nil
 		}
@@ -228,6 +223,7 @@ func (x *exchange) packed(query []byte, edits []func(query, reply *dns.Msg)) []b
 		}
 	}
 	isOptional := func(rr dns.RR) bool { return contains(optional, rr) }
+	x.query.Rcode = reply.Rcode
 	wire, err := fit(reply, isOptional, x.sizeLimit())
 	if err != nil {
 		return failed(x.message)

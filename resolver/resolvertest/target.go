@@ -41,7 +41,7 @@ func (t target) single() (netip.Addr, bool) {
 }
 
 // includes reports whether the target means the server.
-func (t target) includes(s *server, zones map[dnsname.Name]*zone) bool {
+func (t target) includes(s *server, zones zoneSet) bool {
 	switch {
 	case t.box || s.recursive:
 		return t.box && s.recursive
@@ -52,4 +52,9 @@ func (t target) includes(s *server, zones map[dnsname.Name]*zone) bool {
 		return ok && slices.Contains(z.addrs, s.addr)
 	}
 	return t.addrs.Contains(s.addr)
+}
+
+func checkName(text string) error {
+	_, err := dnsname.Parse(text)
+	return err
 }

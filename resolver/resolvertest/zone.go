@@ -2,12 +2,14 @@ package resolvertest
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scenario"
 )
 
 // zone is the data of one zone as its authoritative servers hold it: records of
@@ -17,12 +19,32 @@ type zone struct {
 	origin dnsname.Name
 	addrs  []netip.Addr // of the servers
 	nodes  map[dnsname.Name]*node
-	order  []dnsname.Name // owners of records in canonical order (RFC 4034 §6.1); set by seal
+	// written has a key for each record, so that none is there twice. It is gone
+	// once the zone is sealed.
+	written map[string]bool
+	order   []dnsname.Name // owners of records in canonical order (RFC 4034 §6.1); set by seal
 	// derived: nobody wrote the zone, it is there because its children need it.
 	derived bool
 	// undelegated: the parent gets no delegation for it.
 	undelegated bool
-	denies      bool // there are NSEC records; set by seal
+	signing     scenario.Signing
+	keys        []signingKey // of a zone that is signed here: for DNSKEY, and for all else
+	// How the zone denies existence; set by seal. Without either it proves nothing.
+	denies bool          // there are NSEC records
+	nsec3  []hashedOwner // NSEC3 records in the order of their hashes
+}
+
+// zoneSet is some zones, by their names.
+type zoneSet map[dnsname.Name]*zone
+
+// nearest gives the zone that a name is in: the one whose name is the longest
+// ancestor of it, or it. It is nil if none is.
+func (zs zoneSet) nearest(name dnsname.Name) *zone {
+	for ; ; name = name.Parent() {
+		if z, ok := zs[name]; ok || name.IsRoot() {
+			return z
+		}
+	}
 }
 
 // node is a name in a zone. It has no records when it is an empty non-terminal.
@@ -34,7 +56,7 @@ type node struct {
 }
 
 func newZone(origin dnsname.Name) *zone {
-	z := &zone{origin: origin, nodes: make(map[dnsname.Name]*node)}
+	z := &zone{origin: origin, nodes: make(map[dnsname.Name]*node), written: make(map[string]bool)}
 	z.node(origin)
 	return z
 }
@@ -81,12 +103,25 @@ func (z *zone) add(rr dns.RR) error {
 	if err := z.conflict(owner, n, h.Rrtype); err != nil {
 		return err
 	}
-	isSame := func(other dns.RR) bool { return dns.IsDuplicate(rr, other) }
-	if slices.ContainsFunc(n.sets[h.Rrtype], isSame) {
-		return nil
+	key, err := recordKey(owner, rr)
+	if err != nil || z.written[key] {
+		return err
 	}
+	z.written[key] = true
 	n.put(rr)
 	return nil
+}
+
+// recordKey is the same for two records that differ in TTL only.
+func recordKey(owner dnsname.Name, rr dns.RR) (string, error) {
+	buffer := make([]byte, dns.Len(rr)+1)
+	n, err := dns.PackRR(rr, buffer, 0, nil, false)
+	if err != nil {
+		return "", withoutPlace(err)
+	}
+	const ttl = 4 // it stands behind owner, type and class
+	data := buffer[len(owner)+2+2+ttl : n]
+	return fmt.Sprintf("%s %d %s", string(owner), rr.Header().Rrtype, data), nil
 }
 
 // conflict says why a record of this type cannot join those at the node.
@@ -134,20 +169,25 @@ func (n *node) put(rr dns.RR) {
 
 func (n *node) has(rrtype uint16) bool { return len(n.sets[rrtype]) > 0 }
 
-// seal ends the making of the zone: every RRset gets the one TTL it must have
-// (RFC 2181 §5.2; the lowest), and the owners their order.
-func (z *zone) seal() {
-	z.order = z.order[:0]
-	for name, n := range z.nodes {
-		if len(n.types) == 0 {
-			continue
-		}
-		z.order = append(z.order, name)
-		z.denies = z.denies || n.has(dns.TypeNSEC)
+// level gives every RRset the one TTL it must have (RFC 2181 §5.2; the lowest).
+func (z *zone) level() {
+	for _, n := range z.nodes {
 		for rrtype, set := range n.sets {
 			if rrtype != dns.TypeRRSIG { // one set only in name: each signature goes with what it covers
 				levelTTL(set)
 			}
+		}
+	}
+}
+
+// seal ends the making of the zone and gives its owners their order.
+func (z *zone) seal() {
+	z.written = nil
+	z.separateNSEC3()
+	for name, n := range z.nodes {
+		if len(n.types) > 0 {
+			z.order = append(z.order, name)
+			z.denies = z.denies || n.has(dns.TypeNSEC)
 		}
 	}
 	slices.SortFunc(z.order, dnsname.Compare)
@@ -174,8 +214,16 @@ func (z *zone) set(name dnsname.Name, rrtype uint16) []dns.RR {
 
 // signatures gives the RRSIGs at a name that cover a type.
 func (z *zone) signatures(name dnsname.Name, rrtype uint16) []dns.RR {
+	n, ok := z.nodes[name]
+	if !ok {
+		return nil
+	}
+	return n.signatures(rrtype)
+}
+
+func (n *node) signatures(rrtype uint16) []dns.RR {
 	var covering []dns.RR
-	for _, rr := range z.set(name, dns.TypeRRSIG) {
+	for _, rr := range n.sets[dns.TypeRRSIG] {
 		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == rrtype {
 			covering = append(covering, rr)
 		}

@@ -22,7 +22,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 		return nil, err
 	}
 	z := newZone(header.Origin)
-	z.addrs, z.undelegated = header.Addrs, header.Undelegated
+	z.addrs, z.undelegated, z.signing = header.Addrs, header.Undelegated, header.Signing
 	source := newLineReader(s.Body)
 	parser := dns.NewZoneParser(source, header.Origin.String(), "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {

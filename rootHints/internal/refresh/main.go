@@ -25,7 +25,7 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "" { // go generate makes an empty argument of an unset variable
 		fmt.Println("ROOT_HINTS names no file:", target, "stays as it is")
 		return nil
 	}

@@ -69,8 +69,10 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(source, []byte(iana()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(nil); err != nil {
-		t.Errorf("without a file: %v", err)
+	for _, args := range [][]string{nil, {""}} {
+		if err := run(args); err != nil {
+			t.Errorf("without a file, %q: %v", args, err)
+		}
 	}
 	if _, err := os.Stat(target); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a file: %s was written (%v)", target, err)

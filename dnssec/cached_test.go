@@ -1,0 +1,170 @@
+package dnssec
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// warm gives a cache that has proven what a question needed.
+func warm(t *testing.T, w *world, qname string) func(*Evidence) {
+	t.Helper()
+	w.expect(qname, dns.TypeA, Secure, 0)
+	old := w.last
+	return func(e *Evidence) {
+		for n := name(qname); ; n = n.Parent() {
+			if ks := old.KeySet(n); ks != nil {
+				e.AddKeySet(ks)
+			}
+			if d := old.Delegation(n); d != nil {
+				e.AddDelegation(d)
+			}
+			if n.IsRoot() {
+				return
+			}
+		}
+	}
+}
+
+// TestWarm: with keys and delegations from a cache one signature is checked and
+// nothing asked.
+func TestWarm(t *testing.T) {
+	w := family(t, zoneOptions{})
+	cache := warm(t, w, "www.child.example.")
+	e := w.evidence()
+	cache(e)
+	r := w.zones["child.example."].answer("ns.child.example.", dns.TypeA)
+	v, needs, err := e.Validate(r)
+	if err != nil || needs != nil || v.Status != Secure {
+		t.Fatalf("got %+v, %v, %v, want Secure", v, needs, err)
+	}
+	if got := e.work.Spent(); got.SignatureChecks != 1 {
+		t.Errorf("got %+v, want one check", got)
+	}
+	again, err := w.v.VerifyChain(v.Chain(r), testTime) // cached links bring their own evidence
+	if err != nil || again.Status != Secure {
+		t.Errorf("chain: got %+v, %v, want Secure", again, err)
+	}
+	if ks := e.KeySet(name("child.example.")); ks == nil || ks.TTL != 3600 || len(ks.Keys()) != 1 {
+		t.Errorf("key set: got %+v", ks)
+	}
+	if e.KeySet(name("sibling.example.")) != nil || e.Delegation(name("sibling.example.")) != nil {
+		t.Error("something is known of a zone that nobody asked for")
+	}
+	e.AddDelegation(&Delegation{Name: name("sibling.example.")})
+	if e.Delegation(name("sibling.example.")) != nil {
+		t.Error("a bogus delegation was taken from the cache")
+	}
+}
+
+// rolled gives a family whose child has changed to other keys since it was cached.
+func rolled(t *testing.T) (w *world, cache func(*Evidence)) {
+	t.Helper()
+	old := family(t, zoneOptions{})
+	cache = warm(t, old, "www.child.example.")
+	o := zoneOptions{algorithm: dns.ECDSAP256SHA256}
+	w = family(t, o)
+	w.v = mustValidator(t, Options{Anchors: []Anchor{w.zones["."].anchor(), w.zones["example."].anchor()}})
+	return w, cache
+}
+
+// TestKeyRollWhileCached: a signature by a key that the cached set does not have, and
+// a cached DS that no longer fits, are fetched again once (RFC 8901 §3).
+func TestKeyRollWhileCached(t *testing.T) {
+	w, cache := rolled(t)
+	e := w.evidence()
+	cache(e)
+	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
+	var refreshed []string
+	for range 10 {
+		v, needs, err := e.Validate(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v != nil {
+			if v.Status != Secure {
+				t.Errorf("got %v (%v), want secure", v.Status, v.Reason)
+			}
+			break
+		}
+		for _, n := range needs {
+			if n.Refresh {
+				refreshed = append(refreshed, n.Name.String()+" "+typeName(n.Type))
+			}
+			w.fetch(e, n)
+		}
+	}
+	want := []string{"child.example. DNSKEY", "child.example. DS", "example. DNSKEY"}
+	if len(refreshed) != len(want) {
+		t.Errorf("got %q refreshed, want %q", refreshed, want)
+	}
+}
+
+// TestRefreshRefused: without a refresh the cached keys count, and the answer is
+// Bogus.
+func TestRefreshRefused(t *testing.T) {
+	w, cache := rolled(t)
+	e := w.evidence()
+	cache(e)
+	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
+	for range 5 {
+		v, needs, err := e.Validate(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v != nil {
+			if v.Status != Bogus || v.Reason.Code != ReasonNoKey {
+				t.Errorf("got %v (%v), want bogus for want of a key", v.Status, v.Reason)
+			}
+			return
+		}
+		for _, n := range needs {
+			if !n.Refresh {
+				t.Fatalf("got %v, want only refreshes", n)
+			}
+			e.Fail(n, errors.New("refreshed a moment ago"))
+		}
+	}
+	t.Error("no verdict")
+}
+
+// TestRefreshedDSRefused: likewise for the DS.
+func TestRefreshedDSRefused(t *testing.T) {
+	w, cache := rolled(t)
+	e := w.evidence()
+	cache(e)
+	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
+	for range 5 {
+		v, needs, err := e.Validate(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v != nil {
+			if v.Status != Bogus || v.Reason.Code != ReasonDSMismatch {
+				t.Errorf("got %v (%v), want a DS mismatch", v.Status, v.Reason)
+			}
+			return
+		}
+		for _, n := range needs {
+			if n.Type == dns.TypeDNSKEY {
+				w.fetch(e, n)
+			} else {
+				e.Fail(n, errors.New("refreshed a moment ago"))
+			}
+		}
+	}
+	t.Error("no verdict")
+}
+
+// TestNewZoneWhileCached: a name that the cache knows to be no zone has become one.
+func TestNewZoneWhileCached(t *testing.T) {
+	w := family(t, zoneOptions{})
+	e := w.evidence()
+	e.AddDelegation(&Delegation{Name: name("child.example."), Kind: NotDelegated})
+	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
+	r.Zone = name("example.")
+	if v, err := w.validate(e, r); err != nil || v.Status != Secure {
+		t.Errorf("got %+v, %v, want Secure", v, err)
+	}
+}

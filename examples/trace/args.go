@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// command is what the command line asks for.
+type command struct {
+	name   string
+	rrtype uint16
+
+	additional   bool
+	form         form
+	ipv4, ipv6   bool
+	hints, mock  string // files; "": none
+	onlyLoopback bool   // no name was given: the embedded mock Internet
+}
+
+// form is how the walk is shown.
+type form uint8
+
+const (
+	formDig form = iota
+	formTree
+	formJSON
+)
+
+// mockName is what is looked up where no name is given.
+const mockName = "draveness.me."
+
+const usage = `usage: trace [flags] [NAME [TYPE]]
+
+Walks from the root servers to the answer and prints each step. Without NAME it walks
+a mock Internet on loopback sockets, and no network is needed.
+
+`
+
+// parseArgs reads the command line. Flags may stand after the name too, as with dig.
+func parseArgs(args []string, stderr io.Writer) (*command, error) {
+	c := &command{}
+	var asTree, asJSON bool
+	flags := flag.NewFlagSet("trace", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are reported by the caller
+	flags.BoolVar(&c.additional, "additional", true, "print additional sections")
+	flags.BoolVar(&asTree, "tree", false, "print the walk as a tree")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object for each event")
+	flags.BoolVar(&c.ipv4, "4", false, "ask servers over IPv4 only")
+	flags.BoolVar(&c.ipv6, "6", false, "ask servers over IPv6 only")
+	flags.StringVar(&c.hints, "hints", "", "begin at the root servers of this `file`")
+	flags.StringVar(&c.mock, "mock", "", "walk the mock Internet of this `file` (see package resolvertest)")
+	words, err := parseMixed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, usage)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.form, err = chooseForm(asTree, asJSON); err != nil {
+		return nil, err
+	}
+	if err := c.setQuestion(words); err != nil {
+		return nil, err
+	}
+	return c, c.check()
+}
+
+// parseMixed parses flags wherever they stand, and gives the other words.
+func parseMixed(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return words, nil
+		}
+		words = append(words, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
+}
+
+func chooseForm(asTree, asJSON bool) (form, error) {
+	switch {
+	case asTree && asJSON:
+		return formDig, errors.New("-tree and -json exclude each other")
+	case asTree:
+		return formTree, nil
+	case asJSON:
+		return formJSON, nil
+	}
+	return formDig, nil
+}
+
+func (c *command) setQuestion(words []string) (err error) {
+	c.name, c.rrtype = mockName, dns.TypeA
+	c.onlyLoopback = len(words) == 0 && c.mock == ""
+	if len(words) > 0 {
+		c.name = words[0]
+	}
+	if len(words) > 1 {
+		c.rrtype, err = parseType(words[1])
+	}
+	if len(words) > 2 {
+		return fmt.Errorf("too many words: %s", strings.Join(words[2:], " "))
+	}
+	return err
+}
+
+func (c *command) check() error {
+	switch {
+	case c.ipv4 && c.ipv6:
+		return errors.New("-4 and -6 exclude each other")
+	case c.hints != "" && c.mock != "":
+		return errors.New("-hints and -mock exclude each other: a mock Internet has root servers of its own")
+	case c.hints != "" && c.onlyLoopback:
+		return errors.New("-hints needs a NAME: the mock Internet has root servers of its own")
+	}
+	return nil
+}
+
+// parseType reads a type as its mnemonic or as in RFC 3597 §5.
+func parseType(word string) (uint16, error) {
+	upper := strings.ToUpper(word)
+	if t, ok := dns.StringToType[upper]; ok {
+		return t, nil
+	}
+	if digits, ok := strings.CutPrefix(upper, "TYPE"); ok {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			return uint16(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no record type; one is A, AAAA, MX, TXT or TYPE65534", word)
+}
+
+func (c *command) question() string { return dns.Fqdn(c.name) + " " + dns.Type(c.rrtype).String() }

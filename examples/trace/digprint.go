@@ -1,0 +1,290 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// digPrinter prints a walk as dig does: the records of each reply, and below them who
+// sent it. What it knows besides is in lines that begin with ";;".
+type digPrinter struct {
+	w          io.Writer
+	additional bool
+
+	asked map[int]resolver.QueryInfo    // by the query's number
+	held  map[int]resolver.ResponseInfo // referrals that wait to hear which glue is used, by walk
+	names map[int]dns.Question          // what each walk began to search
+	about string                        // what the last lines were for, see subject
+	notes bool                          // the last line was a note
+}
+
+func newDigPrinter(w io.Writer, additional bool) *digPrinter {
+	return &digPrinter{
+		w: w, additional: additional,
+		asked: make(map[int]resolver.QueryInfo),
+		held:  make(map[int]resolver.ResponseInfo),
+		names: make(map[int]dns.Question),
+	}
+}
+
+func (d *digPrinter) header(question, title string) {
+	fmt.Fprintf(d.w, "; <<>> iterdns trace <<>> %s\n", question)
+	if title != "" {
+		fmt.Fprintf(d.w, ";; mock Internet of %s, on loopback sockets\n", title)
+	}
+}
+
+func (d *digPrinter) trace() *resolver.Trace {
+	return &resolver.Trace{
+		Start:        d.start,
+		Query:        func(i resolver.QueryInfo) { d.asked[i.ID] = i },
+		Response:     d.response,
+		Referral:     d.referral,
+		ServerLookup: d.lookup,
+		Alias:        d.alias,
+		Validated:    d.validated,
+		Done:         d.done,
+	}
+}
+
+// start prints where the question's own walk begins: dig asks a resolver for the root
+// servers, we have them from the hints.
+func (d *digPrinter) start(i resolver.StartInfo) {
+	if _, ok := d.names[i.Walk]; !ok {
+		d.names[i.Walk] = i.Question
+	}
+	if d.about == "" {
+		d.about = subject(i.Question)
+	}
+	switch {
+	case i.Walk == 1 && i.Hints:
+		d.block()
+		d.cut(i.Cut)
+		fmt.Fprintf(d.w, ";; %s of the root hints\n", count(len(i.Cut.Servers), "server"))
+	case i.Walk == 1:
+		d.note("%s begins at %s, which is known", questionText(i.Question), i.Cut.Zone)
+	}
+}
+
+// block begins the records of a step.
+func (d *digPrinter) block() {
+	fmt.Fprintln(d.w)
+	d.notes = false
+}
+
+// note prints a line that dig does not have.
+func (d *digPrinter) note(format string, args ...any) {
+	if !d.notes {
+		d.block()
+	}
+	fmt.Fprintf(d.w, ";; "+format+"\n", args...)
+	d.notes = true
+}
+
+// cut prints the servers of a delegation. Hints have no TTL, so that there is none in
+// the records.
+func (d *digPrinter) cut(cut *glue.Delegation) {
+	owner := pad(cut.Zone.String()) + "IN\tNS\t"
+	for _, s := range cut.Servers {
+		fmt.Fprintf(d.w, "%s%s\n", owner, s.Name)
+	}
+	if !d.additional {
+		return
+	}
+	for _, s := range cut.Servers {
+		for _, a := range s.Addrs {
+			fmt.Fprintf(d.w, "%sIN\t%s\t%s\n", pad(s.Name.String()), addressType(a), a)
+		}
+	}
+}
+
+func addressType(a netip.Addr) string {
+	if a.Is4() {
+		return "A"
+	}
+	return "AAAA"
+}
+
+func (d *digPrinter) response(i resolver.ResponseInfo) {
+	switch {
+	case i.Kind == "referral" && i.Err == nil:
+		d.held[i.Walk] = i
+	case i.Message == nil && overtaken(i):
+		// A server that was too late to be heard: dig would not have asked it.
+	case i.Message == nil || i.Err != nil || passedOver(i.Kind):
+		d.useless(i)
+	default:
+		d.step(i, nil)
+	}
+}
+
+// referral prints the referral that was held.
+func (d *digPrinter) referral(i resolver.ReferralInfo) {
+	if held, ok := d.held[i.Walk]; ok {
+		delete(d.held, i.Walk)
+		d.step(held, i.Cut)
+	}
+}
+
+// step prints a reply of use. Of a referral, cut is what the resolver made of it.
+func (d *digPrinter) step(i resolver.ResponseInfo, cut *glue.Delegation) {
+	d.turnTo(i.Walk)
+	d.block()
+	if q := d.asked[i.ID]; q.Minimised && cut == nil {
+		fmt.Fprintf(d.w, ";; asked for %s on the way (RFC 9156)\n", questionText(q.Asked))
+	}
+	d.records(i.Message, cut)
+	fmt.Fprintf(d.w, ";; Received %d bytes from %s in %s%s\n", len(i.Message), server(i.Server, i.ServerName), millis(i.RTT), overTCP(d.asked[i.ID].Network))
+}
+
+func (d *digPrinter) records(message []byte, cut *glue.Delegation) {
+	var m dns.Msg
+	if err := m.Unpack(message); err != nil {
+		fmt.Fprintf(d.w, ";; the reply cannot be shown: %v\n", err)
+		return
+	}
+	for _, rr := range slices.Concat(m.Answer, m.Ns) {
+		fmt.Fprintln(d.w, recordText(rr))
+	}
+	if !d.additional {
+		return
+	}
+	for _, rr := range m.Extra {
+		switch {
+		case rr.Header().Rrtype == dns.TypeOPT:
+		case cut != nil && !isGlue(cut, rr):
+			fmt.Fprintf(d.w, "%s ; not used\n", recordText(rr))
+		default:
+			fmt.Fprintln(d.w, recordText(rr))
+		}
+	}
+}
+
+// isGlue reports whether a record of a referral's additional section has become an
+// address of a name server.
+func isGlue(cut *glue.Delegation, rr dns.RR) bool {
+	for _, s := range cut.Servers {
+		if !strings.EqualFold(s.Name.String(), rr.Header().Name) {
+			continue
+		}
+		switch rr := rr.(type) {
+		case *dns.A:
+			a, ok := netip.AddrFromSlice(rr.A.To4())
+			return ok && slices.Contains(s.Addrs, a)
+		case *dns.AAAA:
+			a, ok := netip.AddrFromSlice(rr.AAAA)
+			return ok && slices.Contains(s.Addrs, a)
+		}
+	}
+	return false
+}
+
+// useless prints a query that brought nothing: the walk goes on with another server,
+// or asks this one in another way.
+func (d *digPrinter) useless(i resolver.ResponseInfo) {
+	d.turnTo(i.Walk)
+	i.Network = d.asked[i.ID].Network
+	d.note("%s: %s", server(i.Server, i.ServerName), outcome(i))
+}
+
+// turnTo says which question the next lines belong to, when it is another than that of
+// the lines above.
+func (d *digPrinter) turnTo(walk int) {
+	q := d.names[walk]
+	switch {
+	case subject(q) == d.about:
+	case walk == 1:
+		d.note("back to %s", questionText(q))
+	default:
+		d.note("on the way: %s", subject(q))
+	}
+	d.about = subject(q)
+}
+
+// subject says what a walk is for. Both types of addresses of a name server are
+// wanted for one purpose.
+func subject(q dns.Question) string {
+	if q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA {
+		return "the address of " + q.Name
+	}
+	return questionText(q)
+}
+
+func (d *digPrinter) lookup(i resolver.ServerLookupInfo) {
+	switch {
+	case !i.Done:
+		d.note("to find the address of %s, which serves %s", i.Server, i.Zone)
+		d.about = subject(dns.Question{Name: i.Server, Qtype: dns.TypeA})
+	case i.Err != nil:
+		d.note("no address of %s: %s", i.Server, brief(i.Err))
+	case len(i.Addrs) > 0:
+		d.note("%s is at %s", i.Server, joinAddrs(i.Addrs))
+	}
+}
+
+// alias makes the walk be about the alias's target.
+func (d *digPrinter) alias(i resolver.AliasInfo) {
+	d.turnTo(i.Walk)
+	d.note("%s is an alias (%s) of %s: again from the beginning, for that", i.From, aliasType(i.DNAME), i.To)
+	next := i.Question
+	next.Name = i.To
+	d.names[i.Walk] = next
+	d.about = subject(next)
+}
+
+func (d *digPrinter) validated(i resolver.ValidatedInfo) {
+	d.note("validated, zone %s: %s%s", i.Zone, i.Status, extendedText(i.Extended))
+}
+
+func (d *digPrinter) done(i resolver.DoneInfo) {
+	d.note("%s; %s", verdict(i), effort(i))
+}
+
+// passedOver reports whether a reply of this kind makes the walk turn to another
+// server or way of asking.
+func passedOver(kind string) bool {
+	switch kind {
+	case "answer", "alias", "referral", "no data", "name error":
+		return false
+	}
+	return true
+}
+
+// overtaken reports whether a query was given up because another server was faster.
+func overtaken(i resolver.ResponseInfo) bool { return errors.Is(i.Err, context.Canceled) }
+
+// outcome says what came of a query, in a few words.
+func outcome(i resolver.ResponseInfo) string {
+	switch {
+	case overtaken(i):
+		return "overtaken by another server"
+	case isTimeout(i.Err):
+		return fmt.Sprintf("no reply%s within %s", overTCP(i.Network), millis(i.RTT))
+	case i.Message == nil:
+		return "failed" + overTCP(i.Network) + ": " + oneLine(fmt.Sprint(i.Err))
+	}
+	text := cmp.Or(i.Kind, "not accepted")
+	if i.Rcode != dns.RcodeSuccess {
+		text += ", " + rcodeText(i.Rcode)
+	}
+	if i.Err != nil {
+		text += " (" + oneLine(i.Err.Error()) + ")"
+	}
+	return fmt.Sprintf("%s%s, %d bytes in %s", text, overTCP(i.Network), len(i.Message), millis(i.RTT))
+}
+
+func millis(t time.Duration) string {
+	return fmt.Sprintf("%d ms", t.Round(time.Millisecond).Milliseconds())
+}

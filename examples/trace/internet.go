@@ -1,0 +1,87 @@
+package main
+
+import (
+	_ "embed" // for mock.txt
+	"fmt"
+	"os"
+
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+	roothints "github.com/iterdns/iterdns/rootHints"
+)
+
+//go:embed mock.txt
+var mockText string
+
+// internet is where the walk takes place.
+type internet struct {
+	title   string // "" for the real one
+	options resolver.Options
+	close   func()
+}
+
+// internet gives the Internet that the command line asks for.
+func (c *command) internet() (in internet, err error) {
+	switch {
+	case c.onlyLoopback:
+		in, err = mockInternet("mock.txt", mockText)
+	case c.mock != "":
+		in, err = readMock(c.mock)
+	default:
+		in, err = realInternet(c.hints)
+	}
+	switch {
+	case c.ipv4:
+		in.options.Family = resolver.FamilyIPv4Only
+	case c.ipv6:
+		in.options.Family = resolver.FamilyIPv6Only
+	}
+	return in, err
+}
+
+// mockInternet puts the servers of a text on loopback sockets. The resolver goes on
+// knowing them by their own addresses.
+func mockInternet(title, text string) (internet, error) {
+	mock, err := resolvertest.NewInternet(text)
+	if err != nil {
+		return internet{}, fmt.Errorf("%s: %w", title, err)
+	}
+	if err := mock.Listen(); err != nil {
+		mock.Close()
+		return internet{}, fmt.Errorf("no sockets for the mock Internet: %w", err)
+	}
+	return internet{title: title, options: mockOptions(mock), close: mock.Close}, nil
+}
+
+// mockOptions are those of a resolver in a mock Internet. Its zones may have DS
+// records to be shown, but they are not signed.
+func mockOptions(mock *resolvertest.Internet) resolver.Options {
+	o := mock.Options()
+	o.Dial = mock.LoopbackDial
+	o.Validation = resolver.ValidateOff
+	return o
+}
+
+func readMock(file string) (internet, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return internet{}, err
+	}
+	return mockInternet(file, string(text))
+}
+
+func realInternet(hints string) (internet, error) {
+	in := internet{close: func() {}}
+	if hints == "" {
+		return in, nil
+	}
+	f, err := os.Open(hints)
+	if err != nil {
+		return in, err
+	}
+	defer f.Close()
+	if in.options.RootHints, err = roothints.Parse(f); err != nil {
+		return in, fmt.Errorf("%s: %w", hints, err)
+	}
+	return in, nil
+}

@@ -1,0 +1,253 @@
+package resolver
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// LookupNetIP gives the addresses of a host, the best first (Options.AddressOrder).
+// network is ip, ip4 or ip6.
+//
+// As all methods of package net it takes names as net.Resolver does: an IP address is
+// its own answer; a name with a trailing dot is absolute, any other is tried in
+// Options.SearchList too; a name in the hosts file is not asked for. A and AAAA are
+// asked together, and one of them is enough.
+//
+// Errors are *net.DNSError for errors.As, their fields as net.Resolver sets them: a
+// name that does not exist and one without addresses are both IsNotFound, with a
+// *NotFoundError behind them; failures, bogus answers among them, are IsTemporary, with
+// an *Error behind them. The package comment lists what differs from net.Resolver.
+func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	want, err := parseIPNetwork(network)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := r.lookupAddrs(ctx, want, host)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range addrs {
+		addrs[i] = a.WithZone("") // which net.IP, and so net.Resolver, cannot carry
+	}
+	return addrs, nil
+}
+
+// LookupIP is LookupNetIP in the older form.
+func (r *Resolver) LookupIP(ctx context.Context, network, host string) ([]net.IP, error) {
+	addrs, err := r.LookupNetIP(ctx, network, host)
+	if err != nil {
+		return nil, err
+	}
+	ips := make([]net.IP, len(addrs))
+	for i, a := range addrs {
+		ips[i] = a.AsSlice()
+	}
+	return ips, nil
+}
+
+// LookupIPAddr is LookupNetIP for both families, and keeps the zone of an IPv6 address.
+func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
+	addrs, err := r.lookupAddrs(ctx, bothFamilies, host)
+	if err != nil {
+		return nil, err
+	}
+	return ipAddrs(addrs), nil
+}
+
+func ipAddrs(addrs []netip.Addr) []net.IPAddr {
+	ips := make([]net.IPAddr, len(addrs))
+	for i, a := range addrs {
+		ips[i] = net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}
+	}
+	return ips
+}
+
+// LookupHost is LookupNetIP for both families, as text. An IP address is returned as it
+// was given, and addresses of the hosts file are in the file's order.
+func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error) {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return []string{host}, nil
+	}
+	addrs := r.config.hosts.get().name(host).addrs
+	if len(addrs) == 0 {
+		var err error
+		if addrs, err = r.lookupAddrs(ctx, bothFamilies, host); err != nil {
+			return nil, err
+		}
+	}
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return texts, nil
+}
+
+// families is a set of address families.
+type families uint8
+
+const (
+	onlyIPv4 families = 1 << iota
+	onlyIPv6
+	bothFamilies = onlyIPv4 | onlyIPv6
+)
+
+// parseIPNetwork reads the network of LookupIP and LookupNetIP.
+func parseIPNetwork(network string) (families, error) {
+	switch network {
+	case "ip":
+		return bothFamilies, nil
+	case "ip4":
+		return onlyIPv4, nil
+	case "ip6":
+		return onlyIPv6, nil
+	}
+	return 0, net.UnknownNetworkError(network)
+}
+
+// of leaves the addresses of these families.
+func (want families) of(addrs []netip.Addr) []netip.Addr {
+	if want == bothFamilies {
+		return addrs
+	}
+	return slices.DeleteFunc(addrs, func(a netip.Addr) bool { return isIPv4(a) != (want == onlyIPv4) })
+}
+
+// lookupAddrs finds a host's addresses: it is one, the hosts file has it, or DNS. They
+// are the caller's.
+func (r *Resolver) lookupAddrs(ctx context.Context, want families, host string) ([]netip.Addr, error) {
+	if host == "" {
+		return nil, noSuchHost(host)
+	}
+	addrs, ok := r.localAddrs(host)
+	if ok {
+		if addrs = want.of(addrs); len(addrs) == 0 {
+			return nil, noSuitableAddress(host)
+		}
+		r.config.sort(addrs)
+		return addrs, nil
+	}
+	if !isHostName(host) {
+		return nil, noSuchHost(host)
+	}
+	var last error = noSuchHost(host)
+	for _, n := range r.config.candidates(host) {
+		addrs, err := r.addrsOf(ctx, want, n)
+		if err == nil {
+			r.config.sort(addrs)
+			return addrs, nil
+		}
+		last = dnsError(host, withContext(ctx, err))
+	}
+	return nil, last
+}
+
+// localAddrs finds the addresses of a host without DNS.
+func (r *Resolver) localAddrs(host string) ([]netip.Addr, bool) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, true
+	}
+	addrs := slices.Clone(r.config.hosts.get().name(host).addrs)
+	return addrs, len(addrs) > 0
+}
+
+// addrsOf asks DNS for the addresses of one name.
+func (r *Resolver) addrsOf(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, error) {
+	if addrs, ok := r.hitAddrs(ctx, want, n); ok {
+		return addrs, nil
+	}
+	a, aaaa := r.askBoth(ctx, n, want)
+	if addrs := append(a.addrs(dns.TypeA), aaaa.addrs(dns.TypeAAAA)...); len(addrs) > 0 {
+		return addrs, nil
+	}
+	return nil, worse(a.err, aaaa.err)
+}
+
+// hitAddrs is addrsOf for what the cache has as it stands: no aliases, and addresses of
+// every family wanted. Nothing is decoded and nothing made but what is returned.
+func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, bool) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil {
+		return nil, false
+	}
+	now := r.config.Now()
+	var addrs []netip.Addr
+	for _, q := range addressTypes {
+		if want&q.family == 0 {
+			continue
+		}
+		item, ok := r.view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
+		if !ok || item.Prefetch {
+			return nil, false
+		}
+		addrs = appendAddrs(addrs, item.Set.Records)
+	}
+	return addrs, len(addrs) > 0
+}
+
+// addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
+var addressTypes = [...]struct {
+	family families
+	rrtype uint16
+}{{onlyIPv4, dns.TypeA}, {onlyIPv6, dns.TypeAAAA}}
+
+// lane is what one of several questions that are asked together gave: an answer with
+// records, or an error that says why not, beside an answer without records if there is
+// one.
+type lane struct {
+	found *found
+	err   error
+}
+
+// addrs gives the addresses, none when there was an error.
+func (l lane) addrs(rrtype uint16) []netip.Addr {
+	if l.err != nil || l.found == nil {
+		return nil
+	}
+	return appendAddrs(nil, l.found.records(rrtype))
+}
+
+// askBoth asks for a name's A and AAAA records together. The lane of a family that is
+// not wanted is zero.
+func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (a, aaaa lane) {
+	switch want {
+	case onlyIPv4:
+		return r.askLane(ctx, n, dns.TypeA), lane{}
+	case onlyIPv6:
+		return lane{}, r.askLane(ctx, n, dns.TypeAAAA)
+	}
+	ctx = withOneTrace(ctx)
+	var other sync.WaitGroup
+	other.Go(func() { aaaa = r.askLane(ctx, n, dns.TypeAAAA) })
+	a = r.askLane(ctx, n, dns.TypeA)
+	other.Wait()
+	return a, aaaa
+}
+
+func (r *Resolver) askLane(ctx context.Context, n dnsname.Name, qtype uint16) lane {
+	f, err := r.resolvePacked(ctx, n, qtype)
+	if err == nil {
+		err = f.notFound(qtype)
+	}
+	return lane{f, err}
+}
+
+// worse gives the error to report of two questions about one name: a failure, since it
+// leaves open what a denial of the other says, else a denial.
+func worse(a, b error) error {
+	if a == nil || isNotFound(a) && b != nil {
+		return b
+	}
+	return a
+}
+
+func isNotFound(err error) bool {
+	_, ok := err.(*NotFoundError)
+	return ok
+}

@@ -1,0 +1,243 @@
+package resolver
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// LookupPort gives the port of a service, which may be a number, as net.Resolver's
+// method of this name: network is tcp, udp, one of these with 4 or 6, or ip. No DNS is
+// involved. The services are those that package net knows, and the system's.
+func (r *Resolver) LookupPort(ctx context.Context, network, service string) (int, error) {
+	return (&net.Resolver{PreferGo: true}).LookupPort(ctx, network, service)
+}
+
+// LookupCNAME gives the canonical name of a host: what its chain of aliases ends at, or
+// the host itself, absolute. A name without aliases must have addresses. See
+// LookupNetIP for names and errors.
+func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
+	if e := r.config.hosts.get().name(host); e.canonical != "" {
+		return e.canonical, nil
+	}
+	if !isHostName(host) {
+		return "", noSuchHost(host)
+	}
+	var last error = noSuchHost(host)
+	for name, n := range r.config.candidates(host) {
+		canonical, err := r.canonicalName(ctx, name, n)
+		switch {
+		case err != nil:
+			last = dnsError(host, withContext(ctx, err))
+		case !isHostName(canonical):
+			return "", malformedNames(host)
+		default:
+			return canonical, nil
+		}
+	}
+	return "", last
+}
+
+// canonicalName follows name's aliases. The chain counts even when nothing is at its
+// end, and its first step even when the next zone does not answer.
+func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Name) (string, error) {
+	a, aaaa := r.askBoth(ctx, n, bothFamilies)
+	for _, l := range []lane{a, aaaa} {
+		if l.found != nil && (len(l.found.aliases) > 0 || l.err == nil) {
+			return l.found.canonical(name), nil
+		}
+	}
+	err := worse(a.err, aaaa.err)
+	if isNotFound(err) {
+		return "", err
+	}
+	found, cnameErr := r.resolvePacked(ctx, n, dns.TypeCNAME)
+	if cnameErr != nil {
+		return "", err
+	}
+	for target := range found.records(dns.TypeCNAME).All() {
+		return hostName(target), nil
+	}
+	return found.canonical(name), nil
+}
+
+// LookupSRV gives the servers of a service, asking for _service._proto.name, or for
+// name itself when service and proto are empty, sorted by priority and within it
+// shuffled by weight (RFC 2782), and the canonical name of what was asked for. Targets
+// that are no host names are left out, and an error is returned beside the others. See
+// LookupNetIP for names and errors, LookupService for the servers' addresses too.
+func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	target := serviceName(service, proto, name)
+	found, asked, err := r.lookup(ctx, target, dns.TypeSRV)
+	if err != nil {
+		return "", nil, err
+	}
+	canonical := found.canonical(asked)
+	if !isHostName(canonical) {
+		return "", nil, malformedNames(name)
+	}
+	records, all := decode(found, dns.TypeSRV, parseSRV)
+	sortSRV(records, rand.IntN)
+	if !all {
+		return canonical, records, malformedNames(name)
+	}
+	return canonical, records, nil
+}
+
+// serviceName is the name of a service's SRV records. RFC 2782.
+func serviceName(service, proto, name string) string {
+	if service == "" && proto == "" {
+		return name
+	}
+	return "_" + service + "._" + proto + "." + name
+}
+
+// LookupMX gives the mail servers of a domain, sorted by preference, in random order
+// where that is equal (RFC 5321 §5.1). What is no host name or address is left out, and
+// an error is returned beside the others. See LookupNetIP for names and errors.
+func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
+	found, _, err := r.lookup(ctx, name, dns.TypeMX)
+	if err != nil {
+		return nil, err
+	}
+	records, all := decode(found, dns.TypeMX, parseMX)
+	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	slices.SortStableFunc(records, func(a, b *net.MX) int { return int(a.Pref) - int(b.Pref) })
+	if !all {
+		return records, malformedNames(name)
+	}
+	return records, nil
+}
+
+// LookupNS gives the name servers of a zone. What is no host name is left out, and an
+// error is returned beside the others. See LookupNetIP for names and errors.
+func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error) {
+	found, _, err := r.lookup(ctx, name, dns.TypeNS)
+	if err != nil {
+		return nil, err
+	}
+	records, all := decode(found, dns.TypeNS, parseNS)
+	if !all {
+		return records, malformedNames(name)
+	}
+	return records, nil
+}
+
+// LookupTXT gives the texts of a name, the strings of each record joined. See
+// LookupNetIP for names and errors.
+func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	found, _, err := r.lookup(ctx, name, dns.TypeTXT)
+	if err != nil {
+		return nil, err
+	}
+	texts, _ := decode(found, dns.TypeTXT, parseTXT)
+	return texts, nil
+}
+
+// LookupAddr gives the names of an address: those of the hosts file, else those of the
+// PTR records. What is no host name is left out, and an error is returned beside the
+// others. See LookupNetIP for errors.
+func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
+	if a, err := netip.ParseAddr(addr); err == nil {
+		if names := r.config.hosts.get().addr(a); len(names) > 0 {
+			return slices.Clone(names), nil
+		}
+	}
+	reverse, err := dns.ReverseAddr(addr)
+	if err != nil {
+		return nil, &net.DNSError{Err: textUnrecognized, Name: addr}
+	}
+	n, err := dnsname.Parse(reverse)
+	if err != nil {
+		return nil, noSuchHost(addr)
+	}
+	found, err := r.records(ctx, n, dns.TypePTR)
+	if err != nil {
+		return nil, dnsError(addr, withContext(ctx, err))
+	}
+	names, all := decode(found, dns.TypePTR, parseHost)
+	if !all {
+		return names, malformedNames(addr)
+	}
+	return names, nil
+}
+
+// lookup asks for the records of a name, in the search list too, and says which name
+// it was that has them.
+func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *found, asked string, _ error) {
+	if !isHostName(name) {
+		return nil, "", noSuchHost(name)
+	}
+	var last error = noSuchHost(name)
+	for candidate, n := range r.config.candidates(name) {
+		found, err := r.records(ctx, n, qtype)
+		if err == nil {
+			return found, candidate, nil
+		}
+		last = dnsError(name, withContext(ctx, err))
+	}
+	return nil, "", last
+}
+
+// records is resolvePacked, but no records are a *NotFoundError.
+func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
+	f, err := r.resolvePacked(ctx, n, qtype)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.notFound(qtype)
+}
+
+// resolvePacked is Resolve for what needs no decoded records. The error is an *Error.
+func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
+	q := question{n, qtype}
+	if r.base.Err() != nil {
+		return nil, wrap(q.public(), ErrClosed)
+	}
+	if ctx.Err() != nil {
+		return nil, wrap(q.public(), context.Cause(ctx))
+	}
+	var f *found
+	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
+		var err error
+		if f, err = r.answer(ctx, t, q); err != nil {
+			return nil, wrap(q.public(), err)
+		}
+		if ContextTrace(ctx) == nil {
+			return nil, nil // nobody looks at it
+		}
+		return f.result()
+	})
+	return f, err
+}
+
+// notFound is a *NotFoundError when there are no records of the type.
+func (f *found) notFound(qtype uint16) error {
+	if f.records(qtype) != "" {
+		return nil
+	}
+	return &NotFoundError{Rcode: f.rcode, Status: f.status, TTL: f.timeToLive()}
+}
+
+// canonical is the name that the chain of aliases ends at: as its last CNAME spells it,
+// or as asked when there are no aliases, with its dot.
+func (f *found) canonical(asked string) string {
+	if len(f.aliases) == 0 {
+		return strings.TrimSuffix(asked, ".") + "."
+	}
+	last := f.aliases[len(f.aliases)-1]
+	if !last.IsDNAME() {
+		for target := range last.Set.Records.All() {
+			return hostName(target)
+		}
+	}
+	return last.To.String()
+}

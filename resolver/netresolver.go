@@ -1,0 +1,164 @@
+package resolver
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// NetResolver gives a net.Resolver whose questions this resolver answers, for code that
+// takes one: net.Dialer, http.Transport through it, database drivers, gRPC.
+//
+// No server is asked whose address is in /etc/resolv.conf, but Go still reads that file
+// and the system's hosts file: its search list, ndots and timeouts apply. Go gives a
+// question 5 s, twice for each server in resolv.conf; what takes longer is worked on
+// until the next try takes it up. What is lost on this way is the validation status,
+// the TTL, and why something failed; the methods of Resolver have them.
+func (r *Resolver) NetResolver() *net.Resolver {
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return r.dialSelf(ctx)
+		},
+	}
+}
+
+// dialSelf gives a connection to this resolver, which takes and gives messages behind
+// two-octet lengths (RFC 1035 §4.2.2) for UDP too: package net takes any connection
+// that is no net.PacketConn for a stream, and then never needs TC.
+func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	client, server := net.Pipe()
+	c := &selfConn{Conn: client, dialled: ctx.Err}
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	deadline, limited := ctx.Deadline()
+	if limited {
+		client.SetDeadline(deadline)
+	}
+	c.hangUp = sync.OnceFunc(func() {
+		c.gone.Lock()
+		c.closed = true
+		c.gone.Unlock()
+		// At the deadline Go closes one connection and asks again over the next one.
+		// What is under way then is what that will want.
+		if !limited || time.Now().Before(deadline) {
+			cancel()
+		}
+	})
+	stop := context.AfterFunc(ctx, func() {
+		if c.hangUp(); work.Err() != nil {
+			client.Close()
+		}
+	})
+	c.forget = func() { stop() }
+	if t := ContextTrace(ctx); t != nil {
+		work = WithTrace(work, t.guarded(&c.gone, func() bool { return !c.closed && ContextTrace(ctx) == t }))
+	}
+	if !r.begin(func() { r.serveSelf(work, server); cancel() }) {
+		cancel()
+		return nil, ErrClosed
+	}
+	return c, nil
+}
+
+// selfConn is a connection to our own resolver.
+type selfConn struct {
+	net.Conn
+	dialled func() error // the error of the context it was dialled with
+	hangUp  func()       // ends the questions, once
+	forget  func()       // stops waiting for the context's end
+
+	gone   sync.Mutex // held while a hook of a Trace runs
+	closed bool       // guarded by gone
+}
+
+// Read tells the end of the context from a connection closed by the other side.
+func (c *selfConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == io.ErrClosedPipe || err == io.EOF {
+		if ended := c.dialled(); ended != nil {
+			err = ended
+		}
+	}
+	return n, err
+}
+
+// Close ends the connection and the questions that are under way on it.
+func (c *selfConn) Close() error {
+	c.forget()
+	c.hangUp()
+	return c.Conn.Close()
+}
+
+// begin runs work in a goroutine that Close waits for; false when the resolver is
+// closed.
+func (r *Resolver) begin(work func()) bool {
+	r.flights.mu.Lock() // under which Close begins
+	defer r.flights.mu.Unlock()
+	if r.base.Err() != nil {
+		return false
+	}
+	r.running.Go(work)
+	return true
+}
+
+// serveSelf answers the queries that come over a connection, each as soon as it can,
+// until the other side hangs up. It returns when nothing is under way any more.
+func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(r.base, func() { conn.Close() })
+	defer stop()
+	var queries sync.WaitGroup
+	defer queries.Wait()
+	defer conn.Close()
+	for {
+		query, err := readFrame(conn)
+		if err != nil {
+			return
+		}
+		queries.Go(func() {
+			reply, ok := r.answerSelf(ctx, query)
+			if !ok {
+				conn.Close()
+				return
+			}
+			conn.Write(reply) // nobody to tell when the other side has hung up
+		})
+	}
+}
+
+// readFrame reads a message behind its length.
+func readFrame(conn io.Reader) ([]byte, error) {
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return nil, err
+	}
+	message := make([]byte, binary.BigEndian.Uint16(length[:]))
+	_, err := io.ReadFull(conn, message)
+	return message, err
+}
+
+// answerSelf answers one query, with the length before it. false: it is no query, or
+// there will be no answer.
+func (r *Resolver) answerSelf(ctx context.Context, wire []byte) ([]byte, bool) {
+	query := new(dns.Msg)
+	if query.Unpack(wire) != nil {
+		return nil, false
+	}
+	reply, err := r.Exchange(ctx, query)
+	if err != nil {
+		return nil, false
+	}
+	reply.Truncate(dns.MaxMsgSize)
+	packed, err := reply.Pack()
+	if err != nil {
+		return nil, false
+	}
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...), true
+}

@@ -1,0 +1,126 @@
+package resolver
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxHostName is the length of the longest name that package net asks for, without a
+// trailing dot. A name of 255 octets on the wire (RFC 1035 §2.3.4) has two more: the
+// length of the first label and the root label.
+const maxHostName = 253
+
+// candidates gives the names to ask for, in order, when a caller names a host: the
+// name as it stands, and the name in each domain of the search list, unless a trailing
+// dot makes it absolute. A name with at least ndots dots is tried as it stands first,
+// any other last. Names that are too long are left out, and those in onion., which are
+// no business of DNS (RFC 7686 §2). Each is absolute, with or without its dot.
+func candidates(name string, search []string, ndots int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		ask := func(candidate string) bool { return !askable(candidate) || yield(candidate) }
+		if strings.HasSuffix(name, ".") || len(search) == 0 {
+			ask(name)
+			return
+		}
+		asIsFirst := strings.Count(name, ".") >= ndots
+		if asIsFirst && !ask(name) {
+			return
+		}
+		for _, domain := range search {
+			candidate := name + "."
+			if domain != "." {
+				candidate += domain
+			}
+			if !ask(candidate) {
+				return
+			}
+		}
+		if !asIsFirst {
+			ask(name)
+		}
+	}
+}
+
+// askable reports whether DNS may be asked for a name.
+func askable(name string) bool {
+	bare := strings.TrimSuffix(name, ".")
+	return len(bare) <= maxHostName && !endsWithFold(bare, ".onion")
+}
+
+func endsWithFold(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}
+
+// candidates is candidates with the options' search list, each name as it is spelled and
+// as the cache knows it. Without askable names there are none.
+func (c *config) candidates(name string) iter.Seq2[string, dnsname.Name] {
+	ndots := c.Ndots
+	if ndots == 0 {
+		ndots = defaultNdots
+	}
+	return func(yield func(string, dnsname.Name) bool) {
+		for candidate := range candidates(name, c.search, ndots) {
+			n, err := dnsname.Parse(candidate)
+			if err == nil && !yield(candidate, n) {
+				return
+			}
+		}
+	}
+}
+
+// defaultNdots is what resolv.conf has when it says nothing.
+const defaultNdots = 1
+
+// fillNet checks and fills in what the methods of package net need.
+func (c *config) fillNet() error {
+	for _, domain := range c.SearchList {
+		if _, err := dnsname.Parse(domain); err != nil {
+			return fmt.Errorf("resolver: options: search list: %q: %w", domain, err)
+		}
+		c.search = append(c.search, strings.TrimSuffix(domain, ".")+".")
+	}
+	if !c.DisableHostsFile {
+		c.hosts = newHostsFile(c.HostsFile)
+	}
+	c.sources = newSourceTable(routeSource)
+	return nil
+}
+
+// isHostName reports whether package net takes s for a name that may be asked for, or
+// given to a caller as a host: labels of at most 63 letters, digits, hyphens and
+// underscores (which SRV needs), no hyphen at either end of a label, not digits alone,
+// and no more than maxHostName characters. The root is one too.
+func isHostName(s string) bool {
+	if s == "." {
+		return true
+	}
+	bare := strings.TrimSuffix(s, ".")
+	if bare == "" || len(bare) > maxHostName {
+		return false
+	}
+	digitsOnly := true
+	for label := range strings.SplitSeq(bare, ".") {
+		if !isHostLabel(label) {
+			return false
+		}
+		digitsOnly = digitsOnly && strings.Trim(label, "0123456789") == ""
+	}
+	return !digitsOnly
+}
+
+func isHostLabel(label string) bool {
+	if label == "" || len(label) > dnsname.MaxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for i := range len(label) {
+		switch c := label[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}

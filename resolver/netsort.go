@@ -1,0 +1,232 @@
+package resolver
+
+import (
+	"cmp"
+	"math/bits"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// sort puts addresses into the order of the options.
+func (c *config) sort(addrs []netip.Addr) {
+	if len(addrs) < 2 {
+		return
+	}
+	switch c.AddressOrder {
+	case OrderAsAnswered:
+	case OrderByPolicy:
+		sortByPolicy(addrs, c.sources.of)
+	case OrderIPv4First:
+		sortByPolicy(addrs, c.sources.of)
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(isIPv4(a), isIPv4(b)) })
+	case OrderIPv6First:
+		sortByPolicy(addrs, c.sources.of)
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!isIPv4(a), !isIPv4(b)) })
+	}
+}
+
+// isIPv4 takes an IPv4-mapped address for the IPv4 address that it stands for.
+func isIPv4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
+
+// sortByPolicy orders destination addresses as RFC 6724 §6 says, best first. source
+// gives the address that this host would send from, or the zero Addr when it cannot
+// send there.
+func sortByPolicy(addrs []netip.Addr, source func(netip.Addr) netip.Addr) {
+	list := make([]destination, len(addrs))
+	for i, a := range addrs {
+		list[i] = newDestination(a, source(a))
+	}
+	slices.SortStableFunc(list, compareDestinations)
+	for i, d := range list {
+		addrs[i] = d.addr
+	}
+}
+
+// destination is an address and what the rules look at.
+type destination struct {
+	addr         netip.Addr
+	reachable    bool
+	matchesScope bool // of the source
+	matchesLabel bool // of the source
+	precedence   int
+	scope        scope
+	common       int // leading bits that IPv6 source and destination share
+}
+
+func newDestination(addr, source netip.Addr) destination {
+	policy := policyOf(addr)
+	d := destination{addr: addr, precedence: policy.precedence, scope: scopeOf(addr)}
+	if !source.IsValid() {
+		return d
+	}
+	d.reachable = true
+	d.matchesScope = scopeOf(source) == d.scope
+	d.matchesLabel = policyOf(source).label == policy.label
+	if !isIPv4(addr) && !isIPv4(source) {
+		d.common = commonPrefix(addr, source)
+	}
+	return d
+}
+
+// compareDestinations goes through the rules of RFC 6724 §6. Left out are those for
+// which the host would have to be asked more than where it sends from: 3 (deprecated
+// source addresses), 4 (home addresses) and 7 (encapsulation). Rule 9 is applied to
+// IPv6 only: it would undo the round robin among IPv4 addresses, whose prefixes say
+// little about distance (golang/go#13283).
+func compareDestinations(a, b destination) int {
+	if !a.reachable && !b.reachable {
+		return 0 // nothing is known that would put one before the other
+	}
+	order := cmp.Or(
+		firstIf(a.reachable, b.reachable),       // rule 1
+		firstIf(a.matchesScope, b.matchesScope), // rule 2
+		firstIf(a.matchesLabel, b.matchesLabel), // rule 5
+		cmp.Compare(b.precedence, a.precedence), // rule 6
+		cmp.Compare(a.scope, b.scope),           // rule 8
+	)
+	if order == 0 && !isIPv4(a.addr) && !isIPv4(b.addr) {
+		order = cmp.Compare(b.common, a.common) // rule 9
+	}
+	return order
+}
+
+// firstIf puts what has a property before what has not.
+func firstIf(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// policy is a row of the policy table of RFC 6724 §2.1.
+type policy struct {
+	prefix     netip.Prefix
+	precedence int
+	label      int
+}
+
+// defaultPolicy is the default policy table, longest prefixes first.
+var defaultPolicy = [...]policy{
+	{netip.MustParsePrefix("::1/128"), 50, 0},
+	{netip.PrefixFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff}), 96), 35, 4}, // ::ffff:0:0/96, which ParsePrefix refuses
+	{netip.MustParsePrefix("::/96"), 1, 3},
+	{netip.MustParsePrefix("2001::/32"), 5, 5},
+	{netip.MustParsePrefix("2002::/16"), 30, 2},
+	{netip.MustParsePrefix("3ffe::/16"), 1, 12},
+	{netip.MustParsePrefix("fec0::/10"), 1, 11},
+	{netip.MustParsePrefix("fc00::/7"), 3, 13},
+	{netip.MustParsePrefix("::/0"), 40, 1},
+}
+
+func policyOf(a netip.Addr) policy {
+	a = netip.AddrFrom16(a.As16()) // IPv4 addresses are looked up mapped
+	for _, p := range defaultPolicy {
+		if p.prefix.Contains(a) {
+			return p
+		}
+	}
+	return policy{}
+}
+
+// scope is how far an address reaches. RFC 6724 §3.1; the numbers are those of
+// multicast scopes, RFC 4291 §2.7.
+type scope uint8
+
+const (
+	scopeLinkLocal scope = 0x2
+	scopeSiteLocal scope = 0x5
+	scopeGlobal    scope = 0xe
+)
+
+// siteLocal is the prefix of site-local addresses, deprecated by RFC 3879.
+var siteLocal = netip.MustParsePrefix("fec0::/10")
+
+func scopeOf(a netip.Addr) scope {
+	a = a.Unmap().WithZone("")
+	switch {
+	case a.IsLoopback(), a.IsLinkLocalUnicast():
+		return scopeLinkLocal
+	case a.Is6() && a.IsMulticast():
+		return scope(a.As16()[1] & 0xf)
+	case siteLocal.Contains(a):
+		return scopeSiteLocal
+	}
+	return scopeGlobal
+}
+
+// commonPrefix counts the leading bits that two IPv6 addresses share, of the 64 that
+// are not the interface's. RFC 6724 §2.2.
+func commonPrefix(a, b netip.Addr) int {
+	const networkBytes = 8
+	x, y := a.As16(), b.As16()
+	for i := range networkBytes {
+		if diff := x[i] ^ y[i]; diff != 0 {
+			return 8*i + bits.LeadingZeros8(diff)
+		}
+	}
+	return 8 * networkBytes
+}
+
+// sourceTable remembers for a while which address this host sends from. Without it
+// every look-up would open a socket for each address, which costs many times more
+// than finding the addresses in the cache.
+type sourceTable struct {
+	find func(netip.Addr) netip.Addr
+
+	mu      sync.Mutex
+	sources map[netip.Addr]netip.Addr // guarded by mu
+	since   time.Time                 // guarded by mu: when the first was found
+}
+
+const (
+	// sourceAge is how long a source address is remembered: a change of routes shows
+	// after that, and until then the worst is a less good order.
+	sourceAge = 5 * time.Second
+	// maxSources is how many destinations are remembered, 100 KiB.
+	maxSources = 1024
+)
+
+func newSourceTable(find func(netip.Addr) netip.Addr) *sourceTable {
+	return &sourceTable{find: find, sources: make(map[netip.Addr]netip.Addr)}
+}
+
+// of gives the address that this host sends from to a; the zero Addr when there is no
+// route.
+func (t *sourceTable) of(a netip.Addr) netip.Addr {
+	now := time.Now()
+	t.mu.Lock()
+	if len(t.sources) >= maxSources || now.Sub(t.since) >= sourceAge {
+		clear(t.sources)
+		t.since = now
+	}
+	source, ok := t.sources[a]
+	t.mu.Unlock()
+	if ok {
+		return source
+	}
+	source = t.find(a)
+	t.mu.Lock()
+	t.sources[a] = source
+	t.mu.Unlock()
+	return source
+}
+
+// routeSource asks the system's routes. Connecting a datagram socket looks the route
+// up and sends nothing; any port does.
+func routeSource(a netip.Addr) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, defaultPort)))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer c.Close()
+	if local, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		return local.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
