@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,11 +65,11 @@ func text(t testing.TB, item Item) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := ""
+	var out strings.Builder
 	for _, rr := range rrs {
-		out += rr.String() + "\n"
+		out.WriteString(rr.String() + "\n")
 	}
-	return out
+	return out.String()
 }
 
 // What was asked twice before a flood of names that are asked once is still there
@@ -296,5 +297,25 @@ func TestViewsAreApart(t *testing.T) {
 	}
 	if again, ok := c.View([32]byte{2}).Get(start, n, dns.TypeA, Checked, RankAnswer); !ok {
 		t.Errorf("Get through a second handle of the view = %+v, %v; want the set", again, ok)
+	}
+}
+
+// Questions with CD=1 do not push out validated data, even when they are repeated.
+func TestUncheckedFloodLeavesCheckedData(t *testing.T) {
+	v, hot := newView(Options{MaxBytes: 2 << 20}), 200
+	for n := range hot {
+		v.Put(start, addressSet(numbered(n), 3600, anyAddr), Meta{Rank: RankAnswer, Status: dnssec.Secure})
+		v.Get(start, numbered(n), dns.TypeA, Checked, RankAnswer)
+	}
+	for n := range 50_000 {
+		one := numbered(hot + n)
+		v.Put(start, addressSet(one, 3600, anyAddr), Meta{Rank: RankAnswer, Trust: Unchecked})
+		v.Get(start, one, dns.TypeA, Unchecked, RankAnswer)
+		v.Get(start, one, dns.TypeA, Unchecked, RankAnswer)
+	}
+	for n := range hot {
+		if _, ok := v.Get(start, numbered(n), dns.TypeA, Checked, RankAnswer); !ok {
+			t.Fatalf("hot name %d is gone", n)
+		}
 	}
 }

@@ -63,9 +63,7 @@ func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 		return v.refuse(k)
 	}
 	i := v.cache.at(now)
-	positive := k
-	positive.kind = KindRRset
-	if !v.yields(i, positive, m.standing()) {
+	if !v.displaceOthers(i, k, m.standing()) {
 		return v.refuse(k)
 	}
 	b := appendHead(make([]byte, 0, entryHeader+size+64), head{k, m.standing(), spanOf(i, d)})
@@ -80,10 +78,6 @@ func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 		return v.refuse(k)
 	}
 	v.forget(KindFailure, k)
-	v.retract(KindRRset, k, m.standing())
-	v.retract(KindNoData, k, m.standing())
-	k.rrtype = 0
-	v.retract(KindNameError, k, m.standing())
 	return true
 }
 

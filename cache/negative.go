@@ -117,19 +117,21 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	if n.Zone == "" && n.SOA != nil {
 		n.Zone = n.SOA.Owner
 	}
-	denied := key{name: n.Name, view: v.id, rrtype: n.Type, kind: KindRRset, trust: m.Trust}
+	k := key{name: n.Name, view: v.id, rrtype: n.Type, kind: KindNoData, trust: m.Trust}
+	if n.NameError {
+		k.kind = KindNameError
+	}
 	d := lifetime(now, n.lives(), v.cache.options.MaxNegativeTTL, m.NotAfter)
 	if d <= 0 || n.size() > v.cache.options.MaxEntry || !m.plausible() {
-		return v.refuse(denied)
+		return v.refuse(k)
 	}
 	i := v.cache.at(now)
-	if !v.yields(i, denied, m.standing()) {
-		return v.refuse(denied)
+	if !v.displaceOthers(i, k, m.standing()) {
+		return v.refuse(k)
 	}
-	k := denied
-	k.kind = KindNoData
+	v.forget(KindFailure, k)
 	if n.NameError {
-		k.kind, k.rrtype = KindNameError, 0
+		k.rrtype = 0
 	}
 	b := appendHead(make([]byte, 0, entryHeader+n.size()+64), head{k, m.standing(), spanOf(i, d)})
 	if !v.place(i, k, entry(n.appendBody(b))) {
@@ -138,22 +140,7 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	if n.Status == dnssec.Secure && m.Trust == Checked {
 		v.learnDenial(i, &n, d)
 	}
-	v.forget(KindFailure, denied)
-	v.forget(KindChain, denied)
-	v.retract(KindRRset, denied, m.standing())
-	if n.NameError {
-		v.retract(KindNoData, denied, m.standing())
-		return true
-	}
-	denied.rrtype = 0
-	v.retract(KindNameError, denied, m.standing())
 	return true
-}
-
-// yields reports whether an entry is absent, dead, or of no better standing.
-func (v *View) yields(i instant, k key, to standing) bool {
-	e, _, ok := v.entry(k, false)
-	return !ok || e.span().left(i) <= 0 || mayReplace(e.standing(), to)
 }
 
 // lives gives the TTL in seconds, the lowest of all that the denial consists of; 0

@@ -22,16 +22,17 @@ func replyText(t *testing.T, octets []byte) string {
 	if err := m.Unpack(octets); err != nil {
 		t.Fatalf("cannot unpack %x: %v", octets, err)
 	}
-	flags := dns.RcodeToString[m.Rcode]
+	var flags strings.Builder
+	flags.WriteString(dns.RcodeToString[m.Rcode])
 	for _, f := range []struct {
 		set  bool
 		name string
 	}{{m.Response, "qr"}, {m.Authoritative, "aa"}, {m.Truncated, "tc"}, {m.RecursionDesired, "rd"}, {m.RecursionAvailable, "ra"}, {m.AuthenticatedData, "ad"}, {m.CheckingDisabled, "cd"}} {
 		if f.set {
-			flags += " " + f.name
+			flags.WriteString(" " + f.name)
 		}
 	}
-	lines := []string{flags, "? " + strings.TrimPrefix(m.Question[0].String(), ";")}
+	lines := []string{flags.String(), "? " + strings.TrimPrefix(m.Question[0].String(), ";")}
 	for _, section := range []struct {
 		sign string
 		rrs  []dns.RR

@@ -80,11 +80,12 @@ func (v *View) find(now time.Time, k key, trust Trust, least Rank, use bool) (It
 }
 
 // entry gives the entry of k in this view, alive or not. hot tells whether it had
-// been used before.
+// been used before. Unchecked data gains nothing by being used, so that questions with
+// CD=1, however often they are asked, push out nothing that was validated.
 func (v *View) entry(k key, use bool) (e entry, hot, ok bool) {
 	k.view = v.id
 	hash := v.cache.hasher.hash(k)
-	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, use)
+	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, use && k.trust == Checked)
 	return e, hot, ok && e.is(k)
 }
 
@@ -141,11 +142,11 @@ func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
 		return err
 	}
 	i := v.cache.at(now)
-	if !v.outranksDenials(i, k, m.standing()) {
-		return ErrNotKept
-	}
 	if !v.admitType(i, k, d) {
 		return &LimitError{"MaxTypes", v.cache.options.MaxTypes}
+	}
+	if !v.displaceOthers(i, k, m.standing()) {
+		return ErrNotKept
 	}
 	var scratch [512]byte // most sets fit, so that only the entry itself is allocated
 	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d)}), set)
@@ -154,10 +155,7 @@ func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
 	}
 	v.learnWildcard(i, set, m, d)
 	v.forget(KindFailure, k)
-	v.forget(KindChain, k)
-	v.retract(KindNoData, k, m.standing())
-	k.rrtype = 0
-	for k.name = set.Owner; !k.name.IsRoot(); k.name = k.name.Parent() {
+	for k.name = k.name.Parent(); !k.name.IsRoot(); k.name = k.name.Parent() {
 		v.retract(KindNameError, k, m.standing()) // a name exists if one below it does
 	}
 	return nil
@@ -174,17 +172,29 @@ func (o *Options) admit(set *dnssec.RRset) error {
 	return nil
 }
 
-// outranksDenials reports whether there is no chain or denial of the name and type
-// that is alive and better proven than data of the standing by.
-func (v *View) outranksDenials(i instant, k key, by standing) bool {
-	if by.status == dnssec.Secure || by.status == dnssec.Insecure {
-		return true // a verdict of the validator; only rank could hold it back, which denials do not have
+// displaceOthers drops what contradicts new data of the key k and standing by: a name
+// and type have an answer, an alias chain or a denial. It reports whether the new data
+// may be kept, which it may not when one of them is alive and better proven. Where only
+// the other's rank is better it stays, but that is no reason to refuse data that is
+// worth keeping as what it is.
+func (v *View) displaceOthers(i instant, k key, by standing) bool {
+	for _, other := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
+		if other == k.kind {
+			continue
+		}
+		refuted := false
+		v.removeIf(other, k, func(e entry) bool {
+			if e.span().left(i) <= 0 {
+				return true
+			}
+			refuted = !mayReplace(e.standing(), standing{RankLocal, by.status})
+			return mayReplace(e.standing(), by)
+		})
+		if refuted {
+			return false
+		}
 	}
-	by.rank = RankLocal
-	keys := denialKeys(k.name, k.rrtype, k.trust)
-	chain := k
-	chain.kind = KindChain
-	return v.yields(i, keys[0], by) && v.yields(i, keys[1], by) && v.yields(i, chain, by)
+	return true
 }
 
 // refuse counts that something was not kept.
@@ -203,18 +213,23 @@ func (v *View) place(i instant, k key, e entry) bool {
 
 // forget drops the entry of the given kind and otherwise the key k.
 func (v *View) forget(what Kind, k key) {
-	k.kind, k.view = what, v.id
-	hash := v.cache.hasher.hash(k)
-	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(k) })
+	v.removeIf(what, k, func(entry) bool { return true })
 }
 
 // retract is forget for what newer data contradicts, unless that is worth less.
 func (v *View) retract(what Kind, k key, by standing) {
+	v.removeIf(what, k, func(e entry) bool { return mayReplace(e.standing(), by) })
+}
+
+// removeIf drops the entry of the given kind and otherwise the key k if the condition,
+// which is called under a lock, holds for it.
+func (v *View) removeIf(what Kind, k key, condition func(entry) bool) {
 	k.kind, k.view = what, v.id
+	if what == KindNameError {
+		k.rrtype = 0
+	}
 	hash := v.cache.hasher.hash(k)
-	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool {
-		return e.is(k) && mayReplace(e.standing(), by)
-	})
+	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(k) && condition(e) })
 }
 
 // isMeta reports whether a type belongs to queries or messages and not to zones. RFC

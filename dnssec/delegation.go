@@ -146,9 +146,12 @@ func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
 	switch {
 	case de == nil:
 		// Below a delegation that is proven to be unsigned nobody needs to be asked.
-		d, err := e.unsigned(name, true, "", false)
-		if d != nil || err != nil && err != errPending {
-			return d, err
+		st, err := e.unsigned(name, true, "", false)
+		if st != nil {
+			return st.delegation(), nil
+		}
+		if err != nil && err != errPending {
+			return nil, err
 		}
 		e.wantDS(name)
 		return nil, errPending
@@ -166,6 +169,19 @@ func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
 	d.Name = name
 	de.judged = d
 	return d, nil
+}
+
+// delegation says what the state of a zone that is not Secure makes of the names
+// below it.
+func (st *zoneState) delegation() *Delegation {
+	if st.via != nil {
+		return st.via
+	}
+	d := &Delegation{Reason: st.reason}
+	if st.status != Bogus {
+		d.Kind = DelegationUnsigned
+	}
+	return d
 }
 
 // judgeDelegation judges a response about DS: the RRset, an alias, or a denial.

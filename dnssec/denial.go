@@ -168,11 +168,11 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 			failure = d.reason
 		}
 	}
-	d, err := e.unsigned(name, above, r.soaOwner(), search)
+	st, err := e.unsigned(name, above, r.soaOwner(), search)
 	if err != nil {
 		return denial{}, err
 	}
-	return denial{judgement: judgeUnsigned(d, failure, math.MaxUint32)}, nil
+	return denial{judgement: st.withoutSignature(failure, math.MaxUint32)}, nil
 }
 
 // denialSigners gives the zones that signed denial records and may hold name, the

@@ -73,25 +73,25 @@ func (e *Evidence) judgeSet(set *RRset, above bool) (judgement, error) {
 			failure = failure.further(reason)
 		}
 	}
-	d, err := e.unsigned(set.Owner, above, "", search)
+	st, err := e.unsigned(set.Owner, above, "", search)
 	if err != nil {
 		return judgement{}, err
 	}
-	return judgeUnsigned(d, failure, set.TTL), nil
+	return st.withoutSignature(failure, set.TTL), nil
 }
 
-// judgeUnsigned says what the delegation that unsigned found makes of data whose
-// signatures failed.
-func judgeUnsigned(d *Delegation, failure Reason, ttl uint32) judgement {
+// withoutSignature says what the zone that unsigned found, if any, makes of data
+// whose signatures failed.
+func (st *zoneState) withoutSignature(failure Reason, ttl uint32) judgement {
 	switch {
-	case d == nil:
+	case st == nil:
 		return judgement{status: Bogus, reason: failure}
-	case d.Kind == DelegationUnsigned:
-		return judgement{status: Insecure, reason: d.Reason, ttl: ttl, via: d}
-	case d.Reason.Code != ReasonNone && failure.Code == ReasonNoSignature:
-		return judgement{status: Bogus, reason: d.Reason, via: d}
+	case st.status != Bogus:
+		return st.judgement(ttl)
+	case failure.Code == ReasonNoSignature || failure.Code == ReasonNoDenial:
+		return judgement{status: Bogus, reason: st.reason, via: st.via}
 	}
-	return judgement{status: Bogus, reason: failure, via: d}
+	return judgement{status: Bogus, reason: failure, via: st.via}
 }
 
 // signers gives the zones whose signatures a set carries and that may hold owner:

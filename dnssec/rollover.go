@@ -144,9 +144,10 @@ func (r Rollover) parse() ([]Anchor, error) {
 }
 
 // Update takes in the zone's DNSKEY RRset as received at now, with its signatures,
-// and gives the new state and when to ask again (RFC 5011 §2.3). A set that the
-// trusted keys do not validate changes nothing and is a *BogusError or a
-// *LimitError; then next is when to try again. r is left as it is.
+// and gives the new state and when to ask again (RFC 5011 §2.3). Of a set that the
+// trusted keys do not validate only revocations count, which sign for themselves;
+// without any it is a *BogusError, or a *LimitError, and next is when to try again. r
+// is left as it is.
 func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time.Time, err error) {
 	anchors, err := r.Anchors()
 	if err != nil {
@@ -166,12 +167,15 @@ func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time
 	if err != nil {
 		return r, now.Add(retryInterval(set, now)), err
 	}
-	if status != Secure {
-		return r, now.Add(retryInterval(set, now)), &BogusError{reason}
+	u := rolloverUpdate{e: e, set: set, now: now, ks: ks, valid: status == Secure}
+	if !u.valid {
+		u.ks = newKeySet(set, v.algorithms)
 	}
-	u := rolloverUpdate{e: e, set: set, now: now, ks: ks}
 	if updated, err = u.apply(r); err != nil {
 		return r, now.Add(retryInterval(set, now)), err
+	}
+	if !u.valid && !u.revoked {
+		return r, now.Add(retryInterval(set, now)), &BogusError{reason}
 	}
 	return updated, now.Add(refreshInterval(set, now)), nil
 }
@@ -181,7 +185,10 @@ type rolloverUpdate struct {
 	e   *Evidence
 	set *RRset
 	now time.Time
-	ks  *KeySet // the keys of set, which is Secure
+	ks  *KeySet // the keys of set
+
+	valid   bool // set is Secure
+	revoked bool // a key was found to be revoked
 }
 
 func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
@@ -203,7 +210,7 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 		}
 	}
 	for _, key := range u.ks.keys {
-		if taken[key] || !key.IsSEP() || !key.usable() {
+		if !u.valid || taken[key] || !key.IsSEP() || !key.usable() {
 			continue
 		}
 		out.Keys = append(out.Keys, RolloverKey{
@@ -251,6 +258,10 @@ func (u *rolloverUpdate) step(k RolloverKey, key *zoneKey) (*RolloverKey, error)
 		if !revoked {
 			return &k, nil // whoever wrote that flag does not have the key
 		}
+		u.revoked = u.revoked || k.State < KeyRevoked
+	}
+	if !u.valid && !revoked {
+		return &k, nil
 	}
 	if key != nil { // of a DS the key is known from now on
 		k.Record = u.record(unrevoked(key))

@@ -91,13 +91,17 @@ func (p trustPoint) withoutChain(name dnsname.Name) *zoneState {
 // anchoredZone judges a zone by its trust anchors.
 func (e *Evidence) anchoredZone(name dnsname.Name) (*zoneState, error) {
 	var trusted []trustedKey
+	supported := false
 	for _, a := range e.v.anchors[name] {
-		usable := e.v.algorithms.supports(a.algorithm()) && (!a.isDS || supportedDigest(a.ds.DigestType))
-		if usable && a.validAt(e.at) {
+		if !e.v.algorithms.supports(a.algorithm()) || a.isDS && !supportedDigest(a.ds.DigestType) {
+			continue
+		}
+		supported = true
+		if a.validAt(e.at) {
 			trusted = append(trusted, a)
 		}
 	}
-	if len(trusted) == 0 {
+	if !supported {
 		reason := Reason{Code: ReasonAlgorithm, Name: name}
 		return &zoneState{status: Insecure, reason: reason}, nil
 	}
@@ -169,52 +173,54 @@ func (st *zoneState) judgement(ttl uint32) judgement {
 const searchBatch = 4
 
 // unsigned decides what missing signatures at name mean (RFC 4035 §5.2): it gives
-// the delegation above that is proven to be Insecure, or a Bogus one; nil if the
-// name has to be signed. hint is a name that may be a zone cut. With search, labels
-// of which nothing is known are asked for DS as well: a server that has both parent
-// and child does not show the cut between them.
-func (e *Evidence) unsigned(name dnsname.Name, parent bool, hint dnsname.Name, search bool) (*Delegation, error) {
+// the zone above that is Insecure or Bogus, or nil if the name has to be signed. hint
+// is a name that may be a zone cut. With search, labels of which nothing is known are
+// asked for DS as well: a server that has both parent and child does not show the cut
+// between them.
+func (e *Evidence) unsigned(name dnsname.Name, parent bool, hint dnsname.Name, search bool) (*zoneState, error) {
 	point := e.trustPoint(name, parent)
-	first, last := point.zone.Labels()+1, name.Labels()
+	first, last := point.zone.Labels(), name.Labels()
 	if parent {
 		last--
 	}
 	waiting := false
 	for labels := first; labels <= last; labels++ {
 		cut := name.Ancestor(labels)
-		if e.isProven(cut) {
-			first = labels + 1 // its DS was signed from above: no gap up there
+		if cut != point.zone && e.ds[cut] == nil && !e.cuts[cut] && cut != hint && !e.isProven(cut) {
 			continue
 		}
-		if e.ds[cut] == nil && !e.cuts[cut] && cut != hint {
-			continue
-		}
-		d, err := e.delegation(cut)
-		if err == errPending {
+		st, err := e.cutState(cut, point)
+		switch {
+		case err == errPending:
 			waiting = true
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
-		}
-		switch d.Kind {
-		case DelegationUnsigned, DelegationBogus:
-			return d, nil
-		case DelegationSigned:
-			first = labels + 1
-		case NotDelegated:
-			if d.absent && !waiting { // nothing is below a name that does not exist
-				return nil, nil
-			}
+		case st.status == Secure:
+			first = labels // its DS was signed from above: no gap up there
+		case !st.notZone:
+			return st, nil
+		case st.via != nil && st.via.absent && !waiting:
+			return nil, nil // nothing is below a name that does not exist
 		}
 	}
 	if waiting {
 		return nil, errPending
 	}
 	if search {
-		return nil, e.searchCut(name, first, last)
+		return nil, e.searchCut(name, first+1, last)
 	}
 	return nil, nil
+}
+
+// cutState judges a zone without asking for keys before its DS is there: most of
+// those without signatures have none.
+func (e *Evidence) cutState(cut dnsname.Name, point trustPoint) (*zoneState, error) {
+	if cut != point.zone && !e.isProven(cut) {
+		if _, err := e.delegation(cut); err != nil {
+			return nil, err
+		}
+	}
+	return e.zone(cut)
 }
 
 // maxSearched is how many names one question may ask for DS in search of zone cuts

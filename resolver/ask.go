@@ -190,10 +190,10 @@ func (a *asking) take(o outcome) *reply {
 	if o.err != nil {
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
+	a.responded = a.responded || o.heard
 	if o.reply == nil {
 		return nil
 	}
-	a.responded = true
 	switch o.reply.kind {
 	case answer, alias, referral, nameError:
 		return o.reply

@@ -57,6 +57,7 @@ type conversation struct {
 	sends     map[string]int // by network
 	caseTries int
 	badCookie int
+	heard     bool
 
 	query    []byte
 	sent     time.Time
@@ -81,6 +82,8 @@ type outcome struct {
 	err   error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
+	// heard is set when the server replied, if only with something of no use.
+	heard bool
 }
 
 // converse asks one server until there is a reply that can be classified.
@@ -102,6 +105,7 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 	for {
 		again, out := c.send(ctx)
 		if !again {
+			out.heard = c.heard
 			return out
 		}
 	}
@@ -131,6 +135,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	if err := c.t.budget.received(len(octets)); err != nil {
 		return false, c.fail(err)
 	}
+	c.heard = true
 	c.learn(rtt)
 	again, out = c.judge(octets)
 	c.traceResponse(id, rtt, octets, out)

@@ -1,3 +1,105 @@
 // Package resolver answers questions about the domain name system by asking the
-// servers that are responsible, from the root down (RFC 1034 §5.3.3).
+// servers that are responsible, from the root down (RFC 1034 §5.3.3), and validates
+// the answers with DNSSEC. It needs no other resolver, no configuration and no cgo.
+//
+//	r, err := resolver.New(resolver.Options{})
+//	…
+//	defer r.Close()
+//	result, err := r.Resolve(ctx, "www.example.com", dns.TypeAAAA)
+//
+// A [Resolver] is made once and shared: it keeps a cache, and knows which servers are
+// fast and which are dead.
+//
+// # Tasks
+//
+//   - Ask for records of any type: [Resolver.Resolve]. That a name or a type is not
+//     there is a [Result]; an error means that there is no answer, or none that may be
+//     used.
+//   - Look up hosts, mail servers, services and so on, as package net does:
+//     [Resolver.LookupNetIP] and its like, [Resolver.NetResolver] for code that takes a
+//     *net.Resolver, [Resolver.DialContext] for an http.Transport. Records of one type,
+//     with TTL and status: [Lookup].
+//   - Answer DNS messages in a proxy, a filter or a server: [Resolver.Exchange], and
+//     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns.
+//   - See what happens: [WithTrace] with the hooks of a [Trace]. Logs, metrics and
+//     programs like dig +trace are built on it.
+//   - Test a program against zones of its own: package resolvertest.
+//   - Begin at other root servers, or trust other keys: [Options] RootHints and
+//     TrustAnchors. Servers at private addresses have to be allowed by AllowServer,
+//     unless the hints name them.
+//   - Bring a network of one's own: [Options] Dial for connections, or an [Exchanger]
+//     for whole messages.
+//   - Bound or permit more work: [Limits].
+//
+// # The way of one question
+//
+// Resolve looks into the cache. What is not there is asked for in a flight, which all
+// who ask the same at that time share; it ends when none of them waits any more. Three
+// loops follow, as in RFC 1034 §5.3.3.
+//
+// The name changes: each name of an alias chain is searched from its own zone,
+// whatever came with the alias.
+//
+// The zone cut changes: the search begins at the deepest delegation that is known,
+// else at the root hints, and goes down referral by referral. Servers on the way are
+// asked for no more of the name than they need (RFC 9156). A delegation is leased from
+// the parent for the TTL of its NS records, and nothing that the child says extends
+// it. Addresses of name servers come with the referral (glue), or are searched first,
+// within the limits of the same question.
+//
+// The server changes: the one expected to answer soonest is asked first, by smoothed
+// round-trip times. When it is later than expected a second one is asked, and the
+// first good reply wins. Each query has a port, an ID and letter case of its own; a
+// reply that is almost right makes the question move to TCP. Servers that are lame or
+// fail are passed over, dead ones are tried one query at a time.
+//
+// Of a reply only that is kept which its sender may say: the RRset asked for, the
+// aliases inside the zone, one referral towards the name, its glue, a denial. What is
+// left is validated: keys and DS records are fetched beside the walk, so that a secure
+// answer is no further away than another.
+//
+// All of this, for one question, is paid out of one budget; [Limits] says how large it
+// is, and a [LimitError] which part of it was used up.
+//
+// # Errors
+//
+// Every error of Resolve is an [Error]; in those of the methods that package net has too,
+// errors.As finds it. It says what was asked, at which zone it ended and which servers
+// were tried, has an extended DNS error (RFC 8914), and wraps the cause for errors.Is and
+// errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus answer is an error
+// too, with the code that says why. Two causes are about the network: [ErrBlocked] and
+// [ErrIntercepted] mean that root servers cannot be asked from here at all.
+//
+// # Standards
+//
+// It follows RFC 1034 and 1035 with the clarifications of RFC 2181, 4343 and 9619;
+// RFC 2308 and 9520 (negative answers and failures); RFC 3597 (unknown types); RFC
+// 4033 to 4035, 5155, 6840 and 9276 (DNSSEC) and 7646 (negative trust anchors); RFC
+// 5452 (forged replies); RFC 6604 and 6672 (aliases); RFC 6891 and 9715 (EDNS and
+// packet sizes); RFC 7766 (TCP); RFC 7873 (cookies); RFC 8482 (ANY); RFC 8767 §4
+// (bounds of TTLs); RFC 8914 (extended errors); RFC 9156 (minimised names); RFC 9471
+// (glue); RFC 9609 (priming). Words are used as RFC 9499 defines them.
+//
+// # Limitations
+//
+// It asks authoritative servers over UDP and TCP only: it cannot forward to another
+// resolver, and there is no encrypted transport. Where port 53 is closed nothing can be
+// resolved.
+//
+// Class IN only. There are no zone transfers, no updates, no client subnet (RFC 7871),
+// no aggressive use of NSEC (RFC 8198), and no answers from expired data (RFC 8767
+// §5), so that Result.Stale is never set.
+//
+// Trust anchors do not follow a rollover by themselves (RFC 5011): those that are
+// built in are renewed with the module.
+//
+// [Resolver.ServeDNS] does not know who may ask: it is for clients that are trusted.
+//
+// # Bugs
+//
+// The special-use names of RFC 6761 and the reverse zones of RFC 6303 are not answered
+// locally yet, but asked for like others. Options.DisableLocalZones changes nothing.
+//
+// Resolvers that share a cache and set Options.AllowServer, each to another function,
+// are taken to have the same policy.
 package resolver

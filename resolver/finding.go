@@ -30,6 +30,7 @@ type finding struct {
 	extended  ExtendedError // why it is not secure, where there is more to say
 
 	zone      dnsname.Name       // that was asked; "" out of the cache
+	signer    dnsname.Name       // the zone that signed it; "" unless Secure
 	referrals []*dnssec.Response // on the way there
 	sources   []netip.AddrPort   // servers that had a say in it
 }
@@ -86,7 +87,7 @@ func (f *finding) accept(v *dnssec.Verdict) {
 	if v.Status != dnssec.Secure {
 		return
 	}
-	f.soa, f.denial = nil, nil
+	f.soa, f.denial, f.signer = nil, nil, v.Zone
 	for i := range v.Sets {
 		switch s := v.Sets[i].Set; s.Type {
 		case dns.TypeSOA:
@@ -158,17 +159,16 @@ func (w *walk) bound(ttl uint32) uint32 {
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
 	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
-	// What was made from a wildcard is not kept yet: its proof would be lost.
-	expanded := len(f.denial) > 0 && (f.kind == answer || f.kind == alias)
-	if f.q.rrtype != dns.TypeANY && !expanded {
+	if len(f.denial) > 0 && (f.kind == answer || f.kind == alias) {
+		r.view.PutDenial(now, f.signer, f.denial, meta)
+	}
+	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {
 			r.view.Put(now, s, meta)
 		}
 	}
 	for _, a := range f.aliases {
-		if !expanded {
-			r.view.Put(now, a.Set, meta)
-		}
+		r.view.Put(now, a.Set, meta)
 	}
 	if (f.kind == noData || f.kind == nameError) && f.soa != nil {
 		r.view.PutNegative(now, cache.Negative{
@@ -184,10 +184,13 @@ func (r *Resolver) known(now time.Time, t *task, q question) (*finding, bool) {
 		return nil, false // what one server returned is no whole answer (RFC 8482 §4.1)
 	}
 	if item, ok := r.view.Get(now, q.name, q.rrtype, t.trust, cache.RankNonAuthoritative); ok {
+		if fromWildcard(&item.Set) {
+			return r.knownProofs(now, t, q)
+		}
 		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
 	}
 	if !isAliasType(q.rrtype) {
-		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, t.trust, cache.RankNonAuthoritative); ok {
+		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, t.trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
 			return aliasFinding(q, item)
 		}
 	}
@@ -198,7 +201,57 @@ func (r *Resolver) known(now time.Time, t *task, q question) (*finding, bool) {
 		}
 		return f, true
 	}
-	return r.knownDNAME(now, t, q)
+	if f, ok := r.knownDNAME(now, t, q); ok {
+		return f, true
+	}
+	return r.knownProofs(now, t, q)
+}
+
+// knownProofs answers from what earlier denials and wildcard answers prove about the
+// zone (RFC 8198).
+func (r *Resolver) knownProofs(now time.Time, t *task, q question) (*finding, bool) {
+	if r.validator == nil || t.trust != cache.Checked || r.config.distrusted(now, q.name) {
+		return nil, false
+	}
+	s, ok := r.view.Synthesise(now, q.name, q.rrtype)
+	if !ok && !isAliasType(q.rrtype) {
+		s, ok = r.view.Synthesise(now, q.name, dns.TypeCNAME)
+		ok = ok && !s.Denied
+	}
+	if !ok {
+		return nil, false
+	}
+	f := &finding{
+		q: q, kind: noData, status: dnssec.Secure, fromCache: true,
+		extended: ExtendedError{Code: dns.ExtendedErrorCodeSynthesized},
+	}
+	switch {
+	case s.Denied:
+		f.soa, f.denial, f.ttl = s.Negative.SOA, s.Negative.Proof, s.Negative.TTL
+		if s.Negative.NameError {
+			f.kind, f.rcode = nameError, dns.RcodeNameError
+		}
+	case s.Answer.Set.Type == q.rrtype:
+		f.kind, f.sets, f.denial, f.ttl = answer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
+	default:
+		step, ok := scrub.Redirect(q.name, &s.Answer.Set)
+		if !ok {
+			return nil, false
+		}
+		f.kind, f.aliases, f.denial, f.ttl = alias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
+	}
+	return f, true
+}
+
+// fromWildcard reports whether a set was made from a wildcard, so that it takes a proof
+// that nothing is closer: its signature counts fewer labels than its owner has (RFC 4034
+// §3.1.3).
+func fromWildcard(set *dnssec.RRset) bool {
+	const labels = 3 // where the count stands in RRSIG RDATA
+	for sig := range set.Signatures.All() {
+		return len(sig) > labels && int(sig[labels]) < set.Owner.Labels() && !set.Owner.IsWildcard()
+	}
+	return false
 }
 
 // knownDNAME looks for a DNAME above q's name.

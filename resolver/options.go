@@ -221,6 +221,17 @@ func (o Options) fill() (config, error) {
 	return c, c.checkEnums()
 }
 
+// distrusted reports whether name is at or below a negative trust anchor that is in
+// force.
+func (c *config) distrusted(now time.Time, name dnsname.Name) bool {
+	for _, a := range c.negative {
+		if name.IsAtOrBelow(a.Zone) && (a.Until.IsZero() || now.Before(a.Until)) {
+			return true
+		}
+	}
+	return false
+}
+
 // validator makes the validator of the anchors.
 func (c *config) validator() (*dnssec.Validator, error) {
 	v, err := dnssec.New(dnssec.Options{Anchors: c.TrustAnchors, NegativeAnchors: c.negative})

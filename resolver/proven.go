@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
@@ -52,28 +53,43 @@ func (p *proven) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	}
 }
 
-// save keeps what the evidence has proven of name and the zones above it.
-func (p *proven) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) {
+// save keeps what the evidence has proven of name and the zones above it, and gives the
+// delegations that were not known before.
+func (p *proven) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
-			keepLonger(p.keys, zone, k, now, k.TTL)
+			keepNew(p.keys, zone, k, now, k.TTL)
 		}
 		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
-			keepLonger(p.delegations, zone, d, now, d.TTL)
+			if keepNew(p.delegations, zone, d, now, d.TTL) {
+				added = append(added, d)
+			}
 		}
 		if zone.IsRoot() {
-			return
+			return added
 		}
 	}
 }
 
-// keepLonger adds a value unless it is the one that is there: its TTL counted from
-// when it was proven.
-func keepLonger[T comparable](lru *simplelru.LRU[dnsname.Name, timed[T]], zone dnsname.Name, value T, now time.Time, ttl uint32) {
-	if old, ok := lru.Peek(zone); ok && old.value == value {
+// keepDS puts a proven DS RRset of a referral into the cache, where it answers questions
+// for it: it is the parent's word in the place where it belongs.
+func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
+	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
 		return
 	}
+	set := *d.DS
+	set.TTL = min(set.TTL, d.TTL)
+	r.view.Put(now, &set, cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked})
+}
+
+// keepNew adds a value unless it is the one that is there: its TTL counts from when
+// it was proven.
+func keepNew[T comparable](lru *simplelru.LRU[dnsname.Name, timed[T]], zone dnsname.Name, value T, now time.Time, ttl uint32) bool {
+	if old, ok := lru.Peek(zone); ok && old.value == value {
+		return false
+	}
 	lru.Add(zone, timed[T]{value, now.Add(time.Duration(min(ttl, maxTTL)) * time.Second)})
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
@@ -214,7 +216,11 @@ func (f *found) result() (*Result, error) {
 		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Extended: f.extended,
 	}
 	var err error
-	for _, step := range f.aliases {
+	for i, step := range f.aliases {
+		if f.hasDNAME(step.Set, i) {
+			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
+			continue
+		}
 		if r.Answer, err = step.Set.AppendRRs(r.Answer, min(step.Set.TTL, maxTTL), true); err != nil {
 			return nil, err
 		}
@@ -238,6 +244,14 @@ func (f *found) result() (*Result, error) {
 		}
 	}
 	return r, nil
+}
+
+// hasDNAME reports whether one of the first n steps goes by the same DNAME: an answer has
+// every RRset once.
+func (f *found) hasDNAME(set *dnssec.RRset, n int) bool {
+	return set.Type == dns.TypeDNAME && slices.ContainsFunc(f.aliases[:n], func(a scrub.Alias) bool {
+		return a.IsDNAME() && a.Set.Owner == set.Owner
+	})
 }
 
 // synthesised is the CNAME that a DNAME amounts to for one name (RFC 6672 §3.1).

@@ -43,8 +43,8 @@ type candidate struct {
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
-	busy     bool // being asked now
-	out      bool // gave something of no use: not asked again
+	busy       bool // being asked now
+	out        bool // gave something of no use: not asked again
 }
 
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
@@ -138,8 +138,8 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 		}
 		added++
 		l.add(now, candidate{
-			addr: netip.AddrPortFrom(a, r.config.Port),
-			name: name,
+			addr:       netip.AddrPortFrom(a, r.config.Port),
+			name:       name,
 			lastResort: lastResort || r.infra.Lame(now, a, cut.Zone) || l.avoid[netip.AddrPortFrom(a, r.config.Port)],
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -109,18 +110,23 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	below.trust, below.avoid = cache.Unchecked, t.avoid
 	var f *finding
 	var err error
-	if need.Refresh || len(t.avoid) > 0 {
+	var ok bool
+	if !need.Refresh && len(t.avoid) == 0 {
+		// What was proven before will do; what was not may be why the last answer was
+		// bogus, and is asked for anew.
+		f, ok = r.known(r.config.Now(), t.on(q), q)
+	}
+	if !ok {
 		f, err = r.walk(ctx, below, q)
-	} else {
-		f, err = r.find(ctx, below, q)
 	}
 	if err != nil {
 		return fetched{q: q, err: err}
 	}
-	if f.zone == "" {
-		f.zone = need.Zone
+	resp := f.response()
+	if resp.Zone == "" {
+		resp.Zone = need.Zone
 	}
-	return fetched{q: q, responses: append(f.referrals[:len(f.referrals):len(f.referrals)], f.response()), sources: f.sources}
+	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources}
 }
 
 // used records whose word the evidence is.
@@ -142,15 +148,19 @@ const maxSecondOpinions = 3
 // had no say in it, as long as there are any.
 func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
 	f, err := r.walk(ctx, t, q)
+	first := err
 	for range maxSecondOpinions {
 		var bogus *bogusError
-		if t.proof == nil || !errors.As(err, &bogus) {
+		switch {
+		case err == nil || t.proof == nil:
 			return f, err
+		case !errors.As(err, &bogus):
+			return nil, first // bogus says more than that nobody else could be asked
 		}
 		avoid := maps.Clone(t.proof.sources)
 		maps.Copy(avoid, t.avoid)
 		if len(avoid) == len(t.avoid) {
-			return nil, err // nobody else is left
+			return nil, first // nobody else is left
 		}
 		again := *t
 		again.avoid = avoid
@@ -160,7 +170,10 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 		t = &again
 		f, err = r.walk(ctx, t, q)
 	}
-	return f, err
+	if err != nil {
+		return nil, first
+	}
+	return f, nil
 }
 
 // response gives a finding the form that the validator takes.
@@ -198,7 +211,10 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, erro
 		case err != nil:
 			return nil, limitOf(err)
 		case len(needs) == 0:
-			p.r.proven.save(p.r.config.Now(), f.q.name, p.ev)
+			now := p.r.config.Now()
+			for _, d := range p.r.proven.save(now, f.q.name, p.ev) {
+				p.r.keepDS(now, d)
+			}
 			p.tell(verdict)
 			return verdict, nil
 		}

@@ -119,6 +119,8 @@ func addressType(a netip.Addr) string {
 
 func (d *digPrinter) response(i resolver.ResponseInfo) {
 	switch {
+	case d.forValidation(i):
+		d.validation(i)
 	case i.Kind == "referral" && i.Err == nil:
 		d.held[i.Walk] = i
 	case i.Message == nil && overtaken(i):
@@ -199,6 +201,21 @@ func (d *digPrinter) useless(i resolver.ResponseInfo) {
 	d.note("%s: %s", server(i.Server, i.ServerName), outcome(i))
 }
 
+// forValidation reports whether a response belongs to a search for keys, which goes on
+// beside the walk.
+func (d *digPrinter) forValidation(i resolver.ResponseInfo) bool {
+	rrtype := d.names[i.Walk].Qtype
+	return i.Parent != 0 && (rrtype == dns.TypeDNSKEY || rrtype == dns.TypeDS)
+}
+
+func (d *digPrinter) validation(i resolver.ResponseInfo) {
+	if i.Message == nil && overtaken(i) {
+		return
+	}
+	i.Network = d.asked[i.ID].Network
+	d.note("for validation: %s from %s: %s", questionText(d.asked[i.ID].Asked), server(i.Server, i.ServerName), outcome(i))
+}
+
 // turnTo says which question the next lines belong to, when it is another than that of
 // the lines above.
 func (d *digPrinter) turnTo(walk int) {
@@ -245,7 +262,7 @@ func (d *digPrinter) alias(i resolver.AliasInfo) {
 }
 
 func (d *digPrinter) validated(i resolver.ValidatedInfo) {
-	d.note("validated, zone %s: %s%s", i.Zone, i.Status, extendedText(i.Extended))
+	d.note("%s: %s%s", validatedText(i.Zone), i.Status, extendedText(i.Extended))
 }
 
 func (d *digPrinter) done(i resolver.DoneInfo) {

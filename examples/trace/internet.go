@@ -50,16 +50,9 @@ func mockInternet(title, text string) (internet, error) {
 		mock.Close()
 		return internet{}, fmt.Errorf("no sockets for the mock Internet: %w", err)
 	}
-	return internet{title: title, options: mockOptions(mock), close: mock.Close}, nil
-}
-
-// mockOptions are those of a resolver in a mock Internet. Its zones may have DS
-// records to be shown, but they are not signed.
-func mockOptions(mock *resolvertest.Internet) resolver.Options {
-	o := mock.Options()
-	o.Dial = mock.LoopbackDial
-	o.Validation = resolver.ValidateOff
-	return o
+	options := mock.Options()
+	options.Dial = mock.LoopbackDial
+	return internet{title: title, options: options, close: mock.Close}, nil
 }
 
 func readMock(file string) (internet, error) {

@@ -22,7 +22,8 @@ func TestClassic(t *testing.T) {
 		`(?m)^me\.\s+172800\s+IN\s+NS\s+a0\.nic\.me\.$`,
 		`(?m)^a0\.nic\.me\.\s+172800\s+IN\s+A\s+199\.253\.59\.1$`,
 		`(?m)^b2\.nic\.me\.\s+172800\s+IN\s+AAAA\s+2001:500:4f::1$`,
-		`(?m)^me\.\s+86400\s+IN\s+DS\s`,
+		`(?m)^me\.\s+\d+\s+IN\s+DS\s`,
+		`(?m)^;; for validation: me\. DNSKEY from \S+#53\([abc][02]\.nic\.me\): answer, \d+ bytes in \d+ ms$`,
 		`(?m)^;; Received \d+ bytes from \S+#53\([abc][02]\.nic\.me\) in \d+ ms`,
 		`(?m)^net\.\s+172800\s+IN\s+NS\s+a\.gtld-servers\.net\.$`,
 		`(?m)^f1g1ns[12]\.dnspod\.net\.\s+600\s+IN\s+A(AAA)?\s+(58\.247\.212\.36|198\.51\.100\.53|2001:db8:2::[12])$`,
@@ -35,6 +36,32 @@ func TestClassic(t *testing.T) {
 	}
 	if bytes.Contains(out.Bytes(), []byte("127.0.0.1")) {
 		t.Errorf("got loopback addresses, want those of the servers:\n%s", &out)
+	}
+}
+
+// TestTree looks for the lines of a tree, which come in an order of their own.
+func TestTree(t *testing.T) {
+	var out, diag bytes.Buffer
+	if status := run(t.Context(), []string{"-tree", "-mock", "mock.txt", "www.draveness.me"}, &out, &diag); status != exitAnswer {
+		t.Fatalf("got status %d and %q, want %d", status, &diag, exitAnswer)
+	}
+	for _, line := range []string{
+		`(?m)^ +0 ms  www\.draveness\.me\. A$`,
+		`(?m)^ +0 ms  ├─ \. +root hints: 13 servers$`,
+		`(?m)^ +\d+ ms  │  [├└]─ me\. A +→ \S+ [a-m]\.root-servers\.net: referral, \d+ bytes in \d+ ms$`,
+		`(?m)^ +\d+ ms  │  [├└]─ \. DNSKEY +→ \S+ [a-m]\.root-servers\.net.*: answer, \d+ bytes in \d+ ms$`,
+		`(?m)^ +\d+ ms  ├─ me\. +5 servers with glue, DS$`,
+		`(?m)^ +\d+ ms  └─ draveness\.me\. +2 servers without glue$`,
+		`(?m)^ +\d+ ms     ├─ where is f1g1ns[12]\.dnspod\.net\.\?$`,
+		`(?m)^ +\d+ ms     │  .*─ at (58\.247\.212\.36|198\.51\.100\.53)$`,
+		`(?m)^ +\d+ ms  draveness\.me\. A +again, for the CNAME at www\.draveness\.me\.$`,
+		`(?m)^ +\d+ ms  .*validated +insecure`,
+		`(?m)^ +\d+ ms  └─ draveness\.me\. 600 IN A 123\.56\.94\.228$`,
+		`(?m)^\d+ queries, \d+ bytes received, \d+ ms$`,
+	} {
+		if !regexp.MustCompile(line).Match(out.Bytes()) {
+			t.Errorf("no line like %s in\n%s", line, &out)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -53,6 +54,15 @@ func extendedText(e resolver.ExtendedError) string {
 	return " (" + e.String() + ")"
 }
 
+// validatedText says what was judged: a proof that there is no chain of trust is no
+// zone's own.
+func validatedText(zone string) string {
+	if zone == "" {
+		return "validated"
+	}
+	return "validated by " + zone
+}
+
 func aliasType(dname bool) string {
 	if dname {
 		return "DNAME"
@@ -96,15 +106,20 @@ func verdict(i resolver.DoneInfo) string {
 	switch {
 	case r.Rcode == dns.RcodeNameError:
 		text += ": there is no such name"
-	case len(r.Answer) == 0:
+	case len(data(r.Answer)) == 0:
 		text += ": the name has no such records"
 	default:
-		text += ": " + count(len(r.Answer), "record")
+		text += ": " + count(len(data(r.Answer)), "record")
 	}
 	if r.Status == dnssec.Indeterminate {
 		return text + ", not validated"
 	}
 	return fmt.Sprintf("%s, %s", text, r.Status)
+}
+
+// data gives the records without the signatures over them.
+func data(rrs []dns.RR) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(rrs), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 }
 
 // effort says what it took.

@@ -116,11 +116,11 @@ func (t *tree) cache(i resolver.CacheInfo) {
 
 func (t *tree) start(i resolver.StartInfo) {
 	w := t.walk(i.Step)
-	what := "known already: "
+	right := "known already: " + serversText(i.Cut)
 	if i.Hints {
-		what = "root hints: "
+		right = "root hints: " + count(len(i.Cut.Servers), "server")
 	}
-	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), what+serversText(i.Cut))
+	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
 }
 
 func (t *tree) referral(i resolver.ReferralInfo) {
@@ -132,22 +132,23 @@ func (t *tree) referral(i resolver.ReferralInfo) {
 	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
 }
 
-// serversText says how many servers a zone has and whether their addresses are known.
+// serversText says how many servers a zone has, and for how many the referral brought
+// addresses.
 func serversText(cut *glue.Delegation) string {
 	text := count(len(cut.Servers), "server")
-	known := 0
+	glued := 0
 	for _, s := range cut.Servers {
 		if len(s.Addrs) > 0 {
-			known++
+			glued++
 		}
 	}
-	switch known {
+	switch glued {
 	case len(cut.Servers):
-		return text + " with addresses"
+		return text + " with glue"
 	case 0:
-		return text + " without addresses"
+		return text + " without glue"
 	}
-	return fmt.Sprintf("%s, %d with addresses", text, known)
+	return fmt.Sprintf("%s, %d with glue", text, glued)
 }
 
 func (t *tree) query(i resolver.QueryInfo) {
@@ -200,7 +201,7 @@ func (t *tree) alias(i resolver.AliasInfo) {
 }
 
 func (t *tree) validated(i resolver.ValidatedInfo) {
-	t.add(t.walk(i.Step).zone, i.Step, "validated "+i.Zone, i.Status.String()+extendedText(i.Extended))
+	t.add(t.walk(i.Step).zone, i.Step, validatedText(i.Zone), i.Status.String()+extendedText(i.Extended))
 }
 
 // done puts the answer at the end.
@@ -210,7 +211,7 @@ func (t *tree) done(i resolver.DoneInfo) {
 	}
 	top := t.add(t.root, i.Step, verdict(i), "")
 	if i.Result != nil {
-		for _, rr := range i.Result.Answer {
+		for _, rr := range data(i.Result.Answer) {
 			t.add(top, i.Step, strings.ReplaceAll(rr.String(), "\t", " "), "")
 		}
 	}
@@ -225,12 +226,32 @@ const maxLeft = 56
 func (t *tree) print(w io.Writer) {
 	width := 0
 	for _, top := range t.root.below {
+		top.squash()
 		width = max(width, top.width(0))
 	}
 	for _, top := range t.root.below {
 		top.print(w, min(width, maxLeft), "", "")
 	}
 	fmt.Fprintf(w, "\n%s\n", t.summary)
+}
+
+// squash makes one line of each search below n that took one query to a zone known
+// already, as those for keys mostly do.
+func (n *node) squash() {
+	for _, child := range n.below {
+		if only := child.only().only(); only != nil && only.left == child.left && child.right == "" {
+			child.right, child.below = only.right, only.below
+		}
+		child.squash()
+	}
+}
+
+// only gives the one node below n, nil if there is none or more.
+func (n *node) only() *node {
+	if n == nil || len(n.below) != 1 {
+		return nil
+	}
+	return n.below[0]
 }
 
 // width is how much room the left column needs, where there is a right one.

@@ -78,8 +78,9 @@ func (a *answer) step(z *zone, sname dnsname.Name, owner string) (target string,
 	case exact:
 		return a.data(z, f.node, sname, sname, owner)
 	case synthesised:
+		target, more = a.data(z, f.node, f.source, sname, owner)
 		a.denyNextCloser(z, f, sname)
-		return a.data(z, f.node, f.source, sname, owner)
+		return target, more
 	case redirected:
 		return a.redirect(z, f, sname)
 	case missing:

@@ -25,8 +25,8 @@ const (
 // root, addresses, SOA and NS records, and the delegation of each zone in the
 // nearest zone above it. What is written is never changed; the zones given are
 // completed, and the derived ones added, in place. Zones that are to be signed are,
-// as at now.
-func derive(zones zoneSet, now time.Time) error {
+// as at now. Addresses that were given out to the previous zones stay theirs.
+func derive(zones, previous zoneSet, now time.Time) error {
 	if _, ok := zones[dnsname.Root]; !ok {
 		deriveAbove(zones)
 	}
@@ -35,7 +35,7 @@ func derive(zones zoneSet, now time.Time) error {
 		origins = append(origins, origin)
 	}
 	slices.SortFunc(origins, dnsname.Compare)
-	pool := newAddressPool(zones)
+	pool := newAddressPool(zones, previous)
 	for _, origin := range origins {
 		z := zones[origin]
 		if err := deriveServers(zones, z, pool); err != nil {
@@ -87,14 +87,14 @@ func deriveServers(zones zoneSet, z *zone, pool *addressPool) error {
 		z.addrs = writtenAddrs(zones, z)
 	}
 	if len(z.addrs) == 0 {
-		z.addrs = pool.next()
+		z.addrs, z.pooled = pool.addrs(z.origin), true
 	}
 	if !z.nodes[z.origin].has(dns.TypeNS) {
 		if err := deriveNS(z); err != nil {
 			return err
 		}
 	}
-	if err := deriveAddresses(z); err != nil {
+	if err := deriveAddresses(zones, z); err != nil {
 		return err
 	}
 	if z.soa() != nil {
@@ -187,7 +187,7 @@ func (z *zone) canName(host dnsname.Name) bool {
 // deriveAddresses deals the zone's addresses out to those of its name servers
 // that are in the zone and have no address written: the i-th of each family to
 // the i-th name, and what is left over to the last one.
-func deriveAddresses(z *zone) error {
+func deriveAddresses(zones zoneSet, z *zone) error {
 	var hosts []dnsname.Name
 	free := slices.Clone(z.addrs)
 	for _, rr := range z.set(z.origin, dns.TypeNS) {
@@ -196,7 +196,7 @@ func deriveAddresses(z *zone) error {
 			continue
 		}
 		host, err := dnsname.Parse(ns.Ns)
-		if err != nil || !host.IsAtOrBelow(z.origin) {
+		if err != nil || zones.nearest(host) != z {
 			continue
 		}
 		if written := z.addresses(host); len(written) > 0 {
@@ -297,35 +297,4 @@ func below(label string, origin dnsname.Name) string {
 		return origin.String()
 	}
 	return child.String()
-}
-
-// addressPool gives out server addresses from the ranges set aside for tests
-// of networks: 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180). Those that
-// are written somewhere are left out.
-type addressPool struct {
-	taken  map[netip.Addr]bool
-	v4, v6 netip.Addr // given out last
-}
-
-func newAddressPool(zones zoneSet) *addressPool {
-	p := &addressPool{
-		taken: make(map[netip.Addr]bool),
-		v4:    netip.AddrFrom4([4]byte{198, 18, 0, 0}),
-		v6:    netip.AddrFrom16([16]byte{0x20, 0x01, 0x00, 0x02}),
-	}
-	for _, z := range zones {
-		for _, addr := range z.addrs {
-			p.taken[addr] = true
-		}
-	}
-	return p
-}
-
-// next gives the addresses of one server, one of each family.
-func (p *addressPool) next() []netip.Addr {
-	for p.v4 = p.v4.Next(); p.taken[p.v4]; p.v4 = p.v4.Next() {
-	}
-	for p.v6 = p.v6.Next(); p.taken[p.v6]; p.v6 = p.v6.Next() {
-	}
-	return []netip.Addr{p.v4, p.v6}
 }

@@ -241,6 +241,11 @@ func TestUpdate(t *testing.T) {
 	if got := in.dump("other.example."); got != "no zone\n" {
 		t.Errorf("an Update with an error left a zone:\n%s", got)
 	}
+	before := fmt.Sprint(in.Servers("."), in.Servers("example."))
+	update("-- zone aaa.aaa. --")
+	if after := fmt.Sprint(in.Servers("."), in.Servers("example.")); after != before {
+		t.Errorf("derived servers moved from %s to %s", before, after)
+	}
 	if !slices.Equal(in.Servers("shop.example."), in.Servers("new.example.")) {
 		t.Errorf("got %v and %v", in.Servers("shop.example."), in.Servers("new.example."))
 	}

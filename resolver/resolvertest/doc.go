@@ -23,6 +23,7 @@
 //
 //	-- zone NAME at ADDRESS... --
 //	-- zone NAME at ADDRESS... undelegated --
+//	-- zone NAME at ADDRESS... signed --
 //
 // is followed by a zone file (RFC 1035 §5.1) relative to NAME, with $ORIGIN,
 // $TTL, all types that miekg/dns knows, and others as in RFC 3597. A record
@@ -44,6 +45,20 @@
 //     but nothing above it knows of it.
 //
 // Derived records have a TTL of 3600 s.
+//
+// A signed zone gets keys, which depend on its name only, a chain of NSEC records,
+// signatures from an hour before the Internet is made until 30 days after, and a
+// DS record in the zone above if that is signed too. Derived zones are signed
+// where a zone below them is. Other words say how, and imply signed:
+//
+//	algorithm=13             ECDSA P-256, or 14, or 15 (Ed25519), which is the default
+//	nsec3                    NSEC3 instead of NSEC
+//	iterations=5 salt=aabb   with these parameters; without them 0 and none
+//	opt-out                  with opt-out
+//	no-ds                    no DS in the zone above
+//
+// Where DNSKEY, DS, NSEC, NSEC3 or RRSIG records are written, those stay, and what
+// they are for is not made again.
 //
 //	-- fault TARGET... --
 //
@@ -97,11 +112,14 @@
 // They answer as RFC 1034 §4.3.2 says, with the wildcards of RFC 4592, DNAME of
 // RFC 6672, negative answers of RFC 2308, unknown types of RFC 3597, referrals and
 // truncation of RFC 9471, EDNS of RFC 6891 and, if told to, cookies of RFC 7873.
-// An alias is followed as far as the same server has the zones.
+// An alias is followed as far as the same server has the zones. To queries with DO
+// they add the signatures and proofs of RFC 4035 §3.1 and RFC 5155 §7.2 that their
+// zones hold, whoever signed these.
 //
 // # Limitations
 //
-// Zones are not signed; what a zone file has of RRSIG, NSEC and DS records is served
-// as RFC 4035 §3.1 asks. There are no zone transfers, no updates, and no classes
-// but IN. In memory a client has no address or port.
+// Zones cannot be signed with RSA, nor by several algorithms at once. There are no
+// zone transfers, no updates, and no classes but IN. In memory a client has no
+// address or port. On loopback sockets Refuse is silence for UDP, since no program
+// can send an ICMP error.
 package resolvertest

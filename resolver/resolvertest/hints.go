@@ -1,6 +1,7 @@
 package resolvertest
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -48,27 +49,50 @@ func addressesOf(zones zoneSet, host dnsname.Name) []netip.Addr {
 	return addrs
 }
 
-// Anchors gives the trust anchors of this Internet: nil, since its zones are not
-// signed.
-func (in *Internet) Anchors() []dnssec.Anchor { return nil }
+// Anchors gives the trust anchors of this Internet: the DS records of the signed
+// zones that no signed zone vouches for, which is the root's if that is signed.
+// Zones with no-ds are left out. It is nil if no zone is signed.
+func (in *Internet) Anchors() []dnssec.Anchor {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	var anchors []dnssec.Anchor
+	for _, origin := range slices.SortedFunc(maps.Keys(in.zones), dnsname.Compare) {
+		z := in.zones[origin]
+		parent := parentOf(in.zones, origin)
+		if !z.isSigned() || z.signing.NoDS || parent != nil && parent.isSigned() {
+			continue
+		}
+		anchor, err := dnssec.NewAnchor(z.ds())
+		in.must(err)
+		anchors = append(anchors, anchor)
+	}
+	return anchors
+}
 
 // Options gives the options of a resolver whose whole Internet this is: the
 // hints, the anchors, Dial, Now, and leave to ask servers at documentation
-// addresses. Unsigned as it is, nothing is validated.
+// addresses. The machine that the test runs on has no part in it: there is no hosts
+// file, and no route that addresses are ordered by. Where no zone is signed, nothing
+// is validated.
 //
 // Where a zone below arpa. is written, the answers that resolvers otherwise keep
 // for private and documentation addresses are off, so that its PTR records are
 // found.
 func (in *Internet) Options() resolver.Options {
-	return resolver.Options{
+	options := resolver.Options{
 		RootHints:         in.Hints(),
 		TrustAnchors:      in.Anchors(),
-		Validation:        resolver.ValidateOff,
 		AllowServer:       func(netip.Addr) bool { return true },
 		Dial:              in.Dial,
 		Now:               in.Now,
 		DisableLocalZones: in.hasReverse(),
+		DisableHostsFile:  true,
+		AddressOrder:      resolver.OrderAsAnswered,
 	}
+	if options.TrustAnchors == nil {
+		options.Validation = resolver.ValidateOff
+	}
+	return options
 }
 
 // hasReverse reports whether a zone below arpa. is written.
@@ -85,7 +109,8 @@ func (in *Internet) hasReverse() bool {
 }
 
 // Resolver makes a resolver with Options, which change may change, and closes it
-// at the test's cleanup. A mistake in the options fails the test.
+// at the test's cleanup. A mistake in the options fails the test. Without a test, t
+// is nil, the caller closes it, and a mistake panics.
 func (in *Internet) Resolver(t TB, change ...func(*resolver.Options)) *resolver.Resolver {
 	if t != nil {
 		t.Helper()

@@ -190,4 +190,3 @@ func (z *zone) hasType(rrtype uint16) bool {
 	}
 	return false
 }
-

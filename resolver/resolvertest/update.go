@@ -94,7 +94,7 @@ func (in *Internet) rebuild(sources map[dnsname.Name]scenario.Section, rules []r
 		}
 		zones[origin] = z
 	}
-	if err := derive(zones, time.Now().Add(in.ahead)); err != nil {
+	if err := derive(zones, in.zones, time.Now().Add(in.ahead)); err != nil {
 		return err
 	}
 	if err := checkTargets(rules, zones); err != nil {

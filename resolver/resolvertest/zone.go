@@ -18,6 +18,7 @@ import (
 type zone struct {
 	origin dnsname.Name
 	addrs  []netip.Addr // of the servers
+	pooled bool         // addrs come from an addressPool
 	nodes  map[dnsname.Name]*node
 	// written has a key for each record, so that none is there twice. It is gone
 	// once the zone is sealed.

@@ -1,0 +1,80 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// ErrRecordType: the type parameter of Lookup stands for no one type of records.
+var ErrRecordType = errors.New("not the Go type of one type of records")
+
+// Records is what DNS has of one type at a name.
+type Records[T dns.RR] struct {
+	// Records are the records, in the order in which they came; none when there is no
+	// such name or no such type at it, which Rcode tells apart. They belong to the
+	// caller.
+	Records []T
+	// Canonical is the name that has the records, or has none, when all aliases have
+	// been followed; absolute.
+	Canonical string
+	// Rcode is dns.RcodeSuccess, dns.RcodeNameError when there is no such name, or
+	// dns.RcodeYXDomain (see Result.Rcode).
+	Rcode int
+	// TTL is how long all this may be kept.
+	TTL time.Duration
+	// Status is the DNSSEC status of all this, aliases and denials included.
+	Status dnssec.Status
+	// Result is everything: signatures, aliases, the proof of a denial.
+	Result *Result
+}
+
+// Lookup asks for the records whose Go type is T, such as *dns.TLSA, at name, which is
+// absolute with or without trailing dot:
+//
+//	tlsa, err := resolver.Lookup[*dns.TLSA](ctx, r, "_25._tcp.mx.example.")
+//
+// T is any type of miekg/dns that stands for one type of records; otherwise the error
+// wraps ErrRecordType. As with Resolve, whose errors these are otherwise, no records are
+// no error, and neither hosts file nor search list is looked into.
+func Lookup[T dns.RR](ctx context.Context, r *Resolver, name string) (Records[T], error) {
+	rrtype, ok := recordTypes[reflect.TypeFor[T]()]
+	if !ok {
+		return Records[T]{}, wrap(dns.Question{Name: name, Qclass: dns.ClassINET}, fmt.Errorf("%v: %w", reflect.TypeFor[T](), ErrRecordType))
+	}
+	result, err := r.Resolve(ctx, name, rrtype)
+	if err != nil {
+		return Records[T]{}, err
+	}
+	return recordsOf[T](result, rrtype), nil
+}
+
+// recordsOf picks the records of a type out of a result.
+func recordsOf[T dns.RR](result *Result, rrtype uint16) Records[T] {
+	records := Records[T]{
+		Canonical: result.Canonical(), Rcode: result.Rcode, TTL: result.TTL, Status: result.Status, Result: result,
+	}
+	for _, rr := range result.Answer {
+		if record, ok := rr.(T); ok && rr.Header().Rrtype == rrtype {
+			records.Records = append(records.Records, record)
+		}
+	}
+	return records
+}
+
+// recordTypes gives the type of records that a Go type stands for. It never changes.
+var recordTypes = func() map[reflect.Type]uint16 {
+	types := make(map[reflect.Type]uint16, len(dns.TypeToRR))
+	for rrtype, newRR := range dns.TypeToRR {
+		if !isMeta(rrtype) && rrtype != dns.TypeANY {
+			types[reflect.TypeOf(newRR())] = rrtype
+		}
+	}
+	return types
+}()

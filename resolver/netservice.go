@@ -1,0 +1,185 @@
+package resolver
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// ServiceServer is one server of a service that SRV records announce (RFC 2782).
+type ServiceServer struct {
+	net.SRV
+	// Addrs are the addresses of Target with Port, the best first, those of both
+	// families.
+	Addrs []netip.AddrPort
+	// Err is why there are none, a *net.DNSError.
+	Err error
+}
+
+// Service is what SRV records announce, with the addresses of the servers.
+type Service struct {
+	// Servers are in the order in which to try them: by priority, and within it
+	// shuffled by weight.
+	Servers []ServiceServer
+	// Canonical is the name that has the SRV records, when all aliases have been
+	// followed.
+	Canonical string
+	// TTL is how long all this may be kept, the addresses included.
+	TTL time.Duration
+	// Status is the DNSSEC status of all this: the worst of its parts.
+	Status dnssec.Status
+}
+
+// serviceLookups is how many servers' addresses are looked for at a time. Consul gives
+// three servers, Kubernetes one for each pod, which can be hundreds.
+const serviceLookups = 8
+
+// LookupService finds the servers of a service the way Kubernetes and Consul publish
+// them: the SRV records at _service._proto.name, or at name when service and proto are
+// empty, and the addresses of all their targets. Names are as in LookupSRV, targets
+// absolute and not looked for in the hosts file.
+//
+// A service that does not exist, or says that it is not there (one record with the
+// target "."), is a *net.DNSError with IsNotFound. Servers whose addresses cannot be
+// had are in the result, with Err; when none can, the error is the first one's.
+func (r *Resolver) LookupService(ctx context.Context, service, proto, name string) (Service, error) {
+	target := serviceName(service, proto, name)
+	found, asked, err := r.lookup(ctx, target, dns.TypeSRV)
+	if err != nil {
+		return Service{}, err
+	}
+	records, _ := decode(found, dns.TypeSRV, parseSRV)
+	if len(records) == 0 {
+		return Service{}, malformedNames(target)
+	}
+	if len(records) == 1 && records[0].Target == "." {
+		return Service{}, noSuchHost(target)
+	}
+	sortSRV(records, rand.IntN)
+	s := Service{Canonical: found.canonical(asked), TTL: found.timeToLive(), Status: found.status, Servers: make([]ServiceServer, len(records))}
+	for i, srv := range records {
+		s.Servers[i].SRV = *srv
+	}
+	return s, r.findServers(ctx, &s)
+}
+
+// findServers looks up the addresses of a service's servers, several at a time.
+func (r *Resolver) findServers(ctx context.Context, s *Service) error {
+	ctx = withOneTrace(ctx)
+	lookups := make([]hostLookup, len(s.Servers))
+	turns := make(chan struct{}, serviceLookups)
+	var all sync.WaitGroup
+	for i := range s.Servers {
+		turns <- struct{}{}
+		all.Go(func() {
+			lookups[i] = r.lookUpHost(ctx, s.Servers[i].Target)
+			<-turns
+		})
+	}
+	all.Wait()
+	var first error
+	works := false
+	for i, l := range lookups {
+		server := &s.Servers[i]
+		server.Err = l.err
+		if l.err != nil {
+			first = cmp.Or(first, l.err)
+			continue
+		}
+		works = true
+		s.TTL, s.Status = min(s.TTL, l.ttl), s.Status.Worst(l.status)
+		for _, a := range l.addrs {
+			server.Addrs = append(server.Addrs, netip.AddrPortFrom(a, server.Port))
+		}
+	}
+	if works {
+		return nil
+	}
+	return first
+}
+
+// hostLookup is what DNS said about a host's addresses.
+type hostLookup struct {
+	addrs  []netip.Addr
+	ttl    time.Duration
+	status dnssec.Status
+	err    error
+}
+
+// lookUpHost finds the addresses of an absolute name, with what is known about them.
+func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
+	n, err := dnsname.Parse(name)
+	if err != nil {
+		return hostLookup{err: noSuchHost(name)}
+	}
+	l := hostLookup{ttl: maxTTL * time.Second, status: dnssec.Secure}
+	a, aaaa := r.askBoth(ctx, n, bothFamilies)
+	for i, one := range []lane{a, aaaa} {
+		if addrs := one.addrs(addressTypes[i].rrtype); len(addrs) > 0 {
+			l.addrs = append(l.addrs, addrs...)
+			l.ttl, l.status = min(l.ttl, one.found.timeToLive()), l.status.Worst(one.found.status)
+		}
+	}
+	if len(l.addrs) == 0 {
+		return hostLookup{err: dnsError(name, withContext(ctx, worse(a.err, aaaa.err)))}
+	}
+	r.config.sort(l.addrs)
+	return l
+}
+
+// LookupTLSA gives the certificates that a server's zone vouches for (RFC 6698): the
+// TLSA records at _port._network.host, where network is tcp, udp or sctp. host is
+// absolute; it is the name that the TLS client asks for, which for a service with SRV
+// or MX records is their target (RFC 7673 §3.1).
+//
+// They prove something only when Status is dnssec.Secure, and no records prove that the
+// server has none only when that is so (RFC 7672 §2.1). (*dns.TLSA).Verify compares a
+// record with a certificate.
+func (r *Resolver) LookupTLSA(ctx context.Context, network, host string, port uint16) (Records[*dns.TLSA], error) {
+	return Lookup[*dns.TLSA](ctx, r, "_"+strconv.Itoa(int(port))+"._"+network+"."+host)
+}
+
+// LookupSSHFP gives the fingerprints of a host's SSH keys (RFC 4255). host is absolute.
+// They may be trusted only when Status is dnssec.Secure (RFC 4255 §2.4).
+func (r *Resolver) LookupSSHFP(ctx context.Context, host string) (Records[*dns.SSHFP], error) {
+	return Lookup[*dns.SSHFP](ctx, r, host)
+}
+
+// LookupCAA gives the certification authorities that may issue certificates for a name:
+// the CAA records at it or, when it has none, at the nearest name above it that has some
+// (RFC 8659 §3). domain is absolute; the asterisk label of a wildcard is taken off.
+// Found at no name, the result is that of the topmost, without records: anybody may
+// issue. An error at any name is one of the whole, since the records might be there.
+//
+// Canonical says where the records are. Status is the worst of the names tried.
+func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.CAA], error) {
+	name, err := dnsname.Parse(domain)
+	if err != nil {
+		return Lookup[*dns.CAA](ctx, r, domain)
+	}
+	if name.IsWildcard() {
+		name = name.Parent()
+	}
+	status, ttl := dnssec.Secure, time.Duration(maxTTL)*time.Second
+	for {
+		records, err := Lookup[*dns.CAA](ctx, r, name.String())
+		if err != nil {
+			return Records[*dns.CAA]{}, err
+		}
+		status, ttl = status.Worst(records.Status), min(ttl, records.TTL)
+		if name = name.Parent(); len(records.Records) > 0 || name.IsRoot() {
+			records.Status, records.TTL = status, ttl
+			return records, nil
+		}
+	}
+}
