@@ -319,3 +319,61 @@ func TestUncheckedFloodLeavesCheckedData(t *testing.T) {
 		}
 	}
 }
+
+// Whatever was said last of a name and type is what is found.
+func TestTheLastWordCounts(t *testing.T) {
+	n, types := name("www.example.com"), []uint16{dns.TypeA, dns.TypeDS, dns.TypeTXT}
+	for seed := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		v, said, noName := newView(Options{}), map[uint16]string{}, false
+		for step := range 200 {
+			rrtype := types[rng.IntN(len(types))]
+			op := []string{"rrset", "nodata", "no name", "chain"}[rng.IntN(4)]
+			set := &dnssec.RRset{Owner: n, Type: rrtype, Class: dns.ClassINET, TTL: 60, Records: dnssec.Pack("x")}
+			var ok bool
+			switch op {
+			case "rrset":
+				ok = v.Put(start, set, answer)
+			case "chain":
+				ok = v.PutChain(start, Chain{Name: n, Type: rrtype, Answer: []*dnssec.RRset{set, set}}, answer)
+			default:
+				ok = v.PutNegative(start, Negative{Name: n, Type: rrtype, NameError: op == "no name", SOA: soa(t, "example.com", 60, 60)}, Meta{})
+			}
+			noName = op == "no name"
+			said[rrtype] = op
+			if noName {
+				delete(said, rrtype)
+			}
+			if !ok {
+				t.Fatalf("seed %d step %d: %s of type %d refused", seed, step, op, rrtype)
+			}
+			for _, rrtype := range types {
+				want := said[rrtype]
+				if want == "" && noName {
+					want = "no name"
+				}
+				got := found(v, n, rrtype)
+				if got != want {
+					t.Fatalf("seed %d step %d: after %s, type %d is %q, want %q", seed, step, op, rrtype, got, want)
+				}
+			}
+		}
+	}
+}
+
+// found says which kind of thing a reader finds for a name and type.
+func found(v *View, n dnsname.Name, rrtype uint16) string {
+	if _, ok := v.Get(start, n, rrtype, Checked, RankAnswer); ok {
+		return "rrset"
+	}
+	if _, ok := v.GetChain(start, n, rrtype, Checked); ok {
+		return "chain"
+	}
+	if negative, ok := v.GetNegative(start, n, rrtype, Checked); ok {
+		if negative.NameError {
+			return "no name"
+		}
+		return "nodata"
+	}
+	return ""
+}

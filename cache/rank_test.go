@@ -31,3 +31,18 @@ func TestMayReplace(t *testing.T) {
 		}
 	}
 }
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		got, want string
+	}{
+		{RankGlue.String(), "glue"}, {RankReferral.String(), "referral"}, {RankNonAuthoritative.String(), "non-authoritative"},
+		{RankAuthority.String(), "authority"}, {RankAnswer.String(), "answer"}, {RankLocal.String(), "local"}, {Rank(99).String(), "unknown"},
+		{Checked.String(), "checked"}, {Unchecked.String(), "unchecked"}, {Trust(9).String(), "unknown"},
+		{KindRRset.String(), "rrset"}, {KindTypes.String(), "types"}, {KindGlue.String(), "glue"}, {Kind(15).String(), "unknown"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}

@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Item is a cached RRset.
@@ -24,6 +26,20 @@ type Item struct {
 	Prefetch bool
 	// Stale: the set has expired, and came from GetStale.
 	Stale bool
+}
+
+// AppendAddrs appends the addresses of an A or AAAA RRset, and nothing of any other,
+// without decoding records. It allocates only to make dst longer.
+func (item *Item) AppendAddrs(dst []netip.Addr) []netip.Addr {
+	if item.Set.Type != dns.TypeA && item.Set.Type != dns.TypeAAAA {
+		return dst
+	}
+	for rdata := range item.Set.Records.All() {
+		if addr, ok := wire.Addr(rdata); ok {
+			dst = append(dst, addr)
+		}
+	}
+	return dst
 }
 
 // Meta says what data is worth and for how long.

@@ -3,6 +3,7 @@ package cache
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -209,5 +210,29 @@ func TestHitAllocatesNothing(t *testing.T) {
 		}
 	}); got != 0 {
 		t.Errorf("%v allocations a hit, want 0", got)
+	}
+}
+
+func TestAppendAddrs(t *testing.T) {
+	v := newView(Options{})
+	for _, tt := range []struct {
+		records []string
+		want    string
+	}{
+		{[]string{"a.example.com. 60 IN A 192.0.2.1", "a.example.com. 60 IN A 192.0.2.2"}, "[203.0.113.1 192.0.2.1 192.0.2.2]"},
+		{[]string{"a.example.com. 60 IN AAAA 2001:db8::1"}, "[203.0.113.1 2001:db8::1]"},
+		{[]string{"a.example.com. 60 IN TXT \"123\""}, "[203.0.113.1]"},
+	} {
+		s := set(t, tt.records...)
+		v.Put(start, s, answer)
+		item, _ := v.Get(start, s.Owner, s.Type, Checked, RankAnswer)
+		if got := fmt.Sprint(item.AppendAddrs([]netip.Addr{netip.MustParseAddr("203.0.113.1")})); got != tt.want {
+			t.Errorf("AppendAddrs of %v = %s, want %s", tt.records, got, tt.want)
+		}
+	}
+	item, _ := v.Get(start, name("a.example.com"), dns.TypeA, Checked, RankAnswer)
+	dst := make([]netip.Addr, 0, 2)
+	if got := testing.AllocsPerRun(100, func() { item.AppendAddrs(dst) }); got != 0 {
+		t.Errorf("%v allocations, want 0", got)
 	}
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// at gives options whose clock stands at a moment.
-func at(now time.Time) Options { return Options{Now: func() time.Time { return now }} }
+// at gives options of a small cache whose clock stands at a moment.
+func at(now time.Time) Options {
+	return Options{MaxBytes: 8 << 20, Now: func() time.Time { return now }}
+}
 
 func snapshot(t testing.TB, c *Cache) []byte {
 	t.Helper()
@@ -153,6 +155,73 @@ func sealedEntry(e []byte) []byte {
 	w.record(snapshotView, string(make([]byte, 4+32)))
 	w.record(snapshotEntry, string(e))
 	return sealed(w.block)
+}
+
+// What has the right checksum but not the form of an entry is refused all the same, and
+// what is cut off anywhere does no harm.
+func TestMalformedEntries(t *testing.T) {
+	c := New(at(start))
+	fill(t, c.View([32]byte{}), start)
+	byKind := map[Kind]entry{}
+	keep := func(e entry) bool {
+		if e.kind() != KindRRset || e.name() == name("www.example.com") { // always the same
+			byKind[e.kind()] = e
+		}
+		return true
+	}
+	_ = c.answers.each(keep) && c.ranges.each(keep)
+	c.cuts.each(func(e *cutEntry) bool { return e.kind != KindCut || keep(e.packed()) })
+	for _, tt := range []struct {
+		about  string
+		kind   Kind
+		change func(e []byte)
+	}{
+		{"unknown kind", KindRRset, func(e []byte) { e[0] = 15 }},
+		{"a failure", KindRRset, func(e []byte) { e[0] = byte(KindFailure) }},
+		{"leases", KindRRset, func(e []byte) { e[0] = byte(KindGlue) }},
+		{"unknown trust", KindRRset, func(e []byte) { e[0] |= 0x20 }},
+		{"unknown rank", KindRRset, func(e []byte) { e[1] |= 0x0F }},
+		{"unknown status", KindRRset, func(e []byte) { e[1] |= 0x70 }},
+		{"bogus yet checked", KindRRset, func(e []byte) { e[1] |= 0x30 }},
+		{"meta type", KindRRset, func(e []byte) { e[2], e[3] = 0, 255 }},
+		{"no life", KindRRset, func(e []byte) { clear(e[19:23]) }},
+		{"name too long", KindRRset, func(e []byte) { e[23] = 255 }},
+		{"name not canonical", KindRRset, func(e []byte) { e[25] = 'W' }},
+		{"name malformed", KindRRset, func(e []byte) { e[24] = 5 }},
+		{"records too long", KindRRset, func(e []byte) { e[len(e)-10] = 1 }},
+		{"record too long", KindRRset, func(e []byte) { e[len(e)-6] = 1 }},
+		{"no sets in a denial", KindNoData, func(e []byte) { e[entryHeader+int(e[23])+14] = 0 }},
+		{"too many sets in a denial", KindNoData, func(e []byte) { e[entryHeader+int(e[23])+14] = 2 }},
+		{"no answer in a chain", KindChain, func(e []byte) { e[entryHeader+int(e[23])+2] = 0 }},
+		{"no servers in a cut", KindCut, func(e []byte) { clear(e[entryHeader+int(e[23]):][:2]) }},
+		{"too many servers in a cut", KindCut, func(e []byte) { e[entryHeader+int(e[23])] = 1 }},
+	} {
+		e, ok := byKind[tt.kind]
+		if !ok {
+			t.Fatalf("%s: no entry of kind %s to change", tt.about, tt.kind)
+		}
+		if _, err := New(at(start)).ReadFrom(bytes.NewReader(sealedEntry([]byte(e)))); err != nil {
+			t.Fatalf("kind %s as it is: %v", tt.kind, err)
+		}
+		changed := []byte(e)
+		tt.change(changed)
+		if _, err := New(at(start)).ReadFrom(bytes.NewReader(sealedEntry(changed))); !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%s: ReadFrom = %v, want ErrSnapshot", tt.about, err)
+		}
+	}
+	for _, e := range byKind {
+		for end := range len(e) {
+			c := New(at(start))
+			if _, err := c.ReadFrom(bytes.NewReader(sealedEntry([]byte(e[:end])))); err == nil {
+				useAll(t, c)
+			}
+		}
+	}
+	var w snapshotWriter
+	w.record(snapshotEntry, string(byKind[KindRRset]))
+	if _, err := New(at(start)).ReadFrom(bytes.NewReader(sealed(w.block))); !errors.Is(err, ErrSnapshot) {
+		t.Errorf("entry of a view that was not told: %v, want ErrSnapshot", err)
+	}
 }
 
 // Whatever the octets: an error and an empty cache, or a cache that can be used.

@@ -167,6 +167,12 @@ func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
 		return nil, err
 	}
 	d.Name = name
+	if d.signer == nil { // it rests on nothing but what is above
+		d.TTL = 0
+		if d.via != nil {
+			d.TTL = d.via.TTL
+		}
+	}
 	de.judged = d
 	return d, nil
 }

@@ -180,7 +180,7 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 func denialSigners(sets []*RRset, name dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {
 	var found []dnsname.Name
 	for _, set := range sets {
-		if set.Type != dns.TypeNSEC && set.Type != dns.TypeNSEC3 {
+		if !isDenial(set.Type) {
 			continue
 		}
 		for _, signer := range signers(set, name, above, point) {

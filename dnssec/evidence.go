@@ -221,6 +221,7 @@ func (e *Evidence) Prefetch(name dnsname.Name) []Need {
 		zone := name.Ancestor(labels)
 		de := e.ds[zone]
 		switch {
+		case de == nil && e.isProven(zone):
 		case de == nil && e.cuts[zone]:
 			e.wantDS(zone)
 			e.wantKeys(zone)

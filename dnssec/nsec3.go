@@ -216,7 +216,7 @@ func (p *proof) nsec3NoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		return finding{proven: m.types.denies(rrtype, name.IsRoot())}, nil
+		return finding{proven: m.types.denies(rrtype)}, nil
 	}
 	f, err := p.encloserProof(name)
 	if !f.proven || err != nil {
@@ -228,7 +228,7 @@ func (p *proof) nsec3NoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		}
 	}
 	if m != nil {
-		f.proven = m.types.denies(rrtype, false)
+		f.proven = m.types.denies(rrtype)
 		return f, nil
 	}
 	f.proven = f.optOut
@@ -244,7 +244,7 @@ func (p *proof) nsec3NoDS(name dnsname.Name) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		f := finding{proven: m.types.denies(dns.TypeDS, false)}
+		f := finding{proven: m.types.denies(dns.TypeDS)}
 		f.unsigned = f.proven && m.types.has(dns.TypeNS)
 		return f, nil
 	}

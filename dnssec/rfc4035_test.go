@@ -39,7 +39,7 @@ func checkExamples(t *testing.T, w *world, z *testZone, examples []exampleOf) {
 		r := z.answer(x.qname, x.qtype)
 		var owners []string
 		for _, s := range r.Authority {
-			if isDenialType(s.Type) {
+			if isDenial(s.Type) {
 				owners = append(owners, strings.TrimSuffix(s.Owner.String(), ".example."))
 			}
 		}

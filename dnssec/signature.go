@@ -156,10 +156,12 @@ func (sig *Signature) signedOwner(owner dnsname.Name) dnsname.Name {
 type signedMessage struct {
 	set     *RRset
 	records []string
+	buffer  []byte // used again for the next signature
 }
 
 // octets gives the signed data of RFC 4034 §3.1.8.1: the RRSIG without its
-// signature, then the records in canonical form and order.
+// signature, then the records in canonical form and order. They are good until the
+// next call.
 func (m *signedMessage) octets(sig *Signature) []byte {
 	if m.records == nil {
 		m.records = canonicalRecords(m.set)
@@ -169,8 +171,7 @@ func (m *signedMessage) octets(sig *Signature) []byte {
 	for _, rdata := range m.records {
 		size += len(owner) + 10 + len(rdata)
 	}
-	b := make([]byte, 0, size)
-	b = append(b, sig.fixed...)
+	b := append(slices.Grow(m.buffer[:0], size), sig.fixed...)
 	b = append(b, sig.Signer...)
 	for _, rdata := range m.records {
 		b = append(b, owner...)
@@ -179,6 +180,7 @@ func (m *signedMessage) octets(sig *Signature) []byte {
 		b = binary.BigEndian.AppendUint32(b, sig.OriginalTTL)
 		b = appendField(b, rdata)
 	}
+	m.buffer = b
 	return b
 }
 

@@ -139,7 +139,7 @@ func TestStripped(t *testing.T) {
 				c := *r
 				strip := func(all []*RRset) (out []*RRset) {
 					for _, s := range all {
-						if isDenialType(s.Type) {
+						if isDenial(s.Type) {
 							continue
 						}
 						bare := *s
@@ -159,8 +159,6 @@ func TestStripped(t *testing.T) {
 		})
 	}
 }
-
-func isDenialType(rrtype uint16) bool { return rrtype == dns.TypeNSEC || rrtype == dns.TypeNSEC3 }
 
 // TestOptOutRange: a name that an opt-out range covers may be an insecure delegation,
 // so unsigned data for it is Insecure; a name that has a record is not in one.

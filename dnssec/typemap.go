@@ -47,11 +47,11 @@ func (m typeMap) hidesBelow() bool { return m.isDelegation() || m.has(dns.TypeDN
 // denies reports whether a record that matches a name proves that the name has no
 // RRset of the type: bits of the type and of CNAME clear (RFC 6840 §4.3), and the
 // side of the zone cut right: DS lives in the parent, everything else in the child
-// (RFC 4035 §5.4, RFC 6840 §4.4). The root has no parent to ask.
-func (m typeMap) denies(rrtype uint16, root bool) bool {
+// (RFC 4035 §5.4, RFC 6840 §4.4).
+func (m typeMap) denies(rrtype uint16) bool {
 	switch rrtype {
 	case dns.TypeDS:
-		if m.has(dns.TypeSOA) && !root {
+		if m.has(dns.TypeSOA) {
 			return false
 		}
 	case dns.TypeANY:

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"math"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -76,6 +77,9 @@ func (e *Evidence) judge(r *Response) (*Verdict, error) {
 			return nil, err
 		}
 	}
+	for _, sv := range v.Sets {
+		v.addRecords(sv.Expansion, sv.TTL, sv.Zone)
+	}
 	switch r.Kind {
 	case KindNoData:
 		if err := note(e.judgeDenial(v, sname, r, (*proof).noData)); err != nil {
@@ -98,10 +102,10 @@ func (e *Evidence) judge(r *Response) (*Verdict, error) {
 
 // judgeStep judges one RRset of the answer, with the proof that a wildcard takes.
 func (e *Evidence) judgeStep(v *Verdict, s step, r *Response) error {
-	if s.synthesised { // as good as the DNAME before it, whose TTL it has
-		last := v.Sets[len(v.Sets)-1:]
-		if len(last) > 0 {
-			v.Sets = append(v.Sets, SetVerdict{Set: s.set, Status: last[0].Status, TTL: last[0].TTL, Zone: last[0].Zone})
+	if s.synthesised {
+		if last := len(v.Sets) - 1; last >= 0 { // the DNAME; absent while that waits
+			made := v.Sets[last]
+			v.Sets = append(v.Sets, SetVerdict{Set: s.set, Status: made.Status, TTL: made.TTL, Zone: made.Zone})
 		}
 		return nil
 	}
@@ -134,7 +138,6 @@ func (e *Evidence) judgeExpansion(v *Verdict, sv *SetVerdict, j judgement, r *Re
 	}
 	v.add(d.judgement)
 	sv.Status, sv.TTL, sv.Expansion = sv.Status.Worst(d.status), min(sv.TTL, d.ttl), d.records
-	v.addRecords(d)
 	return nil
 }
 
@@ -148,7 +151,7 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 	if d.proven {
 		v.Denial = d.denial(r.Kind == KindNameError, d.records)
 	}
-	v.addRecords(d)
+	v.addRecords(d.records, d.ttl, d.zone)
 	if err := e.judgeSOA(v, d, r); err != nil {
 		return err
 	}
@@ -156,26 +159,29 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 	return e.judgeSpare(v, d, r)
 }
 
-// judgeSpare lists the NSEC and NSEC3 records that the proof did not take but that are
-// as good: whoever validates after us may take another path.
+// judgeSpare lists the NSEC and NSEC3 records that the proof did not take but that
+// the same zone signed: whoever validates after us may take another path.
 func (e *Evidence) judgeSpare(v *Verdict, d denial, r *Response) error {
 	if !d.proven || d.status != Secure {
 		return nil
 	}
 	for _, set := range r.Authority {
-		if set.Type != dns.TypeNSEC && set.Type != dns.TypeNSEC3 || v.has(set) {
+		if !isDenial(set.Type) || !set.Owner.IsAtOrBelow(d.zone) || v.has(set) {
 			continue
 		}
-		j, err := e.judgeSet(set, false)
+		good, reason, err := e.verifiedBy(set, d.keys)
 		if err != nil {
 			return err
 		}
-		if j.status == Secure && j.zone == d.zone && j.wildcard == "" {
-			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: j.ttl, Zone: j.zone})
+		if reason.Code == ReasonNone && good.wildcard == "" {
+			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: good.ttl, Zone: d.zone})
 		}
 	}
 	return nil
 }
+
+// isDenial reports whether records of the type prove nonexistence.
+func isDenial(rrtype uint16) bool { return rrtype == dns.TypeNSEC || rrtype == dns.TypeNSEC3 }
 
 // judgeSOA judges the SOA of a negative response. Beside a proof it has to be the
 // proving zone's (RFC 2308 §2).
@@ -201,19 +207,14 @@ func (e *Evidence) judgeSOA(v *Verdict, d denial, r *Response) error {
 }
 
 // addRecords lists the records of a proof, each once.
-func (v *Verdict) addRecords(d denial) {
-	for _, set := range d.records {
+func (v *Verdict) addRecords(records []*RRset, ttl uint32, zone dnsname.Name) {
+	for _, set := range records {
 		if !v.has(set) {
-			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: d.ttl, Zone: d.zone})
+			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: ttl, Zone: zone})
 		}
 	}
 }
 
 func (v *Verdict) has(set *RRset) bool {
-	for i := range v.Sets {
-		if v.Sets[i].Set == set {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.Sets, func(sv SetVerdict) bool { return sv.Set == set })
 }

@@ -90,11 +90,24 @@ type asking struct {
 func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 	return &asking{
 		r: r, t: t, cut: cut, q: q,
-		list:     r.serversOf(r.config.Now(), cut, t.avoid),
+		list:     r.serversOf(r.config.Now(), cut, r.triesFor(t), t.avoid),
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
 		found:    make(chan lookup, 3*len(cut.Servers)), // two families and the end
 	}
+}
+
+// maxSideTries is how often one server is asked for another server's address: side
+// look-ups multiply, and when all lead to one silent victim (NXNSAttack) what they
+// need in patience is multiplied at it.
+const maxSideTries = 2
+
+// triesFor is how often one server may be asked a question of t.
+func (r *Resolver) triesFor(t *task) int {
+	if t.depth > 0 {
+		return min(maxSideTries, r.config.limits.SendsPerServer)
+	}
+	return r.config.limits.SendsPerServer
 }
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
@@ -170,6 +183,7 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	if hedge != "" && why != ReasonProbe {
 		why = hedge
 	}
+	to.alone = a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
@@ -403,7 +417,7 @@ func (a *asking) rootTrouble() error {
 		return nil
 	case a.intercepted > 0:
 		return ErrIntercepted
-	case len(a.tried) >= min(blockedAfter, len(a.list.candidates)) && !a.responded && len(a.tried) > 0:
+	case len(a.tried) > 0 && !a.responded && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
 		return ErrBlocked
 	}
 	return nil

@@ -147,8 +147,15 @@ func (c *conversation) timeout() time.Duration {
 	if c.network == "tcp" {
 		return tcpTimeout
 	}
+	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
+		return loneTimeout
+	}
 	return c.to.estimate.Timeout
 }
+
+// loneTimeout is how long the first reply of a server is waited for when nobody else
+// could be asked: asking the same server again too early throws its reply away.
+const loneTimeout = 800 * time.Millisecond
 
 // write makes the next query: a new ID, and new letter case (0x20) each time.
 func (c *conversation) write() {
@@ -316,13 +323,27 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	case errors.Is(err, transport.ErrStale):
 		return c.again(ReasonConnection)
 	case errors.Is(err, context.Canceled):
-		c.r.infra.Failed(addr)
+		c.overtaken()
 		return false, outcome{to: c.to, err: err}
+	case isTimeout(err) && c.network == "tcp":
+		// It may well be alive over UDP, from where we come; but it is of no use.
+		return false, c.fail(err)
 	case isTimeout(err):
 		c.r.infra.TimedOut(c.r.config.Now(), addr)
 		return false, outcome{to: c.to, err: err, timedOut: true}
 	}
 	return false, c.fail(err)
+}
+
+// overtaken records what it says about a server that another one answered first: that
+// it is as good as lost, if it was late by then.
+func (c *conversation) overtaken() {
+	addr := c.to.addr.Addr()
+	if c.network == "udp" && time.Since(c.sent) >= c.to.estimate.Late {
+		c.r.infra.TimedOut(c.r.config.Now(), addr)
+		return
+	}
+	c.r.infra.Failed(addr)
 }
 
 // distrust decides how to ask again after a reply that may be forged. Over TCP an

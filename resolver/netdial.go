@@ -316,7 +316,7 @@ func interleave(addrs []netip.Addr, previous netip.Addr) []netip.Addr {
 func (run *raceRun) connectAny(ctx, inner context.Context) (net.Conn, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for run.mayGoOn() {
+	for ctx.Err() == nil && run.mayGoOn() {
 		var next <-chan time.Time
 		if len(run.waiting) > 0 && run.started < maxAttempts {
 			next = timer.C
@@ -337,10 +337,9 @@ func (run *raceRun) connectAny(ctx, inner context.Context) (net.Conn, error) {
 		case b, ok := <-run.batches:
 			run.takeLate(b, ok)
 		case <-ctx.Done():
-			return nil, run.ended(ctx)
 		}
 	}
-	return nil, run.opError(run.failed)
+	return nil, run.whyNot(ctx)
 }
 
 // mayGoOn reports whether an attempt is running or may still begin.
@@ -369,9 +368,9 @@ func (run *raceRun) begin(ctx context.Context) {
 	}()
 }
 
-// ended is the error when the caller's context ends the race: the first failure, as
-// net.Dialer has it, or the end itself.
-func (run *raceRun) ended(ctx context.Context) error {
+// whyNot is the error of a race that nobody won: the first failure, as net.Dialer has
+// it, or else the end of the caller's context.
+func (run *raceRun) whyNot(ctx context.Context) error {
 	if run.failed != nil {
 		return run.opError(run.failed)
 	}

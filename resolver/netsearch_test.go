@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"net"
 	"slices"
 	"strings"
@@ -83,6 +84,14 @@ func FuzzIsHostName(f *testing.F) {
 			t.Errorf("%q: a host name but no domain name: %v", name, err)
 		}
 	})
+}
+
+// refuse is a Dial for a net.Resolver that may ask nobody; it notes that it was called.
+func refuse(asked *bool) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		*asked = true
+		return nil, net.ErrClosed
+	}
 }
 
 func TestFillNet(t *testing.T) {

@@ -43,6 +43,7 @@ type candidate struct {
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
+	alone      bool // nobody else could be asked meanwhile
 	busy       bool // being asked now
 	out        bool // gave something of no use: not asked again
 }
@@ -74,8 +75,8 @@ func (r *Resolver) usable(a netip.Addr) bool {
 }
 
 // serversOf lists the servers of a delegation with all addresses that are known now.
-func (r *Resolver) serversOf(now time.Time, cut *zoneCut, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: r.infra, perServer: r.config.limits.SendsPerServer, avoid: avoid}
+func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, avoid map[netip.AddrPort]bool) *serverList {
+	l := &serverList{infra: r.infra, perServer: perServer, avoid: avoid}
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
 		r.addTo(l, now, cut, s.Name, own, false)
@@ -129,7 +130,6 @@ func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) 
 func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lastResort bool) {
 	added := 0
 	for _, a := range addrs {
-		a = a.Unmap()
 		if added == r.config.limits.AddressesPerServer {
 			return
 		}
@@ -180,7 +180,9 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	}
 	c := l.best(now, living)
 	if l.tries == 0 && rand.IntN(exploreOneIn) == 0 {
-		c = living[rand.IntN(len(living))]
+		if random := living[rand.IntN(len(living))]; !random.lastResort {
+			c = random
+		}
 	}
 	reason := ReasonNext
 	switch {
@@ -191,6 +193,17 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 		reason = ReasonUnknown
 	}
 	return l.take(c), reason
+}
+
+// silent counts the servers that gave no sign: asked in vain now, or held to be dead.
+func (l *serverList) silent() int {
+	n := 0
+	for _, c := range l.candidates {
+		if c.tries > 0 || c.estimate.Dead {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *serverList) take(c *candidate) *candidate {

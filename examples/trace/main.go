@@ -16,8 +16,9 @@
 //	-4, -6             ask servers over IPv4 or IPv6 only
 //	-hints FILE        begin at the root servers of FILE (zone-file syntax)
 //
-// Lines that dig does not have begin with ";;". An address that came with a referral
-// and may not be used as glue is marked as such.
+// Lines that dig does not have begin with ";;": what a step was for, which servers gave
+// nothing, what was asked for the sake of validation. An address that came with a
+// referral and may not be used as glue is marked as such.
 //
 // The exit status is 0 when there is an answer, that a name does not exist included;
 // 1 when there is none; 2 when the command line makes no sense. What went wrong is

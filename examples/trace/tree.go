@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/resolver"
@@ -20,14 +18,6 @@ type tree struct {
 	lookups map[lookupKey]*node
 	queries map[int]*node // by the query's number
 	summary string
-}
-
-// node is a line of the tree, with the lines below it.
-type node struct {
-	at          time.Duration
-	left, right string
-	above       *node
-	below       []*node
 }
 
 // walkNode is a question that is being searched, and the zone it has come to.
@@ -154,9 +144,7 @@ func serversText(cut *glue.Delegation) string {
 func (t *tree) query(i resolver.QueryInfo) {
 	w := t.walk(i.Step)
 	right := "→ " + i.Server.Addr().String() + " " + hostText(i.ServerName) + overTCP(i.Network)
-	switch i.Reason {
-	case resolver.ReasonBest, resolver.ReasonUnknown:
-	default:
+	if i.Reason != resolver.ReasonBest && i.Reason != resolver.ReasonUnknown {
 		right += ", " + string(i.Reason)
 	}
 	t.queries[i.ID] = t.add(w.zone, i.Step, questionText(i.Asked), right)
@@ -216,69 +204,4 @@ func (t *tree) done(i resolver.DoneInfo) {
 		}
 	}
 	t.summary = effort(i)
-}
-
-// maxLeft bounds the left column, so that one deep line does not push the right one
-// off the screen. In characters.
-const maxLeft = 56
-
-// print draws the tree: when, what, and what came of it.
-func (t *tree) print(w io.Writer) {
-	width := 0
-	for _, top := range t.root.below {
-		top.squash()
-		width = max(width, top.width(0))
-	}
-	for _, top := range t.root.below {
-		top.print(w, min(width, maxLeft), "", "")
-	}
-	fmt.Fprintf(w, "\n%s\n", t.summary)
-}
-
-// squash makes one line of each search below n that took one query to a zone known
-// already, as those for keys mostly do.
-func (n *node) squash() {
-	for _, child := range n.below {
-		if only := child.only().only(); only != nil && only.left == child.left && child.right == "" {
-			child.right, child.below = only.right, only.below
-		}
-		child.squash()
-	}
-}
-
-// only gives the one node below n, nil if there is none or more.
-func (n *node) only() *node {
-	if n == nil || len(n.below) != 1 {
-		return nil
-	}
-	return n.below[0]
-}
-
-// width is how much room the left column needs, where there is a right one.
-func (n *node) width(indent int) int {
-	width := 0
-	if n.right != "" {
-		width = indent + utf8.RuneCountInString(n.left)
-	}
-	for _, child := range n.below {
-		width = max(width, child.width(indent+len("   ")))
-	}
-	return width
-}
-
-// print draws a node after the prefix of its own line; those below it begin with
-// prefix.
-func (n *node) print(w io.Writer, width int, own, prefix string) {
-	left := own + n.left
-	if n.right != "" {
-		left += strings.Repeat(" ", max(0, width-utf8.RuneCountInString(left))) + "  " + n.right
-	}
-	fmt.Fprintf(w, "%9s  %s\n", millis(n.at), left)
-	for i, child := range n.below {
-		if i == len(n.below)-1 {
-			child.print(w, width, prefix+"└─ ", prefix+"   ")
-		} else {
-			child.print(w, width, prefix+"├─ ", prefix+"│  ")
-		}
-	}
 }

@@ -95,7 +95,10 @@ func (t *Table) Estimate(now time.Time, addr netip.Addr) Estimate {
 func (e *Estimate) back(s *server) {
 	e.Timeouts = s.timeouts
 	e.Dead = s.timeouts >= deadAfter
-	for range min(s.timeouts, deadAfter) {
+	if e.Dead {
+		return // a probe finds out whether it answers again, not how slow it may be
+	}
+	for range s.timeouts {
 		e.Timeout = min(2*e.Timeout, max(maxTimeout, e.Timeout))
 	}
 }
