@@ -13,8 +13,6 @@ import (
 type keyedWorld struct {
 	*world
 	zone *testZone
-	keys []*dns.DNSKEY // of the zone; nil: as made
-	ds   []*dns.DS     // at the root; nil: as made
 }
 
 func newKeyedWorld(t testing.TB, o zoneOptions) *keyedWorld {
@@ -151,9 +149,8 @@ func (oddAlgorithm) ParseKey(public string) (PublicKey, error) {
 	}
 	return nil, ErrMalformedKey
 }
-func (oddAlgorithm) Cost() int                               { return 7 }
-func (oddAlgorithm) Verify(_ []byte, s string) bool          { return s == "good" }
-func (oddAlgorithm) sign(set *RRset, key *dns.DNSKEY) *RRset { return oddSigned(set, key, "good") }
+func (oddAlgorithm) Cost() int                      { return 7 }
+func (oddAlgorithm) Verify(_ []byte, s string) bool { return s == "good" }
 
 // oddSigned adds a signature by key with the given octets.
 func oddSigned(set *RRset, key *dns.DNSKEY, signature string) *RRset {

@@ -24,6 +24,7 @@ type budget struct {
 	aliases       atomic.Int64
 	referrals     atomic.Int64
 	failedLookups atomic.Int64
+	minimised     atomic.Int64
 
 	walks   atomic.Int64 // numbers walks and queries for traces
 	queries atomic.Int64
@@ -59,6 +60,13 @@ func charge(counter *atomic.Int64, n int64, limit int, name string) error {
 		return &LimitError{Limit: name, Value: limit}
 	}
 	return nil
+}
+
+// mayMinimise pays for a minimised query, and reports whether there are any left. A
+// chain of aliases may take twice what one name may: beyond that its length times its
+// depth would make many queries (CAMP), and it is walked with full names.
+func (b *budget) mayMinimise() bool {
+	return b.minimised.Add(1) <= int64(2*b.limits.Minimised)
 }
 
 // lookupFailed pays for a name server's address that was not found. Names known not

@@ -164,10 +164,20 @@ func (r *Resolver) addrsOf(ctx context.Context, want families, n dnsname.Name) (
 		return addrs, nil
 	}
 	a, aaaa := r.askBoth(ctx, n, want)
+	err := worse(a.err, aaaa.err)
+	if cutShort(ctx, err) {
+		return nil, err
+	}
 	if addrs := append(a.addrs(dns.TypeA), aaaa.addrs(dns.TypeAAAA)...); len(addrs) > 0 {
 		return addrs, nil
 	}
-	return nil, worse(a.err, aaaa.err)
+	return nil, err
+}
+
+// cutShort reports whether a caller who gave up is the reason of a failure. Then what
+// the other family has is half an answer, and none to be returned as if it were whole.
+func cutShort(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
 // hitAddrs is addrsOf for what the cache has as it stands: no aliases, and addresses of

@@ -130,8 +130,8 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 			l.ttl, l.status = min(l.ttl, one.found.timeToLive()), l.status.Worst(one.found.status)
 		}
 	}
-	if len(l.addrs) == 0 {
-		return hostLookup{err: dnsError(name, withContext(ctx, worse(a.err, aaaa.err)))}
+	if err := worse(a.err, aaaa.err); len(l.addrs) == 0 || cutShort(ctx, err) {
+		return hostLookup{err: dnsError(name, withContext(ctx, err))}
 	}
 	r.config.sort(l.addrs)
 	return l

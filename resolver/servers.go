@@ -86,9 +86,10 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, avoid m
 		}
 		r.addTo(l, now, cut, s.Name, glued, len(own) > 0)
 		switch {
-		case len(own) > 0 || cut.InDomain(s.Name) && !cut.Zone.IsRoot():
-		case len(glued) == 0:
+		case len(own) > 0:
+		case len(glued) == 0 && (cut.Zone.IsRoot() || !cut.InDomain(s.Name)):
 			l.missing = append(l.missing, s.Name)
+		case cut.InDomain(s.Name): // nobody else can say
 		default:
 			l.doubtful = append(l.doubtful, s.Name)
 		}

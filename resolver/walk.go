@@ -41,6 +41,10 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 	}
 	for {
 		asked := w.min.next(w.cut.Zone)
+		if asked != q && !t.budget.mayMinimise() {
+			w.min.giveUp()
+			asked = q
+		}
 		minimised := w.min.asked(asked)
 		m, err := r.ask(ctx, t.asking(minimised), w.cut, asked)
 		if err != nil {

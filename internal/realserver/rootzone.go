@@ -6,22 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/realdata"
 )
 
-// sharedVariable names the environment variable with the folder of shared data.
-const sharedVariable = "ITERDNS_SHARED"
-
-// rootZoneFile is the archived root zone below that folder.
-const rootZoneFile = "data/real/root/root-2026010500.zone.gz"
+// rootZoneFile is the archived root zone among the real data.
+const rootZoneFile = "root/root-2026010500.zone.gz"
 
 // RootZone is a root zone and what it delegates.
 type RootZone struct {
@@ -41,16 +38,11 @@ type TLD struct {
 	Servers []netip.Addr // glue of the name servers, each once
 }
 
-// ReadRootZone reads the archived root zone from the folder of shared data, which
-// is beside the top of the repository, or where ITERDNS_SHARED says. The test is
-// skipped if there is no such folder, and fails if the zone is not in it.
+// ReadRootZone reads the archived root zone. The test is skipped where there is no
+// real data (package realdata).
 func ReadRootZone(t testing.TB) *RootZone {
 	t.Helper()
-	folder, err := sharedFolder()
-	if err != nil {
-		t.Skipf("the real root zone is not here: %v", err)
-	}
-	text, err := readGzip(filepath.Join(folder, rootZoneFile))
+	text, err := readGzip(realdata.Path(t, rootZoneFile))
 	if err != nil {
 		t.Fatalf("read the real root zone: %v", err)
 	}
@@ -59,33 +51,6 @@ func ReadRootZone(t testing.TB) *RootZone {
 		t.Fatalf("parse the real root zone: %v", err)
 	}
 	return zone
-}
-
-// sharedFolder finds the folder of shared data. Tests run in the directory of their
-// package, so the top of the repository is the first directory above with a go.mod.
-func sharedFolder() (string, error) {
-	if folder := os.Getenv(sharedVariable); folder != "" {
-		_, err := os.Stat(folder)
-		return folder, err
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		_, err := os.Stat(filepath.Join(dir, "go.mod"))
-		if err == nil {
-			break
-		}
-		above := filepath.Dir(dir)
-		if !errors.Is(err, fs.ErrNotExist) || above == dir {
-			return "", err
-		}
-		dir = above
-	}
-	folder := filepath.Join(filepath.Dir(dir), "shared")
-	_, err = os.Stat(folder)
-	return folder, err
 }
 
 func readGzip(path string) (string, error) {

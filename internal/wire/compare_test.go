@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/realdata"
 )
 
 // compare fails unless the walker and miekg/dns see the same in a message that both
@@ -202,14 +202,11 @@ func TestParseAgreesWithMiekg(t *testing.T) {
 }
 
 // TestParseCaptured reads replies recorded from live servers, some of them broken
-// on purpose. ITERDNS_DATA names the directory that holds captured/.
+// on purpose.
 func TestParseCaptured(t *testing.T) {
-	dir := os.Getenv("ITERDNS_DATA")
-	if dir == "" {
-		t.Skip("ITERDNS_DATA names no directory of recorded replies")
-	}
+	path := realdata.Path(t, "captured/zonemaster-2015-2025.jsonl.gz")
 	count := 0
-	for line, octets := range captured(t, filepath.Join(dir, "captured", "zonemaster-2015-2025.jsonl.gz")) {
+	for line, octets := range captured(t, path) {
 		count++
 		msg := new(dns.Msg)
 		if err := msg.Unpack(octets); err != nil {
