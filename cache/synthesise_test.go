@@ -327,16 +327,22 @@ func TestRangesRefused(t *testing.T) {
 	n := name("m.example.com")
 	good := nsecSet(t, zone, name("a.example.com"), name("z.example.com"), dns.TypeA)
 	apex := nsecSet(t, zone, zone, name("a.example.com"), dns.TypeSOA, dns.TypeNS)
-	p := nsec3Params{used: true}
-	// The hashes of the zone's two names divide the circle, and m3 is in the first part.
-	low := strings.Repeat("\x00", hashLength)
-	encloser := nsec3Set(t, zone, p, 0, p.hash(zone), low, dns.TypeSOA, dns.TypeNS)
-	gap := func(flags uint8, p nsec3Params, in dnsname.Name) *dnssec.RRset {
-		return nsec3Set(t, in, p, flags, low, nsec3Params{used: true}.hash(zone))
+	// The hashes of the zone's two names divide the circle: m3 is in the part before the
+	// apex, which is the gap, and the wildcard in the part behind it.
+	p, low := nsec3Params{used: true}, strings.Repeat("\x00", hashLength)
+	for p.hash(name("*.example.com")) < p.hash(zone) {
+		p.salt += "s"
 	}
 	m3 := numbered(0)
 	for at := 0; p.hash(m3) > p.hash(zone); at++ {
 		m3 = numbered(at)
+	}
+	encloserWith := func(flags uint8) *dnssec.RRset {
+		return nsec3Set(t, zone, p, flags, p.hash(zone), low, dns.TypeSOA, dns.TypeNS)
+	}
+	encloser := encloserWith(0)
+	gap := func(flags uint8, with nsec3Params, in dnsname.Name) *dnssec.RRset {
+		return nsec3Set(t, in, with, flags, low, p.hash(zone))
 	}
 	resign := func(s *dnssec.RRset, labels int, signer dnsname.Name) *dnssec.RRset {
 		c := *s
@@ -368,11 +374,13 @@ func TestRangesRefused(t *testing.T) {
 		{"compact denial", []*dnssec.RRset{nsecSet(t, zone, n, name("\\000.m.example.com"), typeNXNAME), apex}, Meta{Status: dnssec.Secure}, false},
 		{"two records", []*dnssec.RRset{change(good, func(s *dnssec.RRset) { s.Records += nsecSet(t, zone, s.Owner, n).Records }), apex}, Meta{Status: dnssec.Secure}, false},
 		{"no proof about the wildcard", []*dnssec.RRset{good}, Meta{Status: dnssec.Secure}, false},
+		{"the zone has changed to NSEC3", []*dnssec.RRset{good, apex, gap(0, p, zone)}, Meta{Status: dnssec.Secure}, false},
 		{"NSEC3, nothing wrong", []*dnssec.RRset{encloser, gap(0, p, zone)}, Meta{Status: dnssec.Secure}, true},
-		{"NSEC3, opt-out", []*dnssec.RRset{encloser, gap(nsec3OptOut, p, zone)}, Meta{Status: dnssec.Secure}, false},
+		{"NSEC3, opt-out of the next closer name", []*dnssec.RRset{encloser, gap(nsec3OptOut, p, zone)}, Meta{Status: dnssec.Secure}, false},
+		{"NSEC3, opt-out of the wildcard", []*dnssec.RRset{encloserWith(nsec3OptOut), gap(0, p, zone)}, Meta{Status: dnssec.Secure}, false},
 		{"NSEC3, unknown flag", []*dnssec.RRset{encloser, gap(2, p, zone)}, Meta{Status: dnssec.Secure}, false},
-		{"NSEC3, other parameters", []*dnssec.RRset{encloser, gap(0, nsec3Params{used: true, iterations: 1}, zone)}, Meta{Status: dnssec.Secure}, false},
-		{"NSEC3, too many iterations", []*dnssec.RRset{encloser, gap(0, nsec3Params{used: true, iterations: 51}, zone)}, Meta{Status: dnssec.Secure}, false},
+		{"NSEC3, other parameters", []*dnssec.RRset{encloser, gap(0, nsec3Params{used: true, salt: p.salt, iterations: 1}, zone)}, Meta{Status: dnssec.Secure}, false},
+		{"NSEC3, too many iterations", []*dnssec.RRset{encloser, gap(0, nsec3Params{used: true, salt: p.salt, iterations: 51}, zone)}, Meta{Status: dnssec.Secure}, false},
 		{"NSEC3, hash not directly below the zone", []*dnssec.RRset{encloser, resign(gap(0, p, name("sub.example.com")), 4, zone)}, Meta{Status: dnssec.Secure}, false},
 		{"NSEC3, encloser missing", []*dnssec.RRset{gap(0, p, zone)}, Meta{Status: dnssec.Secure}, false},
 	} {
@@ -452,6 +460,28 @@ func TestNewerGapsReplaceOlder(t *testing.T) {
 	} {
 		if got := learn(tt.sets...); got != tt.want {
 			t.Errorf("%s: %d gaps, want %d", tt.about, got, tt.want)
+		}
+	}
+}
+
+// Records that do not fit together, as leftovers of a zone that changed, prove nothing
+// below a delegation that one of them shows.
+func TestLeftoversBelowADelegation(t *testing.T) {
+	zone, sub := name("example.com"), name("sub.example.com")
+	cut := nsecSet(t, zone, sub, name("z.example.com"), dns.TypeNS)
+	for _, tt := range []struct {
+		about    string
+		leftover *dnssec.RRset
+		name     string
+	}{
+		{"the gap is the delegation's, the wildcard's is not", nsecSet(t, zone, name("!.sub.example.com"), name("+.sub.example.com"), dns.TypeA), "\\032.sub.example.com"},
+		{"the wildcard's gap is the delegation's", nsecSet(t, zone, name("+.sub.example.com"), name("y.sub.example.com"), dns.TypeA), "m.sub.example.com"},
+	} {
+		v := newView(Options{})
+		v.PutDenial(start, zone, []*dnssec.RRset{cut, tt.leftover}, Meta{Status: dnssec.Secure})
+		v.learnSOA(v.cache.at(start), soa(t, "example.com", 3600, 3600), time.Hour)
+		if s, ok := v.Synthesise(start, name(tt.name), dns.TypeA); ok || v.cache.Len() != 2 {
+			t.Errorf("%s: Synthesise(%s) = %+v, %v of %d gaps; want nothing", tt.about, tt.name, s, ok, v.cache.Len())
 		}
 	}
 }

@@ -159,6 +159,9 @@ func NewRRset(records ...dns.RR) (*RRset, error) {
 
 // pack gives a record's owner and its RDATA in uncompressed wire format.
 func pack(rr dns.RR) (dnsname.Name, string, error) {
+	if rr.Header().Name == "" { // miekg/dns packs it as nothing at all
+		return "", "", fmt.Errorf("pack %s: %w", rr, dnsname.ErrEmpty)
+	}
 	buf := make([]byte, dns.Len(rr)+1)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {

@@ -397,3 +397,87 @@ func TestDSBehindAlias(t *testing.T) {
 		w.notGood(&Response{Name: bare.Owner, Type: dns.TypeA, Kind: KindAlias, Answer: sets(bare), Zone: name("child.example.")}, "broken alias")
 	}
 }
+
+// TestSignedBelowUnsigned: a zone that is signed though nobody vouches for it, and
+// one more below it. Nobody is asked for DS that cannot exist.
+func TestSignedBelowUnsigned(t *testing.T) {
+	w := family(t, zoneOptions{})
+	o := zoneOptions{}
+	w.zones["unsigned.example."] = newTestZone(t, "unsigned.example.", childText+
+		"deep NS ns.deep\n"+dsText(t, "deep.unsigned.example.", o)+"\n", o)
+	w.zones["deep.unsigned.example."] = newTestZone(t, "deep.unsigned.example.", childText, o)
+	for _, qname := range []string{"www.unsigned.example.", "www.deep.unsigned.example.", "nope.deep.unsigned.example."} {
+		w.expect(qname, dns.TypeA, Insecure, ReasonUnsigned)
+	}
+	w.hosts["unsigned.example."] = []string{"deep.unsigned.example."}
+	clear(w.asked)
+	w.expect("www.deep.unsigned.example.", dns.TypeA, Insecure, ReasonUnsigned)
+	e := w.evidence() // the cut is known, but no longer how
+	e.Add(w.ask(name("example."), name("www.unsigned.example."), dns.TypeA))
+	e.AddCut(name("deep.unsigned.example."))
+	v, err := w.validate(e, w.zones["deep.unsigned.example."].answer("www.deep.unsigned.example.", dns.TypeA))
+	if err != nil || v.Status != Insecure {
+		t.Errorf("got %+v, %v, want insecure", v, err)
+	}
+}
+
+// TestBrokenDS: the parent's DS RRset does not verify.
+func TestBrokenDS(t *testing.T) {
+	for how, alter := range alterations {
+		w := family(t, zoneOptions{})
+		parent := w.zones["example."]
+		id := setName{"child.example.", dns.TypeDS}
+		parent.signed[id] = alter(parent.set("child.example.", dns.TypeDS))
+		v, err := w.resolve("www.child.example.", dns.TypeA)
+		if err != nil || v.Status != Bogus {
+			t.Errorf("%s: got %+v, %v, want bogus", how, v, err)
+		}
+		if v, err := w.resolve("www.grand.child.example.", dns.TypeA); err != nil || v.Status != Bogus {
+			t.Errorf("%s, below: got %+v, %v, want bogus", how, v, err)
+		}
+		w.expect("www.sibling.example.", dns.TypeA, Secure, 0)
+	}
+}
+
+// TestWildcardDS: no zone cut is made from a wildcard.
+func TestWildcardDS(t *testing.T) {
+	w := family(t, zoneOptions{})
+	child := w.zones["child.example."]
+	ds := *w.zones["grand.child.example."].ds()
+	ds.Hdr = dns.RR_Header{Name: "a.wild.child.example.", Rrtype: dns.TypeDS, Class: dns.ClassINET, Ttl: 60}
+	set := resigned(t, child, mustSet(t, &ds), func(s *dns.RRSIG) { s.Labels = 3 })
+	e := w.evidence()
+	e.Add(&Response{Name: set.Owner, Kind: KindReferral, Authority: sets(set)})
+	v, err := w.validate(e, w.zones["grand.child.example."].answer("www.grand.child.example.", dns.TypeA))
+	if err != nil || v.Status != Secure { // elsewhere it does not matter
+		t.Errorf("got %+v, %v", v, err)
+	}
+	d, _, err := e.Judge(set.Owner)
+	if err != nil || d == nil || d.Kind != DelegationBogus || d.Reason.Code != ReasonLabels {
+		t.Errorf("got %+v, %v, want it refused", d, err)
+	}
+}
+
+// TestSpareRecords: denial records beyond those the proof takes are listed if they
+// are as good, and do no harm if not.
+func TestSpareRecords(t *testing.T) {
+	w := family(t, zoneOptions{})
+	child := w.zones["child.example."]
+	r := child.answer("nope.child.example.", dns.TypeA)
+	spare := child.matching("www.child.example.")
+	for label, c := range map[string]struct {
+		set    *RRset
+		listed bool
+	}{
+		"good":            {spare, true},
+		"broken":          {alterations["signature altered"](spare), false},
+		"of another zone": {w.zones["sibling.example."].matching("www.sibling.example."), false},
+	} {
+		more := *r
+		more.Authority = append(slices.Clone(r.Authority), c.set)
+		v := w.judge(&more)
+		if v.Status != Secure || v.has(c.set) != c.listed {
+			t.Errorf("%s: got %v, listed %v, want secure, listed %v", label, v.Status, v.has(c.set), c.listed)
+		}
+	}
+}

@@ -30,11 +30,6 @@ const (
 // ask puts one question to the servers of one zone, until one of them gives a
 // response that says something. Equal questions under way are one.
 func (r *Resolver) ask(ctx context.Context, t *task, cut *zoneCut, q question) (*reply, error) {
-	leave, err := r.zones.enter(ctx, cut.Zone)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	by := traveller{parent: t.flight, heard: t.heard, budget: t.budget, joined: func() {
 		t.tell(func(tr *Trace) {
 			if tr.Joined != nil {

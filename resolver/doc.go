@@ -73,9 +73,9 @@
 // # Standards
 //
 // It follows RFC 1034 and 1035 with the clarifications of RFC 2181, 4343 and 9619;
-// RFC 2308 and 9520 (negative answers and failures); RFC 3597 (unknown types); RFC
-// 4033 to 4035, 5155, 6840 and 9276 (DNSSEC) and 7646 (negative trust anchors); RFC
-// 5452 (forged replies); RFC 6604 and 6672 (aliases); RFC 6891 and 9715 (EDNS and
+// RFC 2308, 8020, 8198 and 9520 (negative answers and failures); RFC 3597 (unknown
+// types); RFC 4033 to 4035, 5155, 6840 and 9276 (DNSSEC) and 7646 (negative trust
+// anchors); RFC 5452 (forged replies); RFC 6604 and 6672 (aliases); RFC 6891 and 9715 (EDNS and
 // packet sizes); RFC 7766 (TCP); RFC 7873 (cookies); RFC 8482 (ANY); RFC 8767 §4
 // (bounds of TTLs); RFC 8914 (extended errors); RFC 9156 (minimised names); RFC 9471
 // (glue); RFC 9609 (priming). Words are used as RFC 9499 defines them.
@@ -87,8 +87,7 @@
 // resolved.
 //
 // Class IN only. There are no zone transfers, no updates, no client subnet (RFC 7871),
-// no aggressive use of NSEC (RFC 8198), and no answers from expired data (RFC 8767
-// §5), so that Result.Stale is never set.
+// and no answers from expired data (RFC 8767 §5), so that Result.Stale is never set.
 //
 // Trust anchors do not follow a rollover by themselves (RFC 5011): those that are
 // built in are renewed with the module.

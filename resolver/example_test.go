@@ -74,6 +74,59 @@ func ExampleResolver_Resolve_notThere() {
 	// nosuch.shop.example NXDOMAIN 0
 }
 
+// The methods of net.Resolver are there too, with the same signatures.
+func ExampleResolver_LookupNetIP() {
+	r, _ := newResolver(shop)
+	defer r.Close()
+	addrs, err := r.LookupNetIP(context.Background(), "ip", "www.shop.example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(addrs)
+	// Output:
+	// [192.0.2.80 2001:db8::80]
+}
+
+// Records of one type come with what package net has no place for.
+func ExampleLookup() {
+	r, _ := newResolver(shop)
+	defer r.Close()
+	mx, err := resolver.Lookup[*dns.MX](context.Background(), r, "shop.example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, record := range mx.Records {
+		fmt.Println(record.Preference, record.Mx, mx.TTL, mx.Status)
+	}
+	// Output:
+	// 10 mail.shop.example. 5m0s indeterminate
+}
+
+// A signed zone makes answers secure. One that was tampered with is an error.
+func ExampleResolver_Resolve_validated() {
+	r, in := newResolver(`
+-- zone bank.example. signed --
+www  A  192.0.2.90
+@    A  192.0.2.91
+`)
+	defer r.Close()
+	result, err := r.Resolve(context.Background(), "bank.example", dns.TypeA)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Status)
+
+	in.Fault("bank.example.", resolvertest.Replace(dns.RcodeSuccess, "www.bank.example. 300 IN A 203.0.113.66"))
+	_, err = r.Resolve(context.Background(), "www.bank.example", dns.TypeA)
+	var failure *resolver.Error
+	if errors.As(err, &failure) {
+		fmt.Println("not usable: what came from", failure.Zone)
+	}
+	// Output:
+	// secure
+	// not usable: what came from bank.example.
+}
+
 // An error means that nobody knows, and says who was asked.
 func ExampleError() {
 	r, _ := newResolver(shop + `

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -63,7 +64,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if f.kind == recursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
-	f.ttl = w.bound(f.lowestTTL())
+	f.ttl = f.lowestTTL()
 	if w.t.proof == nil {
 		return f, nil
 	}
@@ -75,7 +76,33 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 		return nil, &bogusError{zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err}
 	}
 	f.accept(verdict)
+	f.bound(verdict)
 	return f, nil
+}
+
+// bound shortens the TTLs of the records to what their signatures allow (RFC 4035
+// §5.3.3).
+func (f *finding) bound(v *dnssec.Verdict) {
+	f.sets = slices.Clone(f.sets)
+	for i, s := range f.sets {
+		f.sets[i] = boundSet(s, v)
+	}
+	f.aliases = slices.Clone(f.aliases)
+	for i, a := range f.aliases {
+		f.aliases[i].Set = boundSet(a.Set, v)
+	}
+}
+
+// boundSet copies the set when its TTL changes: it is shared with whoever else waited for
+// the response.
+func boundSet(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
+	i := slices.IndexFunc(v.Sets, func(sv dnssec.SetVerdict) bool { return sv.Set == s })
+	if i < 0 || v.Sets[i].TTL >= s.TTL {
+		return s
+	}
+	shorter := *s
+	shorter.TTL = v.Sets[i].TTL
+	return &shorter
 }
 
 // accept takes over what validation found.
@@ -146,15 +173,6 @@ func (f *finding) lowestTTL() uint32 {
 	return lowest
 }
 
-// bound shortens a TTL to what is left of the lease of the zone cut it came through.
-func (w *walk) bound(ttl uint32) uint32 {
-	if w.cut.expires.IsZero() {
-		return ttl
-	}
-	left := w.cut.expires.Sub(w.r.config.Now())
-	return min(ttl, uint32(max(left, 0)/time.Second))
-}
-
 // keep puts what was found into the cache.
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
@@ -181,13 +199,17 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 // known gives what the cache knows of q.
 func (r *Resolver) known(now time.Time, t *task, q question) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
-		return nil, false // what one server returned is no whole answer (RFC 8482 §4.1)
+		return r.local(t, q) // what one server returned is no whole answer (RFC 8482 §4.1)
 	}
 	if item, ok := r.view.Get(now, q.name, q.rrtype, t.trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
 			return r.knownProofs(now, t, q)
 		}
 		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
+	}
+	// What the cache has an RRset for is no special-use name, and need not be looked up.
+	if f, ok := r.local(t, q); ok {
+		return f, true
 	}
 	if !isAliasType(q.rrtype) {
 		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, t.trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {

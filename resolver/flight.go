@@ -127,12 +127,11 @@ func (f *flights) board(ctx context.Context, key string, by traveller, lead func
 // begin makes the flight, under the values but not the end of ctx. f.mu must be held.
 func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
 	limit := &LimitError{Limit: limitTime, Value: int(by.budget.limits.Time.Milliseconds())}
-	own, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), by.budget.deadline, limit)
-	stop := context.AfterFunc(f.base, cancel)
+	own, cancel := context.WithDeadlineCause(lasting{f.base, ctx}, by.budget.deadline, limit)
 	fl := &flight{
 		key:    key,
 		ctx:    own,
-		cancel: func() { stop(); cancel() },
+		cancel: cancel,
 		heard:  &audience{},
 		waits:  make(map[*flight]int),
 	}

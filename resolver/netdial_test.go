@@ -124,59 +124,59 @@ func TestHappyEyeballs(t *testing.T) {
 	both := []lateBatch{{10 * ms, "2001:db8::1 2001:db8::2", nil}, {10 * ms, "192.0.2.1 192.0.2.2", nil}}
 	for _, c := range []struct {
 		name  string
-		world dialWorld
+		world *dialWorld
 		want  string // host, then attempts
 	}{
-		{"IPv6 works", dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": ok(20 * ms)}},
+		{"IPv6 works", &dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": ok(20 * ms)}},
 			"2001:db8::1: 10ms 2001:db8::1"},
-		{"IPv6 is silent: IPv4 begins after 250 ms", dialWorld{batches: both, connects: map[string]attemptEnd{"192.0.2.1": ok(20 * ms)}},
+		{"IPv6 is silent: IPv4 begins after 250 ms", &dialWorld{batches: both, connects: map[string]attemptEnd{"192.0.2.1": ok(20 * ms)}},
 			"192.0.2.1: 10ms 2001:db8::1, 260ms 192.0.2.1"},
-		{"IPv6 is slow but faster than IPv4", dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": ok(260 * ms), "192.0.2.1": ok(20 * ms)}},
+		{"IPv6 is slow but faster than IPv4", &dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": ok(260 * ms), "192.0.2.1": ok(20 * ms)}},
 			"2001:db8::1: 10ms 2001:db8::1, 260ms 192.0.2.1"},
-		{"refused: the next at once", dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": refused(5 * ms), "192.0.2.1": ok(5 * ms)}},
+		{"refused: the next at once", &dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": refused(5 * ms), "192.0.2.1": ok(5 * ms)}},
 			"192.0.2.1: 10ms 2001:db8::1, 15ms 192.0.2.1"},
-		{"families in turn", dialWorld{batches: both, connects: map[string]attemptEnd{"192.0.2.2": ok(5 * ms)}},
+		{"families in turn", &dialWorld{batches: both, connects: map[string]attemptEnd{"192.0.2.2": ok(5 * ms)}},
 			"192.0.2.2: 10ms 2001:db8::1, 260ms 192.0.2.1, 510ms 2001:db8::2, 760ms 192.0.2.2"},
-		{"A first, AAAA within 50 ms", dialWorld{
+		{"A first, AAAA within 50 ms", &dialWorld{
 			batches:  []lateBatch{{10 * ms, "192.0.2.1", nil}, {59 * ms, "2001:db8::1", nil}},
 			connects: map[string]attemptEnd{"2001:db8::1": ok(5 * ms)}},
 			"2001:db8::1: 59ms 2001:db8::1"},
-		{"A first, AAAA late", dialWorld{
+		{"A first, AAAA late", &dialWorld{
 			batches:  []lateBatch{{10 * ms, "192.0.2.1 192.0.2.2", nil}, {100 * ms, "2001:db8::1", nil}},
 			connects: map[string]attemptEnd{"2001:db8::1": ok(5 * ms)}},
 			"2001:db8::1: 60ms 192.0.2.1, 310ms 2001:db8::1"},
-		{"A first, AAAA comes when all attempts have failed", dialWorld{
+		{"A first, AAAA comes when all attempts have failed", &dialWorld{
 			batches:  []lateBatch{{10 * ms, "192.0.2.1", nil}, {time.Second, "2001:db8::1", nil}},
 			connects: map[string]attemptEnd{"192.0.2.1": refused(5 * ms), "2001:db8::1": ok(5 * ms)}},
 			"2001:db8::1: 60ms 192.0.2.1, 1s 2001:db8::1"},
-		{"AAAA first: no wait for A", dialWorld{
+		{"AAAA first: no wait for A", &dialWorld{
 			batches:  []lateBatch{{10 * ms, "2001:db8::1", nil}, {5 * time.Second, "192.0.2.1", nil}},
 			connects: map[string]attemptEnd{"2001:db8::1": ok(5 * ms)}},
 			"2001:db8::1: 10ms 2001:db8::1"},
-		{"only A, and that is all", dialWorld{
+		{"only A, and that is all", &dialWorld{
 			batches:  []lateBatch{{10 * ms, "192.0.2.1", nil}},
 			connects: map[string]attemptEnd{"192.0.2.1": ok(5 * ms)}},
 			"192.0.2.1: 10ms 192.0.2.1"},
-		{"all refused: the first error", dialWorld{batches: both, connects: map[string]attemptEnd{
+		{"all refused: the first error", &dialWorld{batches: both, connects: map[string]attemptEnd{
 			"2001:db8::1": refused(ms), "192.0.2.1": refused(ms), "2001:db8::2": refused(ms), "192.0.2.2": refused(ms)}},
 			"dial tcp [2001:db8::1]:80: connection refused: 10ms 2001:db8::1, 11ms 192.0.2.1, 12ms 2001:db8::2, 13ms 192.0.2.2"},
-		{"no such host", dialWorld{batches: []lateBatch{{10 * ms, "", noSuchHost("host.example")}}},
+		{"no such host", &dialWorld{batches: []lateBatch{{10 * ms, "", noSuchHost("host.example")}}},
 			"dial tcp: lookup host.example: no such host: "},
-		{"two answer at the same time: one stays open", dialWorld{batches: both, connects: map[string]attemptEnd{
+		{"two answer at the same time: one stays open", &dialWorld{batches: both, connects: map[string]attemptEnd{
 			"2001:db8::1": ok(490 * ms), "192.0.2.1": ok(240 * ms)}},
 			"either: 10ms 2001:db8::1, 260ms 192.0.2.1"},
-		{"out of time", dialWorld{batches: both},
+		{"out of time", &dialWorld{batches: both},
 			"dial tcp: i/o timeout: 10ms 2001:db8::1, 260ms 192.0.2.1, 510ms 2001:db8::2, 760ms 192.0.2.2"},
-		{"out of time while resolving", dialWorld{batches: []lateBatch{{time.Hour, "", nil}}},
+		{"out of time while resolving", &dialWorld{batches: []lateBatch{{time.Hour, "", nil}}},
 			"dial tcp: lookup host.example: i/o timeout: "},
-		{"out of time with a refusal before", dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": refused(ms)}},
+		{"out of time with a refusal before", &dialWorld{batches: both, connects: map[string]attemptEnd{"2001:db8::1": refused(ms)}},
 			"dial tcp [2001:db8::1]:80: connection refused: 10ms 2001:db8::1, 11ms 192.0.2.1, 261ms 2001:db8::2, 511ms 192.0.2.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
-				w := &c.world
+				w := c.world
 				host, err := w.dial(ctx)
 				if wantOpen := boolInt(err == nil); w.open != wantOpen {
 					t.Errorf("got %d open connections, want %d", w.open, wantOpen)

@@ -36,8 +36,8 @@ type Resolver struct {
 	proven    *proven
 
 	flights   *flights
-	gates     *gates[netip.AddrPort] // queries to one server
-	zones     *gates[dnsname.Name]   // questions to one zone
+	servers   *gates[netip.AddrPort] // queries to one server
+	zones     *gates[dnsname.Name]   // queries to the servers of one zone
 	questions *gates[struct{}]       // questions in all
 	priming   atomic.Bool
 
@@ -58,7 +58,7 @@ func New(o Options) (*Resolver, error) {
 		infra:     infra.NewTable(),
 		hintAddrs: make(map[netip.Addr]bool),
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
-		gates:     newGates[netip.AddrPort](c.limits.QueriesPerServer),
+		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
 		proven:    newProven(),
 		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
 		questions: newGates[struct{}](c.limits.Questions),
@@ -98,8 +98,9 @@ func routesIPv6() bool {
 // digest stands for everything that decides what data this resolver believes.
 func (c *config) digest() [32]byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "validation %d hints %v anchors %v negative %v allow %t family %d port %d",
-		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.NegativeTrustAnchors, c.AllowServer != nil, c.Family, c.Port)
+	fmt.Fprintf(h, "validation %d hints %v anchors %v negative %v allow %t family %d port %d local %t",
+		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.NegativeTrustAnchors, c.AllowServer != nil, c.Family, c.Port,
+		!c.DisableLocalZones)
 	return [32]byte(h.Sum(nil))
 }
 
@@ -142,11 +143,13 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 	var result *Result
 	err = r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
 		found, err := r.answer(ctx, t, q)
+		if err == nil {
+			result, err = found.result()
+		}
 		if err != nil {
 			return nil, wrap(asked, err)
 		}
-		result, err = found.result()
-		return result, err
+		return result, nil
 	})
 	return result, err
 }

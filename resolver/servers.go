@@ -121,9 +121,6 @@ func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.
 // cachedInfra gives an authoritative RRset about a name server; it need not be
 // validated, since what the server says will be.
 func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
-	if item, ok := r.view.Get(now, name, rrtype, cache.Checked, cache.RankAnswer); ok {
-		return item, true
-	}
 	return r.view.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
 }
 

@@ -74,63 +74,29 @@ func (t *task) step() Step {
 	return Step{Walk: t.walk, Parent: t.parent, Depth: t.depth, Question: t.q.public(), At: time.Now()}
 }
 
-// tell calls hook for everybody who listens to this task.
-func (t *task) tell(hook func(*Trace)) {
-	if !t.heard.empty() {
-		t.heard.tell(hook)
-	}
-}
-
 // outlive gives a context for work that may go on when the flight ctx belongs to has
 // its result: it ends with the question's time, with the resolver, and, until detach
 // is called, with ctx.
 func (r *Resolver) outlive(ctx context.Context, b *budget) (_ context.Context, detach func()) {
-	own, cancel := context.WithDeadline(context.WithoutCancel(ctx), b.deadline)
-	context.AfterFunc(r.base, cancel)
+	own, cancel := context.WithDeadline(lasting{r.base, ctx}, b.deadline)
 	stop := context.AfterFunc(ctx, cancel)
 	return own, func() { stop() }
 }
 
+// lasting is a context that ends with the resolver and has the values of a caller's.
+type lasting struct {
+	context.Context
+	values context.Context
+}
+
+// Value gives the resolver's own values first: package context finds out through them
+// which cancellation a context hangs on.
+func (l lasting) Value(key any) any {
+	if v := l.Context.Value(key); v != nil {
+		return v
+	}
+	return l.values.Value(key)
+}
+
 // spawn runs work in a goroutine that Close waits for.
 func (r *Resolver) spawn(work func()) { r.running.Go(work) }
-
-// tellCache says what the cache knew; nil is nothing.
-func (t *task) tellCache(f *finding) {
-	t.tell(func(tr *Trace) {
-		if tr.Cache == nil {
-			return
-		}
-		info := CacheInfo{Step: t.step()}
-		if f != nil {
-			info.Hit, info.Status, info.TTL = true, f.status, time.Duration(f.ttl)*time.Second
-			info.Negative = f.kind == noData || f.kind == nameError
-			info.Alias = f.kind == alias
-		}
-		tr.Cache(info)
-	})
-}
-
-// tellFound says that the cache had the whole answer.
-func (t *task) tellFound(f *found) {
-	t.tell(func(tr *Trace) {
-		if tr.Cache != nil {
-			tr.Cache(CacheInfo{
-				Step: t.step(), Hit: true, Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
-				Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0,
-			})
-		}
-	})
-}
-
-// tellDone says how the question ended.
-func (t *task) tellDone(result *Result, err error) {
-	t.tell(func(tr *Trace) {
-		if tr.Done != nil {
-			tr.Done(DoneInfo{
-				Step: t.step(), Result: result, Err: err,
-				Sends: int(t.budget.queries.Load()), Bytes: int(t.budget.bytes.Load()),
-				Elapsed: time.Since(t.budget.deadline.Add(-t.budget.limits.Time)),
-			})
-		}
-	})
-}

@@ -4,11 +4,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
-	"net/netip"
 	"os"
-
-	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/resolver"
 )
@@ -22,32 +20,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	addrs, err := lookup(context.Background(), r, os.Args[1])
-	if err != nil {
+	if err := lookup(context.Background(), r, os.Args[1], os.Stdout); err != nil {
 		log.Fatal(err)
-	}
-	for _, addr := range addrs {
-		fmt.Println(addr)
 	}
 }
 
-// lookup gives the addresses of a name, of both families. That there are none is no
-// error.
-func lookup(ctx context.Context, r *resolver.Resolver, name string) ([]netip.Addr, error) {
-	var addrs []netip.Addr
-	for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		result, err := r.Resolve(ctx, name, rrtype)
-		if err != nil {
-			return nil, err
-		}
-		for _, rr := range result.Answer { // aliases come before the addresses
-			switch rr := rr.(type) {
-			case *dns.A:
-				addrs = append(addrs, netip.AddrFrom4([4]byte(rr.A.To4())))
-			case *dns.AAAA:
-				addrs = append(addrs, netip.AddrFrom16([16]byte(rr.AAAA)))
-			}
-		}
+func lookup(ctx context.Context, r *resolver.Resolver, name string, w io.Writer) error {
+	addrs, err := r.LookupNetIP(ctx, "ip", name)
+	for _, addr := range addrs {
+		fmt.Fprintln(w, addr)
 	}
-	return addrs, nil
+	return err
 }

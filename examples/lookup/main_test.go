@@ -1,7 +1,9 @@
 package main
 
 import (
-	"fmt"
+	"bytes"
+	"errors"
+	"net"
 	"testing"
 
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -22,18 +24,27 @@ rcode SERVFAIL
 	r := in.Resolver(t)
 	tests := []struct {
 		name, want string
-		fails      bool
+		failure    *net.DNSError // its flags; nil: none
 	}{
-		{"www.shop.example", "[192.0.2.80 2001:db8::80]", false},
-		{"host.shop.example.", "[192.0.2.80 2001:db8::80]", false},
-		{"old.shop.example", "[]", false},
-		{"nosuch.shop.example", "[]", false},
-		{"www.broken.example", "[]", true},
+		{"www.shop.example", "192.0.2.80\n2001:db8::80\n", nil},
+		{"host.shop.example.", "192.0.2.80\n2001:db8::80\n", nil},
+		{"old.shop.example", "", &net.DNSError{IsNotFound: true}},
+		{"nosuch.shop.example", "", &net.DNSError{IsNotFound: true}},
+		{"www.broken.example", "", &net.DNSError{IsTemporary: true}},
 	}
 	for _, test := range tests {
-		addrs, err := lookup(t.Context(), r, test.name)
-		if got := fmt.Sprint(addrs); got != test.want || (err != nil) != test.fails {
-			t.Errorf("%s: got %s, %v, want %s and an error: %t", test.name, got, err, test.want, test.fails)
+		var out bytes.Buffer
+		err := lookup(t.Context(), r, test.name, &out)
+		if out.String() != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, &out, test.want)
+		}
+		var failure *net.DNSError
+		switch errors.As(err, &failure); {
+		case test.failure == nil && err != nil:
+			t.Errorf("%s: got %v, want no error", test.name, err)
+		case test.failure == nil:
+		case failure == nil || failure.IsNotFound != test.failure.IsNotFound || failure.IsTemporary != test.failure.IsTemporary:
+			t.Errorf("%s: got %#v, want the flags of %#v", test.name, err, test.failure)
 		}
 	}
 }

@@ -1,9 +1,7 @@
 package scenario
 
 import (
-	"encoding/hex"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
@@ -18,19 +16,6 @@ type ZoneHeader struct {
 	// Undelegated: the zone is served, but nothing is derived for its parent.
 	Undelegated bool
 	Signing     Signing
-}
-
-// Signing says how a zone is signed. The zero value is an unsigned zone.
-type Signing struct {
-	Signed    bool  // word "signed", and all words below
-	Algorithm uint8 // "algorithm=13"; 0 means that nothing is said
-	NSEC3     bool  // "nsec3", and the words below
-	OptOut    bool  // "opt-out": unsigned delegations have no NSEC3 record (RFC 5155 §6)
-	// Iterations is "iterations=N", Salt "salt=HEX" (RFC 5155 §3.1).
-	Iterations uint16
-	Salt       string
-	// NoDS is "no-ds": the parent does not vouch for the zone.
-	NoDS bool
 }
 
 // ParseZoneHeader reads the header of a section of kind "zone".
@@ -71,46 +56,6 @@ func ParseZoneHeader(s Section) (ZoneHeader, error) {
 		h.Addrs = append(h.Addrs, addr.Unmap())
 	}
 	return h, nil
-}
-
-// word takes a word of the header that concerns signing.
-func (s *Signing) word(word string) (known bool, err error) {
-	name, value, hasValue := strings.Cut(word, "=")
-	var n uint64
-	switch {
-	case !hasValue:
-		return s.flag(word), nil
-	case name == "algorithm":
-		n, err = strconv.ParseUint(value, 10, 8)
-		s.Algorithm = uint8(n)
-	case name == "iterations":
-		n, err = strconv.ParseUint(value, 10, 16)
-		s.NSEC3, s.Iterations = true, uint16(n)
-	case name == "salt":
-		_, err = hex.DecodeString(value)
-		s.NSEC3, s.Salt = true, value
-	default:
-		return false, nil
-	}
-	s.Signed = true
-	return true, err
-}
-
-// flag takes a word that has no value.
-func (s *Signing) flag(word string) (known bool) {
-	switch word {
-	case "signed":
-	case "nsec3":
-		s.NSEC3 = true
-	case "opt-out":
-		s.NSEC3, s.OptOut = true, true
-	case "no-ds":
-		s.NoDS = true
-	default:
-		return false
-	}
-	s.Signed = true
-	return true
 }
 
 // Keep gives the text of the file with every section blanked that keep does not

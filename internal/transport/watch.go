@@ -18,7 +18,8 @@ const (
 type Watch struct {
 	// Check judges each message that arrived; nil accepts the first one. It is
 	// called in the goroutine that called Send and never after Send has returned.
-	// It must not change reply, and may keep it only if it returns Accept or
+	// It may change reply in place, as nobody else looks at it but the Checks of other
+	// sends over the same connection, and may keep it only if it returns Accept or
 	// Abandon; it is then the very slice that Send returns. It must not call Close.
 	//
 	// Over UDP it sees every datagram of the server's address and port, of any

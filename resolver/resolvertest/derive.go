@@ -52,12 +52,25 @@ func derive(zones, previous zoneSet, now time.Time) error {
 	}
 	for _, z := range zones {
 		z.level()
-		if z.isSigned() {
-			if err := z.sign(now); err != nil {
+		if err := z.finish(now, parentOf(zones, z.origin)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish signs a zone, if it is to be, and seals it: each operator's version of it.
+func (z *zone) finish(now time.Time, above *zone) error {
+	if err := z.operate(); err != nil {
+		return err
+	}
+	for _, version := range z.versions() {
+		if version.isSigned() {
+			if err := version.sign(now, above); err != nil {
 				return err
 			}
 		}
-		z.seal()
+		version.seal()
 	}
 	return nil
 }
@@ -230,7 +243,9 @@ func delegate(zones zoneSet, z *zone) {
 	}
 	cut := parent.node(z.origin)
 	if parent.isSigned() && z.isSigned() && !z.signing.NoDS && !cut.has(dns.TypeDS) {
-		cut.put(z.ds())
+		for _, ds := range z.ds() {
+			cut.put(ds)
+		}
 	}
 	if cut.has(dns.TypeNS) {
 		return

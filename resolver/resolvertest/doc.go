@@ -51,11 +51,32 @@
 // DS record in the zone above if that is signed too. Derived zones are signed
 // where a zone below them is. Other words say how, and imply signed:
 //
-//	algorithm=13             ECDSA P-256, or 14, or 15 (Ed25519), which is the default
+//	algorithm=13             ECDSA P-256; or 5, 7, 8, 10 (RSA), 14, 15 (Ed25519), which is
+//	                         the default. Others get keys and signatures nobody can check
+//	algorithm=8,13           for the first generation of keys, and those from the second on
+//	bits=2048                length of RSA keys; without it 1024, which are found faster
 //	nsec3                    NSEC3 instead of NSEC
 //	iterations=5 salt=aabb   with these parameters; without them 0 and none
 //	opt-out                  with opt-out
+//	compact                  NSEC made for each question (RFC 9824); no wildcards
 //	no-ds                    no DS in the zone above
+//	csk                      one key signs all; without it a KSK and a ZSK
+//	ksk=1,2 zsk=1,2          generations of keys in the DNSKEY RRset; without them the first
+//	sign=2                   those of the ZSKs that sign
+//	ds=1,2 digest=4          those of the KSKs that have a DS, and its digest type
+//	operators=2              that many sign the zone, each with keys and servers of its own:
+//	                         the second has every second address of each family (RFC 8901)
+//	break=expired:www/A      what is wrong with signatures, of a name and a type or, with
+//	                         :A or :www/ or nothing, of all: expired, future, inverted,
+//	                         ending (in a minute), corrupt, unsigned, signer (the zone
+//	                         above), tag, labels, algorithm
+//	break=absent:www/NSEC    an RRset that is taken away once all is signed; NSEC3 records
+//	                         have the names that they prove something about
+//	break=ds-digest          the DS is wrong; also ds-tag, ds-algorithm
+//	break=zone-key           the keys lack the zone key flag
+//
+// The stages of a rollover (RFC 6781 §4.1) are these words by Update: of a ZSK
+// zsk=1,2, then zsk=1,2 sign=2, then zsk=2 sign=2.
 //
 // Where DNSKEY, DS, NSEC, NSEC3 or RRSIG records are written, those stay, and what
 // they are for is not made again.
@@ -118,7 +139,7 @@
 //
 // # Limitations
 //
-// Zones cannot be signed with RSA, nor by several algorithms at once. There are no
+// Zones cannot be signed with Ed448 or the algorithms that are out of use. There are no
 // zone transfers, no updates, and no classes but IN. In memory a client has no
 // address or port. On loopback sockets Refuse is silence for UDP, since no program
 // can send an ICMP error.

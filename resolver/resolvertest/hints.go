@@ -62,9 +62,11 @@ func (in *Internet) Anchors() []dnssec.Anchor {
 		if !z.isSigned() || z.signing.NoDS || parent != nil && parent.isSigned() {
 			continue
 		}
-		anchor, err := dnssec.NewAnchor(z.ds())
-		in.must(err)
-		anchors = append(anchors, anchor)
+		for _, ds := range z.ds() {
+			anchor, err := dnssec.NewAnchor(ds)
+			in.must(err)
+			anchors = append(anchors, anchor)
+		}
 	}
 	return anchors
 }

@@ -17,14 +17,7 @@ func (z *zone) addNSEC3() error {
 	if z.hasType(dns.TypeNSEC3) {
 		return nil
 	}
-	param := &dns.NSEC3PARAM{
-		Hdr:        header(z.origin, dns.TypeNSEC3PARAM),
-		Hash:       dns.SHA1,
-		Iterations: z.signing.Iterations,
-		SaltLength: uint8(len(z.signing.Salt) / 2),
-		Salt:       strings.ToUpper(z.signing.Salt),
-	}
-	param.Hdr.Ttl = 0
+	param := z.nsec3Param()
 	z.nodes[z.origin].put(param)
 	type entry struct {
 		hash string
@@ -57,6 +50,19 @@ func (z *zone) addNSEC3() error {
 		z.node(owner).put(nsec3)
 	}
 	return nil
+}
+
+// nsec3Param gives the parameters that the header says.
+func (z *zone) nsec3Param() *dns.NSEC3PARAM {
+	param := &dns.NSEC3PARAM{
+		Hdr:        header(z.origin, dns.TypeNSEC3PARAM),
+		Hash:       dns.SHA1,
+		Iterations: z.signing.Iterations,
+		SaltLength: uint8(len(z.signing.Salt) / 2),
+		Salt:       strings.ToUpper(z.signing.Salt),
+	}
+	param.Hdr.Ttl = 0
+	return param
 }
 
 // nsec3OptOut is the Opt-Out flag (RFC 5155 §3.1.2.1).

@@ -17,6 +17,8 @@ import (
 func (a *answer) denyType(z *zone, at dnsname.Name) {
 	switch {
 	case !a.dnssec:
+	case z.isCompact():
+		a.denyCompactly(z, at, z.typesAt(at))
 	case len(z.nsec3) > 0:
 		if !a.addMatching(z, at) {
 			a.denyCloser(z, a.addClosestEncloser(z, at.Parent()), at)
@@ -31,6 +33,10 @@ func (a *answer) denyType(z *zone, at dnsname.Name) {
 // denyName proves that neither the name nor a wildcard for it exists.
 func (a *answer) denyName(z *zone, f finding, sname dnsname.Name) {
 	if !a.dnssec {
+		return
+	}
+	if z.isCompact() {
+		a.denyNameCompactly(z, sname)
 		return
 	}
 	encloser := f.encloser

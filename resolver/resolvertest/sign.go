@@ -1,6 +1,8 @@
 package resolvertest
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scenario"
 )
 
 // Signatures are valid from signedBefore before the zones are signed until
@@ -18,55 +21,28 @@ const (
 	signedFor    = 30 * 24 * time.Hour
 )
 
-// makeKeys gives a zone that is to be signed its keys, and the DNSKEY records: one
-// key that signs these and that the DS stands for, one that signs all else.
-func (z *zone) makeKeys() error {
-	algorithm := z.signing.Algorithm
-	if algorithm == 0 {
-		algorithm = defaultSignWith
-	}
-	for _, flags := range []uint16{zoneKeyFlag | entryPointFlag, zoneKeyFlag} {
-		key, err := newKey(z.origin, flags, algorithm)
-		if err != nil {
-			return fmt.Errorf("zone %s: %w", z.origin, err)
-		}
-		z.keys = append(z.keys, key)
-		if err := z.add(key.record); err != nil {
-			return fmt.Errorf("zone %s: %w", z.origin, err)
-		}
-	}
-	return nil
-}
-
-// isSigned reports whether the zone is signed here, in contrast to one whose
-// signatures are written.
-func (z *zone) isSigned() bool { return len(z.keys) > 0 }
-
-// ds gives the record that vouches for the zone (RFC 4034 §5).
-func (z *zone) ds() *dns.DS {
-	ds := z.keys[0].record.ToDS(dns.SHA256)
-	ds.Hdr = header(z.origin, dns.TypeDS)
-	return ds
-}
-
 // sign adds NSEC or NSEC3 records and signatures to a zone that is otherwise
-// complete (RFC 4035 §2).
-func (z *zone) sign(now time.Time) error {
+// complete (RFC 4035 §2). above is the nearest zone above, nil if there is none.
+func (z *zone) sign(now time.Time, above *zone) error {
+	z.signedAt, z.above = now, above
 	var err error
-	if z.signing.NSEC3 {
+	switch {
+	case z.signing.Compact: // made for each question
+		err = z.checkCompact()
+	case z.signing.NSEC3:
 		err = z.addNSEC3()
-	} else {
+	default:
 		err = z.addNSEC()
 	}
 	if err != nil {
 		return err
 	}
 	for _, owner := range slices.SortedFunc(maps.Keys(z.nodes), dnsname.Compare) {
-		if err := z.signNode(owner, now); err != nil {
+		if err := z.signNode(owner); err != nil {
 			return fmt.Errorf("zone %s: %s: %w", z.origin, owner, err)
 		}
 	}
-	return nil
+	return z.takeAbsent()
 }
 
 // standing says what a name in a zone is to DNSSEC.
@@ -91,7 +67,7 @@ func (z *zone) standingOf(name dnsname.Name) standing {
 
 // signNode signs the RRsets at a name that the zone is the authority for: all,
 // but at a zone cut only those of the parent's side (RFC 4035 §2.2).
-func (z *zone) signNode(owner dnsname.Name, now time.Time) error {
+func (z *zone) signNode(owner dnsname.Name) error {
 	n := z.nodes[owner]
 	at := z.standingOf(owner)
 	for _, rrtype := range slices.Clone(n.types) {
@@ -99,35 +75,73 @@ func (z *zone) signNode(owner dnsname.Name, now time.Time) error {
 			at == delegation && rrtype != dns.TypeDS && rrtype != dns.TypeNSEC {
 			continue
 		}
-		if err := z.signSet(n, owner, rrtype, now); err != nil {
+		if err := z.signSet(n, owner, rrtype); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (z *zone) signSet(n *node, owner dnsname.Name, rrtype uint16, now time.Time) error {
-	if len(z.signatures(owner, rrtype)) > 0 {
-		return nil // written
+// signSet signs one RRset with the keys that it is for, unless a signature is
+// written.
+func (z *zone) signSet(n *node, owner dnsname.Name, rrtype uint16) error {
+	if len(n.signatures(rrtype)) > 0 {
+		return nil
 	}
-	key := z.keys[1]
+	broken := z.breaksOf(owner, rrtype)
+	if broken[scenario.BreakUnsigned] {
+		return nil
+	}
+	signer, keys := z.origin, z.keys.zone
 	if rrtype == dns.TypeDNSKEY {
-		key = z.keys[0]
+		keys = z.keys.entry
 	}
-	set := n.sets[rrtype]
+	if broken[scenario.BreakSigner] && z.above != nil {
+		signer = z.above.origin
+		if z.above.isSigned() {
+			keys = z.above.keys.zone
+		}
+	}
+	for _, key := range keys {
+		sig, err := z.signature(signer, key, n.sets[rrtype], broken)
+		if err != nil {
+			return fmt.Errorf("signing %s: %w", dns.Type(rrtype), err)
+		}
+		n.put(sig)
+	}
+	return nil
+}
+
+// signature makes one signature of an RRset, broken as the header says.
+func (z *zone) signature(signer dnsname.Name, key signingKey, set []dns.RR, broken map[scenario.BreakKind]bool) (*dns.RRSIG, error) {
+	begin, end := validity(z.signedAt, broken)
 	sig := &dns.RRSIG{
-		Hdr:        header(owner, dns.TypeRRSIG),
+		Hdr:        *set[0].Header(),
 		Algorithm:  key.record.Algorithm,
-		Inception:  uint32(now.Add(-signedBefore).Unix()), // modulo 2^32, RFC 4034 §3.1.5
-		Expiration: uint32(now.Add(signedFor).Unix()),
+		Inception:  uint32(begin.Unix()), // modulo 2^32, RFC 4034 §3.1.5
+		Expiration: uint32(end.Unix()),
 		KeyTag:     key.record.KeyTag(),
-		SignerName: z.origin.String(),
+		SignerName: signer.String(),
 	}
-	if err := sig.Sign(key.signer, set); err != nil {
-		return fmt.Errorf("signing %s: %w", dns.Type(rrtype), err)
+	sig.Hdr.Rrtype = dns.TypeRRSIG
+	if err := signWith(sig, key, set); err != nil {
+		return nil, err
 	}
 	sig.Hdr.Name, sig.Hdr.Ttl = set[0].Header().Name, set[0].Header().Ttl
-	n.put(sig)
+	return sig, spoil(sig, broken)
+}
+
+// signWith makes the signature itself. One of an algorithm that nobody knows is
+// random octets.
+func signWith(sig *dns.RRSIG, key signingKey, set []dns.RR) error {
+	if key.signer != nil {
+		return sig.Sign(key.signer, set)
+	}
+	h := set[0].Header()
+	sig.TypeCovered, sig.OrigTtl = h.Rrtype, h.Ttl
+	sig.Labels = uint8(dns.CountLabel(h.Name))
+	octets := sha512.Sum512([]byte(h.Name))
+	sig.Signature = base64.StdEncoding.EncodeToString(octets[:])
 	return nil
 }
 

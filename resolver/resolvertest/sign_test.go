@@ -30,7 +30,10 @@ below.old       TXT     "occluded by the DNAME"
 -- zone island.shop.example. at 198.51.100.4 no-ds --
 `
 
-var signedVariants = []string{"", "algorithm=13", "algorithm=14", "nsec3", "nsec3 iterations=5 salt=aabb", "opt-out"}
+var signedVariants = []string{
+	"", "algorithm=5", "algorithm=7", "algorithm=8", "algorithm=10 bits=1280", "algorithm=13", "algorithm=14", "csk",
+	"nsec3", "nsec3 iterations=5 salt=aabb", "opt-out", "algorithm=8,13 ksk=1,2 zsk=1,2 sign=2",
+}
 
 // dnskeys gives the keys of a zone by tag.
 func dnskeys(in *Internet, zone dnsname.Name) map[uint16]*dns.DNSKEY {
@@ -253,9 +256,15 @@ func TestNSEC3OwnersAreNoNames(t *testing.T) {
 }
 
 func TestSigningErrors(t *testing.T) {
-	for _, words := range []string{"algorithm=8", "algorithm=0 algorithm=200"} {
-		if _, err := NewInternet("-- zone shop.example. " + words + " --"); err == nil || !strings.Contains(err.Error(), "algorithm") {
-			t.Errorf("%s: got %v", words, err)
+	for _, test := range []struct{ words, want string }{
+		{"algorithm=8 bits=512", "1024"},
+		{"algorithm=8 bits=1030", "1024"},
+		{"break=absent:nothing/NSEC", "absent"},
+		{"break=absent:a..b/NSEC", "absent"},
+		{"compact", "wildcard"},
+	} {
+		if _, err := NewInternet("-- zone shop.example. " + test.words + " --\n*.wild A 192.0.2.1"); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want an error with %q", test.words, err, test.want)
 		}
 	}
 }

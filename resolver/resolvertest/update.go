@@ -120,7 +120,7 @@ func (in *Internet) settle() {
 			if s.zones == nil {
 				s.zones = make(zoneSet)
 			}
-			s.zones[z.origin] = z
+			s.zones[z.origin] = z.at(addr)
 		}
 	}
 	for _, r := range in.rules {

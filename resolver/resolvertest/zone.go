@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -29,7 +30,11 @@ type zone struct {
 	// undelegated: the parent gets no delegation for it.
 	undelegated bool
 	signing     scenario.Signing
-	keys        []signingKey // of a zone that is signed here: for DNSKEY, and for all else
+	keys        *keyRing // of a zone that is signed here
+	// operators has the zone as those other than the first sign it, by addresses.
+	operators map[netip.Addr]*zone
+	signedAt  time.Time
+	above     *zone // nearest zone above; set by sign
 	// How the zone denies existence; set by seal. Without either it proves nothing.
 	denies bool          // there are NSEC records
 	nsec3  []hashedOwner // NSEC3 records in the order of their hashes

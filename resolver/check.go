@@ -1,0 +1,138 @@
+package resolver
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/transport"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// doubt is why a reply that came over UDP may be forged.
+type doubt uint8
+
+const (
+	doubtless   doubt = iota
+	wrongID           // all else right: somebody is guessing IDs (RFC 5452 §9.2)
+	wrongCase         // all but the letter case
+	wrongCookie       // no good cookie from a server that has sent one before
+)
+
+// check judges a message that arrived: is it the reply to the query? Whatever is not
+// changes nothing and the wait goes on (TuDoor), except for what is so nearly right
+// that somebody must be guessing.
+func (c *conversation) check(m []byte) transport.Verdict {
+	if len(m) < wire.HeaderLen {
+		return transport.Ignore
+	}
+	flags := binary.BigEndian.Uint16(m[2:])
+	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
+		return transport.Ignore
+	}
+	sameID := bytes.Equal(m[:2], c.query[:2])
+	if binary.BigEndian.Uint16(m[4:]) == 0 {
+		return c.checkNoQuestion(m, flags, sameID)
+	}
+	echo, exact := c.sameQuestion(m)
+	switch {
+	case !echo:
+		return transport.Ignore
+	case !sameID:
+		return c.abandon(wrongID)
+	case !exact && c.case0x20 && c.network == "udp":
+		return c.abandon(wrongCase)
+	}
+	// Names that the reply compresses against the question shall not carry its random
+	// letter case into the cache.
+	copy(m[wire.HeaderLen:], c.q.name)
+	if c.network == "udp" && (flags&wire.TC != 0 || len(m) > c.offered()) {
+		return transport.Accept // as a reason to use TCP, whatever it holds
+	}
+	parsed, err := wire.Parse(m)
+	if err != nil {
+		return transport.Ignore
+	}
+	return c.checkCookie(parsed)
+}
+
+// offered is the length of the largest reply that the query allows over UDP: without
+// EDNS that of RFC 1035 §2.3.4.
+func (c *conversation) offered() int {
+	if c.edns {
+		return udpSize
+	}
+	return dns.MinMsgSize
+}
+
+// checkNoQuestion: only a server that could not read the query may leave the question
+// out (RFC 9619 §4).
+func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
+	rcode := int(flags & 0xF)
+	if !sameID || rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented {
+		return transport.Ignore
+	}
+	parsed, err := wire.Parse(m)
+	if err != nil {
+		return transport.Ignore
+	}
+	c.accepted = parsed
+	return transport.Accept
+}
+
+// sameQuestion reports whether m has our one question, and whether letter for letter.
+func (c *conversation) sameQuestion(m []byte) (same, exact bool) {
+	ours := c.query[wire.HeaderLen : wire.HeaderLen+len(c.q.name)+4]
+	if len(m) < wire.HeaderLen+len(ours) || binary.BigEndian.Uint16(m[4:]) != 1 {
+		return false, false
+	}
+	theirs := m[wire.HeaderLen : wire.HeaderLen+len(ours)]
+	n := len(c.q.name)
+	if !bytes.Equal(theirs[n:], ours[n:]) || !equalFold(theirs[:n], ours[:n]) {
+		return false, false
+	}
+	return true, bytes.Equal(theirs, ours)
+}
+
+// equalFold compares names without regard to ASCII case (RFC 4343). Length octets are
+// no letters.
+func equalFold(a, b []byte) bool {
+	for i := range a {
+		x, y := a[i], b[i]
+		if x|0x20 != y|0x20 || x != y && (x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkCookie: a server that has shown to know our cookie will show it again. A reply
+// with somebody else's is not for us (RFC 7873 §5.3).
+func (c *conversation) checkCookie(m *wire.Message) transport.Verdict {
+	c.accepted = m
+	if c.network == "tcp" || !c.edns {
+		return transport.Accept
+	}
+	var cookie []byte
+	if m.EDNS != nil {
+		cookie = m.EDNS.Cookie
+	}
+	switch {
+	case cookie == nil && !c.features.Cookies:
+		return transport.Accept
+	case cookie == nil:
+		return c.abandon(wrongCookie)
+	case len(cookie) < clientCookieLen || !bytes.Equal(cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen]):
+		return c.abandon(wrongCookie)
+	}
+	return transport.Accept
+}
+
+func (c *conversation) abandon(why doubt) transport.Verdict {
+	c.accepted, c.doubt = nil, why
+	if c.network == "tcp" {
+		return transport.Ignore
+	}
+	return transport.Abandon
+}
