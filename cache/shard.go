@@ -23,8 +23,8 @@ const (
 	maxShards = 64
 	minShard  = 256 << 10 // octets
 
-	// hotShare of a shard, in parts of 100, is for what was asked again. The rest
-	// is where newcomers have to prove themselves.
+	// hotShare of what a shard's lists may take, in parts of 100, is for what was asked
+	// again. The rest is where newcomers have to prove themselves.
 	hotShare = 80
 	// largestShare is the part of a shard that one entry may take.
 	largestShare = 8
@@ -108,12 +108,19 @@ func (g *segment[V]) removeOldest() (hash uint64, v V, ok bool) {
 	return hash, v, ok
 }
 
-func (g *segment[V]) total() int64 { return g.bytes + int64(g.peak)*slotOverhead }
+// overhead is what the list's map takes.
+func (g *segment[V]) overhead() int64 { return int64(g.peak) * slotOverhead }
 
 // reset empties the shard. The caller holds mu, or is the only one who knows it.
 func (s *shard[V]) reset() { s.cold, s.hot = newSegment[V](), newSegment[V]() }
 
-func (s *shard[V]) total() int64 { return s.cold.total() + s.hot.total() }
+// total is what the shard takes.
+func (s *shard[V]) total() int64 {
+	return s.cold.bytes + s.hot.bytes + s.cold.overhead() + s.hot.overhead()
+}
+
+// usable is what the lists may take together: what their maps leave.
+func (s *shard[V]) usable() int64 { return s.limit - s.cold.overhead() - s.hot.overhead() }
 
 // get looks a value up. With use set, it counts as a use: the value moves to the
 // front of the hot list. hot tells whether it had been used before.
@@ -166,7 +173,7 @@ func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
 // was put before, so that a put costs a constant number of steps on average and
 // nothing is ever searched.
 func (s *shard[V]) settle() {
-	for s.hot.bytes > s.limit/100*hotShare {
+	for s.hot.bytes > s.usable()/100*hotShare {
 		hash, v, ok := s.hot.removeOldest()
 		if !ok {
 			break

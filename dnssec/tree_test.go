@@ -412,10 +412,22 @@ func TestSignedBelowUnsigned(t *testing.T) {
 	w.hosts["unsigned.example."] = []string{"deep.unsigned.example."}
 	clear(w.asked)
 	w.expect("www.deep.unsigned.example.", dns.TypeA, Insecure, ReasonUnsigned)
-	e := w.evidence() // the cut is known, but no longer how
+	e := w.evidence() // the keys are there already, so it is clear that no DS is needed
+	for _, zone := range []string{".", "example."} {
+		e.Add(w.ask(name(zone), name(zone), dns.TypeDNSKEY))
+	}
+	for _, zone := range []string{".", "example."} {
+		e.Add(w.ask(name(zone), name("www.unsigned.example."), dns.TypeA))
+	}
+	clear(w.asked)
+	v, err := w.validate(e, w.zones["deep.unsigned.example."].answer("www.deep.unsigned.example.", dns.TypeA))
+	if err != nil || v.Status != Insecure || len(w.asked) != 0 {
+		t.Errorf("got %+v, %v after asking %v, want insecure at once", v, err, w.asked)
+	}
+	e = w.evidence() // the cut is known, but no longer how
 	e.Add(w.ask(name("example."), name("www.unsigned.example."), dns.TypeA))
 	e.AddCut(name("deep.unsigned.example."))
-	v, err := w.validate(e, w.zones["deep.unsigned.example."].answer("www.deep.unsigned.example.", dns.TypeA))
+	v, err = w.validate(e, w.zones["deep.unsigned.example."].answer("www.deep.unsigned.example.", dns.TypeA))
 	if err != nil || v.Status != Insecure {
 		t.Errorf("got %+v, %v, want insecure", v, err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scrub"
@@ -37,10 +38,11 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 		if err != nil {
 			return nil, err
 		}
-		next, more, err := a.add(t, f)
+		next, more, err := a.add(f, t.budget.alias)
 		if err != nil {
 			return nil, err
 		}
+		t.tellAliases(f)
 		if !more {
 			return a, nil
 		}
@@ -49,15 +51,23 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 }
 
 // searchCache is search without asking anybody; false when the cache does not hold
-// all of the answer.
-func (r *Resolver) searchCache(t *task, q question) (*found, bool) {
+// all of the answer. It makes nothing that an answer does not need: this is the path of
+// most questions.
+func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
+	now := r.config.Now()
 	a := newFound(q)
+	short := func() error { // like budget.alias
+		if len(a.aliases)+1 >= r.config.limits.Aliases {
+			return &LimitError{Limit: "Aliases", Value: r.config.limits.Aliases}
+		}
+		return nil
+	}
 	for at := q; ; {
-		f, ok := r.known(r.config.Now(), t, at)
+		f, ok := r.known(now, trust, at, len(a.aliases) == 0)
 		if !ok {
 			return nil, false
 		}
-		next, more, err := a.add(t, f)
+		next, more, err := a.add(f, short)
 		if err != nil {
 			return nil, false
 		}
@@ -72,8 +82,9 @@ func newFound(q question) *found {
 	return &found{q: q, status: dnssec.Secure, ttl: maxTTL, fromCache: true}
 }
 
-// add takes one finding into the answer, and gives the name to search next.
-func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err error) {
+// add takes one finding into the answer, and gives the name to search next. pay is called
+// for each alias.
+func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool, err error) {
 	a.ttl = min(a.ttl, f.ttl)
 	if f.extended != (ExtendedError{}) {
 		a.extended = append(a.extended, f.extended)
@@ -89,7 +100,7 @@ func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err erro
 		return "", false, nil
 	}
 	for _, step := range f.aliases {
-		if err := t.budget.alias(); err != nil {
+		if err := pay(); err != nil {
 			return "", false, err
 		}
 		a.aliases = append(a.aliases, step)
@@ -100,11 +111,6 @@ func (a *found) add(t *task, f *finding) (next dnsname.Name, more bool, err erro
 		if a.visited(step.To) {
 			return "", false, ErrAliasLoop
 		}
-		t.tell(func(tr *Trace) {
-			if tr.Alias != nil {
-				tr.Alias(AliasInfo{Step: t.step(), From: step.From.String(), To: step.To.String(), DNAME: step.IsDNAME()})
-			}
-		})
 		if step.IsDNAME() && isAliasType(a.q.rrtype) {
 			return "", false, nil // the CNAME made of it is what was asked for
 		}
@@ -129,7 +135,7 @@ func (a *found) visited(name dnsname.Name) bool {
 // find gives what is known of one name, or walks to find out.
 func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, error) {
 	now := r.config.Now()
-	if f, ok := r.known(now, t, q); ok {
+	if f, ok := r.known(now, t.trust, q, t.depth == 0 && t.budget.aliases.Load() == 0); ok {
 		t.tellCache(f)
 		return f, nil
 	}

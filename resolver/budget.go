@@ -48,7 +48,10 @@ func (b *budget) received(octets int) error {
 // alias pays for one step of an alias chain. The chain that reaches the limit is
 // given up at once, as its next query could only show that it is too long.
 func (b *budget) alias() error {
-	return charge(&b.aliases, 1, b.limits.Aliases-1, "Aliases")
+	if b.aliases.Add(1) >= int64(b.limits.Aliases) {
+		return &LimitError{Limit: "Aliases", Value: b.limits.Aliases}
+	}
+	return nil
 }
 
 func (b *budget) referral() error {

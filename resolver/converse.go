@@ -138,7 +138,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	octets, err := c.r.sender.Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
 	rtt := time.Since(c.sent)
 	if err != nil {
-		c.traceFailure(id, rtt, octets, err)
+		c.traceFailure(id, c.network, rtt, octets, err)
 		return c.failed(err)
 	}
 	if err := c.t.budget.received(len(octets)); err != nil {
@@ -146,8 +146,9 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	}
 	c.heard = true
 	c.learn(rtt)
+	network := c.network // of this send; judging may choose another for the next
 	again, out = c.judge(octets)
-	c.traceResponse(id, rtt, octets, out)
+	c.traceResponse(id, network, rtt, octets, out)
 	return again, out
 }
 

@@ -33,9 +33,10 @@
 //
 // # The way of one question
 //
-// Resolve looks into the cache. What is not there is asked for in a flight, which all
-// who ask the same at that time share; it ends when none of them waits any more. Three
-// loops follow, as in RFC 1034 §5.3.3.
+// Special-use names, such as localhost and the reverse zones of private addresses, are
+// answered here and never asked for. For others Resolve looks into the cache. What is
+// not there is asked for in a flight, which all who ask the same at that time share; it
+// ends when none of them waits any more. Three loops follow, as in RFC 1034 §5.3.3.
 //
 // The name changes: each name of an alias chain is searched from its own zone,
 // whatever came with the alias.
@@ -75,10 +76,11 @@
 // It follows RFC 1034 and 1035 with the clarifications of RFC 2181, 4343 and 9619;
 // RFC 2308, 8020, 8198 and 9520 (negative answers and failures); RFC 3597 (unknown
 // types); RFC 4033 to 4035, 5155, 6840 and 9276 (DNSSEC) and 7646 (negative trust
-// anchors); RFC 5452 (forged replies); RFC 6604 and 6672 (aliases); RFC 6891 and 9715 (EDNS and
-// packet sizes); RFC 7766 (TCP); RFC 7873 (cookies); RFC 8482 (ANY); RFC 8767 §4
-// (bounds of TTLs); RFC 8914 (extended errors); RFC 9156 (minimised names); RFC 9471
-// (glue); RFC 9609 (priming). Words are used as RFC 9499 defines them.
+// anchors); RFC 5452 (forged replies); RFC 6303 and 6761 (special-use names); RFC 6604
+// and 6672 (aliases); RFC 6891 and 9715 (EDNS and packet sizes); RFC 7766 (TCP); RFC
+// 7873 (cookies); RFC 8482 (ANY); RFC 8767 §4 (bounds of TTLs); RFC 8914 (extended
+// errors); RFC 9156 (minimised names); RFC 9471 (glue); RFC 9609 (priming). Words are
+// used as RFC 9499 defines them.
 //
 // # Limitations
 //
@@ -95,9 +97,6 @@
 // [Resolver.ServeDNS] does not know who may ask: it is for clients that are trusted.
 //
 // # Bugs
-//
-// The special-use names of RFC 6761 and the reverse zones of RFC 6303 are not answered
-// locally yet, but asked for like others. Options.DisableLocalZones changes nothing.
 //
 // Resolvers that share a cache and set Options.AllowServer, each to another function,
 // are taken to have the same policy.

@@ -150,6 +150,38 @@ func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, 
 // Unwrap gives the validator's error.
 func (e *bogusError) Unwrap() error { return e.err }
 
+// causes are several errors on one line, for logs.
+type causes []error
+
+// maxCauses is how many of them are spelled out.
+const maxCauses = 4
+
+func (c causes) Error() string {
+	texts := make([]string, 0, maxCauses+1)
+	for i, err := range c {
+		if i == maxCauses {
+			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
+			break
+		}
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap gives the errors.
+func (c causes) Unwrap() []error { return c }
+
+// join makes one error of several; nil of none.
+func join(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return causes(errs)
+}
+
 // isTimeout reports whether an error is a lost packet or the end of a wait.
 func isTimeout(err error) bool {
 	var ne net.Error

@@ -3,7 +3,9 @@ package resolver
 import (
 	"context"
 	"errors"
-	"net"
+	"slices"
+	"time"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
 
@@ -22,17 +24,31 @@ var errNoQuery = errors.New("resolver: not a query")
 // RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
 // question; AD is set when everything is Secure and the query has AD or DO set; records
 // of DNSSEC are left out unless DO is set or they were asked for. What is no question
-// for a resolver gets the error that says so. The answer is never truncated: whoever
-// knows the transport does that, as ServeDNS.
+// for a resolver gets the error that says so: FORMERR unless there is exactly one
+// question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
+// than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
+// REFUSED for zone transfers and classes other than IN.
+//
+// The question is echoed as it came, and records at its name are spelled like it. EDNS
+// options of the query have no effect, and go nowhere. The answer is never truncated:
+// whoever knows the transport does that, as ServeDNS. It belongs to the caller.
 //
 // The error is not nil only when query is nil or no query, when ctx has ended, and after
 // Close.
 func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
-	if query == nil || query.Response {
+	return r.exchangeWithin(ctx, query, 0)
+}
+
+// exchangeWithin is Exchange for a question that may wait no longer than patience for
+// its turn; 0 is as long as it may take.
+func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+	switch {
+	case query == nil || query.Response:
 		return nil, errNoQuery
-	}
-	if r.base.Err() != nil {
+	case r.base.Err() != nil:
 		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	}
 	x := newExchange(query)
 	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
@@ -40,11 +56,12 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 	}
 	name, err := dnsname.Parse(query.Question[0].Name)
 	if err != nil {
-		return x.failed(dns.RcodeFormatError, ExtendedError{}), nil
+		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
 	var found *found
 	err = r.traced(ctx, q, x.trust(), func(t *task) (*Result, error) {
+		t.patience = patience
 		var err error
 		found, err = r.exchange(ctx, t, q, query.RecursionDesired)
 		return nil, err
@@ -59,7 +76,22 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 	case errors.Is(err, ErrClosed):
 		return nil, ErrClosed
 	}
-	return x.failed(dns.RcodeServerFailure, extendedOf(err)), nil
+	return x.failed(dns.RcodeServerFailure, failureOf(err)), nil
+}
+
+// failureOf gives the extended DNS error that a SERVFAIL is explained with: there is
+// always one.
+func failureOf(err error) ExtendedError {
+	e := extendedOf(err)
+	var bogus *bogusError
+	switch {
+	case e != (ExtendedError{}):
+	case errors.As(err, &bogus):
+		e.Code = dns.ExtendedErrorCodeDNSBogus
+	default:
+		e.Text = "resolution failed"
+	}
+	return e
 }
 
 // errNotCached says that the answer is not in the cache and nobody may be asked.
@@ -69,7 +101,7 @@ func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bo
 	if recurse {
 		return r.answer(ctx, t, q)
 	}
-	if f, ok := r.searchCache(t, q); ok {
+	if f, ok := r.searchCache(q, t.trust); ok {
 		t.tellFound(f)
 		return f, nil
 	}
@@ -89,7 +121,9 @@ func newExchange(query *dns.Msg) *exchange {
 		Id: query.Id, Response: true, Opcode: query.Opcode, RecursionAvailable: true,
 		RecursionDesired: query.RecursionDesired, CheckingDisabled: query.CheckingDisabled,
 	}
-	x.reply.Question = append(x.reply.Question, query.Question...)
+	if len(query.Question) == 1 {
+		x.reply.Question = slices.Clone(query.Question) // a reply with more would be malformed too
+	}
 	if x.opt != nil {
 		x.reply.SetEdns0(udpSize, x.opt.Do())
 	}
@@ -99,10 +133,13 @@ func newExchange(query *dns.Msg) *exchange {
 // refuse gives the response code for what is no question for a resolver.
 func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 	if x.query.Opcode != dns.OpcodeQuery {
-		return dns.RcodeNotImplemented, ExtendedError{}
+		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
 	}
-	if len(x.query.Question) != 1 || x.optCount() > 1 {
-		return dns.RcodeFormatError, ExtendedError{} // RFC 9619, RFC 6891 §6.1.1
+	if len(x.query.Question) != 1 {
+		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "not exactly one question"} // RFC 9619 §4
+	}
+	if !x.wellFormedEDNS() {
+		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "OPT"}
 	}
 	if x.opt != nil && x.opt.Version() != 0 {
 		return dns.RcodeBadVers, ExtendedError{}
@@ -110,11 +147,13 @@ func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 	q := x.query.Question[0]
 	switch {
 	case q.Qtype == dns.TypeNXNAME:
-		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME is no type to ask for"} // RFC 9824 §3.4
-	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR || q.Qclass != dns.ClassINET:
-		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, ""}
+		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.4
+	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
+		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "zone transfer"}
+	case q.Qclass != dns.ClassINET:
+		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "class"}
 	case isMeta(q.Qtype):
-		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, ""}
+		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "type"}
 	}
 	return dns.RcodeSuccess, ExtendedError{}
 }
@@ -122,14 +161,20 @@ func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 // extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.4.
 const extendedInvalidQueryType = 30
 
-func (x *exchange) optCount() int {
+// wellFormedEDNS reports whether there is at most one OPT record, in the additional
+// section and owned by the root. RFC 6891 §6.1.1, §6.1.2.
+func (x *exchange) wellFormedEDNS() bool {
+	isOPT := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
+	if slices.ContainsFunc(x.query.Answer, isOPT) || slices.ContainsFunc(x.query.Ns, isOPT) {
+		return false
+	}
 	n := 0
 	for _, rr := range x.query.Extra {
-		if rr.Header().Rrtype == dns.TypeOPT {
+		if isOPT(rr) {
 			n++
 		}
 	}
-	return n
+	return n == 0 || n == 1 && x.opt.Hdr.Name == "."
 }
 
 // trust: with CD the client judges for itself.
@@ -150,12 +195,26 @@ func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
 	return x.reply
 }
 
+// maxExtraText is how many octets of text an extended DNS error carries: it is for
+// people, and names in it come from the network (RFC 8914 §2).
+const maxExtraText = 200
+
+// extend adds an extended DNS error to the reply, once.
 func (x *exchange) extend(e ExtendedError) {
 	opt := x.reply.IsEdns0()
 	if opt == nil || e == (ExtendedError{}) {
 		return
 	}
-	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: e.Text})
+	text := e.Text[:min(len(e.Text), maxExtraText)]
+	for !utf8.ValidString(text) && text != "" {
+		text = text[:len(text)-1]
+	}
+	for _, o := range opt.Option {
+		if ede, ok := o.(*dns.EDNS0_EDE); ok && ede.InfoCode == e.Code && ede.ExtraText == text {
+			return
+		}
+	}
+	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: text})
 }
 
 // answer makes the reply of what was found.
@@ -167,15 +226,29 @@ func (x *exchange) answer(f *found) (*dns.Msg, error) {
 	x.reply.Rcode = f.rcode
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
 	if !x.do() {
-		asked := f.q.rrtype
-		x.reply.Answer = withoutDNSSEC(x.reply.Answer, asked)
-		x.reply.Ns = withoutDNSSEC(x.reply.Ns, asked)
+		x.reply.Answer = withoutDNSSEC(x.reply.Answer, f.q.rrtype)
+		x.reply.Ns = withoutDNSSEC(x.reply.Ns, dns.TypeNone)
 	}
+	x.spell(f.q.name.String())
 	x.reply.AuthenticatedData = f.status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
 	for _, e := range f.extended {
 		x.extend(e)
 	}
 	return x.reply, nil
+}
+
+// spell gives the owners that are the name of the question its letter case, in which
+// they compress against it, and which some clients compare.
+func (x *exchange) spell(name string) {
+	asked := dns.Fqdn(x.query.Question[0].Name)
+	if asked == name {
+		return
+	}
+	for _, rr := range slices.Concat(x.reply.Answer, x.reply.Ns) {
+		if rr.Header().Name == name {
+			rr.Header().Name = asked
+		}
+	}
 }
 
 // withoutDNSSEC leaves out what a client that does not set DO must not be sent: RRSIG,
@@ -192,33 +265,4 @@ func withoutDNSSEC(records []dns.RR, asked uint16) []dns.RR {
 		kept = append(kept, rr)
 	}
 	return kept
-}
-
-// ServeDNS makes a Resolver a dns.Handler: it answers query over w, truncated to what
-// the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with SERVFAIL where
-// Exchange has an error. It does not ask who the client is: listening on an address
-// that strangers reach makes an open resolver (RFC 5358).
-func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
-	reply, err := r.Exchange(r.base, query)
-	if errors.Is(err, errNoQuery) {
-		return // answering an answer would make a loop
-	}
-	if err != nil {
-		reply = newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, ""})
-	}
-	if _, datagram := w.RemoteAddr().(*net.UDPAddr); datagram {
-		reply.Truncate(datagramSize(query))
-	}
-	// A client that is gone is told nothing; there is nobody else to tell.
-	_ = w.WriteMsg(reply)
-}
-
-// datagramSize is the largest reply the client gets over UDP: what it takes, but no more
-// than passes everywhere unfragmented.
-func datagramSize(query *dns.Msg) int {
-	opt := query.IsEdns0()
-	if opt == nil {
-		return dns.MinMsgSize
-	}
-	return min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
 }

@@ -196,43 +196,44 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	}
 }
 
-// known gives what the cache knows of q.
-func (r *Resolver) known(now time.Time, t *task, q question) (*finding, bool) {
+// known gives what the cache, or nobody but us, knows of q. direct says that a client
+// asked for q itself.
+func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
-		return r.local(t, q) // what one server returned is no whole answer (RFC 8482 §4.1)
+		return r.local(trust, q, direct) // what one server returned is no whole answer (RFC 8482 §4.1)
 	}
-	if item, ok := r.view.Get(now, q.name, q.rrtype, t.trust, cache.RankNonAuthoritative); ok {
+	if item, ok := r.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
-			return r.knownProofs(now, t, q)
+			return r.knownProofs(now, trust, q)
 		}
 		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
 	}
 	// What the cache has an RRset for is no special-use name, and need not be looked up.
-	if f, ok := r.local(t, q); ok {
+	if f, ok := r.local(trust, q, direct); ok {
 		return f, true
 	}
 	if !isAliasType(q.rrtype) {
-		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, t.trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
+		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
 			return aliasFinding(q, item)
 		}
 	}
-	if n, ok := r.view.GetNegative(now, q.name, q.rrtype, t.trust); ok {
+	if n, ok := r.view.GetNegative(now, q.name, q.rrtype, trust); ok {
 		f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true}
 		if n.NameError {
 			f.kind, f.rcode = nameError, dns.RcodeNameError
 		}
 		return f, true
 	}
-	if f, ok := r.knownDNAME(now, t, q); ok {
+	if f, ok := r.knownDNAME(now, trust, q); ok {
 		return f, true
 	}
-	return r.knownProofs(now, t, q)
+	return r.knownProofs(now, trust, q)
 }
 
 // knownProofs answers from what earlier denials and wildcard answers prove about the
 // zone (RFC 8198).
-func (r *Resolver) knownProofs(now time.Time, t *task, q question) (*finding, bool) {
-	if r.validator == nil || t.trust != cache.Checked || r.config.distrusted(now, q.name) {
+func (r *Resolver) knownProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if r.validator == nil || trust != cache.Checked || r.config.distrusted(now, q.name) {
 		return nil, false
 	}
 	s, ok := r.view.Synthesise(now, q.name, q.rrtype)
@@ -277,9 +278,9 @@ func fromWildcard(set *dnssec.RRset) bool {
 }
 
 // knownDNAME looks for a DNAME above q's name.
-func (r *Resolver) knownDNAME(now time.Time, t *task, q question) (*finding, bool) {
+func (r *Resolver) knownDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := r.view.Get(now, above, dns.TypeDNAME, t.trust, cache.RankNonAuthoritative); ok {
+		if item, ok := r.view.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
 			return aliasFinding(q, item)
 		}
 	}

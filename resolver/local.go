@@ -46,7 +46,7 @@ const (
 // DNS rebinding sees those that come from the network, and must not be got round by a
 // CNAME that lets us put the address in. The public DNS has no address there either.
 // Nor has a name server that is called localhost: asking it would be asking ourselves.
-func (r *Resolver) local(t *task, q question) (*finding, bool) {
+func (r *Resolver) local(trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if r.config.DisableLocalZones {
 		return nil, false
 	}
@@ -54,9 +54,8 @@ func (r *Resolver) local(t *task, q question) (*finding, bool) {
 	if !ok || zone.isParents(q) {
 		return nil, false
 	}
-	direct := t.depth == 0 && t.budget.aliases.Load() == 0
 	f := zone.answer(q, direct)
-	if r.validator != nil && t.trust == cache.Checked {
+	if r.validator != nil && trust == cache.Checked {
 		f.status = dnssec.Insecure
 	}
 	return f, true

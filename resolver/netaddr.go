@@ -5,11 +5,13 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -73,10 +75,10 @@ func ipAddrs(addrs []netip.Addr) []net.IPAddr {
 // LookupHost is LookupNetIP for both families, as text. An IP address is returned as it
 // was given, and addresses of the hosts file are in the file's order.
 func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error) {
-	if _, err := netip.ParseAddr(host); err == nil {
+	if _, literal := parseLiteral(host); literal {
 		return []string{host}, nil
 	}
-	addrs := r.config.hosts.get().name(host).addrs
+	addrs := r.config.hosts.name(host).addrs
 	if len(addrs) == 0 {
 		var err error
 		if addrs, err = r.lookupAddrs(ctx, bothFamilies, host); err != nil {
@@ -137,7 +139,7 @@ func (r *Resolver) lookupAddrs(ctx context.Context, want families, host string) 
 	if !isHostName(host) {
 		return nil, noSuchHost(host)
 	}
-	var last error = noSuchHost(host)
+	var last *net.DNSError
 	for _, n := range r.config.candidates(host) {
 		addrs, err := r.addrsOf(ctx, want, n)
 		if err == nil {
@@ -146,16 +148,30 @@ func (r *Resolver) lookupAddrs(ctx context.Context, want families, host string) 
 		}
 		last = dnsError(host, withContext(ctx, err))
 	}
+	if last == nil {
+		last = noSuchHost(host)
+	}
 	return nil, last
 }
 
 // localAddrs finds the addresses of a host without DNS.
 func (r *Resolver) localAddrs(host string) ([]netip.Addr, bool) {
-	if a, err := netip.ParseAddr(host); err == nil {
+	if a, ok := parseLiteral(host); ok {
 		return []netip.Addr{a}, true
 	}
-	addrs := slices.Clone(r.config.hosts.get().name(host).addrs)
+	addrs := slices.Clone(r.config.hosts.name(host).addrs)
 	return addrs, len(addrs) > 0
+}
+
+// parseLiteral is netip.ParseAddr without the making of an error for host names: an
+// address has a colon or ends with a digit.
+func parseLiteral(host string) (netip.Addr, bool) {
+	last := len(host) - 1
+	if last < 0 || (host[last] < '0' || host[last] > '9') && !strings.Contains(host, ":") {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(host)
+	return a, err == nil
 }
 
 // addrsOf asks DNS for the addresses of one name.
@@ -180,23 +196,40 @@ func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
-// hitAddrs is addrsOf for what the cache has as it stands: no aliases, and addresses of
-// every family wanted. Nothing is decoded and nothing made but what is returned.
+// hitAddrs is addrsOf for what the cache has as it stands: no aliases, and for every
+// family wanted addresses or the knowledge that there are none. Nothing is decoded, and
+// of what it makes only the addresses outlive it. What else has a say in an answer must
+// be asked before it; whoever listens with a Trace is told by the longer way.
 func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil {
 		return nil, false
 	}
 	now := r.config.Now()
-	var addrs []netip.Addr
-	for _, q := range addressTypes {
+	var sets [len(addressTypes)]dnssec.Packed
+	count := 0
+	for i, q := range addressTypes {
 		if want&q.family == 0 {
 			continue
 		}
 		item, ok := r.view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
-		if !ok || item.Prefetch {
+		switch {
+		case ok && (item.Prefetch || fromWildcard(&item.Set)):
 			return nil, false
+		case ok:
+			sets[i] = item.Set.Records
+			count += item.Set.Len()
+		default:
+			if _, denied := r.view.GetNegative(now, n, q.rrtype, cache.Checked); !denied {
+				return nil, false
+			}
 		}
-		addrs = appendAddrs(addrs, item.Set.Records)
+	}
+	if count == 0 {
+		return nil, false
+	}
+	addrs := make([]netip.Addr, 0, count)
+	for _, set := range sets {
+		addrs = appendAddrs(addrs, set)
 	}
 	return addrs, len(addrs) > 0
 }
@@ -232,12 +265,30 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (
 	case onlyIPv6:
 		return lane{}, r.askLane(ctx, n, dns.TypeAAAA)
 	}
+	a, ok := r.cachedLane(ctx, n, dns.TypeA)
+	if ok {
+		return a, r.askLane(ctx, n, dns.TypeAAAA)
+	}
 	ctx = withOneTrace(ctx)
 	var other sync.WaitGroup
 	other.Go(func() { aaaa = r.askLane(ctx, n, dns.TypeAAAA) })
 	a = r.askLane(ctx, n, dns.TypeA)
 	other.Wait()
 	return a, aaaa
+}
+
+// cachedLane is askLane for what the cache has, which is no reason for a goroutine.
+// Whoever listens with a Trace is told by the longer way.
+func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil {
+		return lane{}, false
+	}
+	q := question{n, qtype}
+	f, ok := r.searchCache(q, cache.Checked)
+	if !ok {
+		return lane{}, false
+	}
+	return lane{f, f.notFound(qtype)}, true
 }
 
 func (r *Resolver) askLane(ctx context.Context, n dnsname.Name, qtype uint16) lane {

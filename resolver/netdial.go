@@ -30,7 +30,7 @@ func (r *Resolver) DialContext(ctx context.Context, network, address string) (ne
 	d := &net.Dialer{Resolver: r.NetResolver()}
 	want, ok := dialFamilies(network)
 	host, service, err := net.SplitHostPort(address)
-	if _, literal := netip.ParseAddr(host); !ok || err != nil || host == "" || literal == nil {
+	if _, literal := parseLiteral(host); !ok || err != nil || host == "" || literal {
 		return d.DialContext(ctx, network, address)
 	}
 	port, err := r.LookupPort(ctx, network, service)

@@ -52,11 +52,25 @@ func systemHostsFile(goos, systemRoot string) string {
 	return "/etc/hosts"
 }
 
-// get gives what the file says now. A nil hostsFile says nothing.
-func (f *hostsFile) get() *hosts {
+// name gives what the file says about a name now, in any letter case. A nil hostsFile
+// says nothing.
+func (f *hostsFile) name(name string) hostsEntry {
 	if f == nil {
-		return &hosts{}
+		return hostsEntry{}
 	}
+	return f.get().byName[hostsKey(name)]
+}
+
+// addr gives the names that the file has for an address now.
+func (f *hostsFile) addr(addr netip.Addr) []string {
+	if f == nil {
+		return nil
+	}
+	return f.get().byAddr[addr]
+}
+
+// get reads the file if it is time to, and gives what it says.
+func (f *hostsFile) get() *hosts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
@@ -98,7 +112,7 @@ func readStart(path string) ([]byte, error) {
 
 // hosts is what a hosts file says.
 type hosts struct {
-	byName map[string]hostsEntry   // by hostsName in lower case
+	byName map[string]hostsEntry   // by hostsKey
 	byAddr map[netip.Addr][]string // hostsNames, as written
 }
 
@@ -137,7 +151,7 @@ func (h *hosts) add(addr netip.Addr, names []string) {
 	canonical := hostsName(strings.ToLower(names[0]))
 	for _, name := range names {
 		h.byAddr[addr] = append(h.byAddr[addr], hostsName(name))
-		key := hostsName(strings.ToLower(name))
+		key := hostsKey(name)
 		e, ok := h.byName[key]
 		if !ok {
 			e.canonical = canonical
@@ -147,22 +161,22 @@ func (h *hosts) add(addr netip.Addr, names []string) {
 	}
 }
 
-// name gives what the file says about a name, in any letter case.
-func (h *hosts) name(name string) hostsEntry {
-	if len(h.byName) == 0 {
-		return hostsEntry{}
-	}
-	return h.byName[hostsName(strings.ToLower(name))]
-}
-
-// addr gives the names of an address.
-func (h *hosts) addr(addr netip.Addr) []string { return h.byAddr[addr] }
-
 // hostsName is the form in which package net gives names of a hosts file: with a
 // trailing dot, but for those of one label, such as localhost.
 func hostsName(s string) string {
 	if strings.Contains(s, ".") && !strings.HasSuffix(s, ".") {
 		return s + "."
+	}
+	return s
+}
+
+// hostsKey makes names equal that the file takes for the same: in any letter case, with
+// or without the trailing dot, but for names of one label, where the dot makes another
+// name.
+func hostsKey(s string) string {
+	s = strings.ToLower(s)
+	if bare, ok := strings.CutSuffix(s, "."); ok && strings.Contains(bare, ".") {
+		return bare
 	}
 	return s
 }

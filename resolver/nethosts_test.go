@@ -22,6 +22,7 @@ fe80::1%eth0	router.example
 no-address	nobody.example
 300.0.0.1	nobody.example
  192.0.2.4 	indented.example
+192.0.2.5	dotted.
 `
 
 func TestParseHosts(t *testing.T) {
@@ -34,12 +35,14 @@ func TestParseHosts(t *testing.T) {
 		{"Www.shop.example.", "[192.0.2.1 192.0.2.1 192.0.2.2]", "www.shop.example."},
 		{"shop", "[192.0.2.1]", "www.shop.example."},
 		{"shop.", "[]", ""},
+		{"dotted.", "[192.0.2.5]", "dotted."},
+		{"dotted", "[]", ""},
 		{"router.example", "[fe80::1%eth0]", "router.example."},
 		{"indented.example", "[192.0.2.4]", "indented.example."},
 		{"nobody.example", "[]", ""},
 		{"", "[]", ""},
 	} {
-		if e := h.name(c.name); fmt.Sprint(e.addrs) != c.addrs || e.canonical != c.canonical {
+		if e := h.byName[hostsKey(c.name)]; fmt.Sprint(e.addrs) != c.addrs || e.canonical != c.canonical {
 			t.Errorf("%q: got %v %q, want %s %q", c.name, e.addrs, e.canonical, c.addrs, c.canonical)
 		}
 	}
@@ -49,7 +52,7 @@ func TestParseHosts(t *testing.T) {
 		"fe80::1%eth0": {"router.example."},
 		"fe80::1":      nil,
 	} {
-		if got := h.addr(netip.MustParseAddr(addr)); !slices.Equal(got, want) {
+		if got := h.byAddr[netip.MustParseAddr(addr)]; !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", addr, got, want)
 		}
 	}
@@ -63,12 +66,12 @@ func FuzzParseHosts(f *testing.F) {
 	f.Add([]byte("192.0.2.1 "+strings.Repeat("a", 70000)+"\n192.0.2.2 b"), "b") // longer than a Scanner's own limit
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
 		h := parseHosts(text)
-		e := h.name(name)
+		e := h.byName[hostsKey(name)]
 		if (len(e.addrs) == 0) != (e.canonical == "") {
 			t.Errorf("%q: got %v with canonical name %q", name, e.addrs, e.canonical)
 		}
 		for _, a := range e.addrs {
-			if len(h.addr(a)) == 0 {
+			if len(h.byAddr[a]) == 0 {
 				t.Errorf("%q has %v, which has no names", name, a)
 			}
 		}
@@ -91,7 +94,7 @@ func TestHostsFileIsReadAgain(t *testing.T) {
 		f := newHostsFile(path)
 		expect := func(when string, want ...string) {
 			t.Helper()
-			if got := fmt.Sprint(f.get().name("a.example").addrs); got != fmt.Sprint(want) {
+			if got := fmt.Sprint(f.name("a.example").addrs); got != fmt.Sprint(want) {
 				t.Errorf("%s: got %s, want %v", when, got, want)
 			}
 		}
@@ -132,7 +135,7 @@ func TestHostsFileUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(hostsFileAge)
-		if got := f.get().name("a.example").addrs; len(got) != 1 {
+		if got := f.name("a.example").addrs; len(got) != 1 {
 			t.Errorf("got %v, want what was read before", got)
 		}
 	})
@@ -140,10 +143,10 @@ func TestHostsFileUnreadable(t *testing.T) {
 
 func TestNoHostsFile(t *testing.T) {
 	var f *hostsFile
-	if e := f.get().name("localhost"); e.canonical != "" {
+	if e := f.name("localhost"); e.canonical != "" {
 		t.Errorf("got %+v, want nothing", e)
 	}
-	if got := f.get().addr(netip.MustParseAddr("127.0.0.1")); got != nil {
+	if got := f.addr(netip.MustParseAddr("127.0.0.1")); got != nil {
 		t.Errorf("got %v, want nothing", got)
 	}
 }

@@ -25,7 +25,7 @@ func (r *Resolver) LookupPort(ctx context.Context, network, service string) (int
 // the host itself, absolute. A name without aliases must have addresses. See
 // LookupNetIP for names and errors.
 func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
-	if e := r.config.hosts.get().name(host); e.canonical != "" {
+	if e := r.config.hosts.name(host); e.canonical != "" {
 		return e.canonical, nil
 	}
 	if !isHostName(host) {
@@ -147,7 +147,7 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 // others. See LookupNetIP for errors.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
 	if a, err := netip.ParseAddr(addr); err == nil {
-		if names := r.config.hosts.get().addr(a); len(names) > 0 {
+		if names := r.config.hosts.addr(a); len(names) > 0 {
 			return slices.Clone(names), nil
 		}
 	}

@@ -47,12 +47,11 @@ func candidates(name string, search []string, ndots int) iter.Seq[string] {
 // askable reports whether DNS may be asked for a name.
 func askable(name string) bool {
 	bare := strings.TrimSuffix(name, ".")
-	return len(bare) <= maxHostName && !endsWithFold(bare, ".onion")
+	beforeTLD := len(bare) - len(onion)
+	return len(bare) <= maxHostName && (beforeTLD < 0 || !strings.EqualFold(bare[beforeTLD:], onion))
 }
 
-func endsWithFold(s, suffix string) bool {
-	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
-}
+const onion = ".onion"
 
 // candidates is candidates with the options' search list, each name as it is spelled and
 // as the cache knows it. Without askable names there are none.
@@ -62,6 +61,13 @@ func (c *config) candidates(name string) iter.Seq2[string, dnsname.Name] {
 		ndots = defaultNdots
 	}
 	return func(yield func(string, dnsname.Name) bool) {
+		// Without a search list, which is the usual case, nothing is made but the name.
+		if len(c.search) == 0 {
+			if n, err := dnsname.Parse(name); err == nil && askable(name) {
+				yield(name, n)
+			}
+			return
+		}
 		for candidate := range candidates(name, c.search, ndots) {
 			n, err := dnsname.Parse(candidate)
 			if err == nil && !yield(candidate, n) {
@@ -85,7 +91,7 @@ func (c *config) fillNet() error {
 	if !c.DisableHostsFile {
 		c.hosts = newHostsFile(c.HostsFile)
 	}
-	c.sources = newSourceTable(routeSource)
+	c.routes = newRouteTable(routeSource)
 	return nil
 }
 
@@ -101,26 +107,26 @@ func isHostName(s string) bool {
 	if bare == "" || len(bare) > maxHostName {
 		return false
 	}
-	digitsOnly := true
-	for label := range strings.SplitSeq(bare, ".") {
-		if !isHostLabel(label) {
-			return false
-		}
-		digitsOnly = digitsOnly && strings.Trim(label, "0123456789") == ""
-	}
-	return !digitsOnly
-}
-
-func isHostLabel(label string) bool {
-	if label == "" || len(label) > dnsname.MaxLabel || label[0] == '-' || label[len(label)-1] == '-' {
-		return false
-	}
-	for i := range len(label) {
-		switch c := label[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+	digitsOnly, start := true, 0
+	for i := range len(bare) {
+		switch c := bare[i]; {
+		case c == '.':
+			if !fitsLabel(bare[start:i]) {
+				return false
+			}
+			start = i + 1
+		case '0' <= c && c <= '9':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '_':
+			digitsOnly = false
 		default:
 			return false
 		}
 	}
-	return true
+	return !digitsOnly && fitsLabel(bare[start:])
+}
+
+// fitsLabel reports whether characters that host names have make a label.
+func fitsLabel(label string) bool {
+	n := len(label)
+	return n > 0 && n <= dnsname.MaxLabel && label[0] != '-' && label[n-1] != '-'
 }

@@ -18,32 +18,18 @@ func (c *config) sort(addrs []netip.Addr) {
 	switch c.AddressOrder {
 	case OrderAsAnswered:
 	case OrderByPolicy:
-		sortByPolicy(addrs, c.sources.of)
+		c.routes.sort(addrs)
 	case OrderIPv4First:
-		sortByPolicy(addrs, c.sources.of)
+		c.routes.sort(addrs)
 		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(isIPv4(a), isIPv4(b)) })
 	case OrderIPv6First:
-		sortByPolicy(addrs, c.sources.of)
+		c.routes.sort(addrs)
 		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!isIPv4(a), !isIPv4(b)) })
 	}
 }
 
 // isIPv4 takes an IPv4-mapped address for the IPv4 address that it stands for.
 func isIPv4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
-
-// sortByPolicy orders destination addresses as RFC 6724 §6 says, best first. source
-// gives the address that this host would send from, or the zero Addr when it cannot
-// send there.
-func sortByPolicy(addrs []netip.Addr, source func(netip.Addr) netip.Addr) {
-	list := make([]destination, len(addrs))
-	for i, a := range addrs {
-		list[i] = newDestination(a, source(a))
-	}
-	slices.SortStableFunc(list, compareDestinations)
-	for i, d := range list {
-		addrs[i] = d.addr
-	}
-}
 
 // destination is an address and what the rules look at.
 type destination struct {
@@ -173,48 +159,62 @@ func commonPrefix(a, b netip.Addr) int {
 	return 8 * networkBytes
 }
 
-// sourceTable remembers for a while which address this host sends from. Without it
-// every look-up would open a socket for each address, which costs many times more
-// than finding the addresses in the cache.
-type sourceTable struct {
-	find func(netip.Addr) netip.Addr
+// routeTable remembers for a while what is known about destinations. Without it every
+// look-up would open a socket for each address, which costs many times more than finding
+// the addresses in the cache.
+type routeTable struct {
+	// source gives the address that this host would send from to another, or the zero
+	// Addr when it cannot send there.
+	source func(netip.Addr) netip.Addr
 
-	mu      sync.Mutex
-	sources map[netip.Addr]netip.Addr // guarded by mu
-	since   time.Time                 // guarded by mu: when the first was found
+	mu    sync.Mutex
+	known map[netip.Addr]destination // guarded by mu
+	since time.Time                  // guarded by mu: when known was empty
 }
 
 const (
-	// sourceAge is how long a source address is remembered: a change of routes shows
-	// after that, and until then the worst is a less good order.
-	sourceAge = 5 * time.Second
-	// maxSources is how many destinations are remembered, 100 KiB.
-	maxSources = 1024
+	// routeAge is how long a route is remembered: a change shows after that, and until
+	// then the worst is a less good order.
+	routeAge = 5 * time.Second
+	// maxRoutes is how many destinations are remembered, in some 200 KiB.
+	maxRoutes = 1024
 )
 
-func newSourceTable(find func(netip.Addr) netip.Addr) *sourceTable {
-	return &sourceTable{find: find, sources: make(map[netip.Addr]netip.Addr)}
+func newRouteTable(source func(netip.Addr) netip.Addr) *routeTable {
+	return &routeTable{source: source, known: make(map[netip.Addr]destination)}
 }
 
-// of gives the address that this host sends from to a; the zero Addr when there is no
-// route.
-func (t *sourceTable) of(a netip.Addr) netip.Addr {
+// sort orders destination addresses as RFC 6724 §6 says, best first.
+func (t *routeTable) sort(addrs []netip.Addr) {
+	var few [8]destination // as many as most hosts have, and no allocation
+	list := t.destinations(few[:0], addrs)
+	slices.SortStableFunc(list, compareDestinations)
+	for i, d := range list {
+		addrs[i] = d.addr
+	}
+}
+
+// destinations appends what is known about each address.
+func (t *routeTable) destinations(list []destination, addrs []netip.Addr) []destination {
 	now := time.Now()
 	t.mu.Lock()
-	if len(t.sources) >= maxSources || now.Sub(t.since) >= sourceAge {
-		clear(t.sources)
+	if len(t.known)+len(addrs) > maxRoutes || now.Sub(t.since) >= routeAge {
+		clear(t.known)
 		t.since = now
 	}
-	source, ok := t.sources[a]
-	t.mu.Unlock()
-	if ok {
-		return source
+	for _, a := range addrs {
+		list = append(list, t.known[a])
 	}
-	source = t.find(a)
-	t.mu.Lock()
-	t.sources[a] = source
 	t.mu.Unlock()
-	return source
+	for i, a := range addrs {
+		if list[i].addr != a {
+			list[i] = newDestination(a, t.source(a))
+			t.mu.Lock()
+			t.known[a] = list[i]
+			t.mu.Unlock()
+		}
+	}
+	return list
 }
 
 // routeSource asks the system's routes. Connecting a datagram socket looks the route

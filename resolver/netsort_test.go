@@ -78,7 +78,7 @@ func TestSortByPolicy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := addrList(c.addrs)
-			sortByPolicy(got, routes(c.routes))
+			newRouteTable(routes(c.routes)).sort(got)
 			if want := addrList(c.want); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -99,14 +99,14 @@ func TestPolicyTable(t *testing.T) {
 }
 
 func TestAddressOrder(t *testing.T) {
-	sources := newSourceTable(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
+	table := newRouteTable(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
 	for order, want := range map[AddressOrder]string{
 		OrderByPolicy:   "[2001:db8::1 192.0.2.2 192.0.2.1 2001:db8::2]",
 		OrderAsAnswered: "[192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1]",
 		OrderIPv4First:  "[192.0.2.2 192.0.2.1 2001:db8::1 2001:db8::2]",
 		OrderIPv6First:  "[2001:db8::1 2001:db8::2 192.0.2.2 192.0.2.1]",
 	} {
-		c := config{Options: Options{AddressOrder: order}, sources: sources}
+		c := config{Options: Options{AddressOrder: order}, routes: table}
 		addrs := addrList("192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1")
 		if c.sort(addrs); fmt.Sprint(addrs) != want {
 			t.Errorf("order %d: got %v, want %s", order, addrs, want)
@@ -114,27 +114,27 @@ func TestAddressOrder(t *testing.T) {
 	}
 }
 
-func TestSourceTableForgets(t *testing.T) {
+func TestRouteTableForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked := 0
-		table := newSourceTable(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
-		a := netip.MustParseAddr("192.0.2.1")
-		table.of(a)
-		time.Sleep(sourceAge - 1)
-		table.of(a)
-		if looked != 1 {
-			t.Errorf("got %d look-ups of a route, want 1", looked)
+		table := newRouteTable(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
+		pair := addrList("192.0.2.1 2001:db8::1")
+		table.sort(pair)
+		time.Sleep(routeAge - 1)
+		table.sort(pair)
+		if looked != 2 {
+			t.Errorf("got %d look-ups of a route, want one for each address", looked)
 		}
 		time.Sleep(1)
-		table.of(a)
-		if looked != 2 {
-			t.Errorf("got %d look-ups of a route after %v, want 2", looked, sourceAge)
+		table.sort(pair)
+		if looked != 4 {
+			t.Errorf("got %d look-ups of a route after %v, want 4", looked, routeAge)
 		}
-		for i := range 3 * maxSources {
-			table.of(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		for i := range 3 * maxRoutes {
+			table.sort([]netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
 		}
-		if n := len(table.sources); n > maxSources {
-			t.Errorf("got %d entries, want at most %d", n, maxSources)
+		if n := len(table.known); n > maxRoutes {
+			t.Errorf("got %d entries, want at most %d", n, maxRoutes)
 		}
 	})
 }

@@ -31,7 +31,7 @@ func (r *Resolver) primeOnce() {
 	if _, failed := r.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
-	t := r.newTask(q, r.trustOfServers(), &audience{})
+	t := r.newTask(q, r.trustOfServers())
 	ctx, cancel := context.WithDeadline(r.base, t.budget.deadline)
 	defer cancel()
 	hints := &zoneCut{Delegation: r.config.RootHints, hints: true}

@@ -39,6 +39,7 @@ type Resolver struct {
 	servers   *gates[netip.AddrPort] // queries to one server
 	zones     *gates[dnsname.Name]   // queries to the servers of one zone
 	questions *gates[struct{}]       // questions in all
+	queued    atomic.Int64           // queries to ServeDNS that wait for questions
 	priming   atomic.Bool
 
 	base    context.Context // ends with Close
@@ -149,6 +150,9 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		if err != nil {
 			return nil, wrap(asked, err)
 		}
+		if wantsChain(ctx) {
+			result.Chain = r.chainOf(ctx, t, found)
+		}
 		return result, nil
 	})
 	return result, err
@@ -158,23 +162,26 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*task) (*Result, error)) error {
 	heard, own := newAudience(ContextTrace(ctx))
-	t := r.newTask(q, trust, heard)
-	result, err := work(t)
-	if own != nil {
-		t.tellDone(result, err)
-		own.close()
+	t := &task{r: r, q: q, trust: trust, heard: heard}
+	if own == nil {
+		_, err := work(t)
+		return err
 	}
+	t.begin()
+	result, err := work(t)
+	t.tellDone(result, err)
+	own.close()
 	return err
 }
 
 // answer answers out of the cache, or in a flight with everybody who asks the same.
 func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
-	if f, ok := r.searchCache(t, q); ok {
+	if f, ok := r.searchCache(q, t.trust); ok {
 		t.tellFound(f)
 		return f, nil
 	}
-	t.budget.aliases.Store(0) // the chain is followed anew
-	leave, err := r.questions.enter(ctx, struct{}{})
+	t.begin()
+	leave, err := r.admit(ctx, t)
 	if err != nil {
 		return nil, err
 	}

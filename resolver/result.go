@@ -33,6 +33,16 @@ type Result struct {
 	FromCache bool
 	// Extended says more about how the answer came about (RFC 8914).
 	Extended []ExtendedError
+	// Chain is the evidence for Status, from the keys of a trust anchor down: every
+	// DNSKEY and DS RRset, or denial of a DS, with its signatures, each behind those it
+	// rests on, and last the whole answer, with its aliases and denials. Whoever has the
+	// same trust anchors can judge it again without a network (dnssec.VerifyChain), as
+	// of a time when its signatures are valid.
+	//
+	// It is there when the question was asked with WithChain. Of an answer out of the
+	// cache it is put together, and judged, anew; keys that have expired meanwhile are
+	// then fetched. It is nil when that fails, and when nothing is validated.
+	Chain []dnssec.Link
 }
 
 // Canonical is the name that the alias chain ends at; without aliases it is the

@@ -57,6 +57,7 @@ type serverList struct {
 	missing    []dnsname.Name // without any address, in random order
 	doubtful   []dnsname.Name // with glue only that their own zone may know better
 	avoid      map[netip.AddrPort]bool
+	side       bool // for a side look-up: dead servers are not tried before their time
 	tries      int
 	probes     int
 }
@@ -75,8 +76,8 @@ func (r *Resolver) usable(a netip.Addr) bool {
 }
 
 // serversOf lists the servers of a delegation with all addresses that are known now.
-func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: r.infra, perServer: perServer, avoid: avoid}
+func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
+	l := &serverList{infra: r.infra, perServer: perServer, avoid: avoid, side: side}
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
 		r.addTo(l, now, cut, s.Name, own, false)
@@ -169,7 +170,7 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
 	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
 	if len(living) == 0 || rand.IntN(probeOneIn) == 0 {
-		if c := l.probe(now, dead, len(living) == 0); c != nil {
+		if c := l.probe(now, dead, len(living) == 0 && !l.side); c != nil {
 			return c, ReasonProbe
 		}
 	}
@@ -215,7 +216,11 @@ func (l *serverList) take(c *candidate) *candidate {
 func (l *serverList) open(want func(*candidate) bool) []*candidate {
 	var open []*candidate
 	for _, c := range l.candidates {
-		if !c.out && !c.busy && c.tries < l.perServer && want(c) {
+		tries := l.perServer
+		if c.estimate.Dead {
+			tries = 1
+		}
+		if !c.out && !c.busy && c.tries < tries && want(c) {
 			open = append(open, c)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 type task struct {
 	r      *Resolver
 	budget *budget
-	heard  *audience
-	flight *flight // that this work is part of; nil: none yet
+	heard  *audience // nil: nobody
+	flight *flight   // that this work is part of; nil: none yet
 	trust  cache.Trust
 	proof  *proof // nil: not validated
 	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
@@ -28,16 +28,25 @@ type task struct {
 	walk      int
 	parent    int
 	depth     int
-	sent      *atomic.Bool // something was sent on this task's behalf
+	sent      *atomic.Bool  // something was sent on this task's behalf
+	patience  time.Duration // how long it may wait to begin; 0: as long as it may take
 }
 
-// newTask begins the work on a client's question.
-func (r *Resolver) newTask(q question, trust cache.Trust, heard *audience) *task {
-	b := newBudget(&r.config.limits)
-	return &task{
-		r: r, budget: b, heard: heard, trust: trust, q: q,
-		walk: int(b.walks.Add(1)), sent: new(atomic.Bool),
+// newTask begins the work on a question that may take asking servers.
+func (r *Resolver) newTask(q question, trust cache.Trust) *task {
+	t := &task{r: r, trust: trust, q: q}
+	t.begin()
+	return t
+}
+
+// begin gives the task its budget, if it has none yet: an answer out of the cache takes
+// none.
+func (t *task) begin() {
+	if t.budget != nil {
+		return
 	}
+	t.budget, t.sent = newBudget(&t.r.config.limits), new(atomic.Bool)
+	t.walk = int(t.budget.walks.Add(1))
 }
 
 // in gives the same task as part of a flight.

@@ -66,29 +66,29 @@ func (c *conversation) traceQuery() int {
 	return id
 }
 
-func (c *conversation) response(id int, rtt time.Duration, octets []byte) ResponseInfo {
+func (c *conversation) response(id int, network string, rtt time.Duration, octets []byte) ResponseInfo {
 	return ResponseInfo{
 		Step: c.t.step(), ID: id, Zone: c.cut.Zone.String(), Server: c.to.addr, ServerName: c.to.name.String(),
-		Network: c.network, RTT: rtt, Message: octets,
+		Network: network, RTT: rtt, Message: octets,
 	}
 }
 
-func (c *conversation) traceFailure(id int, rtt time.Duration, octets []byte, err error) {
+func (c *conversation) traceFailure(id int, network string, rtt time.Duration, octets []byte, err error) {
 	c.t.tell(func(tr *Trace) {
 		if tr.Response != nil {
-			info := c.response(id, rtt, octets)
+			info := c.response(id, network, rtt, octets)
 			info.Err = err
 			tr.Response(info)
 		}
 	})
 }
 
-func (c *conversation) traceResponse(id int, rtt time.Duration, octets []byte, out outcome) {
+func (c *conversation) traceResponse(id int, network string, rtt time.Duration, octets []byte, out outcome) {
 	c.t.tell(func(tr *Trace) {
 		if tr.Response == nil {
 			return
 		}
-		info := c.response(id, rtt, octets)
+		info := c.response(id, network, rtt, octets)
 		info.Err = out.err
 		switch {
 		case out.reply != nil:
@@ -99,5 +99,17 @@ func (c *conversation) traceResponse(id int, rtt time.Duration, octets []byte, o
 			info.Kind = "truncated"
 		}
 		tr.Response(info)
+	})
+}
+
+// tellAliases says how the name being searched changes.
+func (t *task) tellAliases(f *finding) {
+	t.tell(func(tr *Trace) {
+		if tr.Alias == nil {
+			return
+		}
+		for _, step := range f.aliases {
+			tr.Alias(AliasInfo{Step: t.step(), From: step.From.String(), To: step.To.String(), DNAME: step.IsDNAME()})
+		}
 	})
 }

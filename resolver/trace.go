@@ -229,7 +229,7 @@ type audience struct {
 // untraced questions cost nothing.
 func newAudience(t *Trace) (*audience, *listener) {
 	if t == nil {
-		return &audience{}, nil
+		return nil, nil
 	}
 	l := &listener{trace: t}
 	return &audience{listeners: []*listener{l}}, l
@@ -237,12 +237,18 @@ func newAudience(t *Trace) (*audience, *listener) {
 
 // join makes above hear of a's events too.
 func (a *audience) join(above *audience) {
+	if above == nil {
+		return
+	}
 	a.mu.Lock()
 	a.above = append(a.above, above)
 	a.mu.Unlock()
 }
 
 func (a *audience) leave(above *audience) {
+	if above == nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, other := range a.above {
@@ -271,6 +277,9 @@ func (a *audience) collect(into []*listener, seen map[*audience]bool) []*listene
 
 // empty reports whether nobody listens, so that the event need not be made.
 func (a *audience) empty() bool {
+	if a == nil {
+		return true
+	}
 	a.mu.Lock()
 	n, above := len(a.listeners), a.above
 	a.mu.Unlock()

@@ -114,7 +114,7 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	if !need.Refresh && len(t.avoid) == 0 {
 		// What was proven before will do; what was not may be why the last answer was
 		// bogus, and is asked for anew.
-		f, ok = r.known(r.config.Now(), t.on(q), q)
+		f, ok = r.known(r.config.Now(), t.trust, q, false)
 	}
 	if !ok {
 		f, err = r.walk(ctx, below, q)

@@ -140,6 +140,17 @@ func (t *Table) TimedOut(now time.Time, addr netip.Addr) {
 	t.families[familyOf(addr)].timedOut(now)
 }
 
+// Silent records that addr was silent together with all other servers of a zone: there
+// is no need to find out three times for each of them.
+func (t *Table) Silent(now time.Time, addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	if s.timeouts < deadAfter {
+		s.timeouts, s.deadTill = deadAfter, now.Add(deadFirst)
+	}
+}
+
 // Failed records that a query to addr could not be sent or came to nothing without
 // its being lost: nothing is learnt, but a probe ends.
 func (t *Table) Failed(addr netip.Addr) {

@@ -1,0 +1,282 @@
+package infra
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+var (
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	v4    = netip.MustParseAddr("192.0.2.1")
+	other = netip.MustParseAddr("192.0.2.2")
+	v6    = netip.MustParseAddr("2001:db8::1")
+)
+
+// TestUnknownServer: nothing is known, and something has to be expected.
+func TestUnknownServer(t *testing.T) {
+	e := NewTable().Estimate(start, v4)
+	want := Estimate{RTT: firstGuess, Late: 2 * firstGuess, Timeout: unknownTimeout}
+	if e != want {
+		t.Errorf("got %+v, want %+v", e, want)
+	}
+}
+
+// TestEstimateFollowsRTT: the estimate goes to what is measured, the wait for a late
+// reply stays above it, and the timeout within its bounds.
+func TestEstimateFollowsRTT(t *testing.T) {
+	for _, rtt := range []time.Duration{100 * time.Microsecond, time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond, 700 * time.Millisecond} {
+		table := NewTable()
+		for range 50 {
+			table.Answered(start, v4, rtt)
+		}
+		e := table.Estimate(start, v4)
+		if !e.Known || e.RTT != rtt {
+			t.Errorf("%v: got %+v, want the RTT", rtt, e)
+		}
+		if e.Late < rtt+minWait/2 || e.Late > rtt+2*minWait+rtt {
+			t.Errorf("%v: late after %v", rtt, e.Late)
+		}
+		if e.Timeout < minTimeout || e.Timeout > slowestTimeout || e.Timeout < e.Late {
+			t.Errorf("%v: timeout %v, late after %v", rtt, e.Timeout, e.Late)
+		}
+	}
+}
+
+// TestFirstSample counts in full, later ones by an eighth (RFC 6298 §2).
+func TestFirstSample(t *testing.T) {
+	table := NewTable()
+	table.Answered(start, v4, 40*time.Millisecond)
+	if e := table.Estimate(start, v4); e.RTT != 40*time.Millisecond || e.Late != 40*time.Millisecond+4*20*time.Millisecond {
+		t.Errorf("after one sample of 40 ms: got %+v", e)
+	}
+	table.Answered(start, v4, 120*time.Millisecond)
+	if e := table.Estimate(start, v4); e.RTT != 50*time.Millisecond {
+		t.Errorf("after a second of 120 ms: got %+v, want 50 ms", e)
+	}
+	table.Answered(start, v4, 0)
+	if e := table.Estimate(start, v4); e.RTT <= 0 {
+		t.Errorf("after one of 0: got %+v", e)
+	}
+}
+
+// TestForgotten: a time measured long ago says nothing.
+func TestForgotten(t *testing.T) {
+	table := NewTable()
+	table.Answered(start, v4, 200*time.Millisecond)
+	if e := table.Estimate(start.Add(forgetRTT), v4); !e.Known {
+		t.Errorf("after %v: got %+v, want it known", forgetRTT, e)
+	}
+	if e := table.Estimate(start.Add(forgetRTT+time.Second), v4); e.Known || e.RTT == 200*time.Millisecond {
+		t.Errorf("after more: got %+v, want it forgotten", e)
+	}
+}
+
+// TestTypical: what first contacts took is expected of servers never asked.
+func TestTypical(t *testing.T) {
+	table := NewTable()
+	for i := range 100 {
+		table.Answered(start, netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i)), 20*time.Millisecond)
+	}
+	if e := table.Estimate(start, v4); e.RTT < 20*time.Millisecond || e.RTT > 21*time.Millisecond {
+		t.Errorf("got %+v, want about 20 ms", e)
+	}
+	for i := range 100 {
+		table.Answered(start, netip.MustParseAddr(fmt.Sprintf("203.0.113.%d", i)), time.Hour)
+	}
+	if e := table.Estimate(start, v4); e.RTT > unknownTimeout {
+		t.Errorf("got %+v, want no more than a first reply is waited for", e)
+	}
+}
+
+// TestDead: after three losses in a row, with a time that doubles up to a minute; one
+// reply ends it.
+func TestDead(t *testing.T) {
+	table, now := NewTable(), start
+	for i := range deadAfter {
+		if e := table.Estimate(now, v4); e.Dead || e.Timeouts != i {
+			t.Fatalf("after %d losses: got %+v", i, e)
+		}
+		table.TimedOut(now, v4)
+	}
+	for _, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		wait *= time.Second
+		if e := table.Estimate(now, v4); !e.Dead {
+			t.Fatalf("got %+v, want it dead", e)
+		}
+		if table.Probe(now.Add(wait-1), v4, false) {
+			t.Errorf("probed before %v were over", wait)
+		}
+		now = now.Add(wait)
+		if !table.Probe(now, v4, false) {
+			t.Errorf("not probed after %v", wait)
+		}
+		if table.Probe(now, v4, false) || table.Probe(now, v4, true) {
+			t.Errorf("probed twice at the same time")
+		}
+		table.TimedOut(now, v4)
+	}
+	table.Answered(now, v4, 20*time.Millisecond)
+	if e := table.Estimate(now, v4); e.Dead || e.Timeouts != 0 {
+		t.Errorf("after a reply: got %+v", e)
+	}
+}
+
+// TestProbeEnds: also when the query could not be sent, or came by TCP.
+func TestProbeEnds(t *testing.T) {
+	for name, end := range map[string]func(*Table){
+		"failed":    func(t *Table) { t.Failed(v4) },
+		"alive":     func(t *Table) { t.Alive(v4) },
+		"answered":  func(t *Table) { t.Answered(start, v4, time.Millisecond) },
+		"timed out": func(t *Table) { t.TimedOut(start, v4) },
+	} {
+		table := NewTable()
+		if !table.Probe(start, v4, true) {
+			t.Fatalf("%s: no leave to probe", name)
+		}
+		end(table)
+		if !table.Probe(start, v4, true) {
+			t.Errorf("%s: the probe has not ended", name)
+		}
+	}
+}
+
+// TestUrgentProbe: when nobody is alive, a probe need not wait for its time.
+func TestUrgentProbe(t *testing.T) {
+	table := NewTable()
+	for range 5 {
+		table.TimedOut(start, v4)
+	}
+	if table.Probe(start, v4, false) || !table.Probe(start, v4, true) {
+		t.Errorf("want leave for an urgent probe only")
+	}
+}
+
+// TestTimeoutsGrow with losses, within the bounds.
+func TestTimeoutsGrow(t *testing.T) {
+	table := NewTable()
+	table.Answered(start, v4, 20*time.Millisecond)
+	last := time.Duration(0)
+	for range 4 {
+		e := table.Estimate(start, v4)
+		if e.Timeout < last || e.Timeout > maxTimeout {
+			t.Errorf("got timeout %v after %v, want it to grow up to %v", e.Timeout, last, maxTimeout)
+		}
+		last = e.Timeout
+		table.TimedOut(start, v4)
+	}
+	if last != maxTimeout {
+		t.Errorf("got timeout %v after several losses, want %v", last, maxTimeout)
+	}
+}
+
+// TestFamilyDown: a family whose packets all get lost is put behind the other one, and
+// tried again from time to time; when both are silent, it is not the family.
+func TestFamilyDown(t *testing.T) {
+	table, now := NewTable(), start
+	for i := range familyDeadAfter {
+		if table.FamilyDown(now, v6) {
+			t.Fatalf("down after %d losses", i)
+		}
+		table.TimedOut(now, netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1)))
+	}
+	if !table.FamilyDown(now, v6) || table.FamilyDown(now, v4) {
+		t.Errorf("after %d losses: want IPv6 down and IPv4 not", familyDeadAfter)
+	}
+	now = now.Add(familyRetry)
+	if table.FamilyDown(now, v6) {
+		t.Errorf("after %v: want it to be tried", familyRetry)
+	}
+	table.TimedOut(now, v6)
+	if now = now.Add(familyRetry); !table.FamilyDown(now, v6) {
+		t.Errorf("after another loss: want it down for longer")
+	}
+	for range 20 {
+		table.TimedOut(now, v6)
+	}
+	if !table.FamilyDown(now.Add(familyRetryMax-1), v6) || table.FamilyDown(now.Add(familyRetryMax), v6) {
+		t.Errorf("after many losses: want it down for %v", familyRetryMax)
+	}
+	table.Answered(now, v6, 20*time.Millisecond)
+	if table.FamilyDown(now, v6) {
+		t.Errorf("after a reply: want it up")
+	}
+	for range familyDeadAfter {
+		table.TimedOut(now, v4)
+		table.TimedOut(now, v6)
+	}
+	if table.FamilyDown(now, v4) || table.FamilyDown(now, v6) {
+		t.Errorf("both silent: want neither called down")
+	}
+}
+
+// TestLame: of one server and one zone, for a while.
+func TestLame(t *testing.T) {
+	table, zone := NewTable(), dnsname.MustParse("shop.example.")
+	table.SetLame(start, v4, zone)
+	for _, tt := range []struct {
+		at   time.Time
+		addr netip.Addr
+		zone dnsname.Name
+		want bool
+	}{
+		{start, v4, zone, true},
+		{start.Add(lameFor - 1), v4, zone, true},
+		{start.Add(lameFor), v4, zone, false},
+		{start, other, zone, false},
+		{start, v4, dnsname.MustParse("example."), false},
+	} {
+		if got := table.Lame(tt.at, tt.addr, tt.zone); got != tt.want {
+			t.Errorf("%s for %s after %v: got %t, want %t", tt.addr, tt.zone, tt.at.Sub(start), got, tt.want)
+		}
+	}
+}
+
+// TestFeatures are each server's own, and forgotten in time.
+func TestFeatures(t *testing.T) {
+	table := NewTable()
+	fresh := table.Features(start, v4)
+	if fresh.NoEDNS || fresh.NoCase || fresh.Cookies || len(fresh.Cookie) != clientCookieLen {
+		t.Errorf("got %+v of an unknown server", fresh)
+	}
+	if again := table.Features(start, v4); string(again.Cookie) != string(fresh.Cookie) {
+		t.Errorf("client cookie changed from %x to %x", fresh.Cookie, again.Cookie)
+	}
+	if elsewhere := table.Features(start, other); string(elsewhere.Cookie) == string(fresh.Cookie) {
+		t.Errorf("two servers get the same client cookie %x", fresh.Cookie)
+	}
+	table.SetNoEDNS(start, v4)
+	table.SetNoCase(start, v4)
+	table.SetCookie(v4, []byte("serverpart"))
+	f := table.Features(start.Add(featureFor-1), v4)
+	if !f.NoEDNS || !f.NoCase || !f.Cookies || string(f.Cookie) != string(fresh.Cookie)+"serverpart" {
+		t.Errorf("got %+v, want all three", f)
+	}
+	if f = table.Features(start, other); f.NoEDNS || f.NoCase || f.Cookies {
+		t.Errorf("got %+v of another server", f)
+	}
+	if f = table.Features(start.Add(featureFor), v4); f.NoEDNS || f.NoCase {
+		t.Errorf("after %v: got %+v, want EDNS and case back", featureFor, f)
+	}
+	table.SetCookie(v4, nil)
+	if f = table.Features(start, v4); f.Cookies || len(f.Cookie) != clientCookieLen {
+		t.Errorf("got %+v, want the server's cookie forgotten", f)
+	}
+}
+
+// TestBounded: a hostile zone can name as many servers as it likes.
+func TestBounded(t *testing.T) {
+	table := NewTable()
+	addr := netip.MustParseAddr("2001:db8::")
+	for range maxServers + 1000 {
+		table.TimedOut(start, addr)
+		table.SetLame(start, addr, dnsname.Root)
+		addr = addr.Next()
+	}
+	if table.servers.Len() > maxServers || table.lame.Len() > maxLame {
+		t.Errorf("got %d servers and %d lame ones, want %d and %d at most", table.servers.Len(), table.lame.Len(), maxServers, maxLame)
+	}
+}

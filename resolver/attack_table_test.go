@@ -1,0 +1,268 @@
+package resolver_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// attack is one row of the table of measured attacks: what one question may cost
+// however hostile the zone is, the victim's share of it, and in what time it ends.
+// The goals are lower than what established resolvers need.
+type attack struct {
+	name   string
+	text   string
+	known  []string       // asked for beforehand, when all was well
+	faults string         // that begin then, as a fault section's
+	before func(w *world) // what happens after that and before the question
+	ask    string
+	victim resolvertest.Filter // nil: there is none
+
+	sends, share int // goals
+	took         time.Duration
+	check        func(w *world, o asked) // more to hold; nil: it fails
+}
+
+// attackerAt and victimAt are where the zones of the rows are.
+const (
+	attackerAt = "198.51.100.66"
+	victimAt   = "198.51.100.9"
+)
+
+var toVictim = resolvertest.To(victimAt)
+
+// nxns is a delegation to many names that do not exist in the victim's zone.
+func nxns(names int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- zone attacker.example. at %s --\n", attackerAt)
+	for i := range names {
+		fmt.Fprintf(&b, "sub NS n%d.victim.test.\n", i)
+	}
+	fmt.Fprintf(&b, "-- zone victim.test. at %s --\nwww A 192.0.2.90\n", victimAt)
+	return b.String()
+}
+
+// What is known before an attack begins: the attacker's zone, or the victim's as well.
+var (
+	known = []string{"none.attacker.example."}
+	both  = []string{"attacker.example.", "www.victim.test."}
+)
+
+// faulty gives all servers of the attacker's zone a fault.
+func faulty(fault string) string { return "-- fault attacker.example. --\n" + fault + "\n" }
+
+// manyServers is a zone with n servers.
+func manyServers(n int) string {
+	var b strings.Builder
+	b.WriteString("-- zone attacker.example. at")
+	for i := range n {
+		fmt.Fprintf(&b, " 203.0.113.%d", i+1)
+	}
+	b.WriteString(" --\nwww A 192.0.2.66\n")
+	return b.String()
+}
+
+// oneAddress is a delegation to twelve names with the same address.
+func oneAddress() string {
+	var b strings.Builder
+	b.WriteString("-- zone example. at 198.51.100.2 --\n")
+	for i := range 12 {
+		fmt.Fprintf(&b, "attacker NS ns%[1]d.attacker\nns%[1]d.attacker A %[2]s\n", i, attackerAt)
+	}
+	fmt.Fprintf(&b, "-- zone attacker.example. at %s undelegated --\n", attackerAt)
+	return b.String()
+}
+
+var attacks = []attack{
+	{name: "NXNS, 10 names", text: nxns(10), known: both, ask: "www.sub.attacker.example.", victim: toVictim, sends: 6, share: 5, took: 200 * time.Millisecond},
+	{name: "NXNS, 50 names", text: nxns(50), known: both, ask: "www.sub.attacker.example.", victim: toVictim, sends: 7, share: 5, took: 200 * time.Millisecond},
+	{name: "NXNS, 500 names", text: nxns(500), known: both, ask: "www.sub.attacker.example.", victim: toVictim, sends: 7, share: 5, took: 300 * time.Millisecond},
+	{name: "NXNS, 50 names, victim silent", text: nxns(50), known: both, faults: "-- fault " + victimAt + " --\ndrop\n", ask: "www.sub.attacker.example.", victim: toVictim, sends: 8, share: 6, took: 5 * time.Second},
+	{name: "13 dead addresses", text: manyServers(13), known: known, faults: faulty("dead"), ask: "www.attacker.example.", sends: 14, took: 5 * time.Second},
+	{
+		name: "same zone again, new name", text: manyServers(13), known: known, faults: faulty("dead"), ask: "other.attacker.example.", sends: 3, took: time.Second,
+		before: func(w *world) {
+			// Until each of the 13 has been silent often enough to be held dead.
+			for i := range 3 {
+				w.ask(fmt.Sprintf("n%d.attacker.example.", i), dns.TypeA)
+			}
+		},
+	},
+	{name: "13 servers SERVFAIL", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", sends: 14, took: time.Second},
+	{
+		name: "the same question again within 1 s", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", sends: 0,
+		before: func(w *world) {
+			w.ask("www.attacker.example.", dns.TypeA)
+			time.Sleep(999 * time.Millisecond)
+		},
+	},
+	{name: "40 servers SERVFAIL", text: manyServers(40), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", sends: 14, took: time.Second},
+	{name: "12 NS names, one dead address", text: oneAddress(), known: known, faults: faulty("dead"), ask: "www.attacker.example.", sends: 4, took: 3 * time.Second},
+	{name: "12 NS names, one SERVFAIL address", text: oneAddress(), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", sends: 2, took: 100 * time.Millisecond},
+	{
+		name: "referral back to itself",
+		text: manyServers(1), known: known,
+		faults: faulty("replace NOERROR\nclear aa\nadd authority attacker.example. 300 IN NS ns1.attacker.example.\nadd additional ns1.attacker.example. 300 IN A 203.0.113.1"),
+		ask:    "www.attacker.example.", sends: 2, took: 100 * time.Millisecond,
+	},
+	{
+		name: "TsuNAME",
+		text: "-- zone example. at 198.51.100.2 --\na NS ns.b\nb NS ns.a\n",
+		ask:  "www.a.example.", known: []string{"none.example."}, sends: 4, took: 100 * time.Millisecond,
+	},
+	{
+		name: "CNAME chain of 200, one a message", text: chain("attacker.example.", 200) + faulty("latency 20ms"), known: known,
+		before: func(w *world) { w.in.Fault("attacker.example.", resolvertest.Hook(firstAnswerOnly)) },
+		ask:    "n0.attacker.example.", sends: 12, took: time.Second,
+	},
+	{name: "CNAME chain of 100 in one message", text: chain("attacker.example.", 100), known: known, ask: "n0.attacker.example.", sends: 3, took: 100 * time.Millisecond},
+	{
+		name: "CNAME loop of 3", text: manyServers(1) + "a CNAME b\nb CNAME c\nc CNAME a\n", known: known,
+		before: func(w *world) { w.in.Fault("attacker.example.", resolvertest.Hook(firstAnswerOnly)) },
+		ask:    "a.attacker.example.", sends: 4, took: 200 * time.Millisecond,
+	},
+	{
+		name: "DNAME loop", text: manyServers(1) + "d DNAME e\ne DNAME d\n",
+		ask: "www.d.attacker.example.", known: known, sends: 2, took: 100 * time.Millisecond,
+	},
+	{
+		name: "90-label name", text: manyServers(1), ask: strings.Repeat("a.", 88) + "attacker.example.",
+		// One query with the whole name follows those that RFC 9156 minimises.
+		sends: 11, took: 300 * time.Millisecond,
+		check: func(w *world, o asked) { o.check(w, "90 labels", dns.RcodeNameError) },
+	},
+	{
+		name: "RRset of 2,000 addresses", text: bigSet(2000), known: known, ask: "big.attacker.example.", sends: 4, took: 300 * time.Millisecond,
+		check: func(w *world, _ asked) { w.wantLimit("big2.attacker.example.", dns.TypeA, "Records") },
+	},
+	{name: "reply with another question", text: manyServers(1), known: known, faults: faulty("wrong-question other.example. A"), ask: "www.attacker.example.", sends: 3, took: 5 * time.Second},
+	{name: "reply with wrong ID", text: manyServers(1), known: known, faults: faulty("wrong-id"), ask: "www.attacker.example.", sends: 3, took: 5 * time.Second},
+	{name: "reply with QR=0", text: manyServers(1), known: known, faults: faulty("wrong-qr"), ask: "www.attacker.example.", sends: 3, took: 5 * time.Second},
+	{name: "reply with opcode 5", text: manyServers(1), known: known, faults: faulty("wrong-opcode 5"), ask: "www.attacker.example.", sends: 3, took: 5 * time.Second},
+	{
+		name: "aliases x name servers x labels (CAMP)", text: camp(), ask: "a.b.c.c0.attacker.example.", victim: toVictim,
+		sends: 50, share: 10, took: time.Second,
+		check: func(*world, asked) {}, // whether it is found depends on which name servers are tried
+	},
+}
+
+// bigSet is a zone with two RRsets of n addresses.
+func bigSet(n int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- zone attacker.example. at %s --\n", attackerAt)
+	for _, owner := range []string{"big", "big2"} {
+		for i := range n {
+			fmt.Fprintf(&b, "%s A 198.18.%d.%d\n", owner, i/256, i%256)
+		}
+	}
+	return b.String()
+}
+
+// camp multiplies: a chain of aliases, each into a zone of its own whose name servers
+// are names at the victim's that do not exist, and one that works.
+func camp() string {
+	var b, zones strings.Builder
+	fmt.Fprintf(&b, "-- zone attacker.example. at %s --\n", attackerAt)
+	for i := range 12 {
+		fmt.Fprintf(&b, "c%d NS ns.helper.test.\n", i)
+		for j := range 12 {
+			fmt.Fprintf(&b, "c%d NS a%d-%d.victim.test.\n", i, i, j)
+		}
+		fmt.Fprintf(&zones, "-- zone c%d.attacker.example. at 198.51.100.67 undelegated --\na.b.c CNAME a.b.c.c%d.attacker.example.\n", i, i+1)
+	}
+	fmt.Fprintf(&b, "-- zone victim.test. at %s --\n-- zone helper.test. --\nns A 198.51.100.67\n", victimAt)
+	return b.String() + zones.String()
+}
+
+// play brings the world to where the question of the row is asked.
+func (a *attack) play(w *world) {
+	for _, name := range a.known {
+		w.ask(name, dns.TypeMX)
+	}
+	if err := w.in.Update(a.faults); err != nil {
+		w.Fatal(err)
+	}
+	if a.before != nil {
+		a.before(w)
+	}
+}
+
+// TestAttackTable asserts the goals, and prints the table.
+func TestAttackTable(t *testing.T) {
+	t.Logf("%-62s %5s %6s %10s  %s", "scenario", "sends", "victim", "time", "goal")
+	for _, a := range attacks {
+		t.Run(strings.ReplaceAll(a.name, "/", " "), func(t *testing.T) {
+			inWorld(t, a.text, func(w *world) {
+				a.play(w)
+				o := w.ask(a.ask, dns.TypeA)
+				w.settle() // what goes on afterwards counts too
+				sends, share := w.in.Count(notPriming), 0
+				if a.victim != nil {
+					share = w.in.Count(a.victim)
+				}
+				w.Logf("%-62s %5d %6d %10v  <= %d (%d), %v", a.name, sends, share, o.took, a.sends, a.share, a.took)
+				if sends > a.sends || share > a.share || o.took > a.took {
+					w.Errorf("got %d sends, %d of them to the victim, in %v; want at most %d, %d, %v", sends, share, o.took, a.sends, a.share, a.took)
+				}
+				switch {
+				case a.check != nil:
+					a.check(w, o)
+				case o.err == nil:
+					w.Errorf("got %v, want an error", o)
+				}
+			}, ipv4Only)
+		})
+	}
+}
+
+// TestMostSendsToOneAddress: whatever is wrong, one question goes to one address over
+// one transport three times at most.
+func TestMostSendsToOneAddress(t *testing.T) {
+	for _, a := range attacks {
+		inWorld(t, a.text, func(w *world) {
+			a.play(w)
+			w.ask(a.ask, dns.TypeA)
+			w.settle()
+			counts := make(map[string]int)
+			for _, q := range w.in.Log() {
+				counts[fmt.Sprintf("%s %s %s %d", q.Server, q.Network, strings.ToLower(q.Name), q.Type)]++
+			}
+			for what, n := range counts {
+				if n > 3 {
+					w.Errorf("%s: %d queries %s, want 3 at most", a.name, n, what)
+				}
+			}
+		}, ipv4Only)
+	}
+}
+
+// TestSlowNameManyClients: 200 clients ask for one slow name at a fresh start.
+func TestSlowNameManyClients(t *testing.T) {
+	inWorld(t, `
+-- zone slow.example. at 198.51.100.3 --
+www.name        A   192.0.2.80
+-- fault 198.51.100.3 --
+latency 700ms
+`, func(w *world) {
+		errs := make(chan error, 200)
+		for range cap(errs) {
+			go func() {
+				_, err := w.r.Resolve(w.Context(), "www.name.slow.example.", dns.TypeA)
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				w.Errorf("got error %v, want an answer for each of 200 clients", err)
+			}
+		}
+		if got := w.in.Count(resolvertest.To("198.51.100.3")); got > 2 {
+			w.Errorf("got %d queries to the slow server, want 2 at most, one of them minimised:\n%s", got, resolvertest.Table(w.in.Log()))
+		}
+	}, ipv4Only)
+}

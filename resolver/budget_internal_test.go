@@ -1,0 +1,63 @@
+package resolver
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+)
+
+// TestCharges: each counter lets through what its limit says, and names it after that.
+func TestCharges(t *testing.T) {
+	limits := Limits{Sends: 3, Bytes: 300, Aliases: 4, Referrals: 3}.fill()
+	for _, tt := range []struct {
+		limit string
+		spend func(*budget) error
+		value int
+	}{
+		{"Sends", (*budget).send, 3},
+		{"Bytes", func(b *budget) error { return b.received(100) }, 300},
+		{"Aliases", (*budget).alias, 4},
+		{"Referrals", (*budget).referral, 3},
+	} {
+		b := newBudget(&limits)
+		for i := range 3 {
+			if err := tt.spend(b); err != nil {
+				t.Errorf("%s: %d within the limit: %v", tt.limit, i+1, err)
+			}
+		}
+		for range 2 {
+			var limit *LimitError
+			if err := tt.spend(b); !errors.As(err, &limit) || *limit != (LimitError{tt.limit, tt.value}) {
+				t.Errorf("%s: got %v, want the limit with its value %d", tt.limit, err, tt.value)
+			}
+		}
+	}
+}
+
+// TestMayLookUp: failures count only when they cost a query; an outage doubles what is
+// allowed.
+func TestMayLookUp(t *testing.T) {
+	limits := Limits{FailedServerLookups: 2}.fill()
+	b := newBudget(&limits)
+	r := &Resolver{}
+	free, paid := &task{r: r, budget: b}, &task{r: r, budget: b}
+	free.sent, paid.sent = newSent(false), newSent(true)
+	for range 10 {
+		b.lookupFailed(free)
+	}
+	for i, want := range []struct{ plain, outage bool }{{true, true}, {true, true}, {false, true}, {false, true}, {false, false}} {
+		if got := b.mayLookUp(false) == nil; got != want.plain {
+			t.Errorf("after %d failures: got %t, want %t", i, got, want.plain)
+		}
+		if got := b.mayLookUp(true) == nil; got != want.outage {
+			t.Errorf("after %d failures in an outage: got %t, want %t", i, got, want.outage)
+		}
+		b.lookupFailed(paid)
+	}
+}
+
+func newSent(sent bool) *atomic.Bool {
+	b := new(atomic.Bool)
+	b.Store(sent)
+	return b
+}

@@ -1,0 +1,73 @@
+package resolver
+
+import (
+	"context"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+type chainKey struct{}
+
+// WithChain gives a context in which Resolve fills Result.Chain. Without it nothing is
+// done for chains.
+func WithChain(ctx context.Context) context.Context {
+	return context.WithValue(ctx, chainKey{}, true)
+}
+
+func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil }
+
+// chainOf gives the chain of trust of an answer, as Result.Chain describes. The answer
+// is judged once more, by the keys proven before it, so that the chain says what is
+// true now and of this very answer, wherever that came from: cold, out of the cache, or
+// shared with somebody who asked before. It spends from the budget of the question.
+func (r *Resolver) chainOf(ctx context.Context, t *task, f *found) []dnssec.Link {
+	t.begin()
+	p := r.newProof(t, f.q)
+	if p == nil {
+		return nil
+	}
+	// What is being fetched when this returns is of no use to anybody.
+	ctx, cancel := context.WithDeadline(ctx, t.budget.deadline)
+	defer cancel()
+	whole := f.whole()
+	now := r.config.Now()
+	r.proven.load(now, f.q.name, p.ev)
+	for _, step := range f.aliases {
+		r.proven.load(now, step.To, p.ev)
+	}
+	verdict, err := p.validate(ctx, whole)
+	if err != nil || verdict.Status != f.status {
+		return nil
+	}
+	return verdict.Chain(whole.response())
+}
+
+// whole gives an answer as one finding, the alias chain included.
+func (f *found) whole() *finding {
+	w := &finding{
+		q: f.q, rcode: f.rcode, sets: f.sets, aliases: f.aliases, soa: f.soa, denial: f.denial,
+	}
+	switch {
+	case len(f.sets) > 0:
+		w.kind = answer
+	case f.endsInAlias():
+		w.kind = alias
+	case f.rcode == dns.RcodeNameError:
+		w.kind = nameError
+	default:
+		w.kind = noData
+	}
+	return w
+}
+
+// endsInAlias reports whether the last alias is the answer: one that makes the name too
+// long (RFC 6672 §2.2), or the CNAME asked for, made of a DNAME.
+func (f *found) endsInAlias() bool {
+	if len(f.aliases) == 0 {
+		return false
+	}
+	last := f.aliases[len(f.aliases)-1]
+	return last.TooLong || last.IsDNAME() && isAliasType(f.q.rrtype)
+}

@@ -1,0 +1,200 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// newTestFlights gives flights with a traveller that waits on behalf of nobody.
+func newTestFlights(t *testing.T) (*flights, func() traveller) {
+	t.Helper()
+	base, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() { end(); running.Wait() })
+	limits := Limits{}.fill()
+	return newFlights(base, &running), func() traveller {
+		return traveller{heard: &audience{}, budget: newBudget(&limits)}
+	}
+}
+
+// TestFlightsRunOnce for callers at the same time, and again afterwards.
+func TestFlightsRunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		runs := 0
+		lead := func(*flight) (any, error) {
+			runs++
+			time.Sleep(time.Second)
+			return runs, nil
+		}
+		for round := range 2 {
+			var all sync.WaitGroup
+			for range 100 {
+				all.Go(func() {
+					if v, err := f.do(t.Context(), "key", by(), lead); err != nil || v != round+1 {
+						t.Errorf("round %d: got %v, %v", round, v, err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		if len(f.byKey) != 0 {
+			t.Errorf("%d flights are still on the board", len(f.byKey))
+		}
+	})
+}
+
+// TestCircleIsSeen: only the edge that would close it fails, whatever its length.
+func TestCircleIsSeen(t *testing.T) {
+	for _, length := range []int{1, 2, 3, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			f, by := newTestFlights(t)
+			var lead func(i int) func(fl *flight) (any, error)
+			lead = func(i int) func(fl *flight) (any, error) {
+				return func(fl *flight) (any, error) {
+					next := by()
+					next.parent = fl
+					to := (i + 1) % length
+					v, err := f.do(fl.ctx, fmt.Sprint(to), next, lead(to))
+					if i == length-1 {
+						if !errors.Is(err, ErrCircular) {
+							t.Errorf("circle of %d: got %v, %v where it closes", length, v, err)
+						}
+						return "out", nil
+					}
+					return v, err
+				}
+			}
+			if v, err := f.do(t.Context(), "0", by(), lead(0)); err != nil || v != "out" {
+				t.Errorf("circle of %d: got %v, %v", length, v, err)
+			}
+		})
+	}
+}
+
+// TestLimitIsNotShared: joiners of a flight that ended by its leader's limit lead once
+// themselves; other errors are shared.
+func TestLimitIsNotShared(t *testing.T) {
+	other := errors.New("of the question itself")
+	for _, tt := range []struct {
+		err  error
+		runs int
+	}{
+		{&LimitError{Limit: "Sends", Value: 1}, 3}, {context.Canceled, 3}, {context.DeadlineExceeded, 3}, {other, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f, by := newTestFlights(t)
+			runs := 0
+			lead := func(*flight) (any, error) {
+				runs++
+				time.Sleep(time.Second)
+				return nil, tt.err
+			}
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					if _, err := f.do(t.Context(), "key", by(), lead); !errors.Is(err, tt.err) {
+						t.Errorf("got %v, want %v", err, tt.err)
+					}
+				})
+			}
+			all.Wait()
+			if runs != tt.runs {
+				t.Errorf("%v: led %d times by 3 callers, want %d", tt.err, runs, tt.runs)
+			}
+		})
+	}
+}
+
+// TestFlightEndsWithItsLastWaiter, and not before.
+func TestFlightEndsWithItsLastWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		var ended time.Duration
+		start := time.Now()
+		lead := func(fl *flight) (any, error) {
+			<-fl.ctx.Done()
+			ended = time.Since(start)
+			return nil, context.Cause(fl.ctx)
+		}
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
+				defer cancel()
+				if _, err := f.do(ctx, "key", by(), lead); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if ended != 3*time.Second {
+			t.Errorf("the flight ended after %v, want 3 s", ended)
+		}
+	})
+}
+
+// TestFlightHasItsLeadersTime, and says which limit it was.
+func TestFlightHasItsLeadersTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		_, err := f.do(t.Context(), "key", by(), func(fl *flight) (any, error) {
+			<-fl.ctx.Done()
+			return nil, context.Cause(fl.ctx)
+		})
+		var limit *LimitError
+		if !errors.As(err, &limit) || limit.Limit != limitTime {
+			t.Errorf("got %v, want the limit %s", err, limitTime)
+		}
+	})
+}
+
+// TestNoFlightsAfterStop.
+func TestNoFlightsAfterStop(t *testing.T) {
+	f, by := newTestFlights(t)
+	base, end := context.WithCancel(context.Background())
+	f.base = base
+	f.stop(end)
+	if _, err := f.do(t.Context(), "key", by(), func(*flight) (any, error) { return nil, nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+}
+
+// TestGatesAreForgotten when nobody is inside or waiting.
+func TestGatesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGates[string](2)
+		inside, most := 0, 0
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				leave, err := g.enter(t.Context(), "key")
+				if err != nil {
+					t.Errorf("enter: %v", err)
+					return
+				}
+				inside++
+				most = max(most, inside)
+				time.Sleep(time.Second)
+				inside--
+				leave()
+			})
+		}
+		time.Sleep(time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := g.enter(ctx, "key"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with a full gate: got %v", err)
+		}
+		all.Wait()
+		if most != 2 || len(g.byKey) != 0 {
+			t.Errorf("%d were inside at once, want 2; %d gates are left, want none", most, len(g.byKey))
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// ServeDNS makes a Resolver a dns.Handler: it answers query over w, truncated to what
+// the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with SERVFAIL where
+// Exchange has an error. Over TLS it pads the answers to queries that are padded (RFC
+// 8467). It does not ask who the client is: listening on an address that strangers
+// reach makes an open resolver (RFC 5358).
+//
+// Every query gets an answer within Limits.Time. What the cache holds is answered at
+// once; of the rest Limits.Questions are worked on at a time. When there is no room, and
+// none comes free within a second, or as many queries wait for room already, the answer
+// is SERVFAIL with an extended DNS error that names the limit. Answers are sent as they
+// come and never held back, so that they cannot be made to arrive together (DNSBomb).
+//
+// Close ends the questions under way, each of which is answered with SERVFAIL, as are
+// queries that come later. A dns.Server is best shut down after that: its Shutdown waits
+// until the answers are written.
+func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+	reply, err := r.exchangeWithin(r.base, query, maxServeWait)
+	if errors.Is(err, errNoQuery) {
+		return // answering an answer would make a loop
+	}
+	if err != nil {
+		reply = newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
+	}
+	size := dns.MaxMsgSize
+	if _, datagram := w.RemoteAddr().(*net.UDPAddr); datagram {
+		size = datagramSize(query)
+	}
+	reply.Truncate(size)
+	if isEncrypted(w) && isPadded(query) {
+		pad(reply)
+	}
+	// A client that is gone is told nothing; there is nobody else to tell.
+	_ = w.WriteMsg(reply)
+}
+
+// datagramSize is the largest reply the client gets over UDP: what it takes, but no more
+// than passes everywhere unfragmented.
+func datagramSize(query *dns.Msg) int {
+	opt := query.IsEdns0()
+	if opt == nil {
+		return dns.MinMsgSize
+	}
+	return min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
+}
+
+// maxServeWait is how long a query to ServeDNS waits for room. Clients ask again after
+// one to five seconds; an answer that comes later than that is for nobody.
+const maxServeWait = time.Second
+
+// admit waits until the question may be worked on, and gives the function that makes
+// room for another one.
+func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error) {
+	full := &LimitError{Limit: "Questions", Value: r.config.limits.Questions}
+	wait := time.Until(t.budget.deadline)
+	if t.patience > 0 {
+		// Whoever calls a method waits in a goroutine of his own; these here are the
+		// network's, so that there must be a bound on them too.
+		defer r.queued.Add(-1)
+		if r.queued.Add(1) > int64(r.config.limits.Questions) {
+			return nil, full
+		}
+		wait = min(wait, t.patience)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, full)
+	defer cancel()
+	return r.questions.enter(ctx, struct{}{})
+}
+
+// isEncrypted reports whether nobody on the way can read what is written to w.
+func isEncrypted(w dns.ResponseWriter) bool {
+	c, ok := w.(dns.ConnectionStater)
+	return ok && c.ConnectionState() != nil
+}
+
+// isPadded reports whether the query has a padding option. RFC 7830 §3.
+func isPadded(query *dns.Msg) bool {
+	opt := query.IsEdns0()
+	if opt == nil {
+		return false
+	}
+	for _, o := range opt.Option {
+		if o.Option() == dns.EDNS0PADDING {
+			return true
+		}
+	}
+	return false
+}
+
+// paddedBlock is what the length of padded answers is a multiple of. RFC 8467 §4.1.
+const paddedBlock = 468
+
+// pad makes the reply, which has an OPT record, as long as others.
+func pad(reply *dns.Msg) {
+	const optionHeader = 4
+	opt, length := reply.IsEdns0(), reply.Len()+optionHeader
+	padded := min((length+paddedBlock-1)/paddedBlock*paddedBlock, dns.MaxMsgSize)
+	if padded < length {
+		return
+	}
+	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, padded-length)})
+}

@@ -1,0 +1,192 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
+	"github.com/miekg/dns"
+)
+
+const (
+	// lookupLate is after how long without the address of one name server another
+	// one's is looked for too: some round trips to servers never asked before.
+	lookupLate = 400 * time.Millisecond
+	// maxLookups is how many name servers' addresses are looked for at the same time.
+	maxLookups = 2
+)
+
+// lookup is what came of looking for the addresses of a name server.
+type lookup struct {
+	name  dnsname.Name
+	addrs []netip.Addr
+	// last is set when nothing more will come of this name; err is then why it has
+	// no address at all.
+	last     bool
+	err      error
+	nonsense bool // with err: there is no such name, or it has no address
+}
+
+// lookUp begins to look for the addresses of one more name server.
+func (a *asking) lookUp(ctx context.Context) {
+	limits := &a.r.config.limits
+	if err := a.t.budget.mayLookUp(a.outage || !a.nonsense); err != nil {
+		a.errs = append(a.errs, err)
+		return
+	}
+	if a.t.depth >= limits.Depth {
+		a.errs = append(a.errs, &LimitError{Limit: "Depth", Value: limits.Depth})
+		return
+	}
+	name, ok := a.list.nextMissing()
+	if !ok {
+		return
+	}
+	a.lookups++
+	a.late.Reset(lookupLate)
+	a.t.tell(func(tr *Trace) {
+		if tr.ServerLookup != nil {
+			tr.ServerLookup(ServerLookupInfo{Step: a.t.step(), Zone: a.cut.Zone.String(), Server: name.String()})
+		}
+	})
+	a.r.spawn(func() { a.r.lookUpServer(ctx, a.t, name, !a.nonsense, a.found) })
+}
+
+// addFound makes candidates of the addresses that were found.
+func (a *asking) addFound(l lookup) {
+	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, false)
+	if l.last {
+		a.lookups--
+		// What a delegation on the way said may work where the zone's own word is
+		// wrong, or cannot be had.
+		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.r.view.Glue(a.r.config.Now(), l.name), true)
+	}
+	if l.last || len(l.addrs) > 0 {
+		a.t.tell(func(tr *Trace) {
+			if tr.ServerLookup != nil {
+				tr.ServerLookup(ServerLookupInfo{
+					Step: a.t.step(), Zone: a.cut.Zone.String(), Server: l.name.String(), Done: true, Addrs: l.addrs, Err: l.err,
+				})
+			}
+		})
+	}
+	if l.err != nil {
+		a.errs = append(a.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
+		a.nonsense = a.nonsense || l.nonsense
+		a.outage = a.outage || !l.nonsense
+	}
+}
+
+// lookUpServer looks for the addresses of a name server and says what it finds as it
+// finds it. Both families are asked at the same time or, once names have turned out
+// not to exist, one after the other: a name error is one for all types, and each
+// look-up may be a query at a victim.
+func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name, together bool, found chan<- lookup) {
+	types := r.addressTypes()
+	parts := make(chan lookup, len(types))
+	one := func(rrtype uint16) { parts <- r.lookUpAddrs(ctx, t, name, rrtype) }
+	if together {
+		for _, rrtype := range types {
+			r.spawn(func() { one(rrtype) })
+		}
+	}
+	all := lookup{name: name, last: true, nonsense: true}
+	var errs []error
+	works := false
+	for _, rrtype := range types {
+		if !together {
+			one(rrtype)
+		}
+		l := <-parts
+		if len(l.addrs) > 0 {
+			works = true
+			found <- l
+			if !together {
+				break
+			}
+			continue
+		}
+		errs = append(errs, l.err)
+		all.nonsense = all.nonsense && l.nonsense
+	}
+	if !works {
+		all.err = join(errs)
+	}
+	found <- all
+}
+
+// addressTypes lists the types of addresses that can be used.
+func (r *Resolver) addressTypes() []uint16 {
+	switch r.config.Family {
+	case FamilyIPv4Only:
+		return []uint16{dns.TypeA}
+	case FamilyIPv6Only:
+		return []uint16{dns.TypeAAAA}
+	case FamilyAuto:
+		if !r.ipv6 {
+			return []uint16{dns.TypeA}
+		}
+	}
+	return []uint16{dns.TypeA, dns.TypeAAAA}
+}
+
+// lookUpAddrs searches one address type of a name server, as a question of its own
+// within the same budget. What it finds need not be validated: the answers of the
+// server will be.
+func (r *Resolver) lookUpAddrs(ctx context.Context, t *task, name dnsname.Name, rrtype uint16) lookup {
+	q := question{name, rrtype}
+	below := t.below(q)
+	found, err := r.search(ctx, below, q)
+	if err != nil {
+		t.budget.lookupFailed(below)
+		return lookup{name: name, err: err}
+	}
+	l := lookup{name: name}
+	for _, set := range found.sets {
+		l.addrs = appendAddrs(l.addrs, set.Records)
+	}
+	if len(l.addrs) == 0 {
+		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), ErrNoServerAddress)
+		l.nonsense = true
+		if found.rcode == dns.RcodeNameError {
+			t.budget.lookupFailed(below)
+		}
+	}
+	return l
+}
+
+func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
+	for rdata := range records.All() {
+		if a, ok := wire.Addr(rdata); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+// maxSideTries is how often one server is asked for another server's address: side
+// look-ups multiply, and when all lead to one silent victim (NXNSAttack) what they
+// need in patience is multiplied at it.
+const maxSideTries = 2
+
+// triesFor is how often one server may be asked a question of t.
+func (r *Resolver) triesFor(t *task) int {
+	if t.depth > 0 {
+		return min(maxSideTries, r.config.limits.SendsPerServer)
+	}
+	return r.config.limits.SendsPerServer
+}
+
+// trustOfServers is the class of trust that name servers' addresses are kept under:
+// they are not validated.
+func (r *Resolver) trustOfServers() cache.Trust {
+	if r.config.Validation == ValidateOff {
+		return cache.Checked
+	}
+	return cache.Unchecked
+}

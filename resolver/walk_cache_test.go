@@ -1,0 +1,294 @@
+package resolver_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// TestTTL: a day at most; 0 and values with the top bit set (RFC 8767 §4: a day as
+// well) are not what they seem.
+func TestTTL(t *testing.T) {
+	const text = `
+-- zone shop.example. at 198.51.100.3 --
+plain     60          A 192.0.2.1
+zero      0           A 192.0.2.2
+long      2147483647  A 192.0.2.3
+day       86400       A 192.0.2.4
+`
+	for _, test := range []struct {
+		name  string
+		ttl   time.Duration
+		again int // sends when asked again at once
+	}{
+		{"plain.shop.example.", 60 * time.Second, 0},
+		{"zero.shop.example.", 0, 1},
+		{"long.shop.example.", 3600 * time.Second, 0}, // as long as the zone cut is leased for
+		{"day.shop.example.", 3600 * time.Second, 0},
+	} {
+		inWorld(t, text, func(w *world) {
+			o := w.ask(test.name, dns.TypeA)
+			if o.err != nil || o.TTL != test.ttl {
+				w.Fatalf("%s: got %v with TTL %v, want %v", test.name, o, o.TTL, test.ttl)
+			}
+			if got := time.Duration(o.Answer[0].Header().Ttl) * time.Second; got > 24*time.Hour {
+				w.Errorf("%s: got a record with TTL %v, want a day at most", test.name, got)
+			}
+			if o = w.ask(test.name, dns.TypeA); o.sends != test.again {
+				w.Errorf("%s: asked again: got %d sends, want %d", test.name, o.sends, test.again)
+			}
+		})
+	}
+}
+
+// longLeases is a zone whose delegations are leased for longer than anything is kept.
+const longLeases = `
+-- zone . --
+example.       2147483647  NS  ns.example.
+ns.example.    2147483647  A   198.51.100.2
+-- zone example. at 198.51.100.2 --
+@              2147483647  NS  ns
+ns             2147483647  A   198.51.100.2
+shop           2147483647  NS  ns.shop
+ns.shop        2147483647  A   198.51.100.3
+-- zone shop.example. at 198.51.100.3 --
+@              2147483647  NS  ns
+@              2147483647  SOA ns hostmaster 1 3600 600 604800 2147483647
+ns             2147483647  A   198.51.100.3
+long           2147483647  A   192.0.2.3
+`
+
+// topBit sets the top bit of the TTLs of a reply.
+func topBit(_, reply *dns.Msg) {
+	for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
+		for _, rr := range section {
+			if rr.Header().Rrtype != dns.TypeOPT {
+				rr.Header().Ttl |= 1 << 31
+			}
+		}
+	}
+}
+
+// TestTTLCaps: a day for data, an hour for denials, also when the top bit is set.
+func TestTTLCaps(t *testing.T) {
+	for _, faults := range [][]resolvertest.Fault{nil, {resolvertest.Hook(topBit)}} {
+		inWorld(t, longLeases, func(w *world) {
+			w.in.Fault("198.51.100.3", faults...)
+			const day, hour = 24 * time.Hour, time.Hour
+			for _, test := range []struct {
+				name string
+				ttl  time.Duration
+			}{{"long.shop.example.", day}, {"none.shop.example.", hour}} {
+				if o := w.ask(test.name, dns.TypeA); o.err != nil || o.TTL != test.ttl {
+					w.Errorf("%s: got %v with TTL %v, want %v", test.name, o, o.TTL, test.ttl)
+				}
+				time.Sleep(test.ttl - time.Second)
+				w.ask(test.name, dns.TypeA).atMost(w, 0)
+				time.Sleep(2 * time.Second)
+				if o := w.ask(test.name, dns.TypeA); o.sends == 0 {
+					w.Errorf("%s: not asked for again after %v", test.name, test.ttl)
+				}
+			}
+		}, ipv4Only)
+	}
+}
+
+// TestTTLCountsDown to the second, and what has expired is asked for again.
+func TestTTLCountsDown(t *testing.T) {
+	inWorld(t, plainWorld, func(w *world) {
+		w.ask("www.shop.example.", dns.TypeA)
+		time.Sleep(100 * time.Second)
+		o := w.ask("www.shop.example.", dns.TypeA)
+		if o.TTL > 200*time.Second || o.TTL < 199*time.Second || !o.FromCache {
+			w.Errorf("after 100 s: got TTL %v, from the cache %t; want 200 s", o.TTL, o.FromCache)
+		}
+		time.Sleep(200 * time.Second)
+		if o = w.ask("www.shop.example.", dns.TypeA); o.sends != 1 || o.FromCache {
+			w.Errorf("after 300 s: got %d sends, from the cache %t; want 1", o.sends, o.FromCache)
+		}
+	})
+}
+
+// TestNegativeTTL is the lower of the SOA's own TTL and its MINIMUM (RFC 2308 §5),
+// and without a SOA a denial is not kept.
+func TestNegativeTTL(t *testing.T) {
+	const text = `
+-- zone low.example. at 198.51.100.3 --
+@         30   SOA ns1 hostmaster 1 3600 600 604800 900
+-- zone minimum.example. at 198.51.100.4 --
+@         900  SOA ns1 hostmaster 1 3600 600 604800 40
+-- zone bare.example. at 198.51.100.5 --
+here           A 192.0.2.1
+-- fault 198.51.100.5 --
+remove authority SOA
+`
+	inWorld(t, text, func(w *world) {
+		for name, ttl := range map[string]time.Duration{"none.low.example.": 30 * time.Second, "none.minimum.example.": 40 * time.Second} {
+			if o := w.want(name, dns.TypeA, dns.RcodeNameError); o.TTL != ttl {
+				w.Errorf("%s: got TTL %v, want %v", name, o.TTL, ttl)
+			}
+			w.ask(name, dns.TypeA).atMost(w, 0)
+			w.want(name, dns.TypeMX, dns.RcodeNameError).atMost(w, 0) // of the name, whatever the type
+		}
+		for _, name := range []string{"none.bare.example.", "here.bare.example."} {
+			for range 2 {
+				if o := w.ask(name, dns.TypeMX); o.err != nil || o.sends == 0 || len(o.Answer) > 0 {
+					w.Errorf("%s without SOA: got %v after %d sends, want a denial each time anew", name, o, o.sends)
+				}
+			}
+		}
+	})
+}
+
+// TestFailuresAreRemembered: for 5 s, then twice as long each time, up to 300 s; a
+// success ends it (RFC 9520 §3.2).
+func TestFailuresAreRemembered(t *testing.T) {
+	inWorld(t, plainWorld, func(w *world) {
+		w.ask("mail.shop.example.", dns.TypeMX)
+		w.in.Fault("shop.example.", resolvertest.Rcode(dns.RcodeServerFailure))
+		w.wantError("www.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		for _, wait := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+			wait *= time.Second
+			o := w.wantError("www.shop.example.", dns.TypeA, resolver.ErrCached).atMost(w, 0)
+			w.checkCode(o, dns.ExtendedErrorCodeCachedError)
+			time.Sleep(wait - time.Second)
+			w.ask("www.shop.example.", dns.TypeA).atMost(w, 0)
+			time.Sleep(2 * time.Second)
+			if o := w.ask("www.shop.example.", dns.TypeA); o.sends == 0 || o.err == nil {
+				w.Errorf("after %v: got %v and %d sends, want the servers to be asked again", wait, o, o.sends)
+			}
+		}
+		w.ask("other.shop.example.", dns.TypeA)
+		w.in.Fault("shop.example.", resolvertest.Mend())
+		time.Sleep(5 * time.Minute)
+		w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")
+		time.Sleep(6 * time.Minute) // the answer is old, and the failures are forgotten
+		w.in.Fault("shop.example.", resolvertest.Rcode(dns.RcodeServerFailure))
+		w.wantError("www.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		time.Sleep(6 * time.Second)
+		if o := w.ask("www.shop.example.", dns.TypeA); o.sends == 0 {
+			w.Errorf("6 s after the first failure: the servers are not asked again")
+		}
+	})
+}
+
+func (w *world) checkCode(o asked, code uint16) {
+	w.Helper()
+	if e, ok := o.err.(*resolver.Error); !ok || e.Extended.Code != code {
+		w.Errorf("got error %v, want the extended code %d", o.err, code)
+	}
+}
+
+// TestFailureIsOfOneQuestion: other names and types of the zone are asked for.
+func TestFailureIsOfOneQuestion(t *testing.T) {
+	inWorld(t, plainWorld+"-- fault shop.example. --\nwhen name www.shop.example. type A: rcode SERVFAIL\n", func(w *world) {
+		w.wantError("www.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		w.want("www.shop.example.", dns.TypeAAAA, 0, "www.shop.example. AAAA 2001:db8::80")
+		w.want("mail.shop.example.", dns.TypeMX, 0, "mail.shop.example. MX 10 www.shop.example.")
+		w.wantError("www.shop.example.", dns.TypeA, resolver.ErrCached)
+	})
+}
+
+// TestCallersTimeIsNoFailure: that one caller had no patience says nothing about the
+// question.
+func TestCallersTimeIsNoFailure(t *testing.T) {
+	inWorld(t, plainWorld, func(w *world) {
+		ctx, cancel := contextWithin(w, 30*time.Millisecond)
+		defer cancel()
+		if o := w.askWith(ctx, "www.shop.example.", dns.TypeA); o.err == nil || o.took != 30*time.Millisecond {
+			w.Errorf("got %v after %v, want an error after 30 ms", o, o.took)
+		}
+		w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")
+	})
+}
+
+// ghostWorld has a delegation that the parent lets live for 100 s, to servers that
+// say it lives for a day.
+const ghostWorld = `
+-- zone example. at 198.51.100.2 --
+ghost          100    NS  ns.ghost
+ns.ghost       100    A   198.51.100.3
+-- zone ghost.example. at 198.51.100.3 undelegated --
+@              86400  NS  ns
+ns             86400  A   198.51.100.3
+www            10     A   192.0.2.80
+long           86400  A   192.0.2.81
+`
+
+// TestGhostDomains: a delegation lives as long as its parent lets it, however often
+// the child is asked for its NS and addresses meanwhile (attacks.md 11).
+func TestGhostDomains(t *testing.T) {
+	inWorld(t, ghostWorld, func(w *world) {
+		start := time.Now()
+		w.want("www.ghost.example.", dns.TypeA, 0, "www.ghost.example. A 192.0.2.80")
+		w.want("long.ghost.example.", dns.TypeA, 0, "long.ghost.example. A 192.0.2.81")
+		if err := w.in.Update("-- zone example. at 198.51.100.2 --\n"); err != nil {
+			w.Fatal(err)
+		}
+		for time.Since(start) < 99*time.Second {
+			time.Sleep(9 * time.Second)
+			w.ask("www.ghost.example.", dns.TypeA)
+			w.ask("ghost.example.", dns.TypeNS)
+			w.ask("ns.ghost.example.", dns.TypeA)
+			w.ask("new"+strings.ToLower(time.Now().Format("150405"))+".ghost.example.", dns.TypeA)
+		}
+		time.Sleep(start.Add(101 * time.Second).Sub(time.Now()))
+		w.want("www.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.want("long.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.want("ghost.example.", dns.TypeNS, dns.RcodeNameError)
+		w.want("ns.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.want("fresh.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.count(0, resolvertest.To("198.51.100.3"))
+	}, ipv4Only)
+}
+
+// TestGhostGrandchild: what is delegated below a zone cut lives no longer than that
+// cut.
+func TestGhostGrandchild(t *testing.T) {
+	inWorld(t, `
+-- zone example. at 198.51.100.2 --
+ghost          100    NS  ns.ghost
+ns.ghost       100    A   198.51.100.3
+-- zone ghost.example. at 198.51.100.3 undelegated --
+@              86400  NS  ns
+ns             86400  A   198.51.100.3
+sub            86400  NS  ns.sub
+ns.sub         86400  A   198.51.100.4
+-- zone sub.ghost.example. at 198.51.100.4 undelegated --
+www            86400  A   192.0.2.80
+`, func(w *world) {
+		w.want("www.sub.ghost.example.", dns.TypeA, 0, "www.sub.ghost.example. A 192.0.2.80")
+		if err := w.in.Update("-- zone example. at 198.51.100.2 --\n"); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(101 * time.Second)
+		w.want("www.sub.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.want("new.sub.ghost.example.", dns.TypeA, dns.RcodeNameError)
+	}, ipv4Only)
+}
+
+// TestLeaseIsRenewedByTheParent: after it has ended the parent is asked again, and may
+// have changed its mind.
+func TestLeaseIsRenewedByTheParent(t *testing.T) {
+	inWorld(t, ghostWorld, func(w *world) {
+		w.ask("www.ghost.example.", dns.TypeA)
+		if err := w.in.Update(`
+-- zone example. at 198.51.100.2 --
+ghost          100    NS  ns.ghost
+ns.ghost       100    A   198.51.100.9
+-- zone ghost.example. at 198.51.100.9 undelegated --
+@              86400  NS  ns
+ns             86400  A   198.51.100.9
+www            10     A   192.0.2.99
+`); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(101 * time.Second)
+		w.want("www.ghost.example.", dns.TypeA, 0, "www.ghost.example. A 192.0.2.99")
+	}, ipv4Only)
+}
