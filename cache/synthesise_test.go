@@ -537,6 +537,23 @@ func TestWildcardAnswer(t *testing.T) {
 	}
 }
 
+// A wildcard's data of another zone with the same name in it is not this zone's.
+func TestWildcardOfAnotherSigner(t *testing.T) {
+	zone, n := name("example.com"), name("second.example.com")
+	for signer, want := range map[dnsname.Name]bool{zone: true, name("com"): false} {
+		v := newView(Options{})
+		v.PutDenial(start, zone, []*dnssec.RRset{
+			nsecSet(t, zone, zone, name("*.example.com"), dns.TypeSOA),
+			nsecSet(t, zone, name("*.example.com"), zone, dns.TypeTXT),
+		}, Meta{Status: dnssec.Secure})
+		v.Put(start, packSet(t, mustRR(t, "first.example.com. 60 IN TXT \"wild\""), signatureOver(t, dns.TypeTXT, name("first.example.com"), 2, signer)),
+			Meta{Rank: RankAnswer, Status: dnssec.Secure})
+		if s, ok := v.Synthesise(start, n, dns.TypeTXT); ok != want {
+			t.Errorf("signed by %s: Synthesise = %+v, %v; want %v", signer, s, ok, want)
+		}
+	}
+}
+
 func TestHash(t *testing.T) {
 	// RFC 5155 appendix A.
 	p := nsec3Params{used: true, iterations: 12, salt: "\xaa\xbb\xcc\xdd"}

@@ -51,7 +51,7 @@ func signByBIND(t *testing.T, dir, algorithm string, nsec3, optOut bool) string 
 	t.Helper()
 	args := []string{"-q", "-K", dir, "-a", algorithm}
 	if strings.HasPrefix(algorithm, "RSA") {
-		args = append(args, "-b", "2048")
+		args = append(args, "-b", "1024")
 	}
 	if algorithm == "RSASHA1" && nsec3 {
 		args = append(args, "-3")
@@ -76,7 +76,7 @@ func signByLDNS(t *testing.T, dir, algorithm string, nsec3, optOut bool) string 
 	}
 	args := []string{"-a", algorithm}
 	if strings.HasPrefix(algorithm, "RSA") {
-		args = append(args, "-b", "2048")
+		args = append(args, "-b", "1024")
 	}
 	zsk := command(t, dir, "ldns-keygen", append(args, "foreign.example")...)
 	ksk := command(t, dir, "ldns-keygen", append(args, "-k", "foreign.example")...)
@@ -106,6 +106,9 @@ func TestForeignSigners(t *testing.T) {
 			for _, denial := range []string{"NSEC", "NSEC3", "opt-out"} {
 				if algorithm == "RSASHA1" && denial != "NSEC" { // it does not know NSEC3, RFC 5155 §2
 					continue
+				}
+				if strings.HasPrefix(algorithm, "RSA") && algorithm != "RSASHA256" && denial == "opt-out" {
+					continue // seen with the others; making keys takes long
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", program, algorithm, denial), func(t *testing.T) {
 					dir := t.TempDir()
@@ -181,6 +184,12 @@ func checkForeign(t *testing.T, text string, optOut bool) {
 	if optOut {
 		uncertain = Insecure
 	}
+	unsigned := Secure
+	if p, err := newProof(name("foreign.example."), denials, NewWork(Limits{NSEC3Records: -1}), unchecked); err != nil {
+		t.Fatal(err)
+	} else if m, err := p.matching(name("unsigned.foreign.example.")); err != nil || optOut && m == nil {
+		unsigned = Insecure // BIND leaves insecure delegations out, ldns does not
+	}
 	soa := byName[setName{"foreign.example.", dns.TypeSOA}]
 	for _, c := range []struct {
 		qname string
@@ -193,7 +202,7 @@ func checkForeign(t *testing.T, text string, optOut bool) {
 		{"a.wild.foreign.example.", dns.TypeTXT, KindNoData, uncertain},
 		{"nope.foreign.example.", dns.TypeTXT, KindNameError, uncertain},
 		{"a.b.c.nope.foreign.example.", dns.TypeTXT, KindNameError, uncertain},
-		{"unsigned.foreign.example.", dns.TypeDS, KindNoData, uncertain},
+		{"unsigned.foreign.example.", dns.TypeDS, KindNoData, unsigned},
 		{"signed.foreign.example.", dns.TypeDS, KindNoData, Bogus},
 		{"www.foreign.example.", dns.TypeA, KindNoData, Bogus},
 		{"www.foreign.example.", dns.TypeA, KindNameError, Bogus},

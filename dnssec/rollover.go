@@ -224,8 +224,7 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 // find gives the key of the set that a known record stands for, revoked or not.
 func (u *rolloverUpdate) find(anchor Anchor) *zoneKey {
 	for _, key := range u.ks.keys {
-		plain := unrevoked(key)
-		if anchor.tag() == plain.Tag && anchor.algorithm() == plain.Algorithm && anchor.matches(u.ks.Zone, plain) {
+		if anchor.matches(u.ks.Zone, unrevoked(key)) {
 			return key
 		}
 	}

@@ -78,6 +78,12 @@ func TestPrefetchStops(t *testing.T) {
 			e.AddDelegation(&Delegation{Name: name("example."), Kind: DelegationUnsigned})
 			e.AddCut(name("child.example."))
 		}, []string{". DNSKEY"}},
+		"DS of no use": {Options{}, "www.example.", func(e *Evidence) {
+			ds := *w.zones["example."].ds()
+			ds.Algorithm = dns.ED448
+			e.Add(&Response{Name: name("example."), Kind: KindReferral, Authority: sets(mustSet(t, &ds))})
+			e.AddCut(name("www.example."))
+		}, []string{". DNSKEY"}},
 		"signer that is no cut": {Options{}, "www.grand.child.example.", func(e *Evidence) {
 			r := w.zones["child.example."].answer("www.grand.child.example.", dns.TypeA)
 			e.Add(r)
@@ -491,5 +497,18 @@ func TestSpareRecords(t *testing.T) {
 		if v.Status != Secure || v.has(c.set) != c.listed {
 			t.Errorf("%s: got %v, listed %v, want secure, listed %v", label, v.Status, v.has(c.set), c.listed)
 		}
+	}
+}
+
+// TestForgedBeside: a forged record that would fit is passed over for the true one.
+func TestForgedBeside(t *testing.T) {
+	w := family(t, zoneOptions{})
+	child := w.zones["child.example."]
+	r := child.answer("nope.child.example.", dns.TypeA)
+	forged := record(t, "nob.child.example. 60 IN NSEC noz.child.example. A RRSIG NSEC")
+	forged.Signatures = child.denial(0).Signatures
+	r.Authority = append(sets(forged), r.Authority...)
+	if v := w.judge(r); v.Status != Secure || v.has(forged) {
+		t.Errorf("got %v (%v), want secure without the forged record", v.Status, v.Reason)
 	}
 }

@@ -27,6 +27,7 @@ type finding struct {
 	denial    []*dnssec.RRset
 	status    dnssec.Status
 	ttl       uint32
+	compact   bool // the denial is about this very name only (RFC 9824)
 	fromCache bool
 	extended  ExtendedError // why it is not secure, where there is more to say
 
@@ -111,6 +112,7 @@ func (f *finding) accept(v *dnssec.Verdict) {
 	if v.Denial != nil && v.Denial.NameError && f.kind == noData {
 		f.kind, f.rcode = nameError, dns.RcodeNameError // RFC 9824 §3.5
 	}
+	f.compact = v.Denial != nil && v.Denial.Compact
 	if v.Status != dnssec.Secure {
 		return
 	}
@@ -173,10 +175,23 @@ func (f *finding) lowestTTL() uint32 {
 	return lowest
 }
 
+// expires is until when what is found may be kept, whatever its TTL: as long as the zone
+// cut is leased that it came through, and the negative trust anchor lasts that decides
+// its status. Zero is no end.
+func (w *walk) expires(now time.Time) time.Time {
+	end := w.cut.expires
+	for _, a := range w.r.config.negative {
+		if w.q.name.IsAtOrBelow(a.Zone) && now.Before(a.Until) {
+			end = earliest(end, a.Until)
+		}
+	}
+	return end
+}
+
 // keep puts what was found into the cache.
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
-	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
+	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.expires(now)}
 	if len(f.denial) > 0 && (f.kind == answer || f.kind == alias) {
 		r.view.PutDenial(now, f.signer, f.denial, meta)
 	}
@@ -190,113 +205,32 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	}
 	if (f.kind == noData || f.kind == nameError) && f.soa != nil {
 		r.view.PutNegative(now, cache.Negative{
-			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError,
+			// A compact denial says nothing of the names below: as NODATA it is kept
+			// for the name only.
+			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
 			SOA: f.soa, Proof: f.denial, Status: f.status,
 		}, meta)
 	}
+	r.keepExpanded(now, f, meta)
 }
 
-// known gives what the cache, or nobody but us, knows of q. direct says that a client
-// asked for q itself.
-func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
-	if q.rrtype == dns.TypeANY {
-		return r.local(trust, q, direct) // what one server returned is no whole answer (RFC 8482 §4.1)
-	}
-	if item, ok := r.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
-		if fromWildcard(&item.Set) {
-			return r.knownProofs(now, trust, q)
-		}
-		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
-	}
-	// What the cache has an RRset for is no special-use name, and need not be looked up.
-	if f, ok := r.local(trust, q, direct); ok {
-		return f, true
-	}
-	if !isAliasType(q.rrtype) {
-		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
-			return aliasFinding(q, item)
-		}
-	}
-	if n, ok := r.view.GetNegative(now, q.name, q.rrtype, trust); ok {
-		f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true}
-		if n.NameError {
-			f.kind, f.rcode = nameError, dns.RcodeNameError
-		}
-		return f, true
-	}
-	if f, ok := r.knownDNAME(now, trust, q); ok {
-		return f, true
-	}
-	return r.knownProofs(now, trust, q)
-}
-
-// knownProofs answers from what earlier denials and wildcard answers prove about the
-// zone (RFC 8198).
-func (r *Resolver) knownProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if r.validator == nil || trust != cache.Checked || r.config.distrusted(now, q.name) {
-		return nil, false
-	}
-	s, ok := r.view.Synthesise(now, q.name, q.rrtype)
-	if !ok && !isAliasType(q.rrtype) {
-		s, ok = r.view.Synthesise(now, q.name, dns.TypeCNAME)
-		ok = ok && !s.Denied
-	}
-	if !ok {
-		return nil, false
-	}
-	f := &finding{
-		q: q, kind: noData, status: dnssec.Secure, fromCache: true,
-		extended: ExtendedError{Code: dns.ExtendedErrorCodeSynthesized},
-	}
+// keepExpanded keeps an answer made from a wildcard together with the proof that nothing
+// is closer, without which it is of no use: with NSEC3 that proof alone does not make an
+// answer for another name, nor for this one again (RFC 5155 §7.2.6).
+func (r *Resolver) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
+	var set *dnssec.RRset
 	switch {
-	case s.Denied:
-		f.soa, f.denial, f.ttl = s.Negative.SOA, s.Negative.Proof, s.Negative.TTL
-		if s.Negative.NameError {
-			f.kind, f.rcode = nameError, dns.RcodeNameError
-		}
-	case s.Answer.Set.Type == q.rrtype:
-		f.kind, f.sets, f.denial, f.ttl = answer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
-	default:
-		step, ok := scrub.Redirect(q.name, &s.Answer.Set)
-		if !ok {
-			return nil, false
-		}
-		f.kind, f.aliases, f.denial, f.ttl = alias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
+	case len(f.denial) == 0:
+	case f.kind == answer && len(f.sets) == 1:
+		set = f.sets[0]
+	case f.kind == alias && len(f.aliases) == 1:
+		set = f.aliases[0].Set
 	}
-	return f, true
-}
-
-// fromWildcard reports whether a set was made from a wildcard, so that it takes a proof
-// that nothing is closer: its signature counts fewer labels than its owner has (RFC 4034
-// §3.1.3).
-func fromWildcard(set *dnssec.RRset) bool {
-	const labels = 3 // where the count stands in RRSIG RDATA
-	for sig := range set.Signatures.All() {
-		return len(sig) > labels && int(sig[labels]) < set.Owner.Labels() && !set.Owner.IsWildcard()
+	if set != nil && fromWildcard(set) {
+		r.view.PutChain(now, cache.Chain{
+			Name: set.Owner, Type: set.Type, Answer: []*dnssec.RRset{set}, Authority: f.denial, Status: f.status,
+		}, meta)
 	}
-	return false
-}
-
-// knownDNAME looks for a DNAME above q's name.
-func (r *Resolver) knownDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := r.view.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
-			return aliasFinding(q, item)
-		}
-	}
-	return nil, false
-}
-
-func aliasFinding(q question, item cache.Item) (*finding, bool) {
-	step, ok := scrub.Redirect(q.name, &item.Set)
-	if !ok {
-		return nil, false
-	}
-	f := &finding{q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true}
-	if step.TooLong {
-		f.rcode = dns.RcodeYXDomain
-	}
-	return f, true
 }
 
 // negativeTTL is how long a denial may be kept: by the SOA that came with it (RFC

@@ -59,6 +59,7 @@ type traveller struct {
 	heard  *audience // who hears what happens
 	budget *budget
 	joined func() // called when the flight was there already; may be nil
+	retry  func() // called before leading because the one who led had trouble of its own; may be nil
 }
 
 // do gives the result of the flight called key: of the one under way, or of a new
@@ -91,6 +92,9 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 			return nil, err
 		}
 		if res.Err != nil && !led && ownTrouble(res.Err) {
+			if by.retry != nil {
+				by.retry()
+			}
 			continue
 		}
 		return res.Val, res.Err

@@ -143,9 +143,9 @@ func TestNetResolverLargeAnswer(t *testing.T) {
 	}
 }
 
-// slowWorld has a chain of aliases that takes more than 5 s to follow: every answer comes
+// slowChain has a chain of aliases that takes more than 5 s to follow: every answer comes
 // over TCP, octet by octet.
-const slowWorld = `
+const slowChain = `
 -- zone a.example. at 198.51.100.11 --
 text CNAME text.b.example.
 -- zone b.example. at 198.51.100.12 --
@@ -166,7 +166,7 @@ drip 15ms
 func TestNetResolverSlowAnswer(t *testing.T) {
 	warmNet()
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld)
+		in := resolvertest.New(t, slowChain)
 		r := in.Resolver(t, plain)
 		var walks int
 		ctx := resolver.WithTrace(t.Context(), &resolver.Trace{Start: func(resolver.StartInfo) { walks++ }})

@@ -91,7 +91,7 @@ func (c *config) fillNet() error {
 	if !c.DisableHostsFile {
 		c.hosts = newHostsFile(c.HostsFile)
 	}
-	c.routes = newRouteTable(routeSource)
+	c.reach = newRouteTable(routeSource)
 	return nil
 }
 

@@ -18,12 +18,12 @@ func (c *config) sort(addrs []netip.Addr) {
 	switch c.AddressOrder {
 	case OrderAsAnswered:
 	case OrderByPolicy:
-		c.routes.sort(addrs)
+		c.reach.sort(addrs)
 	case OrderIPv4First:
-		c.routes.sort(addrs)
+		c.reach.sort(addrs)
 		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(isIPv4(a), isIPv4(b)) })
 	case OrderIPv6First:
-		c.routes.sort(addrs)
+		c.reach.sort(addrs)
 		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!isIPv4(a), !isIPv4(b)) })
 	}
 }

@@ -106,7 +106,7 @@ func TestAddressOrder(t *testing.T) {
 		OrderIPv4First:  "[192.0.2.2 192.0.2.1 2001:db8::1 2001:db8::2]",
 		OrderIPv6First:  "[2001:db8::1 2001:db8::2 192.0.2.2 192.0.2.1]",
 	} {
-		c := config{Options: Options{AddressOrder: order}, routes: table}
+		c := config{Options: Options{AddressOrder: order}, reach: table}
 		addrs := addrList("192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1")
 		if c.sort(addrs); fmt.Sprint(addrs) != want {
 			t.Errorf("order %d: got %v, want %s", order, addrs, want)
@@ -125,7 +125,7 @@ func TestRouteTableForgets(t *testing.T) {
 		if looked != 2 {
 			t.Errorf("got %d look-ups of a route, want one for each address", looked)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		table.sort(pair)
 		if looked != 4 {
 			t.Errorf("got %d look-ups of a route after %v, want 4", looked, routeAge)

@@ -173,7 +173,7 @@ type config struct {
 	Options
 	hosts    *hostsFile // nil: none
 	search   []string   // SearchList, each ending with its dot; "." is the root
-	routes   *routeTable
+	reach    *routeTable
 	limits   Limits
 	allow    func(netip.Addr) bool
 	negative []dnssec.NegativeAnchor

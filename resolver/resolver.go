@@ -186,7 +186,7 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 		return nil, err
 	}
 	defer leave()
-	by := traveller{heard: t.heard, budget: t.budget, joined: func() {
+	by := traveller{heard: t.heard, budget: t.budget, retry: func() { t.undaunted = true }, joined: func() {
 		t.tell(func(tr *Trace) {
 			if tr.Joined != nil {
 				tr.Joined(JoinedInfo{Step: t.step()})

@@ -142,8 +142,8 @@ func TestServeDNSPadsOverTLS(t *testing.T) {
 	}
 }
 
-// slowWorld has a server that takes its time.
-const slowWorld = `
+// crowdedWorld has a server that takes its time.
+const crowdedWorld = `
 -- zone shop.example. at 198.51.100.3 --
 www             A     192.0.2.80
 -- zone slow.example. at 198.51.100.4 --
@@ -177,7 +177,7 @@ func countRcodes(clients []*client) map[int]int {
 // others are told at once that there is no room even to wait.
 func TestServeDNSOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld)
+		in := resolvertest.New(t, crowdedWorld)
 		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Questions = 2 })
 		served(r, overUDP, ask("www.shop.example.", dns.TypeA))
 		served(r, overUDP, ask("warm.slow.example.", dns.TypeA))
@@ -201,7 +201,7 @@ func TestServeDNSOverload(t *testing.T) {
 // What the cache holds is answered however much else there is to do.
 func TestServeDNSHitsUnderOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld)
+		in := resolvertest.New(t, crowdedWorld)
 		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Questions = 1 })
 		served(r, overUDP, ask("www.shop.example.", dns.TypeA))
 		var others sync.WaitGroup
@@ -219,7 +219,7 @@ func TestServeDNSHitsUnderOverload(t *testing.T) {
 // A caller of Resolve waits for its turn as long as a question may take.
 func TestQuestionsWaitTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld)
+		in := resolvertest.New(t, crowdedWorld)
 		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Questions, o.Limits.Time = 1, 5*time.Second })
 		if _, err := r.Resolve(t.Context(), "warm.slow.example.", dns.TypeA); err != nil {
 			t.Fatal(err)
@@ -247,7 +247,7 @@ func TestQuestionsWaitTheirTurn(t *testing.T) {
 // Silent servers do not make ServeDNS silent.
 func TestServeDNSDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld+"-- fault 198.51.100.4 --\ndead")
+		in := resolvertest.New(t, crowdedWorld+"-- fault 198.51.100.4 --\ndead")
 		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Time = 4 * time.Second })
 		start := time.Now()
 		reply := served(r, overUDP, ask("www.slow.example.", dns.TypeA, withEDNS))
@@ -261,7 +261,7 @@ func TestServeDNSDeadline(t *testing.T) {
 // synctest fails.
 func TestServeDNSDrainsOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := resolvertest.New(t, slowWorld)
+		in := resolvertest.New(t, crowdedWorld)
 		r := in.Resolver(t)
 		served(r, overUDP, ask("warm.slow.example.", dns.TypeA))
 		start := time.Now()

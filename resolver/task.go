@@ -23,7 +23,10 @@ type task struct {
 	startAbove dnsname.Name
 	avoid      map[netip.AddrPort]bool // servers whose data turned out bogus: last resort
 
-	q         question
+	q question
+	// undaunted is set when the question is known to have failed by another caller's
+	// limits, which is no reason not to try.
+	undaunted bool
 	minimised bool // what is asked at the moment is less than q
 	walk      int
 	parent    int

@@ -28,8 +28,9 @@ type proof struct {
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
-	sources map[netip.AddrPort]bool // servers whose word the evidence is
-	started dnsname.Name            // the zone cut that the walk began at
+	sources map[netip.AddrPort]bool       // servers whose word the evidence is
+	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
+	started dnsname.Name                  // the zone cut that the walk began at
 }
 
 // fetched is what came of fetching keys or a DS.
@@ -51,6 +52,7 @@ func (r *Resolver) newProof(t *task, q question) *proof {
 		pending: make(map[question]dnssec.Need),
 		arrived: make(chan fetched),
 		sources: make(map[netip.AddrPort]bool),
+		gave:    make(map[question][]netip.AddrPort),
 	}
 	return p
 }
@@ -72,6 +74,7 @@ func (p *proof) referred(ctx context.Context, from *zoneCut, m *reply, name dnsn
 		return
 	}
 	p.ev.Add(referralResponse(from, m))
+	p.gave[question{m.delegation.Zone, dns.TypeDS}] = []netip.AddrPort{m.server.addr}
 	p.fetchAll(ctx, p.ev.Prefetch(name))
 }
 
@@ -145,7 +148,7 @@ func (p *proof) used(servers ...netip.AddrPort) {
 const maxSecondOpinions = 3
 
 // walkTrusting walks, and when the answer is bogus walks again, preferring servers that
-// had no say in it, as long as there are any.
+// had no part in what was wrong, as long as there are any.
 func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
 	f, err := r.walk(ctx, t, q)
 	first := err
@@ -157,13 +160,10 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 		case !errors.As(err, &bogus):
 			return nil, first // bogus says more than that nobody else could be asked
 		}
-		avoid := maps.Clone(t.proof.sources)
-		maps.Copy(avoid, t.avoid)
-		if len(avoid) == len(t.avoid) {
+		again := *t
+		if again.avoid = t.proof.suspects(bogus, t.avoid); again.avoid == nil {
 			return nil, first // nobody else is left
 		}
-		again := *t
-		again.avoid = avoid
 		// One cut further up, so that the delegation and its DS come anew.
 		again.startAbove = t.proof.started
 		again.proof = r.newProof(&again, q)
@@ -174,6 +174,29 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 		return nil, first
 	}
 	return f, nil
+}
+
+// suspects gives the servers to avoid when an answer is bogus: those known before, and
+// whoever gave the RRset that is at fault. That may be somebody else than it seems, as
+// a DS does not say whether it or the key is wrong: when it is nobody new, everybody is
+// suspected who had a say. It is nil when that is nobody new either.
+func (p *proof) suspects(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
+	culprits, ok := p.gave[question{bogus.reason.Name, bogus.reason.Type}]
+	if !ok && len(before) == 0 {
+		culprits = []netip.AddrPort{bogus.server}
+	}
+	avoid := make(map[netip.AddrPort]bool)
+	maps.Copy(avoid, before)
+	for _, s := range culprits {
+		avoid[s] = true
+	}
+	if len(avoid) == len(before) {
+		maps.Copy(avoid, p.sources)
+	}
+	if len(avoid) == len(before) {
+		return nil
+	}
+	return avoid
 }
 
 // response gives a finding the form that the validator takes.
@@ -258,6 +281,7 @@ func (p *proof) take(f fetched) {
 		p.ev.Add(resp)
 	}
 	p.used(f.sources...)
+	p.gave[f.q] = f.sources
 }
 
 func (p *proof) tell(v *dnssec.Verdict) {
