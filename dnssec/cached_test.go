@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -166,5 +167,30 @@ func TestNewZoneWhileCached(t *testing.T) {
 	r.Zone = name("example.")
 	if v, err := w.validate(e, r); err != nil || v.Status != Secure {
 		t.Errorf("got %+v, %v, want Secure", v, err)
+	}
+}
+
+// TestShared: validator, work, proven keys and RRsets are used from many goroutines.
+func TestShared(t *testing.T) {
+	w := family(t, zoneOptions{nsec3: true, algorithm: dns.ECDSAP256SHA256})
+	cache := warm(t, w, "www.child.example.")
+	work := NewWork(Limits{SignatureChecks: -1, CostUnits: -1})
+	child := w.zones["child.example."]
+	responses := []*Response{child.answer("ns.child.example.", dns.TypeA), child.answer("nope.child.example.", dns.TypeA)}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			e := w.v.Evidence(testTime, testTime, work)
+			cache(e)
+			for _, r := range responses {
+				if v, needs, err := e.Validate(r); err != nil || needs != nil || v.Status != Secure {
+					t.Errorf("%s: got %+v, %v, %v, want Secure", r.Name, v, needs, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := work.Spent(); got.NSEC3Hashes != 3 || got.SignatureChecks != 8*(1+len(responses[1].Authority)) {
+		t.Errorf("got %+v, want each hash once and each goroutine's own checks", got)
 	}
 }

@@ -300,3 +300,23 @@ func TestSignerFlood(t *testing.T) {
 		t.Errorf("got %d questions in %d rounds: %v", asked, w.rounds, w.asked)
 	}
 }
+
+// TestSearchEnds: unsigned data at a deep name, whose ancestors all exist, makes a
+// search for zone cuts that gives up in time.
+func TestSearchEnds(t *testing.T) {
+	root := newTestZone(t, ".", "example. NS ns.example.\n"+dsText(t, "example.", zoneOptions{})+"\n", zoneOptions{})
+	deep := strings.Repeat("a.", 100)
+	w := newWorld(t, root, newTestZone(t, "example.", deep+"example. TXT deep\n", zoneOptions{}))
+	owner := name(deep + "example.")
+	set := &RRset{Owner: owner, Type: dns.TypeA, Class: dns.ClassINET, TTL: 60, Records: Pack("\xC0\x00\x02\x01")}
+	w.notGood(&Response{Name: owner, Type: dns.TypeA, Zone: name("example."), Answer: sets(set)}, "deep name")
+	asked := 0
+	for question, n := range w.asked {
+		if strings.HasSuffix(question, " DS") && question != "example. DS" {
+			asked += n
+		}
+	}
+	if asked != maxSearched {
+		t.Errorf("got %d questions for DS, want %d", asked, maxSearched)
+	}
+}

@@ -273,3 +273,33 @@ func equalCanonical(a, b *RRset) bool {
 	}
 	return slices.Equal(same(a.Signatures), same(b.Signatures))
 }
+
+// TestDenialReasons: a failed proof says why, for the Extended DNS Error.
+func TestDenialReasons(t *testing.T) {
+	w := family(t, zoneOptions{})
+	child := w.zones["child.example."]
+	r := child.answer("nope.child.example.", dns.TypeA)
+	denial := r.Authority[1]
+	expired := resigned(t, child, denial, func(s *dns.RRSIG) { s.Expiration = uint32(testTime.Unix()) - 1 })
+	other := child.answer("www.child.example.", dns.TypeTXT)
+	for label, c := range map[string]struct {
+		response *Response
+		reason   ReasonCode
+		ede      uint16
+	}{
+		"expired":         {with(r, denial, expired), ReasonExpired, 7},
+		"wrong signature": {with(r, denial, alterations["signature altered"](denial)), ReasonBadSignature, 6},
+		"missing":         {without(r, denial), ReasonNoDenial, 12},
+		"of another name": {with(r, denial, other.Authority[1]), ReasonNoDenial, 12},
+		"type is there":   {&Response{Name: name("www.child.example."), Type: dns.TypeAAAA, Kind: KindNoData, Authority: other.Authority}, ReasonWrongDenial, 6},
+		"SOA altered":     {with(r, r.Authority[0], alterations["signature altered"](r.Authority[0])), ReasonBadSignature, 6},
+		"SOA not signed":  {with(r, r.Authority[0], alterations["no signature"](r.Authority[0])), ReasonNoSignature, 10},
+		"wildcard unproven": {&Response{Name: name("a.wild.child.example."), Type: dns.TypeA,
+			Answer: child.answer("a.wild.child.example.", dns.TypeA).Answer}, ReasonWildcard, 12},
+	} {
+		v := w.judge(c.response)
+		if code, _ := v.Reason.EDE(); v.Status != Bogus || v.Reason.Code != c.reason || code != c.ede {
+			t.Errorf("%s: got %v (%v, EDE %d), want bogus (%s, EDE %d)", label, v.Status, v.Reason, code, c.reason.phrase(), c.ede)
+		}
+	}
+}

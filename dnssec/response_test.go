@@ -510,18 +510,18 @@ func TestJudgeForTraces(t *testing.T) {
 	w := family(t, zoneOptions{})
 	w.expect("www.child.example.", dns.TypeA, Secure, 0)
 	e := w.last
-	status, ks, _, needs, err := e.JudgeKeys(name("child.example."))
-	if status != Secure || ks == nil || needs != nil || err != nil {
-		t.Errorf("got %v, %v, %v, %v", status, ks, needs, err)
+	z, needs, err := e.JudgeZone(name("child.example."))
+	if err != nil || needs != nil || z.Status != Secure || z.Keys == nil {
+		t.Errorf("got %+v, %v, %v", z, needs, err)
 	}
-	if _, _, _, needs, _ = e.JudgeKeys(name("sibling.example.")); len(needs) != 2 {
+	if _, needs, _ = e.JudgeZone(name("sibling.example.")); len(needs) != 2 {
 		t.Errorf("got %v, want DS and DNSKEY to be needed", needs)
 	}
 	e = w.evidence()
 	e.work.limits.SignatureChecks = 0
 	e.Add(w.ask(dnsname.Root, name("www.example."), dns.TypeA))
 	e.Add(w.ask(dnsname.Root, dnsname.Root, dns.TypeDNSKEY))
-	if _, _, _, _, err := e.JudgeKeys(dnsname.Root); err == nil {
+	if _, _, err := e.JudgeZone(dnsname.Root); err == nil {
 		t.Error("the limit was not noticed")
 	}
 	if _, _, err := e.Judge(name("example.")); err == nil {

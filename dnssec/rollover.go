@@ -163,11 +163,11 @@ func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time
 		return r, now.Add(time.Hour), fmt.Errorf("%w: %w", ErrRollover, err)
 	}
 	e.Add(&Response{Name: zone, Type: dns.TypeDNSKEY, Answer: []*RRset{set}})
-	status, ks, reason, _, err := e.JudgeKeys(zone)
+	verdict, _, err := e.JudgeZone(zone) // nothing else can be needed for an anchored zone
 	if err != nil {
 		return r, now.Add(retryInterval(set, now)), err
 	}
-	u := rolloverUpdate{e: e, set: set, now: now, ks: ks, valid: status == Secure}
+	u := rolloverUpdate{e: e, set: set, now: now, ks: verdict.Keys, valid: verdict.Status == Secure}
 	if !u.valid {
 		u.ks = newKeySet(set, v.algorithms)
 	}
@@ -175,7 +175,7 @@ func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time
 		return r, now.Add(retryInterval(set, now)), err
 	}
 	if !u.valid && !u.revoked {
-		return r, now.Add(retryInterval(set, now)), &BogusError{reason}
+		return r, now.Add(retryInterval(set, now)), &BogusError{verdict.Reason}
 	}
 	return updated, now.Add(refreshInterval(set, now)), nil
 }

@@ -249,3 +249,21 @@ func TestSignaturesAreNotSigned(t *testing.T) {
 		t.Errorf("got %v (%v), want insecure", v.Status, v.Reason)
 	}
 }
+
+// TestSignerOfAnotherName: a signature made with the zone's key in another zone's
+// name, beside one of the zone that is wrong.
+func TestSignerOfAnotherName(t *testing.T) {
+	w := newKeyedWorld(t, zoneOptions{})
+	www := w.zone.set("www.example.", dns.TypeA)
+	for _, signer := range []string{".", "www.example."} {
+		set := *resigned(t, w.zone, www, func(s *dns.RRSIG) { s.SignerName = signer })
+		for rdata := range badSignatures(w.zone, www, 1).Signatures.All() {
+			set.Signatures = set.Signatures.With(rdata)
+		}
+		w.zone.signed[setName{"www.example.", dns.TypeA}] = &set
+		v, err := w.resolve("www.example.", dns.TypeA)
+		if err != nil || v.Status != Bogus {
+			t.Errorf("in the name of %s: got %+v, %v, want bogus", signer, v, err)
+		}
+	}
+}

@@ -512,3 +512,28 @@ func TestForgedBeside(t *testing.T) {
 		t.Errorf("got %v (%v), want secure without the forged record", v.Status, v.Reason)
 	}
 }
+
+// TestWithoutSignature: of the data's own failure and the zone's above, the one that
+// tells more is the reason.
+func TestWithoutSignature(t *testing.T) {
+	zone := &zoneState{status: Bogus, reason: Reason{Code: ReasonNoDNSKEY}}
+	for _, c := range []struct {
+		st      *zoneState
+		failure ReasonCode
+		status  Status
+		reason  ReasonCode
+	}{
+		{nil, ReasonNoSignature, Bogus, ReasonNoSignature},
+		{nil, ReasonExpired, Bogus, ReasonExpired},
+		{zone, ReasonNoSignature, Bogus, ReasonNoDNSKEY},
+		{zone, ReasonNoDenial, Bogus, ReasonNoDNSKEY},
+		{zone, ReasonExpired, Bogus, ReasonExpired},
+		{zone, ReasonWrongDenial, Bogus, ReasonWrongDenial},
+		{&zoneState{status: Insecure, reason: Reason{Code: ReasonUnsigned}}, ReasonExpired, Insecure, ReasonUnsigned},
+	} {
+		j := c.st.withoutSignature(Reason{Code: c.failure}, 60)
+		if j.status != c.status || j.reason.Code != c.reason {
+			t.Errorf("%+v, %s: got %v (%s), want %v (%s)", c.st, c.failure.phrase(), j.status, j.reason.Code.phrase(), c.status, c.reason.phrase())
+		}
+	}
+}

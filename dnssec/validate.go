@@ -43,18 +43,25 @@ func (e *Evidence) Judge(zone dnsname.Name) (*Delegation, []Need, error) {
 	return d, nil, nil
 }
 
-// JudgeKeys judges the keys of a zone as known so far: its status and, when it is
-// Secure, the keys.
-func (e *Evidence) JudgeKeys(zone dnsname.Name) (Status, *KeySet, Reason, []Need, error) {
+// ZoneVerdict is what was found of a zone.
+type ZoneVerdict struct {
+	Status Status
+	Reason Reason  // why it is not Secure
+	Keys   *KeySet // of a Secure zone, else nil
+}
+
+// JudgeZone judges a zone by what is known of its keys and of the chain of trust
+// that leads to it, as Validate does for a response.
+func (e *Evidence) JudgeZone(zone dnsname.Name) (*ZoneVerdict, []Need, error) {
 	e.begin()
 	st, err := e.zone(zone)
 	if err == errPending {
-		return Indeterminate, nil, Reason{}, e.needs, nil
+		return nil, e.needs, nil
 	}
 	if err != nil {
-		return Indeterminate, nil, Reason{}, nil, err
+		return nil, nil, err
 	}
-	return st.status, st.keys, st.reason, nil, nil
+	return &ZoneVerdict{st.status, st.reason, st.keys}, nil, nil
 }
 
 func (e *Evidence) judge(r *Response) (*Verdict, error) {

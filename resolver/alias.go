@@ -162,7 +162,7 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 func (r *Resolver) keepFailure(t *task, q question, err error) {
 	var limit *LimitError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed), r.base.Err() != nil:
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), r.base.Err() != nil:
 		return
 	case t.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
 		return

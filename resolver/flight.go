@@ -199,8 +199,16 @@ func reaches(from, to *flight) bool {
 }
 
 // ownTrouble reports whether an error is about the budget or the time of the caller
-// that led the flight, and so says nothing about the question.
+// that led the flight, and so says nothing about the question. Among what was wrong with
+// the servers of a zone, the end of time is that of packets waited for in vain.
 func ownTrouble(err error) bool {
 	var limit *LimitError
-	return errors.As(err, &limit) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	var zone *zoneError
+	switch {
+	case errors.As(err, &limit), errors.Is(err, context.Canceled):
+		return true
+	case errors.As(err, &zone):
+		return false
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }

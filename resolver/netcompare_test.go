@@ -54,8 +54,9 @@ nullmx   MX    0 .
 ipmx     MX    10 192.0.2.25.
 badmx    MX    10 mail
 badmx    MX    20 ba\ d
-badns    NS    ns.elsewhere
-badns    NS    ba\ d
+toodd    CNAME ba\ d
+ba\ d   A     192.0.2.9
+ba\ d   SRV   0 0 1 sip1
 text     TXT   "one " "string" 
 text     TXT   "quote \" backslash \\ octet \200"
 text     TXT   ""
@@ -77,6 +78,7 @@ rcode SERVFAIL
 www      A     192.0.2.92
 none     TXT   "no address"
 alias    CNAME www.broken.example.
+old      DNAME broken.example.
 -- fault 198.51.100.6 --
 when type AAAA: rcode SERVFAIL
 -- zone 2.0.192.in-addr.arpa. at 198.51.100.7 --
@@ -114,13 +116,13 @@ func netCases() []netCase {
 	ip := func(network, name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupIP(ctx, network, name)
-			return sorted(got), err
+			return netSorted(got), err
 		}
 	}
 	netIP := func(network, name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupNetIP(ctx, network, name)
-			return sorted(got), err
+			return netSorted(got), err
 		}
 	}
 	cname := func(name string) func(context.Context, lookups) (any, error) {
@@ -129,31 +131,31 @@ func netCases() []netCase {
 	mx := func(name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupMX(ctx, name)
-			return values(got), err
+			return netValues(got), err
 		}
 	}
 	ns := func(name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupNS(ctx, name)
-			return sorted(values(got)), err
+			return netSorted(netValues(got)), err
 		}
 	}
 	txt := func(name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupTXT(ctx, name)
-			return sorted(got), err
+			return netSorted(got), err
 		}
 	}
 	srv := func(service, proto, name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			canonical, got, err := l.LookupSRV(ctx, service, proto, name)
-			return fmt.Sprint(canonical, values(got)), err
+			return fmt.Sprint(canonical, netValues(got)), err
 		}
 	}
 	addr := func(a string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupAddr(ctx, a)
-			return sorted(got), err
+			return netSorted(got), err
 		}
 	}
 	port := func(network, service string) func(context.Context, lookups) (any, error) {
@@ -162,7 +164,7 @@ func netCases() []netCase {
 	ipAddr := func(name string) func(context.Context, lookups) (any, error) {
 		return func(ctx context.Context, l lookups) (any, error) {
 			got, err := l.LookupIPAddr(ctx, name)
-			return sorted(got), err
+			return netSorted(got), err
 		}
 	}
 	return []netCase{
@@ -230,6 +232,8 @@ func netCases() []netCase {
 		{name: "CNAME, server failure", ask: cname("www.broken.example")},
 		{name: "CNAME, literal", ask: cname("192.0.2.1")},
 		{name: "CNAME, empty", ask: cname("")},
+		{name: "CNAME, to what is no host name", ask: cname("toodd.shop.example")},
+		{name: "CNAME, DNAME to a zone that fails", ask: cname("www.old.half.example")},
 		{name: "MX", ask: mx("shop.example")},
 		{name: "MX, null", ask: mx("nullmx.shop.example")},
 		{name: "MX, address", ask: mx("ipmx.shop.example")},
@@ -252,6 +256,7 @@ func netCases() []netCase {
 		{name: "SRV, alias", ask: srv("alias", "tcp", "shop.example")},
 		{name: "SRV, malformed", ask: srv("bad", "tcp", "shop.example")},
 		{name: "SRV, name error", ask: srv("none", "tcp", "shop.example")},
+		{name: "SRV, alias to what is no host name", ask: srv("", "", "toodd.shop.example")},
 		{name: "SRV, no name", ask: srv("s i p", "tcp", "shop.example")},
 		{name: "Addr, IPv4", ask: addr("192.0.2.80")},
 		{name: "Addr, IPv6", ask: addr("2001:db8::80")},
@@ -281,9 +286,9 @@ func TestNetDifferences(t *testing.T) {
 	for _, c := range netCases() {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := c.ask(t.Context(), r)
-			gotText := outcome(got, err)
+			gotText := netOutcome(got, err)
 			want, err := c.ask(t.Context(), theirs)
-			wantText := outcome(want, err)
+			wantText := netOutcome(want, err)
 			switch {
 			case c.why == "" && gotText != wantText:
 				t.Errorf("got\n\t%s\nwant, as package net:\n\t%s", gotText, wantText)
@@ -296,9 +301,9 @@ func TestNetDifferences(t *testing.T) {
 	}
 }
 
-// outcome writes what a look-up returned, with all that an error says but the server's
+// netOutcome writes what a look-up returned, with all that an error says but the server's
 // address, which is resolv.conf's for package net.
-func outcome(v any, err error) string {
+func netOutcome(v any, err error) string {
 	if err == nil {
 		return fmt.Sprint(v)
 	}
@@ -318,8 +323,8 @@ func outcome(v any, err error) string {
 	return text
 }
 
-// values dereferences records, for printing.
-func values[T any](pointers []*T) []T {
+// netValues dereferences records, for printing.
+func netValues[T any](pointers []*T) []T {
 	var out []T
 	for _, p := range pointers {
 		out = append(out, *p)
@@ -327,8 +332,8 @@ func values[T any](pointers []*T) []T {
 	return out
 }
 
-// sorted gives values in an order that the answer does not decide.
-func sorted[T any](list []T) []string {
+// netSorted gives values in an order that the answer does not decide.
+func netSorted[T any](list []T) []string {
 	var out []string
 	for _, v := range list {
 		out = append(out, fmt.Sprint(v))

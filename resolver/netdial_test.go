@@ -178,7 +178,7 @@ func TestHappyEyeballs(t *testing.T) {
 				defer cancel()
 				w := c.world
 				host, err := w.dial(ctx)
-				if wantOpen := boolInt(err == nil); w.open != wantOpen {
+				if wantOpen := oneIf(err == nil); w.open != wantOpen {
 					t.Errorf("got %d open connections, want %d", w.open, wantOpen)
 				}
 				result := host
@@ -196,7 +196,7 @@ func TestHappyEyeballs(t *testing.T) {
 	}
 }
 
-func boolInt(b bool) int {
+func oneIf(b bool) int {
 	if b {
 		return 1
 	}
@@ -213,7 +213,7 @@ func TestHappyEyeballsPreferIPv4(t *testing.T) {
 		host, err := w.dial(t.Context(), func(e *eyeballs) {
 			e.prefer4 = true
 			e.order = func(addrs []netip.Addr) {
-				slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(boolInt(!isIPv4(a)), boolInt(!isIPv4(b))) })
+				slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(oneIf(!isIPv4(a)), oneIf(!isIPv4(b))) })
 			}
 		})
 		if want := "40ms 192.0.2.1"; err != nil || host != "192.0.2.1" || strings.Join(w.log, ", ") != want {

@@ -42,6 +42,7 @@ const (
 	textCanceled       = "operation was canceled"
 	textNoSuitable     = "no suitable address found"
 	textUnrecognized   = "unrecognized address"
+	textSRVHeader      = "SRV header name is invalid"
 	textMalformedNames = "DNS response contained records which contain invalid names"
 )
 

@@ -117,6 +117,23 @@ func TestLookupTimesOut(t *testing.T) {
 	})
 }
 
+// A caller who gives up between the two answers gets no half of them as if it were all.
+func TestLookupTimesOutBetweenFamilies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, netWorld)
+		in.Fault("shop.example", resolvertest.Drop().When(resolvertest.Type(dns.TypeAAAA)))
+		r := in.Resolver(t, plain)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if e, _ := lookupError(t, ctx, r, "www.shop.example"); !e.IsTimeout {
+			t.Errorf("got %+v, want a timeout", e)
+		}
+		// Who waits gets what there is.
+		addrs, err := r.LookupNetIP(t.Context(), "ip", "www.shop.example")
+		expectNet(t, "with patience", "[192.0.2.80]", addrs, err)
+	})
+}
+
 func TestLookupCanceledWithCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, netWorld)

@@ -82,7 +82,7 @@ func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (
 	}
 	canonical := found.canonical(asked)
 	if !isHostName(canonical) {
-		return "", nil, malformedNames(name)
+		return "", nil, &net.DNSError{Err: textSRVHeader, Name: name}
 	}
 	records, all := decode(found, dns.TypeSRV, parseSRV)
 	sortSRV(records, rand.IntN)

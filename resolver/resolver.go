@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -197,8 +196,8 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 		return r.search(fl.ctx, t.in(fl), q)
 	})
 	if err != nil {
-		if r.base.Err() != nil && errors.Is(err, context.Canceled) {
-			err = ErrClosed
+		if r.base.Err() != nil {
+			err = ErrClosed // whatever failed first of all that Close ends
 		}
 		return nil, err
 	}

@@ -165,14 +165,6 @@ func crowd(r *resolver.Resolver, n int) []*client {
 	return clients
 }
 
-func countRcodes(clients []*client) map[int]int {
-	n := make(map[int]int)
-	for _, c := range clients {
-		n[c.reply.Rcode]++
-	}
-	return n
-}
-
 // With two questions at a time, the third and fourth wait for the first two, and the
 // others are told at once that there is no room even to wait.
 func TestServeDNSOverload(t *testing.T) {
@@ -183,17 +175,27 @@ func TestServeDNSOverload(t *testing.T) {
 		served(r, overUDP, ask("warm.slow.example.", dns.TypeA))
 		start := time.Now()
 		clients := crowd(r, 8)
-		rcodes := countRcodes(clients)
-		if rcodes[dns.RcodeSuccess] < 2 || rcodes[dns.RcodeServerFailure] < 2 || rcodes[dns.RcodeSuccess]+rcodes[dns.RcodeServerFailure] != len(clients) {
-			t.Errorf("got %v, want at least 2 answers and 2 SERVFAIL of 8", rcodes)
-		}
+		answered, atOnce := 0, 0
 		for _, c := range clients {
-			if c.reply.Rcode == dns.RcodeServerFailure && !slices.Equal(codes(c.reply), []uint16{dns.ExtendedErrorCodeOther}) {
-				t.Errorf("overload is told as %v, want an extended error", codes(c.reply))
+			took := c.at.Sub(start)
+			switch c.reply.Rcode {
+			case dns.RcodeSuccess:
+				answered++
+			case dns.RcodeServerFailure:
+				if !slices.Equal(codes(c.reply), []uint16{dns.ExtendedErrorCodeOther}) || took > time.Second {
+					t.Errorf("overload is told as %v after %v, want an extended error within 1s", codes(c.reply), took)
+				}
+				if took == 0 {
+					atOnce++
+				}
+			default:
+				t.Errorf("got\n%v", c.reply)
 			}
-			if took := c.at.Sub(start); c.reply.Rcode == dns.RcodeServerFailure && took > time.Second {
-				t.Errorf("overload is told after %v, want at most 1s", took)
-			}
+		}
+		// Some of the four that had found room may have been turned away too, as all come
+		// in the same instant.
+		if answered < 2 || answered > 4 || atOnce < 4 {
+			t.Errorf("of 8 clients %d were answered and %d turned away at once, want 2 to 4 and at least 4", answered, atOnce)
 		}
 	})
 }

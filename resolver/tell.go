@@ -46,7 +46,8 @@ func (t *task) tellDone(result *Result, err error) {
 			tr.Done(DoneInfo{
 				Step: t.step(), Result: result, Err: err,
 				Sends: int(t.budget.queries.Load()), Bytes: int(t.budget.bytes.Load()),
-				Elapsed: time.Since(t.budget.deadline.Add(-t.budget.limits.Time)),
+				Elapsed:    time.Since(t.budget.deadline.Add(-t.budget.limits.Time)),
+				Validation: t.budget.work.Spent(),
 			})
 		}
 	})

@@ -187,6 +187,8 @@ type DoneInfo struct {
 	Sends   int // queries sent
 	Bytes   int // octets received
 	Elapsed time.Duration
+	// Validation is what judging the answer has cost so far.
+	Validation dnssec.Spent
 }
 
 type traceKey struct{}

@@ -24,12 +24,13 @@ day       86400       A 192.0.2.4
 	for _, test := range []struct {
 		name  string
 		ttl   time.Duration
-		again int // sends when asked again at once
+		again int           // sends when asked again at once
+		left  time.Duration // of what is cached: as long as the zone cut is leased for
 	}{
-		{"plain.shop.example.", 60 * time.Second, 0},
-		{"zero.shop.example.", 0, 1},
-		{"long.shop.example.", 86400 * time.Second, 0}, // capped; in the cache for as long as the zone cut is leased
-		{"day.shop.example.", 86400 * time.Second, 0},
+		{"plain.shop.example.", 60 * time.Second, 0, 60 * time.Second},
+		{"zero.shop.example.", 0, 1, 0},
+		{"long.shop.example.", 24 * time.Hour, 0, time.Hour},
+		{"day.shop.example.", 24 * time.Hour, 0, time.Hour},
 	} {
 		inWorld(t, text, func(w *world) {
 			o := w.ask(test.name, dns.TypeA)
@@ -39,8 +40,8 @@ day       86400       A 192.0.2.4
 			if got := time.Duration(o.Answer[0].Header().Ttl) * time.Second; got > 24*time.Hour {
 				w.Errorf("%s: got a record with TTL %v, want a day at most", test.name, got)
 			}
-			if o = w.ask(test.name, dns.TypeA); o.sends != test.again {
-				w.Errorf("%s: asked again: got %d sends, want %d", test.name, o.sends, test.again)
+			if o = w.ask(test.name, dns.TypeA); o.sends != test.again || o.TTL > test.left {
+				w.Errorf("%s: asked again: got %d sends and TTL %v, want %d and %v at most", test.name, o.sends, o.TTL, test.again, test.left)
 			}
 		})
 	}

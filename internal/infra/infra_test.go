@@ -155,12 +155,14 @@ func TestUrgentProbe(t *testing.T) {
 	}
 }
 
-// TestTimeoutsGrow with losses, within the bounds.
+// TestTimeoutsGrow with losses, within the bounds, until the server is held dead: a probe
+// finds out whether it answers again, not how slow it may be.
 func TestTimeoutsGrow(t *testing.T) {
 	table := NewTable()
-	table.Answered(start, v4, 20*time.Millisecond)
+	table.Answered(start, v4, 100*time.Millisecond)
+	first := table.Estimate(start, v4).Timeout
 	last := time.Duration(0)
-	for range 4 {
+	for range deadAfter {
 		e := table.Estimate(start, v4)
 		if e.Timeout < last || e.Timeout > maxTimeout {
 			t.Errorf("got timeout %v after %v, want it to grow up to %v", e.Timeout, last, maxTimeout)
@@ -170,6 +172,9 @@ func TestTimeoutsGrow(t *testing.T) {
 	}
 	if last != maxTimeout {
 		t.Errorf("got timeout %v after several losses, want %v", last, maxTimeout)
+	}
+	if e := table.Estimate(start, v4); e.Timeout > first {
+		t.Errorf("dead: got timeout %v, want %v", e.Timeout, first)
 	}
 }
 

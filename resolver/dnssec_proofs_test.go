@@ -1,0 +1,285 @@
+package resolver_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// serverSays asks one server of the Internet, as a resolver would.
+func serverSays(t *testing.T, in *resolvertest.Internet, server, name string, qtype uint16) *dns.Msg {
+	t.Helper()
+	conn, err := in.Dial(t.Context(), "tcp", server+":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	query := new(dns.Msg).SetQuestion(name, qtype).SetEdns0(4096, true)
+	query.RecursionDesired = false
+	c := dns.Conn{Conn: conn}
+	if err := c.WriteMsg(query); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := c.ReadMsg()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply
+}
+
+// outcome is a result as far as a lie could change it.
+func outcome(result *resolver.Result, err error) string {
+	var failure *resolver.Error
+	switch {
+	case errors.As(err, &failure) && failure.Status == dnssec.Bogus:
+		return "bogus"
+	case err != nil:
+		return "error"
+	}
+	return fmt.Sprint(dns.RcodeToString[result.Rcode], " ", result.Status, " ", lastData(result.Answer, result.Question.Qtype))
+}
+
+// sections gives what of a reply can prove something.
+func sections(m *dns.Msg) []*[]dns.RR { return []*[]dns.RR{&m.Answer, &m.Ns} }
+
+// Without any one record of a reply, or with it altered, an answer is what it was or
+// bogus, but never something else.
+func TestEachRecordMatters(t *testing.T) {
+	const server = "198.51.100.3"
+	for _, words := range []string{"signed", "nsec3", "opt-out", "compact"} {
+		t.Run(words, func(t *testing.T) {
+			more := wildcards
+			if words == "compact" {
+				more = ""
+			}
+			bogus, same := 0, 0
+			for _, q := range signedQuestions(words == "compact", words == "opt-out") {
+				if !strings.HasSuffix(q.name, "shop.example.") {
+					continue
+				}
+				synctest.Test(t, func(t *testing.T) {
+					in := resolvertest.New(t, fmt.Sprintf(signedWorld, words, more))
+					want := outcome(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype))
+					reply := serverSays(t, in, server, q.name, q.qtype)
+					for section, rrs := range sections(reply) {
+						for n, rr := range *rrs {
+							for _, change := range []func(rrs []dns.RR, n int) []dns.RR{without, altered} {
+								in.Fault(server, resolvertest.Mend(), resolvertest.Hook(func(query, reply *dns.Msg) {
+									asked := query.Question[0]
+									if rrs := sections(reply)[section]; strings.EqualFold(asked.Name, q.name) && asked.Qtype == q.qtype && n < len(*rrs) {
+										*rrs = change(*rrs, n)
+									}
+								}))
+								switch got := outcome(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype)); {
+								case got == "bogus":
+									bogus++
+								case words == "opt-out" && strings.Contains(got, " insecure "):
+									// In an opt-out range anything may be an unsigned delegation: that is
+									// what opt-out gives up (RFC 5155 §6).
+								case got == want:
+									same++
+								default:
+									t.Errorf("%s, with a change of %v: got %q, want %q or bogus", q.kind, rr, got, want)
+								}
+							}
+						}
+					}
+				})
+			}
+			if bogus < 50 {
+				t.Errorf("got %d bogus answers and %d unchanged ones: the changes do nothing", bogus, same)
+			}
+		})
+	}
+}
+
+func without(rrs []dns.RR, n int) []dns.RR { return slices.Delete(slices.Clone(rrs), n, n+1) }
+
+// altered changes what a record says.
+func altered(rrs []dns.RR, n int) []dns.RR {
+	rrs = slices.Clone(rrs)
+	rrs[n] = dns.Copy(rrs[n])
+	switch rr := rrs[n].(type) {
+	case *dns.A:
+		rr.A[3]++
+	case *dns.AAAA:
+		rr.AAAA[15]++
+	case *dns.CNAME:
+		rr.Target = "other.example."
+	case *dns.DNAME:
+		rr.Target = "plain.example."
+	case *dns.SOA:
+		rr.Serial++
+	case *dns.NSEC:
+		rr.TypeBitMap = []uint16{dns.TypeNS, dns.TypeNSEC}
+	case *dns.NSEC3:
+		rr.Flags ^= 1
+	case *dns.RRSIG:
+		rr.Expiration++
+	case *dns.DS:
+		rr.KeyTag++
+	case *dns.NS:
+		rr.Ns = "ns.plain.example."
+	case *dns.DNSKEY:
+		rr.Flags ^= 1
+	}
+	return rrs
+}
+
+// A proof that belongs to another question or another zone proves nothing here: the
+// denials of parent, child, sibling and grandchild, and of other names in the zone.
+func TestForeignProofs(t *testing.T) {
+	const world = `
+-- zone example. at 198.18.0.2 %[1]s --
+a               A       192.0.2.1
+-- zone shop.example. at 198.51.100.3 %[1]s --
+www             A       192.0.2.80
+*.wild          A       192.0.2.81
+a.ent           A       192.0.2.82
+unsigned        NS      ns.plain.example.
+-- zone child.shop.example. at 198.51.100.4 %[1]s --
+www             A       192.0.2.83
+-- zone grand.child.shop.example. at 198.51.100.5 %[1]s --
+www             A       192.0.2.84
+-- zone sister.example. at 198.51.100.6 %[1]s --
+www             A       192.0.2.85
+-- zone plain.example. at 198.51.100.7 --
+www             A       192.0.2.86
+`
+	type question struct {
+		server, name string
+		qtype        uint16
+	}
+	var borrowed []question
+	for zone, server := range map[string]string{
+		"example.": "198.18.0.2", "shop.example.": "198.51.100.3", "child.shop.example.": "198.51.100.4",
+		"grand.child.shop.example.": "198.51.100.5", "sister.example.": "198.51.100.6",
+	} {
+		borrowed = append(borrowed,
+			question{server, "missing." + zone, dns.TypeA}, question{server, "zzz." + zone, dns.TypeA},
+			question{server, "xx." + zone, dns.TypeA},
+			question{server, zone, dns.TypeMX}, question{server, "www." + zone, dns.TypeMX})
+	}
+	borrowed = append(borrowed,
+		question{"198.51.100.3", "x.wild.shop.example.", dns.TypeMX}, question{"198.51.100.3", "x.wild.shop.example.", dns.TypeA},
+		question{"198.51.100.3", "ent.shop.example.", dns.TypeA}, question{"198.51.100.3", "unsigned.shop.example.", dns.TypeDS},
+		question{"198.51.100.3", "x.unsigned.shop.example.", dns.TypeA},
+		question{"198.51.100.4", "child.shop.example.", dns.TypeMX}, question{"198.51.100.5", "x.grand.child.shop.example.", dns.TypeA},
+		question{"198.18.0.2", "plain.example.", dns.TypeDS}, question{"198.18.0.2", "www.plain.example.", dns.TypeA})
+
+	// What is really there, and asked of the server that lies.
+	targets := []struct {
+		question
+		want string
+	}{
+		{question{"198.51.100.3", "www.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.80"},
+		{question{"198.51.100.3", "x.wild.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.81"},
+		{question{"198.51.100.3", "a.ent.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.82"},
+		{question{"198.51.100.3", "child.shop.example.", dns.TypeDS}, ""},
+		{question{"198.51.100.3", "www.child.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.83"},
+		{question{"198.51.100.4", "www.grand.child.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.84"},
+		{question{"198.18.0.2", "www.shop.example.", dns.TypeA}, "NOERROR secure 192.0.2.80"},
+	}
+	for _, words := range []string{"signed", "nsec3", "opt-out"} {
+		t.Run(words, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, fmt.Sprintf(world, words))
+				lies := make([]*dns.Msg, len(borrowed))
+				for i, b := range borrowed {
+					lies[i] = serverSays(t, in, b.server, b.name, b.qtype)
+				}
+				refused := 0
+				for _, target := range targets {
+					want := target.want
+					honest := in.Resolver(t)
+					if got := outcome(honest.Resolve(t.Context(), target.name, target.qtype)); want == "" {
+						want = got
+					} else if got != want && words != "opt-out" {
+						t.Fatalf("%s: got %q, want %q", target.name, got, want)
+					} else {
+						want = got
+					}
+					for i, b := range borrowed {
+						if b == target.question {
+							continue
+						}
+						for _, rcode := range []int{dns.RcodeSuccess, dns.RcodeNameError} {
+							if rcode == dns.RcodeNameError && len(lies[i].Answer) > 0 {
+								continue
+							}
+							in.Fault(target.server, resolvertest.Mend(), resolvertest.Hook(func(query, reply *dns.Msg) {
+								if asked := query.Question[0]; strings.EqualFold(asked.Name, target.name) ||
+									dns.IsSubDomain(strings.ToLower(asked.Name), target.name) && asked.Qtype == dns.TypeA {
+									reply.Rcode, reply.Authoritative = rcode, true
+									reply.Answer, reply.Ns, reply.Extra = nil, denialOf(lies[i]), nil
+								}
+							}))
+							got := outcome(in.Resolver(t).Resolve(t.Context(), target.name, target.qtype))
+							if got == "bogus" || got == "error" {
+								refused++
+							} else if got != want {
+								t.Errorf("%s %s at %s, with %s and the proof for %s %s of %s: got %q, want %q or bogus",
+									target.name, dns.Type(target.qtype), target.server, dns.RcodeToString[rcode],
+									b.name, dns.Type(b.qtype), b.server, got, want)
+							}
+							in.Fault(target.server, resolvertest.Mend())
+						}
+					}
+				}
+				if refused < 100 {
+					t.Errorf("got %d refusals: the lies are not told", refused)
+				}
+			})
+		})
+	}
+}
+
+// denialOf gives the proof in a reply, without what would make it a referral.
+func denialOf(m *dns.Msg) []dns.RR {
+	var proof []dns.RR
+	for _, rr := range m.Ns {
+		if rr.Header().Rrtype != dns.TypeNS && rr.Header().Rrtype != dns.TypeDS {
+			proof = append(proof, dns.Copy(rr))
+		}
+	}
+	return proof
+}
+
+// A parent's server that takes the DS away from a referral, with whatever proof it has at
+// hand, does not make the child unsigned.
+func TestDowngrade(t *testing.T) {
+	for _, words := range []string{"signed", "nsec3"} {
+		t.Run(words, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, fmt.Sprintf(signedWorld, words, wildcards))
+				apex := serverSays(t, in, "198.51.100.4", "child.shop.example.", dns.TypeMX)       // of the child: NS and SOA, no DS
+				sibling := serverSays(t, in, "198.51.100.3", "insecure.shop.example.", dns.TypeDS) // a real insecure delegation
+				for name, proof := range map[string][]dns.RR{"none": nil, "the child's own": denialOf(apex), "a sibling's": denialOf(sibling)} {
+					in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Hook(func(query, reply *dns.Msg) {
+						if len(reply.Ns) > 0 && reply.Ns[0].Header().Name == "child.shop.example." {
+							strip(reply)
+							reply.Ns = append(reply.Ns, proof...)
+						}
+						if query.Question[0].Qtype == dns.TypeDS {
+							reply.Answer, reply.Ns = nil, proof
+						}
+					}))
+					// The forged child: unsigned, with another address.
+					in.Fault("198.51.100.4", resolvertest.Mend(), resolvertest.Hook(func(_, reply *dns.Msg) { strip(reply); forge(reply) }))
+					if got := statusOf(t, in.Resolver(t), "www.child.shop.example."); got != dnssec.Bogus {
+						t.Errorf("proof: %s: got %v, want bogus", name, got)
+					}
+				}
+			})
+		})
+	}
+}
