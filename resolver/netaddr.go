@@ -264,6 +264,7 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (
 		return r.askLane(ctx, n, dns.TypeA), lane{}
 	case onlyIPv6:
 		return lane{}, r.askLane(ctx, n, dns.TypeAAAA)
+	case bothFamilies:
 	}
 	a, ok := r.cachedLane(ctx, n, dns.TypeA)
 	if ok {

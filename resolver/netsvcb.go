@@ -158,6 +158,7 @@ func knownBindingKey(key dns.SVCBKey) bool {
 	case dns.SVCB_ALPN, dns.SVCB_NO_DEFAULT_ALPN, dns.SVCB_PORT, dns.SVCB_IPV4HINT, dns.SVCB_IPV6HINT,
 		dns.SVCB_ECHCONFIG, dns.SVCB_DOHPATH:
 		return true
+	case dns.SVCB_MANDATORY, dns.SVCB_OHTTP: // the first may not name itself
 	}
 	return false
 }
