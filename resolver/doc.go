@@ -82,6 +82,39 @@
 // errors); RFC 9156 (minimised names); RFC 9471 (glue); RFC 9609 (priming). Words are
 // used as RFC 9499 defines them.
 //
+// # Instead of net.Resolver
+//
+// The eleven methods that net.Resolver has too take the same names and give the same
+// answers and the same *net.DNSError; a test makes the same look-ups through both. What
+// differs, and why:
+//
+//   - LookupNetIP gives an IPv4 literal, or an IPv4 address of the hosts file, as IPv4;
+//     net gives it IPv4-mapped (::ffff:192.0.2.1), which is not equal to the same address
+//     out of DNS. LookupIP gives its 4-octet form.
+//   - The unspecified address "::" is not followed by 0.0.0.0, which is for dialling only.
+//   - A literal of the wrong family, or a host of the hosts file that has none of the
+//     right one, is a *net.DNSError with IsNotFound, and a *net.AddrError behind it. net
+//     returns the latter alone.
+//   - A name in onion. is "no such host" everywhere. net gives neither addresses nor an
+//     error for LookupHost, and "cannot unmarshal DNS message" for LookupTXT.
+//   - LookupAddr's errors have the address in Name, as the caller gave it; net's have the
+//     name below arpa.
+//   - When one family fails and the other does not exist, the failure is the error; in
+//     net it is what came last. LookupCNAME follows the whole chain; in net it depends on
+//     which of three answers comes first.
+//   - DNSError.Unwrap gives a *Error or a *NotFoundError; net's is nil but for contexts.
+//     The latter tells NXDOMAIN from NODATA. Server is the authoritative server that was
+//     asked last, and "" when none was to blame: for what does not exist, and out of the
+//     cache.
+//   - One record with a dot inside a label is left out; in net it makes the whole message
+//     unreadable.
+//   - Only Options decides the search list, ndots and the hosts file: /etc/resolv.conf,
+//     nsswitch.conf, GODEBUG=netdns and StrictErrors have no say.
+//   - Networks like "ip:icmp" are unknown to LookupIP.
+//   - httptrace's DNSStart and DNSDone are called by DialContext only. It races IPv6 and
+//     IPv4 as RFC 8305 says, each address after 250 ms; net.Dialer (RFC 6555) tries one
+//     family address by address, and the other beside it after 300 ms.
+//
 // # Limitations
 //
 // It asks authoritative servers over UDP and TCP only: it cannot forward to another

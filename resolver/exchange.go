@@ -40,7 +40,7 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 }
 
 // exchangeWithin is Exchange for a question that may wait no longer than patience for
-// its turn; 0 is as long as it may take.
+// its turn; 0 is no bound of its own.
 func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
 	switch {
 	case query == nil || query.Response:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -194,29 +193,6 @@ func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*
 		return nil, err
 	}
 	return f, f.notFound(qtype)
-}
-
-// resolvePacked is Resolve for what needs no decoded records. The error is an *Error.
-func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
-	q := question{n, qtype}
-	if r.base.Err() != nil {
-		return nil, wrap(q.public(), ErrClosed)
-	}
-	if ctx.Err() != nil {
-		return nil, wrap(q.public(), context.Cause(ctx))
-	}
-	var f *found
-	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
-		var err error
-		if f, err = r.answer(ctx, t, q); err != nil {
-			return nil, wrap(q.public(), err)
-		}
-		if ContextTrace(ctx) == nil {
-			return nil, nil // nobody looks at it
-		}
-		return f.result()
-	})
-	return f, err
 }
 
 // notFound is a *NotFoundError when there are no records of the type.

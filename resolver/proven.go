@@ -22,7 +22,20 @@ type proven struct {
 	mu          sync.Mutex
 	keys        *simplelru.LRU[dnsname.Name, timed[*dnssec.KeySet]]     // guarded by mu
 	delegations *simplelru.LRU[dnsname.Name, timed[*dnssec.Delegation]] // guarded by mu
+	// What was asked again, and how often zones were in vain. Guarded by mu.
+	refreshed *simplelru.LRU[question, timed[struct{}]]
+	fruitless *simplelru.LRU[dnsname.Name, timed[int]]
 }
+
+const (
+	// retryPause is how long a zone whose data is bogus is not asked for more than its
+	// answers: the time for which Unbound keeps bogus data (val-bogus-ttl).
+	retryPause = 60 * time.Second
+	// maxFruitless is how many answers of one zone may be bogus, whoever is asked,
+	// before other servers are not asked any more for a while. One broken name shall
+	// not cost the others their second opinion.
+	maxFruitless = 3
+)
 
 type timed[T any] struct {
 	value   T
@@ -33,7 +46,42 @@ func newProven() *proven {
 	// NewLRU fails for sizes below one only.
 	keys, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.KeySet]](maxProven, nil)
 	delegations, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.Delegation]](maxProven, nil)
-	return &proven{keys: keys, delegations: delegations}
+	refreshed, _ := simplelru.NewLRU[question, timed[struct{}]](maxProven, nil)
+	fruitless, _ := simplelru.NewLRU[dnsname.Name, timed[int]](maxProven, nil)
+	return &proven{keys: keys, delegations: delegations, refreshed: refreshed, fruitless: fruitless}
+}
+
+// mayRefresh reports whether keys or a DS that are proven may be asked for again because
+// a signature does not go with them, and counts that as done. Whoever signs with keys
+// that nobody publishes must not make us ask for each answer (RFC 8901 §3).
+func (p *proven) mayRefresh(now time.Time, q question) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at, ok := p.refreshed.Get(q); ok && now.Before(at.expires) {
+		return false
+	}
+	p.refreshed.Add(q, timed[struct{}]{expires: now.Add(retryPause)})
+	return true
+}
+
+// inVain counts that an answer of a zone was bogus, whoever was asked.
+func (p *proven) inVain(now time.Time, zone dnsname.Name) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.fruitless.Get(zone)
+	if !ok || !now.Before(at.expires) {
+		at = timed[int]{expires: now.Add(retryPause)}
+	}
+	at.value++
+	p.fruitless.Add(zone, at)
+}
+
+// isHopeless reports whether asking others in a zone has been in vain often enough.
+func (p *proven) isHopeless(now time.Time, zone dnsname.Name) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.fruitless.Get(zone)
+	return ok && now.Before(at.expires) && at.value >= maxFruitless
 }
 
 // load gives the evidence what is proven of name and the zones above it.

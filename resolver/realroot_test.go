@@ -2,15 +2,18 @@ package resolver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/realserver"
 	"github.com/iterdns/iterdns/resolver"
 	roothints "github.com/iterdns/iterdns/rootHints"
@@ -83,11 +86,17 @@ func zoneBesideRoot(root *realserver.RootZone, tld *realserver.TLD) string {
 // resolver.Options.AllowServer.
 func (w *realWorld) newResolver(t *testing.T, allow func(netip.Addr) bool) *resolver.Resolver {
 	t.Helper()
-	r, err := resolver.New(resolver.Options{
+	return newRealResolver(t, resolver.Options{
 		Dial:        w.router.Dial,
 		Validation:  resolver.ValidateOff, // the catch-all does not sign
 		AllowServer: allow,
 	})
+}
+
+// newRealResolver makes a resolver and closes it when the test ends.
+func newRealResolver(t *testing.T, o resolver.Options) *resolver.Resolver {
+	t.Helper()
+	r, err := resolver.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +114,7 @@ func realResolve(ctx context.Context, r *resolver.Resolver, name string, qtype u
 	ctx = resolver.WithTrace(ctx, &resolver.Trace{
 		Done: func(d resolver.DoneInfo) { sends = d.Sends },
 	})
-	result, err := r.Resolve(ctx, name, qtype)
+	result, err := r.Resolve(resolver.WithChain(ctx), name, qtype)
 	return result, sends, err
 }
 
@@ -157,6 +166,94 @@ func TestRealRoot(t *testing.T) {
 	t.Logf("upstream queries per question, %d in all:\n%s", len(w.router.Queries(0)), counts)
 }
 
+// realRootTime is when the signatures of the archived root zone are valid.
+var realRootTime = time.Date(2026, time.January, 6, 12, 0, 0, 0, time.UTC)
+
+// The whole real root, validated from the embedded anchors: every DS is Secure, and so is
+// every denial of one; what lies below an unsigned top-level domain is Insecure; names in
+// others, which nobody here can sign, are bogus; and names that are not there are Secure.
+func TestRealRootValidated(t *testing.T) {
+	w := newRealWorld(t, "")
+	start := time.Now()
+	r := newRealResolver(t, resolver.Options{
+		Dial: w.router.Dial,
+		Now:  func() time.Time { return realRootTime.Add(time.Since(start)) },
+		// The root has names of special use that are answered locally otherwise.
+		DisableLocalZones: true,
+	})
+	counts := newTally()
+	for _, phase := range []struct {
+		name      string
+		questions []realQuestion
+	}{
+		{"DS", w.provenQuestions()},
+		{"NameBelow", w.belowUnsigned()},
+		{"MissingTLD", w.provenMissing()},
+	} {
+		t.Run(phase.name, func(t *testing.T) {
+			askAll(t, r, phase.questions, counts.cold)
+			askAll(t, r, phase.questions, func(kind string, sends int) {
+				counts.warm(kind, sends)
+				if sends > 0 {
+					t.Errorf("%s, asked again: got %d queries, want 0", kind, sends)
+				}
+			})
+		})
+	}
+	t.Run("BelowSigned", func(t *testing.T) {
+		_, err := r.Resolve(t.Context(), "probe.com.", dns.TypeA)
+		var failure *resolver.Error
+		if !errors.As(err, &failure) || failure.Status != dnssec.Bogus {
+			t.Errorf("got %v, want bogus: the zone is not what its DS says", err)
+		}
+	})
+	t.Logf("upstream queries per question, %d in all:\n%s", len(w.router.Queries(0)), counts)
+}
+
+// proven expects a status and evidence that holds with the embedded anchors.
+func proven(want dnssec.Status, also func(*resolver.Result) error) func(*resolver.Result) error {
+	return func(result *resolver.Result) error {
+		if result.Status != want {
+			return fmt.Errorf("got %v, want %v", result.Status, want)
+		}
+		verdict, err := dnssec.VerifyChain(result.Chain, nil, realRootTime)
+		if err != nil || verdict.Status != want {
+			return fmt.Errorf("evidence judged again: got %v, %w, want %v", verdict, err, want)
+		}
+		return also(result)
+	}
+}
+
+// provenQuestions asks for the DS of every top-level domain, or the proof of none.
+func (w *realWorld) provenQuestions() []realQuestion {
+	questions := w.dsQuestions()
+	for i := range questions {
+		questions[i].check = proven(dnssec.Secure, questions[i].check)
+	}
+	return questions
+}
+
+// belowUnsigned asks for a name below every top-level domain that is not signed.
+func (w *realWorld) belowUnsigned() []realQuestion {
+	var questions []realQuestion
+	for i, q := range w.nameQuestions("probe", kindName, checkProbe) {
+		if len(w.root.TLDs[i].DS) == 0 {
+			q.check = proven(dnssec.Insecure, q.check)
+			questions = append(questions, q)
+		}
+	}
+	return questions
+}
+
+// provenMissing asks for names in top-level domains that the root does not delegate.
+func (w *realWorld) provenMissing() []realQuestion {
+	questions := w.missingTLDs()
+	for i := range questions {
+		questions[i].check = proven(dnssec.Secure, questions[i].check)
+	}
+	return questions
+}
+
 // The kinds of questions about the root and the top-level domains.
 const (
 	kindDS          = "DS of a signed TLD"
@@ -197,8 +294,8 @@ func (w *realWorld) nameQuestions(prefix, kind string, check func(*resolver.Resu
 // missingTLDs asks for names in top-level domains that the root does not delegate.
 func (w *realWorld) missingTLDs() []realQuestion {
 	var questions []realQuestion
-	for i := range 100 {
-		name := fmt.Sprintf("www.example.missing-%d.", i)
+	for i := range 1000 {
+		name := fmt.Sprintf("www.example.%c%c-missing-%d.", 'a'+i%26, 'a'+i/26%26, i)
 		questions = append(questions, realQuestion{kindMissingTLD, name, dns.TypeA, func(result *resolver.Result) error {
 			return negative(result, dns.RcodeNameError, ".")
 		}})

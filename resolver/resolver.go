@@ -124,21 +124,17 @@ func (r *Resolver) Close() error {
 // Equal questions that are asked at the same time are worked on once. When ctx ends,
 // Resolve returns at once; the work goes on as long as others wait for it.
 func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Result, error) {
-	asked := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
 	n, err := dnsname.Parse(name)
 	if err != nil {
+		asked := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
 		return nil, wrap(asked, fmt.Errorf("%w: %w", ErrName, err))
 	}
 	q := question{n, qtype}
-	asked = q.public()
 	if isMeta(qtype) {
-		return nil, wrap(asked, ErrMetaType)
+		return nil, wrap(q.public(), ErrMetaType)
 	}
-	if r.base.Err() != nil {
-		return nil, wrap(asked, ErrClosed)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, wrap(asked, context.Cause(ctx))
+	if err := r.ready(ctx, q); err != nil {
+		return nil, err
 	}
 	var result *Result
 	err = r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
@@ -147,7 +143,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 			result, err = found.result()
 		}
 		if err != nil {
-			return nil, wrap(asked, err)
+			return nil, wrap(q.public(), err)
 		}
 		if wantsChain(ctx) {
 			result.Chain = r.chainOf(ctx, t, found)
@@ -155,6 +151,37 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		return result, nil
 	})
 	return result, err
+}
+
+// resolvePacked is Resolve for what needs no decoded records. The error is an *Error.
+func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
+	q := question{n, qtype}
+	if err := r.ready(ctx, q); err != nil {
+		return nil, err
+	}
+	var f *found
+	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
+		var err error
+		if f, err = r.answer(ctx, t, q); err != nil {
+			return nil, wrap(q.public(), err)
+		}
+		if ContextTrace(ctx) == nil {
+			return nil, nil // nobody looks at it
+		}
+		return f.result()
+	})
+	return f, err
+}
+
+// ready reports why a question cannot be worked on, if it cannot.
+func (r *Resolver) ready(ctx context.Context, q question) error {
+	switch {
+	case r.base.Err() != nil:
+		return wrap(q.public(), ErrClosed)
+	case ctx.Err() != nil:
+		return wrap(q.public(), context.Cause(ctx))
+	}
+	return nil
 }
 
 // traced runs the work on one question between the first and the last event of its

@@ -59,20 +59,20 @@ func datagramSize(query *dns.Msg) int {
 const maxServeWait = time.Second
 
 // admit waits until the question may be worked on, and gives the function that makes
-// room for another one.
+// room for another one. Places are given in the order of asking, and whoever has one
+// gives it back by his own deadline, so that nobody waits longer than that either.
 func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error) {
-	full := &LimitError{Limit: "Questions", Value: r.config.limits.Questions}
-	wait := time.Until(t.budget.deadline)
-	if t.patience > 0 {
-		// Whoever calls a method waits in a goroutine of his own; these here are the
-		// network's, so that there must be a bound on them too.
-		defer r.queued.Add(-1)
-		if r.queued.Add(1) > int64(r.config.limits.Questions) {
-			return nil, full
-		}
-		wait = min(wait, t.patience)
+	if t.patience == 0 {
+		return r.questions.enter(ctx, struct{}{})
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, full)
+	// Whoever calls a method waits in a goroutine of his own; these here are the
+	// network's, so that there must be a bound on them too.
+	full := &LimitError{Limit: "Questions", Value: r.config.limits.Questions}
+	defer r.queued.Add(-1)
+	if r.queued.Add(1) > int64(r.config.limits.Questions) {
+		return nil, full
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, t.patience, full)
 	defer cancel()
 	return r.questions.enter(ctx, struct{}{})
 }

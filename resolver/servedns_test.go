@@ -200,6 +200,27 @@ func TestServeDNSOverload(t *testing.T) {
 	})
 }
 
+// Whoever finds no room for a second is told so, however long it may still take.
+func TestServeDNSPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, crowdedWorld)
+		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Questions, o.Limits.Time = 1, 6*time.Second })
+		served(r, overUDP, ask("warm.slow.example.", dns.TypeA))
+		in.Fault("198.51.100.4", resolvertest.Dead())
+		start := time.Now()
+		var times []time.Duration
+		for _, c := range crowd(r, 2) {
+			if c.reply.Rcode != dns.RcodeServerFailure {
+				t.Errorf("got\n%v", c.reply)
+			}
+			times = append(times, c.at.Sub(start))
+		}
+		if slices.Sort(times); times[0] != time.Second || times[1] <= time.Second {
+			t.Errorf("answers after %v, want one after 1s and one later", times)
+		}
+	})
+}
+
 // What the cache holds is answered however much else there is to do.
 func TestServeDNSHitsUnderOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -106,6 +106,9 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 	}
 }
 
+// errRefreshed says that keys or a DS have been asked for again a moment ago.
+var errRefreshed = errors.New("asked for again a moment ago")
+
 // fetch searches keys or a DS as the servers have them, not validated.
 func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
@@ -114,6 +117,9 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	var f *finding
 	var err error
 	var ok bool
+	if need.Refresh && !r.proven.mayRefresh(r.config.Now(), q) {
+		return fetched{q: q, err: errRefreshed}
+	}
 	if !need.Refresh && len(t.avoid) == 0 {
 		// What was proven before will do; what was not may be why the last answer was
 		// bogus, and is asked for anew.
@@ -159,10 +165,12 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 			return f, err
 		case !errors.As(err, &bogus):
 			return nil, first // bogus says more than that nobody else could be asked
+		case r.proven.isHopeless(r.config.Now(), bogus.zone):
+			return nil, first
 		}
 		again := *t
 		if again.avoid = t.proof.suspects(bogus, t.avoid); again.avoid == nil {
-			return nil, first // nobody else is left
+			break // nobody else is left
 		}
 		// One cut further up, so that the delegation and its DS come anew.
 		again.startAbove = t.proof.started
@@ -171,6 +179,10 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 		f, err = r.walk(ctx, t, q)
 	}
 	if err != nil {
+		var bogus *bogusError
+		if errors.As(first, &bogus) {
+			r.proven.inVain(r.config.Now(), bogus.zone)
+		}
 		return nil, first
 	}
 	return f, nil
