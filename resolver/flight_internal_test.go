@@ -198,3 +198,33 @@ func TestGatesAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestJoiningCosts a unit, so that it cannot be used to wait for others for nothing for
+// ever; who has none left does not wait.
+func TestJoiningCosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		lead := func(*flight) (any, error) {
+			time.Sleep(time.Second)
+			return nil, nil
+		}
+		leader, joiner, poor := by(), by(), by()
+		poor.budget.sends.Store(int64(poor.budget.limits.Sends))
+		var all sync.WaitGroup
+		all.Go(func() { f.do(t.Context(), "key", leader, lead) })
+		synctest.Wait()
+		all.Go(func() { f.do(t.Context(), "key", joiner, lead) })
+		start := time.Now()
+		var limit *LimitError
+		if _, err := f.do(t.Context(), "key", poor, lead); !errors.As(err, &limit) || time.Since(start) > 0 {
+			t.Errorf("with nothing left: got %v after %v, want the limit at once", err, time.Since(start))
+		}
+		all.Wait()
+		if got := leader.budget.sends.Load(); got != 0 {
+			t.Errorf("leading cost %d, want 0", got)
+		}
+		if got := joiner.budget.sends.Load(); got != 1 {
+			t.Errorf("joining cost %d, want 1", got)
+		}
+	})
+}

@@ -232,8 +232,13 @@ func TestScrub(t *testing.T) {
 		},
 		{
 			name:  "NSEC of the zone and of others",
-			reply: reply{authority: "a.shop.example. NSEC b.shop.example. A\nvictim.example. NSEC a.example. A\nexample. NSEC a.example. NS"},
+			reply: reply{authority: "a.shop.example. NSEC b.shop.example. A\nvictim.example. NSEC a.shop.example. A\nexample. NSEC a.shop.example. NS"},
 			want:  []string{"denial a.shop.example. 300 NSEC b.shop.example. A"},
+		},
+		{
+			name:  "NSEC that leads out of the zone",
+			reply: reply{authority: "a.shop.example. NSEC victim.example. A\nb.shop.example. NSEC shop.example. A"},
+			want:  []string{"denial b.shop.example. 300 NSEC shop.example. A"},
 		},
 		{
 			name:  "NSEC in the answer section",
