@@ -99,7 +99,7 @@ func TestLoss(t *testing.T) {
 		loss        float64
 		cold, fresh bounds
 	}{
-		{0.2, bounds{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}, bounds{150 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second}},
+		{0.2, bounds{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}, bounds{150 * time.Millisecond, 500 * time.Millisecond, 3 * time.Second}},
 		{0.3, bounds{700 * time.Millisecond, 2 * time.Second, 4 * time.Second}, bounds{200 * time.Millisecond, 650 * time.Millisecond, 3 * time.Second}},
 	} {
 		cold, fresh := measure(t, 20, fourServers(zonesPerWorld), func(in *resolvertest.Internet) {

@@ -50,7 +50,9 @@ type Result struct {
 func (r *Result) Canonical() string {
 	name := r.Question.Name
 	for _, rr := range r.Answer {
-		if c, ok := rr.(*dns.CNAME); ok && r.Question.Qtype != dns.TypeCNAME {
+		// Only a CNAME at the name reached leads on: of two at one name, which no zone
+		// should have, the first.
+		if c, ok := rr.(*dns.CNAME); ok && r.Question.Qtype != dns.TypeCNAME && dns.CanonicalName(c.Hdr.Name) == dns.CanonicalName(name) {
 			name = c.Target
 		}
 	}

@@ -238,7 +238,7 @@ func TestGhostDomains(t *testing.T) {
 			w.ask("ns.ghost.example.", dns.TypeA)
 			w.ask("new"+strings.ToLower(time.Now().Format("150405"))+".ghost.example.", dns.TypeA)
 		}
-		time.Sleep(start.Add(101 * time.Second).Sub(time.Now()))
+		time.Sleep(time.Until(start.Add(101 * time.Second)))
 		w.want("www.ghost.example.", dns.TypeA, dns.RcodeNameError)
 		w.want("long.ghost.example.", dns.TypeA, dns.RcodeNameError)
 		w.want("ghost.example.", dns.TypeNS, dns.RcodeNameError)
