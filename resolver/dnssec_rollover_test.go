@@ -2,6 +2,7 @@ package resolver_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,16 +105,17 @@ www             A       192.0.2.81
 // each of them (RFC 8901 §3).
 func TestUnknownKeyIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		zone := "-- zone shop.example. at 198.51.100.3 %s --\nfirst A 192.0.2.80\n"
+		var zone strings.Builder
+		zone.WriteString("-- zone shop.example. at 198.51.100.3 %s --\nfirst A 192.0.2.80\n")
 		for i := range 50 {
-			zone += fmt.Sprintf("n%d A 192.0.2.80\n", i)
+			zone.WriteString(fmt.Sprintf("n%d A 192.0.2.80\n", i))
 		}
-		in := resolvertest.New(t, fmt.Sprintf(zone, "signed"))
+		in := resolvertest.New(t, fmt.Sprintf(zone.String(), "signed"))
 		r := in.Resolver(t)
 		if got := statusOf(t, r, "first.shop.example."); got != dnssec.Secure {
 			t.Fatalf("got %v, want secure", got)
 		}
-		if err := in.Update(fmt.Sprintf(zone, "sign=2")); err != nil {
+		if err := in.Update(fmt.Sprintf(zone.String(), "sign=2")); err != nil {
 			t.Fatal(err)
 		}
 		in.ResetLog()
@@ -124,6 +126,10 @@ func TestUnknownKeyIsAskedForOnce(t *testing.T) {
 		}
 		if n := in.Count(resolvertest.Type(dns.TypeDNSKEY), resolvertest.To("198.51.100.3")); n > 10 {
 			t.Errorf("got %d questions for the keys within no time, want at most 10", n)
+		}
+		// Nor is everybody asked again for each name.
+		if n := in.Count(); n > 50+30 {
+			t.Errorf("got %d questions for 50 names, want at most 80", n)
 		}
 	})
 }

@@ -113,12 +113,13 @@ func TestLocalZoneAnswer(t *testing.T) {
 			t.Fatalf("%s is in no local zone", test.name)
 		}
 		f := zone.answer(q, test.direct)
-		got := dns.RcodeToString[f.rcode]
+		var got strings.Builder
+		got.WriteString(dns.RcodeToString[f.rcode])
 		for _, s := range f.sets {
-			got += " " + dns.TypeToString[s.Type]
+			got.WriteString(" " + dns.TypeToString[s.Type])
 		}
-		if got != test.want {
-			t.Errorf("%s %s: got %s, want %s", test.name, dns.TypeToString[test.rrtype], got, test.want)
+		if got.String() != test.want {
+			t.Errorf("%s %s: got %s, want %s", test.name, dns.TypeToString[test.rrtype], got.String(), test.want)
 		}
 		if negative := len(f.sets) == 0; negative != (f.soa != nil) || negative != (f.extended.Text != "") {
 			t.Errorf("%s %s: got SOA %v and extended error %q", test.name, dns.TypeToString[test.rrtype], f.soa, f.extended)

@@ -3,6 +3,7 @@ package resolver_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,12 +114,12 @@ func TestLookupCAA(t *testing.T) {
 		{"www.free.example.", "example.", ""},
 	} {
 		caa, err := r.LookupCAA(t.Context(), c.domain)
-		issue := ""
+		var issue strings.Builder
 		for _, record := range caa.Records {
-			issue += record.Value
+			issue.WriteString(record.Value)
 		}
-		if err != nil || caa.Canonical != c.at || issue != c.issue {
-			t.Errorf("%s: got %q at %s %v, want %q at %s", c.domain, issue, caa.Canonical, err, c.issue, c.at)
+		if err != nil || caa.Canonical != c.at || issue.String() != c.issue {
+			t.Errorf("%s: got %q at %s %v, want %q at %s", c.domain, issue.String(), caa.Canonical, err, c.issue, c.at)
 		}
 	}
 	// Nobody knows what the records say that cannot be had.

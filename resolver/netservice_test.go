@@ -149,12 +149,13 @@ func TestLookupHTTPS(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", c.host, err)
 		}
-		got := b.Alias + " "
+		var got strings.Builder
+		got.WriteString(b.Alias + " ")
 		for _, s := range b.Services {
-			got += fmt.Sprintf("[%d %s %v %t %d %v %v %x]", s.Priority, s.Target, s.ALPN, s.NoDefaultALPN, s.Port, s.IPv4Hint, s.IPv6Hint, s.ECH)
+			got.WriteString(fmt.Sprintf("[%d %s %v %t %d %v %v %x]", s.Priority, s.Target, s.ALPN, s.NoDefaultALPN, s.Port, s.IPv4Hint, s.IPv6Hint, s.ECH))
 		}
-		if got != c.want {
-			t.Errorf("%s port %d: got\n\t%s\nwant\n\t%s", c.host, c.port, got, c.want)
+		if got.String() != c.want {
+			t.Errorf("%s port %d: got\n\t%s\nwant\n\t%s", c.host, c.port, got.String(), c.want)
 		}
 	}
 	b, err := r.LookupHTTPS(t.Context(), "odd.shop.example", 443)

@@ -11,7 +11,7 @@ import (
 
 func addrList(text string) []netip.Addr {
 	var addrs []netip.Addr
-	for _, s := range strings.Fields(text) {
+	for s := range strings.FieldsSeq(text) {
 		addrs = append(addrs, netip.MustParseAddr(s))
 	}
 	return addrs
@@ -21,7 +21,7 @@ func addrList(text string) []netip.Addr {
 // has no route.
 func routes(text string) func(netip.Addr) netip.Addr {
 	sources := make(map[netip.Addr]netip.Addr)
-	for _, pair := range strings.Fields(text) {
+	for pair := range strings.FieldsSeq(text) {
 		to, from, _ := strings.Cut(pair, "=")
 		sources[netip.MustParseAddr(to)] = netip.MustParseAddr(from)
 	}

@@ -10,8 +10,8 @@ import (
 func TestGuardedTrace(t *testing.T) {
 	original := reflect.ValueOf(new(Trace)).Elem()
 	called := 0
-	for i := range original.NumField() {
-		field := original.Field(i)
+	for _, field := range original.Fields() {
+		field := field
 		field.Set(reflect.MakeFunc(field.Type(), func([]reflect.Value) []reflect.Value { called++; return nil }))
 	}
 	var mu sync.Mutex

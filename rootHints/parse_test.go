@@ -17,11 +17,12 @@ import (
 func text(d *glue.Delegation) string {
 	var servers []string
 	for _, s := range d.Servers {
-		server := s.Name.String()
+		var server strings.Builder
+		server.WriteString(s.Name.String())
 		for _, a := range s.Addrs {
-			server += " " + a.String()
+			server.WriteString(" " + a.String())
 		}
-		servers = append(servers, server)
+		servers = append(servers, server.String())
 	}
 	return strings.Join(servers, ", ")
 }

@@ -62,11 +62,11 @@ func TestParseLengths(t *testing.T) {
 	if n, err := Parse(most); err != nil || n.Labels() != MaxLabels {
 		t.Errorf("%d labels: got %d labels, %v", MaxLabels, n.Labels(), err)
 	}
-	escaped := ""
-	for _, l := range strings.Split(strings.TrimSuffix(longest, "."), ".") {
-		escaped += strings.Repeat(`\097`, len(l)) + "."
+	var escaped strings.Builder
+	for l := range strings.SplitSeq(strings.TrimSuffix(longest, "."), ".") {
+		escaped.WriteString(strings.Repeat(`\097`, len(l)) + ".")
 	}
-	if n, err := Parse(escaped); err != nil || n != MustParse(longest) {
+	if n, err := Parse(escaped.String()); err != nil || n != MustParse(longest) {
 		t.Errorf("%d octets, all escaped: got %s, %v", MaxWire, n, err)
 	}
 }

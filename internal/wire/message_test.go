@@ -229,17 +229,18 @@ func TestParseLongestName(t *testing.T) {
 
 // pointerChain is a message whose last owner follows hops pointers.
 func pointerChain(hops int) []byte {
-	rdata := example
+	var rdata strings.Builder
+	rdata.WriteString(example)
 	at := afterQuestion + len(rootRecord)
 	for i := range hops - 1 {
 		target := at
 		if i > 0 {
 			target = at + len(example) + 2*(i-1)
 		}
-		rdata += pointer(target)
+		rdata.WriteString(pointer(target))
 	}
 	last := at + len(example) + 2*(hops-2)
-	return message(1, 2, 0, 0, question, record("\x00", 65280, rdata), record(pointer(last), 65280, ""))
+	return message(1, 2, 0, 0, question, record("\x00", 65280, rdata.String()), record(pointer(last), 65280, ""))
 }
 
 func TestParsePointerChain(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -74,12 +75,12 @@ func checkQuery(t *testing.T, msg *dns.Msg, q Query) {
 	if o.UDPSize() != q.UDPSize || o.Do() != q.DO || o.Version() != 0 || o.ExtendedRcode() != 0 {
 		t.Errorf("EDNS: got %v, want size %d, DO %t", o, q.UDPSize, q.DO)
 	}
-	cookie := ""
+	var cookie strings.Builder
 	for _, option := range o.Option {
-		cookie += option.String()
+		cookie.WriteString(option.String())
 	}
-	if want := hex.EncodeToString(q.Cookie); cookie != want {
-		t.Errorf("options: got %s, want %s", cookie, want)
+	if want := hex.EncodeToString(q.Cookie); cookie.String() != want {
+		t.Errorf("options: got %s, want %s", cookie.String(), want)
 	}
 }
 

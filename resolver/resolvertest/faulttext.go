@@ -344,7 +344,7 @@ func parseForge(rest string) (Fault, error) {
 		return Fault{}, fmt.Errorf("%d forged packets are more than %d", n, maxForged)
 	}
 	var faults []Fault
-	for _, action := range strings.Split(actions, ";") {
+	for action := range strings.SplitSeq(actions, ";") {
 		f, err := parseAction(action)
 		if err != nil {
 			return Fault{}, fmt.Errorf("%q: %w", strings.TrimSpace(action), err)

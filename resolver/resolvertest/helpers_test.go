@@ -151,7 +151,7 @@ func text(m *dns.Msg) string {
 // lines takes the indentation off a wanted text.
 func lines(s string) string {
 	var out []string
-	for _, line := range strings.Split(strings.TrimSpace(s), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(s), "\n") {
 		out = append(out, strings.TrimSpace(line))
 	}
 	return strings.Join(out, "\n") + "\n"

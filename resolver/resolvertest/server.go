@@ -3,6 +3,7 @@ package resolvertest
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -256,12 +257,7 @@ func ownRecords(reply *dns.Msg, optional []dns.RR) (*dns.Msg, []dns.RR) {
 }
 
 func contains(rrs []dns.RR, rr dns.RR) bool {
-	for _, other := range rrs {
-		if other == rr {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(rrs, rr)
 }
 
 // unreadable answers what cannot be parsed, if it has a header that asks for an
