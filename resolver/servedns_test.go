@@ -209,7 +209,10 @@ func TestServeDNSPatience(t *testing.T) {
 		in.Fault("198.51.100.4", resolvertest.Dead())
 		start := time.Now()
 		var times []time.Duration
-		for _, c := range crowd(r, 2) {
+		clients := make(chan []*client, 1)
+		go func() { clients <- crowd(r, 1) }()
+		synctest.Wait() // until the first has its place
+		for _, c := range slices.Concat(crowd(r, 1), <-clients) {
 			if c.reply.Rcode != dns.RcodeServerFailure {
 				t.Errorf("got\n%v", c.reply)
 			}

@@ -113,7 +113,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*find
 		switch {
 		case err != nil && strict:
 			return nil, true, err
-		case err == nil && (strict || f.status == dnssec.Secure && f.kind == nameError):
+		case err == nil && (strict || f.status == dnssec.Secure && f.kind == nameError && !f.compact):
 			w.r.keep(w, f, rankOf(m))
 			return f.nothingBelow(w.q), true, nil
 		}
