@@ -11,7 +11,6 @@ func TestGuardedTrace(t *testing.T) {
 	original := reflect.ValueOf(new(Trace)).Elem()
 	called := 0
 	for _, field := range original.Fields() {
-		field := field
 		field.Set(reflect.MakeFunc(field.Type(), func([]reflect.Value) []reflect.Value { called++; return nil }))
 	}
 	var mu sync.Mutex
