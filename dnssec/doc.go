@@ -27,7 +27,8 @@
 //
 // A proof of nonexistence uses records of exactly one zone, which has to be the zone
 // that holds the name: signatures of zones above a known zone cut are not counted.
-// Records that a verdict rests on are verified, others are not looked at.
+// Verified are the records that a verdict rests on, and beside a Secure denial the other
+// NSEC and NSEC3 records of its zone; everything else is not looked at.
 //
 // # Limitations
 //
