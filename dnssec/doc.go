@@ -33,7 +33,7 @@
 // # Limitations
 //
 // Only class IN. Algorithm 16 (Ed448) and other algorithms that Go's standard library
-// lacks have to be brought in [Options.Algorithms]; zones that have no other are
+// lacks have to be brought in [Options.Algorithms] (examples/ed448 has Ed448); zones that have no other are
 // Insecure. RSA keys are 1024 to 4096 bits long with exponents up to 2^31-1; a zone all
 // of whose DS lead to other keys is Insecure, data signed only by such a key in a zone
 // with usable ones is Bogus. A DNAME made from a wildcard is Bogus (RFC 6672 §3.3 leaves

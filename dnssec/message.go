@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -90,13 +91,12 @@ func GroupRRsets(section []dns.RR, signatures bool) ([]*RRset, error) {
 	for _, rr := range section {
 		h := rr.Header()
 		k := key{dns.CanonicalName(h.Name), h.Rrtype, h.Class}
-		switch rr := rr.(type) {
-		case *dns.OPT, *dns.TSIG:
+		switch h.Rrtype {
+		case dns.TypeOPT, dns.TypeTSIG:
 			continue
-		case *dns.RRSIG:
-			k.rrtype = rr.TypeCovered
-			if signatures {
-				k.rrtype = dns.TypeRRSIG
+		case dns.TypeRRSIG:
+			if !signatures {
+				k.rrtype = coveredBy(rr)
 			}
 		}
 		if groups[k] == nil {
@@ -117,6 +117,20 @@ func GroupRRsets(section []dns.RR, signatures bool) ([]*RRset, error) {
 	return sets, nil
 }
 
+// coveredBy gives the type that an RRSIG record covers, also of one read as a record of
+// an unknown type; 0, which no RRset has, where it is cut off.
+func coveredBy(rr dns.RR) uint16 {
+	switch rr := rr.(type) {
+	case *dns.RRSIG:
+		return rr.TypeCovered
+	case *dns.RFC3597:
+		rdata, _ := hex.DecodeString(rr.Rdata[:min(len(rr.Rdata), 4)])
+		covered, _ := typeCovered(string(rdata))
+		return covered
+	}
+	return dns.TypeNone
+}
+
 // groupRRset packs one group; nil if it has only signatures that cover another type.
 func groupRRset(records []dns.RR, rrtype uint16) (*RRset, error) {
 	if rrtype != dns.TypeRRSIG {
@@ -128,6 +142,7 @@ func groupRRset(records []dns.RR, rrtype uint16) (*RRset, error) {
 		return nil, nil
 	}
 	var set *RRset
+	var data uniqueFields
 	for _, rr := range records {
 		owner, rdata, err := pack(rr)
 		if err != nil {
@@ -137,7 +152,9 @@ func groupRRset(records []dns.RR, rrtype uint16) (*RRset, error) {
 		if set == nil {
 			set = &RRset{Owner: owner, Type: rrtype, Class: h.Class, TTL: h.Ttl}
 		}
-		set.Records, set.TTL = set.Records.With(rdata), min(set.TTL, h.Ttl)
+		data.add(rdata)
+		set.TTL = min(set.TTL, h.Ttl)
 	}
+	set.Records = data.packed()
 	return set, nil
 }

@@ -123,6 +123,7 @@ func appendRRs(dst []dns.RR, fields Packed, h dns.RR_Header) ([]dns.RR, error) {
 func NewRRset(records ...dns.RR) (*RRset, error) {
 	var s *RRset
 	var signatures []dns.RR
+	var data, signed uniqueFields
 	for _, rr := range records {
 		if rr.Header().Rrtype == dns.TypeRRSIG {
 			signatures = append(signatures, rr)
@@ -139,7 +140,8 @@ func NewRRset(records ...dns.RR) (*RRset, error) {
 		if s.Owner != owner || s.Type != h.Rrtype || s.Class != h.Class {
 			return nil, fmt.Errorf("%s is not of the RRset %s %s", rr, s.Owner, dns.TypeToString[s.Type])
 		}
-		s.Records, s.TTL = s.Records.With(rdata), min(s.TTL, h.Ttl)
+		data.add(rdata)
+		s.TTL = min(s.TTL, h.Ttl)
 	}
 	if s == nil {
 		return nil, fmt.Errorf("an RRset needs a record")
@@ -149,13 +151,50 @@ func NewRRset(records ...dns.RR) (*RRset, error) {
 		if err != nil {
 			return nil, err
 		}
-		if sig := rr.(*dns.RRSIG); owner != s.Owner || sig.TypeCovered != s.Type {
+		if covered, ok := typeCovered(rdata); !ok || owner != s.Owner || covered != s.Type {
 			return nil, fmt.Errorf("%s does not cover %s %s", rr, s.Owner, dns.TypeToString[s.Type])
 		}
-		s.Signatures, s.TTL = s.Signatures.With(rdata), min(s.TTL, rr.Header().Ttl)
+		signed.add(rdata)
+		s.TTL = min(s.TTL, rr.Header().Ttl)
 	}
+	s.Records, s.Signatures = data.packed(), signed.packed()
 	return s, nil
 }
+
+// typeCovered gives the type that the RDATA of an RRSIG record begins with (RFC 4034
+// §3.1.1), whatever Go type the record had: dns.RFC3597 is one.
+func typeCovered(rdata string) (uint16, bool) {
+	if len(rdata) < 2 {
+		return 0, false
+	}
+	return uint16(rdata[0])<<8 | uint16(rdata[1]), true
+}
+
+// uniqueFields collects RDATA fields, each once: what Packed.With does for one field,
+// for many without looking at all of them again for each.
+type uniqueFields struct {
+	octets []byte
+	seen   map[string]bool // nil until there are two: most RRsets have one record
+	first  string
+	count  int
+}
+
+func (u *uniqueFields) add(field string) {
+	switch {
+	case u.count == 0:
+		u.first = field
+	case u.seen == nil && field == u.first, u.seen[field]:
+		return
+	case u.seen == nil:
+		u.seen = map[string]bool{u.first: true, field: true}
+	default:
+		u.seen[field] = true
+	}
+	u.octets = appendField(u.octets, field)
+	u.count++
+}
+
+func (u *uniqueFields) packed() Packed { return Packed(u.octets) }
 
 // pack gives a record's owner and its RDATA in uncompressed wire format.
 func pack(rr dns.RR) (dnsname.Name, string, error) {

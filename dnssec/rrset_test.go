@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -297,5 +298,59 @@ func BenchmarkAppendRRs(b *testing.B) {
 		if _, err := s.AppendRRs(nil, 300, true); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A record of a type that a program reads as unknown (RFC 3597) is what it would be
+// otherwise.
+func TestNewRRsetUnknownRRSIG(t *testing.T) {
+	unknown := func(text string) dns.RR {
+		rr := new(dns.RFC3597)
+		if err := rr.ToRFC3597(rrsetRecord(t, text)); err != nil {
+			t.Fatal(err)
+		}
+		return rr
+	}
+	want, err := NewRRset(rrsetRecords(t, rrsetA, rrsetSigned)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := NewRRset(rrsetRecord(t, rrsetA), unknown(rrsetSigned))
+	if err != nil || *got != *want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if s, err := NewRRset(rrsetRecord(t, rrsetA), unknown(rrsetOverAAAA)); err == nil {
+		t.Errorf("over another type: got %+v, want an error", s)
+	}
+	short := &dns.RFC3597{Hdr: *unknown(rrsetSigned).Header(), Rdata: "00"}
+	if s, err := NewRRset(rrsetRecord(t, rrsetA), short); err == nil {
+		t.Errorf("cut off: got %+v, want an error", s)
+	}
+	grouped, err := GroupRRsets([]dns.RR{unknown(rrsetSigned), rrsetRecord(t, rrsetA), short}, false)
+	if err != nil || len(grouped) != 1 || *grouped[0] != *want {
+		t.Errorf("grouped: got %v, %v, want one RRset %+v", grouped, err, want)
+	}
+}
+
+// Many records are put together in one go: each is there once, in order.
+func TestNewRRsetManyRecords(t *testing.T) {
+	const n = 4000
+	var records []dns.RR
+	for i := range 2 * n {
+		records = append(records, &dns.A{
+			Hdr: dns.RR_Header{Name: "www.example.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60},
+			A:   net.IPv4(198, 18, byte(i%n>>8), byte(i%n)),
+		})
+	}
+	s, err := NewRRset(records...)
+	if err != nil || s.Len() != n {
+		t.Fatalf("got %d records, %v, want %d", s.Len(), err, n)
+	}
+	i := 0
+	for rdata := range s.Records.All() {
+		if want := string([]byte{198, 18, byte(i >> 8), byte(i)}); rdata != want {
+			t.Fatalf("record %d: got %x, want %x", i, rdata, want)
+		}
+		i++
 	}
 }
