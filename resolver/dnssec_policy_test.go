@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -269,4 +270,38 @@ func statusOrError(t *testing.T, r *resolver.Resolver, name string) {
 	if result, err := r.Resolve(t.Context(), name, dns.TypeA); err == nil {
 		t.Errorf("got %v, want an error", result)
 	}
+}
+
+// An algorithm taken away makes zones that have no other Insecure, with the reason; in a
+// shared cache, those who have it and those who have not do not share what they believe.
+func TestAlgorithmsTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 algorithm=8 --\nwww A 192.0.2.80")
+		shared := cache.New(cache.Options{})
+		share := func(o *resolver.Options) { o.Cache = shared }
+		without := func(o *resolver.Options) {
+			o.Cache = shared
+			o.Algorithms = map[uint8]dnssec.Algorithm{dns.RSASHA256: nil}
+		}
+		for _, test := range []struct {
+			label  string
+			change func(*resolver.Options)
+			status dnssec.Status
+			code   uint16
+		}{
+			{"with RSA", share, dnssec.Secure, 0},
+			{"without RSA", without, dnssec.Insecure, dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm},
+		} {
+			result, err := in.Resolver(t, test.change).Resolve(t.Context(), "www.shop.example.", dns.TypeA)
+			if err != nil {
+				t.Fatalf("%s: %v", test.label, err)
+			}
+			if result.Status != test.status || result.FromCache {
+				t.Errorf("%s: got %v, from the cache %t, want %v, asked for", test.label, result.Status, result.FromCache, test.status)
+			}
+			if got := len(result.Extended) > 0 && result.Extended[0].Code == test.code; got != (test.code != 0) {
+				t.Errorf("%s: got extended errors %v, want the code %d", test.label, result.Extended, test.code)
+			}
+		}
+	})
 }

@@ -34,6 +34,12 @@ type Options struct {
 	// Validation says whether answers are validated. Zero: they are.
 	Validation Validation
 
+	// Algorithms adds signature algorithms, by number, to those that package dnssec
+	// has, as dnssec.Options.Algorithms does; a nil value takes one away. Nil: those
+	// alone. Zones signed only with others are Insecure, with extended DNS error 1.
+	// Ed448 (16) can be added so: examples/ed448.
+	Algorithms map[uint8]dnssec.Algorithm
+
 	// Minimise says how much of a name servers on the way get to see (RFC 9156).
 	// Zero: MinimiseRelaxed.
 	Minimise Minimise
@@ -234,7 +240,7 @@ func (c *config) distrusted(now time.Time, name dnsname.Name) bool {
 
 // validator makes the validator of the anchors.
 func (c *config) validator() (*dnssec.Validator, error) {
-	v, err := dnssec.New(dnssec.Options{Anchors: c.TrustAnchors, NegativeAnchors: c.negative})
+	v, err := dnssec.New(dnssec.Options{Anchors: c.TrustAnchors, NegativeAnchors: c.negative, Algorithms: c.Algorithms})
 	if err != nil {
 		return nil, fmt.Errorf("resolver: options: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -98,10 +99,25 @@ func routesIPv6() bool {
 // digest stands for everything that decides what data this resolver believes.
 func (c *config) digest() [32]byte {
 	h := sha256.New()
+	fmt.Fprintf(h, "algorithms %v ", c.algorithmNumbers())
 	fmt.Fprintf(h, "validation %d hints %v anchors %v negative %v allow %t family %d port %d local %t",
 		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.NegativeTrustAnchors, c.AllowServer != nil, c.Family, c.Port,
 		!c.DisableLocalZones)
 	return [32]byte(h.Sum(nil))
+}
+
+// algorithmNumbers says which algorithms are added, in order, and then which are taken
+// away. What implements them is not told apart: a number means one algorithm.
+func (c *config) algorithmNumbers() [2][]uint8 {
+	var numbers [2][]uint8
+	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
+		which := 0
+		if c.Algorithms[number] == nil {
+			which = 1
+		}
+		numbers[which] = append(numbers[which], number)
+	}
+	return numbers
 }
 
 // Close ends all work under way, waits for it, and closes all connections. Later

@@ -1,0 +1,132 @@
+package realsigned
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// peer is another validating resolver.
+type peer struct {
+	name, program string
+	// config gives the configuration and the command line for it.
+	config    func(w *world, dir string, addr netip.AddrPort) string
+	arguments []string
+}
+
+const peerConfig = "resolver.conf"
+
+var unbound = peer{"Unbound", "unbound", unboundConfig, []string{"-d", "-c", peerConfig}}
+
+func unboundConfig(w *world, dir string, addr netip.AddrPort) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `server:
+	directory: %[1]q
+	interface: %[2]s@%[3]d
+	access-control: 127.0.0.0/8 allow
+	chroot: ""
+	username: ""
+	pidfile: ""
+	use-syslog: no
+	logfile: ""
+	do-daemonize: no
+	do-ip6: no
+	num-threads: 1
+	do-not-query-localhost: no
+	module-config: "validator iterator"
+`, dir, addr.Addr(), addr.Port())
+	for _, z := range w.zones {
+		for _, anchor := range z.anchors {
+			fmt.Fprintf(&b, "\ttrust-anchor: %q\n", anchor)
+		}
+	}
+	b.WriteString("remote-control:\n\tcontrol-enable: no\n")
+	for _, z := range w.zones {
+		at := w.addrs[z.product]
+		for _, zone := range []string{z.origin, "plain." + z.origin, "plain2." + z.origin} {
+			fmt.Fprintf(&b, "stub-zone:\n\tname: %q\n\tstub-addr: %s@%d\n", zone, at.Addr(), at.Port())
+		}
+	}
+	return b.String()
+}
+
+var knotResolver = peer{"Knot Resolver", "kresd", knotResolverConfig, []string{"-n", "-q", "-c", peerConfig, "."}}
+
+func knotResolverConfig(w *world, _ string, addr netip.AddrPort) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "net.listen('%s', %d, { kind = 'dns' })\nnet.ipv6 = false\ncache.size = 10 * MB\n", addr.Addr(), addr.Port())
+	b.WriteString("modules = { 'policy' }\ntrust_anchors.remove('.')\n")
+	for _, z := range w.zones {
+		for _, anchor := range z.anchors {
+			fmt.Fprintf(&b, "trust_anchors.add([[%s]])\n", anchor)
+		}
+		at := w.addrs[z.product]
+		fmt.Fprintf(&b, "policy.add(policy.suffix(policy.FORWARD('%s@%d'), policy.todnames({'%s'})))\n", at.Addr(), at.Port(), z.origin)
+	}
+	return b.String()
+}
+
+// start runs a peer until the test ends.
+func (w *world) start(t *testing.T, p peer) netip.AddrPort {
+	t.Helper()
+	program := needProgram(t, p.program)
+	dir := t.TempDir()
+	addr := freeLoopback(t)
+	writeFile(t, dir, peerConfig, p.config(w, dir, addr))
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, p.arguments...)
+	cmd.Dir = dir
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+		log.Close()
+		if t.Failed() {
+			text := readFile(t, dir, "log")
+			t.Logf("log of %s:\n%s", p.name, text[max(0, len(text)-4096):])
+		}
+	})
+	awaitPeer(t, addr, w.zones[0].origin)
+	return addr
+}
+
+// freeLoopback gives an address whose port nobody uses.
+func freeLoopback(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+// awaitPeer returns when the resolver answers.
+func awaitPeer(t *testing.T, addr netip.AddrPort, zone string) {
+	t.Helper()
+	client := dns.Client{Timeout: time.Second}
+	for range 60 {
+		reply, _, err := client.Exchange(verdictQuery(zone, dns.TypeSOA), addr.String())
+		if err == nil && reply.Rcode == dns.RcodeSuccess {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("the resolver at %v does not answer", addr)
+}
