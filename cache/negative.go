@@ -11,6 +11,12 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
+// MaxBareTTL is how long, in seconds, NODATA is kept that came without an SOA to say so.
+// RFC 2308 §5 advises against keeping it at all, lest two servers that ask each other
+// keep it alive between them; authoritative servers ask nobody. A few seconds (Knot
+// Resolver: 5) spare a broken server, and whoever waits for it, the same question again.
+const MaxBareTTL = 5
+
 // maxProof is how many RRsets may prove a denial. NSEC3 needs three; the limits on
 // what is validated are tighter than this one, which is what an entry can count.
 const maxProof = 254
@@ -25,13 +31,15 @@ type Negative struct {
 	// NameError: the name does not exist (NXDOMAIN). Otherwise the type does not
 	// (NODATA).
 	NameError bool
-	// SOA is the start of authority that came with the denial.
+	// SOA is the start of authority that came with the denial. Nil: none came, which
+	// PutNegative takes for NODATA only.
 	SOA *dnssec.RRset
 	// Proof holds the NSEC or NSEC3 RRsets of a signed zone.
 	Proof  []*dnssec.RRset
 	Status dnssec.Status
 	// TTL is what is left in seconds. It is ignored when storing: RFC 2308 §5 takes
-	// the lower of the SOA's TTL and its last field.
+	// the lower of the SOA's TTL and its last field, and MaxBareTTL stands in for both
+	// where no SOA came.
 	TTL uint32
 	// Zone is the zone that denies; empty when storing means the SOA's owner.
 	Zone dnsname.Name
@@ -45,7 +53,10 @@ type Negative struct {
 
 // setTTL gives the denial and all its parts one TTL.
 func (n *Negative) setTTL(ttl uint32) {
-	n.TTL, n.SOA.TTL = ttl, ttl
+	n.TTL = ttl
+	if n.SOA != nil {
+		n.SOA.TTL = ttl
+	}
 	for _, set := range n.Proof {
 		set.TTL = ttl
 	}
@@ -104,7 +115,7 @@ func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Nega
 
 // PutNegative keeps a denial and reports whether it did. It refuses one without an
 // SOA of a zone that the name is in, since only the SOA says how long a denial lives
-// (RFC 2308 §5); one whose TTL is 0; one that is too large; one that says Bogus but
+// (RFC 2308 §5), except NODATA that claims no proof, see MaxBareTTL; one whose TTL is 0; one that is too large; one that says Bogus but
 // Checked; and one that would push out live data of better standing. NXDOMAIN is kept
 // for the name, NODATA for name and type. A zero m.Rank means RankAnswer: RFC 2181
 // ranks no denials, and an authoritative one is the answer. n.Status counts, not
@@ -146,6 +157,9 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 // lives gives the TTL in seconds, the lowest of all that the denial consists of; 0
 // when it is not one that may be kept.
 func (n *Negative) lives() uint32 {
+	if n.isBare() {
+		return MaxBareTTL
+	}
 	if len(n.Proof) > maxProof || n.SOA == nil || n.SOA.Type != dns.TypeSOA || n.SOA.Class != dns.ClassINET || isMeta(n.Type) && !n.NameError {
 		return 0
 	}
@@ -166,6 +180,12 @@ func (n *Negative) lives() uint32 {
 	return ttl
 }
 
+// isBare reports whether this is NODATA with nothing beside it (RFC 2308 §2.2, type 3).
+func (n *Negative) isBare() bool {
+	return n.SOA == nil && n.Zone != "" && len(n.Proof) == 0 && !n.NameError && n.Status != dnssec.Secure &&
+		!isMeta(n.Type) && n.Name.IsAtOrBelow(n.Zone)
+}
+
 func (n *Negative) size() int {
 	size := len(n.Name) + len(n.Zone)
 	if n.SOA != nil {
@@ -178,10 +198,13 @@ func (n *Negative) size() int {
 }
 
 // appendBody appends the zone, how many sets there are, and the sets: the SOA first,
-// each with its owner, type, and lengths.
+// each with its owner, type, and lengths. Without an SOA there is none.
 func (n *Negative) appendBody(b []byte) []byte {
 	b = append(b, byte(len(n.Zone)))
 	b = append(b, n.Zone...)
+	if n.SOA == nil {
+		return append(b, 0)
+	}
 	b = append(b, byte(len(n.Proof)+1))
 	b = appendWhole(b, n.SOA)
 	for _, set := range n.Proof {
@@ -218,7 +241,9 @@ func (e entry) negative(i instant, name dnsname.Name, rrtype uint16) Negative {
 			n.Proof = append(n.Proof, &sets[at])
 		}
 	}
-	n.SOA = &sets[0]
+	if count > 0 {
+		n.SOA = &sets[0]
+	}
 	return n
 }
 

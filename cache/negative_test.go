@@ -50,6 +50,38 @@ func TestNegativeTTL(t *testing.T) {
 	}
 }
 
+// TestBareNoData: NODATA with nothing beside it is kept for a few seconds, also in a
+// snapshot; a name error is not, nor what claims to be proven.
+func TestBareNoData(t *testing.T) {
+	v := newView(Options{})
+	bare := Negative{Name: name("www.example.com"), Type: dns.TypeA, Zone: name("example.com")}
+	if !v.PutNegative(start, bare, Meta{}) {
+		t.Fatal("was refused")
+	}
+	got, ok := v.GetNegative(start.Add(4*time.Second), bare.Name, bare.Type, Checked)
+	if !ok || got.SOA != nil || got.Proof != nil || got.TTL != 1 || got.Zone != bare.Zone {
+		t.Errorf("after 4 s: got %+v, %v, want it with a TTL of 1 and no SOA", got, ok)
+	}
+	if _, ok := v.GetNegative(start.Add(MaxBareTTL*time.Second), bare.Name, bare.Type, Checked); ok {
+		t.Errorf("still there after %d s", MaxBareTTL)
+	}
+	if _, ok := v.GetNegative(start, bare.Name, dns.TypeAAAA, Checked); ok {
+		t.Error("denies another type too")
+	}
+	for about, n := range map[string]Negative{
+		"name error":        {Name: bare.Name, Type: bare.Type, Zone: bare.Zone, NameError: true},
+		"secure":            {Name: bare.Name, Type: bare.Type, Zone: bare.Zone, Status: dnssec.Secure},
+		"of another zone":   {Name: bare.Name, Type: bare.Type, Zone: name("example.net")},
+		"of no zone":        {Name: bare.Name, Type: bare.Type},
+		"of a meta type":    {Name: bare.Name, Type: dns.TypeANY, Zone: bare.Zone},
+		"proof, yet no SOA": {Name: bare.Name, Type: bare.Type, Zone: bare.Zone, Proof: []*dnssec.RRset{set(t, "www.example.com. 60 IN NSEC x.example.com. TXT")}},
+	} {
+		if newView(Options{}).PutNegative(start, n, Meta{}) {
+			t.Errorf("%s: was kept", about)
+		}
+	}
+}
+
 func TestNegativeRefuses(t *testing.T) {
 	good := func() Negative {
 		return Negative{Name: name("no.example.com"), Type: dns.TypeA, SOA: soa(t, "example.com", 60, 60)}

@@ -34,7 +34,7 @@ func (e entry) bodyWellFormed() bool {
 		return !isMeta(e.rrtype()) && isSet(body)
 	case KindNoData, KindNameError:
 		zone, rest, ok := cutPrefixedChecked(body)
-		if !ok || !isName(zone) || len(rest) < 1 || rest[0] == 0 {
+		if !ok || !isName(zone) || len(rest) < 1 || rest[0] == 0 && e.kind() != KindNoData {
 			return false
 		}
 		return areSets(rest[1:], int(rest[0]))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -153,6 +154,9 @@ func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
 		if err != nil && err != errPending {
 			return nil, err
 		}
+		if d, err := e.deniedBeside(name); d != nil || err != nil {
+			return d, err
+		}
 		e.wantDS(name)
 		return nil, errPending
 	case de.judged != nil:
@@ -261,17 +265,49 @@ func (e *Evidence) judgeDSDenial(r *Response) (*Delegation, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.delegation(r.Name, r.Kind), nil
+}
+
+// deniedBeside looks for a proof that name has no DS among the denials that came beside
+// earlier answers: a server may send what it knows the resolver will want next. Nothing
+// is asked for it, and what proves nothing is no fault.
+func (e *Evidence) deniedBeside(name dnsname.Name) (*Delegation, error) {
+	zone := e.cutAbove(name)
+	st := e.zones[zone]
+	if st == nil || st.status != Secure {
+		return nil, nil
+	}
+	for _, r := range e.beside {
+		if !slices.Contains(denialSigners(r.Authority, name, true, zone), zone) {
+			continue
+		}
+		f, err := e.denyBy(st.keys, name, dns.TypeDS, r, (*proof).noDS)
+		if err != nil {
+			return nil, err
+		}
+		if f.proven && f.status == Secure {
+			d := f.delegation(name, KindNoData)
+			d.Name = name
+			e.ds[name] = &dsEvidence{judged: d}
+			return d, nil
+		}
+	}
+	return nil, nil
+}
+
+// delegation says what a denial of name's DS makes of it.
+func (f *denial) delegation(name dnsname.Name, kind ResponseKind) *Delegation {
 	d := &Delegation{Reason: f.reason, Proof: f.records, TTL: f.ttl, signer: f.keys, via: f.via}
 	switch {
 	case f.status == Bogus:
 	case f.status != Secure:
 		d.Kind = DelegationUnsigned
 	case f.unsigned:
-		d.Kind, d.Reason = DelegationUnsigned, Reason{Code: ReasonUnsigned, Name: r.Name}
-	case r.Kind == KindReferral:
-		d.Reason = Reason{Code: ReasonNotDelegated, Name: r.Name}
+		d.Kind, d.Reason = DelegationUnsigned, Reason{Code: ReasonUnsigned, Name: name}
+	case kind == KindReferral:
+		d.Reason = Reason{Code: ReasonNotDelegated, Name: name}
 	default:
 		d.Kind, d.absent = NotDelegated, f.absent
 	}
-	return d, nil
+	return d
 }

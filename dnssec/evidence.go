@@ -27,6 +27,7 @@ type Evidence struct {
 	ds      map[dnsname.Name]*dsEvidence
 	zones   map[dnsname.Name]*zoneState
 	checked map[checkedKey]checkedSet
+	beside  []*Response // Secure answers with denials beside them
 
 	searched int // names asked for DS in search of a zone cut
 

@@ -175,6 +175,94 @@ func TestSOAOfAnotherZone(t *testing.T) {
 	}
 }
 
+// TestDeniedFromAbove: an unanchored zone denies what is below a trust anchor. That says
+// nothing against the anchored zone's records, which still have to be signed.
+func TestDeniedFromAbove(t *testing.T) {
+	o := zoneOptions{}
+	island := newTestZone(t, "island.plain.", childText, o)
+	above := newTestZone(t, "plain.", "@ SOA ns h 1 2 3 4 300\nwww A 192.0.2.1\n", o)
+	w := newWorld(t, island)
+	denial := above.answer("www.island.plain.", dns.TypeA)
+	denial.Zone = name("plain.")
+	v := w.judge(denial)
+	if v.Status != Indeterminate || v.Reason.Code != ReasonNoAnchor {
+		t.Errorf("signed denial from above: got %v (%v), want indeterminate for want of an anchor", v.Status, v.Reason)
+	}
+
+	stripped := *denial
+	stripped.Authority = nil
+	for _, s := range denial.Authority {
+		stripped.Authority = append(stripped.Authority, resigned(t, above, s, func(sig *dns.RRSIG) { sig.TypeCovered = dns.TypeTXT }))
+	}
+	w.notGood(&stripped, "denial from above without signatures")
+	below := *denial
+	below.Zone = name("island.plain.")
+	w.notGood(&below, "denial by the island's own server in the name of the zone above")
+
+	// What would make positive data of the island insecure: DS denied from above.
+	w.tamper = func(r *Response) *Response {
+		forged := *above.answer(r.Name.String(), r.Type)
+		forged.Zone = name("plain.")
+		return &forged
+	}
+	bare := record(t, "www.island.plain. 60 IN A 203.0.113.66")
+	for _, zone := range []string{"plain.", "island.plain."} {
+		w.notGood(&Response{Name: bare.Owner, Type: dns.TypeA, Zone: name(zone), Answer: sets(bare)}, "unsigned address, asked in "+zone)
+	}
+	w.tamper = nil
+
+	// The zone above is anchored too: then its denial has to be proven.
+	w.v = mustValidator(t, Options{Anchors: []Anchor{island.anchor(), above.anchor()}})
+	w.zones["plain."] = above
+	for _, s := range denial.Authority {
+		w.notGood(without(denial, s), "denial by an anchored zone, a record missing")
+	}
+}
+
+// TestDeniedBeside: the denial of a DS that came with an alias is as good as one asked
+// for, and altered as bad as none.
+func TestDeniedBeside(t *testing.T) {
+	for _, o := range []zoneOptions{{}, {nsec3: true}} {
+		w := family(t, o)
+		parent := w.zones["example."]
+		alias := resigned(t, parent, record(t, "far.example. 60 IN CNAME www.unsigned.example."), func(*dns.RRSIG) {})
+		denial := parent.denyDS("unsigned.example.")
+		address := &Response{Name: name("www.unsigned.example."), Type: dns.TypeA, Zone: name(parent.name),
+			Answer: sets(record(t, "www.unsigned.example. 60 IN A 192.0.2.1"))}
+		ask := func(beside []*RRset) (*Verdict, int) {
+			e := w.evidence()
+			if _, err := w.validate(e, &Response{Name: alias.Owner, Type: dns.TypeA, Kind: KindAlias, Zone: name(parent.name), Answer: sets(alias), Authority: beside}); err != nil {
+				t.Fatal(err)
+			}
+			before := w.asked["unsigned.example. DS"]
+			v, err := w.validate(e, address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v, w.asked["unsigned.example. DS"] - before
+		}
+		if v, asked := ask(nil); v.Status != Insecure || asked != 1 {
+			t.Errorf("NSEC3 %v, nothing beside: got %v and %d questions for DS, want insecure and 1", o.nsec3, v.Status, asked)
+		}
+		if v, asked := ask(denial); v.Status != Insecure || asked != 0 {
+			t.Errorf("NSEC3 %v, denial beside: got %v and %d questions for DS, want insecure and 0", o.nsec3, v.Status, asked)
+		}
+		for how, alter := range alterations {
+			var altered []*RRset
+			for _, s := range denial {
+				altered = append(altered, alter(s))
+			}
+			if _, asked := ask(altered); asked != 1 {
+				t.Errorf("NSEC3 %v, %s: the altered denial was used", o.nsec3, how)
+			}
+		}
+		other := w.zones["child.example."].answer("nope.child.example.", dns.TypeA).Authority
+		if _, asked := ask(other); asked != 1 {
+			t.Errorf("NSEC3 %v: another zone's denial was used", o.nsec3)
+		}
+	}
+}
+
 // TestDenialDetails: what a verdict tells those who want to reuse a proof.
 func TestDenialDetails(t *testing.T) {
 	for label, c := range map[string]struct {

@@ -96,7 +96,11 @@ func (e *Evidence) judge(r *Response) (*Verdict, error) {
 		if err := note(e.judgeDenial(v, sname, r, (*proof).nameError)); err != nil {
 			return nil, err
 		}
-	case KindAnswer, KindAlias, KindReferral:
+	case KindAnswer, KindAlias:
+		if err := note(e.judgeBeside(v, r)); err != nil {
+			return nil, err
+		}
+	case KindReferral:
 	}
 	if waiting {
 		return nil, errPending
@@ -105,6 +109,20 @@ func (e *Evidence) judge(r *Response) (*Verdict, error) {
 		v.TTL = 0
 	}
 	return v, nil
+}
+
+// judgeBeside judges the denials beside a Secure answer that it does not need, and
+// remembers them: see deniedBeside.
+func (e *Evidence) judgeBeside(v *Verdict, r *Response) error {
+	holdsDenial := slices.ContainsFunc(r.Authority, func(s *RRset) bool { return isDenial(s.Type) })
+	zone := e.zones[v.Zone]
+	if v.Status != Secure || zone == nil || zone.keys == nil || !holdsDenial {
+		return nil // not Secure, or not yet
+	}
+	if !slices.Contains(e.beside, r) {
+		e.beside = append(e.beside, r)
+	}
+	return e.judgeSpare(v, zone.keys, r)
 }
 
 // judgeStep judges one RRset of the answer, with the proof that a wildcard takes.
@@ -150,9 +168,14 @@ func (e *Evidence) judgeExpansion(v *Verdict, sv *SetVerdict, j judgement, r *Re
 
 // judgeDenial judges the proof that a negative response takes.
 func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prove prover) error {
-	d, err := e.deny(sname, r.Type, r, prove)
-	if err != nil {
-		return err
+	var d denial
+	if st := e.deniedFromAbove(sname, r); st != nil {
+		d.judgement = st.judgement(math.MaxUint32)
+	} else {
+		var err error
+		if d, err = e.deny(sname, r.Type, r, prove); err != nil {
+			return err
+		}
 	}
 	v.chain = append(v.chain, chainPart{keys: d.keys, via: d.via})
 	if d.proven {
@@ -163,25 +186,45 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 		return err
 	}
 	v.add(d.judgement)
-	return e.judgeSpare(v, d, r)
-}
-
-// judgeSpare lists the NSEC and NSEC3 records that the proof did not take but that
-// the same zone signed: whoever validates after us may take another path.
-func (e *Evidence) judgeSpare(v *Verdict, d denial, r *Response) error {
 	if !d.proven || d.status != Secure {
 		return nil
 	}
+	return e.judgeSpare(v, d.keys, r)
+}
+
+// deniedFromAbove gives the state of the zone that denies name, if it stands above the
+// trust anchor that name is below and in no island of trust itself: nil otherwise. It
+// denies that the anchored zone is there. Its own say is Indeterminate (RFC 4033 §5), and
+// so is the denial: not a Secure zone's, nor a Bogus one, since what is denied would have
+// to be signed only if it existed. It counts for the denial alone, never for whether
+// records of the anchored zone have to be signed; and only if the zone has signed it,
+// since a bare one may as well be the anchored zone's, stripped of its proof.
+func (e *Evidence) deniedFromAbove(name dnsname.Name, r *Response) *zoneState {
+	point := e.trustPoint(name, parentSide(r.Type))
+	if point.kind != trustAnchored || r.Zone.IsAtOrBelow(point.zone) {
+		return nil
+	}
 	for _, set := range r.Authority {
-		if !isDenial(set.Type) || !set.Owner.IsAtOrBelow(d.zone) || v.has(set) {
+		if set.Type == dns.TypeSOA && point.zone.IsBelow(set.Owner) && len(signers(set, set.Owner, false, set.Owner)) > 0 {
+			return e.trustPoint(set.Owner, false).withoutChain(set.Owner)
+		}
+	}
+	return nil
+}
+
+// judgeSpare lists the NSEC and NSEC3 records that no proof took but that the same
+// zone signed: whoever validates after us may take another path.
+func (e *Evidence) judgeSpare(v *Verdict, keys *KeySet, r *Response) error {
+	for _, set := range r.Authority {
+		if !isDenial(set.Type) || !set.Owner.IsAtOrBelow(keys.Zone) || v.has(set) {
 			continue
 		}
-		good, reason, err := e.verifiedBy(set, d.keys)
+		good, reason, err := e.verifiedBy(set, keys)
 		if err != nil {
 			return err
 		}
 		if reason.Code == ReasonNone && good.wildcard == "" {
-			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: good.ttl, Zone: d.zone})
+			v.Sets = append(v.Sets, SetVerdict{Set: set, Status: Secure, TTL: good.ttl, Zone: keys.Zone})
 		}
 	}
 	return nil

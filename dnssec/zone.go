@@ -206,10 +206,14 @@ func (e *Evidence) unsigned(name dnsname.Name, parent bool, hint dnsname.Name, s
 	if waiting {
 		return nil, errPending
 	}
-	if search {
-		return nil, e.searchCut(name, first+1, last)
+	if !search {
+		return nil, nil
 	}
-	return nil, nil
+	learnt, err := e.searchCut(name, first+1, last)
+	if err != nil || !learnt {
+		return nil, err
+	}
+	return e.unsigned(name, parent, hint, search) // once for each name learnt of
 }
 
 // cutState judges a zone without asking for keys before its DS is there: most of
@@ -238,18 +242,24 @@ func (e *Evidence) isProven(name dnsname.Name) bool {
 }
 
 // searchCut notes the DS of the next ancestors of name that nothing is known of,
-// from the one with first labels to the one with last.
-func (e *Evidence) searchCut(name dnsname.Name, first, last int) error {
+// from the one with first labels to the one with last. learnt says that something is
+// known of one after all.
+func (e *Evidence) searchCut(name dnsname.Name, first, last int) (learnt bool, err error) {
 	wanted := 0
 	for labels := first; labels <= last && wanted < searchBatch && e.searched < maxSearched; labels++ {
-		if cut := name.Ancestor(labels); e.ds[cut] == nil {
-			e.wantDS(cut)
-			wanted++
-			e.searched++
+		cut := name.Ancestor(labels)
+		if e.ds[cut] != nil {
+			continue
 		}
+		if d, err := e.deniedBeside(cut); d != nil || err != nil {
+			return d != nil, err
+		}
+		e.wantDS(cut)
+		wanted++
+		e.searched++
 	}
 	if wanted > 0 {
-		return errPending
+		return false, errPending
 	}
-	return nil
+	return false, nil
 }

@@ -203,15 +203,23 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	for _, a := range f.aliases {
 		r.view.Put(now, a.Set, meta)
 	}
-	if (f.kind == noData || f.kind == nameError) && f.soa != nil {
+	if f.kind == noData || f.kind == nameError {
 		r.view.PutNegative(now, cache.Negative{
 			// A compact denial says nothing of the names below: as NODATA it is kept
 			// for the name only.
 			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
-			SOA: f.soa, Proof: f.denial, Status: f.status,
+			SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
 		}, meta)
 	}
 	r.keepExpanded(now, f, meta)
+}
+
+// zoneOfDenial names the zone that denies where no SOA does: "" where one does.
+func zoneOfDenial(w *walk, f *finding) dnsname.Name {
+	if f.soa != nil {
+		return ""
+	}
+	return w.cut.Zone
 }
 
 // keepExpanded keeps an answer made from a wildcard together with the proof that nothing
