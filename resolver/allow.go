@@ -49,8 +49,11 @@ func parsePrefixes(texts ...string) []netip.Prefix {
 	return prefixes
 }
 
-// publicUnicast is the default of Options.AllowServer.
-func publicUnicast(a netip.Addr) bool {
+// PublicUnicast is the default of Options.AllowServer: it reports whether a is an
+// address that a public name server may have. Private, loopback, multicast and
+// documentation addresses and their like are none. It is for AllowServer functions that
+// allow some addresses more.
+func PublicUnicast(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false
 	}

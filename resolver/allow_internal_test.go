@@ -30,11 +30,11 @@ func TestPublicUnicast(t *testing.T) {
 		"fc00::1": false, "fdff::1": false, "fe80::1": false, "febf::1": false, "fec0::1": false, "ff02::1": false,
 		"fe80::1%eth0": false, "2a00::1%eth0": false,
 	} {
-		if got := publicUnicast(netip.MustParseAddr(text)); got != want {
+		if got := PublicUnicast(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: got %t, want %t", text, got, want)
 		}
 	}
-	if publicUnicast(netip.Addr{}) {
+	if PublicUnicast(netip.Addr{}) {
 		t.Errorf("what is no address is public")
 	}
 }

@@ -200,7 +200,7 @@ func (o Options) fill() (config, error) {
 		c.TrustAnchors = dnssec.DefaultAnchors()
 	}
 	if c.allow == nil {
-		c.allow = publicUnicast
+		c.allow = PublicUnicast
 	}
 	if c.Port == 0 {
 		c.Port = defaultPort

@@ -1,34 +1,162 @@
-// Proxy is a DNS server that finds the answers itself, over UDP and TCP.
+// Proxy is a complete DNS server that finds the answers itself: over UDP, TCP, TLS and
+// HTTPS, with access lists, limits for each client, metrics, and a cache that survives a
+// restart. README.md describes its flags; examples/server is the same in thirty lines.
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
-	"log"
-
-	"github.com/miekg/dns"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
 
 	"github.com/iterdns/iterdns/resolver"
 )
 
+// What the program ends with.
+const (
+	exitStopped = 0 // it was told to stop, and did
+	exitFailed  = 1 // something broke while it ran
+	exitUsage   = 2 // it cannot do what the flags say
+)
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:5353", "`address` to answer at; not one that strangers reach")
-	flag.Parse()
-	r, err := resolver.New(resolver.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	failed := make(chan error)
-	for _, server := range servers(*listen, r) {
-		go func() { failed <- server.ListenAndServe() }()
-	}
-	log.Fatal(<-failed)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
-// servers gives a server for each transport. A Resolver is a dns.Handler; a filter
-// would be another one around it.
-func servers(address string, handler dns.Handler) []*dns.Server {
-	return []*dns.Server{
-		{Addr: address, Net: "udp", Handler: handler},
-		{Addr: address, Net: "tcp", Handler: handler},
+// run is the whole program: it serves until ctx ends.
+func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	c, err := parseFlags(arguments, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitStopped
 	}
+	var p *proxy
+	if err == nil {
+		p, err = newProxy(c, newLogger(c, stderr))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "proxy: %v\n", err)
+		return exitUsage
+	}
+	if err := p.serve(ctx); err != nil {
+		p.log.Error("stopped", "error", err)
+		return exitFailed
+	}
+	return exitStopped
+}
+
+// proxy is the program with everything open that it needs.
+type proxy struct {
+	config    *config
+	log       *slog.Logger
+	cache     *snapshotCache
+	resolver  *resolver.Resolver
+	handler   *handler
+	metrics   *metrics
+	listeners []listener
+}
+
+// listener takes queries in at one address.
+type listener interface {
+	// serve answers queries until stop is called. It returns when the last answer is
+	// written, and at once with the error if it cannot go on.
+	serve() error
+	// stop ends the taking in of queries. Those that were taken in are answered.
+	stop()
+	// close takes the answers' way away too.
+	close() error
+	// String says what is listened to, and where.
+	String() string
+}
+
+// newProxy reads the files, opens the sockets and makes the resolver. Nothing is
+// answered before serve. An error is about the flags.
+func newProxy(c *config, log *slog.Logger) (*proxy, error) {
+	if c.threads > 0 {
+		runtime.GOMAXPROCS(c.threads)
+	}
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{config: c, log: log, cache: newSnapshotCache(c, log)}
+	options.Cache = p.cache.Cache
+	if p.resolver, err = resolver.New(options); err != nil {
+		return nil, err
+	}
+	p.metrics = newMetrics(p.resolver, p.cache.Cache)
+	p.handler = newHandler(c, p.resolver, p.metrics, log)
+	if err := p.listen(); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	p.cache.load()
+	return p, nil
+}
+
+// serve answers until ctx ends, then finishes what it has begun.
+func (p *proxy) serve(ctx context.Context) error {
+	ended := make(chan error, len(p.listeners))
+	told := ""
+	for _, l := range p.listeners {
+		go func() { ended <- l.serve() }()
+		if at := l.String(); at != told { // several UDP sockets have one address
+			p.log.Info("listening", "at", at)
+			told = at
+		}
+	}
+	p.log.Info("ready")
+	notify("READY=1")
+	running := len(p.listeners)
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-ended:
+		running--
+	}
+	notify("STOPPING=1")
+	p.log.Info("stopping")
+	return errors.Join(failed, p.drain(ended, running), p.close(), p.cache.save())
+}
+
+// drain stops the listeners and waits for their last answers, but no longer than the
+// flags say: then the resolver is closed, and what is left gets SERVFAIL.
+func (p *proxy) drain(ended <-chan error, running int) error {
+	for _, l := range p.listeners {
+		l.stop()
+	}
+	patience := time.AfterFunc(p.config.drain, func() {
+		p.log.Warn("questions are given up", "after", p.config.drain)
+		_ = p.resolver.Close() // close reports it
+	})
+	defer patience.Stop()
+	var failed error
+	for ; running > 0; running-- {
+		failed = errors.Join(failed, <-ended)
+	}
+	return failed
+}
+
+func (p *proxy) close() error {
+	err := p.resolver.Close()
+	for _, l := range p.listeners {
+		err = errors.Join(err, l.close())
+	}
+	return err
+}
+
+func newLogger(c *config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if c.logJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// TestProxy asks over both transports, as a stub resolver would.
-func TestProxy(t *testing.T) {
+// TestServer asks over both transports, as a stub resolver would.
+func TestServer(t *testing.T) {
 	in := resolvertest.New(t, `
 -- zone shop.example. --
 www  A  192.0.2.80

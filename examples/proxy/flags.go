@@ -1,0 +1,212 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+)
+
+// config is what the flags say.
+type config struct {
+	listen, tlsListen, httpsListen []netip.AddrPort
+	metricsListen                  []netip.AddrPort
+	certFile, keyFile              string
+	certificate                    *certificate // nil: neither TLS nor HTTPS
+
+	hintsFile, anchorsFile string
+	dnssec                 bool
+	allowServers           []netip.Prefix
+	port                   uint
+
+	cacheBytes   int64
+	snapshotFile string
+	threads      int
+
+	allowClients      []netip.Prefix
+	clientRate        int
+	clientQuestions   int
+	clientConnections int
+	questions         int
+
+	logJSON    bool
+	logQueries bool
+	drain      time.Duration
+}
+
+// loopback is who may ask unless the flags say otherwise: this host.
+const loopback = "127.0.0.0/8,::1/128"
+
+// flagSet declares the flags, which fill c.
+func (c *config) flagSet() *flag.FlagSet {
+	f := flag.NewFlagSet("proxy", flag.ContinueOnError)
+	f.Var((*addressList)(&c.listen), "listen", "`ADDRESSES` (IP:PORT,…) to answer at over UDP and TCP (default 127.0.0.1:5353)")
+	f.Var((*addressList)(&c.tlsListen), "tls-listen", "`ADDRESSES` to answer at over TLS, RFC 7858; needs -cert and -key")
+	f.Var((*addressList)(&c.httpsListen), "https-listen", "`ADDRESSES` to answer at over HTTPS, RFC 8484, under /dns-query; needs -cert and -key")
+	f.StringVar(&c.certFile, "cert", "", "`FILE` with the certificate chain, PEM; read again when it changes")
+	f.StringVar(&c.keyFile, "key", "", "`FILE` with the certificate's key, PEM")
+	f.Var((*addressList)(&c.metricsListen), "metrics", "`ADDRESSES` to give metrics at, over HTTP, in Prometheus' text format under /metrics")
+
+	f.StringVar(&c.hintsFile, "hints", "", "`FILE` with root hints (default: IANA's, built in)")
+	f.StringVar(&c.anchorsFile, "anchors", "", "`FILE` with trust anchors, DS or DNSKEY records (default: IANA's, built in)")
+	f.BoolVar(&c.dnssec, "dnssec", true, "validate answers")
+	f.Var((*prefixList)(&c.allowServers), "allow-server", "`PREFIXES` (CIDR,…) of name servers that may be asked beside those at public addresses")
+	f.UintVar(&c.port, "port", 53, "`PORT` of authoritative servers")
+
+	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in octets")
+	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
+	f.IntVar(&c.threads, "threads", 0, "`NUMBER` of threads that run at once (GOMAXPROCS; default: one for each core)")
+
+	f.Var((*prefixList)(&c.allowClients), "allow-client", "`PREFIXES` (CIDR,…) of clients that may ask (default "+loopback+")")
+	f.IntVar(&c.clientRate, "client-rate", 0, "`QUERIES` a second that one client may send; negative: no limit (default 1000, none for this host)")
+	f.IntVar(&c.clientQuestions, "client-questions", 0, "`QUESTIONS` of one client that may be worked on at once; negative: no limit (default 200, none for this host)")
+	f.IntVar(&c.clientConnections, "client-connections", 0, "`CONNECTIONS` that one client may have; negative: no limit (default 50, none for this host)")
+	f.IntVar(&c.questions, "questions", 10_000, "`QUESTIONS` of all clients that may be worked on at once")
+
+	f.Var((*logFormat)(&c.logJSON), "log", "`FORMAT` of the log on standard error: text or json (default text)")
+	f.BoolVar(&c.logQueries, "log-queries", false, "log every query, with name and client")
+	f.DurationVar(&c.drain, "drain", 5*time.Second, "`TIME` to answer what was asked before SIGTERM")
+	return f
+}
+
+// parseFlags reads the command line. The error is one line, or flag.ErrHelp when the
+// flags were printed because that was asked for.
+func parseFlags(arguments []string, help io.Writer) (*config, error) {
+	c := new(config)
+	f := c.flagSet()
+	f.SetOutput(io.Discard) // the package would print all flags below each error
+	if err := f.Parse(arguments); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(help)
+			f.PrintDefaults()
+		}
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag", f.Arg(0))
+	}
+	if c.listen == nil {
+		c.listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")}
+	}
+	if c.allowClients == nil {
+		_ = (*prefixList)(&c.allowClients).Set(loopback) // a constant that is right
+	}
+	return c, c.check()
+}
+
+// check reports values that no flag can report alone.
+func (c *config) check() error {
+	switch {
+	case c.port == 0 || c.port > 65535:
+		return fmt.Errorf("-port %d: want 1 to 65535", c.port)
+	case c.cacheBytes <= 0:
+		return fmt.Errorf("-cache-bytes %d: want more than 0", c.cacheBytes)
+	case c.threads < 0:
+		return fmt.Errorf("-threads %d: want 0 or more", c.threads)
+	case c.questions <= 0:
+		return fmt.Errorf("-questions %d: want more than 0", c.questions)
+	case c.drain < 0:
+		return fmt.Errorf("-drain %v: want 0s or more", c.drain)
+	}
+	if c.snapshotFile != "" {
+		// The file is written when all is over: that it cannot be is said now.
+		if folder, err := os.Stat(filepath.Dir(c.snapshotFile)); err != nil || !folder.IsDir() {
+			return fmt.Errorf("-snapshot %s: its folder is not there", c.snapshotFile)
+		}
+	}
+	return c.checkCertificate()
+}
+
+func (c *config) checkCertificate() error {
+	encrypted := len(c.tlsListen)+len(c.httpsListen) > 0
+	switch {
+	case c.certFile == "" && c.keyFile == "" && !encrypted:
+		return nil
+	case c.certFile == "" || c.keyFile == "":
+		return errors.New("-tls-listen and -https-listen need both -cert and -key")
+	case !encrypted:
+		return errors.New("-cert and -key are for -tls-listen and -https-listen, which are not there")
+	}
+	var err error
+	c.certificate, err = readCertificate(c.certFile, c.keyFile)
+	return err
+}
+
+// tlsConfig is for servers that speak the given protocols.
+func (c *config) tlsConfig(protocols ...string) *tls.Config {
+	return &tls.Config{
+		GetCertificate: c.certificate.get,
+		NextProtos:     protocols,
+		MinVersion:     tls.VersionTLS12, // RFC 8310 §7.2, RFC 9325
+	}
+}
+
+// addressList is a flag with addresses and ports.
+type addressList []netip.AddrPort
+
+func (l *addressList) String() string { return "" }
+
+// Set adds addresses: the flag may be given again.
+func (l *addressList) Set(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		address, err := netip.ParseAddrPort(one)
+		if err != nil {
+			return errors.New("want an IP address and a port, as 127.0.0.1:53 or [::1]:53")
+		}
+		*l = append(*l, netip.AddrPortFrom(address.Addr().Unmap(), address.Port()))
+	}
+	return nil
+}
+
+// prefixList is a flag with address blocks.
+type prefixList []netip.Prefix
+
+func (l *prefixList) String() string { return "" }
+
+// Set adds address blocks; an address alone is one, too.
+func (l *prefixList) Set(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(one)
+			if addrErr != nil {
+				return errors.New("want an IP address or block, as 192.0.2.1 or 2001:db8::/32")
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		*l = append(*l, prefix.Masked())
+	}
+	return nil
+}
+
+// contains reports whether one of prefixes has addr, which is not IPv4-mapped.
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// logFormat is the flag for the log; true is JSON.
+type logFormat bool
+
+func (l *logFormat) String() string { return "" }
+
+func (l *logFormat) Set(text string) error {
+	switch text {
+	case "text", "json":
+		*l = text == "json"
+		return nil
+	}
+	return errors.New("want text or json")
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// handler answers queries, whatever they came by.
+type handler struct {
+	resolver   *resolver.Resolver
+	clients    *clients
+	metrics    *metrics
+	log        *slog.Logger
+	logQueries bool
+
+	// hits answers from the cache without decoding; nil: it cannot.
+	hits interface {
+		AppendHit(dst, query []byte, maxSize int) ([]byte, bool)
+	}
+
+	// Queries that wait for an answer: resolver.Limits bounds those that are worked
+	// on, and as many again may wait.
+	pending    atomic.Int64
+	maxPending int64
+}
+
+func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *handler {
+	h := &handler{
+		resolver:   r,
+		clients:    newClients(c),
+		metrics:    m,
+		log:        log,
+		logQueries: c.logQueries,
+		maxPending: 2 * int64(c.questions),
+	}
+	h.hits, _ = any(r).(interface {
+		AppendHit(dst, query []byte, maxSize int) ([]byte, bool)
+	})
+	return h
+}
+
+// hit answers a query from the cache at once, if that can be.
+func (h *handler) hit(buffer, wire []byte, maxSize int) ([]byte, bool) {
+	if h.hits == nil || h.logQueries {
+		return nil, false
+	}
+	return h.hits.AppendHit(buffer, wire, maxSize)
+}
+
+// query is one query and the way back to its client. It is the dns.ResponseWriter of its
+// answer, so that the resolver sees whether it is truncated (UDP) or padded (TLS).
+type query struct {
+	transport     transport
+	tally         *tally
+	client        netip.AddrPort
+	local, remote net.Addr
+	tls           *tls.ConnectionState // nil: not encrypted
+	wire          []byte
+	// send sends the answer. It is called once at most.
+	send func(answer []byte) error
+
+	handler *handler
+	begun   time.Time
+	verdict verdict
+	sent    bool
+}
+
+// verdict says what is done with a query before anybody looks at what it asks.
+type verdict uint8
+
+const (
+	answered verdict = iota // it is to be answered
+	ignored                 // no query, or none that has an ID
+	refused                 // its sender is no client
+	overRate                // its sender has sent too many
+)
+
+// judge decides about a message from addr.
+func (h *handler) judge(addr netip.Addr, wire []byte) verdict {
+	const headerSize, flags, qr = 12, 2, 0x80
+	switch {
+	case len(wire) < headerSize || wire[flags]&qr != 0:
+		return ignored // an answer to an answer would make a loop
+	case !h.clients.mayAsk(addr):
+		return refused
+	case !h.clients.spend(addr):
+		return overRate
+	}
+	return answered
+}
+
+// handle answers a query for good or bad. It takes as long as that takes.
+func (h *handler) handle(q *query) {
+	q.handler, q.begun = h, time.Now()
+	v := h.judge(q.client.Addr(), q.wire)
+	q.tally.received(v)
+	q.verdict = v
+	switch v {
+	case ignored:
+	case refused, overRate:
+		if q.transport != overHTTPS { // HTTP has a status for it
+			h.turnAway(q, v)
+		}
+	case answered:
+		h.answer(q)
+	}
+}
+
+// turnAway tells the sender of a query why it gets no answer, in no more octets than it
+// sent but for the reason (RFC 8914), so that a forged sender gains nothing. Over UDP,
+// where senders can be forged, a client that asks too much is sent to TCP (TC).
+func (h *handler) turnAway(q *query, v verdict) {
+	switch {
+	case v == overRate && q.transport == overUDP:
+		h.fail(q, dns.RcodeSuccess, resolver.ExtendedError{})
+	case v == overRate:
+		h.fail(q, dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited, Text: "too many queries"})
+	default:
+		h.fail(q, dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited})
+	}
+}
+
+// answer has the resolver answer a query of a client.
+func (h *handler) answer(q *query) {
+	leave := h.clients.ask(q.client.Addr())
+	if leave == nil {
+		h.metrics.overQuestions.Add(1)
+		h.fail(q, dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions of this client"})
+		return
+	}
+	defer leave()
+	msg := new(dns.Msg)
+	switch err := msg.Unpack(q.wire); {
+	case err != nil:
+		h.fail(q, dns.RcodeFormatError, resolver.ExtendedError{})
+	case q.transport == overUDP && asksANY(msg):
+		h.fail(q, dns.RcodeSuccess, resolver.ExtendedError{}) // RFC 8482 §4.4
+	default:
+		h.resolver.ServeDNS(q, msg)
+	}
+}
+
+// asksANY reports whether all records of a name are asked for: the question with which
+// small queries get the largest answers.
+func asksANY(msg *dns.Msg) bool {
+	return len(msg.Question) == 1 && msg.Question[0].Qtype == dns.TypeANY
+}
+
+// fail answers with a response code, or with TC for dns.RcodeSuccess, and no records.
+func (h *handler) fail(q *query, rcode int, why resolver.ExtendedError) {
+	reply := new(dns.Msg)
+	query := new(dns.Msg)
+	// What cannot be unpacked whole has a header at least.
+	if err := query.Unpack(q.wire); err != nil {
+		query = &dns.Msg{MsgHdr: dns.MsgHdr{
+			Id:     binary.BigEndian.Uint16(q.wire),
+			Opcode: int(q.wire[2]>>3) & 0xF,
+		}}
+	}
+	reply.SetRcode(query, rcode)
+	reply.RecursionAvailable = true
+	reply.Truncated = rcode == dns.RcodeSuccess
+	if opt := query.IsEdns0(); opt != nil {
+		reply.SetEdns0(udpSize, opt.Do())
+		if why != (resolver.ExtendedError{}) {
+			opt := reply.IsEdns0()
+			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: why.Code, ExtraText: why.Text})
+		}
+	}
+	_ = q.WriteMsg(reply) // a client that is gone is told nothing
+}
+
+// udpSize is the largest answer over UDP: what passes everywhere unfragmented (RFC 9715).
+const udpSize = 1232
+
+// WriteMsg sends the answer.
+func (q *query) WriteMsg(m *dns.Msg) error {
+	wire, err := m.Pack()
+	if err != nil {
+		return err
+	}
+	if q.handler.logQueries {
+		q.logAnswer(m)
+	}
+	_, err = q.Write(wire)
+	return err
+}
+
+// Write sends the answer on the wire.
+func (q *query) Write(wire []byte) (int, error) {
+	q.tally.answered(wire, time.Since(q.begun))
+	return len(wire), q.send(wire)
+}
+
+func (q *query) logAnswer(m *dns.Msg) {
+	name, rrtype := "", ""
+	if len(m.Question) == 1 {
+		name, rrtype = m.Question[0].Name, dns.Type(m.Question[0].Qtype).String()
+	}
+	q.handler.log.Info("query", "client", q.client.String(), "transport", q.transport.String(),
+		"name", name, "type", rrtype, "rcode", dns.RcodeToString[m.Rcode],
+		"answers", len(m.Answer), "took", time.Since(q.begun).Round(time.Microsecond))
+}
+
+// LocalAddr and the methods below make a query a dns.ResponseWriter.
+func (q *query) LocalAddr() net.Addr  { return q.local }
+func (q *query) RemoteAddr() net.Addr { return q.remote }
+
+// ConnectionState makes it a dns.ConnectionStater.
+func (q *query) ConnectionState() *tls.ConnectionState { return q.tls }
+
+func (q *query) Close() error        { return errUnsupported }
+func (q *query) TsigStatus() error   { return errUnsupported }
+func (q *query) TsigTimersOnly(bool) {}
+func (q *query) Hijack()             {}
+
+var errUnsupported = errors.New("not supported")

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
+	"github.com/iterdns/iterdns/resolver"
+)
+
+const (
+	// udpBatch is how many datagrams are read and written with one system call.
+	udpBatch = 32
+	// udpQuery is the largest query over UDP: what DNS software commonly offers to
+	// take. One that is cut off does not unpack.
+	udpQuery = 4096
+	// udpBuffer is what is asked of the kernel for a socket: some thousand queries, so
+	// that none is lost while the loop is kept from running.
+	udpBuffer = 1 << 20
+)
+
+// batchConn reads and writes several datagrams at once, on systems where that can be.
+// ipv4.PacketConn and ipv6.PacketConn are.
+type batchConn interface {
+	ReadBatch(messages []ipv4.Message, flags int) (int, error)
+	WriteBatch(messages []ipv4.Message, flags int) (int, error)
+}
+
+// udpListener answers over UDP. What the cache holds is answered in the loop that reads;
+// what must be searched gets a goroutine.
+type udpListener struct {
+	conn    *net.UDPConn
+	batch   batchConn
+	handler *handler
+	tally   *tally
+	control int // octets of control messages: 0 unless the socket has many addresses
+	running sync.WaitGroup
+	stopped atomic.Bool
+
+	in, out []ipv4.Message
+}
+
+func newUDPListener(conn *net.UDPConn, h *handler) *udpListener {
+	_ = conn.SetReadBuffer(udpBuffer)  // as much as the system allows
+	_ = conn.SetWriteBuffer(udpBuffer) // the same
+	l := &udpListener{conn: conn, handler: h, tally: h.metrics.newTally(overUDP)}
+	at := addrPort(conn.LocalAddr()).Addr()
+	if at.Is4() {
+		l.batch = ipv4.NewPacketConn(conn)
+	} else {
+		l.batch = ipv6.NewPacketConn(conn)
+	}
+	if at.IsUnspecified() {
+		l.control = askDestination(conn, at)
+	}
+	l.in, l.out = make([]ipv4.Message, udpBatch), make([]ipv4.Message, 0, udpBatch)
+	for i := range l.in {
+		l.in[i].Buffers = [][]byte{make([]byte, udpQuery)}
+		l.in[i].OOB = make([]byte, l.control)
+	}
+	return l
+}
+
+func (l *udpListener) String() string { return "udp " + l.conn.LocalAddr().String() }
+
+func (l *udpListener) serve() error {
+	err := l.loop()
+	l.running.Wait()
+	return err
+}
+
+func (l *udpListener) stop() {
+	l.stopped.Store(true)
+	_ = l.conn.SetReadDeadline(time.Now().Add(stopGrace)) // fails if it is closed already
+}
+
+func (l *udpListener) close() error { return ignoreClosed(l.conn.Close()) }
+
+func (l *udpListener) loop() error {
+	buffers := make([][]byte, udpBatch)
+	for i := range buffers {
+		buffers[i] = make([]byte, 0, udpSize)
+	}
+	for {
+		n, err := l.batch.ReadBatch(l.in, 0)
+		switch {
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+			if l.stopped.Load() {
+				return nil
+			}
+			return err
+		case err != nil:
+			continue // an ICMP message about an earlier answer, on some systems
+		}
+		l.out = l.out[:0]
+		for i := range l.in[:n] {
+			l.take(&l.in[i], buffers[i])
+		}
+		l.flush()
+	}
+}
+
+// take answers one datagram: at once, with an answer made in buffer, or later.
+func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
+	remote, ok := m.Addr.(*net.UDPAddr)
+	if !ok {
+		return
+	}
+	wire, client := m.Buffers[0][:m.N], addrPort(remote)
+	v := l.handler.judge(client.Addr(), wire)
+	l.tally.received(v)
+	switch v {
+	case ignored:
+	case answered:
+		if answer, ok := l.handler.hit(buffer, wire, udpSize); ok {
+			l.tally.hit(answer)
+			l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: l.source(m)})
+			return
+		}
+		l.answerLater(l.query(m, remote, client))
+	case refused, overRate:
+		l.handler.turnAway(l.query(m, remote, client), v)
+	}
+}
+
+// flush sends the answers that are ready. One that cannot be sent is left out.
+func (l *udpListener) flush() {
+	for out := l.out; len(out) > 0; {
+		n, err := l.batch.WriteBatch(out, 0)
+		if err != nil {
+			n++
+		}
+		out = out[min(n, len(out)):]
+	}
+}
+
+// query gives what was received in a form that may be kept.
+func (l *udpListener) query(m *ipv4.Message, remote *net.UDPAddr, client netip.AddrPort) *query {
+	source := slices.Clone(l.source(m))
+	return &query{
+		handler: l.handler, begun: time.Now(), transport: overUDP, tally: l.tally,
+		client: client, local: l.conn.LocalAddr(), remote: remote,
+		wire: slices.Clone(m.Buffers[0][:m.N]),
+		send: func(answer []byte) error {
+			_, _, err := l.conn.WriteMsgUDP(answer, source, remote)
+			return err
+		},
+	}
+}
+
+// answerLater answers a query in a goroutine, unless there are too many.
+func (l *udpListener) answerLater(q *query) {
+	h := l.handler
+	if h.pending.Add(1) > h.maxPending {
+		h.pending.Add(-1)
+		h.fail(q, dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions"})
+		return
+	}
+	l.running.Go(func() {
+		defer h.pending.Add(-1)
+		h.answer(q)
+	})
+}
+
+// controlSize is enough for the address that a datagram was sent to.
+const controlSize = 64
+
+// askDestination has the kernel say which of this host's addresses a datagram was sent
+// to. Its answer must come from there.
+func askDestination(conn *net.UDPConn, at netip.Addr) (control int) {
+	var err error
+	if at.Is4() {
+		err = ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst, true)
+	} else {
+		err = ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst, true)
+	}
+	if err != nil {
+		return 0 // the system chooses the source
+	}
+	return controlSize
+}
+
+// source gives the control message with which an answer to m leaves from the address
+// that m was sent to; nil: the only one.
+func (l *udpListener) source(m *ipv4.Message) []byte {
+	if l.control == 0 || m.NN == 0 {
+		return nil
+	}
+	var got4 ipv4.ControlMessage
+	if got4.Parse(m.OOB[:m.NN]) == nil && got4.Dst != nil {
+		return (&ipv4.ControlMessage{Src: got4.Dst}).Marshal()
+	}
+	var got6 ipv6.ControlMessage
+	if got6.Parse(m.OOB[:m.NN]) == nil && got6.Dst != nil {
+		return (&ipv6.ControlMessage{Src: got6.Dst, IfIndex: got6.IfIndex}).Marshal()
+	}
+	return nil
+}

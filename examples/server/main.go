@@ -1,0 +1,34 @@
+// Server is a DNS server that finds the answers itself, over UDP and TCP.
+package main
+
+import (
+	"flag"
+	"log"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:5353", "`address` to answer at; not one that strangers reach")
+	flag.Parse()
+	r, err := resolver.New(resolver.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	failed := make(chan error)
+	for _, server := range servers(*listen, r) {
+		go func() { failed <- server.ListenAndServe() }()
+	}
+	log.Fatal(<-failed)
+}
+
+// servers gives a server for each transport. A Resolver is a dns.Handler; a filter
+// would be another one around it.
+func servers(address string, handler dns.Handler) []*dns.Server {
+	return []*dns.Server{
+		{Addr: address, Net: "udp", Handler: handler},
+		{Addr: address, Net: "tcp", Handler: handler},
+	}
+}
