@@ -1,8 +1,10 @@
 package dnssec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 
 // Link is one step of a chain of trust: a response, reduced to what a verdict rests
 // on. A chain begins with the DNSKEY RRset of an anchored zone, goes down by DS (or
-// its denial) and DNSKEY, and ends with the response itself.
+// its denial) and DNSKEY, and ends with the response itself. A link without records says
+// that they could not be had.
 type Link struct {
 	Name dnsname.Name
 	Type uint16 // DNSKEY, DS, or of the last link what was asked for
@@ -36,7 +39,13 @@ type chainPart struct {
 // Chain gives the evidence of a verdict about r, in the order in which it can be
 // checked again by VerifyChain. Links that a cache held without their own evidence
 // (a KeySet or Delegation of another Validator, or of none) are not in it.
+//
+// Of a Bogus verdict it is everything that was known of the zones above, good or bad,
+// and the whole response: VerifyChain finds the same fault.
 func (v *Verdict) Chain(r *Response) []Link {
+	if v.Status == Bogus {
+		return append(slices.Clone(v.failed), Link{Name: r.Name, Type: r.Type, Kind: r.Kind, Answer: r.Answer, Authority: r.Authority})
+	}
 	c := chain{seen: make(map[any]bool)}
 	for _, part := range v.chain {
 		c.keys(part.keys)
@@ -83,6 +92,63 @@ func (c *chain) delegation(d *Delegation) {
 		link.Kind, link.Authority = KindNoData, d.Proof
 	}
 	c.links = append(c.links, link)
+}
+
+// links gives all that is known of keys and DS, each link behind those it may rest on.
+func (e *Evidence) links() []Link {
+	proven := chain{seen: make(map[any]bool)}
+	var received []Link
+	for name, de := range e.ds {
+		if de.response == nil && de.judged != nil && de.cause == nil {
+			proven.delegation(de.judged)
+		} else {
+			received = append(received, de.link(name))
+		}
+	}
+	for zone, ke := range e.keys {
+		if ke.proven != nil {
+			proven.keys(ke.proven)
+		} else {
+			received = append(received, ke.link(zone))
+		}
+	}
+	// What was received counts for more than what had been known before.
+	of := func(l Link) linkName { return linkName{l.Name, l.Type} }
+	links := make(map[linkName]Link)
+	for _, l := range slices.Concat(proven.links, received) {
+		links[of(l)] = l
+	}
+	return slices.SortedFunc(maps.Values(links), func(a, b Link) int {
+		return cmp.Or(a.Name.Labels()-b.Name.Labels(), dnsname.Compare(a.Name, b.Name), int(a.Type)-int(b.Type))
+	})
+}
+
+// linkName is what a link is about.
+type linkName struct {
+	name   dnsname.Name
+	rrtype uint16
+}
+
+// link gives the response about a DS RRset as it was received.
+func (d *dsEvidence) link(name dnsname.Name) Link {
+	l := Link{Name: name, Type: dns.TypeDS, Kind: KindNoData}
+	if d.response == nil {
+		return l
+	}
+	if set := d.response.ds(); set != nil {
+		l.Kind, l.Answer = KindAnswer, []*RRset{set}
+		return l
+	}
+	l.Kind, l.Answer, l.Authority = d.response.Kind, d.response.Answer, d.response.Authority
+	return l
+}
+
+// link gives the DNSKEY RRset as it was received.
+func (k *keyEvidence) link(zone dnsname.Name) Link {
+	if k.received == nil {
+		return Link{Name: zone, Type: dns.TypeDNSKEY, Kind: KindNoData}
+	}
+	return Link{Name: zone, Type: dns.TypeDNSKEY, Answer: []*RRset{k.received}}
 }
 
 // ErrChain says that a chain is not complete.

@@ -27,6 +27,9 @@ func (e *Evidence) Validate(r *Response) (*Verdict, []Need, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if v.Status == Bogus {
+		v.failed = e.links()
+	}
 	return v, nil, nil
 }
 

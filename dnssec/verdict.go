@@ -21,7 +21,8 @@ type Verdict struct {
 	// Denial is the proof of nonexistence; nil if none was needed or none given.
 	Denial *Denial
 
-	chain []chainPart
+	chain  []chainPart
+	failed []Link // of a Bogus one: what it was judged by
 }
 
 // SetVerdict is what was found of one RRset.

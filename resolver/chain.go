@@ -10,8 +10,8 @@ import (
 
 type chainKey struct{}
 
-// WithChain gives a context in which Resolve fills Result.Chain. Without it nothing is
-// done for chains.
+// WithChain gives a context in which Resolve fills Result.Chain, or Error.Chain when the
+// answer is bogus. Without it nothing is done for chains.
 func WithChain(ctx context.Context) context.Context {
 	return context.WithValue(ctx, chainKey{}, true)
 }
@@ -37,11 +37,11 @@ func (r *Resolver) chainOf(ctx context.Context, t *task, f *found) []dnssec.Link
 	for _, step := range f.aliases {
 		r.proven.load(now, step.To, p.ev)
 	}
-	verdict, err := p.validate(ctx, whole)
+	verdict, response, err := p.validate(ctx, whole)
 	if err != nil || verdict.Status != f.status {
 		return nil
 	}
-	return verdict.Chain(whole.response())
+	return verdict.Chain(response)
 }
 
 // whole gives an answer as one finding, the alias chain included.

@@ -118,6 +118,8 @@ func TestBogusAnswers(t *testing.T) {
 				result, err := r.Resolve(resolver.WithChain(t.Context()), c.name, c.qtype)
 				if c.status == dnssec.Bogus {
 					c.checkError(t, err)
+					checkBogusChain(t, in, err)
+					c.checkRemembered(t, r)
 					c.checkNothingKept(t, in, r)
 				} else {
 					c.checkResult(t, in, result, err)
@@ -154,6 +156,63 @@ func (c brokenCase) checkError(t *testing.T, err error) {
 	}
 	if failure.Status != dnssec.Bogus || !errors.As(err, &reason) || !slices.Contains(c.codes, failure.Extended.Code) {
 		t.Errorf("got %v, status %v, %v, want bogus with one of the codes %d", err, failure.Status, failure.Extended, c.codes)
+	}
+}
+
+// checkBogusChain judges the evidence of an error again: it is what is wrong. Less of it
+// is never good.
+func checkBogusChain(t *testing.T, in *resolvertest.Internet, err error) {
+	t.Helper()
+	var failure *resolver.Error
+	var reason, again *dnssec.BogusError
+	if !errors.As(err, &failure) || !errors.As(err, &reason) || len(failure.Chain) < 2 {
+		t.Fatalf("got %v, want an Error with its evidence", err)
+	}
+	if first := &failure.Chain[0]; first.Name != "\x00" || first.Type != dns.TypeDNSKEY {
+		t.Errorf("got %v first, want the keys of the root", first)
+	}
+	_, err = dnssec.VerifyChain(failure.Chain, in.Anchors(), in.Now())
+	if !errors.As(err, &again) || again.Reason.Code != reason.Reason.Code || again.Reason.Name != reason.Reason.Name {
+		t.Errorf("evidence: got %v, want %v; it is\n%s", err, reason, chainSteps(failure.Chain))
+	}
+	for i := range len(failure.Chain) - 1 {
+		less := slices.Delete(slices.Clone(failure.Chain), i, i+1)
+		if verdict, err := dnssec.VerifyChain(less, in.Anchors(), in.Now()); err == nil {
+			t.Errorf("evidence without %v: got %v, want an error", &failure.Chain[i], verdict.Status)
+		}
+	}
+}
+
+// checkRemembered asks again at once: it is still bogus, without evidence.
+func (c brokenCase) checkRemembered(t *testing.T, r *resolver.Resolver) {
+	t.Helper()
+	_, err := r.Resolve(resolver.WithChain(t.Context()), c.name, c.qtype)
+	var failure *resolver.Error
+	if !errors.As(err, &failure) || !errors.Is(err, resolver.ErrCached) || failure.Status != dnssec.Bogus || failure.Chain != nil {
+		t.Errorf("again: got %v, want %v with the status bogus", err, resolver.ErrCached)
+	}
+}
+
+// What a zone's servers refuse to say is missing in the evidence as well.
+func TestBogusChainOfSilence(t *testing.T) {
+	for _, qtype := range []uint16{dns.TypeDNSKEY, dns.TypeDS} {
+		t.Run(dns.TypeToString[qtype], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, fmt.Sprintf(brokenZone, "signed"))
+				// The referral says nothing of the DS either.
+				in.Fault("shop.example.", resolvertest.Remove(resolvertest.Authority, qtype))
+				in.Fault("shop.example.", resolvertest.Rcode(dns.RcodeServerFailure).When(resolvertest.Type(qtype)))
+				_, err := in.Resolver(t).Resolve(resolver.WithChain(t.Context()), "www.child.shop.example.", dns.TypeA)
+				var failure *resolver.Error
+				if !errors.As(err, &failure) || failure.Status != dnssec.Bogus {
+					t.Fatalf("got %v, want bogus", err)
+				}
+				var bogus *dnssec.BogusError
+				if _, err := dnssec.VerifyChain(failure.Chain, in.Anchors(), in.Now()); !errors.As(err, &bogus) {
+					t.Errorf("evidence: got %v, want bogus; it is\n%s", err, chainSteps(failure.Chain))
+				}
+			})
+		})
 	}
 }
 
@@ -279,7 +338,9 @@ func TestAuthenticData(t *testing.T) {
 				{ad: true, want: true},
 				{edns: true},
 				{},
-				{edns: true, do: true, cd: true}, // nothing is checked for it; but see below
+				{edns: true, do: true, cd: true, want: true}, // known to be Secure by now
+				{edns: true, ad: true, cd: true, want: true},
+				{edns: true, cd: true},
 			} {
 				query := new(dns.Msg).SetQuestion(q.name, q.qtype)
 				query.AuthenticatedData, query.CheckingDisabled = client.ad, client.cd
@@ -288,15 +349,27 @@ func TestAuthenticData(t *testing.T) {
 				}
 				reply := exchange(t, r, query)
 				want := q.secure && client.want
-				if client.cd {
-					want = q.secure && reply.AuthenticatedData // RFC 6840 §5.7: may be set for what is known to be Secure
-				}
 				if reply.AuthenticatedData != want {
 					t.Errorf("%s %s, %+v: got AD %t, want %t", q.name, dns.Type(q.qtype), client, reply.AuthenticatedData, want)
 				}
 				if client.do != hasDNSSEC(reply) && q.secure {
 					t.Errorf("%s %s, %+v: records of DNSSEC %t, want %t", q.name, dns.Type(q.qtype), client, hasDNSSEC(reply), client.do)
 				}
+			}
+		}
+	})
+}
+
+// With CD nothing is checked, so that nothing is authentic that was not found to be
+// before.
+func TestAuthenticDataUnchecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, fmt.Sprintf(signedWorld, "", wildcards)).Resolver(t)
+		for _, turn := range []string{"cold", "again"} {
+			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA).SetEdns0(1232, true)
+			query.CheckingDisabled = true
+			if reply := exchange(t, r, query); reply.AuthenticatedData || len(reply.Answer) == 0 {
+				t.Errorf("%s: got\n%v\nwant an answer without AD", turn, reply)
 			}
 		}
 	})

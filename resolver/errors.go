@@ -73,8 +73,17 @@ type Error struct {
 	Zone string
 	// Servers are the addresses tried in Zone, in order, each once.
 	Servers []netip.AddrPort
-	// Status is Bogus when the answer failed validation, else Indeterminate.
+	// Status is Bogus when the answer failed validation, also when that is remembered
+	// from a moment ago (ErrCached); else Indeterminate.
 	Status dnssec.Status
+	// Chain is the evidence for Bogus: every DNSKEY and DS RRset that was received of the
+	// zones above, or the denial of a DS, and last the whole response, all with their
+	// signatures. What could not be had is a link without records. Whoever has the same
+	// trust anchors finds the same fault (dnssec.VerifyChain).
+	//
+	// It is there when the question was asked with WithChain and the response has been
+	// judged just now; what is remembered of it later is no more than the fault.
+	Chain []dnssec.Link
 	// Extended is the cause as an extended DNS error (RFC 8914).
 	Extended ExtendedError
 	// Err is the cause: one of the Err values of this package, a *LimitError, a
@@ -139,10 +148,12 @@ func (e *zoneError) Unwrap() error { return e.err }
 
 // bogusError says that a response failed validation.
 type bogusError struct {
-	zone   dnsname.Name
-	server netip.AddrPort
-	reason dnssec.Reason
-	err    error // a *dnssec.BogusError
+	zone     dnsname.Name
+	server   netip.AddrPort
+	reason   dnssec.Reason
+	err      error // a *dnssec.BogusError
+	verdict  *dnssec.Verdict
+	response *dnssec.Response
 }
 
 func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
@@ -201,12 +212,25 @@ func wrap(q dns.Question, err error) *Error {
 	e := &Error{Question: q, Err: err, Extended: extendedOf(err)}
 	var ze *zoneError
 	var be *bogusError
+	var cached *cachedError
 	switch {
 	case errors.As(err, &be):
 		e.Zone, e.Servers, e.Err = be.zone.String(), []netip.AddrPort{be.server}, be.err
 		e.Status = dnssec.Bogus
+	case errors.As(err, &cached) && cached.isBogus():
+		e.Status = dnssec.Bogus
 	case errors.As(err, &ze):
 		e.Zone, e.Servers, e.Err = ze.zone.String(), ze.servers, ze.err
+	}
+	return e
+}
+
+// wrapIn is wrap for a question that may have been asked with WithChain.
+func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
+	e := wrap(q, err)
+	var be *bogusError
+	if wantsChain(ctx) && errors.As(err, &be) {
+		e.Chain = be.verdict.Chain(be.response)
 	}
 	return e
 }
@@ -260,6 +284,20 @@ func (e *cachedError) Error() string {
 		return ErrCached.Error()
 	}
 	return ErrCached.Error() + ": " + e.failure.Text
+}
+
+// isBogus reports whether the failure was one of validation: the codes of RFC 8914 §4
+// that say so stand for nothing else here.
+func (e *cachedError) isBogus() bool {
+	switch e.failure.Cause {
+	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeDNSBogus,
+		dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid,
+		dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
+		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
+		dns.ExtendedErrorCodeSignatureExpiredBeforeValid:
+		return true
+	}
+	return false
 }
 
 // Unwrap gives ErrCached.

@@ -69,12 +69,14 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if w.t.proof == nil {
 		return f, nil
 	}
-	verdict, err := w.t.proof.validate(ctx, f)
+	verdict, response, err := w.t.proof.validate(ctx, f)
 	if err != nil {
 		return nil, err
 	}
 	if err := verdict.Err(); err != nil {
-		return nil, &bogusError{zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err}
+		return nil, &bogusError{
+			zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err, verdict: verdict, response: response,
+		}
 	}
 	f.accept(verdict)
 	f.bound(verdict)

@@ -159,7 +159,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 			result, err = found.result()
 		}
 		if err != nil {
-			return nil, wrap(q.public(), err)
+			return nil, wrapIn(ctx, q.public(), err)
 		}
 		if wantsChain(ctx) {
 			result.Chain = r.chainOf(ctx, t, found)
@@ -179,7 +179,7 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
 		var err error
 		if f, err = r.answer(ctx, t, q); err != nil {
-			return nil, wrap(q.public(), err)
+			return nil, wrapIn(ctx, q.public(), err)
 		}
 		if ContextTrace(ctx) == nil {
 			return nil, nil // nobody looks at it

@@ -174,6 +174,8 @@ type AliasInfo struct {
 // ValidatedInfo says what validation found.
 type ValidatedInfo struct {
 	Step
+	// Zone is the zone that signed what was judged; if none did, the one that was asked
+	// for it, "" for what came out of the cache.
 	Zone     string
 	Status   dnssec.Status
 	Extended ExtendedError // why it is not secure; zero when it is

@@ -237,28 +237,28 @@ func (f *finding) response() *dnssec.Response {
 }
 
 // validate judges a finding: its status and how long it may be kept. It waits for what
-// the validator still needs. A bogus finding is an error.
-func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, error) {
+// the validator still needs. The verdict is about the response that is given beside it.
+func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dnssec.Response, error) {
 	resp := f.response()
 	for range maxValidationRounds {
 		verdict, needs, err := p.ev.Validate(resp)
 		switch {
 		case err != nil:
-			return nil, limitOf(err)
+			return nil, nil, limitOf(err)
 		case len(needs) == 0:
 			now := p.r.config.Now()
 			for _, d := range p.r.proven.save(now, f.q.name, p.ev) {
 				p.r.keepDS(now, d)
 			}
-			p.tell(verdict)
-			return verdict, nil
+			p.tell(verdict, f)
+			return verdict, resp, nil
 		}
 		p.fetchAll(ctx, needs)
 		if err := p.await(ctx, needs); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return nil, &LimitError{Limit: "Referrals", Value: maxValidationRounds}
+	return nil, nil, &LimitError{Limit: "Referrals", Value: maxValidationRounds}
 }
 
 // await waits until none of the needs is pending.
@@ -296,10 +296,14 @@ func (p *proof) take(f fetched) {
 	p.gave[f.q] = f.sources
 }
 
-func (p *proof) tell(v *dnssec.Verdict) {
+func (p *proof) tell(v *dnssec.Verdict, f *finding) {
+	zone := v.Zone
+	if zone == "" {
+		zone = f.zone
+	}
 	p.t.tell(func(tr *Trace) {
 		if tr.Validated != nil {
-			tr.Validated(ValidatedInfo{Step: p.t.step(), Zone: v.Zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
+			tr.Validated(ValidatedInfo{Step: p.t.step(), Zone: zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
 		}
 	})
 }

@@ -193,7 +193,7 @@ func (d *digPrinter) alias(i resolver.AliasInfo) {
 }
 
 func (d *digPrinter) validated(i resolver.ValidatedInfo) {
-	d.note("%s: %s%s", validatedText(i.Zone), i.Status, extendedText(i.Extended))
+	d.note("%s: %s%s", validatedText(i), i.Status, extendedText(i.Extended))
 }
 
 func (d *digPrinter) done(i resolver.DoneInfo) {

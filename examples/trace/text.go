@@ -54,13 +54,12 @@ func extendedText(e resolver.ExtendedError) string {
 	return " (" + e.String() + ")"
 }
 
-// validatedText says what was judged: a proof that there is no chain of trust is no
-// zone's own.
-func validatedText(zone string) string {
-	if zone == "" {
+// validatedText says who vouches for what was judged: nobody but a zone's own keys.
+func validatedText(i resolver.ValidatedInfo) string {
+	if i.Status != dnssec.Secure || i.Zone == "" {
 		return "validated"
 	}
-	return "validated by " + zone
+	return "validated by " + i.Zone
 }
 
 func aliasType(dname bool) string {

@@ -189,7 +189,7 @@ func (t *tree) alias(i resolver.AliasInfo) {
 }
 
 func (t *tree) validated(i resolver.ValidatedInfo) {
-	t.add(t.walk(i.Step).zone, i.Step, validatedText(i.Zone), i.Status.String()+extendedText(i.Extended))
+	t.add(t.walk(i.Step).zone, i.Step, validatedText(i), i.Status.String()+extendedText(i.Extended))
 }
 
 // done puts the answer at the end.
