@@ -12,7 +12,7 @@ import (
 )
 
 // MaxBareTTL is how long, in seconds, NODATA is kept that came without an SOA to say so.
-// RFC 2308 §5 advises against keeping it at all, lest two servers that ask each other
+// RFC 2308 §5 advises against keeping it, lest two servers that ask each other
 // keep it alive between them; authoritative servers ask nobody. A few seconds (Knot
 // Resolver: 5) spare a broken server, and whoever waits for it, the same question again.
 const MaxBareTTL = 5

@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -116,7 +117,7 @@ func TestTTLCountsDown(t *testing.T) {
 }
 
 // TestNegativeTTL is the lower of the SOA's own TTL and its MINIMUM (RFC 2308 §5),
-// and without a SOA a denial is not kept.
+// and without a SOA a denial of the name is not kept, one of the type for five seconds.
 func TestNegativeTTL(t *testing.T) {
 	const text = `
 -- zone low.example. at 198.51.100.3 --
@@ -141,7 +142,12 @@ remove authority SOA
 				if o := w.ask(name, dns.TypeMX); o.err != nil || o.sends == 0 || len(o.Answer) > 0 {
 					w.Errorf("%s without SOA: got %v after %d sends, want a denial each time anew", name, o, o.sends)
 				}
+				time.Sleep(cache.MaxBareTTL * time.Second)
 			}
+		}
+		w.ask("here.bare.example.", dns.TypeTXT)
+		if o := w.ask("here.bare.example.", dns.TypeTXT); o.err != nil || o.sends > 0 || len(o.Answer) > 0 {
+			w.Errorf("the same at once: got %v after %d sends, want the denial kept", o, o.sends)
 		}
 	})
 }
