@@ -34,6 +34,9 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 	t = t.on(q)
 	t.proof = r.newProof(t, q)
 	for at := q; ; {
+		if t.proof != nil && t.proof.rl.id != r.realmOf(r.config.Now(), at).id {
+			t.proof = r.newProof(t, at) // other names, other trust
+		}
 		f, err := r.find(ctx, t.on(at), at)
 		if err != nil {
 			return nil, err
@@ -139,7 +142,7 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 		t.tellCache(f)
 		return f, nil
 	}
-	if failure, ok := r.view.GetFailure(now, q.name, q.rrtype, t.trust); ok && !t.undaunted {
+	if failure, ok := r.realmOf(now, q).view.GetFailure(now, q.name, q.rrtype, t.trust); ok && !t.undaunted {
 		t.tell(func(tr *Trace) {
 			if tr.Cache != nil {
 				tr.Cache(CacheInfo{Step: t.step(), Hit: true, Failure: true})
@@ -150,16 +153,16 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 	t.tellCache(nil)
 	f, err := r.walkTrusting(ctx, t, q)
 	if err != nil {
-		r.keepFailure(t, q, err)
+		r.keepFailure(r.realmOf(now, q), t, q, err)
 		return nil, err
 	}
-	r.view.ClearFailure(q.name, q.rrtype, t.trust)
+	r.realmOf(now, q).view.ClearFailure(q.name, q.rrtype, t.trust)
 	return f, nil
 }
 
 // keepFailure remembers that q failed (RFC 9520), unless it failed for reasons that
 // lie in how it came to be asked: the caller's time, or the path that led to it.
-func (r *Resolver) keepFailure(t *task, q question, err error) {
+func (r *Resolver) keepFailure(rl *realm, t *task, q question, err error) {
 	var limit *LimitError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), r.base.Err() != nil:
@@ -168,5 +171,5 @@ func (r *Resolver) keepFailure(t *task, q question, err error) {
 		return
 	}
 	e := extendedOf(err)
-	r.view.PutFailure(r.config.Now(), q.name, q.rrtype, t.trust, e.Code, e.Text)
+	rl.view.PutFailure(r.config.Now(), q.name, q.rrtype, t.trust, e.Code, e.Text)
 }

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,7 +25,7 @@ func (r *Resolver) ask(ctx context.Context, t *task, cut *zoneCut, q question) (
 			}
 		})
 	}}
-	key := askKey(cut.Zone, q)
+	key := askKey(cut.from.id, cut.Zone, q)
 	if len(t.avoid) > 0 {
 		key += fmt.Sprint(t.walk, len(t.avoid)) // a question of this walk's own
 	}
@@ -37,10 +38,12 @@ func (r *Resolver) ask(ctx context.Context, t *task, cut *zoneCut, q question) (
 	return v.(*reply), nil
 }
 
-// askKey names what is asked of a zone. Wire names end themselves, so that no two
-// questions have the same key.
-func askKey(zone dnsname.Name, q question) string {
-	return "ask" + string(zone) + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype)})
+// askKey names what is asked of the servers that a source has for a zone. Wire names end
+// themselves, so that no two questions have the same key.
+func askKey(source uint32, zone dnsname.Name, q question) string {
+	b := binary.BigEndian.AppendUint32([]byte("ask"), source)
+	b = append(append(b, zone...), q.name...)
+	return string(binary.BigEndian.AppendUint16(b, q.rrtype))
 }
 
 // asking is one question to the servers of a zone: who is being asked, whose address
@@ -168,7 +171,7 @@ func (a *asking) take(o outcome) *reply {
 	a.inFlight--
 	now := a.r.config.Now()
 	o.to.busy = false
-	o.to.estimate = a.r.infra.Estimate(now, o.to.addr.Addr())
+	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
 	o.to.out = !o.timedOut
 	if o.err != nil {
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
@@ -185,14 +188,14 @@ func (a *asking) take(o outcome) *reply {
 			return o.reply
 		}
 	case recursive:
-		a.r.infra.SetLame(now, o.to.addr.Addr(), a.cut.Zone)
+		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		if a.cut.Zone.IsRoot() && !a.q.name.IsRoot() {
 			a.intercepted++ // a root server would refer, or deny with authority
 		} else if a.fallback == nil {
 			a.fallback = o.reply
 		}
 	case lame:
-		a.r.infra.SetLame(now, o.to.addr.Addr(), a.cut.Zone)
+		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w (%s)", o.to.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
 	case unusable:
 	}
@@ -226,10 +229,13 @@ func (a *asking) failure(cause error) error {
 	if root := a.rootTrouble(); cause == nil && root != nil {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
-	if cause == nil && !a.responded {
+	if cause == nil && !a.responded && !a.cut.from.forwards() {
 		for _, server := range a.tried {
-			a.r.infra.Silent(a.r.config.Now(), server.Addr())
+			a.cut.from.infra.Silent(a.r.config.Now(), server)
 		}
+	}
+	if rt := a.cut.from.route; rt != nil && cause == nil {
+		err = &RouteError{Zone: rt.zone.String(), Err: err}
 	}
 	return &zoneError{zone: a.cut.Zone, servers: a.tried, responded: a.responded, err: err}
 }
@@ -238,7 +244,7 @@ func (a *asking) failure(cause error) error {
 // they cannot be asked from here. It is nil for other zones and where it means less.
 func (a *asking) rootTrouble() error {
 	switch {
-	case !a.cut.Zone.IsRoot():
+	case !a.cut.Zone.IsRoot() || a.cut.from.route != nil:
 		return nil
 	case a.intercepted > 0:
 		return ErrIntercepted

@@ -33,9 +33,9 @@ func (r *Resolver) chainOf(ctx context.Context, t *task, f *found) []dnssec.Link
 	defer cancel()
 	whole := f.whole()
 	now := r.config.Now()
-	r.proven.load(now, f.q.name, p.ev)
+	p.proven.load(now, f.q.name, p.ev)
 	for _, step := range f.aliases {
-		r.proven.load(now, step.To, p.ev)
+		p.proven.load(now, step.To, p.ev)
 	}
 	verdict, response, err := p.validate(ctx, whole)
 	if err != nil || verdict.Status != f.status {

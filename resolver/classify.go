@@ -84,6 +84,33 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	return lame
 }
 
+// classifyForwarded says what a scrubbed response of a recursive server is. NS records
+// beside it are none of its business. A response that is neither recursive nor
+// authoritative, and has nothing to say, is that of a server which does not recurse for
+// us.
+func classifyForwarded(r *scrub.Reply) responseKind {
+	switch r.Rcode {
+	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
+	case dns.RcodeRefused, dns.RcodeNotAuth:
+		return lame
+	default:
+		return unusable
+	}
+	switch {
+	case len(r.Answer) > 0:
+		return answer
+	case len(r.Aliases) > 0:
+		return alias
+	case r.Rcode == dns.RcodeYXDomain:
+		return unusable // without the DNAME that would explain it
+	case !r.RA && !r.AA:
+		return lame
+	case r.Rcode == dns.RcodeNameError:
+		return nameError
+	}
+	return noData
+}
+
 // classifyAnswer looks at the answer section.
 func classifyAnswer(r *scrub.Reply) (responseKind, bool) {
 	kind := answer

@@ -13,7 +13,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/glue"
-	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/transport"
@@ -82,15 +81,15 @@ type outcome struct {
 func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q question, to *candidate, why QueryReason, late chan<- struct{}) outcome {
 	c := &conversation{
 		r: r, t: t, cut: cut, q: q, to: to, why: why, late: late,
-		network:  "udp",
-		features: r.infra.Features(r.config.Now(), to.addr.Addr()),
+		network:  to.network(),
+		features: cut.from.infra.Features(r.config.Now(), to.addr),
 		sends:    make(map[string]int, 2),
 	}
 	c.edns = !c.features.NoEDNS
 	c.case0x20 = !r.config.DisableCaseRandomisation && !c.features.NoCase
-	leave, err := r.enter(ctx, cut.Zone, to.addr)
+	leave, err := r.enter(ctx, cut, to.addr)
 	if err != nil {
-		r.infra.Failed(to.addr.Addr())
+		cut.from.infra.Failed(to.addr)
 		return outcome{to: to, err: err}
 	}
 	defer leave()
@@ -104,10 +103,12 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 }
 
 // enter waits for a place among the queries under way to a zone and to a server.
-func (r *Resolver) enter(ctx context.Context, zone dnsname.Name, server netip.AddrPort) (leave func(), err error) {
-	leaveZone, err := r.zones.enter(ctx, zone)
-	if err != nil {
-		return nil, err
+func (r *Resolver) enter(ctx context.Context, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
+	leaveZone := func() {}
+	if !cut.from.forwards() { // a forwarder's zone is many zones
+		if leaveZone, err = r.zones.enter(ctx, cut.Zone); err != nil {
+			return nil, err
+		}
 	}
 	leaveServer, err := r.servers.enter(ctx, server)
 	if err != nil {
@@ -135,7 +136,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	defer cancel()
 	c.accepted, c.doubt = nil, doubtless
 	c.sent = time.Now()
-	octets, err := c.r.sender.Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
+	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
 	rtt := time.Since(c.sent)
 	if err != nil {
 		c.traceFailure(id, c.network, rtt, octets, err)
@@ -157,6 +158,9 @@ func (c *conversation) timeout() time.Duration {
 	if c.network == "tcp" {
 		return tcpTimeout
 	}
+	if c.cut.from.forwards() {
+		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2))
+	}
 	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
 		return loneTimeout
 	}
@@ -167,11 +171,23 @@ func (c *conversation) timeout() time.Duration {
 // could be asked: asking the same server again too early throws its reply away.
 const loneTimeout = 800 * time.Millisecond
 
+// forwardTimeout is how long a forwarder is waited for at first, twice as long the next
+// time, and so on: what it has in its cache it answers at once, for the rest it must wait
+// for others.
+const forwardTimeout = time.Second
+
 // write makes the next query: a new ID, and new letter case (0x20) each time.
 func (c *conversation) write() {
 	q := wire.Query{
 		ID: randomID(), Name: c.q.name, Type: c.q.rrtype, Class: dns.ClassINET,
 		CD: c.edns, EDNS: c.edns, UDPSize: udpSize, DO: c.edns,
+	}
+	if c.cut.from.forwards() {
+		// Who does not judge for himself had better leave that to the forwarder.
+		q.RD, q.DO, q.CD = true, c.edns && c.judges(), c.edns && c.judges()
+	}
+	if c.to.isEncrypted() && c.edns {
+		q.PadTo = queryBlock
 	}
 	if c.edns && c.network == "udp" {
 		q.Cookie = c.features.Cookie
@@ -181,6 +197,33 @@ func (c *conversation) write() {
 		randomiseCase(wire.QuestionName(c.query))
 	}
 }
+
+// queryBlock is what the length of padded queries is a multiple of. RFC 8467 §4.1.
+const queryBlock = 128
+
+// judges reports whether what the server of a route says is validated here.
+func (c *conversation) judges() bool {
+	return c.r.config.Validation == Validate && !c.cut.from.route.unsigned
+}
+
+// sender gives who carries the queries.
+func (c *conversation) sender() sender {
+	if c.to.hop != nil && c.to.hop.sender != nil {
+		return c.to.hop.sender
+	}
+	return c.r.sender
+}
+
+// network gives what the first query goes over, as the transport knows it.
+func (c *candidate) network() string {
+	if c.hop != nil && c.hop.stream {
+		return "tcp"
+	}
+	return "udp"
+}
+
+// isEncrypted reports whether nobody on the way can read the query.
+func (c *candidate) isEncrypted() bool { return c.hop != nil && c.hop.stream && c.hop.network != "tcp" }
 
 func randomID() uint16 {
 	var b [2]byte
@@ -209,7 +252,7 @@ func (c *conversation) refused() {
 
 // failed decides what follows a send without an acceptable reply.
 func (c *conversation) failed(err error) (again bool, out outcome) {
-	addr := c.to.addr.Addr()
+	addr := c.to.addr
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
 		return c.distrust()
@@ -218,11 +261,11 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	case errors.Is(err, context.Canceled):
 		c.overtaken()
 		return false, outcome{to: c.to, err: err}
-	case isTimeout(err) && c.network == "tcp":
+	case isTimeout(err) && c.network == "tcp" && !c.streamOnly():
 		// It may well be alive over UDP, from where we come; but it is of no use.
 		return false, c.fail(err)
 	case isTimeout(err):
-		c.r.infra.TimedOut(c.r.config.Now(), addr)
+		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
 		return false, outcome{to: c.to, err: err, timedOut: true}
 	}
 	return false, c.fail(err)
@@ -231,12 +274,12 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 // overtaken records what it says about a server that another one answered first: that
 // it is as good as lost, if it was late by then.
 func (c *conversation) overtaken() {
-	addr := c.to.addr.Addr()
-	if c.network == "udp" && time.Since(c.sent) >= c.to.estimate.Late {
-		c.r.infra.TimedOut(c.r.config.Now(), addr)
+	addr := c.to.addr
+	if (c.network == "udp" || c.streamOnly()) && time.Since(c.sent) >= c.to.estimate.Late {
+		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
 		return
 	}
-	c.r.infra.Failed(addr)
+	c.cut.from.infra.Failed(addr)
 }
 
 // distrust decides how to ask again after a reply that may be forged. Over TCP an
@@ -247,7 +290,7 @@ func (c *conversation) distrust() (again bool, out outcome) {
 		if c.caseTries++; c.caseTries == 1 {
 			return c.again(ReasonCase) // it may have been an attacker's
 		}
-		c.r.infra.SetNoCase(c.r.config.Now(), c.to.addr.Addr())
+		c.cut.from.infra.SetNoCase(c.r.config.Now(), c.to.addr)
 		return c.overTCP(ReasonCase)
 	case wrongCookie:
 		return c.overTCP(ReasonCookie)
@@ -256,6 +299,9 @@ func (c *conversation) distrust() (again bool, out outcome) {
 	}
 	return c.overTCP(ReasonSpoofed)
 }
+
+// streamOnly reports whether the server is never asked over UDP.
+func (c *conversation) streamOnly() bool { return c.to.hop != nil && c.to.hop.stream }
 
 func (c *conversation) again(why QueryReason) (bool, outcome) {
 	c.why = why
@@ -270,28 +316,28 @@ func (c *conversation) overTCP(why QueryReason) (bool, outcome) {
 // fail ends the conversation with an error that says nothing about whether the server
 // is alive.
 func (c *conversation) fail(err error) outcome {
-	c.r.infra.Failed(c.to.addr.Addr())
+	c.cut.from.infra.Failed(c.to.addr)
 	return outcome{to: c.to, err: err}
 }
 
 // learn remembers that the server is alive, how fast it is, and its cookie.
 func (c *conversation) learn(rtt time.Duration) {
-	now, addr := c.r.config.Now(), c.to.addr.Addr()
-	if c.network == "udp" {
-		c.r.infra.Answered(now, addr, rtt)
+	now, addr := c.r.config.Now(), c.to.addr
+	if c.network == "udp" || c.streamOnly() {
+		c.cut.from.infra.Answered(now, addr, rtt)
 	} else {
-		c.r.infra.Alive(addr)
+		c.cut.from.infra.Alive(addr)
 	}
 	if c.accepted == nil || !c.edns || c.network == "tcp" {
 		if c.network == "tcp" && c.doubt == doubtless && c.why == ReasonCookie {
-			c.r.infra.SetCookie(addr, nil) // it does not always send one
+			c.cut.from.infra.SetCookie(addr, nil) // it does not always send one
 		}
 		return
 	}
 	if e := c.accepted.EDNS; e != nil && len(e.Cookie) > clientCookieLen {
 		server := e.Cookie[clientCookieLen:]
 		if !bytes.Equal(server, c.features.Cookie[clientCookieLen:]) {
-			c.r.infra.SetCookie(addr, bytes.Clone(server))
+			c.cut.from.infra.SetCookie(addr, bytes.Clone(server))
 		}
 	}
 }
@@ -305,7 +351,7 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	}
 	switch rcode := m.Rcode(); {
 	case rcode == dns.RcodeBadCookie && c.edns && c.network == "udp":
-		c.features = c.r.infra.Features(c.r.config.Now(), c.to.addr.Addr())
+		c.features = c.cut.from.infra.Features(c.r.config.Now(), c.to.addr)
 		if c.badCookie++; c.badCookie == 1 {
 			return c.again(ReasonCookie)
 		}
@@ -315,18 +361,19 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 		return c.again(ReasonNoEDNS)
 	}
 	if c.why == ReasonNoEDNS && m.Rcode() == dns.RcodeSuccess {
-		c.r.infra.SetNoEDNS(c.r.config.Now(), c.to.addr.Addr())
+		c.cut.from.infra.SetNoEDNS(c.r.config.Now(), c.to.addr)
 	}
 	if m.NoQuestion {
 		return false, c.fail(errNoQuestion)
 	}
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
 		Zone: c.cut.Zone, Name: c.q.name, Type: c.q.rrtype, MaxRecords: c.r.config.limits.Records,
+		Recursive: c.cut.from.forwards(),
 	})
 	if err != nil {
 		return false, outcome{to: c.to, err: scrubError(err, c.r.config.limits.Records)}
 	}
-	out = outcome{to: c.to, reply: &reply{Reply: scrubbed, kind: classify(scrubbed, c.q, c.cut.Zone), server: c.to, wire: octets}}
+	out = outcome{to: c.to, reply: &reply{Reply: scrubbed, kind: c.classify(scrubbed), server: c.to, wire: octets}}
 	switch out.reply.kind {
 	case referral:
 		if out.reply.delegation, err = c.delegation(scrubbed); err != nil {
@@ -337,6 +384,13 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	case lame, answer, alias, noData, nameError, recursive:
 	}
 	return false, out
+}
+
+func (c *conversation) classify(m *scrub.Reply) responseKind {
+	if c.cut.from.forwards() {
+		return classifyForwarded(m)
+	}
+	return classify(m, c.q, c.cut.Zone)
 }
 
 // delegation makes a zone cut of a referral. Of more name servers than are kept, a

@@ -27,6 +27,8 @@
 //   - Begin at other root servers, or trust other keys: [Options] RootHints and
 //     TrustAnchors. Servers at private addresses have to be allowed by AllowServer,
 //     unless the hints name them.
+//   - Forward some names, or all, to other resolvers, or ask given servers for a private
+//     zone: [Options] Routes.
 //   - Bring a network of one's own: [Options] Dial for connections, or an [Exchanger]
 //     for whole messages.
 //   - Bound or permit more work: [Limits].
@@ -117,9 +119,8 @@
 //
 // # Limitations
 //
-// It asks authoritative servers over UDP and TCP only: it cannot forward to another
-// resolver, and there is no encrypted transport. Where port 53 is closed nothing can be
-// resolved.
+// It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can
+// be resolved without a route to a resolver that may be asked.
 //
 // Class IN only. There are no zone transfers, no updates, no client subnet (RFC 7871),
 // and no answers from expired data (RFC 8767 §5), so that Result.Stale is never set.

@@ -28,10 +28,11 @@ var (
 	// ErrCircular: a name server's address depends on itself.
 	ErrCircular = errors.New("circular dependency between name servers")
 	// ErrIntercepted: something between us and the root servers answers in their
-	// place. The way out is a forward route to a resolver that may be asked.
+	// place. The way out is a forward route for "." (Options.Routes) to a resolver that may
+	// be asked.
 	ErrIntercepted = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
-	// ErrBlocked: no root server answered at all. The way out is a forward route to a
-	// resolver that may be asked.
+	// ErrBlocked: no root server answered at all. The way out is a forward route for "."
+	// (Options.Routes) to a resolver that may be asked.
 	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
 	// ErrMetaType: the question is for a type or class that is no data: OPT, AXFR
 	// and their like (RFC 6895 §3.1).
@@ -55,6 +56,17 @@ var (
 
 // errForeignReply says that what arrived was no reply to the query.
 var errForeignReply = errors.New("reply does not belong to the query")
+
+// RouteError says by which of Options.Routes a question failed.
+type RouteError struct {
+	Zone string // of the route
+	Err  error
+}
+
+func (e *RouteError) Error() string { return fmt.Sprintf("route for %s: %v", e.Zone, e.Err) }
+
+// Unwrap gives the cause.
+func (e *RouteError) Unwrap() error { return e.Err }
 
 // LimitError says that a question needed more work than its Limits allow.
 type LimitError struct {

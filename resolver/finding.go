@@ -59,8 +59,11 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
 	f := &finding{
 		q: asked, kind: m.kind, rcode: m.Rcode,
-		sets: m.Answer, aliases: m.Aliases, soa: m.SOA, denial: m.Denial,
+		sets: m.Answer, aliases: r.within(w.rl, m.Aliases), soa: m.SOA, denial: m.Denial,
 		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources,
+	}
+	if w.rl.forwards() {
+		f.zone = "" // a forwarder answers for whatever zone it is
 	}
 	if f.kind == recursive {
 		f.kind = kindOfRecursive(m.Reply)
@@ -81,6 +84,26 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	f.accept(verdict)
 	f.bound(verdict)
 	return f, nil
+}
+
+// within leaves those steps of an alias chain, from its start, that the realm has a say
+// on: the server of a zone does not know where names below it are searched that have a
+// route, and a forwarder not those that we answer here.
+func (r *Resolver) within(rl *realm, steps []scrub.Alias) []scrub.Alias {
+	now, g := r.config.Now(), r.current()
+	for i, step := range steps {
+		if i == 0 {
+			continue // it was asked for
+		}
+		q := question{step.From, dns.TypeCNAME}
+		if g.realmOf(now, q).id != rl.id {
+			return steps[:i]
+		}
+		if _, special := r.local(cache.Checked, q, false); special {
+			return steps[:i]
+		}
+	}
+	return steps
 }
 
 // bound shortens the TTLs of the records to what their signatures allow (RFC 4035
@@ -177,43 +200,30 @@ func (f *finding) lowestTTL() uint32 {
 	return lowest
 }
 
-// expires is until when what is found may be kept, whatever its TTL: as long as the zone
-// cut is leased that it came through, and the negative trust anchor lasts that decides
-// its status. Zero is no end.
-func (w *walk) expires(now time.Time) time.Time {
-	end := w.cut.expires
-	for _, a := range w.r.config.negative {
-		if w.q.name.IsAtOrBelow(a.Zone) && now.Before(a.Until) {
-			end = earliest(end, a.Until)
-		}
-	}
-	return end
-}
-
 // keep puts what was found into the cache.
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
-	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.expires(now)}
+	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
 	if len(f.denial) > 0 && (f.kind == answer || f.kind == alias) {
-		r.view.PutDenial(now, f.signer, f.denial, meta)
+		w.rl.view.PutDenial(now, f.signer, f.denial, meta)
 	}
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {
-			r.view.Put(now, s, meta)
+			w.rl.view.Put(now, s, meta)
 		}
 	}
 	for _, a := range f.aliases {
-		r.view.Put(now, a.Set, meta)
+		w.rl.view.Put(now, a.Set, meta)
 	}
 	if f.kind == noData || f.kind == nameError {
-		r.view.PutNegative(now, cache.Negative{
+		w.rl.view.PutNegative(now, cache.Negative{
 			// A compact denial says nothing of the names below: as NODATA it is kept
 			// for the name only.
 			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
 			SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
 		}, meta)
 	}
-	r.keepExpanded(now, f, meta)
+	w.rl.keepExpanded(now, f, meta)
 }
 
 // zoneOfDenial names the zone that denies where no SOA does: "" where one does.
@@ -227,7 +237,7 @@ func zoneOfDenial(w *walk, f *finding) dnsname.Name {
 // keepExpanded keeps an answer made from a wildcard together with the proof that nothing
 // is closer, without which it is of no use: with NSEC3 that proof alone does not make an
 // answer for another name, nor for this one again (RFC 5155 §7.2.6).
-func (r *Resolver) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
+func (rl *realm) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
 	var set *dnssec.RRset
 	switch {
 	case len(f.denial) == 0:
@@ -237,7 +247,7 @@ func (r *Resolver) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
 		set = f.aliases[0].Set
 	}
 	if set != nil && fromWildcard(set) {
-		r.view.PutChain(now, cache.Chain{
+		rl.view.PutChain(now, cache.Chain{
 			Name: set.Owner, Type: set.Type, Answer: []*dnssec.RRset{set}, Authority: f.denial, Status: f.status,
 		}, meta)
 	}

@@ -16,9 +16,10 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 	if q.rrtype == dns.TypeANY {
 		return r.local(trust, q, direct) // what one server returned is no whole answer (RFC 8482 §4.1)
 	}
-	if item, ok := r.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
+	rl := r.realmOf(now, q)
+	if item, ok := rl.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
-			return r.knownExpanded(now, trust, q)
+			return rl.knownExpanded(now, trust, q)
 		}
 		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
 	}
@@ -27,24 +28,24 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 		return f, true
 	}
 	if !isAliasType(q.rrtype) {
-		if item, ok := r.view.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok {
+		if item, ok := rl.view.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok {
 			if fromWildcard(&item.Set) {
-				return r.knownExpanded(now, trust, q)
+				return rl.knownExpanded(now, trust, q)
 			}
 			return aliasFinding(q, item)
 		}
 	}
-	if n, ok := r.view.GetNegative(now, q.name, q.rrtype, trust); ok {
+	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
 		f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true}
 		if n.NameError || deniedCompactly(&n) {
 			f.kind, f.rcode = nameError, dns.RcodeNameError
 		}
 		return f, true
 	}
-	if f, ok := r.knownDNAME(now, trust, q); ok {
+	if f, ok := rl.knownDNAME(now, trust, q); ok {
 		return f, true
 	}
-	return r.knownExpanded(now, trust, q)
+	return rl.knownExpanded(now, trust, q)
 }
 
 // deniedCompactly reports whether a denial kept as NODATA is one of the name (RFC 9824
@@ -69,13 +70,13 @@ func deniedCompactly(n *cache.Negative) bool {
 
 // knownProofs answers from what earlier denials and wildcard answers prove about the
 // zone (RFC 8198).
-func (r *Resolver) knownProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if r.validator == nil || trust != cache.Checked || r.config.distrusted(now, q.name) {
+func (rl *realm) knownProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if rl.validator == nil || trust != cache.Checked {
 		return nil, false
 	}
-	s, ok := r.view.Synthesise(now, q.name, q.rrtype)
+	s, ok := rl.view.Synthesise(now, q.name, q.rrtype)
 	if !ok && !isAliasType(q.rrtype) {
-		s, ok = r.view.Synthesise(now, q.name, dns.TypeCNAME)
+		s, ok = rl.view.Synthesise(now, q.name, dns.TypeCNAME)
 		ok = ok && !s.Denied
 	}
 	if !ok {
@@ -105,13 +106,13 @@ func (r *Resolver) knownProofs(now time.Time, trust cache.Trust, q question) (*f
 
 // knownExpanded gives an answer that was made from a wildcard for this very name, with its
 // proof, or makes it anew from what is proven.
-func (r *Resolver) knownExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := r.view.GetChain(now, q.name, q.rrtype, trust)
+func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	c, ok := rl.view.GetChain(now, q.name, q.rrtype, trust)
 	if !ok && !isAliasType(q.rrtype) {
-		c, ok = r.view.GetChain(now, q.name, dns.TypeCNAME, trust)
+		c, ok = rl.view.GetChain(now, q.name, dns.TypeCNAME, trust)
 	}
 	if !ok || len(c.Answer) != 1 || c.Answer[0].Type != c.Type {
-		return r.knownProofs(now, trust, q)
+		return rl.knownProofs(now, trust, q)
 	}
 	f := &finding{q: q, kind: answer, sets: c.Answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true}
 	if c.Type != q.rrtype {
@@ -136,9 +137,9 @@ func fromWildcard(set *dnssec.RRset) bool {
 }
 
 // knownDNAME looks for a DNAME above q's name.
-func (r *Resolver) knownDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+func (rl *realm) knownDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := r.view.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
+		if item, ok := rl.view.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
 			return aliasFinding(q, item)
 		}
 	}

@@ -39,7 +39,7 @@ const (
 
 // local answers a question about a special-use name; false when it is none. Nobody is
 // asked, whoever wants to know: a client, an alias, or a delegation to a name server
-// with such a name.
+// with such a name. Only a route that is as long as the special-use name is asked instead.
 //
 // The addresses of localhost are given to those only who asked for localhost itself.
 // Behind an alias it has none: whoever filters private addresses out of answers against
@@ -54,8 +54,11 @@ func (r *Resolver) local(trust cache.Trust, q question, direct bool) (*finding, 
 	if !ok || zone.isParents(q) {
 		return nil, false
 	}
+	if rt := r.current().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.name) {
+		return nil, false // somebody knows better
+	}
 	f := zone.answer(q, direct)
-	if r.validator != nil && trust == cache.Checked {
+	if r.config.Validation == Validate && trust == cache.Checked {
 		f.status = dnssec.Insecure
 	}
 	return f, true

@@ -205,13 +205,14 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 		return nil, false
 	}
 	now := r.config.Now()
+	view := r.realmOf(now, question{n, dns.TypeA}).view // that of AAAA too
 	var sets [len(addressTypes)]dnssec.Packed
 	count := 0
 	for i, q := range addressTypes {
 		if want&q.family == 0 {
 			continue
 		}
-		item, ok := r.view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
+		item, ok := view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
 		switch {
 		case ok && (item.Prefetch || fromWildcard(&item.Set)):
 			return nil, false
@@ -219,7 +220,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 			sets[i] = item.Set.Records
 			count += item.Set.Len()
 		default:
-			if _, denied := r.view.GetNegative(now, n, q.rrtype, cache.Checked); !denied {
+			if _, denied := view.GetNegative(now, n, q.rrtype, cache.Checked); !denied {
 				return nil, false
 			}
 		}

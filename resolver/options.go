@@ -10,7 +10,6 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
-	"github.com/iterdns/iterdns/internal/dnsname"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
@@ -28,7 +27,7 @@ type Options struct {
 	TrustAnchors []dnssec.Anchor
 
 	// NegativeTrustAnchors are zones to be treated as unsigned (RFC 7646), for
-	// zones known to be broken.
+	// zones known to be broken. Resolver.SetNegativeTrustAnchors changes them.
 	NegativeTrustAnchors []NegativeTrustAnchor
 
 	// Validation says whether answers are validated. Zero: they are.
@@ -43,6 +42,11 @@ type Options struct {
 	// Minimise says how much of a name servers on the way get to see (RFC 9156).
 	// Zero: MinimiseRelaxed.
 	Minimise Minimise
+
+	// Routes are zones that are searched elsewhere than from the root: at resolvers to
+	// forward to, or at given authoritative servers. Resolver.SetRoutes changes them.
+	// Nil: none.
+	Routes []Route
 
 	// Cache keeps what was learnt. Nil: a cache of the resolver's own with default
 	// bounds. Resolvers may share one; what they exchange through it is limited to
@@ -177,12 +181,11 @@ const (
 // config is Options checked and filled.
 type config struct {
 	Options
-	hosts    *hostsFile // nil: none
-	search   []string   // SearchList, each ending with its dot; "." is the root
-	reach    *routeTable
-	limits   Limits
-	allow    func(netip.Addr) bool
-	negative []dnssec.NegativeAnchor
+	hosts  *hostsFile // nil: none
+	search []string   // SearchList, each ending with its dot; "." is the root
+	reach  *routeTable
+	limits Limits
+	allow  func(netip.Addr) bool
 }
 
 // defaultPort is where name servers listen. RFC 1035 §4.2.
@@ -214,37 +217,10 @@ func (o Options) fill() (config, error) {
 	if c.Cache == nil {
 		c.Cache = cache.New(cache.Options{})
 	}
-	for _, a := range o.NegativeTrustAnchors {
-		zone, err := dnsname.Parse(a.Zone)
-		if err != nil {
-			return config{}, fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
-		}
-		c.negative = append(c.negative, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
-	}
 	if err := c.fillNet(); err != nil {
 		return config{}, err
 	}
 	return c, c.checkEnums()
-}
-
-// distrusted reports whether name is at or below a negative trust anchor that is in
-// force.
-func (c *config) distrusted(now time.Time, name dnsname.Name) bool {
-	for _, a := range c.negative {
-		if name.IsAtOrBelow(a.Zone) && (a.Until.IsZero() || now.Before(a.Until)) {
-			return true
-		}
-	}
-	return false
-}
-
-// validator makes the validator of the anchors.
-func (c *config) validator() (*dnssec.Validator, error) {
-	v, err := dnssec.New(dnssec.Options{Anchors: c.TrustAnchors, NegativeAnchors: c.negative, Algorithms: c.Algorithms})
-	if err != nil {
-		return nil, fmt.Errorf("resolver: options: %w", err)
-	}
-	return v, nil
 }
 
 func (c *config) checkEnums() error {

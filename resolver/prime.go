@@ -28,25 +28,26 @@ func (r *Resolver) prime() {
 func (r *Resolver) primeOnce() {
 	q := question{dnsname.Root, dns.TypeNS}
 	now := r.config.Now()
-	if _, failed := r.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
+	rl := r.current().iteration
+	if _, failed := rl.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
 	t := r.newTask(q, r.trustOfServers())
 	ctx, cancel := context.WithDeadline(r.base, t.budget.deadline)
 	defer cancel()
-	hints := &zoneCut{Delegation: r.config.RootHints, hints: true}
+	hints := &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}
 	m, err := r.ask(ctx, t, hints, q)
 	if err != nil || m.kind != answer {
-		r.keepFailure(t, q, ErrNoReachableServer)
+		r.keepFailure(rl, t, q, ErrNoReachableServer)
 		return
 	}
 	root := rootOf(m, r.config.RootHints)
 	r.completeRoot(ctx, t, root)
 	if len(root.Servers) == 0 {
-		r.keepFailure(t, q, ErrNoServerAddress)
+		r.keepFailure(rl, t, q, ErrNoServerAddress)
 		return
 	}
-	r.view.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
+	rl.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
 }
 
 // completeRoot looks up the addresses that neither the response nor the hints give

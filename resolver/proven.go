@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
@@ -20,11 +21,29 @@ const maxProven = 10_000
 // what another one believes is not taken over, whatever cache they share.
 type proven struct {
 	mu          sync.Mutex
-	keys        *simplelru.LRU[dnsname.Name, timed[*dnssec.KeySet]]     // guarded by mu
-	delegations *simplelru.LRU[dnsname.Name, timed[*dnssec.Delegation]] // guarded by mu
+	keys        *simplelru.LRU[provenKey, timed[*dnssec.KeySet]]     // guarded by mu
+	delegations *simplelru.LRU[provenKey, timed[*dnssec.Delegation]] // guarded by mu
 	// What was asked again, and how often zones were in vain. Guarded by mu.
-	refreshed *simplelru.LRU[question, timed[struct{}]]
-	fruitless *simplelru.LRU[dnsname.Name, timed[int]]
+	refreshed *simplelru.LRU[provenKey, timed[struct{}]]
+	fruitless *simplelru.LRU[provenKey, timed[int]]
+}
+
+// provenKey is a zone as one realm sees it: one name can be a zone on either side of a
+// route, with other keys.
+type provenKey struct {
+	realm  uint32
+	zone   dnsname.Name
+	rrtype uint16 // of what was asked again; else 0
+}
+
+// provenIn is what is proven as the routing of one moment divides it.
+type provenIn struct {
+	*proven
+	g *routing
+}
+
+func (p provenIn) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) provenKey {
+	return provenKey{realm: p.g.realmOf(now, question{zone, rrtype}).id, zone: zone}
 }
 
 const (
@@ -44,55 +63,59 @@ type timed[T any] struct {
 
 func newProven() *proven {
 	// NewLRU fails for sizes below one only.
-	keys, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.KeySet]](maxProven, nil)
-	delegations, _ := simplelru.NewLRU[dnsname.Name, timed[*dnssec.Delegation]](maxProven, nil)
-	refreshed, _ := simplelru.NewLRU[question, timed[struct{}]](maxProven, nil)
-	fruitless, _ := simplelru.NewLRU[dnsname.Name, timed[int]](maxProven, nil)
+	keys, _ := simplelru.NewLRU[provenKey, timed[*dnssec.KeySet]](maxProven, nil)
+	delegations, _ := simplelru.NewLRU[provenKey, timed[*dnssec.Delegation]](maxProven, nil)
+	refreshed, _ := simplelru.NewLRU[provenKey, timed[struct{}]](maxProven, nil)
+	fruitless, _ := simplelru.NewLRU[provenKey, timed[int]](maxProven, nil)
 	return &proven{keys: keys, delegations: delegations, refreshed: refreshed, fruitless: fruitless}
 }
 
 // mayRefresh reports whether keys or a DS that are proven may be asked for again because
 // a signature does not go with them, and counts that as done. Whoever signs with keys
 // that nobody publishes must not make us ask for each answer (RFC 8901 §3).
-func (p *proven) mayRefresh(now time.Time, q question) bool {
+func (p provenIn) mayRefresh(now time.Time, q question) bool {
+	k := p.keyOf(now, q.name, q.rrtype)
+	k.rrtype = q.rrtype
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, ok := p.refreshed.Get(q); ok && now.Before(at.expires) {
+	if at, ok := p.refreshed.Get(k); ok && now.Before(at.expires) {
 		return false
 	}
-	p.refreshed.Add(q, timed[struct{}]{expires: now.Add(retryPause)})
+	p.refreshed.Add(k, timed[struct{}]{expires: now.Add(retryPause)})
 	return true
 }
 
 // inVain counts that an answer of a zone was bogus, whoever was asked.
-func (p *proven) inVain(now time.Time, zone dnsname.Name) {
+func (p provenIn) inVain(now time.Time, zone dnsname.Name) {
+	k := p.keyOf(now, zone, dns.TypeDNSKEY)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, ok := p.fruitless.Get(zone)
+	at, ok := p.fruitless.Get(k)
 	if !ok || !now.Before(at.expires) {
 		at = timed[int]{expires: now.Add(retryPause)}
 	}
 	at.value++
-	p.fruitless.Add(zone, at)
+	p.fruitless.Add(k, at)
 }
 
 // isHopeless reports whether asking others in a zone has been in vain often enough.
-func (p *proven) isHopeless(now time.Time, zone dnsname.Name) bool {
+func (p provenIn) isHopeless(now time.Time, zone dnsname.Name) bool {
+	k := p.keyOf(now, zone, dns.TypeDNSKEY)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, ok := p.fruitless.Get(zone)
+	at, ok := p.fruitless.Get(k)
 	return ok && now.Before(at.expires) && at.value >= maxFruitless
 }
 
 // load gives the evidence what is proven of name and the zones above it.
-func (p *proven) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+func (p provenIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k, ok := p.keys.Get(zone); ok && now.Before(k.expires) {
+		if k, ok := p.keys.Get(p.keyOf(now, zone, dns.TypeDNSKEY)); ok && now.Before(k.expires) {
 			into.AddKeySet(k.value)
 		}
-		if d, ok := p.delegations.Get(zone); ok && now.Before(d.expires) {
+		if d, ok := p.delegations.Get(p.keyOf(now, zone, dns.TypeDS)); ok && now.Before(d.expires) {
 			into.AddDelegation(d.value)
 		}
 		if zone.IsRoot() {
@@ -103,15 +126,15 @@ func (p *proven) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 
 // save keeps what the evidence has proven of name and the zones above it, and gives the
 // delegations that were not known before.
-func (p *proven) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
+func (p provenIn) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
-			keepNew(p.keys, zone, k, now, k.TTL)
+			keepNew(p.keys, p.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
 		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
-			if keepNew(p.delegations, zone, d, now, d.TTL) {
+			if keepNew(p.delegations, p.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}
 		}
@@ -129,15 +152,17 @@ func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	}
 	set := *d.DS
 	set.TTL = min(set.TTL, d.TTL)
-	r.view.Put(now, &set, cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked})
+	r.realmOf(now, question{d.Name, dns.TypeDS}).view.Put(now, &set, cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked})
 }
 
 // keepNew adds a value unless it is the one that is there: its TTL counts from when
 // it was proven.
-func keepNew[T comparable](lru *simplelru.LRU[dnsname.Name, timed[T]], zone dnsname.Name, value T, now time.Time, ttl uint32) bool {
-	if old, ok := lru.Peek(zone); ok && old.value == value {
+func keepNew[T comparable](lru *simplelru.LRU[provenKey, timed[T]], k provenKey, value T, now time.Time, ttl uint32) bool {
+	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false
 	}
-	lru.Add(zone, timed[T]{value, now.Add(time.Duration(min(ttl, maxTTL)) * time.Second)})
+	lru.Add(k, timed[T]{value, now.Add(time.Duration(min(ttl, maxTTL)) * time.Second)})
 	return true
 }
+
+func (r *Resolver) provenNow() provenIn { return provenIn{r.proven, r.current()} }

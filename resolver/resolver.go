@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net"
@@ -17,7 +18,6 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/transport"
 )
@@ -25,15 +25,15 @@ import (
 // Resolver resolves names iteratively. It is safe for concurrent use.
 type Resolver struct {
 	config    config
-	view      *cache.View
-	infra     *infra.Table
 	sender    sender
 	transport *transport.Transport // nil with an Exchanger of the caller's
 	hintAddrs map[netip.Addr]bool
 	ipv6      bool // the host can send to IPv6 addresses
 
-	validator *dnssec.Validator // nil: nothing is validated
-	proven    *proven
+	routing  atomic.Pointer[routing]
+	changing sync.Mutex          // held to replace routing
+	numbers  map[[32]byte]uint32 // of views; guarded by changing
+	proven   *proven
 
 	flights   *flights
 	servers   *gates[netip.AddrPort] // queries to one server
@@ -55,8 +55,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	r := &Resolver{
 		config:    c,
-		view:      c.Cache.View(c.digest()),
-		infra:     infra.NewTable(),
+		numbers:   make(map[[32]byte]uint32),
 		hintAddrs: make(map[netip.Addr]bool),
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
 		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
@@ -75,13 +74,12 @@ func New(o Options) (*Resolver, error) {
 		r.transport = transport.New(transport.Options{Dial: c.Dial})
 		r.sender = r.transport
 	}
-	if c.Validation == Validate {
-		if r.validator, err = c.validator(); err != nil {
-			return nil, err
-		}
-	}
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
+	if err := r.install(nil, &routing{givenRoutes: o.Routes, givenNegative: o.NegativeTrustAnchors}); err != nil {
+		r.end()
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -96,13 +94,14 @@ func routesIPv6() bool {
 	return true
 }
 
-// digest stands for everything that decides what data this resolver believes.
+// digest stands for everything that decides what data this resolver believes, but for
+// what may change while it runs: routes and negative trust anchors have views of their
+// own.
 func (c *config) digest() [32]byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "algorithms %v ", c.algorithmNumbers())
-	fmt.Fprintf(h, "validation %d hints %v anchors %v negative %v allow %t family %d port %d local %t",
-		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.NegativeTrustAnchors, c.AllowServer != nil, c.Family, c.Port,
-		!c.DisableLocalZones)
+	fmt.Fprintf(h, "validation %d hints %v anchors %v allow %t family %d port %d local %t",
+		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.AllowServer != nil, c.Family, c.Port, !c.DisableLocalZones)
 	return [32]byte(h.Sum(nil))
 }
 
@@ -128,6 +127,9 @@ func (r *Resolver) Close() error {
 	if r.transport != nil {
 		err = r.transport.Close()
 	}
+	r.changing.Lock() // nothing is installed any more once base has ended
+	r.routing.Load().closeHops()
+	r.changing.Unlock()
 	r.running.Wait()
 	return err
 }
@@ -235,7 +237,7 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 			}
 		})
 	}}
-	v, err := r.flights.do(ctx, questionKey(q, t.trust), by, func(fl *flight) (any, error) {
+	v, err := r.flights.do(ctx, questionKey(r.current().generation, q, t.trust), by, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, t.in(fl), q)
 	})
 	if err != nil {
@@ -247,8 +249,13 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 	return v.(*found), nil
 }
 
-func questionKey(q question, trust cache.Trust) string {
-	return "question" + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype), byte(trust)})
+// questionKey names what a client asks. Who asks after a change of routes must not be
+// given what is being found by the old ones.
+func questionKey(generation uint64, q question, trust cache.Trust) string {
+	b := binary.BigEndian.AppendUint64([]byte("question"), generation)
+	b = append(b, q.name...)
+	b = binary.BigEndian.AppendUint16(b, q.rrtype)
+	return string(append(b, byte(trust)))
 }
 
 // isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY

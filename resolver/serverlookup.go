@@ -64,7 +64,7 @@ func (a *asking) addFound(l lookup) {
 		a.lookups--
 		// What a delegation on the way said may work where the zone's own word is
 		// wrong, or cannot be had.
-		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.r.view.Glue(a.r.config.Now(), l.name), true)
+		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.from.cuts.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		a.t.tell(func(tr *Trace) {

@@ -37,6 +37,7 @@ const (
 type candidate struct {
 	addr     netip.AddrPort
 	name     dnsname.Name // of the name server
+	hop      *hop         // of a route; nil: a name server
 	estimate infra.Estimate
 	score    time.Duration
 	tries    int
@@ -58,6 +59,7 @@ type serverList struct {
 	doubtful   []dnsname.Name // with glue only that their own zone may know better
 	avoid      map[netip.AddrPort]bool
 	side       bool // for a side look-up: dead servers are not tried before their time
+	forwarders bool // they depend on others: that one was silent says less
 	tries      int
 	probes     int
 }
@@ -77,13 +79,14 @@ func (r *Resolver) usable(a netip.Addr) bool {
 
 // serversOf lists the servers of a delegation with all addresses that are known now.
 func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: r.infra, perServer: perServer, avoid: avoid, side: side}
+	l := &serverList{infra: cut.from.infra, perServer: perServer, avoid: avoid, side: side}
+	l.addHops(now, cut)
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
 		r.addTo(l, now, cut, s.Name, own, false)
 		glued := s.Addrs
 		if len(glued) == 0 {
-			glued = r.view.Glue(now, s.Name)
+			glued = cut.from.cuts.Glue(now, s.Name)
 		}
 		r.addTo(l, now, cut, s.Name, glued, len(own) > 0)
 		switch {
@@ -98,6 +101,19 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, side bo
 	shuffle(l.missing)
 	shuffle(l.doubtful)
 	return l
+}
+
+// addHops adds the servers of a route that are given by address.
+func (l *serverList) addHops(now time.Time, cut *zoneCut) {
+	l.forwarders = cut.from.forwards()
+	if !cut.isRoute() {
+		return
+	}
+	for _, h := range cut.from.route.hops {
+		c := candidate{addr: h.addr, name: h.name, hop: h}
+		c.lastResort = l.infra.Lame(now, h.addr, cut.Zone) || l.avoid[h.addr]
+		l.add(now, c)
+	}
 }
 
 func shuffle(names []dnsname.Name) {
@@ -122,7 +138,7 @@ func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.
 // cachedInfra gives an authoritative RRset about a name server; it need not be
 // validated, since what the server says will be.
 func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
-	return r.view.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
+	return r.realmOf(now, question{name, rrtype}).view.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
 }
 
 // addTo adds the addresses of one name server that may be asked, each once.
@@ -132,27 +148,29 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 		if added == r.config.limits.AddressesPerServer {
 			return
 		}
-		if !r.usable(a) || !cut.hints && !r.mayAsk(a) || l.has(a) {
+		if !r.usable(a) || !cut.isGiven() && !r.mayAsk(cut, a) || l.has(a) {
 			continue
 		}
 		added++
+		addr := netip.AddrPortFrom(a, r.config.Port)
 		l.add(now, candidate{
-			addr:       netip.AddrPortFrom(a, r.config.Port),
-			name:       name,
-			lastResort: lastResort || r.infra.Lame(now, a, cut.Zone) || l.avoid[netip.AddrPortFrom(a, r.config.Port)],
+			addr: addr, name: name, lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
 		})
 	}
 }
 
-// mayAsk applies the address policy; the addresses of the hints are exempt.
-func (r *Resolver) mayAsk(a netip.Addr) bool { return r.hintAddrs[a] || r.config.allow(a) }
+// mayAsk applies the address policy. The addresses of the hints are exempt, and in a
+// route those of its servers: these need not be strangers to the zones below it.
+func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
+	return r.hintAddrs[a] || cut.from.route != nil && cut.from.route.addrs[a] || r.config.allow(a)
+}
 
 func (l *serverList) has(a netip.Addr) bool {
-	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.addr.Addr() == a })
+	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.hop == nil && c.addr.Addr() == a })
 }
 
 func (l *serverList) add(now time.Time, c candidate) {
-	c.estimate = l.infra.Estimate(now, c.addr.Addr())
+	c.estimate = l.infra.Estimate(now, c.addr)
 	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*rand.Float64()))
 	if !c.estimate.Known {
 		// Half to one and a half times what is usual: sometimes before, sometimes
@@ -169,10 +187,15 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	}
 	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
 	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
-	if len(living) == 0 || rand.IntN(probeOneIn) == 0 {
+	if len(living) == 0 && !l.forwarders || rand.IntN(probeOneIn) == 0 {
 		if c := l.probe(now, dead, len(living) == 0 && !l.side); c != nil {
 			return c, ReasonProbe
 		}
+	}
+	if len(living) == 0 && l.forwarders && len(dead) > 0 {
+		// One name whose own servers are silent must not make others fail that the
+		// forwarder could answer at the same time.
+		return l.take(l.best(now, dead)), ReasonProbe
 	}
 	if len(living) == 0 {
 		return nil, ""
@@ -217,7 +240,7 @@ func (l *serverList) open(want func(*candidate) bool) []*candidate {
 	var open []*candidate
 	for _, c := range l.candidates {
 		tries := l.perServer
-		if c.estimate.Dead {
+		if c.estimate.Dead && !l.forwarders {
 			tries = 1
 		}
 		if !c.out && !c.busy && c.tries < tries && want(c) {
@@ -237,7 +260,7 @@ func (l *serverList) best(now time.Time, open []*candidate) *candidate {
 		case a.lastResort != b.lastResort:
 			return before(b.lastResort)
 		}
-		ad, bd := l.infra.FamilyDown(now, a.addr.Addr()), l.infra.FamilyDown(now, b.addr.Addr())
+		ad, bd := l.infra.FamilyDown(now, a.addr), l.infra.FamilyDown(now, b.addr)
 		if ad != bd {
 			return before(bd)
 		}
@@ -260,7 +283,7 @@ func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candi
 		return nil
 	}
 	for _, i := range rand.Perm(len(dead)) {
-		if l.infra.Probe(now, dead[i].addr.Addr(), urgent) {
+		if l.infra.Probe(now, dead[i].addr, urgent) {
 			l.probes++
 			return l.take(dead[i])
 		}

@@ -74,7 +74,7 @@ func TestFastestFirst(t *testing.T) {
 	table := infra.NewTable()
 	for i, rtt := range []time.Duration{80, 10, 40} {
 		for range 10 {
-			table.Answered(listStart, addr(i), rtt*time.Millisecond)
+			table.Answered(listStart, netip.AddrPortFrom(addr(i), 53), rtt*time.Millisecond)
 		}
 	}
 	first := make(map[netip.Addr]int)
@@ -102,7 +102,7 @@ func TestEqualOnesShare(t *testing.T) {
 	table := infra.NewTable()
 	for i := range 4 {
 		for range 10 {
-			table.Answered(listStart, addr(i), 20*time.Millisecond+time.Duration(i)*100*time.Microsecond)
+			table.Answered(listStart, netip.AddrPortFrom(addr(i), 53), 20*time.Millisecond+time.Duration(i)*100*time.Microsecond)
 		}
 	}
 	first := make(map[netip.Addr]int)
@@ -142,7 +142,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 	table := infra.NewTable()
 	for i := range 13 {
 		for range 5 {
-			table.TimedOut(listStart, addr(i))
+			table.TimedOut(listStart, netip.AddrPortFrom(addr(i), 53))
 		}
 	}
 	l := &serverList{infra: table, perServer: 3}
@@ -196,11 +196,11 @@ func TestUsableFamilies(t *testing.T) {
 // TestAddressesAreAddedOnce, whatever names bring them, and no more than the limit for
 // each name.
 func TestAddressesAreAddedOnce(t *testing.T) {
-	r := &Resolver{infra: infra.NewTable()}
+	r, from := &Resolver{}, &source{infra: infra.NewTable()}
 	r.config.Port, r.config.allow = 53, func(a netip.Addr) bool { return a != addr(9) }
 	r.config.limits.AddressesPerServer = 3
-	l := &serverList{infra: r.infra, perServer: 3}
-	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}}
+	l := &serverList{infra: from.infra, perServer: 3}
+	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, from: from}
 	for i := range 3 {
 		name := dnsname.MustParse(fmt.Sprintf("ns%d.example.", i))
 		r.addTo(l, listStart, cut, name, []netip.Addr{addr(1), addr(9), addr(1), addr(2), addr(3), addr(4), addr(5)}, false)

@@ -13,22 +13,36 @@ import (
 // for it.
 type zoneCut struct {
 	*glue.Delegation
-	expires time.Time // zero: the hints, which do not age
+	from    *source   // whose delegation it is
+	expires time.Time // zero: the hints and the routes, which do not age
 	hints   bool
 }
 
+// isRoute reports whether this is where a route begins.
+func (c *zoneCut) isRoute() bool { return c.from.route != nil && c.Delegation == c.from.route.cut }
+
+// isGiven reports whether the caller of New has given the servers.
+func (c *zoneCut) isGiven() bool { return c.hints || c.isRoute() }
+
 // start gives the deepest zone cut known on the way to what q asks for (RFC 1034
-// §5.3.3 step 2), or the root hints.
-func (r *Resolver) start(now time.Time, t *task, q question) *zoneCut {
+// §5.3.3 step 2), or the root hints. In a route there is nothing above its servers, and
+// where these are recursive, nothing below.
+func (r *Resolver) start(now time.Time, t *task, rl *realm, q question) *zoneCut {
+	if rl.forwards() {
+		return &zoneCut{Delegation: rl.route.cut, from: rl.source}
+	}
 	from := searchedFrom(q)
 	if t.startAbove != "" {
 		from = t.startAbove.Parent()
 	}
-	if cut, ok := r.view.GetCut(now, from); ok {
-		return &zoneCut{Delegation: cut.Delegation, expires: cut.Expires}
+	if cut, ok := rl.cuts.GetCut(now, from); ok {
+		return &zoneCut{Delegation: cut.Delegation, from: rl.source, expires: cut.Expires}
+	}
+	if rl.route != nil {
+		return &zoneCut{Delegation: rl.route.cut, from: rl.source}
 	}
 	r.prime()
-	return &zoneCut{Delegation: r.config.RootHints, hints: true}
+	return &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}
 }
 
 // searchedFrom is the name whose zone has the answer. DS records are on the parent's

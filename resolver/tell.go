@@ -60,17 +60,25 @@ func (c *conversation) traceQuery() int {
 		if tr.Query != nil {
 			tr.Query(QueryInfo{
 				Step: c.t.step(), ID: id, Zone: c.cut.Zone.String(), Server: c.to.addr, ServerName: c.to.name.String(),
-				Network: c.network, Asked: c.q.public(), Minimised: c.t.minimised, Reason: c.why,
+				Network: c.label(c.network), Asked: c.q.public(), Minimised: c.t.minimised, Reason: c.why,
 			})
 		}
 	})
 	return id
 }
 
+// label gives the network as traces have it.
+func (c *conversation) label(network string) string {
+	if c.streamOnly() {
+		return c.to.hop.network
+	}
+	return network
+}
+
 func (c *conversation) response(id int, network string, rtt time.Duration, octets []byte) ResponseInfo {
 	return ResponseInfo{
 		Step: c.t.step(), ID: id, Zone: c.cut.Zone.String(), Server: c.to.addr, ServerName: c.to.name.String(),
-		Network: network, RTT: rtt, Message: octets,
+		Network: c.label(network), RTT: rtt, Message: octets,
 	}
 }
 

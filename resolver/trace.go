@@ -121,7 +121,7 @@ type QueryInfo struct {
 	Zone       string
 	Server     netip.AddrPort
 	ServerName string
-	Network    string // "udp" or "tcp"
+	Network    string // "udp" or "tcp"; of a route also "tls", and "https" for a hook
 	Asked      dns.Question
 	Minimised  bool // Asked is less than the walk's question (RFC 9156)
 	Reason     QueryReason

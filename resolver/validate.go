@@ -25,6 +25,8 @@ const maxValidationRounds = 48
 type proof struct {
 	r       *Resolver
 	t       *task
+	rl      *realm // whose validator judges
+	proven  provenIn
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
@@ -43,12 +45,14 @@ type fetched struct {
 
 // newProof begins the validation of a search; nil when it is not to be validated.
 func (r *Resolver) newProof(t *task, q question) *proof {
-	if r.validator == nil || t.trust == cache.Unchecked {
+	now, g := r.config.Now(), r.current()
+	rl := g.realmOf(now, q)
+	if rl.validator == nil || t.trust == cache.Unchecked {
 		return nil
 	}
 	p := &proof{
-		r: r, t: t,
-		ev:      r.validator.Evidence(r.config.Now(), r.config.SignatureTime(), t.budget.work),
+		r: r, t: t, rl: rl, proven: provenIn{r.proven, g},
+		ev:      rl.validator.Evidence(now, r.config.SignatureTime(), t.budget.work),
 		pending: make(map[question]dnssec.Need),
 		arrived: make(chan fetched),
 		sources: make(map[netip.AddrPort]bool),
@@ -62,8 +66,10 @@ func (p *proof) begin(ctx context.Context, cut *zoneCut, name dnsname.Name) {
 	if p == nil {
 		return
 	}
-	p.r.proven.load(p.r.config.Now(), name, p.ev)
-	p.ev.AddCut(cut.Zone)
+	p.proven.load(p.r.config.Now(), name, p.ev)
+	if !cut.from.forwards() { // a route may begin anywhere in a zone
+		p.ev.AddCut(cut.Zone)
+	}
 	p.fetchAll(ctx, p.ev.Prefetch(name))
 }
 
@@ -117,7 +123,7 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	var f *finding
 	var err error
 	var ok bool
-	if need.Refresh && !r.proven.mayRefresh(r.config.Now(), q) {
+	if need.Refresh && !r.provenNow().mayRefresh(r.config.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
 	if !need.Refresh && len(t.avoid) == 0 {
@@ -165,7 +171,7 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 			return f, err
 		case !errors.As(err, &bogus):
 			return nil, first // bogus says more than that nobody else could be asked
-		case r.proven.isHopeless(r.config.Now(), bogus.zone):
+		case r.provenNow().isHopeless(r.config.Now(), bogus.zone):
 			return nil, first
 		}
 		again := *t
@@ -181,7 +187,7 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 	if err != nil {
 		var bogus *bogusError
 		if errors.As(first, &bogus) {
-			r.proven.inVain(r.config.Now(), bogus.zone)
+			r.provenNow().inVain(r.config.Now(), bogus.zone)
 		}
 		return nil, first
 	}
@@ -247,7 +253,7 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 			return nil, nil, limitOf(err)
 		case len(needs) == 0:
 			now := p.r.config.Now()
-			for _, d := range p.r.proven.save(now, f.q.name, p.ev) {
+			for _, d := range p.proven.save(now, f.q.name, p.ev) {
 				p.r.keepDS(now, d)
 			}
 			p.tell(verdict, f)

@@ -18,6 +18,7 @@ type walk struct {
 	r   *Resolver
 	t   *task
 	q   question
+	rl  *realm // that what is found belongs to
 	cut *zoneCut
 	min minimiser
 
@@ -29,7 +30,8 @@ type walk struct {
 // servers of the deepest zone have answered.
 func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, error) {
 	now := r.config.Now()
-	w := &walk{r: r, t: t, q: q, cut: r.start(now, t, q), min: r.newMinimiser(q)}
+	rl := r.realmOf(now, q)
+	w := &walk{r: r, t: t, q: q, rl: rl, cut: r.start(now, t, rl, q), min: r.newMinimiser(rl, q)}
 	t.tell(func(tr *Trace) {
 		if tr.Start != nil {
 			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
@@ -75,10 +77,11 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 	}
 }
 
-func (r *Resolver) newMinimiser(q question) minimiser {
+func (r *Resolver) newMinimiser(rl *realm, q question) minimiser {
 	// With type DS the last label's zone cut is not crossed, so that revealing it
 	// early tells nothing new.
-	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff}
+	// A forwarder has to be told everything anyway.
+	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || rl.forwards()}
 }
 
 // minimised decides what a response to a minimised question means for the walk.
@@ -156,11 +159,11 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 		return err
 	}
 	now := w.r.config.Now()
-	w.r.view.PutCut(now, m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires})
+	w.rl.cuts.PutCut(now, m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires})
 	from := w.cut
 	w.t.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
-	w.cut = &zoneCut{Delegation: m.delegation, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
+	w.cut = &zoneCut{Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
 	w.t.tell(func(tr *Trace) {
 		if tr.Referral != nil {
 			info := ReferralInfo{Step: w.t.step(), From: from.Zone.String(), Cut: m.delegation}

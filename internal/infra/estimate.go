@@ -69,7 +69,7 @@ type Estimate struct {
 }
 
 // Estimate says what to expect of addr.
-func (t *Table) Estimate(now time.Time, addr netip.Addr) Estimate {
+func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, ok := t.servers.Get(addr)
@@ -104,7 +104,7 @@ func (e *Estimate) back(s *server) {
 }
 
 // Answered records that addr answered after rtt: whatever it said, it is alive.
-func (t *Table) Answered(now time.Time, addr netip.Addr, rtt time.Duration) {
+func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
@@ -113,21 +113,21 @@ func (t *Table) Answered(now time.Time, addr netip.Addr, rtt time.Duration) {
 	}
 	s.rtt.add(now, rtt)
 	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
-	t.families[familyOf(addr)].answered()
+	t.families[familyOf(addr.Addr())].answered()
 }
 
 // Alive records that addr answered in a way that measures nothing, such as over a
 // new TCP connection.
-func (t *Table) Alive(addr netip.Addr) {
+func (t *Table) Alive(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
 	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
-	t.families[familyOf(addr)].answered()
+	t.families[familyOf(addr.Addr())].answered()
 }
 
 // TimedOut records that addr did not answer.
-func (t *Table) TimedOut(now time.Time, addr netip.Addr) {
+func (t *Table) TimedOut(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
@@ -137,12 +137,12 @@ func (t *Table) TimedOut(now time.Time, addr netip.Addr) {
 		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
 		s.deadTill = now.Add(dead)
 	}
-	t.families[familyOf(addr)].timedOut(now)
+	t.families[familyOf(addr.Addr())].timedOut(now)
 }
 
 // Silent records that addr was silent together with all other servers of a zone: there
 // is no need to find out three times for each of them.
-func (t *Table) Silent(now time.Time, addr netip.Addr) {
+func (t *Table) Silent(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
@@ -153,7 +153,7 @@ func (t *Table) Silent(now time.Time, addr netip.Addr) {
 
 // Failed records that a query to addr could not be sent or came to nothing without
 // its being lost: nothing is learnt, but a probe ends.
-func (t *Table) Failed(addr netip.Addr) {
+func (t *Table) Failed(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s, ok := t.servers.Peek(addr); ok {
@@ -163,7 +163,7 @@ func (t *Table) Failed(addr netip.Addr) {
 
 // Probe asks for leave to try a dead server: one query at a time, and, unless
 // urgent, not before its time has come. Answered, TimedOut or Failed must follow.
-func (t *Table) Probe(now time.Time, addr netip.Addr, urgent bool) bool {
+func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)

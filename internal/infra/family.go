@@ -44,11 +44,11 @@ func (f *family) timedOut(now time.Time) {
 // FamilyDown reports whether packets of addr's family have gone nowhere for a while,
 // so that servers of the other one are better asked first. From time to time it says
 // false for one query, to find out.
-func (t *Table) FamilyDown(now time.Time, addr netip.Addr) bool {
+func (t *Table) FamilyDown(now time.Time, addr netip.AddrPort) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := &t.families[familyOf(addr)]
-	other := &t.families[1-familyOf(addr)]
+	f := &t.families[familyOf(addr.Addr())]
+	other := &t.families[1-familyOf(addr.Addr())]
 	// When both are silent it is the network or the servers, not the family.
 	return f.lost >= familyDeadAfter && other.lost < familyDeadAfter && now.Before(f.tryFrom)
 }

@@ -11,10 +11,13 @@ import (
 
 var (
 	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	v4    = netip.MustParseAddr("192.0.2.1")
-	other = netip.MustParseAddr("192.0.2.2")
-	v6    = netip.MustParseAddr("2001:db8::1")
+	v4    = at("192.0.2.1")
+	other = at("192.0.2.2")
+	v6    = at("2001:db8::1")
 )
+
+// at is where a server listens.
+func at(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), 53) }
 
 // TestUnknownServer: nothing is known, and something has to be expected.
 func TestUnknownServer(t *testing.T) {
@@ -79,13 +82,13 @@ func TestForgotten(t *testing.T) {
 func TestTypical(t *testing.T) {
 	table := NewTable()
 	for i := range 100 {
-		table.Answered(start, netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i)), 20*time.Millisecond)
+		table.Answered(start, at(fmt.Sprintf("198.51.100.%d", i)), 20*time.Millisecond)
 	}
 	if e := table.Estimate(start, v4); e.RTT < 20*time.Millisecond || e.RTT > 21*time.Millisecond {
 		t.Errorf("got %+v, want about 20 ms", e)
 	}
 	for i := range 100 {
-		table.Answered(start, netip.MustParseAddr(fmt.Sprintf("203.0.113.%d", i)), time.Hour)
+		table.Answered(start, at(fmt.Sprintf("203.0.113.%d", i)), time.Hour)
 	}
 	if e := table.Estimate(start, v4); e.RTT > unknownTimeout {
 		t.Errorf("got %+v, want no more than a first reply is waited for", e)
@@ -186,7 +189,7 @@ func TestFamilyDown(t *testing.T) {
 		if table.FamilyDown(now, v6) {
 			t.Fatalf("down after %d losses", i)
 		}
-		table.TimedOut(now, netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1)))
+		table.TimedOut(now, at(fmt.Sprintf("2001:db8::%d", i+1)))
 	}
 	if !table.FamilyDown(now, v6) || table.FamilyDown(now, v4) {
 		t.Errorf("after %d losses: want IPv6 down and IPv4 not", familyDeadAfter)
@@ -224,7 +227,7 @@ func TestLame(t *testing.T) {
 	table.SetLame(start, v4, zone)
 	for _, tt := range []struct {
 		at   time.Time
-		addr netip.Addr
+		addr netip.AddrPort
 		zone dnsname.Name
 		want bool
 	}{
@@ -275,11 +278,11 @@ func TestFeatures(t *testing.T) {
 // TestBounded: a hostile zone can name as many servers as it likes.
 func TestBounded(t *testing.T) {
 	table := NewTable()
-	addr := netip.MustParseAddr("2001:db8::")
+	addr := at("2001:db8::")
 	for range maxServers + 1000 {
 		table.TimedOut(start, addr)
 		table.SetLame(start, addr, dnsname.Root)
-		addr = addr.Next()
+		addr = netip.AddrPortFrom(addr.Addr().Next(), addr.Port())
 	}
 	if table.servers.Len() > maxServers || table.lame.Len() > maxLame {
 		t.Errorf("got %d servers and %d lame ones, want %d and %d at most", table.servers.Len(), table.lame.Len(), maxServers, maxLame)

@@ -34,14 +34,14 @@ const (
 // Table is what is known about servers. It is safe for concurrent use.
 type Table struct {
 	mu       sync.Mutex
-	servers  *simplelru.LRU[netip.Addr, *server] // guarded by mu
-	lame     *simplelru.LRU[lameKey, time.Time]  // guarded by mu
-	families [2]family                           // guarded by mu; IPv4, IPv6
-	typical  time.Duration                       // guarded by mu; of first contacts
+	servers  *simplelru.LRU[netip.AddrPort, *server] // guarded by mu
+	lame     *simplelru.LRU[lameKey, time.Time]      // guarded by mu
+	families [2]family                               // guarded by mu; IPv4, IPv6
+	typical  time.Duration                           // guarded by mu; of first contacts
 }
 
 type lameKey struct {
-	addr netip.Addr
+	addr netip.AddrPort
 	zone dnsname.Name
 }
 
@@ -60,13 +60,13 @@ type server struct {
 // NewTable makes an empty table.
 func NewTable() *Table {
 	// NewLRU fails for sizes below one only.
-	servers, _ := simplelru.NewLRU[netip.Addr, *server](maxServers, nil)
+	servers, _ := simplelru.NewLRU[netip.AddrPort, *server](maxServers, nil)
 	lame, _ := simplelru.NewLRU[lameKey, time.Time](maxLame, nil)
 	return &Table{servers: servers, lame: lame, typical: firstGuess}
 }
 
 // get gives what is known about addr, beginning with nothing. mu must be held.
-func (t *Table) get(addr netip.Addr) *server {
+func (t *Table) get(addr netip.AddrPort) *server {
 	if s, ok := t.servers.Get(addr); ok {
 		return s
 	}
@@ -77,14 +77,14 @@ func (t *Table) get(addr netip.Addr) *server {
 }
 
 // SetLame remembers that addr does not serve zone.
-func (t *Table) SetLame(now time.Time, addr netip.Addr, zone dnsname.Name) {
+func (t *Table) SetLame(now time.Time, addr netip.AddrPort, zone dnsname.Name) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lame.Add(lameKey{addr, zone}, now.Add(lameFor))
 }
 
 // Lame reports whether addr is known not to serve zone.
-func (t *Table) Lame(now time.Time, addr netip.Addr, zone dnsname.Name) bool {
+func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	until, ok := t.lame.Get(lameKey{addr, zone})
@@ -102,7 +102,7 @@ type Features struct {
 }
 
 // Features gives what is known of addr.
-func (t *Table) Features(now time.Time, addr netip.Addr) Features {
+func (t *Table) Features(now time.Time, addr netip.AddrPort) Features {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
@@ -117,21 +117,21 @@ func (t *Table) Features(now time.Time, addr netip.Addr) Features {
 }
 
 // SetNoEDNS remembers that addr does not know EDNS.
-func (t *Table) SetNoEDNS(now time.Time, addr netip.Addr) {
+func (t *Table) SetNoEDNS(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(addr).noEDNS = now.Add(featureFor)
 }
 
 // SetNoCase remembers that addr changes the letter case of questions.
-func (t *Table) SetNoCase(now time.Time, addr netip.Addr) {
+func (t *Table) SetNoCase(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(addr).noCase = now.Add(featureFor)
 }
 
 // SetCookie remembers the server's part of the cookie; nil forgets it.
-func (t *Table) SetCookie(addr netip.Addr, cookie []byte) {
+func (t *Table) SetCookie(addr netip.AddrPort, cookie []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(addr).cookie = cookie

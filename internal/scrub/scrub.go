@@ -43,7 +43,13 @@ type Asked struct {
 	Name       dnsname.Name
 	Type       uint16
 	MaxRecords int // of one RRset
+	// Recursive: the server answers for others, so that a denial may be one of a zone
+	// above.
+	Recursive bool
 }
+
+// mayDeny reports whether the sender has a say on denials by records of that owner.
+func (a Asked) mayDeny(owner dnsname.Name) bool { return a.Recursive || owner.IsAtOrBelow(a.Zone) }
 
 // Alias is one step from a name to another.
 type Alias struct {
@@ -199,11 +205,11 @@ func (s *scrubber) authority(r *Reply) {
 		inside := rec.Owner.IsAtOrBelow(zone)
 		switch rec.Type {
 		case dns.TypeSOA:
-			if inside && r.SOA == nil && name.IsAtOrBelow(rec.Owner) {
+			if s.asked.mayDeny(rec.Owner) && r.SOA == nil && name.IsAtOrBelow(rec.Owner) {
 				r.SOA, _ = s.rrset(s.m.Authority, rec.Owner, rec.Type)
 			}
 		case dns.TypeNSEC, dns.TypeNSEC3:
-			if inside && len(r.Denial) < maxDenials {
+			if s.asked.mayDeny(rec.Owner) && len(r.Denial) < maxDenials {
 				if set, err := s.rrset(s.m.Authority, rec.Owner, rec.Type); err == nil && set != nil {
 					r.Denial = append(r.Denial, set)
 				}
@@ -327,7 +333,7 @@ func (s *scrubber) insideNext() bool {
 	for s.scratch[end] != 0 {
 		end += int(s.scratch[end]) + 1
 	}
-	return dnsname.Canonical(s.scratch[:end+1]).IsAtOrBelow(s.asked.Zone)
+	return s.asked.mayDeny(dnsname.Canonical(s.scratch[:end+1]))
 }
 
 // packer collects RDATA fields, each once (RFC 2181 §5).

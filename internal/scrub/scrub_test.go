@@ -289,7 +289,7 @@ func TestScrub(t *testing.T) {
 			if qtype == 0 {
 				qtype = dns.TypeA
 			}
-			r, err := Scrub(tt.reply.message(t, name, qtype), Asked{dnsname.MustParse(zone), dnsname.MustParse(name), qtype, 256})
+			r, err := Scrub(tt.reply.message(t, name, qtype), Asked{Zone: dnsname.MustParse(zone), Name: dnsname.MustParse(name), Type: qtype, MaxRecords: 256})
 			if err != nil {
 				t.Fatalf("got error %v", err)
 			}
@@ -316,7 +316,7 @@ func TestScrubHeader(t *testing.T) {
 }
 
 func asked() Asked {
-	return Asked{dnsname.MustParse("shop.example."), dnsname.MustParse("www.shop.example."), dns.TypeA, 256}
+	return Asked{Zone: dnsname.MustParse("shop.example."), Name: dnsname.MustParse("www.shop.example."), Type: dns.TypeA, MaxRecords: 256}
 }
 
 // TestClass: records of a class other than IN are none.

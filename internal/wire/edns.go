@@ -11,6 +11,8 @@ const (
 	maxOptionOctets = 4096
 	// optionCookie is the option code of DNS cookies. RFC 7873 §4.
 	optionCookie = 10
+	// optionPadding is the option code of padding. RFC 7830 §3.
+	optionPadding = 12
 	// optionEDE is the option code of extended errors. RFC 8914 §2.
 	optionEDE = 15
 )

@@ -17,11 +17,12 @@ type Query struct {
 	UDPSize uint16 // with EDNS: the largest reply we take over UDP
 	DO      bool   // with EDNS
 	Cookie  []byte // with EDNS: the cookie option's content; nil: no option
-
+	PadTo   int    // with EDNS: a padding option makes the length a multiple of it (RFC 7830); 0: none
 }
 
 // AppendTo appends the query in wire format.
 func (q *Query) AppendTo(dst []byte) []byte {
+	start := len(dst)
 	var flags uint16
 	if q.RD {
 		flags |= RD
@@ -40,12 +41,12 @@ func (q *Query) AppendTo(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, q.Type)
 	dst = binary.BigEndian.AppendUint16(dst, q.Class)
 	if q.EDNS {
-		dst = q.appendOPT(dst)
+		dst = q.appendOPT(dst, start)
 	}
 	return dst
 }
 
-func (q *Query) appendOPT(dst []byte) []byte {
+func (q *Query) appendOPT(dst []byte, start int) []byte {
 	dst = append(dst, 0) // owned by the root
 	dst = binary.BigEndian.AppendUint16(dst, typeOPT)
 	dst = binary.BigEndian.AppendUint16(dst, q.UDPSize)
@@ -61,8 +62,21 @@ func (q *Query) appendOPT(dst []byte) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(q.Cookie)))
 		dst = append(dst, q.Cookie...)
 	}
+	if q.PadTo > 0 {
+		dst = q.appendPadding(dst, start)
+	}
 	binary.BigEndian.PutUint16(dst[at:], uint16(len(dst)-at-2))
 	return dst
+}
+
+// appendPadding appends a padding option to the message that begins at start.
+func (q *Query) appendPadding(dst []byte, start int) []byte {
+	const optionHeader = 4
+	length := len(dst) - start + optionHeader
+	fill := (q.PadTo - length%q.PadTo) % q.PadTo
+	dst = binary.BigEndian.AppendUint16(dst, optionPadding)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(fill))
+	return append(dst, make([]byte, fill)...)
 }
 
 // QuestionName gives the octets of a query's question name in place, so that its

@@ -1,0 +1,238 @@
+package resolver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/transport"
+)
+
+// route is a Route checked and filled.
+type route struct {
+	zone     dnsname.Name
+	kind     RouteKind
+	unsigned bool
+	hops     []*hop
+	watch    *resolvConf
+	text     string // stands for everything that decides what it teaches
+	realm    *realm // nil for RouteIterate
+	// cut stands for the route where a walk has a delegation. Its servers are those
+	// whose addresses have to be looked up.
+	cut   *glue.Delegation
+	addrs map[netip.Addr]bool // of its servers
+}
+
+// hop is one server of a route.
+type hop struct {
+	addr      netip.AddrPort
+	name      dnsname.Name // "" if it has none
+	network   string       // for traces: udp, tcp, tls, or https for whatever a hook does
+	stream    bool         // never asked over UDP
+	sender    sender       // nil: the resolver's own
+	transport *transport.Transport
+	key       tlsKey
+	looped    atomic.Int64 // until when it is passed over since it leads back to us, Unix time in ns
+}
+
+// tlsKey identifies a server over TLS, so that its connections outlive a change of
+// routes that it is in before and after.
+type tlsKey struct {
+	addr   netip.AddrPort
+	name   string
+	config *tls.Config
+}
+
+const (
+	// tlsPort is where servers listen over TLS. RFC 7858 §3.1.
+	tlsPort = 853
+	// tlsConnectTimeout is how long opening a connection may take: one round trip for
+	// TCP and one or two for TLS, each of which may lose a packet.
+	tlsConnectTimeout = 3 * time.Second
+)
+
+var (
+	errNoRouteServer   = errors.New("no server")
+	errRouteServers    = errors.New("an exempt zone has no servers of its own")
+	errOwnName         = errors.New("the server's address is asked for by the route itself")
+	errNamedServer     = errors.New("a server without address is asked over UDP at the usual port")
+	errUnspecifiedAddr = errors.New("not the address of a server")
+)
+
+// route checks and fills a Route.
+func (m *routingMaker) route(given Route) (*route, error) {
+	zone, err := dnsname.Parse(given.Zone)
+	if err != nil {
+		return nil, err
+	}
+	rt := &route{zone: zone, kind: given.Kind, unsigned: given.Unsigned, addrs: make(map[netip.Addr]bool)}
+	switch given.Kind {
+	case RouteForward, RouteStub:
+	case RouteIterate:
+		if len(given.Servers) > 0 || given.ResolvConf != "" || given.Unsigned {
+			return nil, errRouteServers
+		}
+		return rt, nil
+	default:
+		return nil, fmt.Errorf("unknown RouteKind %d", given.Kind)
+	}
+	servers := given.Servers
+	if given.ResolvConf != "" {
+		rt.watch = &resolvConf{path: given.ResolvConf}
+		more, err := rt.watch.read()
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers[:len(servers):len(servers)], more...)
+	}
+	rt.cut = &glue.Delegation{Zone: zone}
+	for _, s := range servers {
+		if err := m.server(rt, s); err != nil {
+			return nil, fmt.Errorf("server %s: %w", s, err)
+		}
+	}
+	if len(rt.hops)+len(rt.cut.Servers) == 0 {
+		return nil, errNoRouteServer
+	}
+	rt.text = textOf(rt, servers)
+	return rt, nil
+}
+
+// textOf writes what decides what a route teaches.
+func textOf(rt *route, servers []RouteServer) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
+	for _, s := range servers {
+		fmt.Fprintf(&b, " %s", s)
+		if s.TLSConfig != nil {
+			fmt.Fprintf(&b, " config %p", s.TLSConfig)
+		}
+	}
+	return b.String()
+}
+
+// server adds a server to a route.
+func (m *routingMaker) server(rt *route, s RouteServer) error {
+	var name dnsname.Name
+	if s.Name != "" {
+		var err error
+		if name, err = dnsname.Parse(s.Name); err != nil {
+			return err
+		}
+	}
+	switch s.Transport {
+	case TransportUDP, TransportTCP, TransportTLS:
+	default:
+		return fmt.Errorf("unknown RouteTransport %d", s.Transport)
+	}
+	addr := netip.AddrPortFrom(s.Addr.Addr().Unmap(), s.Addr.Port())
+	switch {
+	case s.Exchanger != nil:
+		rt.hops = append(rt.hops, &hop{addr: addr, name: name, network: "https", stream: true, sender: checked{s.Exchanger}})
+		return nil
+	case !addr.Addr().IsValid() && name == "":
+		return errNoRouteServer
+	case !addr.Addr().IsValid() && (s.Addr.Port() != 0 || s.Transport != TransportUDP):
+		return errNamedServer
+	case !addr.Addr().IsValid() && name.IsAtOrBelow(rt.zone):
+		return errOwnName
+	case !addr.Addr().IsValid():
+		rt.cut.Servers = append(rt.cut.Servers, glue.Server{Name: name})
+		return nil
+	case addr.Addr().IsUnspecified() || addr.Addr().IsMulticast():
+		return errUnspecifiedAddr
+	}
+	rt.addrs[addr.Addr()] = true
+	rt.hops = append(rt.hops, m.hop(addr, name, s))
+	return nil
+}
+
+// hop makes the hop to a server with an address.
+func (m *routingMaker) hop(addr netip.AddrPort, name dnsname.Name, s RouteServer) *hop {
+	port := m.r.config.Port
+	if s.Transport == TransportTLS {
+		port = tlsPort
+	}
+	if addr.Port() == 0 {
+		addr = netip.AddrPortFrom(addr.Addr(), port)
+	}
+	h := &hop{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
+	if s.Transport != TransportTLS {
+		return h
+	}
+	h.key = tlsKey{addr, s.Name, s.TLSConfig}
+	if before, ok := m.hops[h.key]; ok {
+		return before
+	}
+	h.transport = transport.New(transport.Options{
+		Dial: m.r.tlsDial(tlsConfigOf(h.key)), ConnectTimeout: tlsConnectTimeout,
+	})
+	h.sender = h.transport
+	m.fresh = append(m.fresh, h)
+	return h
+}
+
+// tlsConfigOf fills the configuration for a server: whom the certificate must name, and
+// that sessions are resumed.
+func tlsConfigOf(k tlsKey) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12} // RFC 8310 §9, RFC 9325 §3.1.1
+	if k.config != nil {
+		config = k.config.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = strings.TrimSuffix(k.name, ".")
+	}
+	if config.ServerName == "" {
+		config.ServerName = k.addr.Addr().WithZone("").String()
+	}
+	if config.ClientSessionCache == nil {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return config
+}
+
+// tlsDial gives a function that opens TLS connections over Options.Dial.
+func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := r.config.Dial
+	if dial == nil {
+		dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+}
+
+// String gives the server's name and address, for errors and logs.
+func (s RouteServer) String() string {
+	var parts []string
+	if s.Addr.Addr().IsValid() {
+		parts = append(parts, s.Addr.String())
+	}
+	if s.Name != "" {
+		parts = append(parts, s.Name)
+	}
+	switch {
+	case s.Exchanger != nil:
+		parts = append(parts, "over a hook")
+	case s.Transport != TransportUDP:
+		parts = append(parts, "over "+s.Transport.String())
+	}
+	return strings.Join(parts, " ")
+}

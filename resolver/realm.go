@@ -1,0 +1,94 @@
+package resolver
+
+import (
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/infra"
+)
+
+// realm is a part of the name space whose data is kept apart from all other: what a
+// route teaches must never answer what iteration is asked, nor the other way round
+// (MaginotDNS), and what a negative trust anchor let pass must not be found without it.
+// Which realm a name belongs to depends on the name and the time only, so that changing
+// routes or anchors leaves what is cached of other names as it is.
+type realm struct {
+	*source
+	id        uint32 // numbers the views
+	digest    [32]byte
+	view      *cache.View
+	validator *dnssec.Validator // nil: nothing is validated
+	// distrusted are the realms of the names below negative trust anchors.
+	distrusted map[dnsname.Name]*realm
+}
+
+// source is who is asked: the name servers from the root down, or those of a route.
+type source struct {
+	id    uint32
+	route *route       // nil: the root's
+	cuts  *cache.View  // where delegations and their glue are kept
+	infra *infra.Table // what is known about the servers
+}
+
+// forwards reports whether recursive servers are asked.
+func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
+
+// zone is where the route begins; "" without one.
+func (s *source) zone() dnsname.Name {
+	if s.route == nil {
+		return ""
+	}
+	return s.route.zone
+}
+
+// realmOf gives the realm that the answer to q belongs to.
+func (r *Resolver) realmOf(now time.Time, q question) *realm { return r.current().realmOf(now, q) }
+
+// realmOf gives the realm of q: that of the longest route, and within it that of the
+// longest negative trust anchor in force. DS records belong to the zone above.
+func (g *routing) realmOf(now time.Time, q question) *realm {
+	if len(g.routes) == 0 && len(g.negative) == 0 {
+		return g.iteration
+	}
+	name := searchedFrom(q)
+	rl := g.iteration
+	if rt := g.match(name); rt != nil && rt.kind != RouteIterate {
+		rl = rt.realm
+	}
+	if anchor := g.distrusts(now, name); anchor != "" {
+		if below, ok := rl.distrusted[anchor]; ok {
+			return below
+		}
+	}
+	return rl
+}
+
+// match gives the longest route for name; nil if there is none.
+func (g *routing) match(name dnsname.Name) *route {
+	if len(g.routes) == 0 {
+		return nil
+	}
+	for {
+		if rt, ok := g.routes[name]; ok {
+			return rt
+		}
+		if name.IsRoot() {
+			return nil
+		}
+		name = name.Parent()
+	}
+}
+
+// distrusts gives the longest negative trust anchor in force at or above name, "" if
+// there is none.
+func (g *routing) distrusts(now time.Time, name dnsname.Name) dnsname.Name {
+	var longest dnsname.Name
+	for _, a := range g.negative {
+		if name.IsAtOrBelow(a.Zone) && len(a.Zone) > len(longest) && (a.Until.IsZero() || now.Before(a.Until)) {
+			longest = a.Zone
+		}
+	}
+	return longest
+}

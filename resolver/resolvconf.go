@@ -1,0 +1,120 @@
+package resolver
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// resolvConf is the servers of a file in the form of resolv.conf(5).
+type resolvConf struct {
+	path    string
+	checked atomic.Int64 // when the file was last looked at, Unix time in ns
+	changed time.Time    // of the file that was read; not changed once read
+	size    int64        // likewise
+}
+
+const (
+	// resolvConfAge is how long the servers of a file are used without looking whether
+	// it has changed; as long as package net.
+	resolvConfAge = 5 * time.Second
+	// maxResolvConf is how much of the file is read in octets.
+	maxResolvConf = 64 << 10
+	// maxResolvServers is how many servers are taken from the file. resolv.conf(5): 3;
+	// here as many as a zone may have.
+	maxResolvServers = 13
+)
+
+var errNoNameserver = errors.New("no nameserver line")
+
+// read reads the file.
+func (c *resolvConf) read() ([]RouteServer, error) {
+	f, err := os.Open(c.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	c.checked.Store(time.Now().UnixNano())
+	if info, err := f.Stat(); err == nil {
+		c.changed, c.size = info.ModTime(), info.Size()
+	}
+	servers, err := parseResolvConf(io.LimitReader(f, maxResolvConf))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.path, err)
+	}
+	return servers, nil
+}
+
+// isStale reports whether it is time to read the file again, and it has changed.
+func (c *resolvConf) isStale() bool {
+	now := time.Now().UnixNano()
+	checked := c.checked.Load()
+	if now-checked < int64(resolvConfAge) || !c.checked.CompareAndSwap(checked, now) {
+		return false
+	}
+	info, err := os.Stat(c.path)
+	return err == nil && (!info.ModTime().Equal(c.changed) || info.Size() != c.size)
+}
+
+// parseResolvConf reads the nameserver lines. Lines that are none, and addresses that
+// are none, are passed over, as the system's own resolvers do.
+func parseResolvConf(r io.Reader) ([]RouteServer, error) {
+	var servers []RouteServer
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 2 || fields[0] != "nameserver" || len(servers) == maxResolvServers {
+			continue
+		}
+		a, err := netip.ParseAddr(fields[1])
+		if err != nil || a.IsMulticast() {
+			continue
+		}
+		if a.IsUnspecified() { // this host
+			a = loopbackOf(a)
+		}
+		s := RouteServer{Addr: netip.AddrPortFrom(a.Unmap(), defaultPort)}
+		if !slices.ContainsFunc(servers, func(o RouteServer) bool { return o.Addr == s.Addr }) {
+			servers = append(servers, s)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(servers) == 0 {
+		return nil, errNoNameserver
+	}
+	return servers, nil
+}
+
+func loopbackOf(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// rereadServers makes a new routing when one of the files has changed that g depends on.
+// When that fails, g stays.
+func (r *Resolver) rereadServers(g *routing) {
+	changed := false
+	for _, file := range g.watched {
+		changed = file.isStale() || changed
+	}
+	if !changed || !r.changing.TryLock() {
+		return
+	}
+	defer r.changing.Unlock()
+	if r.routing.Load() != g || r.base.Err() != nil {
+		return // somebody was faster
+	}
+	next := &routing{givenRoutes: g.givenRoutes, givenNegative: g.givenNegative}
+	_ = r.install(g, next) // a file that is being written has nothing to say yet
+}

@@ -1,0 +1,251 @@
+package resolver
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/infra"
+)
+
+// routing is who is asked about which names, and which of these are not validated. It
+// does not change once made: SetRoutes and SetNegativeTrustAnchors replace it as a whole.
+type routing struct {
+	generation uint64
+	routes     map[dnsname.Name]*route
+	negative   []dnssec.NegativeAnchor // empty when nothing is validated
+	iteration  *realm
+	watched    []*resolvConf // read again when they change
+
+	// As given, to change the one without the other.
+	givenRoutes   []Route
+	givenNegative []NegativeTrustAnchor
+}
+
+// SetRoutes replaces Options.Routes. Questions asked from then on go by the new routes;
+// those under way end by either. What is cached of names that keep their route is used
+// as before, that of the others is found again when they get their route back. On an
+// error nothing changes. It may be called concurrently with everything else.
+func (r *Resolver) SetRoutes(routes []Route) error {
+	return r.change(func(g *routing) { g.givenRoutes = routes })
+}
+
+// SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
+// routes.
+func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
+	return r.change(func(g *routing) { g.givenNegative = anchors })
+}
+
+// change replaces the routing by one that differs in what set changes.
+func (r *Resolver) change(set func(*routing)) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	if r.base.Err() != nil {
+		return ErrClosed
+	}
+	old := r.routing.Load()
+	next := &routing{givenRoutes: old.givenRoutes, givenNegative: old.givenNegative}
+	set(next)
+	if err := r.install(old, next); err != nil {
+		return err
+	}
+	return nil
+}
+
+// current gives the routing of now, with the files read that it depends on.
+func (r *Resolver) current() *routing {
+	g := r.routing.Load()
+	if len(g.watched) > 0 {
+		r.rereadServers(g)
+		g = r.routing.Load()
+	}
+	return g
+}
+
+// install makes next what its given parts say and puts it in the place of old, which is
+// nil at first. r.changing must be held.
+func (r *Resolver) install(old, next *routing) error {
+	m := routingMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source)}
+	if old != nil {
+		next.generation = old.generation + 1
+		m.keep(old)
+	}
+	if err := m.make(); err != nil {
+		m.abandon()
+		return err
+	}
+	r.routing.Store(next)
+	if old != nil {
+		r.retire(old, next)
+	}
+	return nil
+}
+
+// routingMaker makes a routing of its given parts.
+type routingMaker struct {
+	r       *Resolver
+	g       *routing
+	base    [32]byte
+	sources map[[32]byte]*source // that were in use before, with what is known of their servers
+	hops    map[tlsKey]*hop      // likewise
+	fresh   []*hop               // made now
+}
+
+func (m *routingMaker) keep(old *routing) {
+	m.sources[old.iteration.digest] = old.iteration.source
+	m.hops = make(map[tlsKey]*hop)
+	for _, rt := range old.routes {
+		if rt.realm != nil {
+			m.sources[rt.realm.digest] = rt.realm.source
+		}
+		for _, h := range rt.hops {
+			if h.transport != nil {
+				m.hops[h.key] = h
+			}
+		}
+	}
+}
+
+func (m *routingMaker) make() error {
+	for _, a := range m.g.givenNegative {
+		zone, err := dnsname.Parse(a.Zone)
+		if err != nil {
+			return fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
+		}
+		m.g.negative = append(m.g.negative, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
+	}
+	validator, err := m.validator("")
+	if err != nil {
+		return err
+	}
+	if validator == nil {
+		m.g.negative = nil
+	}
+	m.g.iteration = m.realm(nil, validator, m.base)
+	m.g.routes = make(map[dnsname.Name]*route, len(m.g.givenRoutes))
+	for _, given := range m.g.givenRoutes {
+		rt, err := m.route(given)
+		if err != nil {
+			return fmt.Errorf("resolver: options: route %q: %w", given.Zone, err)
+		}
+		if _, twice := m.g.routes[rt.zone]; twice {
+			return fmt.Errorf("resolver: options: route %q: given twice", given.Zone)
+		}
+		m.g.routes[rt.zone] = rt
+		if rt.watch != nil {
+			m.g.watched = append(m.g.watched, rt.watch)
+		}
+		if rt.kind == RouteIterate {
+			continue
+		}
+		own := validator
+		if rt.unsigned {
+			if own, err = m.validator(rt.zone); err != nil {
+				return err
+			}
+		}
+		rt.realm = m.realm(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.text)))
+	}
+	return nil
+}
+
+// validator makes the validator of the anchors; nil when nothing is validated. Names at
+// and below unsigned, if that is a name, are not.
+func (m *routingMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
+	if m.r.config.Validation != Validate {
+		return nil, nil
+	}
+	negative := m.g.negative
+	if unsigned != "" {
+		negative = append(negative[:len(negative):len(negative)], dnssec.NegativeAnchor{Zone: unsigned})
+	}
+	v, err := dnssec.New(dnssec.Options{
+		Anchors: m.r.config.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.config.Algorithms,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("resolver: options: %w", err)
+	}
+	return v, nil
+}
+
+// realm makes the realm of a route, or with nil that of iteration, and those of the
+// negative trust anchors that may be in force in it.
+func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *realm {
+	rl := &realm{
+		id: m.r.number(digest), digest: digest, validator: v, view: m.r.config.Cache.View(digest),
+		distrusted: make(map[dnsname.Name]*realm),
+	}
+	src := source{id: rl.id, route: rt, cuts: rl.view, infra: infra.NewTable()}
+	if before, ok := m.sources[digest]; ok {
+		src.infra = before.infra
+	}
+	rl.source = &src
+	for _, a := range m.g.negative {
+		if rt != nil && !rt.zone.IsAtOrBelow(a.Zone) && !a.Zone.IsAtOrBelow(rt.zone) {
+			continue
+		}
+		below := *rl
+		below.digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
+		below.id, below.view = m.r.number(below.digest), m.r.config.Cache.View(below.digest)
+		rl.distrusted[a.Zone] = &below
+	}
+	return rl
+}
+
+// number gives the same small number for the same digest, as long as the resolver lives.
+// r.changing must be held.
+func (r *Resolver) number(digest [32]byte) uint32 {
+	n, ok := r.numbers[digest]
+	if !ok {
+		n = uint32(len(r.numbers))
+		r.numbers[digest] = n
+	}
+	return n
+}
+
+// abandon closes what was made for a routing that will not be.
+func (m *routingMaker) abandon() {
+	for _, h := range m.fresh {
+		h.transport.Close()
+	}
+}
+
+// retire closes the connections to servers that the routing has no more, once the
+// questions that may still use them have ended.
+func (r *Resolver) retire(old, next *routing) {
+	kept := make(map[*hop]bool)
+	for _, rt := range next.routes {
+		for _, h := range rt.hops {
+			kept[h] = true
+		}
+	}
+	for _, rt := range old.routes {
+		for _, h := range rt.hops {
+			if h.transport == nil || kept[h] {
+				continue
+			}
+			r.spawn(func() {
+				defer h.transport.Close()
+				wait := time.NewTimer(r.config.limits.Time)
+				defer wait.Stop()
+				select {
+				case <-wait.C:
+				case <-r.base.Done():
+				}
+			})
+		}
+	}
+}
+
+// closeHops ends the connections to the servers of routes.
+func (g *routing) closeHops() {
+	for _, rt := range g.routes {
+		for _, h := range rt.hops {
+			if h.transport != nil {
+				h.transport.Close()
+			}
+		}
+	}
+}
