@@ -23,6 +23,7 @@ type found struct {
 	status    dnssec.Status
 	ttl       uint32
 	fromCache bool
+	local     bool // all of it is ours to say: no server had a part in it
 	extended  []ExtendedError
 }
 
@@ -66,7 +67,10 @@ func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
 		return nil
 	}
 	for at := q; ; {
-		f, ok := r.known(now, trust, at, len(a.aliases) == 0)
+		f, ok := r.localData(trust, at)
+		if !ok {
+			f, ok = r.known(now, trust, at, len(a.aliases) == 0)
+		}
 		if !ok {
 			return nil, false
 		}
@@ -82,7 +86,7 @@ func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
 }
 
 func newFound(q question) *found {
-	return &found{q: q, status: dnssec.Secure, ttl: maxTTL, fromCache: true}
+	return &found{q: q, status: dnssec.Secure, ttl: maxTTL, fromCache: true, local: true}
 }
 
 // add takes one finding into the answer, and gives the name to search next. pay is called
@@ -94,6 +98,7 @@ func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool,
 	}
 	a.status = a.status.Worst(f.status)
 	a.fromCache = a.fromCache && f.fromCache
+	a.local = a.local && f.local
 	a.rcode = f.rcode
 	if f.kind != alias {
 		a.sets, a.soa = f.sets, f.soa
@@ -137,6 +142,12 @@ func (a *found) visited(name dnsname.Name) bool {
 
 // find gives what is known of one name, or walks to find out.
 func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, error) {
+	if t.depth == 0 { // clients have local data, name servers are where the network says
+		if f, ok := r.localData(t.trust, q); ok {
+			t.tellCache(f)
+			return f, nil
+		}
+	}
 	now := r.config.Now()
 	if f, ok := r.known(now, t.trust, q, t.depth == 0 && t.budget.aliases.Load() == 0); ok {
 		t.tellCache(f)

@@ -21,6 +21,9 @@
 //     with TTL and status: [Lookup].
 //   - Answer DNS messages in a proxy, a filter or a server: [Resolver.Exchange], and
 //     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns.
+//   - Have a say in answers: zones of one's own ([LocalZone]), no private addresses out of
+//     the public DNS (Options.RebindingProtection), and [Hooks] that answer, refuse, change
+//     and log questions.
 //   - See what happens: [WithTrace] with the hooks of a [Trace]. Logs, metrics and
 //     programs like dig +trace are built on it.
 //   - Test a program against zones of its own: package resolvertest.
@@ -35,8 +38,9 @@
 //
 // # The way of one question
 //
-// Special-use names, such as localhost and the reverse zones of private addresses, are
-// answered here and never asked for. For others Resolve looks into the cache. What is
+// A hook may answer first, then the local zones do, the nearest to the name. Special-use
+// names, such as localhost and the reverse zones of private addresses, are answered here
+// and never asked for. For others Resolve looks into the cache. What is
 // not there is asked for in a flight, which all who ask the same at that time share; it
 // ends when none of them waits any more. Three loops follow, as in RFC 1034 §5.3.3.
 //

@@ -54,6 +54,9 @@ var (
 	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
 )
 
+// errUndecodable says that an answer has records that cannot be shown to anybody.
+var errUndecodable = errors.New("answer cannot be decoded")
+
 // errForeignReply says that what arrived was no reply to the query.
 var errForeignReply = errors.New("reply does not belong to the query")
 
@@ -252,8 +255,18 @@ func extendedOf(err error) ExtendedError {
 	var limit *LimitError
 	var cached *cachedError
 	var bogus *bogusError
+	var hook *hookError
+	var refusal *Refusal
 	code := dns.ExtendedErrorCodeNoReachableAuthority
 	switch {
+	case errors.As(err, &refusal):
+		return refusal.extended()
+	case errors.As(err, &hook):
+		code = dns.ExtendedErrorCodeOther
+	case errors.Is(err, ErrFiltered):
+		code = dns.ExtendedErrorCodeBlocked
+	case errors.Is(err, errUndecodable):
+		code = dns.ExtendedErrorCodeInvalidData
 	case errors.As(err, &bogus):
 		return extendedReason(bogus.reason)
 	case errors.As(err, &cached):
@@ -279,7 +292,7 @@ func summary(err error) string {
 		return limit.Error()
 	}
 	for _, known := range []error{
-		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrIntercepted, ErrBlocked, ErrClosed, ErrNoServerAddress, ErrNoReachableServer,
+		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrClosed, ErrNoServerAddress, ErrNoReachableServer,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

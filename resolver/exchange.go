@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -59,16 +60,24 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
-	var found *found
+	var result *Result
 	err = r.traced(ctx, q, x.trust(), func(t *task) (*Result, error) {
 		t.patience = patience
 		var err error
-		found, err = r.exchange(ctx, t, q, query.RecursionDesired)
+		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.exchange(ctx, t, q, query.RecursionDesired) })
 		return nil, err
 	})
+	var refusal *Refusal
 	switch {
 	case err == nil:
-		return x.answer(found)
+		rotate(result.Answer, r.config.Rotate)
+		return x.answer(result), nil
+	case errors.As(err, &refusal):
+		return x.failed(refusal.rcode(), refusal.extended()), nil
+	case errors.Is(err, ErrFiltered):
+		// No records, and no SOA either, so that nobody keeps it: what is asked for is
+		// there. An error would make clients ask other servers.
+		return x.failed(dns.RcodeSuccess, extendedOf(err)), nil
 	case errors.Is(err, errNotCached):
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
 	case ctx.Err() != nil:
@@ -84,9 +93,13 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 func failureOf(err error) ExtendedError {
 	e := extendedOf(err)
 	var bogus *bogusError
+	var failed *Error
+	if errors.As(err, &failed) {
+		e = failed.Extended
+	}
 	switch {
 	case e != (ExtendedError{}):
-	case errors.As(err, &bogus):
+	case errors.As(err, &bogus), failed != nil && failed.Status == dnssec.Bogus:
 		e.Code = dns.ExtendedErrorCodeDNSBogus
 	default:
 		e.Text = "resolution failed"
@@ -97,13 +110,26 @@ func failureOf(err error) ExtendedError {
 // errNotCached says that the answer is not in the cache and nobody may be asked.
 var errNotCached = errors.New("not in the cache")
 
-func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bool) (*found, error) {
+func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bool) (*Result, error) {
+	f, err := r.answerOrKnown(ctx, t, q, recurse)
+	if err != nil {
+		return nil, err
+	}
+	result, err := f.result()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUndecodable, err)
+	}
+	return result, nil
+}
+
+// answerOrKnown is answer, out of the cache alone unless recurse is set.
+func (r *Resolver) answerOrKnown(ctx context.Context, t *task, q question, recurse bool) (*found, error) {
 	if recurse {
 		return r.answer(ctx, t, q)
 	}
 	if f, ok := r.searchCache(q, t.trust); ok {
 		t.tellFound(f)
-		return f, nil
+		return r.filtered(f)
 	}
 	return nil, errNotCached
 }
@@ -217,24 +243,20 @@ func (x *exchange) extend(e ExtendedError) {
 	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: text})
 }
 
-// answer makes the reply of what was found.
-func (x *exchange) answer(f *found) (*dns.Msg, error) {
-	result, err := f.result()
-	if err != nil {
-		return x.failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeInvalidData, ""}), nil
-	}
-	x.reply.Rcode = f.rcode
+// answer makes the reply of a result, whose records become the reply's.
+func (x *exchange) answer(result *Result) *dns.Msg {
+	x.reply.Rcode = result.Rcode
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
 	if !x.do() {
-		x.reply.Answer = withoutDNSSEC(x.reply.Answer, f.q.rrtype)
+		x.reply.Answer = withoutDNSSEC(x.reply.Answer, result.Question.Qtype)
 		x.reply.Ns = withoutDNSSEC(x.reply.Ns, dns.TypeNone)
 	}
-	x.spell(f.q.name.String())
-	x.reply.AuthenticatedData = f.status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
-	for _, e := range f.extended {
+	x.spell(result.Question.Name)
+	x.reply.AuthenticatedData = result.Status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
+	for _, e := range result.Extended {
 		x.extend(e)
 	}
-	return x.reply, nil
+	return x.reply
 }
 
 // spell gives the owners that are the name of the question its letter case, in which

@@ -29,6 +29,7 @@ type finding struct {
 	ttl       uint32
 	compact   bool // the denial is about this very name only (RFC 9824)
 	fromCache bool
+	local     bool          // ours to say: no server had a part in it
 	extended  ExtendedError // why it is not secure, where there is more to say
 
 	zone      dnsname.Name       // that was asked; "" out of the cache

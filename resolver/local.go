@@ -93,7 +93,7 @@ func (z localZone) isParents(q question) bool {
 // answer gives what the zone says. direct is false when the question has come here by
 // an alias or from a delegation.
 func (z localZone) answer(q question, direct bool) *finding {
-	f := &finding{q: q, kind: noData, ttl: localTTL, fromCache: true}
+	f := &finding{q: q, kind: noData, ttl: localTTL, fromCache: true, local: true}
 	var exists bool
 	switch z.kind {
 	case loopbackZone:

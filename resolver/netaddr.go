@@ -201,7 +201,7 @@ func cutShort(ctx context.Context, err error) bool {
 // of what it makes only the addresses outlive it. What else has a say in an answer must
 // be asked before it; whoever listens with a Trace is told by the longer way.
 func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasSay(ctx, n) {
 		return nil, false
 	}
 	now := r.config.Now()
@@ -232,7 +232,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 	for _, set := range sets {
 		addrs = appendAddrs(addrs, set)
 	}
-	return addrs, len(addrs) > 0
+	return addrs, len(addrs) > 0 && r.config.filter.allowsAll(n, addrs)
 }
 
 // addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
@@ -282,13 +282,17 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (
 // cachedLane is askLane for what the cache has, which is no reason for a goroutine.
 // Whoever listens with a Trace is told by the longer way.
 func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.config.Hooks.concern(ctx) {
 		return lane{}, false
 	}
 	q := question{n, qtype}
 	f, ok := r.searchCache(q, cache.Checked)
 	if !ok {
 		return lane{}, false
+	}
+	f, err := r.filtered(f)
+	if err != nil {
+		return lane{err: wrap(q.public(), err)}, true
 	}
 	return lane{f, f.notFound(qtype)}, true
 }

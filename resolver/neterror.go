@@ -83,7 +83,7 @@ func dnsError(name string, err error) *net.DNSError {
 		if missing.Rcode == dns.RcodeSuccess || missing.Rcode == dns.RcodeNameError {
 			e.Err, e.IsNotFound = textNoSuchHost, true
 		}
-	case errors.Is(err, ErrName):
+	case errors.Is(err, ErrName), errors.Is(err, ErrFiltered):
 		e.Err, e.IsNotFound = textNoSuchHost, true
 	case errors.Is(err, ErrClosed):
 		e.Err = ErrClosed.Error()

@@ -70,6 +70,43 @@ type Options struct {
 	// RFC 6303 and their like) locally.
 	DisableLocalZones bool
 
+	// LocalZones are zones that are answered from here, before anything else is looked
+	// into; names asked for and aliases that lead into them, but not the names of name
+	// servers. See LocalZone. Nil: none.
+	LocalZones []LocalZone
+
+	// RebindingProtection leaves addresses that are private (IsPrivate) out of answers,
+	// those in ipv4hint and ipv6hint too, so that no page out there can make a browser
+	// talk to hosts of its user's network (DNS rebinding). It is for answers out of the
+	// network, those of routes among them, and not for LocalZones, special-use names and
+	// the hosts file; the cache keeps the whole answer.
+	//
+	// As Unbound's private-address it takes single records away, of SVCB and HTTPS the
+	// whole record; Result.Extended says so, and what remains is not Secure, having lost
+	// its signatures. When nothing remains the error is ErrFiltered, which the methods of
+	// package net call "no such host", and Exchange and ServeDNS answer without records,
+	// as dnsmasq's stop-dns-rebind. Both name the extended error Blocked.
+	RebindingProtection bool
+
+	// PrivateDomains are domains for which RebindingProtection does nothing: names asked
+	// for at or below them may have private addresses, wherever their aliases lead. Nil:
+	// none.
+	PrivateDomains []string
+
+	// AllowAddress decides which addresses the answer to a question for name (absolute,
+	// in lower case) may have, with the same consequences as RebindingProtection; with
+	// both, both have to allow it. Nil: all. It is called concurrently and must be fast.
+	AllowAddress func(name string, addr netip.Addr) bool
+
+	// Hooks are called before and after each question is worked on. The zero value: none.
+	Hooks Hooks
+
+	// Rotate, when set, turns the records of each RRset that Exchange and ServeDNS answer
+	// with by as many places as it says for n records, so that clients spread over them.
+	// Aliases keep their place. rand.IntN of math/rand/v2 is the usual choice. It is
+	// called concurrently. Nil: records stay in the order in which they came.
+	Rotate func(n int) int
+
 	// HostsFile is the hosts file that LookupHost, LookupIP, LookupIPAddr,
 	// LookupNetIP, LookupCNAME, LookupAddr and DialContext look into first, as
 	// package net does. It is read again when it changes; one that cannot be read is
@@ -186,6 +223,8 @@ type config struct {
 	reach  *routeTable
 	limits Limits
 	allow  func(netip.Addr) bool
+	filter *addressFilter // nil: all addresses are allowed
+	zones  localData      // LocalZones to begin with
 }
 
 // defaultPort is where name servers listen. RFC 1035 §4.2.
@@ -218,6 +257,9 @@ func (o Options) fill() (config, error) {
 		c.Cache = cache.New(cache.Options{})
 	}
 	if err := c.fillNet(); err != nil {
+		return config{}, err
+	}
+	if err := c.fillPolicy(); err != nil {
 		return config{}, err
 	}
 	return c, c.checkEnums()

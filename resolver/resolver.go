@@ -34,6 +34,7 @@ type Resolver struct {
 	changing sync.Mutex          // held to replace routing
 	numbers  map[[32]byte]uint32 // of views; guarded by changing
 	proven   *proven
+	ours     atomic.Pointer[localData] // never nil
 
 	flights   *flights
 	servers   *gates[netip.AddrPort] // queries to one server
@@ -74,6 +75,7 @@ func New(o Options) (*Resolver, error) {
 		r.transport = transport.New(transport.Options{Dial: c.Dial})
 		r.sender = r.transport
 	}
+	r.ours.Store(&c.zones)
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
 	if err := r.install(nil, &routing{givenRoutes: o.Routes, givenNegative: o.NegativeTrustAnchors}); err != nil {
@@ -156,19 +158,27 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 	}
 	var result *Result
 	err = r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
-		found, err := r.answer(ctx, t, q)
-		if err == nil {
-			result, err = found.result()
-		}
-		if err != nil {
-			return nil, wrapIn(ctx, q.public(), err)
-		}
-		if wantsChain(ctx) {
-			result.Chain = r.chainOf(ctx, t, found)
-		}
-		return result, nil
+		var err error
+		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, t, q) })
+		return result, err
 	})
 	return result, err
+}
+
+// resolve is Resolve for a question that can be worked on.
+func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, error) {
+	found, err := r.answer(ctx, t, q)
+	var result *Result
+	if err == nil {
+		result, err = found.result()
+	}
+	if err != nil {
+		return nil, wrapIn(ctx, q.public(), err)
+	}
+	if wantsChain(ctx) {
+		result.Chain = r.chainOf(ctx, t, found)
+	}
+	return result, nil
 }
 
 // resolvePacked is Resolve for what needs no decoded records. The error is an *Error.
@@ -180,8 +190,15 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 	var f *found
 	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
 		var err error
-		if f, err = r.answer(ctx, t, q); err != nil {
-			return nil, wrapIn(ctx, q.public(), err)
+		f, err = r.hookedPacked(ctx, q, func() (*found, error) {
+			f, err := r.answer(ctx, t, q)
+			if err != nil {
+				return nil, wrapIn(ctx, q.public(), err)
+			}
+			return f, nil
+		})
+		if err != nil {
+			return nil, err
 		}
 		if ContextTrace(ctx) == nil {
 			return nil, nil // nobody looks at it
@@ -222,7 +239,7 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
 	if f, ok := r.searchCache(q, t.trust); ok {
 		t.tellFound(f)
-		return f, nil
+		return r.filtered(f)
 	}
 	t.begin()
 	leave, err := r.admit(ctx, t)
@@ -246,7 +263,7 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 		}
 		return nil, err
 	}
-	return v.(*found), nil
+	return r.filtered(v.(*found))
 }
 
 // questionKey names what a client asks. Who asks after a change of routes must not be

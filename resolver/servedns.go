@@ -25,7 +25,7 @@ import (
 // queries that come later. A dns.Server is best shut down after that: its Shutdown waits
 // until the answers are written.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
-	reply, err := r.exchangeWithin(r.base, query, maxServeWait)
+	reply, err := r.exchangeWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
 	if errors.Is(err, errNoQuery) {
 		return // answering an answer would make a loop
 	}

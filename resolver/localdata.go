@@ -1,0 +1,157 @@
+package resolver
+
+import (
+	"fmt"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scrub"
+)
+
+// localData is all local zones. It is not changed once made.
+type localData struct{ zones map[dnsname.Name]*zoneData }
+
+// zoneData is a LocalZone as it is searched.
+type zoneData struct {
+	name        dnsname.Name
+	transparent bool
+	soa         *dnssec.RRset
+	sets        map[dnsname.Name][]*dnssec.RRset // of every name that exists; empty non-terminals have none
+	wildcards   bool                             // some name is a wildcard
+	redirects   bool                             // some name has a DNAME
+}
+
+func newLocalData(zones []LocalZone) (localData, error) {
+	if len(zones) == 0 {
+		return localData{}, nil
+	}
+	d := localData{zones: make(map[dnsname.Name]*zoneData, len(zones))}
+	for _, z := range zones {
+		data, err := z.data()
+		switch {
+		case err != nil:
+			return localData{}, fmt.Errorf("resolver: options: %w", err)
+		case d.zones[data.name] != nil:
+			return localData{}, fmt.Errorf("resolver: options: two local zones are called %s", data.name)
+		}
+		d.zones[data.name] = data
+	}
+	return d, nil
+}
+
+// localData answers a client's question from the local zones; false when they leave it to
+// others.
+func (r *Resolver) localData(trust cache.Trust, q question) (*finding, bool) {
+	f, ok := r.ours.Load().find(q)
+	if ok && r.config.Validation == Validate && trust == cache.Checked {
+		f.status = dnssec.Insecure
+	}
+	return f, ok
+}
+
+// find asks the zones at and above the name, the nearest first.
+func (d *localData) find(q question) (*finding, bool) {
+	if len(d.zones) == 0 {
+		return nil, false
+	}
+	for name := q.name; ; name = name.Parent() {
+		if z := d.zones[name]; z != nil {
+			if f, ok := z.find(q); ok {
+				return f, true
+			}
+		}
+		if name.IsRoot() {
+			return nil, false
+		}
+	}
+}
+
+// has reports whether the zones have a say about a name.
+func (d *localData) has(name dnsname.Name) bool {
+	_, ok := d.find(question{name, dns.TypeANY})
+	return ok
+}
+
+// find answers a question for a name at or below the zone (RFC 1034 §4.3.2 step 3); false
+// when it does not concern the zone.
+func (z *zoneData) find(q question) (*finding, bool) {
+	if q.rrtype == dns.TypeDS && q.name == z.name && !z.name.IsRoot() {
+		return nil, false // is on the parent's side (RFC 4035 §3.1.4.1)
+	}
+	sets, exists := z.sets[q.name]
+	if !exists && (z.wildcards || z.redirects) {
+		encloser := z.closestEncloser(q.name)
+		if s := setOf(z.sets[encloser], dns.TypeDNAME); s != nil {
+			return z.alias(q, s)
+		}
+		sets, exists = z.expanded(q.name, encloser)
+	}
+	if z.transparent && len(sets) == 0 {
+		return nil, false
+	}
+	if s := setOf(sets, dns.TypeCNAME); s != nil && !isAliasType(q.rrtype) {
+		return z.alias(q, s)
+	}
+	return z.answer(q, sets, exists), true
+}
+
+// closestEncloser is the longest name above name that exists. RFC 4592 §3.3.1.
+func (z *zoneData) closestEncloser(name dnsname.Name) dnsname.Name {
+	for name != z.name {
+		name = name.Parent()
+		if _, ok := z.sets[name]; ok {
+			break
+		}
+	}
+	return name
+}
+
+// expanded gives what the wildcard below the closest encloser has, made the name's own. RFC
+// 4592 §3.3.2.
+func (z *zoneData) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset, exists bool) {
+	source, err := encloser.Wildcard()
+	if err != nil {
+		return nil, false
+	}
+	wild, exists := z.sets[source]
+	for _, s := range wild {
+		own := *s
+		own.Owner = name
+		sets = append(sets, &own)
+	}
+	return sets, exists
+}
+
+func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
+	step, ok := scrub.Redirect(q.name, s)
+	if !ok {
+		return nil, false
+	}
+	f := &finding{q: q, kind: alias, aliases: []scrub.Alias{step}, ttl: min(s.TTL, maxTTL), fromCache: true, local: true}
+	if step.TooLong {
+		f.rcode = dns.RcodeYXDomain
+	}
+	return f, true
+}
+
+// answer gives the records of the type among a name's, or denies them.
+func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *finding {
+	f := &finding{q: q, kind: answer, ttl: maxTTL, fromCache: true, local: true}
+	for _, s := range sets {
+		if s.Type == q.rrtype || q.rrtype == dns.TypeANY {
+			f.sets = append(f.sets, s)
+			f.ttl = min(f.ttl, s.TTL)
+		}
+	}
+	if len(f.sets) > 0 {
+		return f
+	}
+	f.kind, f.soa, f.ttl = noData, z.soa, negativeTTL(z.soa)
+	if !exists {
+		f.kind, f.rcode = nameError, dns.RcodeNameError
+	}
+	return f
+}

@@ -1,0 +1,250 @@
+package resolver
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// LocalZone is a zone that this resolver answers for itself: names of a private network,
+// another view of a public name, a block list. Nobody is asked about what it has.
+//
+// Answers are found as an authoritative server finds them (RFC 1034 §4.3.2): wildcards, and
+// denials of types and names with the zone's SOA, one made up when it has none. A CNAME or
+// DNAME is followed, into another local zone or out into the network. Their status is
+// Insecure, or Indeterminate when nothing is validated: they are never AD.
+//
+// Of zones that contain each other the one nearest to the name decides. They go before the
+// special-use names, routes, and the cache, into which nothing of them goes. The DS of a
+// zone belongs to the zone above it and is asked for there.
+type LocalZone struct {
+	// Zone is the name of the zone, with or without trailing dot. "." may be one.
+	Zone string
+
+	// Records are what the zone has, of class IN, all at Zone or below it. It is
+	// unsigned and has no delegations (NS records below Zone), which are what routes are
+	// for. The records of one RRset are given the lowest of their TTLs (RFC 2181 §5.2).
+	Records []dns.RR
+
+	// Transparent lets questions for names without records pass, as if the zone were not
+	// there; also empty non-terminals. Otherwise the zone is all there is of its names,
+	// and what it lacks does not exist. A name that has records has no more types than
+	// these either way.
+	Transparent bool
+}
+
+// localZoneTTL is the TTL in seconds of records that are given without one, as in Unbound's
+// local-data.
+const localZoneTTL = 3600
+
+// ParseLocalZone reads a zone in the syntax of zone files (RFC 1035 §5), with zone as the
+// origin. $INCLUDE is refused; without $TTL the TTL is one hour. The error names the line,
+// or the record that a LocalZone may not have.
+func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
+	z := LocalZone{Zone: zone}
+	parser := dns.NewZoneParser(text, dns.Fqdn(zone), "")
+	parser.SetDefaultTTL(localZoneTTL)
+	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+		z.Records = append(z.Records, rr)
+	}
+	if err := parser.Err(); err != nil {
+		return LocalZone{}, fmt.Errorf("resolver: local zone %s: %w", zone, err)
+	}
+	if _, err := z.data(); err != nil {
+		return LocalZone{}, fmt.Errorf("resolver: %w", err)
+	}
+	return z, nil
+}
+
+// hostsTTL is the TTL in seconds of what a hosts file says: short, since such files are
+// changed by hand and at once.
+const hostsTTL = 60
+
+// maxHostsPointers is how many names a hosts file can give one address: block lists have
+// one address for all their names, which makes no answer to a reverse look-up.
+const maxHostsPointers = 16
+
+// ParseHosts reads a hosts file (hosts(5)) as a LocalZone of the root that is transparent:
+// Resolve, Exchange and ServeDNS then know its names too, which otherwise only the methods
+// of package net do. Each name has its addresses, and each address, but for the unspecified
+// ones, its first 16 names. Lines that make no sense are passed over, as everybody does.
+func ParseHosts(text io.Reader) (LocalZone, error) {
+	octets, err := io.ReadAll(io.LimitReader(text, maxHostsFile))
+	if err != nil {
+		return LocalZone{}, fmt.Errorf("resolver: hosts file: %w", err)
+	}
+	h := parseHosts(octets)
+	z := LocalZone{Zone: ".", Transparent: true}
+	for _, name := range slices.Sorted(maps.Keys(h.byName)) {
+		z.Records = append(z.Records, hostRecords(name, h.byName[name])...)
+	}
+	for addr, names := range h.byAddr {
+		if addr.IsUnspecified() || addr.Zone() != "" {
+			continue
+		}
+		reverse, err := dns.ReverseAddr(addr.String())
+		if err != nil {
+			continue
+		}
+		for _, name := range names[:min(len(names), maxHostsPointers)] {
+			if _, err := dnsname.Parse(name); err == nil {
+				z.Records = append(z.Records, &dns.PTR{Hdr: hostsHeader(reverse, dns.TypePTR), Ptr: dns.Fqdn(name)})
+			}
+		}
+	}
+	return z, nil
+}
+
+// hostRecords gives the address records of one name in a hosts file.
+func hostRecords(name string, e hostsEntry) (records []dns.RR) {
+	if _, err := dnsname.Parse(name); err != nil {
+		return nil
+	}
+	for _, addr := range e.addrs {
+		switch {
+		case addr.Zone() != "": // means nothing to anybody else
+		case isIPv4(addr):
+			records = append(records, &dns.A{Hdr: hostsHeader(name, dns.TypeA), A: addr.Unmap().AsSlice()})
+		default:
+			records = append(records, &dns.AAAA{Hdr: hostsHeader(name, dns.TypeAAAA), AAAA: addr.AsSlice()})
+		}
+	}
+	return records
+}
+
+func hostsHeader(name string, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: dns.Fqdn(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: hostsTTL}
+}
+
+// SetLocalZones replaces Options.LocalZones while the resolver runs. Questions that are being
+// worked on may see either. With an error nothing has changed.
+func (r *Resolver) SetLocalZones(zones []LocalZone) error {
+	d, err := newLocalData(zones)
+	if err != nil {
+		return err
+	}
+	r.ours.Store(&d)
+	return nil
+}
+
+// data checks a zone and brings it into the form it is searched in.
+func (z LocalZone) data() (*zoneData, error) {
+	name, err := dnsname.Parse(z.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("local zone %q: %w", z.Zone, err)
+	}
+	for _, rr := range z.Records {
+		if err := mayBeLocal(name, rr); err != nil {
+			return nil, fmt.Errorf("local zone %s: %w", name, err)
+		}
+	}
+	sets, err := setsOf(z.Records)
+	if err != nil {
+		return nil, fmt.Errorf("local zone %s: %w", name, err)
+	}
+	d := &zoneData{name: name, transparent: z.Transparent, sets: make(map[dnsname.Name][]*dnssec.RRset)}
+	for _, s := range sets {
+		d.add(s)
+	}
+	if err := d.check(); err != nil {
+		return nil, fmt.Errorf("local zone %s: %w", name, err)
+	}
+	d.complete()
+	return d, nil
+}
+
+// mayBeLocal says why a record cannot be in a local zone.
+func mayBeLocal(zone dnsname.Name, rr dns.RR) error {
+	if rr == nil {
+		return fmt.Errorf("record is nil")
+	}
+	h := rr.Header()
+	owner, err := dnsname.Parse(h.Name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", rr, err)
+	case !owner.IsAtOrBelow(zone):
+		return fmt.Errorf("%s is outside the zone", rr)
+	case h.Class != dns.ClassINET:
+		return fmt.Errorf("%s is not of class IN", rr)
+	case isMeta(h.Rrtype) || h.Rrtype == dns.TypeANY:
+		return fmt.Errorf("%s has a type that is no data", rr)
+	case h.Rrtype == dns.TypeNS && owner != zone:
+		return fmt.Errorf("%s is a delegation, which local zones do not have: a route is one", rr)
+	case h.Rrtype == dns.TypeSOA && owner != zone:
+		return fmt.Errorf("%s is not at the name of the zone", rr)
+	}
+	switch h.Rrtype {
+	case dns.TypeDS, dns.TypeDNSKEY, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeNSEC3PARAM:
+		return fmt.Errorf("%s: local zones are not signed", rr)
+	}
+	return nil
+}
+
+// add takes in an RRset; the names between it and the zone's exist too.
+func (d *zoneData) add(s *dnssec.RRset) {
+	d.sets[s.Owner] = append(d.sets[s.Owner], s)
+	for name := s.Owner; name != d.name; {
+		name = name.Parent()
+		if _, ok := d.sets[name]; !ok {
+			d.sets[name] = nil
+		}
+	}
+}
+
+// check says what is wrong with the zone as a whole.
+func (d *zoneData) check() error {
+	for name, sets := range d.sets {
+		for _, s := range sets {
+			single := s.Type == dns.TypeCNAME || s.Type == dns.TypeDNAME || s.Type == dns.TypeSOA
+			switch {
+			case single && s.Len() > 1:
+				return fmt.Errorf("%s has %d records of type %s, of which there can be one", name, s.Len(), typeName(s.Type))
+			case s.Type == dns.TypeCNAME && len(sets) > 1:
+				return fmt.Errorf("%s has a CNAME and other records (RFC 1034 §3.6.2)", name)
+			}
+		}
+		for above := name; above != d.name; {
+			above = above.Parent()
+			if setOf(d.sets[above], dns.TypeDNAME) != nil {
+				return fmt.Errorf("%s is below the DNAME of %s (RFC 6672 §2.4)", name, above)
+			}
+		}
+	}
+	return nil
+}
+
+// complete adds what every zone has.
+func (d *zoneData) complete() {
+	apex := d.sets[d.name]
+	if d.soa = setOf(apex, dns.TypeSOA); d.soa == nil {
+		d.soa = localZone{name: d.name}.soa()
+		if !d.transparent && setOf(apex, dns.TypeCNAME) == nil {
+			apex = append(apex, d.soa)
+		}
+	}
+	if len(apex) > 0 || !d.transparent {
+		d.sets[d.name] = apex
+	}
+	for name, sets := range d.sets {
+		d.wildcards = d.wildcards || name.IsWildcard()
+		d.redirects = d.redirects || setOf(sets, dns.TypeDNAME) != nil
+		slices.SortStableFunc(sets, func(a, b *dnssec.RRset) int { return cmp.Compare(a.Type, b.Type) })
+	}
+}
+
+func setOf(sets []*dnssec.RRset, rrtype uint16) *dnssec.RRset {
+	for _, s := range sets {
+		if s.Type == rrtype {
+			return s
+		}
+	}
+	return nil
+}
