@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -219,7 +220,7 @@ func command(arguments ...string) *exec.Cmd {
 // it answers at a free port of 127.0.0.1.
 func startProxy(t *testing.T, arguments ...string) *process {
 	t.Helper()
-	if !strings.Contains(strings.Join(arguments, " "), "-listen ") {
+	if !slices.Contains(arguments, "-listen") {
 		arguments = append(arguments, "-listen", "127.0.0.1:0")
 	}
 	p := &process{t: t, cmd: command(append([]string{"-log", "json"}, arguments...)...),

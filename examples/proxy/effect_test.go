@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// without takes a flag and its value out.
+func without(flags []string, name string) []string {
+	var kept []string
+	for i := 0; i < len(flags); i++ {
+		if flags[i] == name {
+			i++
+			continue
+		}
+		kept = append(kept, flags[i])
+	}
+	return kept
+}
+
+// What the flags about the resolver change, as a client sees it.
+func TestResolverFlags(t *testing.T) {
+	w := newInternet(t)
+	wrong := filepath.Join(t.TempDir(), "wrong.ds")
+	write(t, wrong, ". IN DS 1 15 2 0000000000000000000000000000000000000000000000000000000000000000\n")
+	below := filepath.Join(t.TempDir(), "below.ds")
+	write(t, below, "elsewhere. IN DS 1 15 2 0000000000000000000000000000000000000000000000000000000000000000\n")
+	tests := []struct {
+		what   string
+		flags  []string
+		name   string
+		rcode  int
+		secure bool
+	}{
+		{"all as it should be", w.flags(), "www.shop.example.", dns.RcodeSuccess, true},
+		{"-dnssec=true", w.flags("-dnssec=true"), "www.bogus.example.", dns.RcodeServerFailure, false},
+		{"-dnssec=false", w.flags("-dnssec=false"), "www.bogus.example.", dns.RcodeSuccess, false},
+		{"-anchors of other keys", append(without(w.flags(), "-anchors"), "-anchors", wrong), "www.shop.example.", dns.RcodeServerFailure, false},
+		{"-anchors of another zone", append(without(w.flags(), "-anchors"), "-anchors", below), "www.bogus.example.", dns.RcodeSuccess, false},
+		{"no -allow-server", without(w.flags(), "-allow-server"), "www.shop.example.", dns.RcodeServerFailure, false},
+		{"-allow-server for some", append(without(w.flags(), "-allow-server"), "-allow-server", "127.77.0.2/31,127.77.0.4"),
+			"www.shop.example.", dns.RcodeSuccess, true},
+		{"-allow-server for too few", append(without(w.flags(), "-allow-server"), "-allow-server", "127.77.0.2"),
+			"www.shop.example.", dns.RcodeServerFailure, false},
+		{"-port of nobody", append(without(w.flags(), "-port"), "-port", "1"), "www.shop.example.", dns.RcodeServerFailure, false},
+	}
+	for _, test := range tests {
+		p := startProxy(t, test.flags...)
+		got := ask(t, "udp", p.at["udp"], test.name, dns.TypeA, withDO)
+		if got.Rcode != test.rcode || got.AuthenticatedData != test.secure {
+			t.Errorf("%s: got\n%v\nwant %s, AD %t", test.what, got, dns.RcodeToString[test.rcode], test.secure)
+		}
+		p.finish()
+	}
+}
+
+// scrape gives the metrics as a collector gets them.
+func scrape(t *testing.T, p *process) string {
+	t.Helper()
+	response, err := http.Get("http://" + p.at["metrics"] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Errorf("got %s, %v, %v", response.Status, response.Header, err)
+	}
+	return string(text)
+}
+
+func TestMetrics(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-metrics", "127.0.0.1:0", "-client-rate", "4")...)
+	for range 3 {
+		ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA)
+	}
+	ask(t, "tcp", p.at["tcp"], "nosuch.shop.example.", dns.TypeA)
+	ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA) // one too many
+	text := scrape(t, p)
+	expect(t, "metrics", text,
+		`iterdns_queries_total\{transport="udp",verdict="answered"\} 3\n`,
+		`iterdns_queries_total\{transport="tcp",verdict="answered"\} 1\n`,
+		`iterdns_queries_total\{transport="udp",verdict="rate-limited"\} 1\n`,
+		`iterdns_answers_total\{transport="udp",rcode="NOERROR"\} 4\n`,
+		`iterdns_answers_total\{transport="tcp",rcode="NXDOMAIN"\} 1\n`,
+		`iterdns_answer_duration_seconds_bucket\{transport="tcp",le="\+Inf"\} 1\n`,
+		`iterdns_answer_duration_seconds_count\{transport="tcp"\} 1\n`,
+		`iterdns_cache_entries [1-9]`,
+		`iterdns_cache_bytes [1-9]`,
+		`iterdns_cache_max_bytes 67108864\n`,
+	)
+	if strings.Contains(text, "example") || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("a name or an address in\n%s", text)
+	}
+	checkExposition(t, text)
+}
+
+// checkExposition: each line is a comment or a value, and each name has its type before
+// its first value.
+func checkExposition(t *testing.T, text string) {
+	t.Helper()
+	typed := make(map[string]bool)
+	line := regexp.MustCompile(`^([a-z_]+?)(_bucket|_sum|_count)?(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? ([0-9.e+-]+)$`)
+	for l := range strings.Lines(text) {
+		l = strings.TrimSuffix(l, "\n")
+		if name, ok := strings.CutPrefix(l, "# TYPE "); ok {
+			typed[strings.Fields(name)[0]] = true
+			continue
+		}
+		m := line.FindStringSubmatch(l)
+		if !strings.HasPrefix(l, "# HELP ") && (m == nil || !typed[m[1]]) {
+			t.Errorf("got the line %q", l)
+		}
+	}
+}
+
+// A small cache holds less than a large one, by its own count.
+func TestCacheBytes(t *testing.T) {
+	for _, size := range []int{100_000, 10_000_000} {
+		p := startProxy(t, newInternet(t).flags("-metrics", "127.0.0.1:0", "-cache-bytes", fmt.Sprint(size))...)
+		expect(t, "metrics", scrape(t, p), fmt.Sprintf(`iterdns_cache_max_bytes %s\n`, regexp.QuoteMeta(fmt.Sprint(size))))
+	}
+}
+
+func TestLog(t *testing.T) {
+	w := newInternet(t)
+	p := startProxy(t, w.flags("-log-queries")...)
+	ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA)
+	expect(t, "-log-queries", p.text(), `"msg":"query","client":"127\.0\.0\.1:\d+","transport":"udp","name":"www\.shop\.example\.","type":"A","rcode":"NOERROR","answers":1`)
+
+	p = startProxy(t, w.flags()...)
+	ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA)
+	p.terminate()
+	p.wait()
+	if strings.Contains(p.text(), "shop") {
+		t.Errorf("names are logged though nobody asked for it:\n%s", p.text())
+	}
+}
+
+// The log is text unless the flags say otherwise.
+func TestLogFormat(t *testing.T) {
+	for _, test := range []struct{ flags, want string }{
+		{"", `level=INFO msg=ready\n`},
+		{"-log text", `level=INFO msg=ready\n`},
+		{"-log json", `"level":"INFO","msg":"ready"}\n`},
+	} {
+		var log strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // it is told to stop before it begins
+		if code := run(ctx, append(strings.Fields(test.flags), "-listen", "127.0.0.1:0"), io.Discard, &log); code != exitStopped {
+			t.Errorf("%q: exit code %d, want %d", test.flags, code, exitStopped)
+		}
+		expect(t, test.flags, log.String(), test.want)
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What is wrong is said in one line, with exit code 2.
+func TestWrongFlags(t *testing.T) {
+	dir := t.TempDir()
+	missing, garbage := filepath.Join(dir, "missing"), filepath.Join(dir, "garbage")
+	write(t, garbage, "this is no file of that kind\n")
+	unreadable := filepath.Join(dir, "folder")
+	if err := os.Mkdir(unreadable, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cert, key := writeCertificate(t)
+	_, otherKey := writeCertificate(t)
+	busyTCP, busyUDP := busyPorts(t)
+	tests := []struct {
+		flags string
+		want  string // regular expression
+	}{
+		{"-nosuch", `-nosuch`},
+		{"argument", `"argument" is no flag`},
+		{"-listen localhost:53", `-listen: want an IP address and a port`},
+		{"-listen 127.0.0.1", `-listen: want an IP address and a port`},
+		{"-listen 127.0.0.1:5353,", `-listen: want an IP address and a port`},
+		{"-listen 192.0.2.1:0", `-listen: .*192\.0\.2\.1`},
+		{"-listen " + busyTCP, `-listen: .*address already in use`},
+		{"-listen " + busyUDP, `-listen: .*address already in use`},
+		{"-tls-listen 127.0.0.1:0", `need both -cert and -key`},
+		{"-https-listen 127.0.0.1:0 -cert " + cert, `need both -cert and -key`},
+		{"-cert " + cert + " -key " + key, `-cert and -key are for`},
+		{"-tls-listen 127.0.0.1:0 -cert " + missing + " -key " + key, `-cert, -key: .*missing: no such file`},
+		{"-tls-listen 127.0.0.1:0 -cert " + garbage + " -key " + key, `-cert, -key: .*PEM`},
+		{"-tls-listen 127.0.0.1:0 -cert " + cert + " -key " + otherKey, `-cert, -key: .*private key does not match`},
+		{"-tls-listen " + busyTCP + " -cert " + cert + " -key " + key, `-tls-listen: .*address already in use`},
+		{"-https-listen " + busyTCP + " -cert " + cert + " -key " + key, `-https-listen: .*address already in use`},
+		{"-metrics " + busyTCP, `-metrics: .*address already in use`},
+		{"-hints " + missing, `-hints: .*missing: no such file`},
+		{"-hints " + garbage, `-hints: .*garbage: .*line 1`},
+		{"-hints " + unreadable, `-hints: .*is a directory`},
+		{"-anchors " + missing, `-anchors: .*missing: no such file`},
+		{"-anchors " + garbage, `-anchors: .*garbage: `},
+		{"-anchors " + unreadable, `-anchors: .*is a directory`},
+		{"-dnssec=perhaps", `-dnssec`},
+		{"-allow-server example", `-allow-server: want an IP address or block`},
+		{"-allow-client 192.0.2.0/33", `-allow-client: want an IP address or block`},
+		{"-port 0", `-port 0: want 1 to 65535`},
+		{"-port 65536", `-port 65536: want 1 to 65535`},
+		{"-cache-bytes 0", `-cache-bytes 0: want more than 0`},
+		{"-cache-bytes much", `-cache-bytes`},
+		{"-threads -1", `-threads -1: want 0 or more`},
+		{"-questions 0", `-questions 0: want more than 0`},
+		{"-client-rate fast", `-client-rate`},
+		{"-drain -1s", `-drain -1s: want 0s or more`},
+		{"-log xml", `-log: want text or json`},
+		{"-snapshot " + filepath.Join(missing, "cache"), `-snapshot .*: its folder is not there`},
+	}
+	for _, test := range tests {
+		var stdout, stderr bytes.Buffer
+		arguments := strings.Fields(test.flags)
+		if !slices.Contains(arguments, "-listen") { // else the default port would be opened
+			arguments = append([]string{"-listen", "127.0.0.1:0"}, arguments...)
+		}
+		cmd := command(arguments...)
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitUsage {
+			t.Errorf("%s: got %v, want exit code %d", test.flags, err, exitUsage)
+		}
+		line := stderr.String()
+		if stdout.Len() > 0 || strings.Count(line, "\n") != 1 || !regexp.MustCompile(`^proxy: `).MatchString(line) ||
+			!regexp.MustCompile(test.want).MatchString(line) {
+			t.Errorf("%s: got %q and, on standard output, %q, want one line with %s", test.flags, line, stdout.String(), test.want)
+		}
+	}
+}
+
+// busyPorts gives an address that is in use over TCP, and one that is over UDP.
+func busyPorts(t *testing.T) (tcp, udp string) {
+	t.Helper()
+	stream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stream.Close()
+		_ = packets.Close()
+	})
+	return stream.Addr().String(), packets.LocalAddr().String()
+}
+
+// -h is no mistake, and every flag is on the page about them.
+func TestHelp(t *testing.T) {
+	out, err := command("-h").Output()
+	if err != nil {
+		t.Errorf("-h: %v", err)
+	}
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllSubmatch(out, -1)
+	if len(flags) < 20 {
+		t.Errorf("-h names %d flags, want at least 20:\n%s", len(flags), out)
+	}
+	for _, f := range flags {
+		if !regexp.MustCompile("(?m)^\\|.*`" + string(f[1]) + "[ =`]").Match(page) {
+			t.Errorf("README.md does not describe %s", f[1])
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// What was asked before SIGTERM is answered after it, over every transport: questions
+// that wait for slow servers among them.
+func TestStopUnderLoad(t *testing.T) {
+	cert, key := writeCertificate(t)
+	p := startProxy(t, newSlowInternet(t).flags("-drain", patience.String(), "-tls-listen", "127.0.0.1:0", "-cert", cert, "-key", key)...)
+	var asked, clients sync.WaitGroup
+	var answers atomic.Int64
+	const connections, each = 10, 20 // below the 100 that one connection may have under way
+	networks := []string{"udp", "tcp", "tcp-tls"}
+	for _, network := range networks {
+		for c := range connections {
+			asked.Add(1)
+			clients.Go(func() {
+				defer asked.Done()
+				client := &dns.Client{Net: network, TLSConfig: trusting(t, cert), Timeout: patience}
+				conn, err := client.Dial(p.at[strings.TrimPrefix(network, "tcp-")])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for i := range each {
+					name := fmt.Sprintf("c%dn%d.slow.example.", c, i)
+					if err := conn.WriteMsg(new(dns.Msg).SetQuestion(name, dns.TypeA)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				clients.Go(func() {
+					defer conn.Close()
+					_ = conn.SetReadDeadline(time.Now().Add(patience))
+					for i := range each {
+						if _, err := conn.ReadMsg(); err != nil {
+							t.Errorf("over %s: %d of %d answers, then %v", network, i, each, err)
+							return
+						}
+						answers.Add(1)
+					}
+				})
+			})
+		}
+	}
+	asked.Wait()
+	// TLS: that all was written does not mean that it was read, but that it will be.
+	p.terminate()
+	clients.Wait()
+	if code := p.wait(); code != exitStopped {
+		t.Errorf("exit code %d, want %d", code, exitStopped)
+	}
+	if got, want := answers.Load(), int64(len(networks)*connections*each); got != want {
+		t.Errorf("got %d answers, want %d", got, want)
+	}
+	if conn, err := net.Dial("tcp", p.at["tcp"]); err == nil {
+		conn.Close()
+		t.Error("the port is still open")
+	}
+}
+
+// What takes longer than -drain gets SERVFAIL.
+func TestDrain(t *testing.T) {
+	p := startProxy(t, newSlowInternet(t).flags("-drain", "1ms")...)
+	conn, err := dns.Dial("udp", p.at["udp"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.WriteMsg(new(dns.Msg).SetQuestion("www.slow.example.", dns.TypeA)); err != nil {
+		t.Fatal(err)
+	}
+	p.terminate()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	if got, err := conn.ReadMsg(); err != nil || got.Rcode != dns.RcodeServerFailure {
+		t.Errorf("got %v, %v, want SERVFAIL", got, err)
+	}
+	if code := p.wait(); code != exitStopped {
+		t.Errorf("exit code %d, want %d", code, exitStopped)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	w := newInternet(t)
+	file := filepath.Join(t.TempDir(), "cache")
+	flags := w.flags("-snapshot", file)
+	question := func(p *process) {
+		t.Helper()
+		if got := ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA, withDO); len(got.Answer) != 2 || !got.AuthenticatedData {
+			t.Errorf("got\n%v\nwant a secure answer", got)
+		}
+	}
+
+	p := startProxy(t, flags...)
+	question(p)
+	p.terminate()
+	p.wait()
+	expect(t, "first run", p.text(), `no snapshot yet`, `snapshot written`)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v, want a file for its owner only", info.Mode(), err)
+	}
+
+	w.ResetLog()
+	p = startProxy(t, flags...)
+	question(p)
+	if n := w.Count(); n != 0 {
+		t.Errorf("with a snapshot: %d queries were sent, want none:\n%v", n, w.Log())
+	}
+	p.terminate()
+	p.wait()
+	expect(t, "second run", p.text(), `snapshot read`, `snapshot written`)
+
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	write(t, file, string(text))
+	p = startProxy(t, flags...)
+	question(p)
+	if w.Count() == 0 {
+		t.Error("with a damaged snapshot no query was sent")
+	}
+	p.terminate()
+	p.wait()
+	expect(t, "third run", p.text(), `"WARN","msg":"snapshot not used, the cache is empty"`, `snapshot written`)
+	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+		t.Errorf("got %v, %v, want the snapshot alone", entries, err)
+	}
+}
+
+// systemd is told when the service is ready, and when it stops.
+func TestNotify(t *testing.T) {
+	dir, err := os.MkdirTemp("", "notify") // the path of a socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "socket")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Skipf("no socket: %v", err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	p := startProxy(t, newInternet(t).flags()...)
+	p.terminate()
+	_ = socket.SetReadDeadline(time.Now().Add(patience))
+	for _, want := range []string{"READY=1", "STOPPING=1"} {
+		buffer := make([]byte, 100)
+		n, err := socket.Read(buffer)
+		if err != nil || string(buffer[:n]) != want {
+			t.Errorf("got %q, %v, want %q", buffer[:n], err, want)
+		}
+	}
+}
