@@ -77,6 +77,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if err != nil {
 		return nil, err
 	}
+	w.t.proof.tell(verdict, f)
 	if err := verdict.Err(); err != nil {
 		return nil, &bogusError{
 			zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err, verdict: verdict, response: response,

@@ -256,7 +256,6 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 			for _, d := range p.proven.save(now, f.q.name, p.ev) {
 				p.r.keepDS(now, d)
 			}
-			p.tell(verdict, f)
 			return verdict, resp, nil
 		}
 		p.fetchAll(ctx, needs)

@@ -20,6 +20,8 @@ type command struct {
 	form         form
 	ipv4, ipv6   bool
 	hints, mock  string // files; "": none
+	dnssec       bool
+	graph        string // file; "": none
 	onlyLoopback bool   // no name was given: the embedded mock Internet
 }
 
@@ -51,6 +53,8 @@ func parseArgs(args []string, stderr io.Writer) (*command, error) {
 	flags.BoolVar(&c.additional, "additional", true, "print additional sections")
 	flags.BoolVar(&asTree, "tree", false, "print the walk as a tree")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object for each event")
+	flags.BoolVar(&c.dnssec, "dnssec", false, "print the chain of trust after the walk")
+	flags.StringVar(&c.graph, "graph", "", "draw chain of trust and walk into this `file`, *.svg or *.dot")
 	flags.BoolVar(&c.ipv4, "4", false, "ask servers over IPv4 only")
 	flags.BoolVar(&c.ipv6, "6", false, "ask servers over IPv6 only")
 	flags.StringVar(&c.hints, "hints", "", "begin at the root servers of this `file`")
@@ -116,6 +120,8 @@ func (c *command) setQuestion(words []string) (err error) {
 
 func (c *command) check() error {
 	switch {
+	case c.graph != "" && drawing(c.graph) == nil:
+		return errors.New("-graph needs a file name that ends in .svg or .dot")
 	case c.ipv4 && c.ipv6:
 		return errors.New("-4 and -6 exclude each other")
 	case c.hints != "" && c.mock != "":

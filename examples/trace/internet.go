@@ -4,6 +4,7 @@ import (
 	_ "embed" // for mock.txt
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -18,6 +19,17 @@ type internet struct {
 	title   string // "" for the real one
 	options resolver.Options
 	close   func()
+}
+
+// signatureTime is when signatures have to be valid, as the resolver sees it.
+func (in *internet) signatureTime() time.Time {
+	switch {
+	case in.options.SignatureTime != nil:
+		return in.options.SignatureTime()
+	case in.options.Now != nil:
+		return in.options.Now()
+	}
+	return time.Now()
 }
 
 // internet gives the Internet that the command line asks for.

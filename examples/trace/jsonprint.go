@@ -13,7 +13,8 @@ import (
 )
 
 // event is one line of -json. Event says which hook of resolver.Trace it is: joined,
-// cache, start, query, response, referral, server-lookup, alias, validated or done.
+// cache, start, query, response, referral, server-lookup, alias, validated or done; with
+// -dnssec there follow trust, one for each zone of the chain of trust, and verdict.
 // Fields that an event does not have, and those that are empty, are left out. Names
 // are absolute, times are in milliseconds, records are in zone-file syntax.
 type event struct {
@@ -33,7 +34,7 @@ type event struct {
 	DNAME   bool        `json:"dname,omitempty"`   // alias: by a DNAME
 	Hints   bool        `json:"hints,omitempty"`   // start: at the root hints
 	Servers []nameserve `json:"servers,omitempty"` // start, referral
-	DS      []string    `json:"ds,omitempty"`      // referral
+	DS      []string    `json:"ds,omitempty"`      // referral: records; trust: tag, algorithm and digest
 
 	// Of query and response.
 	ID         int     `json:"id,omitempty"` // the same in both
@@ -66,6 +67,30 @@ type event struct {
 	TTL      float64      `json:"ttl_s,omitempty"`    // cache, done
 	Sends    int          `json:"sends,omitempty"`    // done: queries sent
 	Error    string       `json:"error,omitempty"`    // response, server-lookup, done
+
+	// Of trust: what vouches for the zone's keys, or denies that there is a DS.
+	Anchors []uint16   `json:"anchors,omitempty"` // tags
+	Denial  []string   `json:"denial,omitempty"`
+	Keys    []keyEvent `json:"keys,omitempty"`
+	Sets    []setEvent `json:"sets,omitempty"` // of the answer
+}
+
+// keyEvent is a DNSKEY record of a zone.
+type keyEvent struct {
+	Tag       uint16 `json:"tag"`
+	Algorithm uint8  `json:"algorithm"`
+	Mnemonic  string `json:"mnemonic"`
+	SEP       bool   `json:"sep,omitempty"`
+	Trusted   bool   `json:"trusted,omitempty"`    // by a DS or a trust anchor
+	SignsKeys bool   `json:"signs_keys,omitempty"` // the DNSKEY RRset
+}
+
+// setEvent is an RRset of the answer or its proof.
+type setEvent struct {
+	RRset    string   `json:"rrset"` // owner and type
+	Status   string   `json:"status"`
+	SignedBy []uint16 `json:"signed_by,omitempty"` // tags
+	Note     string   `json:"note,omitempty"`
 }
 
 // nameserve is one name server of a delegation, with its glue.
@@ -74,10 +99,14 @@ type nameserve struct {
 	Addrs []netip.Addr `json:"addrs,omitempty"`
 }
 
-// jsonTrace gives hooks that write one event a line.
-func jsonTrace(w io.Writer) *resolver.Trace {
+// newJSONPrinter makes hooks that write one event a line.
+func newJSONPrinter(w io.Writer) *jsonPrinter {
 	p := &jsonPrinter{encoder: json.NewEncoder(w)}
 	p.encoder.SetEscapeHTML(false)
+	return p
+}
+
+func (p *jsonPrinter) trace() *resolver.Trace {
 	return &resolver.Trace{
 		Joined:       func(i resolver.JoinedInfo) { p.put("joined", i.Step, event{Zone: i.Zone}) },
 		Cache:        p.cache,
@@ -103,6 +132,7 @@ func jsonTrace(w io.Writer) *resolver.Trace {
 type jsonPrinter struct {
 	encoder *json.Encoder
 	began   time.Time
+	last    resolver.Step // of the event written last
 }
 
 // put fills in what all events have, and writes the line. Nothing in an event can
@@ -111,6 +141,7 @@ func (p *jsonPrinter) put(kind string, s resolver.Step, e event) {
 	if p.began.IsZero() {
 		p.began = s.At
 	}
+	p.last = s
 	e.Event, e.At = kind, inMillis(s.At.Sub(p.began))
 	e.Walk, e.Parent = s.Walk, s.Parent
 	e.Name, e.Type = s.Question.Name, dns.Type(s.Question.Qtype).String()

@@ -13,6 +13,10 @@
 //	-additional=false  leave out additional sections, and glue with them
 //	-tree              the walk as a tree, with side look-ups, aliases and timings
 //	-json              one JSON object for each event; see type event
+//	-dnssec            after the walk, the chain of trust: the keys of each zone, who
+//	                   vouches for them, and whether that holds
+//	-graph FILE        draw chain of trust and walk; FILE ends in .svg, or in .dot for
+//	                   Graphviz
 //	-4, -6             ask servers over IPv4 or IPv6 only
 //	-hints FILE        begin at the root servers of FILE (zone-file syntax)
 //
@@ -36,6 +40,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -87,30 +92,75 @@ func (c *command) trace(ctx context.Context, in internet, stdout io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	failures := &failures{}
-	trace, finish := c.printer(stdout, in.title)
-	_, err = r.Resolve(resolver.WithTrace(ctx, failures.watch(trace)), c.name, c.rrtype)
-	if wrong := finish(); err == nil {
+	failures, walk := &failures{}, &walkLog{}
+	p := c.printer(stdout, in.title)
+	ctx = resolver.WithTrace(ctx, failures.watch(walk.watch(p.trace)))
+	if c.dnssec || c.graph != "" {
+		ctx = resolver.WithChain(ctx)
+	}
+	result, err := r.Resolve(ctx, c.name, c.rrtype)
+	if wrong := errors.Join(c.show(in, p, walk, evidence(result, err)), p.finish()); err == nil {
 		return wrong
 	}
 	return failures.add(err)
 }
 
-// printer gives the hooks that print in the form asked for, and what to call at the
-// end: it prints the rest and says whether everything could be written.
-func (c *command) printer(w io.Writer, title string) (*resolver.Trace, func() error) {
+// evidence gives the chain of trust of an answer, or of what is wrong with it.
+func evidence(result *resolver.Result, err error) []dnssec.Link {
+	var failure *resolver.Error
+	switch {
+	case errors.As(err, &failure):
+		return failure.Chain
+	case result != nil:
+		return result.Chain
+	}
+	return nil
+}
+
+// show prints and draws the chain of trust, as far as that was asked for. Where nothing
+// was validated there is none; the picture then has the walk alone.
+func (c *command) show(in internet, p printer, walk *walkLog, chain []dnssec.Link) error {
+	if !c.dnssec && c.graph == "" {
+		return nil
+	}
+	t := &trust{}
+	if len(chain) > 0 {
+		var err error
+		if t, err = judgeTrust(chain, in.options, in.signatureTime()); err != nil {
+			return err
+		}
+	}
+	if c.dnssec {
+		p.trust(t)
+	}
+	if c.graph == "" {
+		return nil
+	}
+	return draw(c.graph, newPicture(c.question(), t, walk))
+}
+
+// printer is one form of output.
+type printer struct {
+	trace  *resolver.Trace
+	trust  func(*trust) // prints the chain of trust
+	finish func() error // prints the rest, and says whether everything could be written
+}
+
+// printer gives the form asked for.
+func (c *command) printer(w io.Writer, title string) printer {
 	out := &errWriter{w: w}
 	switch c.form {
 	case formJSON:
-		return jsonTrace(out), out.error
+		p := newJSONPrinter(out)
+		return printer{p.trace(), p.trust, out.error}
 	case formTree:
 		t := newTree()
-		return t.trace(), func() error { t.print(out); return out.error() }
+		return printer{t.trace(), t.trust, func() error { t.print(out); return out.error() }}
 	case formDig:
 	}
 	d := newDigPrinter(out, c.additional)
 	d.header(c.question(), title)
-	return d.trace(), out.error
+	return printer{d.trace(), d.trust, out.error}
 }
 
 // errWriter remembers the first error, so that printing need not look at each.

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// trust is the chain of trust of an answer, judged once more from its evidence alone:
+// what each zone's keys are, who vouches for them, and what follows.
+type trust struct {
+	status dnssec.Status // of the whole
+	why    string        // if it is not Secure
+	zones  []*trustZone  // each behind those above it
+}
+
+// trustZone is one zone of the chain.
+type trustZone struct {
+	name    string
+	status  dnssec.Status
+	why     string      // if it is not Secure
+	anchors []uint16    // tags of the trust anchors at this very zone
+	ds      []dnssec.DS // from the zone above
+	denial  []string    // instead of DS: the records that deny it
+	vouched []uint16    // tags of the keys that signed the DS or its denial
+	keys    []trustKey
+	sets    []trustSet // of the answer
+}
+
+// trustKey is a key of a zone.
+type trustKey struct {
+	dnssec.Key
+	trusted bool // by a DS or a trust anchor
+	signs   bool // the DNSKEY RRset
+}
+
+// trustSet is an RRset of the answer or of its proof.
+type trustSet struct {
+	text   string // owner and type
+	data   []string
+	status dnssec.Status
+	signed []uint16 // tags of the keys that signed it
+	note   string
+}
+
+// judgeTrust judges the evidence of an answer, or of what was bogus, with the anchors
+// that the resolver has.
+func judgeTrust(chain []dnssec.Link, o resolver.Options, at time.Time) (*trust, error) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("there is no evidence to show")
+	}
+	v, err := dnssec.New(dnssec.Options{Anchors: o.TrustAnchors, Algorithms: o.Algorithms})
+	if err != nil {
+		return nil, err
+	}
+	anchors := o.TrustAnchors
+	if anchors == nil {
+		anchors = dnssec.DefaultAnchors()
+	}
+	e := v.Evidence(at, at, dnssec.NewWork(dnssec.Limits{}))
+	links, last := chain[:len(chain)-1], &chain[len(chain)-1]
+	t := &trust{}
+	for i := range links {
+		e.Add(response(&links[i]))
+		t.take(&links[i], anchors)
+	}
+	t.zones = slices.DeleteFunc(t.zones, func(z *trustZone) bool { return !z.judge(e, links) })
+	return t, t.judgeAnswer(e, last)
+}
+
+func response(l *dnssec.Link) *dnssec.Response {
+	return &dnssec.Response{Name: l.Name, Type: l.Type, Kind: l.Kind, Answer: l.Answer, Authority: l.Authority}
+}
+
+// zone gives the zone of a name, which is made when it is first heard of.
+func (t *trust) zone(name string) *trustZone {
+	for _, z := range t.zones {
+		if z.name == name {
+			return z
+		}
+	}
+	z := &trustZone{name: name}
+	t.zones = append(t.zones, z)
+	return z
+}
+
+// take notes what a link says of a zone.
+func (t *trust) take(l *dnssec.Link, anchors []dnssec.Anchor) {
+	z := t.zone(l.Name.String())
+	for _, a := range anchors {
+		if a.Zone() == z.name && !slices.Contains(z.anchors, a.Tag()) {
+			z.anchors = append(z.anchors, a.Tag())
+		}
+	}
+	for _, set := range slices.Concat(l.Answer, l.Authority) {
+		switch {
+		case set.Type == dns.TypeDNSKEY && l.Type == dns.TypeDNSKEY:
+			z.takeKeys(set)
+		case set.Type == dns.TypeDS:
+			z.vouched = signers(set)
+			for rdata := range set.Records.All() {
+				if ds, err := dnssec.ParseDS(rdata); err == nil {
+					z.ds = append(z.ds, ds)
+				}
+			}
+		case set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3 || set.Type == dns.TypeCNAME:
+			z.vouched = signers(set)
+			z.denial = append(z.denial, dns.Type(set.Type).String()+" "+set.Owner.String())
+		}
+	}
+}
+
+func (z *trustZone) takeKeys(set *dnssec.RRset) {
+	signing := signers(set)
+	for rdata := range set.Records.All() {
+		key, err := dnssec.ParseKey(rdata)
+		if err != nil {
+			continue
+		}
+		trusted := slices.Contains(z.anchors, key.Tag) || slices.ContainsFunc(z.ds, func(ds dnssec.DS) bool {
+			return ds.KeyTag == key.Tag && ds.Algorithm == key.Algorithm
+		})
+		z.keys = append(z.keys, trustKey{key, trusted, slices.Contains(signing, key.Tag)})
+	}
+}
+
+// signers gives the tags of the keys that claim to have signed a set, each once.
+func signers(set *dnssec.RRset) []uint16 {
+	var tags []uint16
+	for rdata := range set.Signatures.All() {
+		if sig, err := dnssec.ParseSignature(rdata); err == nil && !slices.Contains(tags, sig.KeyTag) {
+			tags = append(tags, sig.KeyTag)
+		}
+	}
+	return tags
+}
+
+// judge fills in what follows for the zone; false if the name is proven to be none.
+func (z *trustZone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
+	i := slices.IndexFunc(links, func(l dnssec.Link) bool { return l.Name.String() == z.name })
+	name := links[i].Name
+	if len(z.anchors) == 0 {
+		if d, needs, err := e.Judge(name); err == nil && len(needs) == 0 && d.Kind == dnssec.NotDelegated {
+			return false
+		}
+	}
+	v, needs, err := e.JudgeZone(name)
+	switch {
+	case err != nil:
+		z.why = err.Error()
+	case len(needs) > 0:
+		z.why = fmt.Sprintf("%s of %s not looked at", dns.Type(needs[0].Type), needs[0].Name)
+	default:
+		z.status, z.why = v.Status, v.Reason.String()
+		for i := range z.keys {
+			z.keys[i].trusted = z.keys[i].trusted && v.Reason.Code != dnssec.ReasonDSMismatch
+		}
+	}
+	return true
+}
+
+// judgeAnswer judges the answer itself and gives each RRset to its zone.
+func (t *trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
+	v, needs, err := e.Validate(response(last))
+	switch {
+	case err != nil:
+		t.why = err.Error()
+		return nil
+	case len(needs) > 0:
+		return fmt.Errorf("evidence without %s %s", needs[0].Name, dns.Type(needs[0].Type))
+	}
+	t.status, t.why = v.Status, v.Reason.String()
+	judged := make(map[*dnssec.RRset]bool)
+	for _, sv := range v.Sets {
+		judged[sv.Set] = true
+		note := ""
+		if sv.Wildcard != "" {
+			note = "made from " + sv.Wildcard.String()
+		}
+		t.place(sv.Set, sv.Status, sv.Zone.String(), note)
+	}
+	for _, set := range slices.Concat(last.Answer, last.Authority) {
+		if !judged[set] {
+			t.place(set, dnssec.Indeterminate, "", "not looked at")
+		}
+	}
+	return nil
+}
+
+// place gives a set of the answer to the zone that signed it, or else to the deepest one
+// that may hold it.
+func (t *trust) place(set *dnssec.RRset, status dnssec.Status, signer, note string) {
+	var holder *trustZone
+	for _, z := range t.zones {
+		fits := dns.IsSubDomain(z.name, set.Owner.String())
+		if z.name == signer {
+			holder = z
+			break
+		}
+		if fits && (holder == nil || dns.CountLabel(z.name) > dns.CountLabel(holder.name)) {
+			holder = z
+		}
+	}
+	if holder == nil {
+		return
+	}
+	holder.sets = append(holder.sets, trustSet{
+		text: set.Owner.String() + " " + dns.Type(set.Type).String(), data: dataOf(set),
+		status: status, signed: signers(set), note: note,
+	})
+}
+
+// maxShown is how much of what a hostile zone may have much of is shown.
+const maxShown = 8
+
+// dataOf gives the data of the first records of a set.
+func dataOf(set *dnssec.RRset) []string {
+	rrs, err := set.AppendRRs(nil, 0, false)
+	if err != nil {
+		return []string{"malformed"}
+	}
+	var data []string
+	for i, rr := range rrs {
+		if i == maxShown {
+			return append(data, fmt.Sprintf("and %d more", len(rrs)-i))
+		}
+		data = append(data, strings.TrimPrefix(rr.String(), rr.Header().String()))
+	}
+	return data
+}
