@@ -187,8 +187,12 @@ func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 // extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.4.
 const extendedInvalidQueryType = 30
 
+// maxQueryOptions is how many EDNS options a query may have. Clients send up to five;
+// Unbound takes 100 since one query could make it work through thousands.
+const maxQueryOptions = 100
+
 // wellFormedEDNS reports whether there is at most one OPT record, in the additional
-// section and owned by the root. RFC 6891 §6.1.1, §6.1.2.
+// section and owned by the root (RFC 6891 §6.1.1, §6.1.2), and its options make sense.
 func (x *exchange) wellFormedEDNS() bool {
 	isOPT := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 	if slices.ContainsFunc(x.query.Answer, isOPT) || slices.ContainsFunc(x.query.Ns, isOPT) {
@@ -200,7 +204,12 @@ func (x *exchange) wellFormedEDNS() bool {
 			n++
 		}
 	}
-	return n == 0 || n == 1 && x.opt.Hdr.Name == "."
+	if n == 0 {
+		return true
+	}
+	cookie := cookieOf(x.query)
+	return n == 1 && x.opt.Hdr.Name == "." && len(x.opt.Option) <= maxQueryOptions &&
+		(cookie == nil || isWellFormedCookie(cookie)) // RFC 7873 §5.2.2
 }
 
 // trust: with CD the client judges for itself.

@@ -107,6 +107,10 @@ type Options struct {
 	// called concurrently. Nil: records stay in the order in which they came.
 	Rotate func(n int) int
 
+	// NSID is the identity that ServeDNS gives to clients that ask for it (RFC 5001), which
+	// tells one of several servers behind one address from the others. "": none.
+	NSID string
+
 	// HostsFile is the hosts file that LookupHost, LookupIP, LookupIPAddr,
 	// LookupNetIP, LookupCNAME, LookupAddr and DialContext look into first, as
 	// package net does. It is read again when it changes; one that cannot be read is

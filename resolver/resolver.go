@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -35,6 +36,8 @@ type Resolver struct {
 	numbers  map[[32]byte]uint32 // of views; guarded by changing
 	proven   *proven
 	ours     atomic.Pointer[localData] // never nil
+	// cookieSecret is what cookies for clients are made with. RFC 9018 §4.4.
+	cookieSecret [16]byte
 
 	flights   *flights
 	servers   *gates[netip.AddrPort] // queries to one server
@@ -76,6 +79,7 @@ func New(o Options) (*Resolver, error) {
 		r.sender = r.transport
 	}
 	r.ours.Store(&c.zones)
+	rand.Read(r.cookieSecret[:])
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
 	if err := r.install(nil, &routing{givenRoutes: o.Routes, givenNegative: o.NegativeTrustAnchors}); err != nil {

@@ -2,8 +2,10 @@ package resolver
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -12,7 +14,9 @@ import (
 // ServeDNS makes a Resolver a dns.Handler: it answers query over w, truncated to what
 // the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with SERVFAIL where
 // Exchange has an error. Over TLS it pads the answers to queries that are padded (RFC
-// 8467). It does not ask who the client is: listening on an address that strangers
+// 8467). A client that sends a cookie gets it back with one of ours (RFC 7873, RFC 9018),
+// which nobody is obliged to have; one that asks for the identity of the server gets
+// Options.NSID (RFC 5001). It does not ask who the client is: listening on an address that strangers
 // reach makes an open resolver (RFC 5358).
 //
 // Every query gets an answer within Limits.Time. What the cache holds is answered at
@@ -25,19 +29,27 @@ import (
 // queries that come later. A dns.Server is best shut down after that: its Shutdown waits
 // until the answers are written.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
-	reply, err := r.exchangeWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
+	var reply *dns.Msg
+	var err error
+	if query != nil && asksForCookie(query) {
+		reply = newExchange(query).reply
+	} else {
+		reply, err = r.exchangeWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
+	}
 	if errors.Is(err, errNoQuery) {
 		return // answering an answer would make a loop
 	}
 	if err != nil {
 		reply = newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
 	}
+	r.setCookie(reply, query, addrPortOf(w.RemoteAddr()).Addr())
+	r.setNSID(reply, query)
 	size := dns.MaxMsgSize
 	if _, datagram := w.RemoteAddr().(*net.UDPAddr); datagram {
 		size = datagramSize(query)
 	}
 	reply.Truncate(size)
-	if isEncrypted(w) && isPadded(query) {
+	if isEncrypted(w) && hasOption(query, dns.EDNS0PADDING) {
 		pad(reply)
 	}
 	// A client that is gone is told nothing; there is nobody else to tell.
@@ -77,24 +89,28 @@ func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error)
 	return r.questions.enter(ctx, struct{}{})
 }
 
+// setNSID says which server this is to who asks. RFC 5001 §2.
+func (r *Resolver) setNSID(reply, query *dns.Msg) {
+	opt := reply.IsEdns0()
+	if opt == nil || r.config.NSID == "" || !hasOption(query, dns.EDNS0NSID) {
+		return
+	}
+	opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(r.config.NSID))})
+}
+
 // isEncrypted reports whether nobody on the way can read what is written to w.
 func isEncrypted(w dns.ResponseWriter) bool {
 	c, ok := w.(dns.ConnectionStater)
 	return ok && c.ConnectionState() != nil
 }
 
-// isPadded reports whether the query has a padding option. RFC 7830 §3.
-func isPadded(query *dns.Msg) bool {
+// hasOption reports whether the query has an EDNS option of that code.
+func hasOption(query *dns.Msg, code uint16) bool {
 	opt := query.IsEdns0()
 	if opt == nil {
 		return false
 	}
-	for _, o := range opt.Option {
-		if o.Option() == dns.EDNS0PADDING {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool { return o.Option() == code })
 }
 
 // paddedBlock is what the length of padded answers is a multiple of. RFC 8467 §4.1.

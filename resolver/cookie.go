@@ -1,0 +1,118 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Lengths of DNS cookies in octets. RFC 7873 §4.
+const (
+	clientCookieSize    = 8
+	minServerCookieSize = 8
+	maxServerCookieSize = 32
+)
+
+// cookieOf gives the cookie option of a query, the first if there are several (RFC 7873
+// §5.2); nil when there is none.
+func cookieOf(query *dns.Msg) *dns.EDNS0_COOKIE {
+	opt := query.IsEdns0()
+	if opt == nil {
+		return nil
+	}
+	for _, o := range opt.Option {
+		if c, ok := o.(*dns.EDNS0_COOKIE); ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// isWellFormedCookie reports whether a cookie has a length that there is: that of a client's
+// cookie, alone or with a server's (RFC 7873 §5.2.2).
+func isWellFormedCookie(c *dns.EDNS0_COOKIE) bool {
+	octets := hex.DecodedLen(len(c.Cookie))
+	server := octets - clientCookieSize
+	return server == 0 || minServerCookieSize <= server && server <= maxServerCookieSize
+}
+
+// asksForCookie reports whether a query is for nothing but a cookie. RFC 7873 §5.4.
+func asksForCookie(query *dns.Msg) bool {
+	c := cookieOf(query)
+	return c != nil && isWellFormedCookie(c) && len(query.Question) == 0 && query.Opcode == dns.OpcodeQuery && !query.Response
+}
+
+// setCookie puts into the reply the client's cookie, by which it knows that the reply is no
+// forgery, and one of ours. RFC 7873 §5.2.3, RFC 9018 §4.
+//
+// Whether a query brings one of ours back is not looked at: who has none is answered all the
+// same, over UDP with no more than datagramSize allows.
+func (r *Resolver) setCookie(reply, query *dns.Msg, client netip.Addr) {
+	c, opt := cookieOf(query), reply.IsEdns0()
+	if c == nil || opt == nil || !isWellFormedCookie(c) {
+		return
+	}
+	octets, err := hex.DecodeString(c.Cookie)
+	if err != nil {
+		return
+	}
+	own := serverCookie(r.cookieSecret, [clientCookieSize]byte(octets), 0, client, r.config.Now())
+	opt.Option = append(opt.Option, &dns.EDNS0_COOKIE{
+		Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(append(octets[:clientCookieSize:clientCookieSize], own...)),
+	})
+}
+
+// serverCookie makes a server cookie: version, reserved octets, time, and a hash that only
+// who has the secret can make. RFC 9018 §4.
+func serverCookie(secret [16]byte, clientCookie [clientCookieSize]byte, reserved uint32, client netip.Addr, now time.Time) []byte {
+	const version = 1 << 24
+	cookie := binary.BigEndian.AppendUint32(nil, version|reserved)
+	cookie = binary.BigEndian.AppendUint32(cookie, uint32(now.Unix())) // serial arithmetic, RFC 9018 §4.3
+	hashed := append(append(clientCookie[:], cookie...), client.Unmap().AsSlice()...)
+	return binary.LittleEndian.AppendUint64(cookie, sipHash24(secret, hashed))
+}
+
+// sipHash24 is SipHash-2-4 (J.-P. Aumasson, D. J. Bernstein: SipHash, a fast short-input
+// PRF), the one hash of server cookies that all servers have (RFC 9018 §4.4).
+func sipHash24(key [16]byte, message []byte) uint64 {
+	k0, k1 := binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:])
+	s := sipState{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573}
+	length := uint64(len(message)) << 56
+	for ; len(message) >= 8; message = message[8:] {
+		s.compress(binary.LittleEndian.Uint64(message))
+	}
+	var rest [8]byte
+	copy(rest[:], message)
+	s.compress(binary.LittleEndian.Uint64(rest[:]) | length)
+	s[2] ^= 0xff
+	for range 4 {
+		s.round()
+	}
+	return s[0] ^ s[1] ^ s[2] ^ s[3]
+}
+
+type sipState [4]uint64
+
+func (s *sipState) compress(word uint64) {
+	s[3] ^= word
+	s.round()
+	s.round()
+	s[0] ^= word
+}
+
+func (s *sipState) round() {
+	s[0] += s[1]
+	s[1] = bits.RotateLeft64(s[1], 13) ^ s[0]
+	s[0] = bits.RotateLeft64(s[0], 32)
+	s[2] += s[3]
+	s[3] = bits.RotateLeft64(s[3], 16) ^ s[2]
+	s[0] += s[3]
+	s[3] = bits.RotateLeft64(s[3], 21) ^ s[0]
+	s[2] += s[1]
+	s[1] = bits.RotateLeft64(s[1], 17) ^ s[2]
+	s[2] = bits.RotateLeft64(s[2], 32)
+}
