@@ -62,6 +62,61 @@ func TestResolverFlags(t *testing.T) {
 	}
 }
 
+// What the flags about answers from elsewhere change.
+func TestPolicyFlags(t *testing.T) {
+	w := newInternet(t)
+	dir := t.TempDir()
+	hosts, zone := filepath.Join(dir, "hosts"), filepath.Join(dir, "lan.zone")
+	write(t, hosts, "192.0.2.77 printer.lan\n")
+	write(t, zone, "@ 60 SOA ns hostmaster 1 7200 3600 86400 60\n@ 60 NS ns\nns 60 A 192.0.2.53\ncamera 60 A 192.0.2.78\n")
+	forwarder := startProxy(t, w.flags("-hosts", hosts)...)
+	tests := []struct {
+		what  string
+		flags []string
+		name  string
+		rcode int
+		want  string // address
+	}{
+		{"-hosts", w.flags("-hosts", hosts), "printer.lan.", dns.RcodeSuccess, "192.0.2.77"},
+		{"-local-zone", w.flags("-local-zone", "lan="+zone), "camera.lan.", dns.RcodeSuccess, "192.0.2.78"},
+		{"no -rebind-protection", w.flags(), "inside.shop.example.", dns.RcodeSuccess, "10.0.0.1"},
+		{"-rebind-protection", w.flags("-rebind-protection"), "inside.shop.example.", dns.RcodeSuccess, ""},
+		{"-private-domain", w.flags("-rebind-protection", "-private-domain", "shop.example"), "inside.shop.example.", dns.RcodeSuccess, "10.0.0.1"},
+		{"no -route", w.flags(), "printer.lan.", dns.RcodeNameError, ""},
+		{"-route", w.flags("-route", "lan=unsigned,"+forwarder.at["udp"]), "printer.lan.", dns.RcodeSuccess, "192.0.2.77"},
+		{"-route over tcp", w.flags("-route", "lan=unsigned,tcp://"+forwarder.at["tcp"]), "printer.lan.", dns.RcodeSuccess, "192.0.2.77"},
+		{"-route to a stub zone", w.flags("-route", fmt.Sprintf("other.test=stub,unsigned,127.77.0.9:%d", w.port)), "www.other.test.", dns.RcodeSuccess, "192.0.2.99"},
+	}
+	for _, test := range tests {
+		p := startProxy(t, test.flags...)
+		got := ask(t, "udp", p.at["udp"], test.name, dns.TypeA, withEDNS)
+		address := ""
+		for _, rr := range got.Answer {
+			if a, ok := rr.(*dns.A); ok {
+				address = a.A.String()
+			}
+		}
+		if got.Rcode != test.rcode || address != test.want {
+			t.Errorf("%s: got\n%v\nwant %s, %q", test.what, got, dns.RcodeToString[test.rcode], test.want)
+		}
+		p.finish()
+	}
+}
+
+// With -rotate each of several records comes first at some time.
+func TestRotate(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-rotate")...)
+	first := make(map[string]bool)
+	eventually(t, "other order of records", func() bool {
+		got := ask(t, "udp", p.at["udp"], "many.shop.example.", dns.TypeA)
+		if len(got.Answer) != 3 {
+			t.Fatalf("got\n%v\nwant 3 records", got)
+		}
+		first[got.Answer[0].String()] = true
+		return len(first) == 3
+	})
+}
+
 // scrape gives the metrics as a collector gets them.
 func scrape(t *testing.T, p *process) string {
 	t.Helper()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // config is what the flags say.
@@ -26,6 +27,12 @@ type config struct {
 	dnssec                 bool
 	allowServers           []netip.Prefix
 	port                   uint
+	routes                 []resolver.Route
+	hostsFile              string
+	localZones             []string // ZONE=FILE
+	rebindProtection       bool
+	privateDomains         []string
+	rotate                 bool
 
 	cacheBytes   int64
 	snapshotFile string
@@ -60,6 +67,13 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.BoolVar(&c.dnssec, "dnssec", true, "validate answers")
 	f.Var((*prefixList)(&c.allowServers), "allow-server", "`PREFIXES` (CIDR,…) of name servers that may be asked beside those at public addresses")
 	f.UintVar(&c.port, "port", 53, "`PORT` of authoritative servers")
+
+	f.Var((*routeList)(&c.routes), "route", "`ZONE=SERVER,…`: ask these for the names of a zone; SERVER is [tcp://|tls://]IP[:PORT][#NAME], or a file like /etc/resolv.conf; the words stub, iterate and unsigned change what the route is")
+	f.StringVar(&c.hostsFile, "hosts", "", "`FILE` in the form of /etc/hosts whose names are answered from it")
+	f.Var((*wordList)(&c.localZones), "local-zone", "`ZONE=FILE`: answer a zone from a zone file")
+	f.BoolVar(&c.rebindProtection, "rebind-protection", false, "leave private addresses out of answers")
+	f.Var((*wordList)(&c.privateDomains), "private-domain", "`DOMAINS` whose names may have private addresses")
+	f.BoolVar(&c.rotate, "rotate", false, "give records of one name and type in another order each time")
 
 	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in octets")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
@@ -184,6 +198,16 @@ func (l *prefixList) Set(text string) error {
 		}
 		*l = append(*l, prefix.Masked())
 	}
+	return nil
+}
+
+// wordList is a flag with words.
+type wordList []string
+
+func (l *wordList) String() string { return "" }
+
+func (l *wordList) Set(text string) error {
+	*l = append(*l, strings.Split(text, ",")...)
 	return nil
 }
 

@@ -64,6 +64,16 @@ func TestWrongFlags(t *testing.T) {
 		{"-client-rate fast", `-client-rate`},
 		{"-drain -1s", `-drain -1s: want 0s or more`},
 		{"-log xml", `-log: want text or json`},
+		{"-route corp.example", `-route: want ZONE=SERVER`},
+		{"-route corp.example=dns.example", `-route: "dns.example": want`},
+		{"-route corp.example=quic://192.0.2.1", `-route: "quic://192.0.2.1": want udp, tcp or tls`},
+		{"-route corp..example=192.0.2.1", `route`},
+		{"-route corp.example=192.0.2.1,iterate", `route`},
+		{"-route corp.example=" + missing, `missing: no such file`},
+		{"-hosts " + missing, `-hosts: .*missing: no such file`},
+		{"-local-zone lan=" + missing, `-local-zone: .*missing: no such file`},
+		{"-local-zone lan=" + garbage, `-local-zone: .*garbage: `},
+		{"-private-domain a..b -rebind-protection", `a..b`},
 		{"-snapshot " + filepath.Join(missing, "cache"), `-snapshot .*: its folder is not there`},
 	}
 	for _, test := range tests {

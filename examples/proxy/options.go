@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/iterdns/iterdns/dnssec"
-	roothints "github.com/iterdns/iterdns/rootHints"
-
 	"github.com/iterdns/iterdns/resolver"
+	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
 // options gives the resolver's options, with the files read.
@@ -18,6 +19,13 @@ func (c *config) options() (resolver.Options, error) {
 		Port:             uint16(c.port),
 		Limits:           resolver.Limits{Questions: c.questions},
 		DisableHostsFile: true, // only the methods of package net read it
+
+		Routes:              c.routes,
+		RebindingProtection: c.rebindProtection,
+		PrivateDomains:      c.privateDomains,
+	}
+	if c.rotate {
+		o.Rotate = rand.IntN
 	}
 	if !c.dnssec {
 		o.Validation = resolver.ValidateOff
@@ -38,7 +46,30 @@ func (c *config) options() (resolver.Options, error) {
 			return o, err
 		}
 	}
-	return o, nil
+	o.LocalZones, err = c.readLocalZones()
+	return o, err
+}
+
+// readLocalZones reads what is answered from files.
+func (c *config) readLocalZones() (zones []resolver.LocalZone, err error) {
+	if c.hostsFile != "" {
+		hosts, err := parseFile("-hosts", c.hostsFile, resolver.ParseHosts)
+		if err != nil {
+			return nil, err
+		}
+		zones = append(zones, hosts)
+	}
+	for _, flag := range c.localZones {
+		name, path, _ := strings.Cut(flag, "=")
+		zone, err := parseFile("-local-zone", path, func(r io.Reader) (resolver.LocalZone, error) {
+			return resolver.ParseLocalZone(name, r)
+		})
+		if err != nil {
+			return nil, err
+		}
+		zones = append(zones, zone)
+	}
+	return zones, nil
 }
 
 // parseFile reads what a flag names.

@@ -15,17 +15,23 @@ www     A     192.0.2.80
 www     TXT   "hello"
 mail    A     192.0.2.25
 alias   CNAME www
+inside  A     10.0.0.1
+many    A     192.0.2.1
+many    A     192.0.2.2
+many    A     192.0.2.3
 large   TXT   "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
 -- zone bogus.example. at 127.77.0.5 signed break=corrupt --
 www     A     192.0.2.66
 -- zone broken.example. at 127.77.0.6 --
 www     A     192.0.2.81
+-- zone other.test. at 127.77.0.9 undelegated --
+www     A     192.0.2.99
 -- fault broken.example. --
 rcode SERVFAIL
 `
 
 func newInternet(t *testing.T) *world {
-	return newWorld(t, internet, "example.", "shop.example.", "bogus.example.", "broken.example.")
+	return newWorld(t, internet, "example.", "shop.example.", "bogus.example.", "broken.example.", "other.test.")
 }
 
 func TestQuestions(t *testing.T) {
