@@ -39,9 +39,13 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	if errors.Is(err, flag.ErrHelp) {
 		return exitStopped
 	}
+	var o resolver.Options
+	if err == nil {
+		o, err = c.options()
+	}
 	var p *proxy
 	if err == nil {
-		p, err = newProxy(c, newLogger(c, stderr))
+		p, err = newProxy(c, o, newLogger(c, stderr))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "proxy: %v\n", err)
@@ -78,19 +82,16 @@ type listener interface {
 	String() string
 }
 
-// newProxy reads the files, opens the sockets and makes the resolver. Nothing is
+// newProxy makes the resolver, fills its cache and opens the sockets. Nothing is
 // answered before serve. An error is about the flags.
-func newProxy(c *config, log *slog.Logger) (*proxy, error) {
+func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	if c.threads > 0 {
 		runtime.GOMAXPROCS(c.threads)
 	}
-	options, err := c.options()
-	if err != nil {
-		return nil, err
-	}
 	p := &proxy{config: c, log: log, cache: newSnapshotCache(c, log)}
-	options.Cache = p.cache.Cache
-	if p.resolver, err = resolver.New(options); err != nil {
+	o.Cache = p.cache.Cache
+	var err error
+	if p.resolver, err = resolver.New(o); err != nil {
 		return nil, err
 	}
 	p.metrics = newMetrics(p.resolver, p.cache.Cache)
