@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -58,7 +59,8 @@ type asking struct {
 	outcomes chan outcome
 	refused  chan struct{} // a port was unreachable
 	found    chan lookup
-	late     *time.Timer // fires when what is awaited is later than expected
+	loops    chan *candidate // servers of a route that lead back to us
+	late     *time.Timer     // fires when what is awaited is later than expected
 
 	inFlight int
 	lookups  int
@@ -79,6 +81,7 @@ func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
 		found:    make(chan lookup, 3*len(cut.Servers)), // two families and the end
+		loops:    make(chan *candidate),
 	}
 }
 
@@ -104,6 +107,12 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 			a.addFound(l)
 			a.advance(sending, looking)
 		case <-a.late.C:
+			a.suspect(sending)
+			a.overtake(sending, looking)
+		case c := <-a.loops:
+			if a.takeLoop(c) {
+				return nil, a.failure(nil)
+			}
 			a.overtake(sending, looking)
 		case <-a.refused:
 			a.overtake(sending, looking)
@@ -219,6 +228,10 @@ func (a *asking) failure(cause error) error {
 	switch {
 	case cause != nil:
 		err = cause
+	case errors.Is(err, ErrRouteLoop) && len(a.tried) <= 1:
+		// Nobody else was there to be asked.
+	case len(a.tried) == 0 && a.list.leadBack:
+		err = ErrRouteLoop
 	case len(a.tried) == 0 && err == nil:
 		err = ErrNoServerAddress
 	case len(a.tried) == 0:

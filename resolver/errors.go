@@ -277,7 +277,7 @@ func extendedOf(err error) ExtendedError {
 		code = dns.ExtendedErrorCodeNotSupported
 	case errors.Is(err, ErrName):
 		code = dns.ExtendedErrorCodeInvalidData
-	case errors.Is(err, ErrIntercepted), errors.Is(err, ErrBlocked):
+	case errors.Is(err, ErrIntercepted), errors.Is(err, ErrBlocked), errors.Is(err, ErrRouteLoop):
 		code = dns.ExtendedErrorCodeNetworkError
 	case errors.Is(err, ErrClosed):
 		code = dns.ExtendedErrorCodeNotReady
@@ -292,7 +292,8 @@ func summary(err error) string {
 		return limit.Error()
 	}
 	for _, known := range []error{
-		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrClosed, ErrNoServerAddress, ErrNoReachableServer,
+		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
+		ErrNoServerAddress, ErrNoReachableServer,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

@@ -60,9 +60,12 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
+	if r.probes.caught(name) {
+		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
+	}
 	var result *Result
 	err = r.traced(ctx, q, x.trust(), func(t *task) (*Result, error) {
-		t.patience = patience
+		t.patience, t.asked = patience, q
 		var err error
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.exchange(ctx, t, q, query.RecursionDesired) })
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,9 @@ type hop struct {
 	transport *transport.Transport
 	key       tlsKey
 	looped    atomic.Int64 // until when it is passed over since it leads back to us, Unix time in ns
+
+	mu        sync.Mutex
+	suspicion *suspicion // guarded by mu: the last one; nil: none yet
 }
 
 // tlsKey identifies a server over TLS, so that its connections outlive a change of

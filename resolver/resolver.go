@@ -45,6 +45,8 @@ type Resolver struct {
 	questions *gates[struct{}]       // questions in all
 	queued    atomic.Int64           // queries to ServeDNS that wait for questions
 	priming   atomic.Bool
+	probes    probes
+	arrivals  arrivals
 
 	base    context.Context // ends with Close
 	end     context.CancelFunc
@@ -251,6 +253,9 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 		return nil, err
 	}
 	defer leave()
+	if t.asked == q {
+		defer r.arrivals.enter(q)()
+	}
 	by := traveller{heard: t.heard, budget: t.budget, retry: func() { t.undaunted = true }, joined: func() {
 		t.tell(func(tr *Trace) {
 			if tr.Joined != nil {

@@ -59,6 +59,7 @@ type serverList struct {
 	doubtful   []dnsname.Name // with glue only that their own zone may know better
 	avoid      map[netip.AddrPort]bool
 	side       bool // for a side look-up: dead servers are not tried before their time
+	leadBack   bool // a server of the route was left out because it leads back to us
 	forwarders bool // they depend on others: that one was silent says less
 	tries      int
 	probes     int
@@ -110,6 +111,10 @@ func (l *serverList) addHops(now time.Time, cut *zoneCut) {
 		return
 	}
 	for _, h := range cut.from.route.hops {
+		if h.leadsBackKnown() {
+			l.leadBack = true
+			continue
+		}
 		c := candidate{addr: h.addr, name: h.name, hop: h}
 		c.lastResort = l.infra.Lame(now, h.addr, cut.Zone) || l.avoid[h.addr]
 		l.add(now, c)
@@ -243,7 +248,7 @@ func (l *serverList) open(want func(*candidate) bool) []*candidate {
 		if c.estimate.Dead && !l.forwarders {
 			tries = 1
 		}
-		if !c.out && !c.busy && c.tries < tries && want(c) {
+		if !c.out && !c.busy && c.tries < tries && !c.leadsBackKnown() && want(c) {
 			open = append(open, c)
 		}
 	}

@@ -24,6 +24,8 @@ type task struct {
 	avoid      map[netip.AddrPort]bool // servers whose data turned out bogus: last resort
 
 	q question
+	// asked is what a client asked by Exchange or ServeDNS; zero if it was by another way.
+	asked question
 	// undaunted is set when the question is known to have failed by another caller's
 	// limits, which is no reason not to try.
 	undaunted bool

@@ -110,6 +110,8 @@ const (
 	ReasonNoEDNS QueryReason = "no-edns"
 	// ReasonCookie: the server wants its cookie (RFC 7873 §5.3).
 	ReasonCookie QueryReason = "cookie"
+	// ReasonLoop: to see whether a route leads back to this resolver.
+	ReasonLoop QueryReason = "loop"
 	// ReasonConnection: the connection that was reused had been closed.
 	ReasonConnection QueryReason = "connection"
 )

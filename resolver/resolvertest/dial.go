@@ -29,6 +29,9 @@ func (in *Internet) Dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
+	if h := in.handlerAt(addr); h != nil {
+		return in.dialHandler(h, network[:3], addr), nil
+	}
 	if strings.HasPrefix(network, "udp") {
 		if err := in.route(addr, "udp"); err != nil {
 			return nil, err

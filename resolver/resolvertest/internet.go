@@ -40,6 +40,7 @@ type Internet struct {
 	rules     []rule
 	middlebox *server       // not nil: answers in everybody's place
 	ahead     time.Duration // how far Now runs ahead of the clock
+	handlers  map[netip.Addr]dns.Handler
 	listeners *listeners
 	closed    bool
 }

@@ -1,0 +1,279 @@
+package resolver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
+var ErrRouteLoop = errors.New("route leads back to this resolver")
+
+const (
+	// loopPause is how long a server is passed over that leads back to us. Loops are
+	// mended by hand.
+	loopPause = 30 * time.Second
+	// probePause is how rarely one server is suspected anew.
+	probePause = 5 * time.Second
+)
+
+// CheckRoutes asks every server of every route for a name that nobody else can know, and
+// reports the routes by which that question came back to Exchange or ServeDNS, as CoreDNS's
+// plugin loop does: a *RouteError each, joined, that wraps ErrRouteLoop. It is to be
+// called when the resolver is being served. Servers that do not answer are no error here;
+// nor are routes to servers that answer without asking others.
+//
+// Without it a loop is noticed when a question that is forwarded comes in again while it
+// is waited for: the same is done then. Servers found to lead back are passed over for 30
+// s, and questions for whose names there is no other fail with ErrRouteLoop.
+func (r *Resolver) CheckRoutes(ctx context.Context) error {
+	var checks sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for _, rt := range r.current().routes {
+		for _, c := range r.serversOfRoute(ctx, rt) {
+			checks.Go(func() {
+				if !r.leadsBack(ctx, rt, c) {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, &RouteError{Zone: rt.zone.String(), Err: fmt.Errorf("%s: %w", c.addr, ErrRouteLoop)})
+			})
+		}
+	}
+	checks.Wait()
+	switch {
+	case r.base.Err() != nil:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+// serversOfRoute lists the servers of a route, looking up the addresses of those that have
+// names only.
+func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*candidate {
+	var servers []*candidate
+	for _, h := range rt.hops {
+		servers = append(servers, &candidate{addr: h.addr, name: h.name, hop: h})
+	}
+	if rt.kind == RouteIterate {
+		return servers
+	}
+	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
+	l := &serverList{infra: cut.from.infra}
+	for _, s := range rt.cut.Servers {
+		t := r.newTask(question{s.Name, dns.TypeA}, r.trustOfServers())
+		for _, rrtype := range r.addressTypes() {
+			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, t, s.Name, rrtype).addrs, false)
+		}
+	}
+	return append(servers, l.candidates...)
+}
+
+// leadsBack asks a server of a route for a name made up for it, and reports whether the
+// question comes back to us. If so, the server is passed over for a while.
+func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool {
+	name, back, forget, err := r.probes.begin(rt.zone)
+	if err != nil {
+		return false // the zone's name leaves no room for one
+	}
+	defer forget()
+	q := question{name, dns.TypeHINFO}
+	t := r.newTask(q, cache.Unchecked)
+	ctx, cancel := context.WithDeadline(ctx, t.budget.deadline)
+	defer cancel()
+	asked := *to
+	asked.tries, asked.estimate = 1, rt.realm.infra.Estimate(r.config.Now(), to.addr)
+	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.converse(ctx, t, cut, q, &asked, ReasonLoop, make(chan struct{}, 1))
+	}()
+	came := false
+	select {
+	case <-back:
+		came = true
+	case <-done:
+		select {
+		case <-back: // and the answer came the same way
+			came = true
+		default:
+		}
+	case <-r.base.Done():
+	}
+	cancel()
+	<-done
+	if came && to.hop != nil {
+		to.hop.looped.Store(time.Now().Add(loopPause).UnixNano())
+	}
+	return came
+}
+
+// leadsBackKnown reports whether the server was found to lead back to us not long ago.
+func (h *hop) leadsBackKnown() bool { return time.Now().UnixNano() < h.looped.Load() }
+
+func (c *candidate) leadsBackKnown() bool { return c.hop != nil && c.hop.leadsBackKnown() }
+
+// suspicion is that a server leads back to us, as long as it has to be looked into and for
+// a while after that. All who have it share it.
+type suspicion struct {
+	at   time.Time
+	done chan struct{}
+	loop bool // to be read when done is closed
+}
+
+// suspect gives the suspicion there is, or a new one, which the caller has to look into.
+func (h *hop) suspect() (s *suspicion, isNew bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); h.suspicion == nil || now.Sub(h.suspicion.at) >= probePause {
+		h.suspicion, isNew = &suspicion{at: now, done: make(chan struct{})}, true
+	}
+	return h.suspicion, isNew
+}
+
+// probes are the names made up to see whether they come back.
+type probes struct {
+	mu    sync.Mutex
+	names map[dnsname.Name]chan struct{} // guarded by mu
+}
+
+// begin makes up a name in zone. back is closed when a question for it comes in.
+func (p *probes) begin(zone dnsname.Name) (name dnsname.Name, back <-chan struct{}, forget func(), err error) {
+	var random [15]byte
+	rand.Read(random[:])
+	label := "loop-" + strings.ToLower(base32.StdEncoding.EncodeToString(random[:]))
+	if name, err = dnsname.Parse(label + "." + strings.TrimPrefix(zone.String(), ".")); err != nil {
+		return "", nil, nil, err
+	}
+	came := make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.names == nil {
+		p.names = make(map[dnsname.Name]chan struct{})
+	}
+	p.names[name] = came
+	return name, came, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.names, name)
+	}, nil
+}
+
+// caught reports whether name is one that was made up here, and says so to who did.
+func (p *probes) caught(name dnsname.Name) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	came, ok := p.names[name]
+	if !ok {
+		return false
+	}
+	select {
+	case <-came:
+	default:
+		close(came)
+	}
+	return true
+}
+
+// arrivals counts the questions that have come in from clients and are being worked on.
+type arrivals struct {
+	mu   sync.Mutex
+	asks map[question]int // guarded by mu
+}
+
+// enter counts a question, until leave.
+func (a *arrivals) enter(q question) (leave func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asks == nil {
+		a.asks = make(map[question]int)
+	}
+	a.asks[q]++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.asks[q]--; a.asks[q] == 0 {
+			delete(a.asks, q)
+		}
+	}
+}
+
+func (a *arrivals) count(q question) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asks[q]
+}
+
+// isEcho reports whether somebody asks us, besides who this is done for, what we are
+// asking a forwarder. It may be another client, or ourselves.
+func (a *asking) isEcho() bool {
+	others := a.r.arrivals.count(a.q)
+	if a.t.asked == a.q {
+		others--
+	}
+	return others > 0
+}
+
+// suspect finds out whether a forwarder that is late waits for us: when what it was asked
+// has come in again meanwhile.
+func (a *asking) suspect(ctx context.Context) {
+	rt := a.cut.from.route
+	if !a.cut.from.forwards() || !a.isEcho() {
+		return
+	}
+	for _, c := range a.list.candidates {
+		if !c.busy || c.hop == nil {
+			continue
+		}
+		s, isNew := c.hop.suspect()
+		if isNew {
+			to := &candidate{addr: c.addr, name: c.name, hop: c.hop}
+			a.r.spawn(func() {
+				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended
+				close(s.done)
+			})
+		}
+		a.r.spawn(func() {
+			select {
+			case <-s.done:
+			case <-ctx.Done():
+				return
+			}
+			if !s.loop {
+				return
+			}
+			select {
+			case a.loops <- c:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// takeLoop passes a server over that leads back to us, and reports whether nobody else is
+// left to be waited for.
+func (a *asking) takeLoop(c *candidate) (ended bool) {
+	c.out = true
+	a.errs = append(a.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
+	for _, other := range a.list.candidates {
+		if other.busy && other != c || !other.out {
+			return false
+		}
+	}
+	return a.lookups == 0
+}

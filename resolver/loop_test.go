@@ -1,0 +1,97 @@
+package resolver_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// forwarding makes resolvers that are served at addresses of the Internet and forward all
+// names to those that follow: pairs of own address and forwarder's.
+func forwarding(t *testing.T, in *resolvertest.Internet, pairs ...[2]string) []*resolver.Resolver {
+	var all []*resolver.Resolver
+	for _, p := range pairs {
+		r := in.Resolver(t, func(o *resolver.Options) {
+			o.Routes = []resolver.Route{{Zone: ".", Servers: server(p[1])}}
+		})
+		in.Handle(p[0], dns.HandlerFunc(r.ServeDNS))
+		all = append(all, r)
+	}
+	return all
+}
+
+// A question that goes round in a circle of forwarders ends, after few queries and soon,
+// with an error that says so; so does the next one, without any.
+func TestRouteLoops(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pairs [][2]string
+		sends int // at most, by all resolvers, keys for validation included
+	}{
+		{"to itself", [][2]string{{"10.0.0.1", "10.0.0.1"}}, 3},
+		{"to each other", [][2]string{{"10.0.0.1", "10.0.0.2"}, {"10.0.0.2", "10.0.0.1"}}, 8},
+		{"three", [][2]string{{"10.0.0.1", "10.0.0.2"}, {"10.0.0.2", "10.0.0.3"}, {"10.0.0.3", "10.0.0.1"}}, 12},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, "-- zone example. at 198.51.100.1 signed --\nwww A 192.0.2.1\n")
+				r := forwarding(t, in, tt.pairs...)[0]
+				start := time.Now()
+				_, err := r.Resolve(t.Context(), "www.example.", dns.TypeA)
+				if !errors.Is(err, resolver.ErrRouteLoop) {
+					t.Errorf("got %v, want ErrRouteLoop", err)
+				}
+				var e *resolver.Error
+				if !errors.As(err, &e) || e.Extended.Code != dns.ExtendedErrorCodeNetworkError || !strings.Contains(e.Extended.Text, "leads back") {
+					t.Errorf("got extended error %+v, want Network Error with the reason", e)
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("took %v, want less than a second", took)
+				}
+				if n := in.Count(); n > tt.sends {
+					t.Errorf("got %d queries, want %d at most:\n%s", n, tt.sends, resolvertest.Table(in.Log()))
+				}
+				time.Sleep(20 * time.Second) // what was under way ends; the failures are forgotten
+				in.ResetLog()
+				if _, err := r.Resolve(t.Context(), "other.example.", dns.TypeA); !errors.Is(err, resolver.ErrRouteLoop) {
+					t.Errorf("next question: got %v, want ErrRouteLoop", err)
+				}
+				if n := in.Count(); n != 0 {
+					t.Errorf("next question: got %d queries, want none:\n%s", n, resolvertest.Table(in.Log()))
+				}
+			})
+		})
+	}
+}
+
+// CheckRoutes finds loops before a question is asked, and nothing else.
+func TestCheckRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone example. at 198.51.100.1 --\nwww A 192.0.2.1\n")
+		loop := forwarding(t, in, [2]string{"10.0.0.1", "10.0.0.2"}, [2]string{"10.0.0.2", "10.0.0.1"})
+		err := loop[0].CheckRoutes(t.Context())
+		var route *resolver.RouteError
+		if !errors.Is(err, resolver.ErrRouteLoop) || !errors.As(err, &route) || route.Zone != "." {
+			t.Errorf("two: got %v, want a *RouteError with ErrRouteLoop", err)
+		}
+		if n := in.Count(); n != 2 {
+			t.Errorf("two: got %d queries, want 2:\n%s", n, resolvertest.Table(in.Log()))
+		}
+		recursive := in.Resolver(t)
+		in.Handle("10.0.0.3", dns.HandlerFunc(recursive.ServeDNS))
+		straight := forwarding(t, in, [2]string{"10.0.0.4", "10.0.0.3"})[0]
+		if err := straight.CheckRoutes(t.Context()); err != nil {
+			t.Errorf("no loop: got %v", err)
+		}
+		if got, err := straight.Resolve(t.Context(), "www.example.", dns.TypeA); err != nil || len(got.Answer) != 1 {
+			t.Errorf("no loop: got %+v, %v, want the address", got, err)
+		}
+	})
+}
