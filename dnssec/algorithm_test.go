@@ -65,7 +65,12 @@ func TestRSACost(t *testing.T) {
 		exponent int64
 		bits     uint
 		want     int
-	}{{3, 1024, 1}, {65537, 1024, 1}, {65537, 2048, 1}, {maxRSAExponent, 2048, 2}, {65537, 3072, 1}, {65537, 4096, 2}, {maxRSAExponent, 4096, 6}} {
+	}{
+		{3, 1024, 1}, {65537, 1024, 1}, {maxRSAExponent, 1024, 1}, {65537, 1280, 1}, {65537, 1536, 1},
+		{3, 2048, 1}, {65537, 2048, 1}, {maxRSAExponent, 2048, 1}, {65537, 2049, 2},
+		{3, 3072, 2}, {65537, 3072, 4}, {maxRSAExponent, 3072, 9},
+		{3, 4096, 3}, {65537, 4096, 6}, {maxRSAExponent, 4096, 15},
+	} {
 		key, err := rsaSHA256.ParseKey(rsaPublic(c.exponent, c.bits))
 		if err != nil {
 			t.Fatal(err)
