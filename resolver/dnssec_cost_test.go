@@ -51,8 +51,14 @@ func TestValidationTakesNoRoundTrip(t *testing.T) {
 		{"child on another server", "www.child.shop.example.", dns.TypeA, 0},
 		{"child without DS", "www.island.shop.example.", dns.TypeA, 0},
 		{"CNAME in the zone", "alias.shop.example.", dns.TypeA, 0},
+		{"CNAME to another zone", "over.shop.example.", dns.TypeA, 0},
+		{"CNAME to a child without DS", "out.shop.example.", dns.TypeA, 0},
+		{"NXDOMAIN behind a CNAME", "lost.shop.example.", dns.TypeA, dns.RcodeNameError},
+		{"servers named elsewhere", "www.away.example.", dns.TypeA, 0},
+		{"servers named elsewhere, NXDOMAIN", "missing.away.example.", dns.TypeA, dns.RcodeNameError},
+		{"zone without DS", "www.plain.example.", dns.TypeA, 0},
 	} {
-		for _, words := range []string{"algorithm=13", "algorithm=13 nsec3", "algorithm=13 compact"} {
+		for _, words := range []string{"algorithm=13", "algorithm=13 nsec3", "algorithm=13 nsec3 opt-out", "algorithm=13 compact"} {
 			if strings.Contains(words, "compact") && test.kind == "wildcard" {
 				continue
 			}
@@ -63,12 +69,26 @@ func TestValidationTakesNoRoundTrip(t *testing.T) {
 -- zone shop.example. at 198.51.100.3 ` + words + ` --
 www             A       192.0.2.80
 alias           CNAME   www
+over            CNAME   www.other.example.
+out             CNAME   www.island.shop.example.
+lost            CNAME   missing.other.example.
 ` + wildcardUnless(words, "compact") + `
 -- zone child.shop.example. at 198.51.100.4 ` + words + ` --
 www             A       192.0.2.81
 -- zone island.shop.example. at 198.51.100.4 --
 www             A       192.0.2.82
-` + latencies
+-- zone other.example. at 198.51.100.5 ` + words + ` --
+www             A       192.0.2.84
+ns              A       198.51.100.6
+-- zone away.example. at 198.51.100.6 ` + words + ` --
+@               NS      ns.other.example.
+www             A       192.0.2.85
+-- zone plain.example. at 198.51.100.5 --
+www             A       192.0.2.86
+` + latencies + `
+-- fault 198.51.100.5 198.51.100.6 --
+latency 60ms
+`
 				took := func(change func(*resolver.Options)) (time.Duration, string) {
 					var took time.Duration
 					var log string
