@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// stage is a time in the life of a root zone's keys, and what is known by then.
+type stage struct {
+	label, root string
+	wait        time.Duration // until it is asked
+	states      []string      // of the keys, oldest first
+	status      dnssec.Status // of an answer, with the anchors kept
+}
+
+const day = 24 * time.Hour
+
+// A root zone rolls its key: whoever follows goes on validating with the anchors kept,
+// and whoever does not has bogus answers at the end.
+func TestRollover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		zones := func(root string) string {
+			return "-- zone . " + root + " --\n-- zone example. signed --\nwww A 192.0.2.80\n"
+		}
+		in := resolvertest.New(t, zones("signed"))
+		o := in.Options()
+		dir := t.TempDir()
+		state, first := filepath.Join(dir, "state.json"), filepath.Join(dir, "first.txt")
+		if err := os.WriteFile(first, []byte(in.Anchors()[0].String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		old := in.Anchors()
+		for _, s := range []stage{
+			{"at first", "signed", 0, []string{"Valid"}, dnssec.Secure},
+			{"a new key", "ksk=1,2", day, []string{"Valid", "AddPend"}, dnssec.Secure},
+			{"still new", "ksk=1,2", 29 * day, []string{"Valid", "AddPend"}, dnssec.Secure},
+			{"seen for 30 days", "ksk=1,2", 2 * day, []string{"Valid", "Valid"}, dnssec.Secure},
+			{"the old one is gone", "ksk=2", 10 * day, []string{"Missing", "Valid"}, dnssec.Secure},
+		} {
+			time.Sleep(s.wait)
+			if err := in.Update(zones(s.root)); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := run(t.Context(), []string{"-state", state, "-anchors", first}, o, &out); err != nil {
+				t.Fatalf("%s: %v", s.label, err)
+			}
+			var got []string
+			for line := range strings.Lines(out.String()) {
+				if word, rest, _ := strings.Cut(line, " "); strings.Contains(rest, "since") {
+					got = append(got, word)
+				}
+			}
+			if strings.Join(got, " ") != strings.Join(s.states, " ") || !strings.Contains(out.String(), "to be asked again 20") {
+				t.Errorf("%s: got %q, want %q; printed\n%s", s.label, got, s.states, out.String())
+			}
+			kept, err := load(state, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			anchors, err := kept.Anchors()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := statusWith(t, o, anchors); got != s.status {
+				t.Errorf("%s: got %v, want %v", s.label, got, s.status)
+			}
+		}
+		if got := statusWith(t, o, old); got != dnssec.Bogus {
+			t.Errorf("with the first anchors: got %v, want bogus", got)
+		}
+	})
+}
+
+func statusWith(t *testing.T, o resolver.Options, anchors []dnssec.Anchor) dnssec.Status {
+	t.Helper()
+	o.TrustAnchors = anchors
+	r, err := resolver.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	result, err := r.Resolve(t.Context(), "www.example.", dns.TypeA)
+	var failure *resolver.Error
+	switch {
+	case errors.As(err, &failure):
+		return failure.Status
+	case err != nil:
+		t.Fatal(err)
+	}
+	return result.Status
+}
+
+// Keys that no trusted key has signed teach nothing, and the state stays as it was.
+func TestForgedKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone . signed --\n-- zone example. signed --\n")
+		state := filepath.Join(t.TempDir(), "state.json")
+		begin, err := dnssec.NewRollover(in.Anchors(), time.Now())
+		if err == nil {
+			err = save(state, begin)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Update("-- zone . ksk=2 --\n-- zone example. signed --\n"); err != nil {
+			t.Fatal(err)
+		}
+		var bogus *dnssec.BogusError
+		if err := run(t.Context(), []string{"-state", state}, in.Options(), t.Output()); !errors.As(err, &bogus) {
+			t.Errorf("got %v, want bogus", err)
+		}
+		kept, err := load(state, "")
+		if err != nil || len(kept.Keys) != 1 || kept.Keys[0].State != dnssec.KeyValid {
+			t.Errorf("got %+v, %v, want the one key Valid", kept, err)
+		}
+	})
+}
+
+// With -follow the zone is asked again when it is time, and a failure is no end.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone . signed at 198.51.100.1 --\n-- zone example. signed --\n")
+		o := in.Options()
+		state := filepath.Join(t.TempDir(), "state.json")
+		begin, err := dnssec.NewRollover(in.Anchors(), time.Now())
+		if err == nil {
+			err = save(state, begin)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var out bytes.Buffer
+		done := make(chan error)
+		go func() { done <- run(ctx, []string{"-state", state, "-follow"}, o, &out) }()
+		time.Sleep(day)
+		in.Fault("198.51.100.1", resolvertest.Rcode(dns.RcodeServerFailure))
+		time.Sleep(day)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		good, bad := strings.Count(out.String(), "Valid"), strings.Count(out.String(), "nothing learnt")
+		if good < 2 || bad < 2 || good-bad > 48 {
+			t.Errorf("got %d reports and %d failures in two days, want some of both; printed\n%s", good, bad, out.String())
+		}
+	})
+}
+
+func TestUsage(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad")
+	if err := os.WriteFile(bad, []byte("no state"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		nil, {"-nosuch"}, {"-state", bad}, {"-state", dir}, {"-state", filepath.Join(dir, "new"), "-anchors", bad},
+		{"-state", filepath.Join(dir, "new"), "-anchors", filepath.Join(dir, "missing")}, {"-state", bad, "more"},
+	} {
+		if err := run(t.Context(), args, resolver.Options{}, t.Output()); err == nil {
+			t.Errorf("%q: got no error", args)
+		}
+	}
+	if err := run(t.Context(), []string{"-h"}, resolver.Options{}, t.Output()); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: got %v", err)
+	}
+	if err := save(filepath.Join(dir, "no", "such"), dnssec.Rollover{}); err == nil {
+		t.Error("a folder that is not there: got no error")
+	}
+}
