@@ -104,7 +104,7 @@ func (s *scrubber) answer(r *Reply) error {
 	if !s.asked.Name.IsAtOrBelow(s.asked.Zone) {
 		return nil
 	}
-	if s.asked.Type == dns.TypeCNAME {
+	if s.wantsAlias() {
 		if _, redirected := s.dname(s.asked.Name); redirected {
 			return nil // the CNAME is what the server made of the DNAME
 		}
@@ -144,11 +144,17 @@ func (s *scrubber) aliases(r *Reply) {
 			return
 		}
 		r.Aliases = append(r.Aliases, step)
-		if step.TooLong {
+		if step.TooLong || s.wantsAlias() {
 			return
 		}
 		name = step.To
 	}
+}
+
+// wantsAlias reports whether the question is for the CNAME itself, which is not followed
+// (RFC 1034 §3.6.2), nor is what a DNAME makes one of.
+func (s *scrubber) wantsAlias() bool {
+	return s.asked.Type == dns.TypeCNAME || s.asked.Type == dns.TypeANY
 }
 
 func (s *scrubber) alias(name dnsname.Name) (Alias, bool) {
