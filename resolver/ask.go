@@ -77,7 +77,7 @@ type asking struct {
 func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 	return &asking{
 		r: r, t: t, cut: cut, q: q,
-		list:     r.serversOf(r.config.Now(), cut, r.triesFor(t), t.depth > 0, t.avoid),
+		list:     r.serversOf(r.config.Now(), cut, q, r.triesFor(t), t.depth > 0, t.avoid),
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
 		found:    make(chan lookup, 3*len(cut.Servers)), // two families and the end
@@ -169,7 +169,7 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 		a.tried = append(a.tried, to.addr)
 	}
 	a.inFlight++
-	a.late.Reset(to.estimate.Late)
+	a.late.Reset(to.estimate.Late + to.patience)
 	a.r.spawn(func() { a.outcomes <- a.r.converse(ctx, a.t, a.cut, a.q, to, why, a.refused) })
 	return true
 }

@@ -156,15 +156,15 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 // timeout is how long to wait for a reply to this send.
 func (c *conversation) timeout() time.Duration {
 	if c.network == "tcp" {
-		return tcpTimeout
+		return tcpTimeout + c.to.patience
 	}
 	if c.cut.from.forwards() {
-		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2))
+		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2)) + c.to.patience
 	}
 	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
-		return loneTimeout
+		return loneTimeout + c.to.patience
 	}
-	return c.to.estimate.Timeout
+	return c.to.estimate.Timeout + c.to.patience
 }
 
 // loneTimeout is how long the first reply of a server is waited for when nobody else

@@ -48,6 +48,8 @@ type Resolver struct {
 	probes    probes
 	arrivals  arrivals
 
+	random chance
+
 	base    context.Context // ends with Close
 	end     context.CancelFunc
 	running sync.WaitGroup
@@ -80,6 +82,7 @@ func New(o Options) (*Resolver, error) {
 		r.transport = transport.New(transport.Options{Dial: c.Dial})
 		r.sender = r.transport
 	}
+	r.random = systemChance()
 	r.ours.Store(&c.zones)
 	rand.Read(r.cookieSecret[:])
 	r.base, r.end = context.WithCancel(context.Background())

@@ -31,6 +31,8 @@ const (
 	// larger at random, so that servers of about the same speed share the questions
 	// and an attacker cannot tell which one will be asked (RFC 5452 §4.4).
 	scatter = 0.25
+	// maxPatience is the end of the range of candidate.patience.
+	maxPatience = time.Microsecond
 )
 
 // candidate is one address that may be asked.
@@ -40,6 +42,10 @@ type candidate struct {
 	hop      *hop         // of a route; nil: a name server
 	estimate infra.Estimate
 	score    time.Duration
+	// patience is added to how long a reply is waited for: next to nothing, but never the
+	// same twice. What is learnt of a server from two questions that are lost together
+	// does not depend on which of them is looked at first.
+	patience time.Duration
 	tries    int
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
@@ -61,9 +67,25 @@ type serverList struct {
 	side       bool // for a side look-up: dead servers are not tried before their time
 	leadBack   bool // a server of the route was left out because it leads back to us
 	forwarders bool // they depend on others: that one was silent says less
+	random     *rand.Rand
 	tries      int
 	probes     int
 }
+
+// chance gives the source of the choices among the servers of a zone for one question.
+// Tests that must repeat exactly have one with a seed.
+type chance func(zone dnsname.Name, q question) *rand.Rand
+
+func systemChance() chance {
+	system := rand.New(systemSource{})
+	return func(dnsname.Name, question) *rand.Rand { return system }
+}
+
+// systemSource draws from the generator of the process, which nobody can predict. A
+// rand.Rand over it may be used concurrently.
+type systemSource struct{}
+
+func (systemSource) Uint64() uint64 { return rand.Uint64() }
 
 // usable reports whether an address may be asked at all.
 func (r *Resolver) usable(a netip.Addr) bool {
@@ -78,9 +100,10 @@ func (r *Resolver) usable(a netip.Addr) bool {
 	return false
 }
 
-// serversOf lists the servers of a delegation with all addresses that are known now.
-func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: cut.from.infra, perServer: perServer, avoid: avoid, side: side}
+// serversOf lists the servers of a delegation with all addresses that are known now, to
+// be asked q.
+func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
+	l := &serverList{infra: cut.from.infra, perServer: perServer, avoid: avoid, side: side, random: r.random(cut.Zone, q)}
 	l.addHops(now, cut)
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
@@ -99,8 +122,8 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, perServer int, side bo
 			l.doubtful = append(l.doubtful, s.Name)
 		}
 	}
-	shuffle(l.missing)
-	shuffle(l.doubtful)
+	l.shuffle(l.missing)
+	l.shuffle(l.doubtful)
 	return l
 }
 
@@ -121,8 +144,8 @@ func (l *serverList) addHops(now time.Time, cut *zoneCut) {
 	}
 }
 
-func shuffle(names []dnsname.Name) {
-	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+func (l *serverList) shuffle(names []dnsname.Name) {
+	l.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 }
 
 // ownAddrs gives the addresses that a name server's own zone says it has. They go
@@ -176,11 +199,12 @@ func (l *serverList) has(a netip.Addr) bool {
 
 func (l *serverList) add(now time.Time, c candidate) {
 	c.estimate = l.infra.Estimate(now, c.addr)
-	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*rand.Float64()))
+	c.patience = time.Duration(l.random.IntN(int(maxPatience)))
+	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*l.random.Float64()))
 	if !c.estimate.Known {
 		// Half to one and a half times what is usual: sometimes before, sometimes
 		// after a server that is known to be usual.
-		c.score = time.Duration(float64(c.estimate.RTT) * (0.5 + rand.Float64()))
+		c.score = time.Duration(float64(c.estimate.RTT) * (0.5 + l.random.Float64()))
 	}
 	l.candidates = append(l.candidates, &c)
 }
@@ -192,7 +216,7 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	}
 	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
 	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
-	if len(living) == 0 && !l.forwarders || rand.IntN(probeOneIn) == 0 {
+	if len(living) == 0 && !l.forwarders || l.random.IntN(probeOneIn) == 0 {
 		if c := l.probe(now, dead, len(living) == 0 && !l.side); c != nil {
 			return c, ReasonProbe
 		}
@@ -206,8 +230,8 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 		return nil, ""
 	}
 	c := l.best(now, living)
-	if l.tries == 0 && rand.IntN(exploreOneIn) == 0 {
-		if random := living[rand.IntN(len(living))]; !random.lastResort {
+	if l.tries == 0 && l.random.IntN(exploreOneIn) == 0 {
+		if random := living[l.random.IntN(len(living))]; !random.lastResort {
 			c = random
 		}
 	}
@@ -287,7 +311,7 @@ func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candi
 	if l.probes >= maxProbes {
 		return nil
 	}
-	for _, i := range rand.Perm(len(dead)) {
+	for _, i := range l.random.Perm(len(dead)) {
 		if l.infra.Probe(now, dead[i].addr, urgent) {
 			l.probes++
 			return l.take(dead[i])

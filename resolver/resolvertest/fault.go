@@ -108,6 +108,12 @@ func Latency(d time.Duration) Fault {
 	return Fault{moments: atQuery | atTCPConnect, apply: func(x *exchange) { x.latency += d }}
 }
 
+// LatencyFunc is Latency with a round-trip time for each query, or attempt to connect,
+// that f gives. f is called concurrently and must not block.
+func LatencyFunc(f func(Query) time.Duration) Fault {
+	return Fault{moments: atQuery | atTCPConnect, apply: func(x *exchange) { x.latency += f(x.query) }}
+}
+
 // tcpRetransmission is how long a TCP waits before it sends a lost segment again,
 // doubling (RFC 6298 §2).
 const tcpRetransmission = time.Second
@@ -159,6 +165,12 @@ func CloseInstead() Fault { return onQuery(func(x *exchange) { x.closes = true }
 // UDP it does nothing.
 func ResetInstead() Fault {
 	return onQuery(func(x *exchange) { x.refused = x.query.Network == "tcp" })
+}
+
+// Partial makes the server send only the first n octets of a TCP reply, of the length
+// before it too, and then close the connection. Over UDP it does nothing; see Cut.
+func Partial(n int) Fault {
+	return onQuery(func(x *exchange) { x.partial = max(n, 1) })
 }
 
 // Drip makes the server send its TCP replies one octet at a time, pause apart.

@@ -271,6 +271,54 @@ func TestErrorsAreThoseOfSockets(t *testing.T) {
 	}
 }
 
+// TestPartial: so many octets of the length and the message arrive, and then the end; over
+// UDP it is no fault.
+func TestPartial(t *testing.T) {
+	for _, dial := range []dialer{inMemory, onLoopback} {
+		in := New(t, shop)
+		in.Fault(shopServer, Partial(20))
+		if err := in.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		wire := wireOf(t, query("www.shop.example.", dns.TypeA))
+		conn, err := dial(t, in, "tcp", shopServer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write(framed(wire)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(conn)
+		if err != nil || len(got) != 20 {
+			t.Errorf("got %d octets and %v, want 20 and the end", len(got), err)
+		}
+		if _, err := send(t, in, dial, "udp", shopServer, wire); err != nil {
+			t.Errorf("over UDP: got %v, want an answer", err)
+		}
+	}
+}
+
+// TestLatencyFunc: each query takes as long as the function says.
+func TestLatencyFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := New(t, shop)
+		in.Fault(shopServer, LatencyFunc(func(q Query) time.Duration {
+			if q.Type == dns.TypeTXT {
+				return 3 * time.Second
+			}
+			return time.Second
+		}))
+		for rrtype, want := range map[uint16]time.Duration{dns.TypeA: time.Second, dns.TypeTXT: 3 * time.Second} {
+			start := time.Now()
+			ask(t, in, shopServer, query("www.shop.example.", rrtype))
+			if took := time.Since(start); took != want {
+				t.Errorf("%s: took %v, want %v", dns.Type(rrtype), took, want)
+			}
+		}
+	})
+}
+
 func TestUnreachablePrefixHasStrangersToo(t *testing.T) {
 	in := New(t, shop)
 	in.Fault("::/0", Unreachable())

@@ -234,7 +234,12 @@ func readMessage(conn net.Conn) ([]byte, error) {
 func (l *listeners) sendStream(conn *net.TCPConn, p packet) {
 	switch p.event {
 	case message:
-		l.drip(conn, framed(p.wire), p.pace)
+		stream := framed(p.wire)
+		if p.partial > 0 {
+			defer conn.Close()
+			stream = stream[:min(p.partial, len(stream))]
+		}
+		l.drip(conn, stream, p.pace)
 	case streamEnd:
 		conn.Close()
 	case streamReset, portRefused:

@@ -73,6 +73,7 @@ type exchange struct {
 	unreachable bool // the local host has no route
 	closes      bool // the TCP connection ends instead of an answer
 	dripping    time.Duration
+	partial     int // so many octets of a TCP reply are sent, then the end; 0: all
 	wrongSource bool
 
 	edits  edits
@@ -114,6 +115,8 @@ type packet struct {
 	event event
 	// pace is the time between two octets on a TCP connection; 0: all at once.
 	pace time.Duration
+	// partial is how many octets are sent before a TCP connection ends; 0: all.
+	partial int
 	// wrongSource: it leaves from another address than the query went to.
 	wrongSource bool
 }
@@ -187,7 +190,7 @@ func (x *exchange) packets(query []byte) []packet {
 		x.query.Rcode = x.query.Rcode&^0xf | int(wire[3]&0xf)
 		x.query.Truncated = wire[2]&0x02 != 0
 	}
-	return append(out, packet{after: x.latency, wire: wire, pace: x.dripping, wrongSource: x.wrongSource})
+	return append(out, packet{after: x.latency, wire: wire, pace: x.dripping, partial: x.partial, wrongSource: x.wrongSource})
 }
 
 // headerSize is the length of a message's header in octets (RFC 1035 §4.1.1).

@@ -91,10 +91,14 @@ func (c *streamConn) send(now time.Time, p packet) {
 	if at.Before(c.free) {
 		at = c.free
 	}
-	if p.event != message {
+	partial := p.event == message && p.partial > 0
+	if p.event != message || partial {
 		c.broken = true
 	}
 	stream := framed(p.wire)
+	if partial {
+		stream = stream[:min(p.partial, len(stream))]
+	}
 	if p.pace > 0 {
 		c.free = at.Add(time.Duration(len(stream)-1) * p.pace)
 	}
@@ -103,12 +107,20 @@ func (c *streamConn) send(now time.Time, p packet) {
 		c.arrive(arrival{at: at, packet: p})
 		return
 	}
-	if p.pace <= 0 {
+	c.trickle(at, stream, p.pace)
+	if partial {
+		c.arrive(arrival{at: at.Add(time.Duration(len(stream)) * p.pace), packet: packet{event: streamEnd}})
+	}
+}
+
+// trickle queues octets, pace apart or all at once.
+func (c *streamConn) trickle(at time.Time, stream []byte, pace time.Duration) {
+	if pace <= 0 {
 		c.arrive(arrival{at: at, packet: packet{wire: stream}})
 		return
 	}
 	for i := range stream {
-		c.arrive(arrival{at: at.Add(time.Duration(i) * p.pace), packet: packet{wire: stream[i : i+1]}})
+		c.arrive(arrival{at: at.Add(time.Duration(i) * pace), packet: packet{wire: stream[i : i+1]}})
 	}
 }
 

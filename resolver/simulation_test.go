@@ -1,0 +1,302 @@
+package resolver_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+var (
+	simSeeds = flag.Int("seeds", 25, "how many seeds TestSimulation plays")
+	simFirst = flag.Uint64("first", 1, "the first seed that TestSimulation plays")
+	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation plays, with its log; 0: see -first")
+)
+
+// enoughSeeds is from how many on each kind of fault has to have happened once a seed on
+// average.
+const enoughSeeds = 200
+
+// simulation is one run: a world, its network, a resolver, and what came of it. Every
+// decision follows from the seed.
+type simulation struct {
+	t      *testing.T
+	seed   uint64
+	rng    *rand.Rand
+	world  *simWorld
+	net    *simNet
+	in     *resolvertest.Internet
+	r      *resolver.Resolver
+	tally  *simTally
+	limits resolver.Limits
+
+	start   time.Time
+	waiting sync.WaitGroup
+	mu      sync.Mutex
+	log     []string // guarded by mu
+}
+
+// TestSimulation plays whole Internets out of one seed each: zones, questions, and
+// everything that goes wrong (attacks.md 4, gate 3). What is true is worked out from the
+// zones' data alone. Whatever happens,
+//
+//   - an answer is true, or was until its TTL ran out, and is secure only as far as it
+//     is signed; otherwise there is a typed error;
+//   - no question takes more time or sends more queries than its limits allow;
+//   - nothing that a hostile server says of others is believed;
+//   - when the trouble is over, every question has its answer;
+//   - no goroutine is left (the bubble would not end).
+//
+// -seeds says how many, -first which is the first, -seed which one alone. What happens at
+// the same instant happens in the same order each time only on one processor: to use
+// several, run several processes.
+func TestSimulation(t *testing.T) {
+	first, last := *simFirst, *simFirst+uint64(*simSeeds)-1
+	if *simSeed != 0 {
+		first, last = *simSeed, *simSeed
+	}
+	oneAtATime(t)
+	tally := new(simTally)
+	for seed := first; seed <= last; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { simulate(t, seed, tally) })
+	}
+	for f := range simFaults {
+		n := tally[f].Load()
+		t.Logf("%-18s %8d", f, n)
+		if seeds := int64(last - first + 1); seeds >= enoughSeeds && n < seeds {
+			t.Errorf("%s: %d times in %d seeds, want as many at least", f, n, seeds)
+		}
+	}
+}
+
+// oneAtATime lets one goroutine run at a time until the test is over.
+func oneAtATime(t *testing.T) {
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+}
+
+// simulate plays one seed and gives its log, in the order of time.
+func simulate(t *testing.T, seed uint64, tally *simTally) (log []string) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, seed, tally)
+		s.trouble()
+		s.recovery()
+		if err := s.r.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+		s.checkPackets()
+		log = s.finish()
+		if t.Failed() || *simSeed != 0 {
+			t.Logf("to replay: go test ./resolver -run TestSimulation -seed %d\n%s", seed, strings.Join(log, "\n"))
+		}
+	})
+	return log
+}
+
+func newSimulation(t *testing.T, seed uint64, tally *simTally) *simulation {
+	s := &simulation{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), tally: tally, start: time.Now()}
+	s.world = newSimWorld(s.rng)
+	var text strings.Builder
+	for _, origin := range s.world.origins {
+		text.WriteString(s.world.now().zones[origin].section())
+	}
+	s.in = resolvertest.New(t, text.String(), resolvertest.Seed(seed))
+	s.net = newSimNet(seed, s.world, tally)
+	s.net.install(s.in)
+	s.limits = resolver.Limits{Sends: []int{100, 100, 60, 30}[s.rng.IntN(4)]}
+	o := s.in.Options()
+	o.TrustAnchors = slices.DeleteFunc(o.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() != "." })
+	o.Limits = s.limits
+	o.DisableCaseRandomisation = !s.net.mixedCase
+	o.Minimise = []resolver.Minimise{resolver.MinimiseRelaxed, resolver.MinimiseRelaxed, resolver.MinimiseOff}[s.rng.IntN(3)]
+	r, err := resolver.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.r = r
+	s.r.Seed(seed)
+	return s
+}
+
+// note writes a line of the log.
+func (s *simulation) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := fmt.Sprintf("%016d ", time.Since(s.start))
+	s.log = append(s.log, at+fmt.Sprintf(format, args...))
+}
+
+// finish gives the log with the queries that were sent, in the order of time.
+func (s *simulation) finish() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.in.Log() {
+		s.log = append(s.log, fmt.Sprintf("%016d   %s %s %s %s", q.Time.Sub(s.start), q.Server, q.Network, strings.ToLower(q.Name), dns.Type(q.Type)))
+	}
+	slices.Sort(s.log)
+	return s.log
+}
+
+// trouble asks while things go wrong.
+func (s *simulation) trouble() {
+	for range 50 {
+		s.event()
+		for range 1 + s.rng.IntN(3) {
+			name, qtype := s.world.question()
+			s.ask(name, qtype)
+			if s.world.chance(0.1) {
+				s.ask(name, qtype) // twice at once
+			}
+		}
+		time.Sleep(s.pause())
+	}
+	s.waiting.Wait()
+}
+
+// pause is how long to wait until the next questions: no two events fall on the same
+// instant.
+func (s *simulation) pause() time.Duration {
+	most := []time.Duration{time.Millisecond, 50 * time.Millisecond, time.Second, 30 * time.Second, 400 * time.Second, 2 * time.Hour}
+	return time.Duration(1 + s.rng.Int64N(int64(most[s.rng.IntN(len(most))])))
+}
+
+// event makes something happen to the zones, the servers or the clock, now and then.
+func (s *simulation) event() {
+	update := func(f simFault, what, text string) {
+		s.tally[f].Add(1)
+		s.note("%s: %s", f, what)
+		if err := s.in.Update(text); err != nil {
+			s.t.Fatalf("seed %d: %v", s.seed, err)
+		}
+	}
+	first := func(text string) string { line, _, _ := strings.Cut(text, "\n"); return line }
+	switch n := s.rng.IntN(100); {
+	case n < 5:
+		text := s.world.newContents()
+		update(faultZoneChange, first(text), text)
+	case n < 10:
+		text := s.world.rollKeys()
+		update(faultKeyRoll, first(text), text)
+	case n < 12:
+		text := s.world.resign()
+		update(faultZoneChange, first(text), text)
+	case n < 15:
+		text, z := s.world.move()
+		update(faultMove, first(text), text)
+		if z != nil {
+			s.net.haunt(s.in, z)
+		}
+	case n < 18:
+		text := s.world.revoke()
+		update(faultRevoke, first(text), text)
+	case n < 22:
+		d := time.Duration(s.rng.Int64N(int64(time.Hour)))
+		if s.world.chance(0.3) {
+			d = -d / 20
+			s.world.putBack(-d)
+		}
+		s.tally[faultClock].Add(1)
+		s.note("%s: %v", faultClock, d)
+		s.in.Advance(d)
+	case n < 34:
+		v := s.world.now()
+		z := v.zones[s.world.origins[s.rng.IntN(len(s.world.origins))]]
+		server := z.addrs[s.rng.IntN(len(z.addrs))]
+		d := time.Duration(s.rng.Int64N(int64(time.Minute)))
+		s.note("restart: %s for %v", server, d)
+		s.net.restart(server, d)
+	}
+}
+
+// ask puts a question beside others.
+func (s *simulation) ask(name string, qtype uint16) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	if s.world.chance(0.08) {
+		s.tally[faultCancel].Add(1)
+		ctx, cancel = context.WithTimeout(s.t.Context(), time.Duration(1+s.rng.Int64N(int64(200*time.Millisecond))))
+	}
+	s.waiting.Go(func() {
+		defer cancel()
+		s.resolve(ctx, name, qtype)
+	})
+	time.Sleep(time.Nanosecond) // until it waits for something: then the next one finds what it has begun
+}
+
+// resolve asks one question and checks what came of it.
+func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*resolver.Result, error) {
+	sends, shared := 0, false
+	ctx = resolver.WithTrace(ctx, &resolver.Trace{
+		Query:  func(resolver.QueryInfo) { sends++ },
+		Joined: func(resolver.JoinedInfo) { shared = true },
+	})
+	from := time.Now()
+	result, err := s.r.Resolve(ctx, name, qtype)
+	to := time.Now()
+	asked := name + " " + dns.Type(qtype).String()
+	if deadline, ok := ctx.Deadline(); ok && to.After(deadline.Add(50*time.Millisecond)) || to.Sub(from) > 10*time.Second+50*time.Millisecond {
+		s.t.Errorf("seed %d: %s took %v, want it to end by its deadline", s.seed, asked, to.Sub(from))
+	}
+	if !shared && sends > s.limits.Sends { // what others sent is on their budgets
+		s.t.Errorf("seed %d: %s took %d sends, want %d at most", s.seed, asked, sends, s.limits.Sends)
+	}
+	if err != nil {
+		var typed *resolver.Error
+		if !errors.As(err, &typed) {
+			s.t.Errorf("seed %d: %s: got error %T, want a *resolver.Error", s.seed, asked, err)
+		}
+		s.note("%s since %v: error", asked, from.Sub(s.start))
+		return nil, err
+	}
+	s.note("%s since %v: %s %v %q TTL %v", asked, from.Sub(s.start), dns.RcodeToString[result.Rcode], result.Status, groups(result.Answer), result.TTL)
+	if wrong := s.world.judge(result, from, to); wrong != "" {
+		s.t.Errorf("seed %d: after %v, %s: %s", s.seed, to.Sub(s.start), asked, wrong)
+	}
+	return result, nil
+}
+
+// recovery asks when all is well again and everything old is forgotten: now there must
+// be answers.
+func (s *simulation) recovery() {
+	s.net.calm()
+	time.Sleep(s.world.lease() + 2*time.Hour)
+	for range 30 {
+		name, qtype := s.world.question()
+		now := time.Now()
+		want := s.world.outcome(name, qtype)
+		_, err := s.resolve(s.t.Context(), name, qtype)
+		var limit *resolver.LimitError
+		switch {
+		case err == nil, want != "answer", errors.As(err, &limit) && s.limits.Sends < 100:
+		default:
+			s.t.Errorf("seed %d: after %v, %s %s: got error %v, want an answer", s.seed, now.Sub(s.start), name, dns.Type(qtype), err)
+		}
+	}
+}
+
+// checkPackets looks at where queries went: to the address that hostile servers name,
+// only those for what is theirs.
+func (s *simulation) checkPackets() {
+	for _, q := range s.in.Log(resolvertest.To(poisonAddr)) {
+		if q.Unconnected {
+			continue
+		}
+		name := strings.ToLower(q.Name)
+		if z := s.world.now().zoneOf(name); !z.hostile {
+			s.t.Errorf("seed %d: after %v, %s %s was asked of a hostile server", s.seed, q.Time.Sub(s.start), name, dns.Type(q.Type))
+		}
+	}
+}
