@@ -121,6 +121,53 @@
 //     IPv4 as RFC 8305 says, each address after 250 ms; net.Dialer (RFC 6555) tries one
 //     family address by address, and the other beside it after 300 ms.
 //
+// # Coming from another library
+//
+// From net.Resolver. A program that takes an interface with the methods it needs changes the
+// line that makes its resolver; one that takes a *net.Resolver gets [Resolver.NetResolver]:
+//
+//	net.DefaultResolver.LookupHost(ctx, host)    r.LookupHost(ctx, host)
+//	&net.Dialer{}                                &net.Dialer{Resolver: r.NetResolver()}
+//	&http.Transport{}                            &http.Transport{DialContext: r.DialContext}
+//	smtp.Dial(address)                           conn, err := r.DialContext(ctx, "tcp", address)
+//	                                             smtp.NewClient(conn, host)
+//
+// Database drivers take r.DialContext as their dial function: pgx in Config.DialFunc, with
+// r.LookupHost as Config.LookupFunc; go-sql-driver/mysql by mysql.RegisterDialContext. gRPC
+// takes it by grpc.WithContextDialer, for a target such as passthrough:///host:port; targets
+// with dns:/// are looked up through net.DefaultResolver, which a program, not a library, may
+// set to r.NetResolver(). What is different then is where answers come from: names that only
+// the resolver in /etc/resolv.conf knows need a [Route] to it, and its search list is
+// Options.SearchList.
+//
+// From dnsr. There, records are strings and types are names; here they are the types of
+// miekg/dns:
+//
+//	dnsr.NewResolver(…)             resolver.New(resolver.Options{}), and Close at the end
+//	r.ResolveErr(name, "MX")        r.Resolve(ctx, name, dns.TypeMX), or Lookup[*dns.MX]
+//	dnsr.NXDOMAIN, an error         Result.Rcode == dns.RcodeNameError
+//	RR.Value, RR.TTL                the fields of *dns.MX, Result.TTL
+//	WithTimeout, WithCache          Options.Limits.Time, Options.Cache
+//
+// Aliases are followed to the records asked for, each from its own zone, and answers are
+// validated.
+//
+// From miekg/unbound (libunbound). Nothing is configured by text, and a bogus answer is an
+// error rather than a flag:
+//
+//	unbound.New, Destroy            New, Close
+//	AddTa, AddTaFile                Options.TrustAnchors, by dnssec.ParseAnchors
+//	SetFwd, ResolvConf              Options.Routes
+//	Hosts                           Options.HostsFile, ParseHosts
+//	ZoneAdd, DataAdd                Options.LocalZones, SetLocalZones
+//	private-address, private-domain Options.RebindingProtection, PrivateDomains
+//	Resolve(name, type, class)      Resolve(ctx, name, type)
+//	ResolveAsync                    a goroutine; its context ends it
+//	Result.Secure                   Result.Status == dnssec.Secure
+//	Result.Bogus, WhyBogus          an *Error with Status dnssec.Bogus, Extended
+//	Result.NxDomain, HaveData       Result.Rcode, len(Records.Records) > 0 of Lookup
+//	Result.AnswerPacket             Exchange
+//
 // # Limitations
 //
 // It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can

@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -8,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/smtp"
 	"net/url"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -170,4 +173,63 @@ func ExampleResolver_LookupHTTPS() {
 		fmt.Println(service.Target, service.ALPN, service.IPv4Hint)
 	}
 	// Output: api.shop.example. [h3 h2] [192.0.2.7]
+}
+
+// greetMail takes one SMTP connection and says hello.
+func greetMail(l net.Listener) {
+	conn, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "220 mail.shop.example ESMTP\r\n")
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		switch verb, _, _ := strings.Cut(lines.Text(), " "); verb {
+		case "EHLO":
+			fmt.Fprint(conn, "250 mail.shop.example\r\n")
+		case "QUIT":
+			fmt.Fprint(conn, "221 bye\r\n")
+			return
+		}
+	}
+}
+
+// A mail client: the servers of a domain come from this resolver, and so do the addresses
+// that it connects to. Package net/smtp dials by itself only in smtp.Dial.
+func ExampleResolver_LookupMX_smtp() {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	go greetMail(l)
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // 25 in the world outside
+
+	in := resolvertest.New(nil, "-- zone shop.example. at 198.51.100.3 --\n@ MX 10 mail\nmail A 127.0.0.1")
+	r := in.Resolver(nil, plain)
+	defer r.Close()
+
+	ctx := context.Background()
+	servers, err := r.LookupMX(ctx, "shop.example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	host := strings.TrimSuffix(servers[0].Host, ".")
+	conn, err := r.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := smtp.NewClient(conn, host)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := client.Hello("client.example"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("talked to", host)
+	if err := client.Quit(); err != nil {
+		log.Fatal(err)
+	}
+	// Output: talked to mail.shop.example
 }
