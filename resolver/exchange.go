@@ -24,7 +24,8 @@ var errNoQuery = errors.New("resolver: not a query")
 //
 // RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
 // question; AD is set when everything is Secure and the query has AD or DO set; records
-// of DNSSEC are left out unless DO is set or they were asked for. What is no question
+// of DNSSEC are left out unless DO is set or they were asked for. A name whose proof is a
+// compact denial is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). What is no question
 // for a resolver gets the error that says so: FORMERR unless there is exactly one
 // question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
 // than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
@@ -176,7 +177,7 @@ func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 	q := x.query.Question[0]
 	switch {
 	case q.Qtype == dns.TypeNXNAME:
-		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.4
+		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.5
 	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
 		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "zone transfer"}
 	case q.Qclass != dns.ClassINET:
@@ -187,7 +188,7 @@ func (x *exchange) refuse() (rcode int, extended ExtendedError) {
 	return dns.RcodeSuccess, ExtendedError{}
 }
 
-// extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.4.
+// extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.5.
 const extendedInvalidQueryType = 30
 
 // maxQueryOptions is how many EDNS options a query may have. Clients send up to five;
@@ -257,7 +258,7 @@ func (x *exchange) extend(e ExtendedError) {
 
 // answer makes the reply of a result, whose records become the reply's.
 func (x *exchange) answer(result *Result) *dns.Msg {
-	x.reply.Rcode = result.Rcode
+	x.reply.Rcode = x.rcode(result)
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
 	if !x.do() {
 		x.reply.Answer = withoutDNSSEC(x.reply.Answer, result.Question.Qtype)
@@ -269,6 +270,24 @@ func (x *exchange) answer(result *Result) *dns.Msg {
 		x.extend(e)
 	}
 	return x.reply
+}
+
+// rcode gives the response code. A name that is denied compactly does not exist, and
+// the client is told; but one that sets DO may validate, and to a validator the proof is
+// one of NODATA, so that NXDOMAIN would be bogus. It gets NXDOMAIN if it says with CO that
+// it knows better. RFC 9824 §5.
+func (x *exchange) rcode(result *Result) int {
+	if result.Rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(result.Authority, deniesCompactly) {
+		return dns.RcodeSuccess
+	}
+	return result.Rcode
+}
+
+// deniesCompactly reports whether a record is an NSEC record with the type NXNAME, which
+// stands at names that do not exist. RFC 9824 §3.1.
+func deniesCompactly(rr dns.RR) bool {
+	nsec, ok := rr.(*dns.NSEC)
+	return ok && slices.Contains(nsec.TypeBitMap, dns.TypeNXNAME)
 }
 
 // spell gives the owners that are the name of the question its letter case, in which

@@ -137,7 +137,7 @@ func boundSet(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
 func (f *finding) accept(v *dnssec.Verdict) {
 	f.status, f.ttl, f.extended = v.Status, min(f.ttl, v.TTL), extendedReason(v.Reason)
 	if v.Denial != nil && v.Denial.NameError && f.kind == noData {
-		f.kind, f.rcode = nameError, dns.RcodeNameError // RFC 9824 §3.5
+		f.kind, f.rcode = nameError, dns.RcodeNameError // RFC 9824 §5
 	}
 	f.compact = v.Denial != nil && v.Denial.Compact
 	if v.Status != dnssec.Secure {

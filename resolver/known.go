@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -59,11 +58,7 @@ func deniedCompactly(n *cache.Negative) bool {
 			continue
 		}
 		records, err := set.AppendRRs(nil, set.TTL, false)
-		if err != nil || len(records) != 1 {
-			return false
-		}
-		nsec, ok := records[0].(*dns.NSEC)
-		return ok && slices.Contains(nsec.TypeBitMap, dns.TypeNXNAME)
+		return err == nil && len(records) == 1 && deniesCompactly(records[0])
 	}
 	return false
 }
