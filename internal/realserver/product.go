@@ -3,8 +3,6 @@ package realserver
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
@@ -73,18 +71,5 @@ func (p Product) daemon() string {
 	return ""
 }
 
-// binary finds the program. Debian keeps daemons in /usr/sbin, which is not on
-// the PATH of ordinary users.
-func (p Product) binary() (string, error) {
-	name := p.daemon()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
-		if found, sbinErr := exec.LookPath(filepath.Join(dir, name)); sbinErr == nil {
-			return found, nil
-		}
-	}
-	return "", err
-}
+// binary finds the program.
+func (p Product) binary() (string, error) { return find(p.daemon()) }

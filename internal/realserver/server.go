@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -140,11 +139,8 @@ func start(product Product, zones []Zone) (_ *Server, err error) {
 
 // run starts the process and the goroutine that waits for its end.
 func (s *Server) run(config string) error {
-	binary, err := s.product.binary()
+	cmd, err := Command(s.dir, s.product.daemon(), s.product.arguments(config)...)
 	if err != nil {
-		return err
-	}
-	if binary, err = unconfined(binary, s.dir); err != nil {
 		return err
 	}
 	log, err := os.Create(s.logPath())
@@ -152,10 +148,7 @@ func (s *Server) run(config string) error {
 		return err
 	}
 	defer log.Close() // the child has its own descriptor
-	cmd := exec.Command(binary, s.product.arguments(config)...)
-	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
