@@ -24,10 +24,10 @@ var errNoQuery = errors.New("resolver: not a query")
 //
 // RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
 // question; AD is set when everything is Secure and the query has AD or DO set; records
-// of DNSSEC are left out unless DO is set or they were asked for. A name whose proof is a
-// compact denial is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). What is no question
-// for a resolver gets the error that says so: FORMERR unless there is exactly one
-// question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
+// of DNSSEC are left out unless DO is set or they were asked for. A name that a compact
+// denial denies is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). What is
+// no question for a resolver gets the error that says so: FORMERR unless there is exactly
+// one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
 // than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
 // REFUSED for zone transfers and classes other than IN.
 //
