@@ -25,6 +25,7 @@ type budget struct {
 	referrals     atomic.Int64
 	failedLookups atomic.Int64
 	minimised     atomic.Int64
+	reading       atomic.Int64 // nanoseconds waited for the second level
 
 	walks   atomic.Int64 // numbers walks and queries for traces
 	queries atomic.Int64

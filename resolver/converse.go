@@ -8,6 +8,7 @@ import (
 	"errors"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -36,7 +37,9 @@ type reply struct {
 	kind       responseKind
 	delegation *glue.Delegation // of a referral
 	server     *candidate
-	wire       []byte // as received, for traces
+	wire       []byte       // as received, for traces
+	recalled   bool         // out of the second level
+	told       *atomic.Bool // to the second level; nil: nothing is to be told
 }
 
 // conversation is the exchange with one server about one question: a query, and as
@@ -366,38 +369,48 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	if m.NoQuestion {
 		return false, c.fail(errNoQuestion)
 	}
+	return false, c.r.understand(m, c.cut, c.q, octets, c.to)
+}
+
+// understand makes of a genuine reply to q what its sender may say for the zone, and what
+// kind of response that is.
+func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
-		Zone: c.cut.Zone, Name: c.q.name, Type: c.q.rrtype, MaxRecords: c.r.config.limits.Records,
-		Recursive: c.cut.from.forwards(),
+		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
+		Recursive: cut.from.forwards(),
 	})
 	if err != nil {
-		return false, outcome{to: c.to, err: scrubError(err, c.r.config.limits.Records)}
+		return outcome{to: from, err: scrubError(err, r.config.limits.Records)}
 	}
-	out = outcome{to: c.to, reply: &reply{Reply: scrubbed, kind: c.classify(scrubbed), server: c.to, wire: octets}}
+	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
+	if r.second != nil {
+		out.reply.told = new(atomic.Bool)
+	}
 	switch out.reply.kind {
 	case referral:
-		if out.reply.delegation, err = c.delegation(scrubbed); err != nil {
+		if out.reply.delegation, err = delegationOf(scrubbed, cut, q); err != nil {
 			out.reply.kind, out.err = lame, err
 		}
 	case unusable:
 		out.err = &rcodeError{scrubbed.Rcode}
 	case lame, answer, alias, noData, nameError, recursive:
 	}
-	return false, out
+	return out
 }
 
-func (c *conversation) classify(m *scrub.Reply) responseKind {
-	if c.cut.from.forwards() {
+// classifyFrom says what a response is to who asks a zone's servers, or a forwarder.
+func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
+	if cut.from.forwards() {
 		return classifyForwarded(m)
 	}
-	return classify(m, c.q, c.cut.Zone)
+	return classify(m, q, cut.Zone)
 }
 
-// delegation makes a zone cut of a referral. Of more name servers than are kept, a
+// delegationOf makes a zone cut of a referral. Of more name servers than are kept, a
 // random choice is, so that none of them can count on being asked.
-func (c *conversation) delegation(m *scrub.Reply) (*glue.Delegation, error) {
+func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, error) {
 	return glue.Referral{
-		Zone: c.cut.Zone, Name: c.q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
+		Zone: cut.Zone, Name: q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
 	}.Delegation()
 }
 

@@ -34,6 +34,8 @@
 //     zone: [Options] Routes.
 //   - Bring a network of one's own: [Options] Dial for connections, or an [Exchanger]
 //     for whole messages.
+//   - Share what is learnt among resolvers: [Options] Cache within one process, and
+//     SecondLevel among many.
 //   - Bound or permit more work: [Limits].
 //
 // # The way of one question
@@ -183,6 +185,7 @@
 //
 // # Bugs
 //
-// Resolvers that share a cache and set Options.AllowServer, each to another function,
-// are taken to have the same policy.
+// Resolvers that share a cache and set functions in Options (AllowServer, Dial,
+// SignatureTime) or an Exchanger, each to another, are taken to have the same policy
+// unless Options.ViewName tells them apart.
 package resolver

@@ -36,6 +36,7 @@ type finding struct {
 	signer    dnsname.Name       // the zone that signed it; "" unless Secure
 	referrals []*dnssec.Response // on the way there
 	sources   []netip.AddrPort   // servers that had a say in it
+	lessons   []*lesson          // for the second level
 }
 
 // maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
@@ -61,7 +62,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	f := &finding{
 		q: asked, kind: m.kind, rcode: m.Rcode,
 		sets: m.Answer, aliases: r.within(w.rl, m.Aliases), soa: m.SOA, denial: m.Denial,
-		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources,
+		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources, lessons: w.lessons,
 	}
 	if w.rl.forwards() {
 		f.zone = "" // a forwarder answers for whatever zone it is
@@ -226,6 +227,7 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 		}, meta)
 	}
 	w.rl.keepExpanded(now, f, meta)
+	r.share(w, f)
 }
 
 // zoneOfDenial names the zone that denies where no SOA does: "" where one does.

@@ -22,6 +22,7 @@ func (t *Trace) guarded(mu *sync.Mutex, open func() bool) *Trace {
 	return &Trace{
 		Joined:       guard(t.Joined, mu, open),
 		Cache:        guard(t.Cache, mu, open),
+		SecondLevel:  guard(t.SecondLevel, mu, open),
 		Start:        guard(t.Start, mu, open),
 		Query:        guard(t.Query, mu, open),
 		Response:     guard(t.Response, mu, open),

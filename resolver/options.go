@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -52,6 +53,27 @@ type Options struct {
 	// bounds. Resolvers may share one; what they exchange through it is limited to
 	// those with the same anchors, hints and policy.
 	Cache *cache.Cache
+
+	// ViewName stands for what resolvers that share a Cache or a SecondLevel cannot
+	// compare: the functions and the Exchanger among their Options. Those with different
+	// names share nothing. What else decides which data is believed (anchors, hints,
+	// validation and so on) is compared as it is. "" is a name like others.
+	ViewName string
+
+	// SecondLevel is a store shared with other resolvers, of other processes too. What
+	// one of them has validated, the others need not ask servers for; it is checked and
+	// validated anew by each. Questions that want no validation (CD) and the addresses
+	// of name servers keep away from it. Resolvers exchange something only if they agree
+	// on all that a shared Cache asks for, and on SecondLevelKey. Since functions cannot
+	// be compared between processes, it takes a ViewName where Dial, Exchanger,
+	// AllowServer or SignatureTime is set. Nil: none.
+	SecondLevel cache.SecondLevel
+
+	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, of 32 random
+	// octets say. The store then can neither tell what it holds the answers to, nor forge
+	// those of zones that are not signed. Nil: none, for stores that are trusted as much
+	// as the network is.
+	SecondLevelKey []byte
 
 	// Limits bounds the work for one question. Zero fields are the defaults.
 	Limits Limits
@@ -229,13 +251,15 @@ type config struct {
 	allow  func(netip.Addr) bool
 	filter *addressFilter // nil: all addresses are allowed
 	zones  localData      // LocalZones to begin with
+
+	ownSignatureTime bool // SignatureTime was given
 }
 
 // defaultPort is where name servers listen. RFC 1035 §4.2.
 const defaultPort = 53
 
 func (o Options) fill() (config, error) {
-	c := config{Options: o, limits: o.Limits.fill(), allow: o.AllowServer}
+	c := config{Options: o, limits: o.Limits.fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
 	if c.RootHints == nil {
 		c.RootHints = roothints.Default()
 	}
@@ -266,7 +290,17 @@ func (o Options) fill() (config, error) {
 	if err := c.fillPolicy(); err != nil {
 		return config{}, err
 	}
+	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
+		return config{}, errors.New("resolver: options: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs a ViewName")
+	}
 	return c, c.checkEnums()
+}
+
+// hasFunctions reports whether what is believed depends on something that has no value to
+// compare.
+func (c *config) hasFunctions() bool {
+	o := &c.Options
+	return o.Dial != nil || o.Exchanger != nil || o.AllowServer != nil || c.ownSignatureTime
 }
 
 func (c *config) checkEnums() error {

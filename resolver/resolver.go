@@ -36,6 +36,7 @@ type Resolver struct {
 	numbers  map[[32]byte]uint32 // of views; guarded by changing
 	proven   *proven
 	ours     atomic.Pointer[localData] // never nil
+	second   *second                   // nil: nothing is shared
 	// cookieSecret is what cookies for clients are made with. RFC 9018 §4.4.
 	cookieSecret [16]byte
 
@@ -91,6 +92,7 @@ func New(o Options) (*Resolver, error) {
 		r.end()
 		return nil, err
 	}
+	r.second = r.newSecond()
 	return r, nil
 }
 
@@ -107,12 +109,16 @@ func routesIPv6() bool {
 
 // digest stands for everything that decides what data this resolver believes, but for
 // what may change while it runs: routes and negative trust anchors have views of their
-// own.
+// own. It is the same in all processes.
 func (c *config) digest() [32]byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "algorithms %v ", c.algorithmNumbers())
-	fmt.Fprintf(h, "validation %d hints %v anchors %v allow %t family %d port %d local %t",
-		c.Validation, c.RootHints.Servers, c.TrustAnchors, c.AllowServer != nil, c.Family, c.Port, !c.DisableLocalZones)
+	fmt.Fprintf(h, "view %q algorithms %v ", c.ViewName, c.algorithmNumbers())
+	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
+		c.Validation, c.RootHints.Servers, c.AllowServer != nil, c.Family, c.Port,
+		!c.DisableLocalZones, c.limits.NSEC3Iterations, c.ownSignatureTime)
+	for _, a := range c.TrustAnchors {
+		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
+	}
 	return [32]byte(h.Sum(nil))
 }
 
@@ -233,6 +239,9 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*task) (*Result, error)) error {
 	heard, own := newAudience(ContextTrace(ctx))
 	t := &task{r: r, q: q, trust: trust, heard: heard}
+	if trust == cache.Checked && r.second != nil {
+		t.sharing, t.recalls = sharesAll, new(recalls)
+	}
 	if own == nil {
 		_, err := work(t)
 		return err

@@ -22,6 +22,8 @@ type task struct {
 	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
 	startAbove dnsname.Name
 	avoid      map[netip.AddrPort]bool // servers whose data turned out bogus: last resort
+	sharing    sharing                 // of what is learnt, through the second level
+	recalls    *recalls                // what the second level gave; nil: not kept
 
 	q question
 	// asked is what a client asked by Exchange or ServeDNS; zero if it was by another way.

@@ -39,6 +39,22 @@ func (t *task) tellFound(f *found) {
 	})
 }
 
+// tellSecond says what the second level knew; nil is nothing.
+func (t *task) tellSecond(cut *zoneCut, q question, start time.Time, m *reply, age time.Duration, err error) {
+	t.tell(func(tr *Trace) {
+		if tr.SecondLevel == nil {
+			return
+		}
+		info := SecondLevelInfo{
+			Step: t.step(), Zone: cut.Zone.String(), Asked: q.public(), Elapsed: time.Since(start), Age: age, Err: err,
+		}
+		if m != nil {
+			info.Hit, info.Kind, info.Message = true, m.kind.String(), m.wire
+		}
+		tr.SecondLevel(info)
+	})
+}
+
 // tellDone says how the question ended.
 func (t *task) tellDone(result *Result, err error) {
 	t.tell(func(tr *Trace) {

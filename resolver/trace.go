@@ -26,6 +26,9 @@ type Trace struct {
 	Joined func(JoinedInfo)
 	// Cache is called when the cache has been looked into.
 	Cache func(CacheInfo)
+	// SecondLevel is called when Options.SecondLevel has been asked for what a zone's
+	// servers say; after a hit they are not asked.
+	SecondLevel func(SecondLevelInfo)
 	// Start is called when a search for a name begins at a zone cut.
 	Start func(StartInfo)
 	// Query is called before a query is sent.
@@ -76,6 +79,23 @@ type CacheInfo struct {
 	Alias    bool // a CNAME or DNAME
 	Status   dnssec.Status
 	TTL      time.Duration
+}
+
+// SecondLevelInfo says what the second level knew.
+type SecondLevelInfo struct {
+	Step
+	Zone  string       // whose servers would have been asked
+	Asked dns.Question // may be less than the walk's question (RFC 9156)
+	Hit   bool
+	// Kind is what the reply is, as in ResponseInfo; "" without a hit.
+	Kind string
+	// Age is how long ago somebody learnt it.
+	Age     time.Duration
+	Elapsed time.Duration // waited for the store
+	// Message is the reply on the wire, with the TTLs it has now; nil without a hit.
+	Message []byte
+	// Err is why what was found is refused.
+	Err error
 }
 
 // StartInfo says where a walk begins.

@@ -33,6 +33,7 @@ type proof struct {
 	sources map[netip.AddrPort]bool       // servers whose word the evidence is
 	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
 	started dnsname.Name                  // the zone cut that the walk began at
+	lessons []*lesson                     // for the second level, of what was fetched
 }
 
 // fetched is what came of fetching keys or a DS.
@@ -40,6 +41,7 @@ type fetched struct {
 	q         question
 	responses []*dnssec.Response
 	sources   []netip.AddrPort
+	lessons   []*lesson
 	err       error
 }
 
@@ -102,8 +104,14 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 			continue
 		}
 		p.pending[q] = need
+		// What the second level gave may be older than the keys: servers are asked for
+		// both before new keys are asked for.
+		doubtful := need.Refresh && len(p.t.recalls.all()) > 0
 		p.r.spawn(func() {
-			f := p.r.fetch(ctx, p.t, need)
+			f := fetched{q: q, err: errRefreshed}
+			if !doubtful {
+				f = p.r.fetch(ctx, p.t, need)
+			}
 			select {
 			case p.arrived <- f:
 			case <-ctx.Done():
@@ -120,6 +128,7 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	q := question{need.Name, need.Type}
 	below := t.below(q)
 	below.trust, below.avoid = cache.Unchecked, t.avoid
+	below.sharing, below.recalls = t.sharing, t.recalls // it is validated with what it is for
 	var f *finding
 	var err error
 	var ok bool
@@ -141,7 +150,7 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	if resp.Zone == "" {
 		resp.Zone = need.Zone
 	}
-	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources}
+	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources, lessons: f.lessons}
 }
 
 // used records whose word the evidence is.
@@ -163,6 +172,10 @@ const maxSecondOpinions = 3
 // had no part in what was wrong, as long as there are any.
 func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
 	f, err := r.walk(ctx, t, q)
+	if again := r.doubting(t, q, err); again != nil {
+		t = again
+		f, err = r.walk(ctx, t, q)
+	}
 	first := err
 	for range maxSecondOpinions {
 		var bogus *bogusError
@@ -298,6 +311,7 @@ func (p *proof) take(f fetched) {
 		p.ev.Add(resp)
 	}
 	p.used(f.sources...)
+	p.lessons = append(p.lessons, f.lessons...)
 	p.gave[f.q] = f.sources
 }
 

@@ -24,6 +24,7 @@ type walk struct {
 
 	referrals []*dnssec.Response // followed, for who validates what is found
 	sources   []netip.AddrPort   // servers that had a say
+	lessons   []*lesson          // their replies, for the second level
 }
 
 // walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
@@ -48,7 +49,7 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			asked = q
 		}
 		minimised := w.min.asked(asked)
-		m, err := r.ask(ctx, t.asking(minimised), w.cut, asked)
+		m, err := w.ask(ctx, t.asking(minimised), asked)
 		if err != nil {
 			if minimised && w.fallBack(err) {
 				continue
@@ -56,6 +57,7 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			return nil, err
 		}
 		w.sources = append(w.sources, m.server.addr)
+		w.lessons = append(w.lessons, r.lessonOf(w.rl, w.cut, asked, m))
 		t.proof.used(m.server.addr)
 		if minimised {
 			f, done, err := w.minimised(ctx, asked, m)
@@ -75,6 +77,14 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			// ask goes on to the next server by itself and returns neither.
 		}
 	}
+}
+
+// ask asks the second level, and if that does not know, the servers.
+func (w *walk) ask(ctx context.Context, t *task, asked question) (*reply, error) {
+	if m := w.r.recall(ctx, t, w.rl, w.cut, asked); m != nil {
+		return m, nil
+	}
+	return w.r.ask(ctx, t, w.cut, asked)
 }
 
 func (r *Resolver) newMinimiser(rl *realm, q question) minimiser {
@@ -164,6 +174,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	w.t.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.cut = &zoneCut{Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
+	w.r.second.noteCut(w.cut, m.recalled)
 	w.t.tell(func(tr *Trace) {
 		if tr.Referral != nil {
 			info := ReferralInfo{Step: w.t.step(), From: from.Zone.String(), Cut: m.delegation}

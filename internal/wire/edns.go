@@ -67,6 +67,19 @@ func parseOPT(rec Record, octets []byte) (*EDNS, error) {
 	return e, nil
 }
 
+// BlankOptions overwrites the EDNS options in the message with padding of the same
+// length. What EDNS says of them stays.
+func (m *Message) BlankOptions() {
+	const head = 4 // code and length
+	if m.EDNS == nil || m.opt.rdlen < head {
+		return
+	}
+	options := m.octets[m.opt.rdata : m.opt.rdata+m.opt.rdlen]
+	clear(options)
+	binary.BigEndian.PutUint16(options, optionPadding)
+	binary.BigEndian.PutUint16(options[2:], uint16(len(options)-head))
+}
+
 func (e *EDNS) option(code uint16, data []byte) {
 	switch code {
 	case optionCookie:

@@ -110,6 +110,12 @@ type Message struct {
 	EDNS       *EDNS    // nil: no OPT record
 
 	octets []byte
+	opt    Record // what EDNS was read from
+}
+
+// PatchTTL writes rec.TTL into the message, where rec is one of its records.
+func (m *Message) PatchTTL(rec Record) {
+	binary.BigEndian.PutUint32(m.octets[rec.TTLOffset:], rec.TTL)
 }
 
 // Opcode gives the operation code.
@@ -179,6 +185,7 @@ func Parse(octets []byte) (*Message, error) {
 			if m.EDNS, err = parseOPT(rec, octets); err != nil {
 				return nil, err
 			}
+			m.opt = rec
 		}
 		part := records[from:len(records):len(records)]
 		switch section {

@@ -1,0 +1,43 @@
+package cache
+
+import (
+	"context"
+	"time"
+)
+
+// SecondLevel is a store that a fleet of resolvers shares, such as Redis or memcached:
+// what one of them has learnt the others need not ask the network for. A resolver looks
+// into its own Cache first, then here, then asks servers. It keeps opaque values under
+// opaque keys, and need not understand, protect or keep any of them:
+//
+//   - What comes out of it is checked like a reply off the network: limits, allow list,
+//     validation. A store that lies can make a Secure answer cost more, but cannot change
+//     it; what nobody signs it can forge, as can whoever sits on the way to a server,
+//     unless the resolvers share a key that the store does not have.
+//   - It may lose, refuse and forget whatever it likes. Nothing but hits is lost by that.
+//   - A store that is slow or away is left alone after a few failures, and tried again
+//     now and then. No answer waits long for it.
+//
+// Methods are called concurrently, also while others have not returned, and never under a
+// lock. They must return as soon as ctx ends: who is waited for longer is taken for dead,
+// and until it returns it holds a goroutine that Close of the resolver waits for. They
+// should not retry: that takes longer than asking a server. Key and value are only lent,
+// and must not be changed; who keeps them copies them. Panics are not caught.
+//
+// What implementations get wrong:
+//
+//   - To report what is not there as an error. It is a nil value and a nil error; an
+//     error says that the store does not work.
+//   - To take keys and values for text. They hold any octets.
+//   - To keep values for longer than ttl. That is no danger, as they carry their own end,
+//     but fills the store. To round ttl down to 0 is worse where 0 means for ever.
+//   - Timeouts of seconds, and pools that make callers queue, in the client library.
+type SecondLevel interface {
+	// Get gives the value last stored under key, or nil when there is none. The caller
+	// does not change it. It should take well under a millisecond; after some 20 ms
+	// nobody waits for it any more.
+	Get(ctx context.Context, key []byte) (value []byte, err error)
+	// Set stores a value of at most some 16 KiB under key, instead of what is there, for
+	// ttl, which is between seconds and a day. It is called in the background.
+	Set(ctx context.Context, key, value []byte, ttl time.Duration) error
+}
