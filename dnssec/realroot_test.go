@@ -6,7 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"sync"
 	"testing"
@@ -15,15 +15,15 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/realdata"
 )
 
-// realData opens a file of the archive of real zones and answers, which stands
-// beside the repository. Without it the test is skipped.
-func realData(t testing.TB, path ...string) *os.File {
+// realData opens a file of the archive of real zones and answers.
+func realData(t testing.TB, name ...string) *os.File {
 	t.Helper()
-	f, err := os.Open(filepath.Join(append([]string{"..", "..", "shared", "data", "real"}, path...)...))
+	f, err := os.Open(realdata.Path(t, path.Join(name...)))
 	if err != nil {
-		t.Skipf("no real data: %v", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
 	return f

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/realdata"
 )
 
 // states gives the keys of a Rollover as "tag state".
@@ -38,8 +40,7 @@ type snapshot struct {
 // rootHistory gives the root's DNSKEY RRsets from 2015 to 2026.
 func rootHistory(t testing.TB) []snapshot {
 	t.Helper()
-	realData(t, "root", "root.ds")
-	files, err := filepath.Glob(filepath.Join("..", "..", "shared", "data", "real", "root", "apex", "*.zone"))
+	files, err := filepath.Glob(filepath.Join(realdata.Path(t, "root/apex"), "*.zone"))
 	if err != nil {
 		t.Fatal(err)
 	}
