@@ -179,10 +179,25 @@ func TestProofsOfOtherZones(t *testing.T) {
 						}
 						r.Authority = from.Authority
 						w.notGood(&r, fmt.Sprintf("%s: %s with proof of %s", n.label, victim, other))
+						w.swapsAreWorthless(w.zones[victim].answer(n.name+victim, n.qtype), from, fmt.Sprintf("%s: %s", n.label, victim))
 					}
 				}
 			}
 		})
+	}
+}
+
+// swapsAreWorthless puts each record of another zone's proof in the place of each record
+// of a response's: that is never better than leaving the record out.
+func (w *world) swapsAreWorthless(r, from *Response, label string) {
+	w.t.Helper()
+	for _, mine := range r.Authority {
+		less := w.judge(without(r, mine)).Status
+		for _, foreign := range from.Authority {
+			if got := w.judge(with(r, mine, foreign)).Status; got != Bogus && got != less {
+				w.t.Errorf("%s: with %s in the place of %s: got %v, want bogus or %v", label, withRole(from, foreign), withRole(r, mine), got, less)
+			}
+		}
 	}
 }
 
