@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -101,6 +103,37 @@ func TestPolicyFlags(t *testing.T) {
 		}
 		p.finish()
 	}
+}
+
+// A route that leads back is an error that ends the proxy.
+func TestRouteLoop(t *testing.T) {
+	address := freeAddress(t).String()
+	var stderr strings.Builder
+	cmd := command(newInternet(t).flags("-listen", address, "-route", "lan=unsigned,"+address)...)
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer end.Stop()
+	_ = cmd.Wait() // the exit code says how it ended
+	if code := cmd.ProcessState.ExitCode(); code != exitUsage {
+		t.Errorf("exit code %d, want %d", code, exitUsage)
+	}
+	expect(t, "standard error", stderr.String(), `\nproxy: -route: .*lan\.`)
+}
+
+func TestNSID(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-nsid", "server seven")...)
+	got := ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA, withEDNS, func(m *dns.Msg) {
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+	})
+	for _, o := range got.IsEdns0().Option {
+		if id, ok := o.(*dns.EDNS0_NSID); ok && id.Nsid == hex.EncodeToString([]byte("server seven")) {
+			return
+		}
+	}
+	t.Errorf("got\n%v\nwant the identity", got)
 }
 
 // With -rotate each of several records comes first at some time.

@@ -33,6 +33,7 @@ type config struct {
 	rebindProtection       bool
 	privateDomains         []string
 	rotate                 bool
+	nsid                   string
 
 	cacheBytes   int64
 	snapshotFile string
@@ -74,6 +75,8 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.BoolVar(&c.rebindProtection, "rebind-protection", false, "leave private addresses out of answers")
 	f.Var((*wordList)(&c.privateDomains), "private-domain", "`DOMAINS` whose names may have private addresses")
 	f.BoolVar(&c.rotate, "rotate", false, "give records of one name and type in another order each time")
+
+	f.StringVar(&c.nsid, "nsid", "", "`TEXT` that tells clients which of several servers they have got (RFC 5001)")
 
 	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in octets")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")

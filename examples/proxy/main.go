@@ -51,7 +51,12 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "proxy: %v\n", err)
 		return exitUsage
 	}
-	if err := p.serve(ctx); err != nil {
+	err = p.serve(ctx)
+	switch {
+	case errors.Is(err, resolver.ErrRouteLoop):
+		fmt.Fprintf(stderr, "proxy: -route: %v\n", err)
+		return exitUsage
+	case err != nil:
 		p.log.Error("stopped", "error", err)
 		return exitFailed
 	}
@@ -122,10 +127,25 @@ func (p *proxy) serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case failed = <-ended:
 		running--
+	case failed = <-p.findLoops(ctx):
 	}
 	notify("STOPPING=1")
 	p.log.Info("stopping")
 	return errors.Join(failed, p.drain(ended, running), p.close(), p.cache.save())
+}
+
+// findLoops tells of routes that lead back to this proxy: only once it answers can that be
+// found out. Nothing comes when there are none.
+func (p *proxy) findLoops(ctx context.Context) <-chan error {
+	found := make(chan error, 1)
+	if len(p.config.routes) > 0 {
+		go func() {
+			if err := p.resolver.CheckRoutes(ctx); errors.Is(err, resolver.ErrRouteLoop) {
+				found <- err
+			}
+		}()
+	}
+	return found
 }
 
 // drain stops the listeners and waits for their last answers, but no longer than the

@@ -23,6 +23,7 @@ func (c *config) options() (resolver.Options, error) {
 		Routes:              c.routes,
 		RebindingProtection: c.rebindProtection,
 		PrivateDomains:      c.privateDomains,
+		NSID:                c.nsid,
 	}
 	if c.rotate {
 		o.Rotate = rand.IntN
