@@ -170,6 +170,11 @@
 //	Result.NxDomain, HaveData       Result.Rcode, len(Records.Records) > 0 of Lookup
 //	Result.AnswerPacket             Exchange
 //
+// # RFCs
+//
+// RFC.md beside this file lists the RFCs that are followed, the tests that show it, and
+// what is not there; a test keeps it true.
+//
 // # Limitations
 //
 // It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can
