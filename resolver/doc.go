@@ -138,9 +138,9 @@
 // r.LookupHost as Config.LookupFunc; go-sql-driver/mysql by mysql.RegisterDialContext. gRPC
 // takes it by grpc.WithContextDialer, for a target such as passthrough:///host:port; targets
 // with dns:/// are looked up through net.DefaultResolver, which a program, not a library, may
-// set to r.NetResolver(); examples/grpc shows both. What is different then is where answers come from: names that only
-// the resolver in /etc/resolv.conf knows need a [Route] to it, and its search list is
-// Options.SearchList.
+// set to r.NetResolver(); examples/grpc shows both. What is different then is where answers
+// come from: names that only the resolver in /etc/resolv.conf knows need a [Route] to it, and
+// its search list is Options.SearchList.
 //
 // From dnsr. There, records are strings and types are names; here they are the types of
 // miekg/dns:

@@ -239,10 +239,10 @@ func hintsIn(rdata string) (addrs []netip.Addr, ok bool) {
 
 // hintSize is the length of the addresses in an SVCB parameter; 0 when it has none.
 func hintSize(key dns.SVCBKey) int {
-	switch key {
-	case dns.SVCB_IPV4HINT:
+	if key == dns.SVCB_IPV4HINT {
 		return 4
-	case dns.SVCB_IPV6HINT:
+	}
+	if key == dns.SVCB_IPV6HINT {
 		return 16
 	}
 	return 0

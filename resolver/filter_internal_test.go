@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -125,12 +126,12 @@ func TestTurnLeft(t *testing.T) {
 			set = append(set, &dns.A{Hdr: dns.RR_Header{Name: string(c)}})
 		}
 		turnLeft(set, by)
-		got := ""
+		var got strings.Builder
 		for _, rr := range set {
-			got += rr.Header().Name
+			got.WriteString(rr.Header().Name)
 		}
-		if got != want {
-			t.Errorf("turned by %d: got %s, want %s", by, got, want)
+		if got.String() != want {
+			t.Errorf("turned by %d: got %s, want %s", by, got.String(), want)
 		}
 	}
 }

@@ -112,18 +112,19 @@ func netErrorFields(err error) string {
 	if err == nil {
 		return "no error"
 	}
-	text := fmt.Sprintf("%T", err)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%T", err))
 	var ne net.Error
 	if errors.As(err, &ne) {
-		text += fmt.Sprintf(" net.Error(timeout %t)", ne.Timeout())
+		text.WriteString(fmt.Sprintf(" net.Error(timeout %t)", ne.Timeout()))
 	}
 	if e := new(net.DNSError); errors.As(err, &e) {
-		text += fmt.Sprintf(" DNSError{%q %q timeout %t temporary %t not found %t}", e.Err, e.Name, e.IsTimeout, e.IsTemporary, e.IsNotFound)
+		text.WriteString(fmt.Sprintf(" DNSError{%q %q timeout %t temporary %t not found %t}", e.Err, e.Name, e.IsTimeout, e.IsTemporary, e.IsNotFound))
 	}
 	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, ended) {
-			text += " is " + ended.Error()
+			text.WriteString(" is " + ended.Error())
 		}
 	}
-	return text
+	return text.String()
 }
