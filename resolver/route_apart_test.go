@@ -378,3 +378,51 @@ localhost.                  A       192.0.2.97
 		wantAddresses(t, r, "localhost.", "NOERROR 127.0.0.1")
 	})
 }
+
+// The DS of a route's zone belongs to the zone above it: asked for there, it leads to
+// keys that come by the route.
+func TestRouteToSignedZone(t *testing.T) {
+	for _, kind := range []resolver.RouteKind{resolver.RouteForward, resolver.RouteStub} {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, `
+-- zone . at 198.18.0.1 signed --
+-- zone example. at 198.18.0.2 signed --
+-- zone shop.example. at 198.51.100.3 signed --
+www             A       192.0.2.80
+`)
+				r := in.Resolver(t, func(o *resolver.Options) {
+					o.Routes = []resolver.Route{{Zone: "shop.example", Kind: kind, Servers: server("198.51.100.3")}}
+				})
+				for name, want := range map[string]dnssec.Status{"www.shop.example.": dnssec.Secure, "none.shop.example.": dnssec.Secure} {
+					if got := statusOf(t, r, name); got != want {
+						t.Errorf("%s: got %v, want %v", name, got, want)
+					}
+				}
+				if n := in.Count(resolvertest.To("198.51.100.3"), resolvertest.Type(dns.TypeDS)); n != 0 {
+					t.Errorf("the route's server was asked for %d DS", n)
+				}
+			})
+		})
+	}
+}
+
+// Who asks after routes have changed does not share what is being found by the old ones.
+func TestSetRoutesWhileAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, r := apart(t, apartInside+"-- fault 10.0.0.53 --\nlatency 500ms\n", func(o *resolver.Options) {
+			o.Routes = []resolver.Route{{Zone: "corp.example", Servers: server("10.0.0.53"), Unsigned: true}}
+		})
+		before := make(chan string)
+		go func() { before <- addressesOf(t, r, "www.corp.example.") }()
+		time.Sleep(100 * time.Millisecond)
+		if err := r.SetRoutes(nil); err != nil {
+			t.Fatal(err)
+		}
+		wantAddresses(t, r, "www.corp.example.", "NOERROR 192.0.2.66")
+		if got, want := <-before, "NOERROR 10.0.0.80"; got != want {
+			t.Errorf("asked before: got %s, want %s", got, want)
+		}
+		wantAddresses(t, r, "www.corp.example.", "NOERROR 192.0.2.66")
+	})
+}

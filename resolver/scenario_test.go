@@ -171,6 +171,14 @@ func (p *player) option(place string, o scenario.Option) {
 	if p.resolver != nil {
 		p.t.Fatalf("%s: an option must come before the first question", place)
 	}
+	if o.Name == "route" {
+		route, err := resolver.ParseRoute(o.Value)
+		if err != nil {
+			p.t.Fatalf("%s: %v", place, err)
+		}
+		p.change = append(p.change, func(o *resolver.Options) { o.Routes = append(o.Routes, route) })
+		return
+	}
 	settings := map[string]func(*resolver.Options){
 		"minimise=relaxed": func(o *resolver.Options) { o.Minimise = resolver.MinimiseRelaxed },
 		"minimise=strict":  func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict },

@@ -16,7 +16,8 @@
 // kinds zone, fault and intercept make up the network; this package reads their
 // headers, resolvertest the rest. The other kinds are steps:
 //
-//	-- option NAME=VALUE --      a setting of the resolver; before the first ask
+//	-- option NAME=VALUE --      a setting of the resolver; before the first ask.
+//	                             route=ZONE=SERVER,… adds a route (resolver.ParseRoute)
 //	-- ask NAME TYPE --          a question, with the result below
 //	-- expect queries N --       how many queries the last question took; <= before
 //	                             N for at most, and after it any of: to ADDRESS,
