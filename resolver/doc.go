@@ -42,7 +42,7 @@
 //
 // A hook may answer first, then the local zones do, the nearest to the name. Special-use
 // names, such as localhost and the reverse zones of private addresses, are answered here
-// and never asked for. For others Resolve looks into the cache. What is
+// and never asked for, unless a route is as long. For others Resolve looks into the cache. What is
 // not there is asked for in a flight, which all who ask the same at that time share; it
 // ends when none of them waits any more. Three loops follow, as in RFC 1034 §5.3.3.
 //
@@ -190,7 +190,7 @@
 //
 // # Bugs
 //
-// Resolvers that share a cache and set functions in Options (AllowServer, Dial,
-// SignatureTime) or an Exchanger, each to another, are taken to have the same policy
-// unless Options.ViewName tells them apart.
+// Resolvers that share a cache and set Options.AllowServer, each to another function,
+// are taken to have the same policy; those with routes that differ in nothing but the
+// Exchanger of a server, to have the same routes.
 package resolver
