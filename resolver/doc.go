@@ -190,7 +190,7 @@
 //
 // # Bugs
 //
-// Resolvers that share a cache and set Options.AllowServer, each to another function,
-// are taken to have the same policy; those with routes that differ in nothing but the
-// Exchanger of a server, to have the same routes.
+// Resolvers that share a cache and set functions in Options (AllowServer, Dial,
+// SignatureTime) or an Exchanger, of a route too, each to another, are taken to have the
+// same policy unless Options.ViewName tells them apart.
 package resolver
