@@ -39,8 +39,8 @@ func foreignRecords(t *testing.T) []dns.RR {
 	return rrs
 }
 
-// evil finds what only the attacker says in the records of a message.
-func evil(rrs []dns.RR) (string, bool) {
+// evilRecord finds what only the attacker says in the records of a message.
+func evilRecord(rrs []dns.RR) (string, bool) {
 	for _, rr := range rrs {
 		text := rr.String()
 		for _, mark := range []string{"203.0.113.66", "2001:db8::66", "evil", "4711"} {
@@ -109,7 +109,7 @@ func (w *world) wantNothingEvil() {
 			if err != nil {
 				w.Fatalf("%s %s out of the cache: %v", name, dns.Type(rrtype), err)
 			}
-			if record, found := evil(slices.Concat(reply.Answer, reply.Ns, reply.Extra)); found {
+			if record, found := evilRecord(slices.Concat(reply.Answer, reply.Ns, reply.Extra)); found {
 				w.Errorf("the cache has %s", record)
 			}
 		}
