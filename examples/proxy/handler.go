@@ -51,7 +51,7 @@ func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *
 
 // hit answers a query from the cache at once, if that can be.
 func (h *handler) hit(buffer, wire []byte, maxSize int) ([]byte, bool) {
-	if h.hits == nil || h.logQueries {
+	if h.hits == nil || h.logQueries || mayAskANY(wire) {
 		return nil, false
 	}
 	return h.hits.AppendHit(buffer, wire, maxSize)
@@ -154,6 +154,20 @@ func (h *handler) answer(q *query) {
 // small queries get the largest answers.
 func asksANY(msg *dns.Msg) bool {
 	return len(msg.Question) == 1 && msg.Question[0].Qtype == dns.TypeANY
+}
+
+// mayAskANY is asksANY for a query that nobody has unpacked. It reports true for what it
+// cannot read.
+func mayAskANY(wire []byte) bool {
+	at := 12 // the question is behind the header
+	for at < len(wire) && wire[at] != 0 {
+		at += 1 + int(wire[at])
+	}
+	const rootSize, typeSize = 1, 2
+	if at += rootSize; at+typeSize > len(wire) {
+		return true
+	}
+	return binary.BigEndian.Uint16(wire[at:]) == dns.TypeANY
 }
 
 // fail answers with a response code, or with TC for dns.RcodeSuccess, and no records.
