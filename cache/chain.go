@@ -25,6 +25,20 @@ type Chain struct {
 	// TTL is what is left in seconds: of the part that has least. It is ignored when
 	// storing, which looks at the parts.
 	TTL uint32
+	// Prefetch is as Item.Prefetch.
+	Prefetch bool
+	// Stale: it has expired, and came from GetStaleChain.
+	Stale bool
+}
+
+// setTTL gives the chain and all its parts one TTL.
+func (c *Chain) setTTL(ttl uint32) {
+	c.TTL = ttl
+	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
+		for _, set := range section {
+			set.TTL = ttl
+		}
+	}
 }
 
 // maxChain is how many RRsets the parts of a chain can be: 11 aliases, each with the
@@ -37,9 +51,11 @@ func (v *View) GetChain(now time.Time, name dnsname.Name, rrtype uint16, trust T
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
-		if e, _, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+		if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
 			v.cache.count(k, hitChain)
-			return e.chain(i), true
+			c := e.chain(i)
+			c.Prefetch = hot && dueForPrefetch(e.span(), i)
+			return c, true
 		}
 	}
 	return Chain{}, false

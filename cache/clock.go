@@ -65,6 +65,10 @@ func (s span) left(i instant) int64 {
 	return left
 }
 
+// arrived gives when the life began, by the wall clock in milliseconds since 1970. It is
+// for comparing two lives; the wall clock may have been set between them.
+func (s span) arrived() int64 { return s.wall - int64(s.ttl)*1000 }
+
 // seconds gives what remains at i as a TTL, rounded up so that what is alive never
 // shows 0, which would say that it must not be kept; never more than it began with.
 func (s span) seconds(i instant) uint32 {

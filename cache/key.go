@@ -88,7 +88,12 @@ func newHasher() hasher {
 }
 
 func (h hasher) hash(k key) uint64 {
+	return maphash.String(h.seed, string(k.name)) ^ h.rest(k)
+}
+
+// rest mixes all of a key but its name.
+func (h hasher) rest(k key) uint64 {
 	rest := uint64(k.view)<<32 | uint64(k.rrtype)<<16 | uint64(k.kind)<<8 | uint64(k.trust)
 	rest = (rest + h.mul) * h.mul
-	return maphash.String(h.seed, string(k.name)) ^ rest ^ rest>>29
+	return rest ^ rest>>29
 }

@@ -47,6 +47,8 @@ type Negative struct {
 	Cut bool
 	// Synthesised: it was made of what other denials proved (RFC 8198).
 	Synthesised bool
+	// Prefetch is as Item.Prefetch, for a denial of the name itself.
+	Prefetch bool
 	// Stale: it has expired, and came from GetStaleNegative.
 	Stale bool
 }
@@ -68,9 +70,11 @@ func (v *View) GetNegative(now time.Time, name dnsname.Name, rrtype uint16, trus
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		for _, k := range denialKeys(name, rrtype, t) {
-			if e, _, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+			if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
 				v.cache.count(k, hitNegative)
-				return e.negative(i, name, rrtype), true
+				n := e.negative(i, name, rrtype)
+				n.Prefetch = hot && dueForPrefetch(e.span(), i)
+				return n, true
 			}
 		}
 	}

@@ -58,6 +58,10 @@ type Options struct {
 	MaxTypes int
 }
 
+// Options gives the bounds as they apply: filled with the defaults, and the largest value
+// where there is none.
+func (c *Cache) Options() Options { return c.options }
+
 // withDefaults fills the fields that were left zero and turns "no bound" into the
 // largest value, so that the rest of the package only ever compares.
 func (o Options) withDefaults() Options {

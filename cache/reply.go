@@ -17,8 +17,13 @@ type ReplyTo struct {
 	Name dnsname.Name
 	Type uint16
 	// QNAME is the name on the wire as the client wrote it, whose letter case is
-	// repeated. It has the length of Name. Nil: as Name is.
+	// repeated. It has the length of Name. Nil: as Name is. With QNAME, Name may be left
+	// empty, and so need not be made; it must then be one well-formed name without
+	// compression.
 	QNAME []byte
+	// MaxAliases is how many CNAMEs may lead to the answer, each an RRset of its own; what
+	// is above 12 is 12. 0: none.
+	MaxAliases int
 	// RD, CD and AD are the query's bits. CD also opens Unchecked data.
 	RD, CD, AD bool
 	// EDNS: the query had an OPT record, so the reply gets one, which offers UDPSize
@@ -29,45 +34,54 @@ type ReplyTo struct {
 	// MaxSize is the largest message the client takes, in octets; a reply that is
 	// larger is cut down to its question with TC set. 0: any.
 	MaxSize int
+	// Admit is asked about each name on the way, the one asked for first; false makes it no
+	// hit. Nil: all will do.
+	Admit func(name dnsname.Name, rrtype uint16) bool
+	// Turn, if not nil, says by how many places, which may be any number, the n records of an
+	// RRset of the answer are turned, and is called for each that has several; Rotate is then
+	// not looked at.
+	Turn func(n int) int
 	// Rotate puts another record of the answer first, the next one for each step.
 	Rotate uint
 }
 
 // Hit is what a reply from the cache was made of.
 type Hit struct {
+	Name      dnsname.Name // that was asked for
 	Rcode     int
-	Status    dnssec.Status
-	TTL       uint32 // seconds left
-	Prefetch  bool   // as Item.Prefetch
+	Status    dnssec.Status // the worst of all parts
+	TTL       uint32        // seconds left, of the part that has least
 	Truncated bool
+	// Due is a name, the one asked for or one that it is an alias of, at which the type
+	// asked for is worth being fetched again, as Item.Prefetch says of an RRset; "": none.
+	Due dnsname.Name
 }
 
-// AppendReply appends the whole reply to a query if the cache holds it: one RRset, a
-// chain, or a denial, as octets that were never decoded. Owner names are compressed
-// against the question. It allocates nothing when dst has room.
+// AppendReply appends the whole reply to a query if the cache holds it: one RRset, with
+// the aliases that lead to it; a chain; or a denial, as octets that were never decoded.
+// Owner names are compressed against the question. It allocates nothing when dst has room.
+// Without a hit dst comes back as it was, and nothing is counted.
 func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, bool) {
 	i := v.cache.at(now)
-	trust := Checked
+	p, ok := v.parts(i, q)
+	if !ok {
+		return dst, Hit{}, false
+	}
+	if q.Name == "" {
+		q.Name = p.entries[0].name()
+	}
+	for _, e := range p.entries[:p.count] {
+		v.cache.count(key{name: e.name()}, hitOf(e.kind()))
+	}
+	dst, hit := q.reply(dst, i, &p)
+	return dst, hit, true
+}
+
+func (q ReplyTo) trust() Trust {
 	if q.CD {
-		trust = Unchecked
+		return Unchecked
 	}
-	for t := Checked; t <= trust; t++ {
-		for _, kind := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
-			k := key{name: q.Name, rrtype: q.Type, kind: kind, trust: t}
-			if kind == KindNameError {
-				k.rrtype = 0
-			}
-			e, hot, ok := v.entry(k, true)
-			if !ok || e.span().left(i) <= 0 || kind == KindRRset && e.standing().rank < RankNonAuthoritative {
-				continue
-			}
-			v.cache.count(k, hitOf(kind))
-			dst, hit := q.reply(dst, i, e)
-			hit.Prefetch = hot && dueForPrefetch(e.span(), i)
-			return dst, hit, true
-		}
-	}
-	return dst, Hit{}, false
+	return Checked
 }
 
 func hitOf(kind Kind) counter {
@@ -86,8 +100,8 @@ func hitOf(kind Kind) counter {
 type message struct {
 	q      ReplyTo
 	octets []byte
-	start  int // of the message in octets
-	ttl    uint32
+	start  int       // of the message in octets
+	ttl    uint32    // of all together, which that of a denial cannot be above
 	counts [3]uint16 // of answer, authority and additional section
 }
 
@@ -98,23 +112,14 @@ const (
 	additionalSection
 )
 
-func (q ReplyTo) reply(dst []byte, i instant, e entry) ([]byte, Hit) {
-	hit := Hit{Status: e.standing().status, TTL: e.span().seconds(i)}
-	m := message{q: q, octets: dst, start: len(dst), ttl: hit.TTL}
+func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit) {
+	hit := Hit{Name: q.Name, Status: p.status, TTL: p.ttl, Due: p.due}
+	m := message{q: q, octets: dst, start: len(dst), ttl: p.ttl}
 	m.octets = append(m.octets, make([]byte, wire.HeaderLen)...)
 	m.question()
 	questionEnd := len(m.octets)
-	switch e.kind() {
-	case KindNameError:
-		hit.Rcode = dns.RcodeNameError
-		m.denial(e)
-	case KindNoData:
-		m.denial(e)
-	case KindChain:
-		hit.Rcode = m.chain(e)
-	case KindRRset, KindFailure, KindWildcard, KindClaim, KindTypes, KindRange, KindCut, KindGlue:
-		item := e.item(i)
-		m.set(answerSection, &item.Set)
+	for _, e := range p.entries[:p.count] {
+		hit.Rcode = m.part(i, e)
 	}
 	m.opt(hit.Rcode)
 	if q.MaxSize > 0 && len(m.octets)-m.start > q.MaxSize {
@@ -123,6 +128,28 @@ func (q ReplyTo) reply(dst []byte, i instant, e entry) ([]byte, Hit) {
 	}
 	m.header(hit)
 	return m.octets, hit
+}
+
+// part writes what one entry says, and gives the RCODE that goes with it.
+func (m *message) part(i instant, e entry) (rcode int) {
+	switch e.kind() {
+	case KindNameError:
+		m.denial(e)
+		return dns.RcodeNameError
+	case KindNoData:
+		m.denial(e)
+		// To a validator the proof is one of NODATA, which NXDOMAIN would not go with (RFC
+		// 9824 §5).
+		if !m.q.DO && e.deniesName() {
+			return dns.RcodeNameError
+		}
+	case KindChain:
+		return m.chain(i, e)
+	case KindRRset, KindFailure, KindWildcard, KindClaim, KindTypes, KindRange, KindCut, KindGlue:
+		item := e.item(i)
+		m.set(answerSection, &item.Set)
+	}
+	return dns.RcodeSuccess
 }
 
 func (m *message) header(hit Hit) {
@@ -161,21 +188,22 @@ func (m *message) question() {
 // denial writes the authority section of a negative answer.
 func (m *message) denial(e entry) {
 	_, body := cutPrefixed(e.body())
-	m.sets(authoritySection, int(body[0]), body[1:])
+	m.sets(authoritySection, int(body[0]), body[1:], m.ttl)
 }
 
-func (m *message) chain(e entry) (rcode int) {
+func (m *message) chain(i instant, e entry) (rcode int) {
 	rcode, answers, authorities, body := e.chainParts()
-	body = m.sets(answerSection, answers, body)
-	m.sets(authoritySection, authorities, body)
+	own := e.span().seconds(i)
+	body = m.sets(answerSection, answers, body, own)
+	m.sets(authoritySection, authorities, body, m.ttl)
 	return rcode
 }
 
-// sets writes count sets from the front of body and gives the rest.
-func (m *message) sets(section, count int, body string) string {
+// sets writes count sets from the front of body with this TTL and gives the rest.
+func (m *message) sets(section, count int, body string, ttl uint32) string {
 	for range count {
 		var set dnssec.RRset
-		body = readWhole(&set, body, m.ttl)
+		body = readWhole(&set, body, ttl)
 		if section == authoritySection && !m.q.DO && (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3) {
 			continue // proofs are for who validates, RFC 4035 §3.2.1
 		}
@@ -188,13 +216,13 @@ func (m *message) sets(section, count int, body string) string {
 // wants them.
 func (m *message) set(section int, set *dnssec.RRset) {
 	first := uint(0)
-	if section == answerSection && m.q.Rotate > 0 {
-		first = m.q.Rotate % uint(max(set.Len(), 1))
+	if section == answerSection {
+		first = m.q.turn(set)
 	}
 	at := uint(0)
 	for rdata := range set.Records.All() {
 		if at >= first {
-			m.record(section, set.Owner, set.Type, rdata)
+			m.record(section, set, set.Type, rdata)
 		}
 		at++
 	}
@@ -203,21 +231,36 @@ func (m *message) set(section int, set *dnssec.RRset) {
 		if at >= first {
 			break
 		}
-		m.record(section, set.Owner, set.Type, rdata)
+		m.record(section, set, set.Type, rdata)
 		at++
 	}
 	if m.q.DO {
 		for rdata := range set.Signatures.All() {
-			m.record(section, set.Owner, dns.TypeRRSIG, rdata)
+			m.record(section, set, dns.TypeRRSIG, rdata)
 		}
 	}
 }
 
-func (m *message) record(section int, owner dnsname.Name, rrtype uint16, rdata string) {
-	b := m.owner(owner)
+// turn gives which record of an RRset goes first.
+func (q *ReplyTo) turn(set *dnssec.RRset) uint {
+	if q.Turn == nil && q.Rotate == 0 {
+		return 0
+	}
+	n := set.Len()
+	switch {
+	case n < 2:
+		return 0
+	case q.Turn != nil:
+		return uint((q.Turn(n)%n + n) % n)
+	}
+	return q.Rotate % uint(n)
+}
+
+func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata string) {
+	b := m.owner(set.Owner)
 	b = binary.BigEndian.AppendUint16(b, rrtype)
 	b = binary.BigEndian.AppendUint16(b, dns.ClassINET)
-	b = binary.BigEndian.AppendUint32(b, m.ttl)
+	b = binary.BigEndian.AppendUint32(b, set.TTL)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(rdata)))
 	m.octets = append(b, rdata...)
 	m.counts[section]++

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
@@ -235,5 +236,60 @@ func TestOwnersAreCompressedAgainstTheQuestion(t *testing.T) {
 		if got := string(m.owner(name(owner))); got != want {
 			t.Errorf("owner(%s) = %q, want %q", owner, got, want)
 		}
+	}
+}
+
+// An RRset made from a wildcard is no answer without the proof that nothing is closer; the
+// chain that has both is.
+func TestAppendReplyOfWildcard(t *testing.T) {
+	v, zone, n := newView(Options{}), name("example.com"), name("a.w.example.com")
+	answer := packSet(t, mustRR(t, "a.w.example.com. 300 IN A 192.0.2.1"), signatureOver(t, dns.TypeA, n, 3, zone))
+	m := Meta{Rank: RankAnswer, Status: dnssec.Secure}
+	if !v.Put(start, answer, m) {
+		t.Fatal("not kept")
+	}
+	q := ReplyTo{Name: n, Type: dns.TypeA, EDNS: true, DO: true}
+	if got, _, ok := v.AppendReply(nil, start, q); ok {
+		t.Errorf("without proof: got %s, want no hit", replyText(t, got))
+	}
+	v.PutChain(start, Chain{Name: n, Type: dns.TypeA, Status: dnssec.Secure, Answer: []*dnssec.RRset{answer},
+		Authority: []*dnssec.RRset{nsecSet(t, zone, name("w.example.com"), zone, dns.TypeA)}}, m)
+	got, _, ok := v.AppendReply(nil, start, q)
+	if !ok || !strings.Contains(replyText(t, got), "~ w.example.com. 300 IN NSEC") {
+		t.Errorf("with proof: got %v %x, want an answer with the proof", ok, got)
+	}
+}
+
+// CNAMEs of the cache lead to an answer, as many as are allowed.
+func TestAppendReplyFollowsAliases(t *testing.T) {
+	v := newView(Options{})
+	v.Put(start, set(t, "a.example.com. 300 IN CNAME B.example.com."), Meta{Rank: RankAnswer, Status: dnssec.Secure})
+	v.Put(start, set(t, "b.example.com. 200 IN CNAME c.example.net."), Meta{Rank: RankAnswer, Status: dnssec.Insecure})
+	v.Put(start, set(t, "c.example.net. 100 IN A 192.0.2.1"), Meta{Rank: RankAnswer, Status: dnssec.Secure})
+	v.Put(start, set(t, "loop.example.com. 300 IN CNAME loop.example.com."), answer)
+	for _, tt := range []struct {
+		name string
+		most int
+		want string // "": no hit
+	}{
+		{"a.example.com", 2, "NOERROR qr ra\n? a.example.com. IN  A\n= a.example.com. 300 IN CNAME B.example.com.\n" +
+			"= b.example.com. 200 IN CNAME c.example.net.\n= c.example.net. 100 IN A 192.0.2.1"},
+		{"a.example.com", 100, "NOERROR qr ra\n? a.example.com. IN  A\n= a.example.com. 300 IN CNAME B.example.com.\n" +
+			"= b.example.com. 200 IN CNAME c.example.net.\n= c.example.net. 100 IN A 192.0.2.1"},
+		{"a.example.com", 1, ""},
+		{"a.example.com", 0, ""},
+		{"loop.example.com", 100, ""},
+	} {
+		var asked []string
+		q := ReplyTo{QNAME: []byte(name(tt.name)), Type: dns.TypeA, AD: true, MaxAliases: tt.most,
+			Admit: func(n dnsname.Name, _ uint16) bool { asked = append(asked, n.String()); return true }}
+		got, hit, ok := v.AppendReply(nil, start, q)
+		if ok != (tt.want != "") || ok && (replyText(t, got) != tt.want || hit.TTL != 100 || hit.Status != dnssec.Insecure || len(asked) != 3) {
+			t.Errorf("%s, %d aliases: got %v %+v, asked for %v\n%s\nwant\n%s", tt.name, tt.most, ok, hit, asked, got, tt.want)
+		}
+	}
+	if _, _, ok := v.AppendReply(nil, start, ReplyTo{Name: name("a.example.com"), Type: dns.TypeA, MaxAliases: 9,
+		Admit: func(n dnsname.Name, _ uint16) bool { return n != name("c.example.net") }}); ok {
+		t.Error("a hit though a name on the way was not admitted")
 	}
 }

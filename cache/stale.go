@@ -3,6 +3,8 @@ package cache
 import (
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
@@ -28,8 +30,9 @@ func dueForPrefetch(s span, i instant) bool {
 
 // GetStale looks for an RRset that expired no longer than Options.KeepStale before
 // now, for the case that nobody can be reached (RFC 8767). What is alive is Get's
-// business. It finds nothing where something newer is known, a denial above all, nor
-// what is bogus. Item.TTL is StaleTTL.
+// business. It finds nothing where something newer is known, alive or not: a denial of
+// the name or of one above it, or an alias instead; nor what is bogus. Item.TTL is
+// StaleTTL.
 func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
 	i := v.cache.at(now)
 	if v.denied(i, name, rrtype, trust) {
@@ -38,7 +41,7 @@ func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust T
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindRRset, trust: t}
 		e, ok := v.staleEntry(i, k)
-		if !ok || e.standing().rank < least {
+		if !ok || e.standing().rank < least || v.superseded(i, e) {
 			continue
 		}
 		item := e.item(i)
@@ -72,6 +75,67 @@ func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16,
 	return Negative{}, false
 }
 
+// GetStaleChain is GetStale for an answer kept whole, as those made from wildcards are.
+// Chain.TTL and that of all its parts is StaleTTL.
+func (v *View) GetStaleChain(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+	i := v.cache.at(now)
+	if v.denied(i, name, rrtype, trust) {
+		return Chain{}, false
+	}
+	for t := Checked; t <= trust; t++ {
+		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
+		e, ok := v.staleEntry(i, k)
+		if !ok || v.superseded(i, e) {
+			continue
+		}
+		c := e.chain(i)
+		c.Stale = true
+		c.setTTL(StaleTTL)
+		v.cache.count(k, hitStale)
+		return c, true
+	}
+	return Chain{}, false
+}
+
+// superseded reports whether what is known of e's name, and can have expired too, is
+// newer than e and says otherwise: that the name, or one above it, does not exist (RFC
+// 8020), or that it is an alias.
+func (v *View) superseded(i instant, e entry) bool {
+	newer := func(k key) bool {
+		other, _, ok := v.entry(k, false)
+		return ok && other.span().arrived() > e.span().arrived()
+	}
+	if e.rrtype() != dns.TypeCNAME && newer(key{name: e.name(), rrtype: dns.TypeCNAME, kind: KindRRset, trust: e.trust()}) {
+		return true
+	}
+	for name := e.name(); !name.IsRoot(); name = name.Parent() {
+		if newer(key{name: name, kind: KindNameError, trust: Checked}) {
+			return true
+		}
+	}
+	return false
+}
+
+// EndStale drops what GetStale, GetStaleNegative and GetStaleChain would still give for
+// name and type, because a newer answer is known to be different or was found to be
+// bogus. What is alive stays. An answer that was not Checked says nothing about what was.
+func (v *View) EndStale(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) {
+	if v.cache.options.KeepStale == 0 {
+		return
+	}
+	i := v.cache.at(now)
+	expired := func(e entry) bool { return e.span().left(i) <= 0 }
+	for t := trust; t <= Unchecked; t++ {
+		k := key{name: name, rrtype: rrtype, trust: t}
+		for _, what := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
+			v.removeIf(what, k, expired)
+		}
+		k.rrtype = dns.TypeCNAME
+		v.removeIf(KindRRset, k, expired)
+		v.removeIf(KindChain, k, expired)
+	}
+}
+
 // denied reports whether a denial of name and type is alive.
 func (v *View) denied(i instant, name dnsname.Name, rrtype uint16, trust Trust) bool {
 	for t := Checked; t <= trust; t++ {
@@ -101,11 +165,41 @@ func (v *View) staleEntry(i instant, k key) (entry, bool) {
 // stale data is given out (RFC 8767 §5).
 func (v *View) ClaimRefresh(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) bool {
 	i := v.cache.at(now)
-	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindClaim, trust: trust}
-	var scratch [entryHeader + dnsname.MaxWire]byte
-	e := entry(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait)}))
+	return v.claim(i, key{name: name, rrtype: rrtype, trust: trust}, claimed, func(old entry) bool { return old.span().left(i) <= 0 })
+}
+
+// EndRefresh gives a claim back because the data was fetched: it may be fetched again as
+// soon as it is due.
+func (v *View) EndRefresh(name dnsname.Name, rrtype uint16, trust Trust) {
+	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})
+}
+
+// PostponeRefresh remembers that fetching what has this name and type failed, or takes
+// too long to be waited for, at now: for 30 s RefreshPostponed says so, and nobody can
+// claim it (RFC 8767 §5).
+func (v *View) PostponeRefresh(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) {
+	k := key{name: name, rrtype: rrtype, trust: trust}
+	v.claim(v.cache.at(now), k, postponed, func(entry) bool { return true })
+}
+
+// RefreshPostponed reports whether PostponeRefresh was called within the last 30 s, and
+// EndRefresh was not since.
+func (v *View) RefreshPostponed(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) bool {
+	e, _, ok := v.entry(key{name: name, rrtype: rrtype, kind: KindClaim, trust: trust}, false)
+	return ok && e.body() == postponed && e.span().left(v.cache.at(now)) > 0
+}
+
+// What the body of a claim says.
+const (
+	claimed   = ""  // somebody is at it
+	postponed = "-" // it did not work
+)
+
+// claim puts a claim in the place of what may says may go.
+func (v *View) claim(i instant, k key, body string, may func(old entry) bool) bool {
+	k.kind, k.view = KindClaim, v.id
+	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte
+	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait)}), body...))
 	hash := v.cache.hasher.hash(k)
-	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool {
-		return !old.is(k) || old.span().left(i) <= 0
-	})
+	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || may(old) })
 }

@@ -5,36 +5,38 @@ import "sync/atomic"
 // Stats is what a cache holds and how it fared. The counts only grow, but those of
 // Clear, and each is exact; they are not taken at one moment.
 type Stats struct {
-	Entries  int   // what the cache holds, expired things not yet overwritten included
-	Bytes    int64 // memory taken, overhead included
-	MaxBytes int64 // Options.MaxBytes as it applies
+	Entries  int   `json:"entries"`   // what the cache holds, expired things not yet overwritten included
+	Bytes    int64 `json:"bytes"`     // memory taken, overhead included
+	MaxBytes int64 `json:"max_bytes"` // Options.MaxBytes as it applies
 
-	Hits         uint64 // Get found an RRset
-	NegativeHits uint64 // GetNegative found a denial
-	FailureHits  uint64 // GetFailure found a failure
-	CutHits      uint64 // GetCut found a delegation
-	ChainHits    uint64 // GetChain found an alias chain
-	StaleHits    uint64 // GetStale and GetStaleNegative found something expired
-	Synthesised  uint64 // Synthesise made an answer or a denial
+	Hits         uint64 `json:"hits"`          // Get found an RRset
+	NegativeHits uint64 `json:"negative_hits"` // GetNegative found a denial
+	FailureHits  uint64 `json:"failure_hits"`  // GetFailure found a failure
+	CutHits      uint64 `json:"cut_hits"`      // GetCut found a delegation
+	ChainHits    uint64 `json:"chain_hits"`    // GetChain found an alias chain
+	StaleHits    uint64 `json:"stale_hits"`    // GetStale and GetStaleNegative found something expired
+	Synthesised  uint64 `json:"synthesised"`   // Synthesise made an answer or a denial
 
 	// Why Get found nothing.
-	MissAbsent, MissExpired, MissRank uint64
+	MissAbsent  uint64 `json:"miss_absent"`
+	MissExpired uint64 `json:"miss_expired"`
+	MissRank    uint64 `json:"miss_rank"`
 
-	Refused   uint64 // sets and denials that were not kept
-	Evictions uint64 // entries that made room for others
+	Refused   uint64 `json:"refused"`   // sets and denials that were not kept
+	Evictions uint64 `json:"evictions"` // entries that made room for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
 	// domains, of other delegations, of NSEC and NSEC3 ranges.
-	Shards []ShardStats
+	Shards []ShardStats `json:"shards"`
 }
 
 // ShardStats is the part of one shard.
 type ShardStats struct {
-	Entries   int
-	Hot       int // those that were asked again
-	Bytes     int64
-	MaxBytes  int64
-	Puts      uint64
-	Evictions uint64
+	Entries   int    `json:"entries"`
+	Hot       int    `json:"hot"` // those that were asked again
+	Bytes     int64  `json:"bytes"`
+	MaxBytes  int64  `json:"max_bytes"`
+	Puts      uint64 `json:"puts"`
+	Evictions uint64 `json:"evictions"`
 }
 
 // counter is an event that is counted.

@@ -90,6 +90,10 @@ const (
 	ReasonUnavailable
 )
 
+// String gives the words of the reason without what it is about: few enough values to
+// count by.
+func (c ReasonCode) String() string { return c.phrase() }
+
 // phrase gives the words for people.
 func (c ReasonCode) phrase() string {
 	switch c {

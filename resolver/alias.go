@@ -23,7 +23,9 @@ type found struct {
 	status    dnssec.Status
 	ttl       uint32
 	fromCache bool
-	local     bool // all of it is ours to say: no server had a part in it
+	local     bool       // all of it is ours to say: no server had a part in it
+	stale     bool       // a part of it has expired (RFC 8767)
+	due       []question // parts worth being fetched again
 	extended  []ExtendedError
 }
 
@@ -58,6 +60,12 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 // all of the answer. It makes nothing that an answer does not need: this is the path of
 // most questions.
 func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
+	return r.searchKnown(q, trust, false)
+}
+
+// searchKnown is searchCache that takes, if stale is set, what has expired where nothing
+// alive is known.
+func (r *Resolver) searchKnown(q question, trust cache.Trust, stale bool) (*found, bool) {
 	now := r.config.Now()
 	a := newFound(q)
 	short := func() error { // like budget.alias
@@ -71,8 +79,14 @@ func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
 		if !ok {
 			f, ok = r.known(now, trust, at, len(a.aliases) == 0)
 		}
+		if !ok && stale {
+			f, ok = r.expired(now, trust, at)
+		}
 		if !ok {
 			return nil, false
+		}
+		if f.due {
+			a.due = append(a.due, at)
 		}
 		next, more, err := a.add(f, short)
 		if err != nil {
@@ -97,7 +111,7 @@ func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool,
 		a.extended = append(a.extended, f.extended)
 	}
 	a.status = a.status.Worst(f.status)
-	a.fromCache = a.fromCache && f.fromCache
+	a.fromCache, a.stale = a.fromCache && f.fromCache, a.stale || f.stale
 	a.local = a.local && f.local
 	a.rcode = f.rcode
 	if f.kind != alias {
@@ -149,9 +163,12 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 		}
 	}
 	now := r.config.Now()
-	if f, ok := r.known(now, t.trust, q, t.depth == 0 && t.budget.aliases.Load() == 0); ok {
-		t.tellCache(f)
-		return f, nil
+	first := t.depth == 0 && t.budget.aliases.Load() == 0
+	if !t.renewing || !first {
+		if f, ok := r.known(now, t.trust, q, first); ok {
+			t.tellCache(f)
+			return f, nil
+		}
 	}
 	if failure, ok := r.realmOf(now, q).view.GetFailure(now, q.name, q.rrtype, t.trust); ok && !t.undaunted {
 		t.tell(func(tr *Trace) {
@@ -165,9 +182,13 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 	f, err := r.walkTrusting(ctx, t, q)
 	if err != nil {
 		r.keepFailure(r.realmOf(now, q), t, q, err)
+		if !isOutage(err) && failureReason(err) == FailureBogus {
+			r.realmOf(now, q).view.EndStale(r.config.Now(), q.name, q.rrtype, t.trust)
+		}
 		return nil, err
 	}
 	r.realmOf(now, q).view.ClearFailure(q.name, q.rrtype, t.trust)
+	r.realmOf(now, q).view.EndStale(r.config.Now(), q.name, q.rrtype, t.trust)
 	return f, nil
 }
 

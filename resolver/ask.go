@@ -123,7 +123,17 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	if a.fallback != nil {
 		return a.fallback, nil
 	}
-	return nil, a.failure(nil)
+	return nil, a.failure(endOf(ctx))
+}
+
+// endOf gives the cause of ctx's end; nil when it has not ended. A deadline strikes in
+// several places at once, and connections may notice before the context does: what they
+// then fail with says nothing about the servers.
+func endOf(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return context.Cause(ctx)
 }
 
 // advance makes sure that somebody is being asked, or that an address is being

@@ -16,6 +16,7 @@ const limitTime = "Time"
 // is safe for concurrent use.
 type budget struct {
 	limits   *Limits
+	refused  *refusals    // counts what is; nil: nobody does
 	deadline time.Time    // by time.Now
 	work     *dnssec.Work // of validation
 
@@ -31,37 +32,37 @@ type budget struct {
 	queries atomic.Int64
 }
 
-func newBudget(l *Limits) *budget {
-	return &budget{limits: l, deadline: time.Now().Add(l.Time), work: dnssec.NewWork(l.validation())}
+func newBudget(l *Limits, refused *refusals) *budget {
+	return &budget{limits: l, refused: refused, deadline: time.Now().Add(l.Time), work: dnssec.NewWork(l.validation())}
 }
 
 // send pays for one query; joining a question that somebody else has sent costs the
 // same, so that joining cannot be used to wait for nothing for ever.
 func (b *budget) send() error {
-	return charge(&b.sends, 1, b.limits.Sends, "Sends")
+	return b.charge(&b.sends, 1, b.limits.Sends, "Sends")
 }
 
 // received pays for a reply's octets. The reply that goes over the limit is lost.
 func (b *budget) received(octets int) error {
-	return charge(&b.bytes, int64(octets), b.limits.Bytes, "Bytes")
+	return b.charge(&b.bytes, int64(octets), b.limits.Bytes, "Bytes")
 }
 
 // alias pays for one step of an alias chain. The chain that reaches the limit is
 // given up at once, as its next query could only show that it is too long.
 func (b *budget) alias() error {
 	if b.aliases.Add(1) >= int64(b.limits.Aliases) {
-		return &LimitError{Limit: "Aliases", Value: b.limits.Aliases}
+		return b.refused.refuse("Aliases", b.limits.Aliases)
 	}
 	return nil
 }
 
 func (b *budget) referral() error {
-	return charge(&b.referrals, 1, b.limits.Referrals, "Referrals")
+	return b.charge(&b.referrals, 1, b.limits.Referrals, "Referrals")
 }
 
-func charge(counter *atomic.Int64, n int64, limit int, name string) error {
+func (b *budget) charge(counter *atomic.Int64, n int64, limit int, name string) error {
 	if counter.Add(n) > int64(limit) {
-		return &LimitError{Limit: name, Value: limit}
+		return b.refused.refuse(name, limit)
 	}
 	return nil
 }
@@ -70,7 +71,11 @@ func charge(counter *atomic.Int64, n int64, limit int, name string) error {
 // chain of aliases may take twice what one name may: beyond that its length times its
 // depth would make many queries (CAMP), and it is walked with full names.
 func (b *budget) mayMinimise() bool {
-	return b.minimised.Add(1) <= int64(2*b.limits.Minimised)
+	if b.minimised.Add(1) <= int64(2*b.limits.Minimised) {
+		return true
+	}
+	b.refused.count("Minimised")
+	return false
 }
 
 // lookupFailed pays for a name server's address that was not found. Names known not
@@ -94,7 +99,7 @@ func (b *budget) mayLookUp(outage bool) error {
 		allowed = 2 * limit
 	}
 	if b.failedLookups.Load() >= int64(allowed) {
-		return &LimitError{Limit: "FailedServerLookups", Value: limit}
+		return b.refused.refuse("FailedServerLookups", limit)
 	}
 	return nil
 }

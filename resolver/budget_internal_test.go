@@ -19,7 +19,7 @@ func TestCharges(t *testing.T) {
 		{"Aliases", (*budget).alias, 4},
 		{"Referrals", (*budget).referral, 3},
 	} {
-		b := newBudget(&limits)
+		b := newBudget(&limits, nil)
 		for i := range 3 {
 			if err := tt.spend(b); err != nil {
 				t.Errorf("%s: %d within the limit: %v", tt.limit, i+1, err)
@@ -38,7 +38,7 @@ func TestCharges(t *testing.T) {
 // allowed.
 func TestMayLookUp(t *testing.T) {
 	limits := Limits{FailedServerLookups: 2}.fill()
-	b := newBudget(&limits)
+	b := newBudget(&limits, nil)
 	r := &Resolver{}
 	free, paid := &task{r: r, budget: b}, &task{r: r, budget: b}
 	free.sent, paid.sent = newSent(false), newSent(true)

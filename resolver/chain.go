@@ -25,7 +25,7 @@ func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil 
 func (r *Resolver) chainOf(ctx context.Context, t *task, f *found) []dnssec.Link {
 	t.begin()
 	p := r.newProof(t, f.q)
-	if p == nil {
+	if p == nil || f.stale {
 		return nil
 	}
 	// What is being fetched when this returns is of no use to anybody.

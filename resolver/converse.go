@@ -110,11 +110,13 @@ func (r *Resolver) enter(ctx context.Context, cut *zoneCut, server netip.AddrPor
 	leaveZone := func() {}
 	if !cut.from.forwards() { // a forwarder's zone is many zones
 		if leaveZone, err = r.zones.enter(ctx, cut.Zone); err != nil {
+			r.counts.refusals.count("QueriesPerZone")
 			return nil, err
 		}
 	}
 	leaveServer, err := r.servers.enter(ctx, server)
 	if err != nil {
+		r.counts.refusals.count("QueriesPerServer")
 		leaveZone()
 		return nil, err
 	}
@@ -128,12 +130,14 @@ func (r *Resolver) enter(ctx context.Context, cut *zoneCut, server netip.AddrPor
 // outcome.
 func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	if c.sends[c.network]++; c.sends[c.network] > c.r.config.limits.SendsPerServer {
+		c.t.budget.refused.count("SendsPerServer")
 		return false, c.fail(errRefusesToSettle)
 	}
 	if err := c.t.budget.send(); err != nil {
 		return false, c.fail(err)
 	}
 	c.write()
+	c.r.counts.sent(c.network)
 	id := c.traceQuery()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
@@ -145,6 +149,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 		c.traceFailure(id, c.network, rtt, octets, err)
 		return c.failed(err)
 	}
+	c.r.counts.received.Add(uint64(len(octets)))
 	if err := c.t.budget.received(len(octets)); err != nil {
 		return false, c.fail(err)
 	}
@@ -256,6 +261,9 @@ func (c *conversation) refused() {
 // failed decides what follows a send without an acceptable reply.
 func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
+	if isTimeout(err) {
+		c.r.counts.timedOut.Add(1)
+	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
 		return c.distrust()
@@ -380,7 +388,7 @@ func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets 
 		Recursive: cut.from.forwards(),
 	})
 	if err != nil {
-		return outcome{to: from, err: scrubError(err, r.config.limits.Records)}
+		return outcome{to: from, err: r.scrubError(err)}
 	}
 	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
 	if r.second != nil {
@@ -414,9 +422,9 @@ func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, e
 	}.Delegation()
 }
 
-func scrubError(err error, records int) error {
+func (r *Resolver) scrubError(err error) error {
 	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(&LimitError{Limit: "Records", Value: records}, err)
+		return errors.Join(r.counts.refusals.refuse("Records", r.config.limits.Records), err)
 	}
 	return err
 }

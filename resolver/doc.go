@@ -180,8 +180,12 @@
 // It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can
 // be resolved without a route to a resolver that may be asked.
 //
-// Class IN only. There are no zone transfers, no updates, no client subnet (RFC 7871),
-// and no answers from expired data (RFC 8767 §5), so that Result.Stale is never set.
+// Class IN only. There are no zone transfers, no updates, and no client subnet (RFC 7871).
+//
+// Expired data (Options.ServeStale) is given to clients only: delegations and addresses of
+// name servers are not used beyond their time, so that a zone whose parent is unreachable
+// for longer than its delegation lasts is answered with what had been asked before. What
+// was concluded from denials of other names (RFC 8198) is not given once they expire.
 //
 // Trust anchors do not follow a rollover by themselves (RFC 5011): those that are
 // built in are renewed with the module.

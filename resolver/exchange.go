@@ -132,6 +132,8 @@ func (r *Resolver) answerOrKnown(ctx context.Context, t *task, q question, recur
 		return r.answer(ctx, t, q)
 	}
 	if f, ok := r.searchCache(q, t.trust); ok {
+		t.fromCache = true
+		r.prefetchAll(f.due)
 		t.tellFound(f)
 		return r.filtered(f)
 	}

@@ -30,6 +30,8 @@ type finding struct {
 	compact   bool // the denial is about this very name only (RFC 9824)
 	fromCache bool
 	local     bool          // ours to say: no server had a part in it
+	due       bool          // in use and about to expire: worth being fetched again
+	stale     bool          // it has expired (RFC 8767)
 	extended  ExtendedError // why it is not secure, where there is more to say
 
 	zone      dnsname.Name       // that was asked; "" out of the cache

@@ -53,6 +53,17 @@ func (f *flights) stop(end func()) {
 	end()
 }
 
+// spawn runs work in a goroutine that Close waits for; not after Close.
+func (f *flights) spawn(work func()) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base.Err() != nil {
+		return false
+	}
+	f.running.Go(work)
+	return true
+}
+
 // traveller is who wants a flight's result.
 type traveller struct {
 	parent *flight   // the flight that will wait; nil: a caller

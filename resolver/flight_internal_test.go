@@ -19,7 +19,7 @@ func newTestFlights(t *testing.T) (*flights, func() traveller) {
 	t.Cleanup(func() { end(); running.Wait() })
 	limits := Limits{}.fill()
 	return newFlights(base, &running), func() traveller {
-		return traveller{heard: &audience{}, budget: newBudget(&limits)}
+		return traveller{heard: &audience{}, budget: newBudget(&limits, nil)}
 	}
 }
 

@@ -46,6 +46,34 @@ func (g *gates[K]) enter(ctx context.Context, key K) (leave func(), err error) {
 	}, nil
 }
 
+// tryEnter is enter that does not wait.
+func (g *gates[K]) tryEnter(key K) (leave func(), ok bool) {
+	g.mu.Lock()
+	at := g.byKey[key]
+	if at == nil {
+		at = &gate{inside: semaphore.NewWeighted(g.limit)}
+	}
+	if ok = at.inside.TryAcquire(1); ok {
+		g.byKey[key] = at
+		at.users++
+	}
+	g.mu.Unlock()
+	return func() {
+		at.inside.Release(1)
+		g.forget(key, at)
+	}, ok
+}
+
+// inside counts who is inside or waiting.
+func (g *gates[K]) inside(key K) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at := g.byKey[key]; at != nil {
+		return at.users
+	}
+	return 0
+}
+
 func (g *gates[K]) forget(key K, at *gate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

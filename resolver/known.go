@@ -20,7 +20,9 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 		if fromWildcard(&item.Set) {
 			return rl.knownExpanded(now, trust, q)
 		}
-		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true}, true
+		return &finding{
+			q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+		}, true
 	}
 	// What the cache has an RRset for is no special-use name, and need not be looked up.
 	if f, ok := r.local(trust, q, direct); ok {
@@ -35,11 +37,7 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 		}
 	}
 	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
-		f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true}
-		if n.NameError || deniedCompactly(&n) {
-			f.kind, f.rcode = nameError, dns.RcodeNameError
-		}
-		return f, true
+		return negativeFinding(q, n), true
 	}
 	if f, ok := rl.knownDNAME(now, trust, q); ok {
 		return f, true
@@ -57,8 +55,7 @@ func deniedCompactly(n *cache.Negative) bool {
 		if set.Type != dns.TypeNSEC || set.Owner != n.Name {
 			continue
 		}
-		records, err := set.AppendRRs(nil, set.TTL, false)
-		return err == nil && len(records) == 1 && deniesCompactly(records[0])
+		return cache.DeniesName(set)
 	}
 	return false
 }
@@ -109,7 +106,26 @@ func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*f
 	if !ok || len(c.Answer) != 1 || c.Answer[0].Type != c.Type {
 		return rl.knownProofs(now, trust, q)
 	}
-	f := &finding{q: q, kind: answer, sets: c.Answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true}
+	return expandedFinding(q, c)
+}
+
+// negativeFinding makes a finding of a denial that was kept.
+func negativeFinding(q question, n cache.Negative) *finding {
+	f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch}
+	if n.NameError || deniedCompactly(&n) {
+		f.kind, f.rcode = nameError, dns.RcodeNameError
+	}
+	return f
+}
+
+// expandedFinding makes a finding of an answer that was made from a wildcard.
+func expandedFinding(q question, c cache.Chain) (*finding, bool) {
+	if len(c.Answer) != 1 || c.Answer[0].Type != c.Type {
+		return nil, false
+	}
+	f := &finding{
+		q: q, kind: answer, sets: c.Answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
+	}
 	if c.Type != q.rrtype {
 		step, ok := scrub.Redirect(q.name, c.Answer[0])
 		if !ok {
@@ -146,7 +162,9 @@ func aliasFinding(q question, item cache.Item) (*finding, bool) {
 	if !ok {
 		return nil, false
 	}
-	f := &finding{q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true}
+	f := &finding{
+		q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+	}
 	if step.TooLong {
 		f.rcode = dns.RcodeYXDomain
 	}

@@ -214,19 +214,24 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 		}
 		item, ok := view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
 		switch {
-		case ok && (item.Prefetch || fromWildcard(&item.Set)):
+		case ok && (item.Prefetch || fromWildcard(&item.Set)): // the longer way prefetches
 			return nil, false
 		case ok:
 			sets[i] = item.Set.Records
 			count += item.Set.Len()
 		default:
-			if _, denied := view.GetNegative(now, n, q.rrtype, cache.Checked); !denied {
+			if n, denied := view.GetNegative(now, n, q.rrtype, cache.Checked); !denied || n.Prefetch {
 				return nil, false
 			}
 		}
 	}
 	if count == 0 {
 		return nil, false
+	}
+	for _, q := range addressTypes {
+		if want&q.family != 0 {
+			r.counts.asked(true, false, nil)
+		}
 	}
 	addrs := make([]netip.Addr, 0, count)
 	for _, set := range sets {
@@ -290,6 +295,8 @@ func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16)
 	if !ok {
 		return lane{}, false
 	}
+	r.prefetchAll(f.due)
+	r.counts.asked(true, false, nil)
 	f, err := r.filtered(f)
 	if err != nil {
 		return lane{err: wrap(q.public(), err)}, true

@@ -75,6 +75,33 @@ type Options struct {
 	// as the network is.
 	SecondLevelKey []byte
 
+	// ServeStale lets expired answers be given, with Result.Stale set and an extended DNS
+	// error that says so, when nobody can be asked or nobody answers in time (RFC 8767).
+	// Off by default: a program may rather have an error than old data. A question for
+	// which there is such an answer is tried for StaleAfter, and goes on being tried in the
+	// background; after a failure it is answered with the expired data at once for 30 s.
+	// Such an answer may be kept for 30 s.
+	//
+	// What a server says is never replaced by expired data, not even an answer that is
+	// bogus. Expired data whose signatures have expired too is Indeterminate.
+	ServeStale bool
+
+	// MaxStale is how long after its end data may be given. 0: DefaultMaxStale. A Cache
+	// that is given has a bound of its own instead, which must not be zero
+	// (cache.Options.KeepStale).
+	MaxStale time.Duration
+
+	// StaleAfter is how long a client waits for the servers before it is given an expired
+	// answer, or nine tenths of the time that its context leaves it, if that is less. 0: 1.8
+	// s (RFC 8767 §5), just less than stub resolvers wait.
+	StaleAfter time.Duration
+
+	// DisablePrefetch turns off that an answer which is asked for again and again is
+	// fetched anew, in the background, by who asks for it in the last tenth of its life,
+	// so that nobody has to wait for it. It costs one query in ten TTLs at most, none for
+	// what is not in use, and no more than a hundred are under way at a time.
+	DisablePrefetch bool
+
 	// Limits bounds the work for one question. Zero fields are the defaults.
 	Limits Limits
 
@@ -281,8 +308,8 @@ func (o Options) fill() (config, error) {
 	if c.SignatureTime == nil {
 		c.SignatureTime = c.Now
 	}
-	if c.Cache == nil {
-		c.Cache = cache.New(cache.Options{})
+	if err := c.fillStale(); err != nil {
+		return config{}, err
 	}
 	if err := c.fillNet(); err != nil {
 		return config{}, err

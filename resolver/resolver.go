@@ -49,7 +49,10 @@ type Resolver struct {
 	probes    probes
 	arrivals  arrivals
 
-	random chance
+	random      chance
+	prefetching atomic.Int64
+	admitHit    func(dnsname.Name, uint16) bool // cacheDecidesFor
+	counts      counts
 
 	base    context.Context // ends with Close
 	end     context.CancelFunc
@@ -86,6 +89,7 @@ func New(o Options) (*Resolver, error) {
 	r.random = systemChance()
 	r.ours.Store(&c.zones)
 	rand.Read(r.cookieSecret[:])
+	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
 	if err := r.install(nil, &routing{givenRoutes: o.Routes, givenNegative: o.NegativeTrustAnchors}); err != nil {
@@ -244,10 +248,12 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	}
 	if own == nil {
 		_, err := work(t)
+		r.counts.asked(t.fromCache, t.stale, err)
 		return err
 	}
 	t.begin()
 	result, err := work(t)
+	r.counts.asked(t.fromCache, t.stale, err)
 	t.tellDone(result, err)
 	own.close()
 	return err
@@ -255,10 +261,35 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 
 // answer answers out of the cache, or in a flight with everybody who asks the same.
 func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
-	if f, ok := r.searchCache(q, t.trust); ok {
-		t.tellFound(f)
-		return r.filtered(f)
+	f, err := r.answerUnfiltered(ctx, t, q)
+	if err != nil {
+		return nil, err
 	}
+	t.fromCache, t.stale = f.fromCache, f.stale
+	return r.filtered(f)
+}
+
+func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*found, error) {
+	if f, ok := r.searchCache(q, t.trust); ok {
+		r.prefetchAll(f.due)
+		t.tellFound(f)
+		return f, nil
+	}
+	if !r.config.ServeStale {
+		return r.fetchAnswer(ctx, t, q)
+	}
+	if _, ok := r.searchStale(q, t.trust, ""); !ok {
+		return r.fetchAnswer(ctx, t, q)
+	}
+	f, err := r.answerOrStale(ctx, t, q)
+	if err == nil && f.stale {
+		t.tellFound(f)
+	}
+	return f, err
+}
+
+// fetchAnswer answers in a flight with everybody who asks the same.
+func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found, error) {
 	t.begin()
 	leave, err := r.admit(ctx, t)
 	if err != nil {
@@ -284,7 +315,7 @@ func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, err
 		}
 		return nil, err
 	}
-	return r.filtered(v.(*found))
+	return v.(*found), nil
 }
 
 // questionKey names what a client asks. Who asks after a change of routes must not be
@@ -310,7 +341,7 @@ func isMeta(t uint16) bool {
 func (f *found) result() (*Result, error) {
 	r := &Result{
 		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
-		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Extended: f.extended,
+		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Stale: f.stale, Extended: f.extended,
 	}
 	var err error
 	for i, step := range f.aliases {

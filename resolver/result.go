@@ -26,10 +26,10 @@ type Result struct {
 	// TTL is how long the whole may be kept: the lowest of its parts, counted down
 	// from when it was received.
 	TTL time.Duration
-	// Stale is set when the TTL has run out and the zone could not be asked again
-	// (RFC 8767).
+	// Stale is set when the TTL of a part has run out and the zone could not be asked
+	// again, or not in time (RFC 8767). It takes Options.ServeStale.
 	Stale bool
-	// FromCache is set when no server was asked.
+	// FromCache is set when no server's reply is part of it, but what was known before.
 	FromCache bool
 	// Extended says more about how the answer came about (RFC 8914).
 	Extended []ExtendedError

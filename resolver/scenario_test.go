@@ -189,6 +189,7 @@ func (p *player) option(place string, o scenario.Option) {
 		"validation=on":    func(o *resolver.Options) { o.Validation = resolver.Validate },
 		"validation=off":   func(o *resolver.Options) { o.Validation = resolver.ValidateOff },
 		"case=plain":       func(o *resolver.Options) { o.DisableCaseRandomisation = true },
+		"stale=on":         serveStale,
 		"servers=public":   func(o *resolver.Options) { o.AllowServer = nil },
 	}
 	set, ok := settings[o.Name+"="+o.Value]

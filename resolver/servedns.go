@@ -82,11 +82,15 @@ func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error)
 	full := &LimitError{Limit: "Questions", Value: r.config.limits.Questions}
 	defer r.queued.Add(-1)
 	if r.queued.Add(1) > int64(r.config.limits.Questions) {
+		r.counts.refusals.count(full.Limit)
 		return nil, full
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, t.patience, full)
 	defer cancel()
-	return r.questions.enter(ctx, struct{}{})
+	if leave, err = r.questions.enter(ctx, struct{}{}); err == full {
+		r.counts.refusals.count(full.Limit)
+	}
+	return leave, err
 }
 
 // setNSID says which server this is to who asks. RFC 5001 §2.

@@ -40,7 +40,7 @@ func (a *asking) lookUp(ctx context.Context) {
 		return
 	}
 	if a.t.depth >= limits.Depth {
-		a.errs = append(a.errs, &LimitError{Limit: "Depth", Value: limits.Depth})
+		a.errs = append(a.errs, a.t.budget.refused.refuse("Depth", limits.Depth))
 		return
 	}
 	name, ok := a.list.nextMissing()

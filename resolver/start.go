@@ -35,7 +35,11 @@ func (r *Resolver) start(now time.Time, t *task, rl *realm, q question) *zoneCut
 	if t.startAbove != "" {
 		from = t.startAbove.Parent()
 	}
-	if cut, ok := rl.cuts.GetCut(now, from); ok {
+	cut, ok := rl.cuts.GetCut(now, from)
+	for ok && t.renewing && endsSoon(now, cut) && !cut.Zone.IsRoot() {
+		cut, ok = rl.cuts.GetCut(now, cut.Zone.Parent())
+	}
+	if ok && !(t.renewing && endsSoon(now, cut)) {
 		return &zoneCut{Delegation: cut.Delegation, from: rl.source, expires: cut.Expires}
 	}
 	if rl.route != nil {

@@ -31,12 +31,16 @@ type task struct {
 	// undaunted is set when the question is known to have failed by another caller's
 	// limits, which is no reason not to try.
 	undaunted bool
+	renewing  bool // the cache has an answer to q, which is about to expire
 	minimised bool // what is asked at the moment is less than q
 	walk      int
 	parent    int
 	depth     int
 	sent      *atomic.Bool  // something was sent on this task's behalf
 	patience  time.Duration // how long it may wait to begin; 0: as long as it may take
+
+	// How the client's question was answered, for Stats.
+	fromCache, stale bool
 }
 
 // newTask begins the work on a question that may take asking servers.
@@ -52,7 +56,7 @@ func (t *task) begin() {
 	if t.budget != nil {
 		return
 	}
-	t.budget, t.sent = newBudget(&t.r.config.limits), new(atomic.Bool)
+	t.budget, t.sent = newBudget(&t.r.config.limits, &t.r.counts.refusals), new(atomic.Bool)
 	t.walk = int(t.budget.walks.Add(1))
 }
 

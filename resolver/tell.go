@@ -33,7 +33,7 @@ func (t *task) tellFound(f *found) {
 		if tr.Cache != nil {
 			tr.Cache(CacheInfo{
 				Step: t.step(), Hit: true, Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
-				Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0,
+				Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0, Stale: f.stale,
 			})
 		}
 	})

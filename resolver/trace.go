@@ -77,6 +77,7 @@ type CacheInfo struct {
 	Negative bool // a name error or NODATA
 	Failure  bool // a failure that is not tried again yet (RFC 9520)
 	Alias    bool // a CNAME or DNAME
+	Stale    bool // it has expired (RFC 8767)
 	Status   dnssec.Status
 	TTL      time.Duration
 }

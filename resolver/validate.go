@@ -263,12 +263,13 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 		verdict, needs, err := p.ev.Validate(resp)
 		switch {
 		case err != nil:
-			return nil, nil, limitOf(err)
+			return nil, nil, p.limitOf(err)
 		case len(needs) == 0:
 			now := p.r.config.Now()
 			for _, d := range p.proven.save(now, f.q.name, p.ev) {
 				p.r.keepDS(now, d)
 			}
+			p.r.counts.judged(verdict)
 			return verdict, resp, nil
 		}
 		p.fetchAll(ctx, needs)
@@ -276,7 +277,7 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 			return nil, nil, err
 		}
 	}
-	return nil, nil, &LimitError{Limit: "Referrals", Value: maxValidationRounds}
+	return nil, nil, p.t.budget.refused.refuse("Referrals", maxValidationRounds)
 }
 
 // await waits until none of the needs is pending.
@@ -338,10 +339,10 @@ func extendedReason(reason dnssec.Reason) ExtendedError {
 }
 
 // limitOf names a limit of the validator as the field of Limits that set it.
-func limitOf(err error) error {
+func (p *proof) limitOf(err error) error {
 	var limit *dnssec.LimitError
 	if errors.As(err, &limit) {
-		return fmt.Errorf("%w: %w", &LimitError{Limit: limitField(limit.Limit), Value: limit.Max}, err)
+		return fmt.Errorf("%w: %w", p.t.budget.refused.refuse(limitField(limit.Limit), limit.Max), err)
 	}
 	return err
 }

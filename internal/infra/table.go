@@ -76,6 +76,13 @@ func (t *Table) get(addr netip.AddrPort) *server {
 	return s
 }
 
+// Len is how many addresses something is known about.
+func (t *Table) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.servers.Len()
+}
+
 // SetLame remembers that addr does not serve zone.
 func (t *Table) SetLame(now time.Time, addr netip.AddrPort, zone dnsname.Name) {
 	t.mu.Lock()

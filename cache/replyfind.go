@@ -1,0 +1,178 @@
+package cache
+
+import (
+	"hash/maphash"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// maxReplyAliases is how many aliases AppendReply follows at most, whatever
+// ReplyTo.MaxAliases says: what it finds has a place on the stack.
+const maxReplyAliases = 12
+
+// parts is what a reply is made of: the RRset of each alias on the way, and what stands at
+// the end.
+type parts struct {
+	entries [maxReplyAliases + 1]entry
+	count   int
+
+	ttl    uint32 // of what has least left
+	status dnssec.Status
+	due    dnsname.Name // a name on the way whose entry is worth being fetched again
+}
+
+func (p *parts) last() entry { return p.entries[p.count-1] }
+
+func (p *parts) add(i instant, e entry, hot bool) {
+	p.entries[p.count] = e
+	p.count++
+	p.ttl = min(p.ttl, e.span().seconds(i))
+	p.status = p.status.Worst(e.standing().status)
+	if hot && dueForPrefetch(e.span(), i) && p.due == "" {
+		p.due = e.name()
+	}
+}
+
+// parts finds all that a reply to q consists of; false when something is missing.
+func (v *View) parts(i instant, q ReplyTo) (p parts, ok bool) {
+	var scratch [dnsname.MaxWire]byte
+	name := append(scratch[:0], q.Name...)
+	if q.Name == "" && len(q.QNAME) <= len(scratch) {
+		name = appendLower(name, q.QNAME)
+	}
+	p = parts{ttl: 1<<32 - 1, status: dnssec.Secure}
+	for {
+		e, hot, ok := v.replyEntry(i, name, q)
+		if !ok {
+			return p, false
+		}
+		if q.Admit != nil && !q.Admit(e.name(), q.Type) {
+			return p, false
+		}
+		p.add(i, e, hot)
+		if e.kind() != KindRRset || e.rrtype() == q.Type {
+			return p, true
+		}
+		if p.count > min(q.MaxAliases, maxReplyAliases) {
+			return p, false
+		}
+		records, _ := setBody(e.body())
+		for target := range records.All() {
+			name = appendLower(scratch[:0], target) // of several, the first
+			break
+		}
+	}
+}
+
+// replyEntry finds what the reply says of one name: its RRset, else where it is an alias
+// to, else that it does not exist, else an answer kept whole. An RRset made from a
+// wildcard is no answer without its proof, which it has in a chain only.
+func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok bool) {
+	if e, hot, ok = v.replySet(i, name, q.Type, q.CD); !ok && q.Type != dns.TypeCNAME && q.MaxAliases > 0 {
+		e, hot, ok = v.replySet(i, name, dns.TypeCNAME, q.CD)
+	}
+	expanded := ok && e.expanded()
+	if ok && !expanded {
+		return e, hot, true
+	}
+	for t := Checked; t <= q.trust(); t++ {
+		for _, kind := range [...]Kind{KindNoData, KindNameError, KindChain} {
+			if expanded && kind != KindChain {
+				continue
+			}
+			k := key{rrtype: q.Type, kind: kind, trust: t}
+			if kind == KindNameError {
+				k.rrtype = 0
+			}
+			if e, hot, ok := v.named(name, k); ok && e.span().left(i) > 0 {
+				return e, hot, true
+			}
+		}
+	}
+	return "", false, false
+}
+
+// replySet finds an RRset that may be an answer.
+func (v *View) replySet(i instant, name []byte, rrtype uint16, cd bool) (e entry, hot, ok bool) {
+	for t := Checked; t <= (ReplyTo{CD: cd}).trust(); t++ {
+		e, hot, ok = v.named(name, key{rrtype: rrtype, kind: KindRRset, trust: t})
+		if ok && e.span().left(i) > 0 && e.standing().rank >= RankNonAuthoritative {
+			return e, hot, true
+		}
+	}
+	return "", false, false
+}
+
+// named is entry, with use, for a name that is no string yet, and makes none.
+func (v *View) named(name []byte, k key) (e entry, hot, ok bool) {
+	k.view = v.id
+	hash := v.cache.hasher.hashNamed(name, k)
+	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, k.trust == Checked)
+	if !ok || string(e.name()) != string(name) {
+		return e, hot, false
+	}
+	k.name = e.name()
+	return e, hot, e.is(k)
+}
+
+// hashNamed is hash of k with this name.
+func (h hasher) hashNamed(name []byte, k key) uint64 {
+	return maphash.Bytes(h.seed, name) ^ h.rest(k)
+}
+
+// expanded reports whether an RRset was made from a wildcard: its signatures count fewer
+// labels than its owner has (RFC 4034 §3.1.3).
+func (e entry) expanded() bool {
+	_, signatures := setBody(e.body())
+	for sig := range signatures.All() {
+		const labels = 3 // where the count stands
+		return len(sig) > labels && int(sig[labels]) < e.name().Labels() && !e.name().IsWildcard()
+	}
+	return false
+}
+
+// deniesName reports whether a denial of a type is one of the name too (RFC 9824 §3.1): its
+// NSEC record, of the name itself, has the type NXNAME.
+func (e entry) deniesName() bool {
+	if e.kind() != KindNoData || e.standing().status != dnssec.Secure {
+		return false
+	}
+	_, body := cutPrefixed(e.body())
+	count := int(body[0])
+	for body = body[1:]; count > 0; count-- {
+		var set dnssec.RRset
+		body = readWhole(&set, body, 0)
+		if set.Type == dns.TypeNSEC && set.Owner == e.name() {
+			return DeniesName(&set)
+		}
+	}
+	return false
+}
+
+// DeniesName reports whether an NSEC RRset says that its name does not exist at all, as
+// compact denial does (RFC 9824 §3.1).
+func DeniesName(set *dnssec.RRset) bool {
+	for rdata := range set.Records.All() {
+		end := 0
+		for end < len(rdata) && rdata[end] != 0 {
+			end += int(rdata[end]) + 1
+		}
+		return end < len(rdata) && hasType(rdata[end+1:], typeNXNAME)
+	}
+	return false
+}
+
+// appendLower appends a name in canonical letter case. Octets of length are below 'A'.
+func appendLower[T string | []byte](dst []byte, name T) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

@@ -1,0 +1,282 @@
+package resolver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// DefaultMaxStale is Options.MaxStale where that is zero. RFC 8767 §5 asks for one to
+// three days.
+const DefaultMaxStale = 24 * time.Hour
+
+// fillStale fills the options of RFC 8767, and makes the cache if there is none.
+func (c *config) fillStale() error {
+	if c.MaxStale < 0 || c.StaleAfter < 0 {
+		return fmt.Errorf("resolver: options: MaxStale and StaleAfter must not be negative")
+	}
+	if c.MaxStale == 0 {
+		c.MaxStale = DefaultMaxStale
+	}
+	if c.StaleAfter == 0 {
+		c.StaleAfter = cache.StaleAnswerTimer
+	}
+	var keep time.Duration
+	if c.ServeStale {
+		keep = c.MaxStale
+	}
+	if c.Cache == nil {
+		c.Cache = cache.New(cache.Options{KeepStale: keep})
+	}
+	if c.ServeStale && c.Cache.Options().KeepStale == 0 {
+		return fmt.Errorf("resolver: options: ServeStale takes a Cache whose KeepStale is not zero")
+	}
+	return nil
+}
+
+// answerOrStale is fetchAnswer for a question that there is an expired answer to, which is
+// given when the servers fail, or let the client wait for longer than it will (RFC 8767
+// §5). The attempt then goes on in the background. When it failed, or is known to take
+// long, the next one is half a minute away, and until then the expired answer is given at
+// once.
+func (r *Resolver) answerOrStale(ctx context.Context, t *task, q question) (*found, error) {
+	if r.viewOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, t.trust) {
+		if f, ok := r.searchStale(q, t.trust, "not tried again yet"); ok {
+			return f, nil
+		}
+	}
+	t.begin()
+	type outcome struct {
+		f   *found
+		err error
+	}
+	done := make(chan outcome, 1)
+	own, cancel := context.WithDeadline(lasting{r.base, ctx}, t.budget.deadline)
+	inside := *t
+	if !r.flights.spawn(func() {
+		defer cancel()
+		f, err := r.fetchAnswer(own, &inside, q)
+		r.refreshed(&inside, q, err)
+		done <- outcome{f, err}
+	}) {
+		cancel()
+		return nil, ErrClosed
+	}
+	timer := time.NewTimer(r.patience(ctx))
+	defer timer.Stop()
+	for {
+		select {
+		case o := <-done:
+			if o.err != nil && isOutage(o.err) {
+				if f, ok := r.searchStale(q, t.trust, summary(o.err)); ok {
+					return f, nil
+				}
+			}
+			return o.f, o.err
+		case <-timer.C:
+			if f, ok := r.searchStale(q, t.trust, "no answer in time"); ok {
+				r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
+				return f, nil
+			}
+			// What there was turned out wrong meanwhile: only the servers can tell.
+		case <-ctx.Done():
+			cancel()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// viewOf gives the part of the cache that the answer to q belongs to.
+func (r *Resolver) viewOf(q question) *cache.View { return r.realmOf(r.config.Now(), q).view }
+
+// patience is how long a client waits before it is given an expired answer. One that
+// waits for less than the timer still prefers such an answer to none.
+func (r *Resolver) patience(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return r.config.StaleAfter
+	}
+	const share = 10 // of its time, one part is left for giving the answer
+	left := time.Until(deadline)
+	return max(0, min(r.config.StaleAfter, left-left/share))
+}
+
+// refreshed remembers how an attempt to replace an expired answer ended. That servers are
+// not tried because they failed a moment ago (RFC 9520) is no new failure.
+func (r *Resolver) refreshed(t *task, q question, err error) {
+	switch {
+	case err == nil:
+		r.viewOf(q).EndRefresh(q.name, q.rrtype, t.trust)
+	case isOutage(err) && !errors.Is(err, ErrCached):
+		r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
+	}
+}
+
+// isOutage reports whether a question failed for want of an answer, so that an expired
+// one may be given instead: servers silent, not found, or answering with errors, and our
+// own limits on how long to try.
+//
+// Whatever a server said with authority is an answer, however little it is worth, and
+// hiding it would be wrong (RFC 8767 §4): an alias loop, more records or signatures than
+// are looked at, and above all bogus data. The zone's owner, or an attacker, is then
+// being heard, and validation is there to make that visible. Unbound and BIND cover some
+// validation failures with expired data; we never do, but where keys could not be had.
+func isOutage(err error) bool {
+	var bogus *bogusError
+	var cached *cachedError
+	var limit *LimitError
+	switch {
+	case errors.As(err, &bogus):
+		return bogus.reason.Code == dnssec.ReasonUnavailable
+	case errors.As(err, &cached):
+		return !isBogusCode(cached.failure.Cause)
+	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, ErrAliasLoop):
+		return false
+	case errors.As(err, &limit):
+		switch limit.Limit {
+		case "Aliases", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost", "NSEC3Hashes":
+			return false
+		}
+		return true
+	}
+	return errors.Is(err, ErrNoReachableServer) || errors.Is(err, ErrNoServerAddress) || errors.Is(err, ErrCircular) || isTimeout(err)
+}
+
+// isBogusCode reports whether an extended DNS error is about data that failed validation.
+// RFC 8914 §4.
+func isBogusCode(code uint16) bool {
+	switch code {
+	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeUnsupportedDSDigestType,
+		dns.ExtendedErrorCodeDNSSECIndeterminate, dns.ExtendedErrorCodeDNSBogus, dns.ExtendedErrorCodeSignatureExpired,
+		dns.ExtendedErrorCodeSignatureNotYetValid, dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
+		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
+		dns.ExtendedErrorCodeSignatureExpiredBeforeValid, dns.ExtendedErrorCodeUnsupportedNSEC3IterValue:
+		return true
+	}
+	return false
+}
+
+// searchStale is searchCache that also takes what has expired; false when nothing of what
+// it found has, or something is missing. The reason goes with the extended DNS error.
+func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*found, bool) {
+	f, ok := r.searchKnown(q, trust, true)
+	if !ok || !f.stale {
+		return nil, false
+	}
+	e := ExtendedError{Code: dns.ExtendedErrorCodeStaleAnswer, Text: reason}
+	if f.rcode == dns.RcodeNameError {
+		e.Code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
+	}
+	f.extended = append(f.extended, e)
+	return f, true
+}
+
+// expired gives what the cache knew of q before that expired. What is made from others'
+// denials is made from live ones only.
+func (r *Resolver) expired(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if q.rrtype == dns.TypeANY {
+		return nil, false
+	}
+	view := r.realmOf(now, q).view
+	f, ok := expiredPositive(view, now, trust, q)
+	if !ok {
+		f, ok = expiredDenial(view, now, trust, q)
+	}
+	if !ok {
+		return nil, false
+	}
+	f.stale, f.ttl, f.fromCache = true, min(f.ttl, cache.StaleTTL), true
+	if f.status == dnssec.Secure && !f.signedAt(r.config.SignatureTime()) {
+		f.status = dnssec.Indeterminate
+	}
+	return f, true
+}
+
+func expiredPositive(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if item, ok := view.GetStale(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
+		if fromWildcard(&item.Set) {
+			return expiredExpanded(view, now, trust, q)
+		}
+		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL}, true
+	}
+	if !isAliasType(q.rrtype) {
+		if item, ok := view.GetStale(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
+			return aliasFinding(q, item)
+		}
+	}
+	return expiredExpanded(view, now, trust, q)
+}
+
+// expiredExpanded gives an answer made from a wildcard with its proof. Without, it could
+// be the replay of another name's (CVE-2026-46582).
+func expiredExpanded(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	c, ok := view.GetStaleChain(now, q.name, q.rrtype, trust)
+	if !ok && !isAliasType(q.rrtype) {
+		c, ok = view.GetStaleChain(now, q.name, dns.TypeCNAME, trust)
+	}
+	if !ok {
+		return nil, false
+	}
+	return expandedFinding(q, c)
+}
+
+func expiredDenial(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if n, ok := view.GetStaleNegative(now, q.name, q.rrtype, trust); ok {
+		return negativeFinding(q, n), true
+	}
+	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
+		if item, ok := view.GetStale(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
+			return aliasFinding(q, item)
+		}
+	}
+	return nil, false
+}
+
+// signedAt reports whether all signatures of a finding are within their time. The one
+// that was verified when the finding was made is not known any more, so that all count.
+func (f *finding) signedAt(now time.Time) bool {
+	valid := func(set *dnssec.RRset) bool { return setSignedAt(set, now) }
+	for _, set := range f.sets {
+		if !valid(set) {
+			return false
+		}
+	}
+	for _, set := range f.denial {
+		if !valid(set) {
+			return false
+		}
+	}
+	for _, step := range f.aliases {
+		if !valid(step.Set) {
+			return false
+		}
+	}
+	return f.soa == nil || valid(f.soa)
+}
+
+// setSignedAt reports whether a set has signatures, all of which are within their time
+// (RFC 4034 §3.1.5).
+func setSignedAt(set *dnssec.RRset, now time.Time) bool {
+	const expiration, inception, end = 8, 12, 16 // places in RRSIG RDATA
+	at := uint32(now.Unix())
+	signed := false
+	for sig := range set.Signatures.All() {
+		if len(sig) < end {
+			return false
+		}
+		expires := binary.BigEndian.Uint32([]byte(sig[expiration:inception]))
+		begins := binary.BigEndian.Uint32([]byte(sig[inception:end]))
+		if int32(expires-at) < 0 || int32(at-begins) < 0 { // serial arithmetic, RFC 1982
+			return false
+		}
+		signed = true
+	}
+	return signed
+}

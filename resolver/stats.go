@@ -1,0 +1,266 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// Stats is what a resolver has done since New, and what it is doing. Counts only grow;
+// each is exact, but they are not taken at one moment. Nothing in it names a zone, a
+// host or an address, so that it can be published, and its maps have the same keys
+// always, so that it can feed metrics.
+type Stats struct {
+	// Cache is what the cache holds and how it fared, with all resolvers that share it.
+	Cache cache.Stats `json:"cache"`
+
+	// Questions counts what was asked by whichever method and found well-formed. A
+	// look-up of both address families is two.
+	Questions uint64 `json:"questions"`
+	// FromCache counts those answered with what was known before, locally or stale, whether
+	// or not a server was asked first.
+	FromCache uint64 `json:"from_cache"`
+	// Stale counts those answered with data whose TTL had run out (Options.ServeStale).
+	Stale uint64 `json:"stale"`
+	// Failures counts the questions that failed, by FailureReason.
+	Failures map[FailureReason]uint64 `json:"failures"`
+
+	// SentUDP and SentTCP count the queries sent to servers, retries included.
+	SentUDP uint64 `json:"sent_udp"`
+	SentTCP uint64 `json:"sent_tcp"`
+	// Received counts the octets of the replies to them.
+	Received uint64 `json:"received_octets"`
+	// TimedOut counts those that nobody replied to in time.
+	TimedOut uint64 `json:"timed_out"`
+
+	// Limits counts the refusals of each limit, by the field of Limits. For those that
+	// make a question wait its turn, it counts who waited in vain; for those that leave
+	// something out (AddressesPerServer, Minimised, NSEC3Iterations), how often that was.
+	Limits map[string]uint64 `json:"limits"`
+	// Bogus counts the responses that failed validation, by the words of the reason
+	// (dnssec.ReasonCode).
+	Bogus map[string]uint64 `json:"bogus"`
+
+	// Prefetched counts the entries that were fetched again before their end,
+	// PrefetchFailed those for which that failed, and PrefetchDropped those for which
+	// there was no room.
+	Prefetched      uint64 `json:"prefetched"`
+	PrefetchFailed  uint64 `json:"prefetch_failed"`
+	PrefetchDropped uint64 `json:"prefetch_dropped"`
+
+	// InFlight is how many questions servers are being asked for now, Prefetching how
+	// many prefetches are under way, and Queued how many queries to ServeDNS wait for
+	// Limits.Questions.
+	InFlight    int `json:"in_flight"`
+	Prefetching int `json:"prefetching"`
+	Queued      int `json:"queued"`
+	// Servers is how many servers' addresses the resolver remembers something about.
+	Servers int `json:"servers"`
+}
+
+// FailureReason says in one word why a question failed.
+type FailureReason string
+
+// Why a question failed.
+const (
+	// FailureBogus: the answer failed validation.
+	FailureBogus FailureReason = "bogus"
+	// FailureLimit: a limit other than time was reached.
+	FailureLimit FailureReason = "limit"
+	// FailureTimeout: Limits.Time, or the caller's time, ran out.
+	FailureTimeout FailureReason = "timeout"
+	// FailureCanceled: the caller gave up.
+	FailureCanceled FailureReason = "canceled"
+	// FailureUnreachable: no server gave a usable answer, or none has an address.
+	FailureUnreachable FailureReason = "unreachable"
+	// FailureNetwork: the root servers are blocked or intercepted.
+	FailureNetwork FailureReason = "network"
+	// FailureLoop: aliases or name servers depend on themselves.
+	FailureLoop FailureReason = "loop"
+	// FailureCached: the question failed a moment ago.
+	FailureCached FailureReason = "cached"
+	// FailureRefused: it was to be answered from the cache only, which has no answer.
+	FailureRefused FailureReason = "refused"
+	// FailureClosed: the resolver was closed.
+	FailureClosed FailureReason = "closed"
+	// FailureOther: all else.
+	FailureOther FailureReason = "other"
+)
+
+// failureReasons lists them all. It never changes.
+var failureReasons = [...]FailureReason{
+	FailureBogus, FailureLimit, FailureTimeout, FailureCanceled, FailureUnreachable, FailureNetwork, FailureLoop,
+	FailureCached, FailureRefused, FailureClosed, FailureOther,
+}
+
+// failureReason sorts an error. What went wrong last decides where several things did:
+// bogus data is found behind servers that did not answer, not the other way round.
+func failureReason(err error) FailureReason {
+	var told *Error
+	var bogus *bogusError
+	var limit *LimitError
+	switch {
+	case errors.Is(err, ErrClosed):
+		return FailureClosed
+	case errors.Is(err, errNotCached):
+		return FailureRefused
+	case errors.As(err, &bogus), errors.As(err, &told) && told.Status == dnssec.Bogus:
+		return FailureBogus
+	case errors.Is(err, ErrCached):
+		return FailureCached
+	case errors.As(err, &limit) && limit.Limit != limitTime:
+		return FailureLimit
+	case errors.Is(err, context.Canceled):
+		return FailureCanceled
+	case errors.Is(err, ErrBlocked), errors.Is(err, ErrIntercepted):
+		return FailureNetwork
+	case errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
+		return FailureLoop
+	case errors.Is(err, ErrNoReachableServer), errors.Is(err, ErrNoServerAddress):
+		return FailureUnreachable
+	case limit != nil, errors.Is(err, context.DeadlineExceeded):
+		return FailureTimeout
+	}
+	return FailureOther
+}
+
+// Stats gives what the resolver has done and is doing. It looks at every shard of the
+// cache under its lock, so that once a second is fine and once a question is not.
+func (r *Resolver) Stats() Stats {
+	c := &r.counts
+	s := Stats{
+		Cache:     r.config.Cache.Stats(),
+		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
+		Failures: make(map[FailureReason]uint64, len(failureReasons)),
+		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
+		Limits: make(map[string]uint64, len(limitNames)), Bogus: make(map[string]uint64, len(c.bogus)),
+		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
+		InFlight: r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
+		Servers: r.routing.Load().servers(),
+	}
+	for i, reason := range failureReasons {
+		s.Failures[reason] = c.failures[i].Load()
+	}
+	for i, name := range limitNames {
+		s.Limits[name] = c.refusals[i].Load()
+	}
+	for code := dnssec.ReasonNoSignature; code <= dnssec.ReasonUnavailable; code++ {
+		s.Bogus[code.String()] = c.bogus[code].Load()
+	}
+	return s
+}
+
+// servers counts the servers that something is known about.
+func (g *routing) servers() int {
+	n := g.iteration.infra.Len()
+	for _, rt := range g.routes {
+		if rt.realm != nil {
+			n += rt.realm.infra.Len()
+		}
+	}
+	return n
+}
+
+// counts is what Stats tells, as it is counted.
+type counts struct {
+	questions, fromCache striped
+
+	stale                                       atomic.Uint64
+	sentUDP, sentTCP, received, timedOut        atomic.Uint64
+	prefetched, prefetchFailed, prefetchDropped atomic.Uint64
+
+	failures [len(failureReasons)]atomic.Uint64
+	bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
+	refusals refusals
+}
+
+// asked counts a question and how it ended.
+func (c *counts) asked(fromCache, stale bool, err error) {
+	c.questions.add()
+	if err == nil {
+		if fromCache {
+			c.fromCache.add()
+		}
+		if stale {
+			c.stale.Add(1)
+		}
+		return
+	}
+	reason := failureReason(err)
+	for i := range failureReasons {
+		if failureReasons[i] == reason {
+			c.failures[i].Add(1)
+		}
+	}
+	var limit *LimitError
+	if errors.As(err, &limit) && limit.Limit == limitTime {
+		c.refusals.count(limitTime) // it has no place of its own where it strikes
+	}
+}
+
+// sent counts a query to a server.
+func (c *counts) sent(network string) {
+	if network == "tcp" {
+		c.sentTCP.Add(1)
+		return
+	}
+	c.sentUDP.Add(1)
+}
+
+// judged counts a verdict that is worth being counted.
+func (c *counts) judged(v *dnssec.Verdict) {
+	if v.Status == dnssec.Bogus && int(v.Reason.Code) < len(c.bogus) {
+		c.bogus[v.Reason.Code].Add(1)
+	}
+	if v.Reason.Code == dnssec.ReasonIterations {
+		c.refusals.count("NSEC3Iterations")
+	}
+}
+
+// limitNames are the fields of Limits. It never changes.
+var limitNames = [...]string{
+	"Sends", "Bytes", limitTime, "SendsPerServer", "FailedServerLookups", "AddressesPerServer", "Depth", "Aliases",
+	"Minimised", "Referrals", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
+	"NSEC3Iterations", "NSEC3Hashes", "QueriesPerZone", "QueriesPerServer", "Questions",
+}
+
+// refusals counts how often each limit struck. A nil *refusals counts nothing.
+type refusals [len(limitNames)]atomic.Uint64
+
+func (r *refusals) count(name string) {
+	if r == nil {
+		return
+	}
+	for i := range limitNames {
+		if limitNames[i] == name {
+			r[i].Add(1)
+			return
+		}
+	}
+}
+
+// refuse counts that a limit struck, and makes the error that says so.
+func (r *refusals) refuse(name string, value int) *LimitError {
+	r.count(name)
+	return &LimitError{Limit: name, Value: value}
+}
+
+// striped is a counter spread over cache lines, for what is counted so often that cores
+// would wait for each other.
+type striped [16]struct {
+	n atomic.Uint64
+	_ [120]byte // a line of its own, also where lines are fetched in pairs
+}
+
+func (s *striped) add() { s[rand.Uint32()%uint32(len(s))].n.Add(1) }
+
+func (s *striped) sum() (n uint64) {
+	for i := range s {
+		n += s[i].n.Load()
+	}
+	return n
+}

@@ -1,0 +1,182 @@
+package resolver_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+)
+
+func TestStats(t *testing.T) {
+	inWorld(t, `
+-- zone shop.example. at 198.51.100.3 signed break=corrupt:bad/A --
+www     A       192.0.2.80
+bad     A       192.0.2.66
+a       CNAME   b
+b       CNAME   c
+c       A       192.0.2.81
+loop    CNAME   loop
+`+"big     TXT     "+strings.Repeat(`"`+strings.Repeat("x", 250)+`" `, 8)+`
+-- zone dead.example. at 198.51.100.4 --
+www     A       192.0.2.80
+-- fault 198.51.100.4 --
+dead
+`, func(w *world) {
+		w.ask("www.shop.example.", dns.TypeA)
+		w.ask("www.shop.example.", dns.TypeA)
+		w.ask("big.shop.example.", dns.TypeTXT) // over TCP
+		w.wantError("www.dead.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		w.wantError("www.dead.example.", dns.TypeA, resolver.ErrCached)
+		w.wantError("loop.shop.example.", dns.TypeA, resolver.ErrAliasLoop)
+		if o := w.ask("bad.shop.example.", dns.TypeA); o.err == nil {
+			t.Error("bad.shop.example.: want an error")
+		}
+		w.wantLimit("a.shop.example.", dns.TypeA, "Aliases")
+		query := new(dns.Msg).SetQuestion("new.shop.example.", dns.TypeA)
+		query.RecursionDesired = false
+		if _, err := w.r.Exchange(w.Context(), query); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.r.LookupNetIP(w.Context(), "ip4", "www.shop.example"); err != nil {
+			t.Error(err)
+		}
+		w.settle()
+		s := w.r.Stats()
+		for _, tt := range []struct {
+			what      string
+			got, want uint64
+		}{
+			{"questions", s.Questions, 10},
+			{"from the cache", s.FromCache, 2},
+			{"unreachable", s.Failures[resolver.FailureUnreachable], 1},
+			{"cached failures", s.Failures[resolver.FailureCached], 1},
+			{"loops", s.Failures[resolver.FailureLoop], 1},
+			{"bogus questions", s.Failures[resolver.FailureBogus], 1},
+			{"limited questions", s.Failures[resolver.FailureLimit], 1},
+			{"not in the cache", s.Failures[resolver.FailureRefused], 1},
+			{"alias limit", s.Limits["Aliases"], 1},
+			{"limits in all", total(s.Limits), 1},
+			{"bogus", s.Bogus["wrong signature"], total(s.Bogus)},
+		} {
+			if tt.got != tt.want {
+				t.Errorf("%s: %d, want %d", tt.what, tt.got, tt.want)
+			}
+		}
+		// A server that was asked, lost or not, is one that something is known about.
+		if s.SentUDP == 0 || s.SentTCP == 0 || total(s.Bogus) == 0 || s.TimedOut != 3 || s.Received == 0 || s.Servers < 4 || s.Cache.Entries == 0 || s.InFlight != 0 {
+			t.Errorf("got %+v", s)
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"shop", "dead", "198.51"} {
+			if strings.Contains(string(text), word) {
+				t.Errorf("Stats tell of %q: %s", word, text)
+			}
+		}
+		for _, word := range []string{`"questions":10`, `"cache":{"entries":`, `"failures":{"bogus":1`, `"SendsPerServer":0`} {
+			if !strings.Contains(string(text), word) {
+				t.Errorf("no %s in %s", word, text)
+			}
+		}
+	}, ipv4Only, func(o *resolver.Options) { o.Limits.Aliases = 2 })
+}
+
+func total(counts map[string]uint64) (sum uint64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// Every limit has a counter.
+func TestStatsHaveEveryLimit(t *testing.T) {
+	r, err := resolver.New(resolver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s := r.Stats()
+	limits := reflect.TypeFor[resolver.Limits]()
+	for i := range limits.NumField() {
+		if _, ok := s.Limits[limits.Field(i).Name]; !ok {
+			t.Errorf("Stats.Limits lacks %s", limits.Field(i).Name)
+		}
+	}
+	if len(s.Limits) != limits.NumField() {
+		t.Errorf("Stats.Limits has %d limits, want %d", len(s.Limits), limits.NumField())
+	}
+}
+
+// Each limit is counted where it strikes.
+func TestStatsCountLimits(t *testing.T) {
+	slow := "-- zone shop.example. at 198.51.100.3 198.51.100.4 --\nwww A 192.0.2.80\n-- fault shop.example. --\nlatency 20s\n"
+	for _, tt := range []struct {
+		limit string
+		world string
+		set   func(*resolver.Limits)
+	}{
+		{"Sends", slow, func(l *resolver.Limits) { l.Sends = 3 }},
+		{"Time", slow, func(l *resolver.Limits) { l.Time = 300 * time.Millisecond }},
+		{"Bytes", "-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\n", func(l *resolver.Limits) { l.Bytes = 100 }},
+		{"Referrals", "-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\n", func(l *resolver.Limits) { l.Referrals = 1 }},
+		{"Records", "-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\nwww A 192.0.2.81\n", func(l *resolver.Limits) { l.Records = 1 }},
+		{"SignatureChecks", "-- zone shop.example. at 198.51.100.3 signed --\nwww A 192.0.2.80\n", func(l *resolver.Limits) { l.SignatureChecks = 1 }},
+	} {
+		t.Run(tt.limit, func(t *testing.T) {
+			inWorld(t, tt.world, func(w *world) {
+				o := w.wantLimit("www.shop.example.", dns.TypeA, tt.limit)
+				w.settle()
+				if got := w.r.Stats().Limits[tt.limit]; got == 0 {
+					t.Errorf("Stats.Limits[%q] = 0 after %v", tt.limit, o)
+				}
+			}, ipv4Only, minimiseOff, func(o *resolver.Options) { tt.set(&o.Limits) })
+		})
+	}
+}
+
+// What waits, and what is being worked on, is counted as long as it is.
+func TestStatsNow(t *testing.T) {
+	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\n*.w A 192.0.2.80\n-- fault 198.51.100.3 --\nlatency 3s\n", func(w *world) {
+		w.in.ResetLog()
+		for _, name := range []string{"a.w.shop.example.", "b.w.shop.example."} {
+			go served(w.r, overTCP, new(dns.Msg).SetQuestion(name, dns.TypeA))
+			synctest.Wait()
+		}
+		if s := w.r.Stats(); s.InFlight != 2 || s.Queued != 1 {
+			t.Errorf("%d in flight or waiting, %d of them queued; want 2, 1", s.InFlight, s.Queued)
+		}
+		w.settle()
+		s := w.r.Stats()
+		if s.InFlight != 0 || s.Queued != 0 || s.Limits["Questions"] != 1 || s.Failures[resolver.FailureLimit] != 1 {
+			t.Errorf("got %+v; want nothing under way, and one turned away", s)
+		}
+	}, ipv4Only, func(o *resolver.Options) { o.Limits.Questions = 1 })
+}
+
+// Who gives up is counted as that, and not as a trouble of the servers.
+func TestStatsCountCallersWhoLeave(t *testing.T) {
+	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\n-- fault 198.51.100.3 --\nlatency 500ms\n", func(w *world) {
+		ctx, cancel := context.WithTimeout(w.Context(), 100*time.Millisecond)
+		defer cancel()
+		w.askWith(ctx, "www.shop.example.", dns.TypeA)
+		ctx, cancel = context.WithCancel(w.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		if o := w.askWith(ctx, "www.shop.example.", dns.TypeA); !errors.Is(o.err, context.Canceled) {
+			t.Errorf("got %v, want that it was cancelled", o)
+		}
+		s := w.r.Stats()
+		if s.Failures[resolver.FailureTimeout] != 1 || s.Failures[resolver.FailureCanceled] != 1 {
+			t.Errorf("got failures %v, want a timeout and a cancellation", s.Failures)
+		}
+	})
+}
