@@ -194,7 +194,7 @@ func TestSetRoutes(t *testing.T) {
 		}
 		sends := func(what string, want int) {
 			t.Helper()
-			if n := in.Count() + out.Count(); n != want {
+			if n := in.Count(notPriming) + out.Count(notPriming); n != want {
 				t.Errorf("%s: got %d queries, want %d:\n%s%s", what, n, want, resolvertest.Table(in.Log()), resolvertest.Table(out.Log()))
 			}
 		}
