@@ -47,6 +47,11 @@ func askKey(source uint32, zone dnsname.Name, q question) string {
 	return string(binary.BigEndian.AppendUint16(b, q.rrtype))
 }
 
+// quickTries is how many servers that nothing is known of are asked one after the other
+// before the next ones get more time: where all are silent, all may be slow, as seen over a
+// satellite, and would each be given up just before the reply.
+const quickTries = 6
+
 // asking is one question to the servers of a zone: who is being asked, whose address
 // is being looked for, and what has come of it.
 type asking struct {
@@ -174,7 +179,7 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	if hedge != "" && why != ReasonProbe {
 		why = hedge
 	}
-	to.alone = a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
+	to.alone = a.list.tries > quickTries && !a.responded || a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
