@@ -23,11 +23,6 @@ type handler struct {
 	log        *slog.Logger
 	logQueries bool
 
-	// hits answers from the cache without decoding; nil: it cannot.
-	hits interface {
-		AppendHit(dst, query []byte, maxSize int) ([]byte, bool)
-	}
-
 	// Queries that wait for an answer: resolver.Limits bounds those that are worked
 	// on, and as many again may wait.
 	pending    atomic.Int64
@@ -35,7 +30,7 @@ type handler struct {
 }
 
 func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *handler {
-	h := &handler{
+	return &handler{
 		resolver:   r,
 		clients:    newClients(c),
 		metrics:    m,
@@ -43,18 +38,14 @@ func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *
 		logQueries: c.logQueries,
 		maxPending: 2 * int64(c.questions),
 	}
-	h.hits, _ = any(r).(interface {
-		AppendHit(dst, query []byte, maxSize int) ([]byte, bool)
-	})
-	return h
 }
 
 // hit answers a query from the cache at once, if that can be.
 func (h *handler) hit(buffer, wire []byte, maxSize int) ([]byte, bool) {
-	if h.hits == nil || h.logQueries || mayAskANY(wire) {
+	if h.logQueries || mayAskANY(wire) {
 		return nil, false
 	}
-	return h.hits.AppendHit(buffer, wire, maxSize)
+	return h.resolver.AppendHit(buffer, wire, maxSize)
 }
 
 // query is one query and the way back to its client. It is the dns.ResponseWriter of its
