@@ -47,7 +47,8 @@ func (v *simVersion) status(z *simZone) dnssec.Status {
 // step answers a question from the zones' data, as RFC 1034 §4.3.2 says.
 func (v *simVersion) step(name string, qtype uint16) simStep {
 	z := v.zoneOf(name)
-	s := simStep{zone: z, status: v.status(z), free: z.hostile}
+	// What comes in one response with a wildcard that rests on opt-out is kept as insecure too.
+	s := simStep{zone: z, status: v.status(z), free: z.hostile, weak: z.signing.optOut}
 	for at := name; at != z.origin; {
 		at = above(at)
 		if dname := z.at(at, dns.TypeDNAME); dname != nil {
