@@ -24,8 +24,6 @@ type parts struct {
 	due    dnsname.Name // a name on the way whose entry is worth being fetched again
 }
 
-func (p *parts) last() entry { return p.entries[p.count-1] }
-
 func (p *parts) add(i instant, e entry, hot bool) {
 	p.entries[p.count] = e
 	p.count++

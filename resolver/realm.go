@@ -35,14 +35,6 @@ type source struct {
 // forwards reports whether recursive servers are asked.
 func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
 
-// zone is where the route begins; "" without one.
-func (s *source) zone() dnsname.Name {
-	if s.route == nil {
-		return ""
-	}
-	return s.route.zone
-}
-
 // realmOf gives the realm that the answer to q belongs to.
 func (r *Resolver) realmOf(now time.Time, q question) *realm { return r.current().realmOf(now, q) }
 

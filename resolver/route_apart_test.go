@@ -73,13 +73,14 @@ func addressesOf(t *testing.T, r *resolver.Resolver, name string) string {
 	if err != nil {
 		return "error " + err.Error()
 	}
-	got := dns.RcodeToString[result.Rcode]
+	var got strings.Builder
+	got.WriteString(dns.RcodeToString[result.Rcode])
 	for _, rr := range result.Answer {
 		if a, ok := rr.(*dns.A); ok {
-			got += " " + a.A.String()
+			got.WriteString(" " + a.A.String())
 		}
 	}
-	return got
+	return got.String()
 }
 
 func wantAddresses(t *testing.T, r *resolver.Resolver, name, want string) {

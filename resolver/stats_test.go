@@ -107,9 +107,9 @@ func TestStatsHaveEveryLimit(t *testing.T) {
 	defer r.Close()
 	s := r.Stats()
 	limits := reflect.TypeFor[resolver.Limits]()
-	for i := range limits.NumField() {
-		if _, ok := s.Limits[limits.Field(i).Name]; !ok {
-			t.Errorf("Stats.Limits lacks %s", limits.Field(i).Name)
+	for field := range limits.Fields() {
+		if _, ok := s.Limits[field.Name]; !ok {
+			t.Errorf("Stats.Limits lacks %s", field.Name)
 		}
 	}
 	if len(s.Limits) != limits.NumField() {

@@ -201,13 +201,14 @@ func TestDANE(t *testing.T) {
 	roots := writeRoots(t, known)
 	for _, test := range tests {
 		t.Run(test.label, func(t *testing.T) {
-			zone := fmt.Sprintf("-- zone signed.example. signed --\n-- zone shop.example. %s --\nwww A 127.0.0.1\n", test.words)
+			var zone strings.Builder
+			zone.WriteString(fmt.Sprintf("-- zone signed.example. signed --\n-- zone shop.example. %s --\nwww A 127.0.0.1\n", test.words))
 			for _, data := range test.tlsa {
-				zone += fmt.Sprintf("_%s._tcp.www TLSA %s\n", server.port, data)
+				zone.WriteString(fmt.Sprintf("_%s._tcp.www TLSA %s\n", server.port, data))
 			}
 			server.current.Store(test.cert)
 			before := server.accepted.Load()
-			status, printed := runOn(t, zone, "-roots", roots, net.JoinHostPort(host, server.port))
+			status, printed := runOn(t, zone.String(), "-roots", roots, net.JoinHostPort(host, server.port))
 			if status != test.status || !strings.Contains(printed, test.want) {
 				t.Errorf("got status %d and %s\nwant status %d and %q", status, printed, test.status, test.want)
 			}
