@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // without takes a flag and its value out.
@@ -181,6 +184,16 @@ func TestMetrics(t *testing.T) {
 		`iterdns_answers_total\{transport="tcp",rcode="NXDOMAIN"\} 1\n`,
 		`iterdns_answer_duration_seconds_bucket\{transport="tcp",le="\+Inf"\} 1\n`,
 		`iterdns_answer_duration_seconds_count\{transport="tcp"\} 1\n`,
+		`iterdns_questions_total 4\n`,
+		`iterdns_questions_from_cache_total 2\n`,
+		`iterdns_stale_answers_total 0\n`,
+		`iterdns_upstream_queries_total\{network="udp"\} [1-9]`,
+		`iterdns_upstream_received_bytes_total [1-9]`,
+		`iterdns_failures_total\{reason="bogus"\} 0\n`,
+		`iterdns_limits_total\{limit="Sends"\} 0\n`,
+		`iterdns_bogus_total\{reason="[a-z ]+"\} 0\n`,
+		`iterdns_questions_in_flight 0\n`,
+		`iterdns_servers [1-9]`,
 		`iterdns_cache_entries [1-9]`,
 		`iterdns_cache_bytes [1-9]`,
 		`iterdns_cache_max_bytes 67108864\n`,
@@ -189,6 +202,27 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("a name or an address in\n%s", text)
 	}
 	checkExposition(t, text)
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("README.md does not name %s", m[1])
+		}
+	}
+}
+
+// What goes wrong is counted by why.
+func TestMetricsOfFailures(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-metrics", "127.0.0.1:0")...)
+	ask(t, "udp", p.at["udp"], "www.bogus.example.", dns.TypeA)
+	ask(t, "udp", p.at["udp"], "www.broken.example.", dns.TypeA)
+	expect(t, "metrics", scrape(t, p),
+		`iterdns_failures_total\{reason="bogus"\} 1\n`,
+		`iterdns_failures_total\{reason="unreachable"\} 1\n`,
+		`iterdns_bogus_total\{reason="[a-z ]+"\} [1-9]`,
+	)
 }
 
 // checkExposition: each line is a comment or a value, and each name has its type before
@@ -247,5 +281,73 @@ func TestLogFormat(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %d", test.flags, code, exitStopped)
 		}
 		expect(t, test.flags, log.String(), test.want)
+	}
+}
+
+// brief has answers that expire while a test looks on.
+const brief = internet + `
+-- zone brief.example. at 127.77.0.8 --
+www   1   A   192.0.2.91
+often 10  A   192.0.2.92
+`
+
+func newBriefInternet(t *testing.T) *world {
+	return newWorld(t, brief, "example.", "shop.example.", "brief.example.")
+}
+
+// With -stale an expired answer is given, and said to be one, when the servers fail;
+// without it the failure is.
+func TestStale(t *testing.T) {
+	for _, test := range []struct {
+		flags []string
+		rcode int
+		why   uint16
+	}{
+		{[]string{"-stale", "1h", "-metrics", "127.0.0.1:0"}, dns.RcodeSuccess, dns.ExtendedErrorCodeStaleAnswer},
+		{[]string{"-metrics", "127.0.0.1:0"}, dns.RcodeServerFailure, 0},
+	} {
+		w := newBriefInternet(t)
+		p := startProxy(t, w.flags(test.flags...)...)
+		question := func() *dns.Msg {
+			return ask(t, "udp", p.at["udp"], "www.brief.example.", dns.TypeA, withEDNS)
+		}
+		if got := question(); len(got.Answer) != 1 {
+			t.Fatalf("%v: got\n%v\nwant an answer", test.flags, got)
+		}
+		w.Fault("brief.example.", resolvertest.Rcode(dns.RcodeServerFailure))
+		var got *dns.Msg
+		eventually(t, "end of the answer", func() bool {
+			got = question()
+			return got.Rcode != dns.RcodeSuccess || ede(got) != nil
+		})
+		if e := ede(got); got.Rcode != test.rcode || test.why != 0 && (len(got.Answer) != 1 || e.InfoCode != test.why) {
+			t.Errorf("%v: got\n%v\nwant %s, extended error %d", test.flags, got, dns.RcodeToString[test.rcode], test.why)
+		}
+		stale := "0"
+		if test.why != 0 {
+			stale = "[1-9]"
+		}
+		expect(t, "metrics", scrape(t, p), `iterdns_stale_answers_total `+stale+`\d*\n`)
+		p.finish()
+	}
+}
+
+// What is asked for all the time is fetched before it expires, unless -prefetch=false.
+func TestPrefetch(t *testing.T) {
+	for _, test := range []struct{ flag, want string }{
+		{"-prefetch=true", `iterdns_prefetches_total\{result="succeeded"\} [1-9]`},
+		{"-prefetch=false", `iterdns_prefetches_total\{result="succeeded"\} 0\n`},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			t.Parallel() // they wait
+			w := newBriefInternet(t)
+			p := startProxy(t, w.flags(test.flag, "-metrics", "127.0.0.1:0")...)
+			fetched := regexp.MustCompile(test.want)
+			eventually(t, "third fetch", func() bool {
+				ask(t, "udp", p.at["udp"], "often.brief.example.", dns.TypeA)
+				return w.Count(resolvertest.Name("often.brief.example."), resolvertest.Type(dns.TypeA)) >= 3
+			})
+			eventually(t, "metric "+test.want, func() bool { return fetched.MatchString(scrape(t, p)) })
+		})
 	}
 }

@@ -36,6 +36,8 @@ type config struct {
 	nsid                   string
 
 	cacheBytes   int64
+	stale        time.Duration // 0: expired answers are not given
+	prefetch     bool
 	snapshotFile string
 	threads      int
 
@@ -79,6 +81,8 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.StringVar(&c.nsid, "nsid", "", "`TEXT` that tells clients which of several servers they have got (RFC 5001)")
 
 	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in octets")
+	f.DurationVar(&c.stale, "stale", 0, "`TIME` after their end for which answers are given while servers fail, RFC 8767 (default: none are)")
+	f.BoolVar(&c.prefetch, "prefetch", true, "fetch what is asked for often again before it expires")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
 	f.IntVar(&c.threads, "threads", 0, "`NUMBER` of threads that run at once (GOMAXPROCS; default: one for each core)")
 
@@ -126,6 +130,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-port %d: want 1 to 65535", c.port)
 	case c.cacheBytes <= 0:
 		return fmt.Errorf("-cache-bytes %d: want more than 0", c.cacheBytes)
+	case c.stale < 0:
+		return fmt.Errorf("-stale %v: want 0s or more", c.stale)
 	case c.threads < 0:
 		return fmt.Errorf("-threads %d: want 0 or more", c.threads)
 	case c.questions <= 0:

@@ -99,7 +99,7 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	if p.resolver, err = resolver.New(o); err != nil {
 		return nil, err
 	}
-	p.metrics = newMetrics(p.resolver, p.cache.Cache)
+	p.metrics = newMetrics(p.resolver)
 	p.handler = newHandler(c, p.resolver, p.metrics, log)
 	if err := p.listen(); err != nil {
 		return nil, errors.Join(err, p.close())

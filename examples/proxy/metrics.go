@@ -12,7 +12,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -42,10 +41,9 @@ func (t transport) String() string {
 	return "unknown"
 }
 
-// metrics counts. Names and addresses are not counted: their number is the network's.
+// metrics counts what comes and goes; what the resolver does it counts itself. Names and addresses are not counted: their number is the network's.
 type metrics struct {
 	resolver *resolver.Resolver
-	cache    *cache.Cache
 
 	connections   atomic.Int64  // open, over all transports but UDP
 	turnedAway    atomic.Uint64 // connections that were not accepted
@@ -77,9 +75,7 @@ var bucketBounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-func newMetrics(r *resolver.Resolver, c *cache.Cache) *metrics {
-	return &metrics{resolver: r, cache: c}
-}
+func newMetrics(r *resolver.Resolver) *metrics { return &metrics{resolver: r} }
 
 func (m *metrics) newTally(t transport) *tally {
 	m.mu.Lock()
@@ -141,7 +137,7 @@ func (m *metrics) write(w io.Writer) {
 	out.one("iterdns_connections", "gauge", "Connections that are open.", m.connections.Load())
 	out.one("iterdns_connections_turned_away_total", "counter", "Connections that were not accepted.", m.turnedAway.Load())
 	out.one("iterdns_client_questions_exceeded_total", "counter", "Queries of clients that had too many under way.", m.overQuestions.Load())
-	m.writeCache(out)
+	writeStats(out, m.resolver.Stats())
 }
 
 // verdictLabels are the verdicts as values of a label.
@@ -197,29 +193,6 @@ func (m *metrics) writeDurations(out exposition, sum [transports]counts) {
 		out.value(name+"_sum", float64(sum[t].micros)/1e6, "transport", t.String())
 		out.value(name+"_count", below, "transport", t.String())
 	}
-}
-
-func (m *metrics) writeCache(out exposition) {
-	s := m.cache.Stats()
-	out.one("iterdns_cache_entries", "gauge", "What the cache holds.", s.Entries)
-	out.one("iterdns_cache_bytes", "gauge", "Memory that the cache takes.", s.Bytes)
-	out.one("iterdns_cache_max_bytes", "gauge", "Memory that the cache may take.", s.MaxBytes)
-	out.help("iterdns_cache_hits_total", "counter", "What was found in the cache, by what it is.")
-	for _, hit := range []struct {
-		kind string
-		n    uint64
-	}{
-		{"rrset", s.Hits}, {"negative", s.NegativeHits}, {"failure", s.FailureHits}, {"delegation", s.CutHits},
-		{"alias", s.ChainHits}, {"stale", s.StaleHits}, {"synthesised", s.Synthesised},
-	} {
-		out.value("iterdns_cache_hits_total", hit.n, "kind", hit.kind)
-	}
-	out.help("iterdns_cache_misses_total", "counter", "What was not found in the cache, by why.")
-	out.value("iterdns_cache_misses_total", s.MissAbsent, "reason", "absent")
-	out.value("iterdns_cache_misses_total", s.MissExpired, "reason", "expired")
-	out.value("iterdns_cache_misses_total", s.MissRank, "reason", "rank")
-	out.one("iterdns_cache_refused_total", "counter", "What was not kept.", s.Refused)
-	out.one("iterdns_cache_evictions_total", "counter", "Entries that made room for others.", s.Evictions)
 }
 
 // exposition writes Prometheus' text format. Errors are the reader's: it is gone.

@@ -24,6 +24,9 @@ func (c *config) options() (resolver.Options, error) {
 		RebindingProtection: c.rebindProtection,
 		PrivateDomains:      c.privateDomains,
 		NSID:                c.nsid,
+
+		ServeStale:      c.stale > 0, // for as long as the cache keeps it
+		DisablePrefetch: !c.prefetch,
 	}
 	if c.rotate {
 		o.Rotate = rand.IntN

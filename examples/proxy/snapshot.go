@@ -20,7 +20,7 @@ type snapshotCache struct {
 }
 
 func newSnapshotCache(c *config, log *slog.Logger) *snapshotCache {
-	return &snapshotCache{cache.New(cache.Options{MaxBytes: c.cacheBytes}), c.snapshotFile, log}
+	return &snapshotCache{cache.New(cache.Options{MaxBytes: c.cacheBytes, KeepStale: c.stale}), c.snapshotFile, log}
 }
 
 // load fills the cache from the file. A file that is not there, or damaged, is no reason
