@@ -344,18 +344,19 @@ func (r *Resolver) forgetCuts(q question) bool {
 // SecondLevelStats counts what came of Options.SecondLevel. The counts only grow, and are
 // not taken at one moment.
 type SecondLevelStats struct {
-	Hits        uint64 // values that were read and could be opened
-	Misses      uint64 // there was none, or it had expired
-	Errors      uint64 // reads that failed or took too long
-	Skipped     uint64 // reads not made: the store does not work, lies, or is too slow for the question
-	Refused     uint64 // values that are damaged, foreign, or say what no server could have said
-	Bogus       uint64 // answers that values had a part in, and that were not true
-	Writes      uint64 // values stored
-	WriteErrors uint64 // writes that failed
-	Dropped     uint64 // writes not made: the queue was full, or the store does not work
+	Hits        uint64 `json:"hits"`         // values that were read and could be opened
+	Misses      uint64 `json:"misses"`       // there was none, or it had expired
+	Errors      uint64 `json:"errors"`       // reads that failed or took too long
+	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, lies, or is too slow for the question
+	Refused     uint64 `json:"refused"`      // values that are damaged, foreign, or say what no server could have said
+	Bogus       uint64 `json:"bogus"`        // answers that values had a part in, and that were not true
+	Writes      uint64 `json:"writes"`       // values stored
+	WriteErrors uint64 `json:"write_errors"` // writes that failed
+	Dropped     uint64 `json:"dropped"`      // writes not made: the queue was full, or the store does not work
 }
 
-// SecondLevelStats gives the counts since New; zero without Options.SecondLevel.
+// SecondLevelStats gives the counts since New; zero without Options.SecondLevel. Unlike
+// Stats, which has them too, it looks at nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
 	if r.second == nil {
 		return SecondLevelStats{}

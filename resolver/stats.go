@@ -52,6 +52,9 @@ type Stats struct {
 	PrefetchFailed  uint64 `json:"prefetch_failed"`
 	PrefetchDropped uint64 `json:"prefetch_dropped"`
 
+	// SecondLevel is how Options.SecondLevel fared; zero without one.
+	SecondLevel SecondLevelStats `json:"second_level"`
+
 	// InFlight is how many questions servers are being asked for now, Prefetching how
 	// many prefetches are under way, and Queued how many queries to ServeDNS wait for
 	// Limits.Questions.
@@ -139,7 +142,8 @@ func (r *Resolver) Stats() Stats {
 		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
 		Limits: make(map[string]uint64, len(limitNames)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
-		InFlight: r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
+		SecondLevel: r.SecondLevelStats(),
+		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
 		Servers: r.routing.Load().servers(),
 	}
 	for i, reason := range failureReasons {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -177,6 +178,24 @@ func TestStatsCountCallersWhoLeave(t *testing.T) {
 		s := w.r.Stats()
 		if s.Failures[resolver.FailureTimeout] != 1 || s.Failures[resolver.FailureCanceled] != 1 {
 			t.Errorf("got failures %v, want a timeout and a cancellation", s.Failures)
+		}
+	})
+}
+
+// What the second level did is among it.
+func TestStatsHaveTheSecondLevel(t *testing.T) {
+	fleet(t, sharedWorld, func(w *world, s *store) {
+		w.ask("www.shop.example.", dns.TypeA)
+		synctest.Wait()
+		other := w.replica(sharing(s), ipv4Only)
+		other.ask("www.shop.example.", dns.TypeA)
+		wrote, read := w.r.Stats().SecondLevel, other.r.Stats().SecondLevel
+		if wrote != w.r.SecondLevelStats() || wrote.Writes == 0 || wrote.Misses == 0 || read != other.r.SecondLevelStats() || read.Hits == 0 {
+			t.Errorf("got %+v and %+v, want writes and hits as in SecondLevelStats", wrote, read)
+		}
+		text, err := json.Marshal(other.r.Stats())
+		if want := fmt.Sprintf(`"second_level":{"hits":%d,`, read.Hits); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("got %s, %v, want %s in it", text, err, want)
 		}
 	})
 }
