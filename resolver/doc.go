@@ -36,6 +36,10 @@
 //     for whole messages.
 //   - Share what is learnt among resolvers: [Options] Cache within one process, and
 //     SecondLevel among many.
+//   - Give expired answers rather than none: [Options] ServeStale. What is in use is
+//     fetched again before it expires, unless DisablePrefetch is set.
+//   - Answer hits in a server that writes octets: [Resolver.AppendHit].
+//   - See how it all fares: [Resolver.Stats].
 //   - Bound or permit more work: [Limits].
 //
 // # The way of one question
@@ -60,7 +64,9 @@
 // round-trip times. When it is later than expected a second one is asked, and the
 // first good reply wins. Each query has a port, an ID and letter case of its own; a
 // reply that is almost right makes the question move to TCP. Servers that are lame or
-// fail are passed over, dead ones are tried one query at a time.
+// fail are passed over, dead ones are tried one query at a time. Where there is an
+// Options.SecondLevel, it is asked before any of them, and what it says goes the same way
+// as a reply of theirs.
 //
 // Of a reply only that is kept which its sender may say: the RRset asked for, the
 // aliases inside the zone, one referral towards the name, its glue, a denial. What is
@@ -186,6 +192,10 @@
 // name servers are not used beyond their time, so that a zone whose parent is unreachable
 // for longer than its delegation lasts is answered with what had been asked before. What
 // was concluded from denials of other names (RFC 8198) is not given once they expire.
+//
+// What resolvers share through Options.SecondLevel are the replies that led to clients'
+// answers. Failures, the addresses of name servers, and what is known about servers are not
+// shared. Without Options.SecondLevelKey a store can forge what is not signed.
 //
 // Trust anchors do not follow a rollover by themselves (RFC 5011): those that are
 // built in are renewed with the module.

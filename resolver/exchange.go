@@ -133,7 +133,6 @@ func (r *Resolver) answerOrKnown(ctx context.Context, t *task, q question, recur
 	}
 	if f, ok := r.searchCache(q, t.trust); ok {
 		t.fromCache = true
-		r.prefetchAll(f.due)
 		t.tellFound(f)
 		return r.filtered(f)
 	}

@@ -38,7 +38,7 @@ func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 		return dst, false
 	}
 	r.counts.asked(true, false, nil)
-	if hit.Due != "" {
+	if hit.Due != "" && q.RD {
 		r.prefetch(question{hit.Due, q.Type})
 	}
 	return reply, true

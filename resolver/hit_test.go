@@ -407,6 +407,49 @@ func TestAppendHitLeavesPolicyToOthers(t *testing.T) {
 	}
 }
 
+// What was learnt by iteration is no hit once a route or a negative trust anchor has the
+// name, and is one again without them.
+func TestAppendHitAfterChange(t *testing.T) {
+	in := resolvertest.New(t, fmt.Sprintf(hitWorld, "x"))
+	r := in.Resolver(t)
+	hosts := []string{"www.plain.test.", "far.shop.example.", "www.shop.example."}
+	want := func(about string, hits ...bool) {
+		t.Helper()
+		for i, host := range hosts {
+			query := packed(t, new(dns.Msg).SetQuestion(host, dns.TypeA))
+			if got, ok := r.AppendHit(nil, query, 0); ok != hits[i] {
+				t.Errorf("%s: %s: got %x, %v; want a hit: %v", about, host, got, ok, hits[i])
+			}
+		}
+	}
+	for _, host := range hosts {
+		if _, err := r.Resolve(t.Context(), host, dns.TypeA); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("at first", true, true, true)
+	server := []resolver.RouteServer{{Addr: netip.MustParseAddrPort("198.51.100.5:53")}}
+	for _, change := range []struct {
+		about string
+		make  func() error
+		hits  []bool
+	}{
+		{"with a route", func() error {
+			return r.SetRoutes([]resolver.Route{{Zone: "plain.test.", Kind: resolver.RouteStub, Servers: server}})
+		}, []bool{false, false, true}},
+		{"without it", func() error { return r.SetRoutes(nil) }, []bool{true, true, true}},
+		{"with a negative trust anchor", func() error {
+			return r.SetNegativeTrustAnchors([]resolver.NegativeTrustAnchor{{Zone: "shop.example."}})
+		}, []bool{true, false, false}},
+		{"without it", func() error { return r.SetNegativeTrustAnchors(nil) }, []bool{true, true, true}},
+	} {
+		if err := change.make(); err != nil {
+			t.Fatal(err)
+		}
+		want(change.about, change.hits...)
+	}
+}
+
 // Records are turned as Options.Rotate says.
 func TestAppendHitRotates(t *testing.T) {
 	in := resolvertest.New(t, fmt.Sprintf(hitWorld, "x"))

@@ -99,7 +99,8 @@ type Options struct {
 	// DisablePrefetch turns off that an answer which is asked for again and again is
 	// fetched anew, in the background, by who asks for it in the last tenth of its life,
 	// so that nobody has to wait for it. It costs one query in ten TTLs at most, none for
-	// what is not in use, and no more than a hundred are under way at a time.
+	// what is not in use, and no more than a hundred are under way at a time. Servers are
+	// asked, not the SecondLevel, which gets what they say. Queries with RD=0 cause none.
 	DisablePrefetch bool
 
 	// Limits bounds the work for one question. Zero fields are the defaults.

@@ -16,7 +16,8 @@ const maxPrefetches = 100
 // expire, so that whoever asks for a name in use never waits for it. It is called when q
 // has been asked for, more than once, and is in the last tenth of its life; so nothing is
 // fetched that nobody asks for. Who asks servers for something goes first: a prefetch
-// waits for no place among the questions, and does without one that is not free.
+// waits for no place among the questions, and does without one that is not free. Queries
+// without RD never get here: whoever sends them wants nobody to be asked.
 func (r *Resolver) prefetch(q question) {
 	if r.config.DisablePrefetch {
 		return
@@ -46,10 +47,12 @@ func (r *Resolver) prefetch(q question) {
 }
 
 // refresh asks for what the cache still has an answer to. When it fails the claim stays,
-// so that nobody tries again for a while.
+// so that nobody tries again for a while. The servers are asked, and not the second level:
+// what that has is as old as what is to be replaced, and the others of the fleet wait for
+// something newer to be written there.
 func (r *Resolver) refresh(q question) {
 	t := r.newTask(q, cache.Checked)
-	t.renewing = true
+	t.renewing, t.sharing = true, sharesLessons
 	_, err := r.flights.do(r.base, questionKey(r.current().generation, q, t.trust), traveller{budget: t.budget}, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, t.in(fl), q)
 	})

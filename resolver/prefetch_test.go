@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -216,4 +217,76 @@ latency 5s
 		}
 		w.settle()
 	}, minimiseOff, func(o *resolver.Options) { o.Limits.Questions = 1 })
+}
+
+// A prefetch is not answered out of the second level, where the same old data lies as in
+// the cache, and writes there what it finds.
+func TestPrefetchPassesTheSecondLevel(t *testing.T) {
+	for about, signed := range map[string]string{"unsigned": "", "signed": " signed"} {
+		old := strings.Replace(prefetchWorld, "198.51.100.3 --", "198.51.100.3"+signed+" --", 1)
+		fleet(t, old, func(w *world, s *store) {
+			w.ask("www.shop.example.", dns.TypeA)
+			w.update(strings.Replace(old, "192.0.2.80", "192.0.2.99", 1))
+			w.every(time.Second, 269, "www.shop.example.", dns.TypeA)
+			s.counts()
+			w.every(time.Second, 11, "www.shop.example.", dns.TypeA)
+			synctest.Wait()
+			if got := w.r.Stats().Prefetched; got != 1 {
+				t.Errorf("%s: %d prefetches, want 1", about, got)
+			}
+			if gets, sets := s.counts(); gets != 0 || sets == 0 {
+				t.Errorf("%s: the prefetch made %d reads and %d writes, want none and some", about, gets, sets)
+			}
+			const renewed = "www.shop.example. A 192.0.2.99"
+			for who, w := range map[string]*world{"who prefetched": w, "another": w.replica(sharing(s), ipv4Only, minimiseOff)} {
+				o := w.ask("www.shop.example.", dns.TypeA)
+				if o.err != nil {
+					t.Fatalf("%s: %s: %v", about, who, o.err)
+				}
+				o.Answer = noSignatures(o.Answer)
+				o.check(w, "www.shop.example.", 0, renewed)
+				if o.sends != 0 {
+					t.Errorf("%s: %s: %d queries, want none", about, who, o.sends)
+				}
+			}
+		}, minimiseOff)
+	}
+}
+
+// Queries without RD have nothing fetched, in whatever way they are answered.
+func TestPrefetchNotWithoutRD(t *testing.T) {
+	for about, ask := range map[string]func(w *world, query *dns.Msg) error{
+		"Exchange": func(w *world, query *dns.Msg) error {
+			m, err := w.r.Exchange(w.Context(), query)
+			if err == nil && m.Rcode != dns.RcodeSuccess {
+				err = fmt.Errorf("got %v", m)
+			}
+			return err
+		},
+		"AppendHit": func(w *world, query *dns.Msg) error {
+			if _, ok := w.r.AppendHit(nil, packed(w, query), 0); !ok {
+				return errors.New("no hit")
+			}
+			return nil
+		},
+	} {
+		for _, rd := range []bool{false, true} {
+			inWorld(t, prefetchWorld, func(w *world) {
+				w.ask("www.shop.example.", dns.TypeA)
+				w.settle()
+				w.in.ResetLog()
+				query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+				query.RecursionDesired = rd
+				for range 280 {
+					if err := ask(w, query); err != nil {
+						t.Fatalf("%s, RD %t: %v", about, rd, err)
+					}
+					time.Sleep(time.Second)
+				}
+				if got := w.in.Count(notPriming) > 0; got != rd {
+					t.Errorf("%s, RD %t: asked for again: %t, want %t", about, rd, got, rd)
+				}
+			}, minimiseOff, ipv4Only)
+		}
+	}
 }
