@@ -22,7 +22,7 @@ type simStep struct {
 	rcode    int      // where there are no records
 	status   dnssec.Status
 	weak     bool // may be insecure as well: a denial that rests on opt-out
-	unsigned bool // was insecure a while ago: who has the delegation from then cannot check it
+	unsigned bool // is insecure to who has the delegation from a while ago, and cannot be checked then
 	free     bool // whoever answers for the zone may say anything
 	until    time.Time
 }
@@ -157,7 +157,7 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 			if next := i + 1; next < len(w.versions) && from.After(w.versions[next].from.Add(w.lease())) {
 				continue
 			}
-			if z := v.zones[origin]; v.status(z) == dnssec.Insecure {
+			if z := v.zones[origin]; v.status(z) == dnssec.Insecure || v.hidden(z) {
 				return true
 			}
 		}
@@ -179,7 +179,30 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 			steps = append(steps, s)
 		}
 	}
+	takenBack(steps)
 	return steps
+}
+
+// hidden reports whether a zone's delegation has been taken away and the denial that is
+// there now rests on opt-out: to who knows the delegation still, that is the proof that it
+// has no DS (RFC 5155 §8.9).
+func (v *simVersion) hidden(z *simZone) bool {
+	parent := v.zoneOf(above(z.origin))
+	return z.revoked && parent.signing.optOut && v.status(parent) == dnssec.Secure
+}
+
+// takenBack allows for what a parent's answers about names in a zone that it has taken back
+// are to who knows the delegation still: answers in place of that zone's, which need no
+// signature of its keys where it is not signed, or where the name lies in an opt-out range
+// of it.
+func takenBack(steps []simStep) {
+	for i := range steps {
+		s := &steps[i]
+		s.weak = s.weak || slices.ContainsFunc(steps[:i], func(before simStep) bool {
+			below := before.zone.origin != s.zone.origin && dns.IsSubDomain(s.zone.origin, before.zone.origin)
+			return below && (before.weak || before.unsigned || before.status == dnssec.Insecure)
+		})
+	}
 }
 
 func (w *simWorld) lease() time.Duration {
