@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -97,18 +98,32 @@ func (s *RRset) Size() int { return len(s.Owner) + len(s.Records) + len(s.Signat
 // AppendRRs decodes the records, and with signatures the RRSIGs after them, into
 // dst, all with the given TTL in seconds. The decoded records share nothing with s.
 func (s *RRset) AppendRRs(dst []dns.RR, ttl uint32, signatures bool) ([]dns.RR, error) {
-	owner := s.Owner.String()
-	dst, err := appendRRs(dst, s.Records, dns.RR_Header{Name: owner, Rrtype: s.Type, Class: s.Class, Ttl: ttl})
-	if err != nil || !signatures {
+	h := dns.RR_Header{Name: s.Owner.String(), Rrtype: s.Type, Class: s.Class, Ttl: ttl}
+	rows, count := [...]Packed{s.Records, s.Signatures}, s.Records.Len()
+	if signatures {
+		count += s.Signatures.Len()
+	} else {
+		rows[1] = ""
+	}
+	// One copy for all records: the decoder takes octets, which are not s's to give.
+	octets := append(append(make([]byte, 0, len(rows[0])+len(rows[1])), rows[0]...), rows[1]...)
+	dst, err := appendRRs(slices.Grow(dst, count), rows[0], octets, h)
+	if err != nil {
 		return dst, err
 	}
-	return appendRRs(dst, s.Signatures, dns.RR_Header{Name: owner, Rrtype: dns.TypeRRSIG, Class: s.Class, Ttl: ttl})
+	h.Rrtype = dns.TypeRRSIG
+	return appendRRs(dst, rows[1], octets[len(rows[0]):], h)
 }
 
-func appendRRs(dst []dns.RR, fields Packed, h dns.RR_Header) ([]dns.RR, error) {
+// appendRRs decodes fields, of which octets has a copy at its front.
+func appendRRs(dst []dns.RR, fields Packed, octets []byte, h dns.RR_Header) ([]dns.RR, error) {
+	const length = 2 // octets before each field
+	end := 0
 	for rdata := range fields.All() {
+		begin := end + length
+		end = begin + len(rdata)
 		h.Rdlength = uint16(len(rdata))
-		rr, _, err := dns.UnpackRRWithHeader(h, []byte(rdata), 0)
+		rr, _, err := dns.UnpackRRWithHeader(h, octets[begin:end:end], 0)
 		if err != nil {
 			return dst, fmt.Errorf("decode %s %s: %w", h.Name, dns.TypeToString[h.Rrtype], err)
 		}

@@ -20,9 +20,7 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 		if fromWildcard(&item.Set) {
 			return rl.knownExpanded(now, trust, q)
 		}
-		return &finding{
-			q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
-		}, true
+		return setFinding(q, item), true
 	}
 	// What the cache has an RRset for is no special-use name, and need not be looked up.
 	if f, ok := r.local(trust, q, direct); ok {
@@ -43,6 +41,21 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 		return f, true
 	}
 	return rl.knownExpanded(now, trust, q)
+}
+
+// setFinding makes a finding of an RRset that was kept. It is one piece of memory: this is
+// what most questions get.
+func setFinding(q question, item cache.Item) *finding {
+	whole := &struct {
+		finding
+		item cache.Item
+		sets [1]*dnssec.RRset
+	}{item: item}
+	whole.sets[0] = &whole.item.Set
+	whole.finding = finding{
+		q: q, kind: answer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+	}
+	return &whole.finding
 }
 
 // deniedCompactly reports whether a denial kept as NODATA is one of the name (RFC 9824

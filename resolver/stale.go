@@ -204,7 +204,7 @@ func expiredPositive(view *cache.View, now time.Time, trust cache.Trust, q quest
 		if fromWildcard(&item.Set) {
 			return expiredExpanded(view, now, trust, q)
 		}
-		return &finding{q: q, kind: answer, sets: []*dnssec.RRset{&item.Set}, status: item.Status, ttl: item.TTL}, true
+		return setFinding(q, item), true
 	}
 	if !isAliasType(q.rrtype) {
 		if item, ok := view.GetStale(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
