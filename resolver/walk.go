@@ -32,6 +32,11 @@ type walk struct {
 func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, error) {
 	now := r.config.Now()
 	rl := r.realmOf(now, q)
+	if t.proof != nil {
+		// Routes and anchors may have changed since: what the validator of one realm lets
+		// pass must not be kept in another.
+		rl = t.proof.rl
+	}
 	w := &walk{r: r, t: t, q: q, rl: rl, cut: r.start(now, t, rl, q), min: r.newMinimiser(rl, q)}
 	t.tell(func(tr *Trace) {
 		if tr.Start != nil {
