@@ -203,6 +203,9 @@ func (d *zoneData) add(s *dnssec.RRset) {
 func (d *zoneData) check() error {
 	for name, sets := range d.sets {
 		for _, s := range sets {
+			if slices.Contains(slices.Collect(s.Records.All()), "") && !mayBeEmpty(s.Type) {
+				return fmt.Errorf("%s has a record of type %s without data", name, typeName(s.Type))
+			}
 			single := s.Type == dns.TypeCNAME || s.Type == dns.TypeDNAME || s.Type == dns.TypeSOA
 			switch {
 			case single && s.Len() > 1:
@@ -219,6 +222,14 @@ func (d *zoneData) check() error {
 		}
 	}
 	return nil
+}
+
+// mayBeEmpty reports whether records of a type may have RDATA of no octets: NULL (RFC 1035
+// §3.3.10), APL (RFC 3123 §4), and those that nobody here knows. Of others such a record is
+// a form of dynamic updates (RFC 2136 §2.4), or an address that was forgotten.
+func mayBeEmpty(rrtype uint16) bool {
+	_, known := dns.TypeToRR[rrtype]
+	return !known || rrtype == dns.TypeNULL || rrtype == dns.TypeAPL
 }
 
 // complete adds what every zone has.

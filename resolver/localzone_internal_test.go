@@ -24,6 +24,8 @@ func TestParseLocalZoneRefuses(t *testing.T) {
 		{"CNAME beside SOA", "@ SOA ns mail 1 2 3 4 5\n@ CNAME a.other.example.\n", "CNAME and other records"},
 		{"below DNAME", "old DNAME new.example.\nwww.old A 192.0.2.1\n", "below the DNAME"},
 		{"two SOAs", "@ SOA ns mail 1 2 3 4 5\n@ SOA ns mail 2 2 3 4 5\n", "there can be one"},
+		{"DNAME to nowhere", "old DNAME\n", "without data"},
+		{"text without data", "www TXT\n", "without data"},
 		{"SOA below", "sub SOA ns mail 1 2 3 4 5\n", "not at the name of the zone"},
 	} {
 		z, err := ParseLocalZone("corp.example", strings.NewReader(test.text))
@@ -42,6 +44,7 @@ func TestLocalZonesRefused(t *testing.T) {
 		"no name":    {{}},
 		"nil record": {{Zone: "corp.example", Records: []dns.RR{nil}}},
 		"no data":    {{Zone: "corp.example", Records: []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: "corp.example.", Rrtype: dns.TypeANY, Class: dns.ClassINET}}}}},
+		"no address": {{Zone: "corp.example", Records: []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "corp.example.", Rrtype: dns.TypeA, Class: dns.ClassINET}}}}},
 		"nameless":   {{Zone: ".", Records: []dns.RR{&dns.A{Hdr: dns.RR_Header{Rrtype: dns.TypeA, Class: dns.ClassINET}}}}},
 	} {
 		if _, err := newLocalData(zones); err == nil || !strings.Contains(err.Error(), "local zone") {
@@ -250,6 +253,7 @@ func FuzzParseLocalZone(f *testing.F) {
 	f.Add("corp.example", corpZone)
 	f.Add(".", "localhost A 127.0.0.1\n$GENERATE 1-3 h$ A 192.0.2.$\n")
 	f.Add("a", "@ CNAME @\n* DNAME b.\n")
+	f.Add("0", "@ DNAME ")
 	f.Fuzz(func(t *testing.T, zone, text string) {
 		if strings.Contains(text, "$") {
 			return // $GENERATE makes 65,536 records of one line
