@@ -25,7 +25,8 @@ import (
 // what Exchange refuses without looking for an answer, such as FORMERR.
 //
 // ctx is the caller's; that of ServeDNS ends with the resolver, and ClientAddr tells who
-// asks. What a hook itself asks with ctx, or with one derived from it, passes no hooks.
+// asks. What a hook itself asks its resolver with ctx, or with one derived from it, passes
+// no hooks; what it asks another resolver passes the hooks of that one.
 // The question has its name absolute and in lower case.
 type Hooks struct {
 	// Before is called before the answer is looked for. With nil and nil the question
@@ -95,12 +96,13 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// hooksPassedKey marks contexts of hooks, whose own questions pass none.
-type hooksPassedKey struct{}
+// hooksPassedKey marks contexts of a resolver's hooks, whose own questions pass none of
+// these.
+type hooksPassedKey struct{ r *Resolver }
 
-// concern reports whether there are hooks for a question asked with ctx.
-func (h *Hooks) concern(ctx context.Context) bool {
-	return !h.none() && ctx.Value(hooksPassedKey{}) == nil
+// hasHooks reports whether there are hooks for a question asked with ctx.
+func (r *Resolver) hasHooks(ctx context.Context) bool {
+	return !r.config.Hooks.none() && ctx.Value(hooksPassedKey{r}) == nil
 }
 
 func (h *Hooks) none() bool { return h.Before == nil && h.After == nil }
@@ -108,11 +110,11 @@ func (h *Hooks) none() bool { return h.Before == nil && h.After == nil }
 // hooked does the work on a client's question between the hooks. Its errors are *Errors
 // where there are hooks, else work's.
 func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result, error)) (*Result, error) {
-	hooks := &r.config.Hooks
-	if !hooks.concern(ctx) {
+	if !r.hasHooks(ctx) {
 		return work()
 	}
-	ctx, asked := context.WithValue(ctx, hooksPassedKey{}, true), q.public()
+	hooks := &r.config.Hooks
+	ctx, asked := context.WithValue(ctx, hooksPassedKey{r}, true), q.public()
 	var result *Result
 	var err error
 	if hooks.Before != nil {
@@ -197,7 +199,7 @@ func asError(q dns.Question, err error) *Error {
 
 // hookedPacked is hooked for who needs no decoded records.
 func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*found, error)) (*found, error) {
-	if !r.config.Hooks.concern(ctx) {
+	if !r.hasHooks(ctx) {
 		return work()
 	}
 	result, err := r.hooked(ctx, q, func() (*Result, error) {

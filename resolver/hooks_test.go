@@ -259,6 +259,57 @@ func TestHookAsksItsOwnResolver(t *testing.T) {
 	})
 }
 
+// What a hook asks another resolver passes the hooks of that one, however it asks; also when
+// the other asks back.
+func TestHookAsksAnotherResolver(t *testing.T) {
+	refuse := func(context.Context, dns.Question) (*resolver.Result, error) { return nil, &resolver.Refusal{} }
+	for name, ask := range map[string]func(*resolver.Resolver, context.Context) error{
+		"Resolve": func(r *resolver.Resolver, ctx context.Context) error {
+			_, err := r.Resolve(ctx, "www.plain.example", dns.TypeA)
+			return err
+		},
+		"LookupNetIP": func(r *resolver.Resolver, ctx context.Context) error {
+			_, err := r.LookupNetIP(ctx, "ip4", "www.plain.example")
+			return err
+		},
+		"asking back": func(r *resolver.Resolver, ctx context.Context) error {
+			_, err := r.LookupTXT(ctx, "back.example")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, clientWorld)
+				var front *resolver.Resolver
+				strict := in.Resolver(t, func(o *resolver.Options) {
+					o.Hooks.Before = func(ctx context.Context, q dns.Question) (*resolver.Result, error) {
+						if q.Name == "back.example." {
+							if _, err := front.Resolve(ctx, "www.plain.example", dns.TypeA); err != nil {
+								t.Errorf("asking back: got error %v", err)
+							}
+						}
+						return refuse(ctx, q)
+					}
+				})
+				if _, err := strict.Resolve(t.Context(), "www.plain.example", dns.TypeA); err == nil {
+					t.Fatal("without the front: not refused")
+				}
+				calls := 0
+				front = in.Resolver(t, func(o *resolver.Options) {
+					o.Hooks.Before = func(ctx context.Context, q dns.Question) (*resolver.Result, error) {
+						calls++
+						return nil, ask(strict, ctx)
+					}
+				})
+				var refusal *resolver.Refusal
+				if _, err := front.Resolve(t.Context(), "other.example", dns.TypeA); !errors.As(err, &refusal) || calls != 1 {
+					t.Errorf("got error %v after %d calls, want the other's refusal after one", err, calls)
+				}
+			})
+		})
+	}
+}
+
 // Those who share the work on a question each pass the hooks.
 func TestHooksOfJoiners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -287,7 +287,7 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (
 // cachedLane is askLane for what the cache has, which is no reason for a goroutine.
 // Whoever listens with a Trace is told by the longer way.
 func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.config.Hooks.concern(ctx) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {
 		return lane{}, false
 	}
 	q := question{n, qtype}

@@ -20,5 +20,5 @@ func (c *config) fillPolicy() error {
 // name, whatever the cache has for it. Who answers out of the cache without passing through
 // answer must ask first, and then look whether the filter allows the addresses.
 func (r *Resolver) hasSay(ctx context.Context, name dnsname.Name) bool {
-	return r.config.Hooks.concern(ctx) || r.ours.Load().has(name)
+	return r.hasHooks(ctx) || r.ours.Load().has(name)
 }
