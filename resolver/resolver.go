@@ -92,7 +92,7 @@ func New(o Options) (*Resolver, error) {
 	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
-	if err := r.install(nil, &routing{givenRoutes: o.Routes, givenNegative: o.NegativeTrustAnchors}); err != nil {
+	if err := r.install(nil, &routing{givenRoutes: copyRoutes(o.Routes), givenNegative: slices.Clone(o.NegativeTrustAnchors)}); err != nil {
 		r.end()
 		return nil, err
 	}

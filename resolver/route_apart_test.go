@@ -427,3 +427,24 @@ func TestSetRoutesWhileAsked(t *testing.T) {
 		wantAddresses(t, r, "www.corp.example.", "NOERROR 192.0.2.66")
 	})
 }
+
+// What the caller does afterwards with the slices given has no effect.
+func TestSetRoutesCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		routes := []resolver.Route{{Zone: "corp.example", Servers: server("10.0.0.53"), Unsigned: true}}
+		anchors := []resolver.NegativeTrustAnchor{{Zone: "other.example"}}
+		_, _, r := apart(t, apartInside, func(o *resolver.Options) { o.Routes, o.NegativeTrustAnchors = routes, anchors })
+		for _, when := range []string{"New", "SetRoutes"} {
+			routes[0].Servers[0].Addr = netip.AddrPort{}
+			routes[0], anchors[0].Zone = resolver.Route{Zone: "a..b"}, "a..b"
+			if err := r.SetNegativeTrustAnchors(nil); err != nil {
+				t.Errorf("after %s: routes have changed: %v", when, err)
+			}
+			wantAddresses(t, r, "www.corp.example.", "NOERROR 10.0.0.80")
+			routes[0] = resolver.Route{Zone: "corp.example", Servers: server("10.0.0.53"), Unsigned: true}
+			if err := r.SetRoutes(routes); err != nil {
+				t.Errorf("after %s: anchors have changed: %v", when, err)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package resolver
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
@@ -29,13 +30,23 @@ type routing struct {
 // as before, that of the others is found again when they get their route back. On an
 // error nothing changes. It may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.change(func(g *routing) { g.givenRoutes = routes })
+	return r.change(func(g *routing) { g.givenRoutes = copyRoutes(routes) })
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
 // routes.
 func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.change(func(g *routing) { g.givenNegative = anchors })
+	return r.change(func(g *routing) { g.givenNegative = slices.Clone(anchors) })
+}
+
+// copyRoutes copies routes, which are looked at again when something else changes: the
+// caller may go on with what is his.
+func copyRoutes(routes []Route) []Route {
+	copied := slices.Clone(routes)
+	for i := range copied {
+		copied[i].Servers = slices.Clone(copied[i].Servers)
+	}
+	return copied
 }
 
 // change replaces the routing by one that differs in what set changes.
