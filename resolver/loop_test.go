@@ -2,6 +2,8 @@ package resolver_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,4 +96,31 @@ func TestCheckRoutes(t *testing.T) {
 			t.Errorf("no loop: got %+v, %v, want the address", got, err)
 		}
 	})
+}
+
+// A resolv.conf that names ourselves, as that of a host does which is served by us, is a
+// loop like any other: found by CheckRoutes and by the first question. A server beside us
+// that is none answers.
+func TestResolvConfNamesOurselves(t *testing.T) {
+	for text, loops := range map[string]bool{"nameserver 10.0.0.1\n": true, "nameserver 10.0.0.1\nnameserver 10.0.0.3\n": false} {
+		file := filepath.Join(t.TempDir(), "resolv.conf")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			in := resolvertest.New(t, "-- zone example. at 198.51.100.1 --\nwww A 192.0.2.1\n")
+			in.Handle("10.0.0.3", dns.HandlerFunc(in.Resolver(t).ServeDNS))
+			r := in.Resolver(t, func(o *resolver.Options) {
+				o.Routes = []resolver.Route{{Zone: ".", ResolvConf: file}}
+			})
+			in.Handle("10.0.0.1", dns.HandlerFunc(r.ServeDNS))
+			_, err := r.Resolve(t.Context(), "www.example.", dns.TypeA)
+			if errors.Is(err, resolver.ErrRouteLoop) != loops || !loops && err != nil {
+				t.Errorf("%q: got error %v, want a loop: %t", text, err, loops)
+			}
+			if err := r.CheckRoutes(t.Context()); !errors.Is(err, resolver.ErrRouteLoop) {
+				t.Errorf("%q: CheckRoutes: got %v, want ErrRouteLoop", text, err)
+			}
+		})
+	}
 }
