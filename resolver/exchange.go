@@ -230,9 +230,19 @@ func (x *exchange) do() bool { return x.opt != nil && x.opt.Do() }
 
 // failed makes the reply an error.
 func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
-	x.reply.Rcode = rcode
+	x.reply.Rcode = x.expressible(rcode)
 	x.extend(extended)
 	return x.reply
+}
+
+// expressible gives the response code, or SERVFAIL for one that takes EDNS (RFC 6891
+// §6.1.3), as hooks may choose, where the client has none: the reply could not be packed.
+func (x *exchange) expressible(rcode int) int {
+	const most = 0xf // of the header's four bits
+	if rcode > most && x.opt == nil {
+		return dns.RcodeServerFailure
+	}
+	return rcode
 }
 
 // maxExtraText is how many octets of text an extended DNS error carries: it is for
@@ -259,7 +269,7 @@ func (x *exchange) extend(e ExtendedError) {
 
 // answer makes the reply of a result, whose records become the reply's.
 func (x *exchange) answer(result *Result) *dns.Msg {
-	x.reply.Rcode = x.rcode(result)
+	x.reply.Rcode = x.expressible(x.rcode(result))
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
 	if !x.do() {
 		x.reply.Answer = withoutDNSSEC(x.reply.Answer, result.Question.Qtype)

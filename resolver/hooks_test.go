@@ -259,6 +259,34 @@ func TestHookAsksItsOwnResolver(t *testing.T) {
 	})
 }
 
+// A response code that takes EDNS does not leave clients without EDNS unanswered.
+func TestHookChoosesExtendedRcode(t *testing.T) {
+	for name, before := range map[string]func(context.Context, dns.Question) (*resolver.Result, error){
+		"refusal": func(context.Context, dns.Question) (*resolver.Result, error) {
+			return nil, &resolver.Refusal{Rcode: dns.RcodeBadCookie}
+		},
+		"result": func(context.Context, dns.Question) (*resolver.Result, error) {
+			return &resolver.Result{Rcode: dns.RcodeBadCookie}, nil
+		},
+	} {
+		r := resolvertest.New(t, clientWorld).Resolver(t, func(o *resolver.Options) { o.Hooks.Before = before })
+		for edns, want := range map[bool]int{false: dns.RcodeServerFailure, true: dns.RcodeBadCookie} {
+			query := new(dns.Msg).SetQuestion("www.plain.example.", dns.TypeA)
+			if edns {
+				query.SetEdns0(1232, false)
+			}
+			reply, err := r.Exchange(t.Context(), query)
+			if err != nil || reply.Rcode != want {
+				t.Errorf("%s, EDNS %t: got %v, error %v, want rcode %d", name, edns, reply, err, want)
+				continue
+			}
+			if _, err := reply.Pack(); err != nil {
+				t.Errorf("%s, EDNS %t: cannot be packed: %v", name, edns, err)
+			}
+		}
+	}
+}
+
 // What a hook asks another resolver passes the hooks of that one, however it asks; also when
 // the other asks back.
 func TestHookAsksAnotherResolver(t *testing.T) {
