@@ -126,6 +126,9 @@ func hostsHeader(name string, rrtype uint16) dns.RR_Header {
 // SetLocalZones replaces Options.LocalZones while the resolver runs. Questions that are being
 // worked on may see either. With an error nothing has changed.
 func (r *Resolver) SetLocalZones(zones []LocalZone) error {
+	if r.base.Err() != nil {
+		return ErrClosed
+	}
 	d, err := newLocalData(zones)
 	if err != nil {
 		return err

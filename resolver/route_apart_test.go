@@ -235,6 +235,9 @@ func TestSetRoutes(t *testing.T) {
 		if err := r.SetRoutes(nil); !errors.Is(err, resolver.ErrClosed) {
 			t.Errorf("after Close: got %v, want ErrClosed", err)
 		}
+		if err := r.SetLocalZones(nil); !errors.Is(err, resolver.ErrClosed) {
+			t.Errorf("SetLocalZones after Close: got %v, want ErrClosed", err)
+		}
 	})
 }
 
