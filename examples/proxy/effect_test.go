@@ -213,6 +213,17 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// Over streams, too, what the cache has is answered without decoding.
+func TestStreamHits(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-metrics", "127.0.0.1:0")...)
+	for range 2 {
+		if got := ask(t, "tcp", p.at["tcp"], "www.shop.example.", dns.TypeA, withDO); len(got.Answer) != 2 || !got.AuthenticatedData {
+			t.Errorf("got\n%v\nwant a secure answer", got)
+		}
+	}
+	expect(t, "metrics", scrape(t, p), `iterdns_hits_total\{transport="tcp"\} 1\n`)
+}
+
 // What goes wrong is counted by why.
 func TestMetricsOfFailures(t *testing.T) {
 	p := startProxy(t, newInternet(t).flags("-metrics", "127.0.0.1:0")...)

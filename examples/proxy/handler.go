@@ -103,6 +103,11 @@ func (h *handler) handle(q *query) {
 			h.turnAway(q, v)
 		}
 	case answered:
+		if reply, ok := h.hit(nil, q.wire, dns.MaxMsgSize); ok {
+			q.tally.hit(reply)
+			_ = q.send(reply) // a client that is gone is told nothing
+			return
+		}
 		h.answer(q)
 	}
 }
