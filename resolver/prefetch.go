@@ -51,6 +51,12 @@ func (r *Resolver) prefetch(q question) {
 // what that has is as old as what is to be replaced, and the others of the fleet wait for
 // something newer to be written there.
 func (r *Resolver) refresh(q question) {
+	// Another refresh may have ended between the look into the cache that said the entry is
+	// due and our claim.
+	if f, ok := r.known(r.config.Now(), cache.Checked, q, true); ok && !f.due {
+		r.viewOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
+		return
+	}
 	t := r.newTask(q, cache.Checked)
 	t.renewing, t.sharing = true, sharesLessons
 	_, err := r.flights.do(r.base, questionKey(r.current().generation, q, t.trust), traveller{budget: t.budget}, func(fl *flight) (any, error) {
