@@ -66,6 +66,7 @@ type asking struct {
 	found    chan lookup
 	loops    chan *candidate // servers of a route that lead back to us
 	late     *time.Timer     // fires when what is awaited is later than expected
+	probed   probed          // waited for when nobody can be asked
 
 	inFlight int
 	lookups  int
@@ -101,7 +102,7 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	a.advance(sending, looking)
-	for a.inFlight+a.lookups > 0 {
+	for a.inFlight+a.lookups > 0 || a.awaitProbe() {
 		select {
 		case o := <-a.outcomes:
 			if done := a.take(o); done != nil {
@@ -110,6 +111,9 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 			a.advance(sending, looking)
 		case l := <-a.found:
 			a.addFound(l)
+			a.advance(sending, looking)
+		case <-a.probed.ended:
+			a.takeProbed()
 			a.advance(sending, looking)
 		case <-a.late.C:
 			a.suspect(sending)
@@ -247,6 +251,8 @@ func (a *asking) failure(cause error) error {
 		// Nobody else was there to be asked.
 	case len(a.tried) == 0 && a.list.leadBack:
 		err = ErrRouteLoop
+	case len(a.tried) == 0 && a.list.silent() > 0:
+		err = ErrNoReachableServer // held to be dead, and not tried for this question
 	case len(a.tried) == 0 && err == nil:
 		err = ErrNoServerAddress
 	case len(a.tried) == 0:

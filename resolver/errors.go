@@ -19,8 +19,8 @@ import (
 var (
 	// ErrClosed: the resolver has been closed.
 	ErrClosed = errors.New("resolver is closed")
-	// ErrNoReachableServer: every server that could be asked was asked, and none
-	// gave an answer that could be used.
+	// ErrNoReachableServer: every server that could be asked was asked, by this question
+	// or by another one a moment ago, and none gave an answer that could be used.
 	ErrNoReachableServer = errors.New("no reachable server")
 	// ErrNoServerAddress: none of a zone's name servers has an address that we
 	// know, can look up and may ask.

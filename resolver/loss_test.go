@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -194,6 +195,59 @@ www A 192.0.2.80
 		}
 		if len(used) != 2 {
 			w.Errorf("of two servers that are back only %v are asked", used)
+		}
+	}, ipv4Only)
+}
+
+// TestProbeIsAwaited: while one question tries a server held to be dead that nobody can be
+// asked instead of, others wait for what comes of it, such as the one for the keys of the
+// zone and the one whose answer they are for.
+func TestProbeIsAwaited(t *testing.T) {
+	const asked = 5
+	// at asks several questions at the same instant, and gives what came of them.
+	at := func(w *world) (errs []error) {
+		came := make(chan error)
+		for i := range asked {
+			go func() {
+				_, err := w.r.Resolve(w.Context(), fmt.Sprintf("h%d.shop.example.", i), dns.TypeA)
+				came <- err
+			}()
+		}
+		for range asked {
+			errs = append(errs, <-came)
+		}
+		return errs
+	}
+	inWorld(t, `
+-- zone example. at 198.51.100.1 signed --
+-- zone shop.example. at 198.51.100.3 signed --
+www A 192.0.2.80
+-- fault * --
+latency 20ms
+`, func(w *world) {
+		if o := w.ask("www.shop.example.", dns.TypeA); o.err != nil {
+			w.Fatalf("before: got %v", o.err)
+		}
+		w.in.Fault("198.51.100.3", resolvertest.Dead())
+		for i := range 4 {
+			w.wantError(fmt.Sprintf("n%d.shop.example.", i), dns.TypeA, resolver.ErrNoReachableServer)
+		}
+		time.Sleep(time.Hour)
+		w.in.ResetLog()
+		for _, err := range at(w) {
+			if !errors.Is(err, resolver.ErrNoReachableServer) {
+				w.Errorf("dead: got %v, want %v", err, resolver.ErrNoReachableServer)
+			}
+		}
+		if n := w.in.Count(resolvertest.To("198.51.100.3")); n != 1 {
+			w.Errorf("got %d queries to the dead server, want the probe alone", n)
+		}
+		w.in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Latency(20*time.Millisecond))
+		time.Sleep(48 * time.Hour) // delegation and keys have to be asked for again
+		for _, err := range at(w) {
+			if err != nil {
+				w.Errorf("back: got %v, want answers", err)
+			}
 		}
 	}, ipv4Only)
 }

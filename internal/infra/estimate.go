@@ -112,7 +112,8 @@ func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) 
 		t.typical += (min(rtt, unknownTimeout) - t.typical) / 8
 	}
 	s.rtt.add(now, rtt)
-	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
+	s.timeouts, s.deadTill = 0, time.Time{}
+	s.endProbe()
 	t.families[familyOf(addr.Addr())].answered()
 }
 
@@ -122,7 +123,8 @@ func (t *Table) Alive(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
-	s.timeouts, s.deadTill, s.probing = 0, time.Time{}, false
+	s.timeouts, s.deadTill = 0, time.Time{}
+	s.endProbe()
 	t.families[familyOf(addr.Addr())].answered()
 }
 
@@ -132,7 +134,7 @@ func (t *Table) TimedOut(now time.Time, addr netip.AddrPort) {
 	defer t.mu.Unlock()
 	s := t.get(addr)
 	s.timeouts++
-	s.probing = false
+	defer s.endProbe()
 	if s.timeouts >= deadAfter {
 		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
 		s.deadTill = now.Add(dead)
@@ -157,7 +159,7 @@ func (t *Table) Failed(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s, ok := t.servers.Peek(addr); ok {
-		s.probing = false
+		s.endProbe()
 	}
 }
 
@@ -167,9 +169,28 @@ func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
-	if s.probing || (!urgent && now.Before(s.deadTill)) {
+	if s.probe != nil || (!urgent && now.Before(s.deadTill)) {
 		return false
 	}
-	s.probing = true
+	s.probe = make(chan struct{})
 	return true
+}
+
+// Probing gives what is closed when the probe of addr that is under way ends; nil when
+// there is none.
+func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s, ok := t.servers.Peek(addr); ok {
+		return s.probe
+	}
+	return nil
+}
+
+// endProbe tells who waits that the probe, if there is one, has ended.
+func (s *server) endProbe() {
+	if s.probe != nil {
+		close(s.probe)
+		s.probe = nil
+	}
 }

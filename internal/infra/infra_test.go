@@ -137,14 +137,38 @@ func TestProbeEnds(t *testing.T) {
 		"timed out": func(t *Table) { t.TimedOut(start, v4) },
 	} {
 		table := NewTable()
+		if table.Probing(v4) != nil {
+			t.Errorf("%s: there is something to wait for before the probe", name)
+		}
 		if !table.Probe(start, v4, true) {
 			t.Fatalf("%s: no leave to probe", name)
 		}
+		ended := table.Probing(v4)
+		select {
+		case <-ended:
+			t.Errorf("%s: waited for nothing", name)
+		default:
+		}
 		end(table)
+		<-ended
+		if table.Probing(v4) != nil {
+			t.Errorf("%s: there is something to wait for after the probe", name)
+		}
 		if !table.Probe(start, v4, true) {
 			t.Errorf("%s: the probe has not ended", name)
 		}
 	}
+}
+
+// TestForgottenProbeEnds: nobody waits for what is no longer remembered.
+func TestForgottenProbeEnds(t *testing.T) {
+	table := NewTable()
+	table.Probe(start, v4, true)
+	ended := table.Probing(v4)
+	for i := range maxServers {
+		table.Alive(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 53))
+	}
+	<-ended
 }
 
 // TestUrgentProbe: when nobody is alive, a probe need not wait for its time.

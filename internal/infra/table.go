@@ -50,17 +50,19 @@ type server struct {
 	rtt      estimator
 	timeouts int       // since the last reply
 	deadTill time.Time // not asked before, but for single probes
-	probing  bool
-	noEDNS   time.Time // until when
-	noCase   time.Time // until when
-	client   [clientCookieLen]byte
-	cookie   []byte // the server's part; nil: none seen
+	// probe is closed when the probe under way ends; nil: there is none.
+	probe  chan struct{}
+	noEDNS time.Time // until when
+	noCase time.Time // until when
+	client [clientCookieLen]byte
+	cookie []byte // the server's part; nil: none seen
 }
 
 // NewTable makes an empty table.
 func NewTable() *Table {
 	// NewLRU fails for sizes below one only.
-	servers, _ := simplelru.NewLRU[netip.AddrPort, *server](maxServers, nil)
+	forget := func(_ netip.AddrPort, s *server) { s.endProbe() }
+	servers, _ := simplelru.NewLRU(maxServers, forget)
 	lame, _ := simplelru.NewLRU[lameKey, time.Time](maxLame, nil)
 	return &Table{servers: servers, lame: lame, typical: firstGuess}
 }

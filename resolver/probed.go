@@ -1,0 +1,57 @@
+package resolver
+
+// probed is a server held to be dead that somebody else is trying at the moment.
+type probed struct {
+	server *candidate
+	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
+}
+
+// endedProbe is the channel of a probe that has ended.
+func endedProbe() <-chan struct{} {
+	ended := make(chan struct{})
+	close(ended)
+	return ended
+}
+
+// awaitProbe reports whether a server that nobody but another question may try is waited
+// for. Dead servers are tried by one query at a time; a question that comes meanwhile has
+// no more reason to fail than the one that tries, such as the question for a zone's keys
+// and the one whose answer they are for.
+func (a *asking) awaitProbe() bool {
+	a.probed = probed{}
+	if a.fallback == nil {
+		a.probed = a.probing()
+	}
+	return a.probed.ended != nil
+}
+
+// probing finds a server that is being tried, or has just been found to answer again.
+func (a *asking) probing() probed {
+	if a.list.tries >= maxTries || a.list.probes >= maxProbes {
+		return probed{}
+	}
+	for _, c := range a.list.open(func(c *candidate) bool { return c.estimate.Dead }) {
+		if ended := a.list.infra.Probing(c.addr); ended != nil {
+			return probed{c, ended}
+		}
+		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
+			return probed{c, endedProbe()}
+		}
+	}
+	return probed{}
+}
+
+// takeProbed takes in what has become known of the server. If it is dead still, that
+// counts as if this question had tried it.
+func (a *asking) takeProbed() {
+	c := a.probed.server
+	a.probed = probed{}
+	if c.busy {
+		return
+	}
+	c.estimate = a.list.infra.Estimate(a.r.config.Now(), c.addr)
+	if c.estimate.Dead {
+		c.out = true
+		a.list.probes++
+	}
+}
