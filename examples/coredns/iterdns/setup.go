@@ -1,0 +1,66 @@
+package iterdns
+
+import (
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+var log = clog.NewWithPlugin(name)
+
+func init() { plugin.Register(name, setup) }
+
+// setup adds a handler for each directive of the server block; they ask each other in
+// the order of the Corefile.
+func setup(c *caddy.Controller) error {
+	configs, err := parse(c)
+	if err != nil {
+		return plugin.Error(name, err)
+	}
+	mark := markOf(c)
+	for _, conf := range configs {
+		conf.mark = mark
+		h := &Iterdns{config: conf}
+		dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+			h.Next = next
+			return h
+		})
+		c.OnStartup(h.Start)
+		c.OnShutdown(h.Stop)
+	}
+	c.OnRestartFailed(func() error { shared.live.stopOrphans(); return nil })
+	return nil
+}
+
+// parse reads all directives of a server block.
+func parse(c *caddy.Controller) ([]*config, error) {
+	var configs []*config
+	for c.Next() {
+		line := c.Line()
+		p := &parser{Controller: c, root: dnsserver.GetConfig(c).Root, config: &config{cacheBytes: cache.DefaultMaxBytes}}
+		if err := p.directive(); err != nil {
+			return nil, err
+		}
+		if err := try(p.config); err != nil {
+			return nil, c.Errf("directive in line %d: %v", line, err)
+		}
+		configs = append(configs, p.config)
+	}
+	return configs, nil
+}
+
+// try makes a resolver that nobody asks, so that what New has against the options is an
+// error of the Corefile and not of the start.
+func try(c *config) error {
+	o := c.options
+	o.Cache = cache.New(cache.Options{MaxBytes: c.cacheBytes, KeepStale: c.keepStale()})
+	r, err := resolver.New(o)
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
