@@ -1,0 +1,117 @@
+//go:build unix
+
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// startRedis runs a redis-server with a password, beside s, and gives its URL.
+func startRedis(t *testing.T, path string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	listener.Close()
+	redis := exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--requirepass", "secret", "--dir", t.TempDir())
+	if err := redis.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = redis.Process.Kill() // it may have ended
+		_ = redis.Wait()
+	})
+	eventually(t, "redis-server listens", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return "redis://:secret@" + address + "/0"
+}
+
+// What one replica has learnt, another one finds in the store. When the store is away
+// both go on.
+func TestReplicas(t *testing.T) {
+	url := startRedis(t, tool(t, "redis-server"))
+	key := t.TempDir() + "/key"
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	corefile := ".:5353 {\nbind HOST\nerrors\nprometheus HOST:9153\niterdns {\nmock\nredis " + url + " key_file " + key + "\n}\n}"
+	first, second := start(t, corefile), start(t, corefile)
+	first.mustAsk(t, "www.shop.example.", dns.TypeA)
+	eventually(t, "the first has written to the store", func() bool {
+		return first.scrape(t)[`coredns_iterdns_second_level_total{result="write",zones="."}`] > 0
+	})
+	// Each reply is a value of its own, and they are written one after the other.
+	eventually(t, "the second has read from the store", func() bool {
+		reply := second.mustAsk(t, "www.shop.example.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+		if got := sorted(addresses(reply)); got != shopAddresses || !reply.AuthenticatedData {
+			t.Fatalf("got\n%v\nwant %s and AD", reply, shopAddresses)
+		}
+		return second.scrape(t)[`coredns_iterdns_second_level_total{result="hit",zones="."}`] > 0
+	})
+
+	gone := start(t, strings.Replace(corefile, url, "127.0.0.1:1", 1))
+	if got := sorted(addresses(gone.mustAsk(t, "www.shop.example.", dns.TypeA))); got != shopAddresses {
+		t.Errorf("without a store: got %q, want %s", got, shopAddresses)
+	}
+	if n := gone.scrape(t)[`coredns_iterdns_second_level_total{result="error",zones="."}`]; n == 0 {
+		t.Error("got no errors of a store that is away")
+	}
+}
+
+// The manifest has the Corefile that stands beside it, and that is right: without the
+// stanza that needs a cluster, and with a mock Internet, the server answers.
+func TestManifest(t *testing.T) {
+	text, err := os.ReadFile("kubernetes/Corefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := os.ReadFile("kubernetes/iterdns.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	indented := regexp.MustCompile(`(?m)^`).ReplaceAllString(strings.TrimSpace(string(text)), "    ")
+	if !strings.Contains(string(manifest), "  Corefile: |\n"+indented+"\n---\n") {
+		t.Errorf("iterdns.yaml has another Corefile than\n%s", indented)
+	}
+	key := t.TempDir() + "/key"
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+	corefile := regexp.MustCompile(`(?s)\tkubernetes .*?\n\t}\n`).ReplaceAllString(string(text), "")
+	corefile = strings.NewReplacer(
+		".:53 {", ".:5353 {\n\tbind HOST",
+		"health {", "health HOST:8080 {",
+		"lameduck 5s", "",
+		"\tready\n", "\tready HOST:8181\n",
+		"prometheus :9153", "prometheus HOST:9153",
+		"/etc/iterdns/key", key,
+		"iterdns {", "iterdns {\n\t\tmock",
+	).Replace(corefile)
+	s := start(t, corefile)
+	// The mock Internet's addresses are of documentation, not private ones.
+	if got := sorted(addresses(s.mustAsk(t, "www.shop.example.", dns.TypeA))); got != shopAddresses {
+		t.Errorf("got %q, want %s", got, shopAddresses)
+	}
+	for _, page := range []string{":8181/ready", ":8080/health"} {
+		eventually(t, page+" is 200", func() bool {
+			code, _ := get(t, "http://"+s.host+page)
+			return code == 200
+		})
+	}
+}
