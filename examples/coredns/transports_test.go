@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -109,22 +111,24 @@ func askGRPC(t *testing.T, address, cert string) *dns.Msg {
 
 // A large answer over UDP is cut off at what bufsize says, and whole over TCP.
 func TestTruncation(t *testing.T) {
-	dir := t.TempDir() + "/world"
-	text := "-- zone big.example. --\n" + strings.Repeat("@ TXT \"", 1) + strings.Repeat("x", 200) + "\"\n"
-	for i := range 20 {
-		text += "@ TXT \"" + strings.Repeat(string(rune('a'+i)), 200) + "\"\n"
+	const records = 21
+	var text strings.Builder
+	text.WriteString("-- zone big.example. --\n")
+	for i := range records {
+		fmt.Fprintf(&text, "@ TXT \"%s\"\n", strings.Repeat(string(rune('a'+i)), 200))
 	}
-	if err := os.WriteFile(dir, []byte(text), 0o600); err != nil {
+	world := filepath.Join(t.TempDir(), "world")
+	if err := os.WriteFile(world, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, ".:5353 {\nbind HOST\nbufsize 1232\niterdns {\nmock "+dir+"\n}\n}")
+	s := start(t, ".:5353 {\nbind HOST\nbufsize 1232\niterdns {\nmock "+world+"\n}\n}")
 	large := func(m *dns.Msg) { m.SetEdns0(4096, false) }
 	reply := s.mustAsk(t, "big.example.", dns.TypeTXT, large)
 	if !reply.Truncated || reply.Len() > 1232 {
 		t.Errorf("over UDP: got TC %v and %d octets, want at most 1232 with TC", reply.Truncated, reply.Len())
 	}
 	reply, err := s.ask("tcp", "big.example.", dns.TypeTXT, large)
-	if err != nil || reply.Truncated || len(reply.Answer) != 21 {
-		t.Errorf("over TCP: got %v and %v, want 21 records", reply, err)
+	if err != nil || reply.Truncated || len(reply.Answer) != records {
+		t.Errorf("over TCP: got %v and %v, want %d records", reply, err, records)
 	}
 }
