@@ -71,7 +71,8 @@ func TestRollovers(t *testing.T) {
 }
 
 // Two operators sign one zone, each with keys of its own (RFC 8901): whoever answers, and
-// whoever gave the keys, the answer is Secure.
+// whoever gave the keys, the answer is Secure. First one of them fails, then the other, so
+// that keys of one meet answers of the other.
 func TestMultiSigner(t *testing.T) {
 	for _, words := range []string{"", "nsec3", "algorithm=8,13"} {
 		t.Run(words, func(t *testing.T) {
@@ -83,7 +84,16 @@ func TestMultiSigner(t *testing.T) {
 www             A       192.0.2.81
 `)
 				r := in.Resolver(t)
+				in.Fault("198.51.100.4", resolvertest.Drop())
 				for i := range 40 {
+					switch i {
+					case 10:
+						in.Fault("198.51.100.4", resolvertest.Mend())
+					case 20:
+						in.Fault("198.51.100.3", resolvertest.Drop())
+					case 30:
+						in.Fault("198.51.100.3", resolvertest.Mend())
+					}
 					for _, name := range []string{fmt.Sprintf("n%d.wild.shop.example.", i), fmt.Sprintf("n%d.shop.example.", i), "www.child.shop.example."} {
 						if got := statusOf(t, r, name); got != dnssec.Secure {
 							t.Errorf("%s: got %v, want secure", name, got)

@@ -229,7 +229,7 @@ func (d *zoneData) check() error {
 
 // mayBeEmpty reports whether records of a type may have RDATA of no octets: NULL (RFC 1035
 // §3.3.10), APL (RFC 3123 §4), and those that nobody here knows. Of others such a record is
-// a form of dynamic updates (RFC 2136 §2.4), or an address that was forgotten.
+// a form of dynamic updates, or an address that was forgotten.
 func mayBeEmpty(rrtype uint16) bool {
 	_, known := dns.TypeToRR[rrtype]
 	return !known || rrtype == dns.TypeNULL || rrtype == dns.TypeAPL

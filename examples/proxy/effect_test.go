@@ -267,6 +267,8 @@ func TestLog(t *testing.T) {
 	w := newInternet(t)
 	p := startProxy(t, w.flags("-log-queries")...)
 	ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA)
+	p.terminate()
+	p.wait() // the line is written after the answer is sent
 	expect(t, "-log-queries", p.text(), `"msg":"query","client":"127\.0\.0\.1:\d+","transport":"udp","name":"www\.shop\.example\.","type":"A","rcode":"NOERROR","answers":1`)
 
 	p = startProxy(t, w.flags()...)

@@ -106,7 +106,9 @@ func askAll(t *testing.T, dig, what, address string, questions []string, check f
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "questions")
 	write(t, file, strings.Join(questions, "\n")+"\n")
-	text := output(t, dig, "@127.0.0.1", "-p", port(t, address), "+dnssec", "+nosplit", "+time=30", "+tries=1", "-f", file)
+	// From another address than the server's: dig shares ports, and a query that goes out
+	// from the server's own would come back to dig.
+	text := output(t, dig, "@127.0.0.1", "-b", "127.0.0.2", "-p", port(t, address), "+dnssec", "+nosplit", "+time=30", "+tries=1", "-f", file)
 	answers := strings.Split(text, ";; Got answer:\n")[1:]
 	if len(answers) != len(questions) {
 		t.Fatalf("%s: got %d answers to %d questions:\n%.2000s", what, len(answers), len(questions), text)
