@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -422,12 +423,12 @@ func TestSecondLevelRefuses(t *testing.T) {
 		"time": func(s *store) { s.spoil(8) }, "seal": func(s *store) { s.spoil(25) },
 		"header": func(s *store) { s.spoil(37) }, "last octet": func(s *store) { s.spoil(-1) },
 		"exchanged": func(s *store) {
-			var last []byte
-			for range 2 {
-				for k, v := range s.values {
-					v.value, last = last, v.value
-					s.values[k] = v
-				}
+			keys := slices.Sorted(maps.Keys(s.values))
+			last := s.values[keys[len(keys)-1]].value
+			for _, k := range keys {
+				v := s.values[k]
+				v.value, last = last, v.value
+				s.values[k] = v
 			}
 		},
 		"oversize": func(s *store) {
