@@ -143,8 +143,10 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	defer cancel()
 	c.accepted, c.doubt = nil, doubtless
 	c.sent = time.Now()
+	replied := c.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
 	rtt := time.Since(c.sent)
+	replied()
 	if err != nil {
 		c.traceFailure(id, c.network, rtt, octets, err)
 		return c.failed(err)

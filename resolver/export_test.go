@@ -4,15 +4,27 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
+// maxStagger bounds the waits that keep apart what would go on at the same instant: a
+// small part of a round trip, and so many nanoseconds that two waits are hardly ever equal.
+const maxStagger = 200 * time.Microsecond
+
 // Seed makes the choices among servers a function of the seed, of what is asked and of
-// how often that has been asked before, whatever else goes on at the same time. It must
-// be called before the first question.
+// how often that has been asked before, and lets no two goroutines go on at the same
+// instant. Under virtual time the resolver then does the same each time. It must be called
+// before the first question.
 func (r *Resolver) Seed(seed uint64) {
 	var mu sync.Mutex
+	waits := rand.New(rand.NewPCG(seed, 1))
+	r.flights.stagger = func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(1 + waits.Int64N(int64(maxStagger)))
+	}
 	asked := make(map[string]uint64)
 	r.random = func(zone dnsname.Name, q question) *rand.Rand {
 		key := string(zone) + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype)})

@@ -23,6 +23,7 @@ const maxJoins = 4
 type flights struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts flights
+	stagger stagger         // nil but in tests
 
 	mu    sync.Mutex
 	group singleflight.Group // changed together with byKey
@@ -60,7 +61,7 @@ func (f *flights) spawn(work func()) bool {
 	if f.base.Err() != nil {
 		return false
 	}
-	f.running.Go(work)
+	f.running.Go(f.stagger.delayed(work))
 	return true
 }
 
@@ -79,6 +80,7 @@ type traveller struct {
 func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
+		landed := f.stagger.pause() // several may wait for the same flight
 		fl, ch, joined, err := f.board(ctx, key, by, lead)
 		if err != nil {
 			return nil, err
@@ -99,6 +101,7 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 			}
 		}
 		f.leave(fl, by)
+		landed()
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ package resolver
 type probed struct {
 	server *candidate
 	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
+	heard  func()          // waits for its turn among those who wait for the same probe
 }
 
 // endedProbe is the channel of a probe that has ended.
@@ -32,10 +33,10 @@ func (a *asking) probing() probed {
 	}
 	for _, c := range a.list.open(func(c *candidate) bool { return c.estimate.Dead }) {
 		if ended := a.list.infra.Probing(c.addr); ended != nil {
-			return probed{c, ended}
+			return probed{c, ended, a.r.flights.stagger.pause()}
 		}
 		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
-			return probed{c, endedProbe()}
+			return probed{c, endedProbe(), a.r.flights.stagger.pause()}
 		}
 	}
 	return probed{}
@@ -45,6 +46,7 @@ func (a *asking) probing() probed {
 // counts as if this question had tried it.
 func (a *asking) takeProbed() {
 	c := a.probed.server
+	a.probed.heard()
 	a.probed = probed{}
 	if c.busy {
 		return

@@ -62,9 +62,6 @@ type simNet struct {
 	world *simWorld
 	tally *simTally
 	rates [simFaults]float64
-	// mixedCase: questions have random letter case. How well replies compress depends on
-	// it, so that nothing else may depend on their lengths then.
-	mixedCase bool
 
 	mu    sync.Mutex
 	quiet bool
@@ -95,9 +92,6 @@ func newSimNet(seed uint64, world *simWorld, tally *simTally) *simNet {
 		if p := rand.New(rand.NewPCG(seed, uint64(f))).Float64(); p > 0.2 {
 			n.rates[f] = most * p
 		}
-	}
-	if n.mixedCase = seed%4 == 0; n.mixedCase {
-		n.rates[faultDrip], n.rates[faultCorrupt] = 0, 0
 	}
 	return n
 }

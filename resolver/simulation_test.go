@@ -6,11 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -61,15 +61,14 @@ type simulation struct {
 //   - when the trouble is over, every question has its answer;
 //   - no goroutine is left (the bubble would not end).
 //
-// -seeds says how many, -first which is the first, -seed which one alone. What happens at
-// the same instant happens in the same order each time only on one processor: to use
-// several, run several processes.
+// -seeds says how many, -first which is the first, -seed which one alone, with its log.
+// Little of a run goes on at the same time: to use several processors, run several
+// processes.
 func TestSimulation(t *testing.T) {
 	first, last := *simFirst, *simFirst+uint64(*simSeeds)-1
 	if *simSeed != 0 {
 		first, last = *simSeed, *simSeed
 	}
-	oneAtATime(t)
 	tally := new(simTally)
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { simulate(t, seed, tally) })
@@ -83,14 +82,9 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// oneAtATime lets one goroutine run at a time until the test is over.
-func oneAtATime(t *testing.T) {
-	before := runtime.GOMAXPROCS(1)
-	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
-}
-
 // simulate plays one seed and gives its log, in the order of time.
 func simulate(t *testing.T, seed uint64, tally *simTally) (log []string) {
+	cryptotest.SetGlobalRandom(t, seed) // IDs and letter case
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, seed, tally)
 		s.trouble()
@@ -121,7 +115,7 @@ func newSimulation(t *testing.T, seed uint64, tally *simTally) *simulation {
 	o := s.in.Options()
 	o.TrustAnchors = slices.DeleteFunc(o.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() != "." })
 	o.Limits = s.limits
-	o.DisableCaseRandomisation = !s.net.mixedCase
+	o.DisableCaseRandomisation = s.world.chance(0.5)
 	o.Minimise = []resolver.Minimise{resolver.MinimiseRelaxed, resolver.MinimiseRelaxed, resolver.MinimiseOff}[s.rng.IntN(3)]
 	r, err := resolver.New(o)
 	if err != nil {
@@ -145,10 +139,18 @@ func (s *simulation) finish() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.in.Log() {
-		s.log = append(s.log, fmt.Sprintf("%016d   %s %s %s %s", q.Time.Sub(s.start), q.Server, q.Network, strings.ToLower(q.Name), dns.Type(q.Type)))
+		s.log = append(s.log, fmt.Sprintf("%016d   %s %s %s %s %d: %s", q.Time.Sub(s.start), q.Server, q.Network, q.Name, dns.Type(q.Type), q.ID, reply(q)))
 	}
 	slices.Sort(s.log)
 	return s.log
+}
+
+// reply says what came back of a query.
+func reply(q resolvertest.Query) string {
+	if !q.Answered {
+		return "-"
+	}
+	return fmt.Sprintf("%s %d octets, TC %t", dns.RcodeToString[q.Rcode], q.ReplySize, q.Truncated)
 }
 
 // trouble asks while things go wrong.
@@ -258,7 +260,7 @@ func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*r
 		if !errors.As(err, &typed) {
 			s.t.Errorf("seed %d: %s: got error %T, want a *resolver.Error", s.seed, asked, err)
 		}
-		s.note("%s since %v: error", asked, from.Sub(s.start))
+		s.note("%s since %v: %v", asked, from.Sub(s.start), err)
 		return nil, err
 	}
 	s.note("%s since %v: %s %v %q TTL %v", asked, from.Sub(s.start), dns.RcodeToString[result.Rcode], result.Status, groups(result.Answer), result.TTL)

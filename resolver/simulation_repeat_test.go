@@ -1,0 +1,29 @@
+package resolver_test
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+)
+
+var simRepeats = flag.Uint64("repeats", 4, "how many seeds TestSimulationRepeats plays twice")
+
+// A seed gives the same run each time: the same questions, sends, replies and answers, to
+// the nanosecond, however Go's scheduler orders what is ready. So the seed of a failure is
+// all that is needed to see it again.
+func TestSimulationRepeats(t *testing.T) {
+	first, last := *simFirst, *simFirst+*simRepeats-1
+	for seed := first; seed <= last; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			want, got := simulate(t, seed, new(simTally)), simulate(t, seed, new(simTally))
+			for i := range min(len(got), len(want)) {
+				if got[i] != want[i] {
+					t.Fatalf("seed %d, line %d of the log: got\n%s\nwant, as the first time,\n%s", seed, i, got[i], want[i])
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("seed %d: got %d lines of log, want %d as the first time", seed, len(got), len(want))
+			}
+		})
+	}
+}
