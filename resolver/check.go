@@ -25,11 +25,11 @@ const (
 // that somebody must be guessing.
 func (c *conversation) check(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
-		return transport.Ignore
+		return c.drop(DroppedForeign)
 	}
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
-		return transport.Ignore
+		return c.drop(DroppedForeign)
 	}
 	sameID := bytes.Equal(m[:2], c.query[:2])
 	if binary.BigEndian.Uint16(m[4:]) == 0 {
@@ -38,7 +38,7 @@ func (c *conversation) check(m []byte) transport.Verdict {
 	echo, exact := c.sameQuestion(m)
 	switch {
 	case !echo:
-		return transport.Ignore
+		return c.drop(DroppedForeign)
 	case !sameID:
 		return c.abandon(wrongID)
 	case !exact && c.case0x20 && c.network == "udp":
@@ -52,9 +52,22 @@ func (c *conversation) check(m []byte) transport.Verdict {
 	}
 	parsed, err := wire.Parse(m)
 	if err != nil {
-		return transport.Ignore
+		return c.unreadable(err)
 	}
 	return c.checkCookie(parsed)
+}
+
+// drop counts a packet that changes nothing.
+func (c *conversation) drop(why DropReason) transport.Verdict {
+	c.r.counts.drop(why)
+	return transport.Ignore
+}
+
+// unreadable drops a reply that is to our query and cannot be taken apart. The wait goes
+// on, as somebody else may have sent it; what was wrong is told if nothing better comes.
+func (c *conversation) unreadable(err error) transport.Verdict {
+	c.broken = c.r.messageError(err)
+	return c.drop(DroppedMalformed)
 }
 
 // offered is the length of the largest reply that the query allows over UDP: without
@@ -71,11 +84,11 @@ func (c *conversation) offered() int {
 func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
 	rcode := int(flags & 0xF)
 	if !sameID || rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented {
-		return transport.Ignore
+		return c.drop(DroppedForeign)
 	}
 	parsed, err := wire.Parse(m)
 	if err != nil {
-		return transport.Ignore
+		return c.unreadable(err)
 	}
 	c.accepted = parsed
 	return transport.Accept
@@ -131,6 +144,15 @@ func (c *conversation) checkCookie(m *wire.Message) transport.Verdict {
 
 func (c *conversation) abandon(why doubt) transport.Verdict {
 	c.accepted, c.doubt = nil, why
+	switch why {
+	case wrongID:
+		c.r.counts.drop(DroppedID)
+	case wrongCase:
+		c.r.counts.drop(DroppedCase)
+	case wrongCookie:
+		c.r.counts.drop(DroppedCookie)
+	case doubtless: // nobody abandons for that
+	}
 	if c.network == "tcp" {
 		return transport.Ignore
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	mathrand "math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -67,6 +68,7 @@ type conversation struct {
 	sent     time.Time
 	accepted *wire.Message // what check took apart and accepted
 	doubt    doubt         // why check abandoned the send
+	broken   error         // what was wrong with the last reply that could not be read; nil: none
 }
 
 // outcome is what came of a conversation.
@@ -141,7 +143,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	id := c.traceQuery()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
-	c.accepted, c.doubt = nil, doubtless
+	c.accepted, c.doubt, c.broken = nil, doubtless, nil
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
@@ -265,6 +267,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)
+		if c.broken != nil {
+			err = fmt.Errorf("%w: %w", c.broken, err)
+		}
 	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):

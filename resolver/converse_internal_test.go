@@ -18,6 +18,7 @@ import (
 // 0x1234, EDNS, a cookie, and letters mixed as written here.
 func queryOut(network string) *conversation {
 	c := &conversation{
+		r:       new(Resolver),
 		q:       question{dnsname.MustParse("www.shop.example."), dns.TypeA},
 		network: network, edns: true, case0x20: true,
 		features: infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},

@@ -213,13 +213,13 @@ func reaches(from, to *flight) bool {
 }
 
 // ownTrouble reports whether an error is about the budget or the time of the caller
-// that led the flight, and so says nothing about the question. Among what was wrong with
+// that led the flight, and so says nothing about the question; a limit that the data
+// exceeds says it to everybody. Among what was wrong with
 // the servers of a zone, the end of time is that of packets waited for in vain.
 func ownTrouble(err error) bool {
-	var limit *LimitError
 	var zone *zoneError
 	switch {
-	case errors.As(err, &limit), errors.Is(err, context.Canceled):
+	case ownLimit(err), errors.Is(err, context.Canceled):
 		return true
 	case errors.As(err, &zone):
 		return false

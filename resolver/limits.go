@@ -51,6 +51,14 @@ type Limits struct {
 	// SignatureCost is what all of them together may cost, in units: an ECDSA
 	// P-256 check is 1, P-384 10, RSA by size and exponent. Default 200.
 	SignatureCost int
+	// SignaturesPerRRset is how many signatures of one RRset are tried. Default 8
+	// (Unbound): honest zones in the middle of a rollover have four.
+	SignaturesPerRRset int
+	// KeysPerTag is how many keys of a zone that share tag and algorithm are tried.
+	// Default 2 (PowerDNS): tags are 16 bits of checksum, honest zones collide rarely.
+	KeysPerTag int
+	// DSPerZone is how many DS records of a zone are tried. Default 8 (PowerDNS).
+	DSPerZone int
 	// NSEC3Iterations is how many additional iterations NSEC3 records may ask for
 	// before their zone counts as unsigned. Default 50 (RFC 9276 §3.2).
 	NSEC3Iterations int
@@ -74,11 +82,14 @@ const noLimit = 1 << 30
 // validation gives the part of filled limits that is the validator's.
 func (l *Limits) validation() dnssec.Limits {
 	return dnssec.Limits{
-		SignatureChecks: l.SignatureChecks,
-		FailedChecks:    l.FailedSignatureChecks,
-		CostUnits:       l.SignatureCost,
-		NSEC3Iterations: l.NSEC3Iterations,
-		NSEC3Hashes:     l.NSEC3Hashes,
+		SignatureChecks:    l.SignatureChecks,
+		FailedChecks:       l.FailedSignatureChecks,
+		CostUnits:          l.SignatureCost,
+		SignaturesPerRRset: l.SignaturesPerRRset,
+		KeysPerTag:         l.KeysPerTag,
+		DSPerZone:          l.DSPerZone,
+		NSEC3Iterations:    l.NSEC3Iterations,
+		NSEC3Hashes:        l.NSEC3Hashes,
 	}
 }
 
@@ -100,6 +111,9 @@ func (l Limits) fill() Limits {
 		{&l.SignatureChecks, 64},
 		{&l.FailedSignatureChecks, 16},
 		{&l.SignatureCost, 200},
+		{&l.SignaturesPerRRset, dnssec.DefaultSignaturesPerRRset},
+		{&l.KeysPerTag, dnssec.DefaultKeysPerTag},
+		{&l.DSPerZone, dnssec.DefaultDSPerZone},
 		{&l.NSEC3Iterations, 50},
 		{&l.NSEC3Hashes, 600},
 		{&l.QueriesPerZone, 200},

@@ -141,7 +141,8 @@ func isOutage(err error) bool {
 		return false
 	case errors.As(err, &limit):
 		switch limit.Limit {
-		case "Aliases", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost", "NSEC3Hashes":
+		case "Aliases", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
+			"SignaturesPerRRset", "KeysPerTag", "DSPerZone", "NSEC3Hashes":
 			return false
 		}
 		return true

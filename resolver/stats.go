@@ -40,7 +40,12 @@ type Stats struct {
 	// Limits counts the refusals of each limit, by the field of Limits. For those that
 	// make a question wait its turn, it counts who waited in vain; for those that leave
 	// something out (AddressesPerServer, Minimised, NSEC3Iterations), how often that was.
+	// So are the bounds of messages, which LimitError names.
 	Limits map[string]uint64 `json:"limits"`
+	// Dropped counts the packets that came to our sockets, or over our connections, and
+	// were not believed to be replies, by DropReason. Many of those that are nearly right
+	// mean that somebody forges replies.
+	Dropped map[DropReason]uint64 `json:"dropped"`
 	// Bogus counts the responses that failed validation, by the words of the reason
 	// (dnssec.ReasonCode).
 	Bogus map[string]uint64 `json:"bogus"`
@@ -64,6 +69,26 @@ type Stats struct {
 	// Servers is how many servers' addresses the resolver remembers something about.
 	Servers int `json:"servers"`
 }
+
+// DropReason says in one word why what arrived was not taken for a reply.
+type DropReason string
+
+// Why what arrived was not taken for a reply.
+const (
+	// DroppedForeign: no response, or to another question.
+	DroppedForeign DropReason = "foreign"
+	// DroppedID: right but for the ID. UDP is given up for the question.
+	DroppedID DropReason = "id"
+	// DroppedCase: right but for the letter case of the question.
+	DroppedCase DropReason = "case"
+	// DroppedCookie: right but for the cookie that the server is known to send.
+	DroppedCookie DropReason = "cookie"
+	// DroppedMalformed: to our query, but malformed or beyond the bounds of messages.
+	DroppedMalformed DropReason = "malformed"
+)
+
+// dropReasons lists them all. It never changes.
+var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedMalformed}
 
 // FailureReason says in one word why a question failed.
 type FailureReason string
@@ -140,7 +165,7 @@ func (r *Resolver) Stats() Stats {
 		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
 		Failures: make(map[FailureReason]uint64, len(failureReasons)),
 		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
-		Limits: make(map[string]uint64, len(limitNames)), Bogus: make(map[string]uint64, len(c.bogus)),
+		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
 		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
@@ -151,6 +176,9 @@ func (r *Resolver) Stats() Stats {
 	}
 	for i, name := range limitNames {
 		s.Limits[name] = c.refusals[i].Load()
+	}
+	for i, reason := range dropReasons {
+		s.Dropped[reason] = c.dropped[i].Load()
 	}
 	for code := dnssec.ReasonNoSignature; code <= dnssec.ReasonUnavailable; code++ {
 		s.Bogus[code.String()] = c.bogus[code].Load()
@@ -179,7 +207,17 @@ type counts struct {
 
 	failures [len(failureReasons)]atomic.Uint64
 	bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
+	dropped  [len(dropReasons)]atomic.Uint64
 	refusals refusals
+}
+
+// drop counts what arrived and was not taken for a reply.
+func (c *counts) drop(why DropReason) {
+	for i := range dropReasons {
+		if dropReasons[i] == why {
+			c.dropped[i].Add(1)
+		}
+	}
 }
 
 // asked counts a question and how it ended.
@@ -225,11 +263,12 @@ func (c *counts) judged(v *dnssec.Verdict) {
 	}
 }
 
-// limitNames are the fields of Limits. It never changes.
+// limitNames are the fields of Limits, and the bounds of messages. It never changes.
 var limitNames = [...]string{
 	"Sends", "Bytes", limitTime, "SendsPerServer", "FailedServerLookups", "AddressesPerServer", "Depth", "Aliases",
 	"Minimised", "Referrals", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
-	"NSEC3Iterations", "NSEC3Hashes", "QueriesPerZone", "QueriesPerServer", "Questions",
+	"SignaturesPerRRset", "KeysPerTag", "DSPerZone", "NSEC3Iterations", "NSEC3Hashes", "QueriesPerZone", "QueriesPerServer",
+	"Questions", "MessageRecords", "MessageNames", "NamePointers", "EDNSOptions",
 }
 
 // refusals counts how often each limit struck. A nil *refusals counts nothing.

@@ -347,12 +347,18 @@ func (p *proof) limitOf(err error) error {
 	return err
 }
 
-// limitField names the field of Limits for one of the validator's limits; those that
-// have no field of their own belong to the checks they bound.
+// limitField names the field of Limits for one of the validator's limits. NSEC3 records
+// have none, as no more of them come this far than are looked at.
 func limitField(l dnssec.Limit) string {
 	switch l {
-	case dnssec.LimitSignatureChecks, dnssec.LimitSignaturesPerRRset, dnssec.LimitKeysPerTag, dnssec.LimitDSPerZone:
+	case dnssec.LimitSignatureChecks:
 		return "SignatureChecks"
+	case dnssec.LimitSignaturesPerRRset:
+		return "SignaturesPerRRset"
+	case dnssec.LimitKeysPerTag:
+		return "KeysPerTag"
+	case dnssec.LimitDSPerZone:
+		return "DSPerZone"
 	case dnssec.LimitFailedChecks:
 		return "FailedSignatureChecks"
 	case dnssec.LimitCostUnits:

@@ -328,7 +328,7 @@ func FuzzRData(f *testing.F) {
 
 func checkLimits(t *testing.T, m *Message) {
 	t.Helper()
-	if n := len(m.Answer) + len(m.Authority) + len(m.Additional); n > maxRecords {
+	if n := len(m.Answer) + len(m.Authority) + len(m.Additional); n > MaxRecords {
 		t.Fatalf("%d records", n)
 	}
 	for _, section := range [][]Record{m.Answer, m.Authority, m.Additional} {

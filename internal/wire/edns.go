@@ -5,9 +5,9 @@ import "encoding/binary"
 const typeOPT = 41
 
 const (
-	// maxOptions and maxOptionOctets bound the EDNS options of one message:
+	// MaxOptions and maxOptionOctets bound the EDNS options of one message:
 	// Unbound's limits after CVE-2026-41292.
-	maxOptions      = 100
+	MaxOptions      = 100
 	maxOptionOctets = 4096
 	// optionCookie is the option code of DNS cookies. RFC 7873 §4.
 	optionCookie = 10
@@ -49,7 +49,7 @@ func parseOPT(rec Record, octets []byte) (*EDNS, error) {
 	}
 	off, end := rec.rdata, rec.rdata+rec.rdlen
 	for count := 0; off < end; count++ {
-		if count == maxOptions {
+		if count == MaxOptions {
 			return nil, fail(off, ErrTooManyOpts)
 		}
 		if off+4 > end {

@@ -44,7 +44,7 @@ func TestParseOPT(t *testing.T) {
 		{"extended errors", opt(512, 0, option(15, "\x00\x16")+option(15, "\x00\x09no key")+option(15, "\x01")),
 			EDNS{UDPSize: 512, Errors: []EDE{{22, ""}, {9, "no key"}}}},
 		{"options of no use", opt(512, 0, option(3, "nsid")+option(12, "\x00\x00")+option(65001, "")), EDNS{UDPSize: 512}},
-		{"100 options", opt(512, 0, strings.Repeat(option(3, ""), maxOptions)), EDNS{UDPSize: 512}},
+		{"100 options", opt(512, 0, strings.Repeat(option(3, ""), MaxOptions)), EDNS{UDPSize: 512}},
 		{"4096 octets", opt(512, 0, option(12, strings.Repeat("\x00", maxOptionOctets-4))), EDNS{UDPSize: 512}},
 	}
 	for _, tt := range tests {
@@ -72,7 +72,7 @@ func TestParseOPTRefuses(t *testing.T) {
 		{"half a second header", option(3, "nsid") + "\x00", ErrOptions},
 		{"length past the end", "\x00\x03\x00\x05nsid", ErrOptions},
 		{"length of 65535", "\x00\x03\xff\xff", ErrOptions},
-		{"101 options", strings.Repeat(option(3, ""), maxOptions+1), ErrTooManyOpts},
+		{"101 options", strings.Repeat(option(3, ""), MaxOptions+1), ErrTooManyOpts},
 		{"4097 octets", option(12, strings.Repeat("\x00", maxOptionOctets-3)), ErrTooManyOpts},
 		{"flood", strings.Repeat(option(10, ""), 16000), ErrTooManyOpts},
 	}

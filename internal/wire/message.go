@@ -31,18 +31,18 @@ const (
 )
 
 const (
-	// maxRecords is how many records one message may hold. A full 64 KiB message
+	// MaxRecords is how many records one message may hold. A full 64 KiB message
 	// of real data has about 4,000 (16-octet A records with compressed owners);
 	// limits table of PowerDNS and BIND, attacks of 2024-2026 (item 31).
-	maxRecords = 5000
+	MaxRecords = 5000
+	// MaxExpanded bounds the octets of all names of a message written out, so
+	// that compression cannot turn 64 KiB into hundreds of megabytes.
+	MaxExpanded = 1 << 20
+	// MaxHops is how many compression pointers one name may follow: a name has
+	// at most 127 labels and each pointer should lead to at least one.
+	MaxHops = 126
 	// minRecord is the shortest record: root owner, type, class, TTL, RDLENGTH.
 	minRecord = 11
-	// maxExpanded bounds the octets of all names of a message written out, so
-	// that compression cannot turn 64 KiB into hundreds of megabytes.
-	maxExpanded = 1 << 20
-	// maxHops is how many compression pointers one name may follow: a name has
-	// at most 127 labels and each pointer should lead to at least one.
-	maxHops = 126
 )
 
 // Why a message is refused. Each is wrapped in an *Error that says where.
@@ -153,7 +153,7 @@ func Parse(octets []byte) (*Message, error) {
 		return nil, fail(4, ErrQuestions)
 	}
 	total := counts[1] + counts[2] + counts[3]
-	if total > maxRecords {
+	if total > MaxRecords {
 		return nil, fail(6, ErrTooMany)
 	}
 	if total*minRecord > len(octets)-HeaderLen {
@@ -272,7 +272,7 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 	for _, s := range w.seen[:w.nseen] {
 		if s.off == at && next != 0 {
 			w.expanded += len(s.name)
-			if w.expanded > maxExpanded {
+			if w.expanded > MaxExpanded {
 				return "", 0, fail(off, ErrExpansion)
 			}
 			return s.name, next, nil
@@ -284,7 +284,7 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 		return "", 0, err
 	}
 	w.expanded += len(written)
-	if w.expanded > maxExpanded {
+	if w.expanded > MaxExpanded {
 		return "", 0, fail(off, ErrExpansion)
 	}
 	name := dnsname.Canonical(written)
@@ -334,7 +334,7 @@ func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
 			if target >= lowest || target < HeaderLen {
 				return nil, 0, fail(off, ErrPointer)
 			}
-			if hops++; hops > maxHops {
+			if hops++; hops > MaxHops {
 				return nil, 0, fail(off, ErrHops)
 			}
 			off, lowest = target, target

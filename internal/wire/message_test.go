@@ -244,20 +244,20 @@ func pointerChain(hops int) []byte {
 }
 
 func TestParsePointerChain(t *testing.T) {
-	m, err := Parse(pointerChain(maxHops))
+	m, err := Parse(pointerChain(MaxHops))
 	if err != nil {
-		t.Fatalf("%d pointers: %v", maxHops, err)
+		t.Fatalf("%d pointers: %v", MaxHops, err)
 	}
 	if got := m.Answer[1].Owner; got != dnsname.MustParse("example.") {
-		t.Errorf("%d pointers: got %s, want example.", maxHops, got)
+		t.Errorf("%d pointers: got %s, want example.", MaxHops, got)
 	}
-	if m, err = Parse(pointerChain(maxHops + 1)); !errors.Is(err, ErrHops) {
-		t.Errorf("%d pointers: got %v, %v; want %v", maxHops+1, m, err, ErrHops)
+	if m, err = Parse(pointerChain(MaxHops + 1)); !errors.Is(err, ErrHops) {
+		t.Errorf("%d pointers: got %v, %v; want %v", MaxHops+1, m, err, ErrHops)
 	}
 }
 
 func TestParseMaxRecords(t *testing.T) {
-	m, err := Parse(message(1, 1000, 1500, 2500, question, strings.Repeat(rootRecord, maxRecords)))
+	m, err := Parse(message(1, 1000, 1500, 2500, question, strings.Repeat(rootRecord, MaxRecords)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func expanding(n int, chained bool) []byte {
 }
 
 func TestParseExpansion(t *testing.T) {
-	most := (maxExpanded - len(example)) / 255
+	most := (MaxExpanded - len(example)) / 255
 	for _, chained := range []bool{false, true} {
 		if _, err := Parse(expanding(most, chained)); err != nil {
 			t.Errorf("chained %t: %d names of 255 octets: %v", chained, most, err)
@@ -307,16 +307,16 @@ func TestParseExpansion(t *testing.T) {
 
 // worst gives messages of up to 64 KiB that are meant to cost as much as possible.
 func worst() map[string][]byte {
-	most := (maxExpanded - len(example)) / 255
+	most := (MaxExpanded - len(example)) / 255
 	options := strings.Repeat("\x00\x0f\x00\x24\x00\x00"+strings.Repeat("x", 34), 100)
 	both := pointer(afterQuestion) + pointer(afterQuestion)
 	mailbox := record("\x00", dns.TypeMINFO, both)
 	fill := (0xFFFF - afterQuestion - 300) / len(mailbox)
 	return map[string][]byte{
-		"records":        message(1, maxRecords, 0, 0, question, strings.Repeat(rootRecord, maxRecords)),
+		"records":        message(1, MaxRecords, 0, 0, question, strings.Repeat(rootRecord, MaxRecords)),
 		"long names":     expanding(most, false),
 		"pointer chains": expanding(most, true),
-		"too long names": expanding(maxRecords, true),
+		"too long names": expanding(MaxRecords, true),
 		"long RDATA":     message(1, fill+1, 0, 0, question, record(name255, 65280, ""), strings.Repeat(mailbox, fill)),
 		"options": message(1, 4000, 0, 1, question, strings.Repeat(rootRecord, 4000),
 			record("\x00", dns.TypeOPT, options)),

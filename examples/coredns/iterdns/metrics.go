@@ -55,6 +55,7 @@ var (
 	upstreamOctets  = newMetric("upstream_response_bytes_total", "Counter of the octets of their replies.")
 	upstreamTimeout = newMetric("upstream_timeouts_total", "Counter of queries that nobody replied to in time.")
 	limitsHit       = newMetric("limits_total", "Counter of how often each limit struck.", "limit")
+	dropped         = newMetric("dropped_packets_total", "Counter of packets that were not taken for a reply.", "reason")
 	bogus           = newMetric("bogus_total", "Counter of responses that failed validation.", "reason")
 	prefetches      = newMetric("prefetches_total", "Counter of entries fetched again before their end.", "result")
 	evictions       = newMetric("cache_evictions_total", "Counter of entries that made room for others.")
@@ -93,6 +94,9 @@ func (s *sample) addCounts(h *Iterdns) {
 	s.count(upstreamTimeout, "", st.TimedOut)
 	for limit, n := range st.Limits {
 		s.count(limitsHit, limit, n)
+	}
+	for reason, n := range st.Dropped {
+		s.count(dropped, string(reason), n)
 	}
 	for reason, n := range st.Bogus {
 		s.count(bogus, reason, n)

@@ -148,7 +148,7 @@ func TestLimits(t *testing.T) {
 
 // snake gives the name of a field as a Corefile has it.
 func snake(field string) string {
-	field = strings.ReplaceAll(strings.ReplaceAll(field, "NSEC3", "Nsec3"), "TCP", "Tcp")
+	field = strings.NewReplacer("NSEC3", "Nsec3", "TCP", "Tcp", "DS", "Ds", "RRset", "Rrset").Replace(field)
 	var b strings.Builder
 	for i, r := range field {
 		if i > 0 && r >= 'A' && r <= 'Z' {
