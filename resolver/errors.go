@@ -44,6 +44,10 @@ var (
 	// ErrCached: the question failed a moment ago and is not tried again yet (RFC
 	// 9520).
 	ErrCached = errors.New("failed recently")
+	// ErrHookResult: what one of Options.Hooks returned cannot be given to anybody: neither
+	// a result nor an error, a record that is nil or cannot be packed, a response code that
+	// is none.
+	ErrHookResult = errors.New("hook gave a result that cannot be used")
 )
 
 // ErrName: the name of the question is no domain name. It wraps the reason.
@@ -350,7 +354,7 @@ func summary(err error) string {
 	}
 	for _, known := range []error{
 		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
-		ErrNoServerAddress, ErrNoReachableServer,
+		ErrNoServerAddress, ErrNoReachableServer, ErrHookResult,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

@@ -235,15 +235,19 @@ func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
 	return x.reply
 }
 
-// expressible gives the response code, or SERVFAIL for one that takes EDNS (RFC 6891
-// §6.1.3), as hooks may choose, where the client has none: the reply could not be packed.
+// expressible gives the response code, or SERVFAIL for one that is none, or takes EDNS (RFC
+// 6891 §6.1.3) where the client has none, as hooks may choose: the reply could not be packed.
 func (x *exchange) expressible(rcode int) int {
 	const most = 0xf // of the header's four bits
-	if rcode > most && x.opt == nil {
+	if !isRcode(rcode) || rcode > most && x.opt == nil {
 		return dns.RcodeServerFailure
 	}
 	return rcode
 }
+
+// isRcode reports whether a response code has the 12 bits that there are for one. RFC 6891
+// §6.1.3.
+func isRcode(rcode int) bool { return 0 <= rcode && rcode <= 0xfff }
 
 // maxExtraText is how many octets of text an extended DNS error carries: it is for
 // people, and names in it come from the network (RFC 8914 §2).

@@ -33,7 +33,9 @@ type Hooks struct {
 	// passes. A Result is the answer; it has to be whole, aliases are not followed, and
 	// Options.AllowAddress has no say in it. Its Question is set, and a TTL of 0 becomes
 	// the lowest TTL of the records. The resolver makes a copy, so that one Result may
-	// serve many questions. An error, a *Refusal above all, refuses the question.
+	// serve many questions. An error, a *Refusal above all, refuses the question. So does
+	// a Result that no client could be sent, since a record is nil or cannot be packed (an
+	// owner without its trailing dot, for one) or Rcode is none: that is ErrHookResult.
 	Before func(ctx context.Context, q dns.Question) (*Result, error)
 
 	// After is called with what is about to be returned: of result and err one is nil.
@@ -45,7 +47,9 @@ type Hooks struct {
 // Refusal is the error with which a hook refuses a question. Resolve returns it in an
 // *Error; Exchange and ServeDNS answer with its code.
 type Refusal struct {
-	// Rcode is the response code. 0: REFUSED.
+	// Rcode is the response code. 0: REFUSED. Those that no reply can have, as they are
+	// negative, more than 12 bits, or more than 4 where the query has no EDNS, become
+	// SERVFAIL.
 	Rcode int
 	// Extended says why (RFC 8914). The zero value: Blocked.
 	Extended ExtendedError
@@ -136,7 +140,12 @@ func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result,
 	return fromHook(q, after, afterErr, result, err)
 }
 
-var errHookSilent = &hookError{errors.New("hook returned neither a result nor an error")}
+var errHookSilent = unusableResult(errors.New("neither a result nor an error"))
+
+// unusableResult is the error of a hook whose result is of no use.
+func unusableResult(why error) *hookError {
+	return &hookError{fmt.Errorf("%w: %w", ErrHookResult, why)}
+}
 
 // fromHook takes over result and err of a hook that was given the other two.
 func fromHook(q question, result *Result, err error, given *Result, givenErr error) (*Result, error) {
@@ -145,10 +154,32 @@ func fromHook(q question, result *Result, err error, given *Result, givenErr err
 		return nil, err
 	case err != nil:
 		return nil, asError(q.public(), &hookError{err})
-	case result == nil || result == given:
+	case result == nil:
+		return nil, nil
+	}
+	if err := result.sendable(); err != nil {
+		return nil, asError(q.public(), unusableResult(err))
+	}
+	if result == given {
 		return result, nil
 	}
 	return result.adopted(q), nil
+}
+
+// sendable says why a hook's result cannot be sent to anybody; nil when it can. What it was
+// given it may have changed in place, so that this is looked at in any case.
+func (r *Result) sendable() error {
+	if !isRcode(r.Rcode) {
+		return fmt.Errorf("response code %d", r.Rcode)
+	}
+	for _, section := range [...][]dns.RR{r.Answer, r.Authority} {
+		for _, rr := range section {
+			if err := packable(rr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // adopted is a copy of a hook's result with what it leaves open filled in.
@@ -214,7 +245,7 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*f
 	}
 	f, err := result.packed(q)
 	if err != nil {
-		return nil, asError(q.public(), &hookError{err})
+		return nil, asError(q.public(), unusableResult(err))
 	}
 	return f, nil
 }

@@ -12,7 +12,10 @@ import (
 )
 
 // localData is all local zones. It is not changed once made.
-type localData struct{ zones map[dnsname.Name]*zoneData }
+type localData struct {
+	generation uint64 // of SetLocalZones
+	zones      map[dnsname.Name]*zoneData
+}
 
 // zoneData is a LocalZone as it is searched.
 type zoneData struct {

@@ -123,8 +123,9 @@ func hostsHeader(name string, rrtype uint16) dns.RR_Header {
 	return dns.RR_Header{Name: dns.Fqdn(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: hostsTTL}
 }
 
-// SetLocalZones replaces Options.LocalZones while the resolver runs. Questions that are being
-// worked on may see either. With an error nothing has changed.
+// SetLocalZones replaces Options.LocalZones while the resolver runs. Questions asked from then
+// on go by the new zones; those that are being worked on may see either. With an error nothing
+// has changed. It may be called concurrently with everything else.
 func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if r.base.Err() != nil {
 		return ErrClosed
@@ -133,6 +134,9 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if err != nil {
 		return err
 	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	d.generation = r.ours.Load().generation + 1
 	r.ours.Store(&d)
 	return nil
 }
@@ -164,10 +168,8 @@ func (z LocalZone) data() (*zoneData, error) {
 }
 
 // mayBeLocal says why a record cannot be in a local zone.
-func mayBeLocal(zone dnsname.Name, rr dns.RR) error {
-	if rr == nil {
-		return fmt.Errorf("record is nil")
-	}
+func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
+	defer catchNil(&err)
 	h := rr.Header()
 	owner, err := dnsname.Parse(h.Name)
 	switch {

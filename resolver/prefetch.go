@@ -59,7 +59,7 @@ func (r *Resolver) refresh(q question) {
 	}
 	t := r.newTask(q, cache.Checked)
 	t.renewing, t.sharing = true, sharesLessons
-	_, err := r.flights.do(r.base, questionKey(r.current().generation, q, t.trust), traveller{budget: t.budget}, func(fl *flight) (any, error) {
+	_, err := r.flights.do(r.base, r.questionKey(q, t.trust), traveller{budget: t.budget}, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, t.in(fl), q)
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +14,8 @@ import (
 
 // setsOf packs decoded records as RRsets, in the order in which the first record of each
 // stands, signatures with the records that they cover.
-func setsOf(records []dns.RR) ([]*dnssec.RRset, error) {
+func setsOf(records []dns.RR) (_ []*dnssec.RRset, err error) {
+	defer catchNil(&err)
 	type key struct {
 		owner  string
 		rrtype uint16
@@ -31,13 +34,38 @@ func setsOf(records []dns.RR) ([]*dnssec.RRset, error) {
 	}
 	sets := make([]*dnssec.RRset, len(order))
 	for i, k := range order {
-		var err error
 		if sets[i], err = dnssec.NewRRset(byKey[k]...); err != nil {
 			return nil, err
 		}
 	}
 	return sets, nil
 }
+
+// packable says why a record that the program made cannot be sent; nil when it can.
+func packable(rr dns.RR) (err error) {
+	defer catchNil(&err)
+	h := rr.Header()
+	if h.Name == "" { // miekg/dns packs it as nothing at all
+		return dnsname.ErrEmpty
+	}
+	// One octet more than needed, as Msg.Pack has it: an exact buffer is too short for
+	// the last name in some types.
+	if _, err := dns.PackRR(rr, make([]byte, dns.Len(rr)+1), 0, nil, false); err != nil {
+		return fmt.Errorf("%s of %q: %w", typeName(h.Rrtype), h.Name, err)
+	}
+	return nil
+}
+
+// catchNil is deferred where records that the program made are first looked at. Such a
+// record may be nil, or have a part that is, in more ways than could be listed, and most of
+// them make miekg/dns panic.
+func catchNil(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v", errNilRecord, p)
+	}
+}
+
+var errNilRecord = errors.New("a record, or part of one, is nil")
 
 // indexOfSet finds an RRset; -1 when it is not there.
 func indexOfSet(sets []*dnssec.RRset, owner dnsname.Name, rrtype uint16) int {

@@ -32,7 +32,7 @@ type Resolver struct {
 	ipv6      bool // the host can send to IPv6 addresses
 
 	routing  atomic.Pointer[routing]
-	changing sync.Mutex          // held to replace routing
+	changing sync.Mutex          // held to replace routing and ours
 	numbers  map[[32]byte]uint32 // of views; guarded by changing
 	proven   *proven
 	ours     atomic.Pointer[localData] // never nil
@@ -306,7 +306,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 			}
 		})
 	}}
-	v, err := r.flights.do(ctx, questionKey(r.current().generation, q, t.trust), by, func(fl *flight) (any, error) {
+	v, err := r.flights.do(ctx, r.questionKey(q, t.trust), by, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, t.in(fl), q)
 	})
 	if err != nil {
@@ -318,10 +318,11 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 	return v.(*found), nil
 }
 
-// questionKey names what a client asks. Who asks after a change of routes must not be
-// given what is being found by the old ones.
-func questionKey(generation uint64, q question, trust cache.Trust) string {
-	b := binary.BigEndian.AppendUint64([]byte("question"), generation)
+// questionKey names what a client asks. Who asks after a change of routes, of negative trust
+// anchors or of local zones must not be given what is being found by the old ones.
+func (r *Resolver) questionKey(q question, trust cache.Trust) string {
+	b := binary.BigEndian.AppendUint64([]byte("question"), r.current().generation)
+	b = binary.BigEndian.AppendUint64(b, r.ours.Load().generation)
 	b = append(b, q.name...)
 	b = binary.BigEndian.AppendUint16(b, q.rrtype)
 	return string(append(b, byte(trust)))

@@ -113,6 +113,8 @@ const (
 	FailureCached FailureReason = "cached"
 	// FailureRefused: it was to be answered from the cache only, which has no answer.
 	FailureRefused FailureReason = "refused"
+	// FailureHook: one of Options.Hooks gave something that cannot be used (ErrHookResult).
+	FailureHook FailureReason = "hook"
 	// FailureClosed: the resolver was closed.
 	FailureClosed FailureReason = "closed"
 	// FailureOther: all else.
@@ -122,7 +124,7 @@ const (
 // failureReasons lists them all. It never changes.
 var failureReasons = [...]FailureReason{
 	FailureBogus, FailureLimit, FailureTimeout, FailureCanceled, FailureUnreachable, FailureNetwork, FailureLoop,
-	FailureCached, FailureRefused, FailureClosed, FailureOther,
+	FailureCached, FailureRefused, FailureHook, FailureClosed, FailureOther,
 }
 
 // failureReason sorts an error. What went wrong last decides where several things did:
@@ -136,6 +138,8 @@ func failureReason(err error) FailureReason {
 		return FailureClosed
 	case errors.Is(err, errNotCached):
 		return FailureRefused
+	case errors.Is(err, ErrHookResult):
+		return FailureHook
 	case errors.As(err, &bogus), errors.As(err, &told) && told.Status == dnssec.Bogus:
 		return FailureBogus
 	case errors.Is(err, ErrCached):
