@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/iterdns/iterdns/glue"
@@ -30,6 +28,7 @@ type route struct {
 	// whose addresses have to be looked up.
 	cut   *glue.Delegation
 	addrs map[netip.Addr]bool // of its servers
+	named loopGuards          // of the servers whose addresses are looked up
 }
 
 // hop is one server of a route.
@@ -41,10 +40,7 @@ type hop struct {
 	sender    sender       // nil: the resolver's own
 	transport *transport.Transport
 	key       tlsKey
-	looped    atomic.Int64 // until when it is passed over since it leads back to us, Unix time in ns
-
-	mu        sync.Mutex
-	suspicion *suspicion // guarded by mu: the last one; nil: none yet
+	guard     loopGuard
 }
 
 // tlsKey identifies a server over TLS, so that its connections outlive a change of

@@ -6,8 +6,11 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -37,6 +40,15 @@ const (
 // is waited for: the same is done then. Servers found to lead back are passed over for 30
 // s, and questions for whose names there is no other fail with ErrRouteLoop.
 func (r *Resolver) CheckRoutes(ctx context.Context) error {
+	checked := make(chan error, 1)
+	// Close has to wait for it: among the servers' addresses there may be some to look up.
+	if !r.flights.spawn(func() { checked <- r.checkRoutes(ctx) }) {
+		return ErrClosed
+	}
+	return <-checked
+}
+
+func (r *Resolver) checkRoutes(ctx context.Context) error {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
@@ -67,15 +79,16 @@ func (r *Resolver) CheckRoutes(ctx context.Context) error {
 func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*candidate {
 	var servers []*candidate
 	for _, h := range rt.hops {
-		servers = append(servers, &candidate{addr: h.addr, name: h.name, hop: h})
+		servers = append(servers, &candidate{addr: h.addr, name: h.name, hop: h, guard: &h.guard})
 	}
 	if rt.kind == RouteIterate {
 		return servers
 	}
 	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
-	l := &serverList{infra: cut.from.infra}
+	l := &serverList{infra: cut.from.infra, all: true}
 	for _, s := range rt.cut.Servers {
 		t := r.newTask(question{s.Name, dns.TypeA}, r.trustOfServers())
+		l.random = r.random(rt.zone, t.q)
 		for _, rrtype := range r.addressTypes() {
 			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, t, s.Name, rrtype).addrs, false)
 		}
@@ -117,16 +130,63 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	}
 	cancel()
 	<-done
-	if came && to.hop != nil {
-		to.hop.looped.Store(time.Now().Add(loopPause).UnixNano())
+	if came {
+		to.guard.looped.Store(time.Now().Add(loopPause).UnixNano())
 	}
 	return came
 }
 
-// leadsBackKnown reports whether the server was found to lead back to us not long ago.
-func (h *hop) leadsBackKnown() bool { return time.Now().UnixNano() < h.looped.Load() }
+// loopGuard is what is known of whether one server of a route leads back to us.
+type loopGuard struct {
+	looped atomic.Int64 // until when it is passed over since it does, Unix time in ns
 
-func (c *candidate) leadsBackKnown() bool { return c.hop != nil && c.hop.leadsBackKnown() }
+	mu        sync.Mutex
+	suspicion *suspicion // guarded by mu: the last one; nil: none yet
+}
+
+// leadsBackKnown reports whether the server was found to lead back to us not long ago.
+func (g *loopGuard) leadsBackKnown() bool { return time.Now().UnixNano() < g.looped.Load() }
+
+func (c *candidate) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
+
+// loopGuards are those of a route's servers whose addresses are looked up, and may change.
+type loopGuards struct {
+	mu     sync.Mutex
+	byAddr map[netip.AddrPort]*loopGuard // guarded by mu
+}
+
+// maxLoopGuards is how many addresses loopGuards remembers something about: more than the
+// servers of a route have. Their names belong to somebody who could change them at will.
+const maxLoopGuards = 64
+
+// of gives the guard of the server at addr. Those that have nothing to say any more make
+// room when there is need.
+func (g *loopGuards) of(addr netip.AddrPort) *loopGuard {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	guard, ok := g.byAddr[addr]
+	if ok {
+		return guard
+	}
+	if len(g.byAddr) >= maxLoopGuards {
+		maps.DeleteFunc(g.byAddr, func(_ netip.AddrPort, guard *loopGuard) bool { return guard.isIdle() })
+	}
+	guard = new(loopGuard)
+	switch {
+	case g.byAddr == nil:
+		g.byAddr = map[netip.AddrPort]*loopGuard{addr: guard}
+	case len(g.byAddr) < maxLoopGuards:
+		g.byAddr[addr] = guard
+	}
+	return guard
+}
+
+// isIdle reports whether a new guard would do as well.
+func (g *loopGuard) isIdle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.leadsBackKnown() && (g.suspicion == nil || time.Since(g.suspicion.at) >= probePause)
+}
 
 // suspicion is that a server leads back to us, as long as it has to be looked into and for
 // a while after that. All who have it share it.
@@ -137,13 +197,13 @@ type suspicion struct {
 }
 
 // suspect gives the suspicion there is, or a new one, which the caller has to look into.
-func (h *hop) suspect() (s *suspicion, isNew bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if now := time.Now(); h.suspicion == nil || now.Sub(h.suspicion.at) >= probePause {
-		h.suspicion, isNew = &suspicion{at: now, done: make(chan struct{})}, true
+func (g *loopGuard) suspect() (s *suspicion, isNew bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.suspicion == nil || now.Sub(g.suspicion.at) >= probePause {
+		g.suspicion, isNew = &suspicion{at: now, done: make(chan struct{})}, true
 	}
-	return h.suspicion, isNew
+	return g.suspicion, isNew
 }
 
 // probes are the names made up to see whether they come back.
@@ -237,12 +297,12 @@ func (a *asking) suspect(ctx context.Context) {
 		return
 	}
 	for _, c := range a.list.candidates {
-		if !c.busy || c.hop == nil {
+		if !c.busy || c.guard == nil {
 			continue
 		}
-		s, isNew := c.hop.suspect()
+		s, isNew := c.guard.suspect()
 		if isNew {
-			to := &candidate{addr: c.addr, name: c.name, hop: c.hop}
+			to := &candidate{addr: c.addr, name: c.name, hop: c.hop, guard: c.guard}
 			a.r.spawn(func() {
 				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended
 				close(s.done)

@@ -1,10 +1,14 @@
 package resolver_test
 
 import (
+	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,5 +126,107 @@ func TestResolvConfNamesOurselves(t *testing.T) {
 				t.Errorf("%q: CheckRoutes: got %v, want ErrRouteLoop", text, err)
 			}
 		})
+	}
+}
+
+// A forwarder that is given by its name is guarded like one given by its address: the loop
+// is found by CheckRoutes, and without that by the first question. Its other address answers.
+func TestNamedForwarderLeadsBack(t *testing.T) {
+	for _, tt := range []struct {
+		name, addrs string
+		checked     bool
+		loops       bool
+	}{
+		{"noticed", "ns A 10.0.0.1", false, true},
+		{"checked", "ns A 10.0.0.1", true, true},
+		{"another address", "ns A 10.0.0.1\nns A 10.0.0.3", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, "-- zone test. at 198.51.100.2 --\n"+tt.addrs+"\n-- zone example. at 198.51.100.1 --\nwww A 192.0.2.1\nother A 192.0.2.2\n")
+				in.Handle("10.0.0.3", dns.HandlerFunc(in.Resolver(t).ServeDNS))
+				r := in.Resolver(t, func(o *resolver.Options) {
+					o.Routes = []resolver.Route{{Zone: "example", Servers: []resolver.RouteServer{{Name: "ns.test"}}}}
+				})
+				in.Handle("10.0.0.1", dns.HandlerFunc(r.ServeDNS))
+				if tt.checked {
+					if err := r.CheckRoutes(t.Context()); !errors.Is(err, resolver.ErrRouteLoop) {
+						t.Fatalf("CheckRoutes: got %v, want ErrRouteLoop", err)
+					}
+				}
+				start := time.Now()
+				if _, err := r.Resolve(t.Context(), "www.example.", dns.TypeA); errors.Is(err, resolver.ErrRouteLoop) != tt.loops || !tt.loops && err != nil {
+					t.Errorf("got error %v, want a loop: %t", err, tt.loops)
+				}
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("took %v, want less than two seconds", took)
+				}
+				if !tt.loops {
+					return
+				}
+				in.ResetLog()
+				if _, err := r.Resolve(t.Context(), "other.example.", dns.TypeA); !errors.Is(err, resolver.ErrRouteLoop) {
+					t.Errorf("next question: got %v, want ErrRouteLoop", err)
+				}
+				if n := in.Count(resolvertest.Name("other.example.")); n != 0 {
+					t.Errorf("next question: got %d queries, want none:\n%s", n, resolvertest.Table(in.Log()))
+				}
+				if err := r.CheckRoutes(t.Context()); !errors.Is(err, resolver.ErrRouteLoop) {
+					t.Errorf("CheckRoutes again: got %v, want ErrRouteLoop", err)
+				}
+			})
+		})
+	}
+}
+
+// lingering is an Exchanger that takes its time to notice that it is to stop.
+type lingering struct{ inside atomic.Int64 }
+
+func (l *lingering) Exchange(ctx context.Context, _ string, _ netip.AddrPort, _ []byte) ([]byte, error) {
+	l.inside.Add(1)
+	defer l.inside.Add(-1)
+	<-ctx.Done()
+	time.Sleep(100 * time.Millisecond)
+	return nil, ctx.Err()
+}
+
+// Close waits for CheckRoutes, which then says that the resolver is closed.
+func TestCloseWaitsForCheckRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := new(lingering)
+		r := resolvertest.New(t, "-- zone test. at 198.51.100.2 --\nns A 10.0.0.1\n").Resolver(t, func(o *resolver.Options) {
+			o.Routes = []resolver.Route{{Zone: "example", Servers: []resolver.RouteServer{{Exchanger: slow}, {Name: "ns.test"}}}}
+		})
+		checked := make(chan error, 1)
+		go func() { checked <- r.CheckRoutes(t.Context()) }()
+		time.Sleep(50 * time.Millisecond)
+		if n := slow.inside.Load(); n != 1 {
+			t.Fatalf("got %d queries under way, want 1", n)
+		}
+		r.Close()
+		if n := slow.inside.Load(); n != 0 {
+			t.Errorf("Close has returned with %d queries under way", n)
+		}
+		if err := <-checked; !errors.Is(err, resolver.ErrClosed) {
+			t.Errorf("CheckRoutes: got %v, want ErrClosed", err)
+		}
+		if err := r.CheckRoutes(t.Context()); !errors.Is(err, resolver.ErrClosed) {
+			t.Errorf("CheckRoutes after Close: got %v, want ErrClosed", err)
+		}
+	})
+}
+
+// CheckRoutes and Close at the same time, for the race detector: looking up the addresses of
+// servers begins work that Close must know of.
+func TestCheckRoutesBesideClose(t *testing.T) {
+	for range 50 {
+		in := resolvertest.New(t, "-- zone test. at 198.51.100.2 --\nns A 10.0.0.1\n")
+		r := in.Resolver(t, func(o *resolver.Options) {
+			o.Routes = []resolver.Route{{Zone: "example", Servers: []resolver.RouteServer{{Name: "ns.test"}}}}
+		})
+		var both sync.WaitGroup
+		both.Go(func() { r.CheckRoutes(t.Context()) })
+		both.Go(func() { r.Close() })
+		both.Wait()
 	}
 }

@@ -39,7 +39,8 @@ const (
 type candidate struct {
 	addr     netip.AddrPort
 	name     dnsname.Name // of the name server
-	hop      *hop         // of a route; nil: a name server
+	hop      *hop         // of a route; nil: it is known by its name
+	guard    *loopGuard   // nil: no server of a route
 	estimate infra.Estimate
 	score    time.Duration
 	// patience is added to how long a reply is waited for: next to nothing, but never the
@@ -65,6 +66,7 @@ type serverList struct {
 	doubtful   []dnsname.Name // with glue only that their own zone may know better
 	avoid      map[netip.AddrPort]bool
 	side       bool // for a side look-up: dead servers are not tried before their time
+	all        bool // also those known to lead back to us
 	leadBack   bool // a server of the route was left out because it leads back to us
 	forwarders bool // they depend on others: that one was silent says less
 	random     *rand.Rand
@@ -134,11 +136,11 @@ func (l *serverList) addHops(now time.Time, cut *zoneCut) {
 		return
 	}
 	for _, h := range cut.from.route.hops {
-		if h.leadsBackKnown() {
+		if h.guard.leadsBackKnown() {
 			l.leadBack = true
 			continue
 		}
-		c := candidate{addr: h.addr, name: h.name, hop: h}
+		c := candidate{addr: h.addr, name: h.name, hop: h, guard: &h.guard}
 		c.lastResort = l.infra.Lame(now, h.addr, cut.Zone) || l.avoid[h.addr]
 		l.add(now, c)
 	}
@@ -182,8 +184,14 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 		}
 		added++
 		addr := netip.AddrPortFrom(a, r.config.Port)
+		guard := cut.guardOf(addr)
+		if guard != nil && guard.leadsBackKnown() && !l.all {
+			l.leadBack = true
+			continue
+		}
 		l.add(now, candidate{
-			addr: addr, name: name, lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
+			addr: addr, name: name, guard: guard,
+			lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -23,6 +24,14 @@ func (c *zoneCut) isRoute() bool { return c.from.route != nil && c.Delegation ==
 
 // isGiven reports whether the caller of New has given the servers.
 func (c *zoneCut) isGiven() bool { return c.hints || c.isRoute() }
+
+// guardOf gives the guard of a route's server whose address was looked up; nil for others.
+func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
+	if !c.isRoute() {
+		return nil
+	}
+	return c.from.route.named.of(addr)
+}
 
 // start gives the deepest zone cut known on the way to what q asks for (RFC 1034
 // §5.3.3 step 2), or the root hints. In a route there is nothing above its servers, and
