@@ -100,7 +100,7 @@ func (a *answer) data(z *zone, n *node, at, sname dnsname.Name, owner string) (t
 	switch {
 	case qtype == dns.TypeANY && len(n.types) > 0:
 		for _, rrtype := range n.types {
-			a.answer = append(a.answer, withOwner(n.sets[rrtype], owner)...)
+			a.answer = append(a.answer, withOwner(n.set(rrtype), owner)...)
 		}
 	case n.has(qtype):
 		a.addSet(&a.answer, z, at, qtype, owner)

@@ -103,6 +103,10 @@ func (z *zone) signSet(n *node, owner dnsname.Name, rrtype uint16) error {
 		}
 	}
 	for _, key := range keys {
+		if len(broken) == 0 && key.signer != nil {
+			n.putLate(z, key, n.sets[rrtype])
+			continue
+		}
 		sig, err := z.signature(signer, key, n.sets[rrtype], broken)
 		if err != nil {
 			return fmt.Errorf("signing %s: %w", dns.Type(rrtype), err)

@@ -59,6 +59,8 @@ type node struct {
 	// types holds the types of sets in the order they were written in, which
 	// is the order of a reply to ANY.
 	types []uint16
+	// late has those of the signatures that may not have been made yet.
+	late map[*dns.RRSIG]*lateSignature
 }
 
 func newZone(origin dnsname.Name) *zone {
@@ -215,7 +217,18 @@ func (z *zone) set(name dnsname.Name, rrtype uint16) []dns.RR {
 	if !ok {
 		return nil
 	}
-	return n.sets[rrtype]
+	return n.set(rrtype)
+}
+
+// set gives the records of a type, signatures whole.
+func (n *node) set(rrtype uint16) []dns.RR {
+	set := n.sets[rrtype]
+	if rrtype == dns.TypeRRSIG {
+		for _, rr := range set {
+			n.complete(rr)
+		}
+	}
+	return set
 }
 
 // signatures gives the RRSIGs at a name that cover a type.
@@ -231,6 +244,7 @@ func (n *node) signatures(rrtype uint16) []dns.RR {
 	var covering []dns.RR
 	for _, rr := range n.sets[dns.TypeRRSIG] {
 		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == rrtype {
+			n.complete(rr)
 			covering = append(covering, rr)
 		}
 	}
