@@ -173,7 +173,7 @@ func recordedAnchors(t testing.TB, all []capture, zone dnsname.Name) []Anchor {
 	return nil
 }
 
-// anchorsOf makes anchors of a DS RRset.
+// anchorsOf makes anchors of a DS or DNSKEY RRset.
 func anchorsOf(t testing.TB, set *RRset) []Anchor {
 	t.Helper()
 	rrs, err := set.AppendRRs(nil, 0, false)

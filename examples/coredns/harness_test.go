@@ -173,19 +173,6 @@ func (o *output) String() string {
 
 func (o *output) count(text string) int { return strings.Count(o.String(), text) }
 
-// tool finds a program. Where there is none the test is skipped, or fails in CI.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI must not skip this test: %v", err)
-		}
-		t.Skip(err)
-	}
-	return path
-}
-
 // runTool runs a program and gives what it writes.
 func runTool(t *testing.T, path string, args ...string) string {
 	t.Helper()

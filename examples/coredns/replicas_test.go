@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // startRedis runs a redis-server with a password, beside s, and gives its URL.
@@ -44,7 +46,7 @@ func startRedis(t *testing.T, path string) string {
 // What one replica has learnt, another one finds in the store. When the store is away
 // both go on.
 func TestReplicas(t *testing.T) {
-	url := startRedis(t, tool(t, "redis-server"))
+	url := startRedis(t, realserver.Program(t, "redis-server"))
 	key := t.TempDir() + "/key"
 	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
 		t.Fatal(err)

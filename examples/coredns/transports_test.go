@@ -17,11 +17,13 @@ import (
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // The Corefile of the first try answers for the mock Internet.
 func TestCorefile(t *testing.T) {
-	dig := tool(t, "dig")
+	dig := realserver.Program(t, "dig")
 	text, err := os.ReadFile("Corefile")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func TestCorefile(t *testing.T) {
 
 // One server block over all transports that CoreDNS has.
 func TestTransports(t *testing.T) {
-	dig, kdig := tool(t, "dig"), tool(t, "kdig")
+	dig, kdig := realserver.Program(t, "dig"), realserver.Program(t, "kdig")
 	cert, key := writeCertificate(t)
 	s := start(t, `.:5353 tls://.:5853 https://.:5443 grpc://.:5444 quic://.:5854 {
 	bind HOST

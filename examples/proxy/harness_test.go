@@ -329,22 +329,6 @@ func withEDNS(m *dns.Msg) { m.SetEdns0(4096, false) }
 // withDO is the same with DO set.
 func withDO(m *dns.Msg) { m.SetEdns0(4096, true) }
 
-// tool finds a program that the test needs; without it the test is skipped, or fails in
-// CI, where it ought to be.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing, and CI must not skip this test", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 // output runs a program and gives what it prints.
 func output(t *testing.T, program string, arguments ...string) string {
 	t.Helper()

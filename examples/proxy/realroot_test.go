@@ -58,7 +58,7 @@ func startRealRoot(t *testing.T, zone *realserver.RootZone) string {
 // of all delegations, and as many names that do not exist. dig sees that the proxy has
 // validated them; Unbound, asking the proxy, validates them again from the root's keys.
 func TestRealRoot(t *testing.T) {
-	dig, unbound := tool(t, "dig"), tool(t, "unbound")
+	dig, unbound := realserver.Program(t, "dig"), realserver.Program(t, "unbound")
 	realserver.Need(t, realserver.NSD)
 	zone := realserver.ReadRootZone(t)
 	address := startRealRoot(t, zone)
@@ -215,7 +215,7 @@ func freeAddress(t *testing.T) netip.AddrPort {
 // delv validates an answer of the proxy from the mock Internet's keys: all that it takes
 // comes through the proxy, bogus data too, since it asks with CD.
 func TestDelv(t *testing.T) {
-	delv := tool(t, "delv")
+	delv := realserver.Program(t, "delv")
 	w := newInternet(t)
 	p := startProxy(t, w.flags()...)
 	anchors := filepath.Join(t.TempDir(), "anchors")

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // port gives the port of an address as a word for a command line.
@@ -34,7 +36,7 @@ func expect(t *testing.T, what, got string, want ...string) {
 }
 
 func TestDig(t *testing.T) {
-	dig := tool(t, "dig")
+	dig := realserver.Program(t, "dig")
 	p := startProxy(t, newInternet(t).flags()...)
 	tests := []struct {
 		arguments string
@@ -64,7 +66,7 @@ func TestDig(t *testing.T) {
 
 // kdig speaks the encrypted transports with TLS as GnuTLS does it.
 func TestKdig(t *testing.T) {
-	kdig := tool(t, "kdig")
+	kdig := realserver.Program(t, "kdig")
 	cert, key := writeCertificate(t)
 	p := startProxy(t, newInternet(t).flags("-tls-listen", "127.0.0.1:0", "-https-listen", "127.0.0.1:0",
 		"-cert", cert, "-key", key)...)
@@ -86,7 +88,7 @@ func TestKdig(t *testing.T) {
 }
 
 func TestDNSPerf(t *testing.T) {
-	dnsperf := tool(t, "dnsperf")
+	dnsperf := realserver.Program(t, "dnsperf")
 	cert, key := writeCertificate(t)
 	p := startProxy(t, newInternet(t).flags("-tls-listen", "127.0.0.1:0", "-https-listen", "127.0.0.1:0",
 		"-cert", cert, "-key", key)...)

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/iterdns/iterdns/examples/rediscache"
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // patience is how long the tests wait for what must come about. It is no measure of how
@@ -43,14 +44,7 @@ type server struct {
 // is skipped, or fails in CI, which installs it.
 func startServer(t *testing.T) *server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI must not skip this test: %v", err)
-		}
-		t.Skip(err)
-	}
-	s := &server{path: path}
+	s := &server{path: realserver.Program(t, "redis-server")}
 	for range 3 { // somebody else may take the port in between
 		s.addr = freeAddr(t)
 		if s.start(t) {

@@ -9,7 +9,7 @@ import (
 // missing is a product that no host has.
 func missing() Product { return Product(-1) }
 
-// judge is a testing.TB that keeps what Need decides.
+// judge is a testing.TB that keeps what Need and Program decide.
 type judge struct {
 	testing.TB
 	verdict, message string
@@ -27,26 +27,35 @@ func (j *judge) end(verdict, format string, args []any) {
 }
 
 func TestNeed(t *testing.T) {
+	need := func(products ...Product) func(testing.TB) {
+		return func(t testing.TB) { Need(t, products...) }
+	}
+	program := func(name string) func(testing.TB) {
+		return func(t testing.TB) { Program(t, name) }
+	}
 	for _, test := range []struct {
-		ci       string
-		products []Product
+		name, ci string
+		call     func(testing.TB)
 		want     string
 	}{
-		{ci: "", products: nil, want: "go on"},
-		{ci: "", products: []Product{missing()}, want: "skip"},
-		{ci: "true", products: nil, want: "go on"},
-		{ci: "true", products: []Product{missing()}, want: "fail"},
+		{"no product", "", need(), "go on"},
+		{"no product", "true", need(), "go on"},
+		{"a product that no host has", "", need(missing()), "skip"},
+		{"a product that no host has", "true", need(missing()), "fail"},
+		{"a program that this host has", "true", program("go"), "go on"},
+		{"a program that no host has", "", program("no-such-program"), "skip"},
+		{"a program that no host has", "true", program("no-such-program"), "fail"},
 	} {
 		t.Setenv("CI", test.ci)
 		j := &judge{TB: t, verdict: "go on"}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Need(j, test.products...)
+			test.call(j)
 		}()
 		<-done
 		if j.verdict != test.want {
-			t.Errorf("Need(%v) with CI=%q: got %s (%s), want %s", test.products, test.ci, j.verdict, j.message, test.want)
+			t.Errorf("%s, with CI=%q: got %s (%s), want %s", test.name, test.ci, j.verdict, j.message, test.want)
 		}
 	}
 }

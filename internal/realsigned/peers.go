@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // peer is another validating resolver.
@@ -78,7 +80,7 @@ func knotResolverConfig(w *world, _ string, addr netip.AddrPort) string {
 // start runs a peer until the test ends.
 func (w *world) start(t *testing.T, p peer) netip.AddrPort {
 	t.Helper()
-	program := needProgram(t, p.program)
+	program := realserver.Program(t, p.program)
 	dir := t.TempDir()
 	addr := freeLoopback(t)
 	writeFile(t, dir, peerConfig, p.config(w, dir, addr))

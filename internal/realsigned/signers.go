@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/iterdns/iterdns/internal/realserver"
 )
 
 // signer is a product that signs zones.
@@ -40,7 +42,7 @@ func signers() []signer {
 const zoneFile = "unsigned.zone"
 
 func signWithBIND(t *testing.T, dir string, z *zone, algorithm string) string {
-	keygen, signzone := needProgram(t, "dnssec-keygen"), needProgram(t, "dnssec-signzone")
+	keygen, signzone := realserver.Program(t, "dnssec-keygen"), realserver.Program(t, "dnssec-signzone")
 	for _, role := range [][]string{{"-f", "KSK"}, nil} {
 		arguments := append([]string{"-q", "-a", algorithm}, role...)
 		if z.algorithm <= 10 {
@@ -85,7 +87,7 @@ zone:
 		}
 	}
 	writeFile(t, dir, "knot.conf", config)
-	run(t, dir, needProgram(t, "kzonesign"), "-c", "knot.conf", "-o", filepath.Join(dir, "out"), z.origin)
+	run(t, dir, realserver.Program(t, "kzonesign"), "-c", "knot.conf", "-o", filepath.Join(dir, "out"), z.origin)
 	files, err := filepath.Glob(filepath.Join(dir, "out", "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("kzonesign wrote %v, %v", files, err)
@@ -94,7 +96,7 @@ zone:
 }
 
 func signWithLDNS(t *testing.T, dir string, z *zone, algorithm string) string {
-	keygen, signzone := needProgram(t, "ldns-keygen"), needProgram(t, "ldns-signzone")
+	keygen, signzone := realserver.Program(t, "ldns-keygen"), realserver.Program(t, "ldns-signzone")
 	bits := []string{}
 	if z.algorithm <= 10 {
 		bits = []string{"-b", "2048"}
@@ -129,22 +131,6 @@ func writeFile(t *testing.T, dir, name, text string) {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// needProgram finds a program, skips the test where it is not installed, and fails it
-// where CI ought to have installed it.
-func needProgram(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing, and CI must not skip this test", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
 }
 
 // run runs a program in dir and gives what it prints.

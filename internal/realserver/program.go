@@ -1,9 +1,32 @@
 package realserver
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"testing"
 )
+
+// Program finds a program that a test needs and gives its path. Where it is not
+// installed the test is skipped. With CI=true in the environment it fails instead: what
+// CI installs must not be left out there unnoticed.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := find(name)
+	if err != nil {
+		unavailable(t, name, err)
+	}
+	return path
+}
+
+// unavailable ends a test for want of a program.
+func unavailable(t testing.TB, what any, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%v is missing, and CI must not skip this test: %v", what, err)
+	}
+	t.Skipf("%v is not installed: %v", what, err)
+}
 
 // Command prepares a daemon that Debian ships, by the name of its program, to run in
 // dir: without the AppArmor profile that Debian gives it, and ended by the kernel when
