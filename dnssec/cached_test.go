@@ -59,42 +59,45 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// rolled gives a family whose child has changed to other keys since it was cached.
-func rolled(t *testing.T) (w *world, cache func(*Evidence)) {
+// judgeRolled validates an answer of a family whose child has changed to other keys since
+// it was cached; serve does something about each need.
+func judgeRolled(t *testing.T, serve func(*world, *Evidence, Need)) *Verdict {
 	t.Helper()
 	old := family(t, zoneOptions{})
-	cache = warm(t, old, "www.child.example.")
-	o := zoneOptions{algorithm: dns.ECDSAP256SHA256}
-	w = family(t, o)
+	cache := warm(t, old, "www.child.example.")
+	w := family(t, zoneOptions{algorithm: dns.ECDSAP256SHA256})
 	w.v = mustValidator(t, Options{Anchors: []Anchor{w.zones["."].anchor(), w.zones["example."].anchor()}})
-	return w, cache
-}
-
-// TestKeyRollWhileCached: a signature by a key that the cached set does not have, and
-// a cached DS that no longer fits, are fetched again once (RFC 8901 §3).
-func TestKeyRollWhileCached(t *testing.T) {
-	w, cache := rolled(t)
 	e := w.evidence()
 	cache(e)
 	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
-	var refreshed []string
 	for range 10 {
 		v, needs, err := e.Validate(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if v != nil {
-			if v.Status != Secure {
-				t.Errorf("got %v (%v), want secure", v.Status, v.Reason)
-			}
-			break
+			return v
 		}
 		for _, n := range needs {
-			if n.Refresh {
-				refreshed = append(refreshed, n.Name.String()+" "+typeName(n.Type))
-			}
-			w.fetch(e, n)
+			serve(w, e, n)
 		}
+	}
+	t.Fatal("no verdict")
+	return nil
+}
+
+// TestKeyRollWhileCached: a signature by a key that the cached set does not have, and
+// a cached DS that no longer fits, are fetched again once (RFC 8901 §3).
+func TestKeyRollWhileCached(t *testing.T) {
+	var refreshed []string
+	v := judgeRolled(t, func(w *world, e *Evidence, n Need) {
+		if n.Refresh {
+			refreshed = append(refreshed, n.Name.String()+" "+typeName(n.Type))
+		}
+		w.fetch(e, n)
+	})
+	if v.Status != Secure {
+		t.Errorf("got %v (%v), want secure", v.Status, v.Reason)
 	}
 	want := []string{"child.example. DNSKEY", "child.example. DS", "example. DNSKEY"}
 	if len(refreshed) != len(want) {
@@ -105,57 +108,29 @@ func TestKeyRollWhileCached(t *testing.T) {
 // TestRefreshRefused: without a refresh the cached keys count, and the answer is
 // Bogus.
 func TestRefreshRefused(t *testing.T) {
-	w, cache := rolled(t)
-	e := w.evidence()
-	cache(e)
-	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
-	for range 5 {
-		v, needs, err := e.Validate(r)
-		if err != nil {
-			t.Fatal(err)
+	v := judgeRolled(t, func(_ *world, e *Evidence, n Need) {
+		if !n.Refresh {
+			t.Fatalf("got %v, want only refreshes", n)
 		}
-		if v != nil {
-			if v.Status != Bogus || v.Reason.Code != ReasonNoKey {
-				t.Errorf("got %v (%v), want bogus for want of a key", v.Status, v.Reason)
-			}
-			return
-		}
-		for _, n := range needs {
-			if !n.Refresh {
-				t.Fatalf("got %v, want only refreshes", n)
-			}
-			e.Fail(n, errors.New("refreshed a moment ago"))
-		}
+		e.Fail(n, errors.New("refreshed a moment ago"))
+	})
+	if v.Status != Bogus || v.Reason.Code != ReasonNoKey {
+		t.Errorf("got %v (%v), want bogus for want of a key", v.Status, v.Reason)
 	}
-	t.Error("no verdict")
 }
 
 // TestRefreshedDSRefused: likewise for the DS.
 func TestRefreshedDSRefused(t *testing.T) {
-	w, cache := rolled(t)
-	e := w.evidence()
-	cache(e)
-	r := w.zones["child.example."].answer("www.child.example.", dns.TypeA)
-	for range 5 {
-		v, needs, err := e.Validate(r)
-		if err != nil {
-			t.Fatal(err)
+	v := judgeRolled(t, func(w *world, e *Evidence, n Need) {
+		if n.Type == dns.TypeDNSKEY {
+			w.fetch(e, n)
+		} else {
+			e.Fail(n, errors.New("refreshed a moment ago"))
 		}
-		if v != nil {
-			if v.Status != Bogus || v.Reason.Code != ReasonDSMismatch {
-				t.Errorf("got %v (%v), want a DS mismatch", v.Status, v.Reason)
-			}
-			return
-		}
-		for _, n := range needs {
-			if n.Type == dns.TypeDNSKEY {
-				w.fetch(e, n)
-			} else {
-				e.Fail(n, errors.New("refreshed a moment ago"))
-			}
-		}
+	})
+	if v.Status != Bogus || v.Reason.Code != ReasonDSMismatch {
+		t.Errorf("got %v (%v), want a DS mismatch", v.Status, v.Reason)
 	}
-	t.Error("no verdict")
 }
 
 // TestNewZoneWhileCached: a name that the cache knows to be no zone has become one.

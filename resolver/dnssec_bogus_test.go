@@ -221,17 +221,17 @@ func TestBogusChainOfSilence(t *testing.T) {
 func (c brokenCase) checkNothingKept(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
 	fromCache := c.query(false)
 	fromCache.RecursionDesired = false
-	if reply := exchange(t, r, fromCache); len(reply.Answer) > 0 || reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError {
+	if reply := exchanged(t, r, fromCache); len(reply.Answer) > 0 || reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError {
 		t.Errorf("out of the cache: got\n%v", reply)
 	}
-	reply := exchange(t, r, c.query(false))
+	reply := exchanged(t, r, c.query(false))
 	if reply.Rcode != dns.RcodeServerFailure || len(reply.Answer)+len(reply.Ns) > 0 || reply.AuthenticatedData {
 		t.Errorf("checked: got\n%v", reply)
 	}
-	if reply := exchange(t, r, c.query(true)); reply.Rcode == dns.RcodeServerFailure || reply.AuthenticatedData || !reply.CheckingDisabled {
+	if reply := exchanged(t, r, c.query(true)); reply.Rcode == dns.RcodeServerFailure || reply.AuthenticatedData || !reply.CheckingDisabled {
 		t.Errorf("with CD: got\n%v", reply)
 	}
-	if reply := exchange(t, r, fromCache); len(reply.Answer) > 0 || reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError {
+	if reply := exchanged(t, r, fromCache); len(reply.Answer) > 0 || reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError {
 		t.Errorf("out of the cache, after CD: got\n%v", reply)
 	}
 	time.Sleep(10 * time.Minute) // what is remembered of the failure is over
@@ -245,29 +245,6 @@ func (c brokenCase) query(cd bool) *dns.Msg {
 	q.SetEdns0(4096, true)
 	q.CheckingDisabled = cd
 	return q
-}
-
-// exchange answers a query.
-func exchange(t *testing.T, r *resolver.Resolver, query *dns.Msg) *dns.Msg {
-	t.Helper()
-	reply, err := r.Exchange(t.Context(), query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply
-}
-
-// extendedCodes lists the extended DNS errors of a reply.
-func extendedCodes(m *dns.Msg) []uint16 {
-	var codes []uint16
-	if opt := m.IsEdns0(); opt != nil {
-		for _, o := range opt.Option {
-			if ede, ok := o.(*dns.EDNS0_EDE); ok {
-				codes = append(codes, ede.InfoCode)
-			}
-		}
-	}
-	return codes
 }
 
 // Data that nobody checked neither answers nor displaces what was checked, and the
@@ -284,15 +261,15 @@ func TestCheckingDisabledApart(t *testing.T) {
 		// the new data, others an error, never the forged data.
 		time.Sleep(200 * time.Second)
 		in.Fault("198.51.100.3", resolvertest.Replace(dns.RcodeSuccess, "www.shop.example. 3600 A 203.0.113.66"))
-		if reply := exchange(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" {
+		if reply := exchanged(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" {
 			t.Errorf("CD, while checked data is alive: got\n%v\nwant it", reply)
 		}
 		time.Sleep(200 * time.Second)
-		if reply := exchange(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "203.0.113.66" || reply.AuthenticatedData {
+		if reply := exchanged(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "203.0.113.66" || reply.AuthenticatedData {
 			t.Errorf("CD: got\n%v\nwant what the server says", reply)
 		}
 		for range 3 {
-			if reply := exchange(t, r, c.query(false)); reply.Rcode != dns.RcodeServerFailure {
+			if reply := exchanged(t, r, c.query(false)); reply.Rcode != dns.RcodeServerFailure {
 				t.Errorf("checked: got\n%v\nwant SERVFAIL", reply)
 			}
 			time.Sleep(time.Minute)
@@ -300,11 +277,11 @@ func TestCheckingDisabledApart(t *testing.T) {
 		// The server is mended. The unchecked data is still alive and must not matter.
 		in.Fault("198.51.100.3", resolvertest.Mend())
 		time.Sleep(10 * time.Minute)
-		if reply := exchange(t, r, c.query(false)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" || !reply.AuthenticatedData {
+		if reply := exchanged(t, r, c.query(false)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" || !reply.AuthenticatedData {
 			t.Errorf("mended: got\n%v", reply)
 		}
 		// Checked data wins over unchecked data that is there too.
-		if reply := exchange(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" {
+		if reply := exchanged(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" {
 			t.Errorf("CD, both there: got\n%v", reply)
 		}
 	})
@@ -347,7 +324,7 @@ func TestAuthenticData(t *testing.T) {
 				if client.edns {
 					query.SetEdns0(1232, client.do)
 				}
-				reply := exchange(t, r, query)
+				reply := exchanged(t, r, query)
 				want := q.secure && client.want
 				if reply.AuthenticatedData != want {
 					t.Errorf("%s %s, %+v: got AD %t, want %t", q.name, dns.Type(q.qtype), client, reply.AuthenticatedData, want)
@@ -368,7 +345,7 @@ func TestAuthenticDataUnchecked(t *testing.T) {
 		for _, turn := range []string{"cold", "again"} {
 			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA).SetEdns0(1232, true)
 			query.CheckingDisabled = true
-			if reply := exchange(t, r, query); reply.AuthenticatedData || len(reply.Answer) == 0 {
+			if reply := exchanged(t, r, query); reply.AuthenticatedData || len(reply.Answer) == 0 {
 				t.Errorf("%s: got\n%v\nwant an answer without AD", turn, reply)
 			}
 		}
@@ -392,12 +369,12 @@ func TestExtendedErrorInReplies(t *testing.T) {
 		in := resolvertest.New(t, fmt.Sprintf(brokenZone, "break=expired:www/A"))
 		r := in.Resolver(t)
 		c := brokenCase{name: "www.shop.example.", qtype: dns.TypeA}
-		if codes := extendedCodes(exchange(t, r, c.query(false))); !slices.Contains(codes, dns.ExtendedErrorCodeSignatureExpired) {
-			t.Errorf("got codes %d, want %d", codes, dns.ExtendedErrorCodeSignatureExpired)
+		if got := codes(exchanged(t, r, c.query(false))); !slices.Contains(got, dns.ExtendedErrorCodeSignatureExpired) {
+			t.Errorf("got codes %d, want %d", got, dns.ExtendedErrorCodeSignatureExpired)
 		}
-		if codes := extendedCodes(exchange(t, r, c.query(false))); !slices.Contains(codes, dns.ExtendedErrorCodeSignatureExpired) &&
-			!slices.Contains(codes, dns.ExtendedErrorCodeCachedError) {
-			t.Errorf("again: got codes %d, want %d or %d", codes, dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeCachedError)
+		if got := codes(exchanged(t, r, c.query(false))); !slices.Contains(got, dns.ExtendedErrorCodeSignatureExpired) &&
+			!slices.Contains(got, dns.ExtendedErrorCodeCachedError) {
+			t.Errorf("again: got codes %d, want %d or %d", got, dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeCachedError)
 		}
 	})
 }

@@ -60,7 +60,7 @@ www             A       192.0.2.82
 				t.Errorf("%s: got %v, want %v", step.name, got, step.before)
 			}
 			query := new(dns.Msg).SetQuestion(step.name, dns.TypeA).SetEdns0(1232, true)
-			if reply := exchange(t, r, query); reply.AuthenticatedData {
+			if reply := exchanged(t, r, query); reply.AuthenticatedData {
 				t.Errorf("%s: AD is set below a negative anchor", step.name)
 			}
 		}

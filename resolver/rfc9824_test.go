@@ -43,7 +43,7 @@ alias  CNAME  missing.shop.example.
 				query := new(dns.Msg).SetQuestion(test.name, dns.TypeA).SetEdns0(1232, test.do)
 				query.IsEdns0().SetCo(test.co)
 				query.AuthenticatedData = true
-				reply := exchange(t, r, query)
+				reply := exchanged(t, r, query)
 				if reply.Rcode != test.rcode || reply.AuthenticatedData == dns.IsSubDomain("plain.example.", test.name) {
 					t.Errorf("%s, DO %t, CO %t, %s: got %s, AD %t, want %s, and AD unless plain.example. is in it", test.name, test.do, test.co, turn,
 						dns.RcodeToString[reply.Rcode], reply.AuthenticatedData, dns.RcodeToString[test.rcode])
