@@ -1,6 +1,7 @@
 package iterdns
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -126,3 +127,10 @@ func setLimit(l *resolver.Limits, name, value string) error {
 	*field = n
 	return nil
 }
+
+// What is wrong with the arguments of a property.
+var (
+	errNone   = errors.New("argument missing")
+	errMany   = errors.New("too many arguments")
+	errSwitch = errors.New("want 'on' or 'off'")
+)
