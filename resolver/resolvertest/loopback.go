@@ -18,6 +18,7 @@ import (
 // socket with one port on 127.0.0.1.
 type listeners struct {
 	in       *Internet
+	port     uint16                        // of all servers, at their own addresses; 0: each has one at 127.0.0.1
 	ports    map[netip.Addr]netip.AddrPort // where each server really is; not changed after Listen
 	foreign  *net.UDPConn                  // sends what comes from a wrong address
 	stop     context.Context               // ends when the sockets are closed
@@ -36,7 +37,22 @@ const maxPortTries = 100
 // Listen puts every server on real sockets of the loopback interface, for
 // programs that cannot take Dial, or to try real transports. LoopbackDial finds
 // them. Servers that come later are not there. Listening twice does nothing.
-func (in *Internet) Listen() error {
+func (in *Internet) Listen() error { return in.listen(0) }
+
+// ListenAt is Listen for programs that take no Dial at all, such as a resolver with the
+// host's own sockets and resolver.Options.Port: every server is at its own address, which
+// must be one of 127.0.0.0/8, and this port, for UDP and TCP. Linux has all of these
+// addresses, other systems those that somebody has configured. It fails when another
+// program has the port.
+func (in *Internet) ListenAt(port uint16) error {
+	if port == 0 {
+		return errors.New("resolvertest: port 0 is none to listen at")
+	}
+	return in.listen(port)
+}
+
+// listen starts the servers.
+func (in *Internet) listen(port uint16) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
@@ -45,7 +61,7 @@ func (in *Internet) Listen() error {
 	case in.listeners != nil:
 		return nil
 	}
-	l := &listeners{in: in, ports: make(map[netip.Addr]netip.AddrPort), open: make(map[io.Closer]bool)}
+	l := &listeners{in: in, port: port, ports: make(map[netip.Addr]netip.AddrPort), open: make(map[io.Closer]bool)}
 	l.stop, l.shutdown = context.WithCancel(context.Background())
 	if err := l.start(in.servers); err != nil {
 		l.close()
@@ -76,9 +92,15 @@ func loopbackUDP(port int) *net.UDPAddr {
 
 // serve opens the two sockets of one server.
 func (l *listeners) serve(addr netip.Addr) error {
+	ip, tries := netip.AddrFrom4([4]byte{127, 0, 0, 1}), maxPortTries
+	if l.port != 0 {
+		if ip, tries = addr, 1; !addr.Is4() || !addr.IsLoopback() {
+			return errors.New("not an address of 127.0.0.0/8")
+		}
+	}
 	var last error
-	for range maxPortTries {
-		udp, err := net.ListenUDP("udp4", loopbackUDP(0))
+	for range tries {
+		udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, l.port)))
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,49 @@ func TestLoopback(t *testing.T) {
 	}
 	if err := in.Listen(); err != nil {
 		t.Errorf("listening twice: %v", err)
+	}
+}
+
+// Servers at their own addresses are found without any Dial.
+func TestListenAt(t *testing.T) {
+	in := New(t, `
+-- zone . at 127.73.0.1 --
+-- zone example. at 127.73.0.2 --
+www A 192.0.2.80
+`)
+	var err error
+	var port uint16
+	for port = 12_053; port < 12_153; port++ { // another program may have one of them
+		if err = in.ListenAt(port); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Skipf("no address of 127.0.0.0/8 but the usual one, or no port: %v", err)
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		client := dns.Client{Net: network}
+		m, _, err := client.Exchange(query("www.example.", dns.TypeA), net.JoinHostPort("127.73.0.2", strconv.Itoa(int(port))))
+		if err != nil || len(m.Answer) != 1 {
+			t.Errorf("over %s: got %v, %v", network, m, err)
+		}
+	}
+	if got := in.Log(To("127.73.0.2")); len(got) != 2 {
+		t.Errorf("log: got %v, want two queries", got)
+	}
+}
+
+// Addresses that are not the host's are not listened at.
+func TestListenAtForeign(t *testing.T) {
+	in := New(t, shop)
+	if err := in.ListenAt(12_053); err == nil {
+		t.Error("got no error for servers outside 127.0.0.0/8")
+	}
+	if err := in.ListenAt(0); err == nil {
+		t.Error("got no error for port 0")
+	}
+	if err := in.Listen(); err != nil {
+		t.Errorf("Listen after that: %v", err)
 	}
 }
 
