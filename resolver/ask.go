@@ -101,6 +101,7 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	defer detach()
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
+	defer a.forgetProbed()
 	a.advance(sending, looking)
 	for a.inFlight+a.lookups > 0 || a.awaitProbe() {
 		select {
@@ -199,6 +200,10 @@ func (a *asking) take(o outcome) *reply {
 	a.inFlight--
 	now := a.r.config.Now()
 	o.to.busy = false
+	if o.unsent {
+		a.list.untake(now, o.to)
+		return nil
+	}
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
 	o.to.out = !o.timedOut
 	if o.err != nil {
@@ -251,8 +256,10 @@ func (a *asking) failure(cause error) error {
 		// Nobody else was there to be asked.
 	case len(a.tried) == 0 && a.list.leadBack:
 		err = ErrRouteLoop
-	case len(a.tried) == 0 && a.list.silent() > 0:
+	case len(a.tried) == 0 && a.list.silent() > 0 && err == nil:
 		err = ErrNoReachableServer // held to be dead, and not tried for this question
+	case len(a.tried) == 0 && a.list.silent() > 0:
+		err = fmt.Errorf("%w: %w", ErrNoReachableServer, err)
 	case len(a.tried) == 0 && err == nil:
 		err = ErrNoServerAddress
 	case len(a.tried) == 0:

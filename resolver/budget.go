@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -9,6 +10,15 @@ import (
 
 // limitTime is the name of the limit that a deadline of our own stands for.
 const limitTime = "Time"
+
+// The limits that make queries wait.
+const (
+	limitZone        = "QueriesPerZone"
+	limitServer      = "QueriesPerServer"
+	limitQuestions   = "Questions"
+	limitSockets     = "Sockets"
+	limitConnections = "Connections"
+)
 
 // budget is what one client question may still spend. Sub-questions, restarts,
 // retries, TCP and validation all spend from the same one, and nothing resets it:
@@ -27,6 +37,8 @@ type budget struct {
 	failedLookups atomic.Int64
 	minimised     atomic.Int64
 	reading       atomic.Int64 // nanoseconds waited for the second level
+
+	held atomic.Pointer[LimitError] // what a query waits for; nil: nothing
 
 	walks   atomic.Int64 // numbers walks and queries for traces
 	queries atomic.Int64
@@ -58,6 +70,48 @@ func (b *budget) alias() error {
 
 func (b *budget) referral() error {
 	return b.charge(&b.referrals, 1, b.limits.Referrals, "Referrals")
+}
+
+// hold notes that a query waits for a place, until release is called. At the end of the
+// question's time it stays noted, for end.
+func (b *budget) hold(limit string, value int) (release func()) {
+	held := &LimitError{Limit: limit, Value: value}
+	b.held.Store(held)
+	return func() {
+		if time.Now().Before(b.deadline) {
+			b.held.CompareAndSwap(held, nil)
+		}
+	}
+}
+
+// heldBy makes the error that says that a query has waited in vain for a place, until
+// cause. It is counted here unless that was the end of the question: then it is by end.
+func (b *budget) heldBy(limit string, value int, cause error) error {
+	if time.Now().Before(b.deadline) {
+		b.refused.count(limit)
+	}
+	return &heldError{&LimitError{Limit: limit, Value: value}, cause}
+}
+
+// end says, and counts, what the end of a question's time was due to if it was not the
+// servers: what one of its queries still waited for.
+func (b *budget) end(cause error) error {
+	var limit *LimitError
+	held := b.held.Load()
+	if held == nil || !errors.As(cause, &limit) || time.Now().Before(b.deadline) {
+		return cause
+	}
+	b.refused.count(held.Limit)
+	if limit.Limit != limitTime {
+		return cause // it says so already
+	}
+	var zone *zoneError
+	if errors.As(cause, &zone) { // others may have got the same
+		of := *zone
+		of.err = &heldError{held, zone.err}
+		return &of
+	}
+	return &heldError{held, cause}
 }
 
 func (b *budget) charge(counter *atomic.Int64, n int64, limit int, name string) error {

@@ -244,6 +244,7 @@ func TestNoLimits(t *testing.T) {
 	none := resolver.Limits{
 		Sends: -1, Bytes: -1, Time: -1, SendsPerServer: -1, FailedServerLookups: -1, AddressesPerServer: -1, Depth: -1,
 		Aliases: -1, Minimised: -1, Referrals: -1, Records: -1, QueriesPerZone: -1, QueriesPerServer: -1, Questions: -1,
+		Sockets: -1, Connections: -1,
 	}
 	inWorld(t, plainWorld, func(w *world) {
 		w.want("www.far.example.", dns.TypeA, 0, "www.far.example. A 192.0.2.90")

@@ -80,6 +80,8 @@ type outcome struct {
 	timedOut bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
+	// unsent is set when the server died before its turn came, and was not asked.
+	unsent bool
 }
 
 // converse asks one server until there is a reply that can be classified.
@@ -92,12 +94,14 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 	}
 	c.edns = !c.features.NoEDNS
 	c.case0x20 = !r.config.DisableCaseRandomisation && !c.features.NoCase
-	leave, err := r.enter(ctx, cut, to.addr)
+	leave, err := r.enter(ctx, t.budget, cut, to.addr)
 	if err != nil {
-		cut.from.infra.Failed(to.addr)
-		return outcome{to: to, err: err}
+		return c.fail(err)
 	}
 	defer leave()
+	if c.diedMeanwhile() {
+		return outcome{to: to, unsent: true}
+	}
 	for {
 		again, out := c.send(ctx)
 		if !again {
@@ -107,24 +111,58 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 	}
 }
 
+// diedMeanwhile reports whether others have found the server silent while this query
+// waited for its turn. Dead servers are for single probes, not for all who stand in line.
+func (c *conversation) diedMeanwhile() bool {
+	return !c.to.estimate.Dead && !c.cut.from.forwards() &&
+		c.cut.from.infra.Estimate(c.r.config.Now(), c.to.addr).Dead
+}
+
 // enter waits for a place among the queries under way to a zone and to a server.
-func (r *Resolver) enter(ctx context.Context, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
+func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
 	if !cut.from.forwards() { // a forwarder's zone is many zones
-		if leaveZone, err = r.zones.enter(ctx, cut.Zone); err != nil {
-			r.counts.refusals.count("QueriesPerZone")
+		if leaveZone, err = pass(ctx, b, r.zones, cut.Zone, limitZone, r.config.limits.QueriesPerZone); err != nil {
 			return nil, err
 		}
 	}
-	leaveServer, err := r.servers.enter(ctx, server)
+	leaveServer, err := pass(ctx, b, r.servers, server, limitServer, r.config.limits.QueriesPerServer)
 	if err != nil {
-		r.counts.refusals.count("QueriesPerServer")
 		leaveZone()
 		return nil, err
 	}
 	return func() {
 		leaveServer()
 		leaveZone()
+	}, nil
+}
+
+// connect waits until there is room for what the next send needs of this host. That is no
+// part of the time that the server has to answer.
+func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
+	limits := &c.r.config.limits
+	switch {
+	case c.to.hop != nil && c.to.hop.sender != nil, c.r.transport == nil:
+		return func() {}, nil // a sender with room of its own
+	case c.network == "tcp" && c.cut.from.forwards():
+		return func() {}, nil // the caller's own choice, and not one of a hostile zone
+	case c.network == "tcp":
+		return pass(ctx, c.t.budget, c.r.streams, c.cut.Zone, limitConnections, limits.Connections)
+	case c.to.estimate.Known && c.to.estimate.Timeouts == 0:
+		return pass(ctx, c.t.budget, c.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+	}
+	leaveStrangers, err := pass(ctx, c.t.budget, c.r.strangers, struct{}{}, limitSockets, limits.Sockets)
+	if err != nil {
+		return nil, err
+	}
+	leaveSockets, err := pass(ctx, c.t.budget, c.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+	if err != nil {
+		leaveStrangers()
+		return nil, err
+	}
+	return func() {
+		leaveSockets()
+		leaveStrangers()
 	}, nil
 }
 
@@ -138,6 +176,11 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	if err := c.t.budget.send(); err != nil {
 		return false, c.fail(err)
 	}
+	leave, err := c.connect(ctx)
+	if err != nil {
+		return false, c.fail(err)
+	}
+	defer leave()
 	c.write()
 	c.r.counts.sent(c.network)
 	id := c.traceQuery()
@@ -146,7 +189,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	c.accepted, c.doubt, c.broken = nil, doubtless, nil
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
-	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused})
+	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused, Waits: c.waits})
 	rtt := time.Since(c.sent)
 	replied()
 	if err != nil {
@@ -187,6 +230,11 @@ const loneTimeout = 800 * time.Millisecond
 // time, and so on: what it has in its cache it answers at once, for the rest it must wait
 // for others.
 const forwardTimeout = time.Second
+
+// waits is called when all connections are in use.
+func (c *conversation) waits() (release func()) {
+	return c.t.budget.hold(limitConnections, c.r.config.limits.Connections)
+}
 
 // write makes the next query: a new ID, and new letter case (0x20) each time.
 func (c *conversation) write() {
@@ -265,6 +313,9 @@ func (c *conversation) refused() {
 // failed decides what follows a send without an acceptable reply.
 func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
+	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
+		return false, c.fail(c.t.budget.heldBy(limitConnections, c.r.config.limits.Connections, err))
+	}
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)
 		if c.broken != nil {

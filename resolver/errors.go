@@ -186,9 +186,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // Timeout reports whether time ran out: the caller's, or the limit's.
 func (e *Error) Timeout() bool {
 	var limit *LimitError
+	var held *heldError
 	var ne net.Error
 	switch {
-	case errors.Is(e.Err, context.DeadlineExceeded):
+	case errors.Is(e.Err, context.DeadlineExceeded), errors.As(e.Err, &held):
 		return true
 	case errors.As(e.Err, &limit):
 		return limit.Limit == limitTime
@@ -221,6 +222,17 @@ func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e
 
 // Unwrap gives the cause.
 func (e *zoneError) Unwrap() error { return e.err }
+
+// heldError says that time ran out while a query waited for a place.
+type heldError struct {
+	limit *LimitError // of which there was none
+	cause error       // the end of time
+}
+
+func (e *heldError) Error() string { return fmt.Sprintf("%v while waiting: %v", e.limit, e.cause) }
+
+// Unwrap gives the limit first: it is what can be changed.
+func (e *heldError) Unwrap() []error { return []error{e.limit, e.cause} }
 
 // bogusError says that a response failed validation.
 type bogusError struct {

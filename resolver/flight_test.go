@@ -205,6 +205,7 @@ func TestGates(t *testing.T) {
 		{func(l *resolver.Limits) { l.Questions = 2 }, 100 * time.Millisecond},
 		{func(l *resolver.Limits) { l.QueriesPerZone = 2 }, 100 * time.Millisecond},
 		{func(l *resolver.Limits) { l.QueriesPerServer = 2 }, 100 * time.Millisecond},
+		{func(l *resolver.Limits) { l.Sockets = 2 }, 100 * time.Millisecond},
 	} {
 		inWorld(t, plainWorld, func(w *world) {
 			w.ask("www.shop.example.", dns.TypeA)

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -44,6 +45,21 @@ func (g *gates[K]) enter(ctx context.Context, key K) (leave func(), err error) {
 		at.inside.Release(1)
 		g.forget(key, at)
 	}, nil
+}
+
+// pass is enter for a query. While it waits, the budget of its question knows for which of
+// Limits; when it waits in vain, the error says so.
+func pass[K comparable](ctx context.Context, b *budget, g *gates[K], key K, limit string, value int) (leave func(), err error) {
+	if leave, ok := g.tryEnter(key); ok {
+		return leave, nil
+	}
+	release := b.hold(limit, value)
+	leave, err = g.enter(ctx, key)
+	release()
+	if err == nil || errors.Is(err, context.Canceled) { // it is not needed any more
+		return leave, err
+	}
+	return nil, b.heldBy(limit, value, err)
 }
 
 // tryEnter is enter that does not wait.

@@ -174,6 +174,7 @@ func (m *routingMaker) hop(addr netip.AddrPort, name dnsname.Name, s RouteServer
 	}
 	h.transport = transport.New(transport.Options{
 		Dial: m.r.tlsDial(tlsConfigOf(h.key)), ConnectTimeout: tlsConnectTimeout,
+		MaxConns: m.r.config.limits.Connections,
 	})
 	h.sender = h.transport
 	m.fresh = append(m.fresh, h)

@@ -71,13 +71,29 @@ type Limits struct {
 	// QueriesPerServer is the same for one server address. Default 100.
 	QueriesPerServer int
 	// Questions is how many questions may be under way at once; more wait for one
-	// to end. Default 10,000: each holds a goroutine, a socket and some 20 KiB.
+	// to end. Default 10,000: each holds five goroutines and some 40 KiB. Of them a
+	// quarter may wait to see whether a server that is held to be dead answers again.
 	Questions int
+	// Sockets is how many UDP sockets to servers may be open at once, one for each
+	// query under way; more wait. A quarter of them is kept for servers that have
+	// answered not long ago, so that silent ones cannot take all. Default 1,000: many
+	// systems allow a process 1,024 descriptors. It says nothing to an
+	// Options.Exchanger, and bounds the open connections of an Options.Dial.
+	Sockets int
+	// Connections is the same for TCP connections. Of the queries over them, those to
+	// the servers of one zone may be a quarter of that many, so that servers that send an
+	// octet a second cannot take all. Forwarders over TLS have as many of their own.
+	// Default 200.
+	Connections int
 }
 
 // noLimit stands for a negative field: more than any question can use, with room
 // to count.
 const noLimit = 1 << 30
+
+// share gives a quarter of a limit, at least one: what those who may be hostile get, or
+// are kept out of.
+func share(limit int) int { return max(1, limit/4) }
 
 // validation gives the part of filled limits that is the validator's.
 func (l *Limits) validation() dnssec.Limits {
@@ -119,6 +135,8 @@ func (l Limits) fill() Limits {
 		{&l.QueriesPerZone, 200},
 		{&l.QueriesPerServer, 100},
 		{&l.Questions, 10_000},
+		{&l.Sockets, 1_000},
+		{&l.Connections, 200},
 	} {
 		switch {
 		case *f.field == 0:

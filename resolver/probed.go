@@ -5,6 +5,7 @@ type probed struct {
 	server *candidate
 	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
 	heard  func()          // waits for its turn among those who wait for the same probe
+	leave  func()          // gives back the place of who waits
 }
 
 // endedProbe is the channel of a probe that has ended.
@@ -17,13 +18,35 @@ func endedProbe() <-chan struct{} {
 // awaitProbe reports whether a server that nobody but another question may try is waited
 // for. Dead servers are tried by one query at a time; a question that comes meanwhile has
 // no more reason to fail than the one that tries, such as the question for a zone's keys
-// and the one whose answer they are for.
+// and the one whose answer they are for. But not all questions there may be: random names
+// of a zone whose servers are silent would take the places of all others (attacks.md 24).
 func (a *asking) awaitProbe() bool {
-	a.probed = probed{}
-	if a.fallback == nil {
-		a.probed = a.probing()
+	if a.probed.ended != nil {
+		return true // it was waited for before
 	}
-	return a.probed.ended != nil
+	if a.fallback != nil {
+		return false
+	}
+	p := a.probing()
+	if p.ended == nil {
+		return false
+	}
+	leave, ok := a.r.watchers.tryEnter(p.server.addr)
+	if !ok {
+		a.errs = append(a.errs, a.t.budget.refused.refuse(limitQuestions, a.r.config.limits.Questions))
+		return false
+	}
+	p.leave = leave
+	a.probed = p
+	return true
+}
+
+// forgetProbed ends the wait for a server.
+func (a *asking) forgetProbed() {
+	if a.probed.leave != nil {
+		a.probed.leave()
+	}
+	a.probed = probed{}
 }
 
 // probing finds a server that is being tried, or has just been found to answer again.
@@ -33,10 +56,10 @@ func (a *asking) probing() probed {
 	}
 	for _, c := range a.list.open(func(c *candidate) bool { return c.estimate.Dead }) {
 		if ended := a.list.infra.Probing(c.addr); ended != nil {
-			return probed{c, ended, a.r.flights.stagger.pause()}
+			return probed{server: c, ended: ended, heard: a.r.flights.stagger.pause()}
 		}
 		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
-			return probed{c, endedProbe(), a.r.flights.stagger.pause()}
+			return probed{server: c, ended: endedProbe(), heard: a.r.flights.stagger.pause()}
 		}
 	}
 	return probed{}
@@ -47,7 +70,7 @@ func (a *asking) probing() probed {
 func (a *asking) takeProbed() {
 	c := a.probed.server
 	a.probed.heard()
-	a.probed = probed{}
+	a.forgetProbed()
 	if c.busy {
 		return
 	}

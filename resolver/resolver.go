@@ -44,6 +44,10 @@ type Resolver struct {
 	servers   *gates[netip.AddrPort] // queries to one server
 	zones     *gates[dnsname.Name]   // queries to the servers of one zone
 	questions *gates[struct{}]       // questions in all
+	sockets   *gates[struct{}]       // queries over UDP in all
+	strangers *gates[struct{}]       // those to servers that are not known to answer
+	streams   *gates[dnsname.Name]   // queries over TCP to the servers of one zone
+	watchers  *gates[netip.AddrPort] // questions that wait for the probe of one server
 	queued    atomic.Int64           // queries to ServeDNS that wait for questions
 	priming   atomic.Bool
 	probes    probes
@@ -74,6 +78,10 @@ func New(o Options) (*Resolver, error) {
 		proven:    newProven(),
 		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
 		questions: newGates[struct{}](c.limits.Questions),
+		sockets:   newGates[struct{}](c.limits.Sockets),
+		strangers: newGates[struct{}](max(1, c.limits.Sockets-share(c.limits.Sockets))),
+		streams:   newGates[dnsname.Name](share(c.limits.Connections)),
+		watchers:  newGates[netip.AddrPort](share(c.limits.Questions)),
 	}
 	for _, s := range c.RootHints.Servers {
 		for _, a := range s.Addrs {
@@ -83,7 +91,9 @@ func New(o Options) (*Resolver, error) {
 	if c.Exchanger != nil {
 		r.sender = checked{c.Exchanger}
 	} else {
-		r.transport = transport.New(transport.Options{Dial: c.Dial})
+		r.transport = transport.New(transport.Options{
+			Dial: c.Dial, MaxSockets: c.limits.Sockets, MaxConns: c.limits.Connections,
+		})
 		r.sender = r.transport
 	}
 	r.random = systemChance()
@@ -307,7 +317,8 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 		})
 	}}
 	v, err := r.flights.do(ctx, r.questionKey(q, t.trust), by, func(fl *flight) (any, error) {
-		return r.search(fl.ctx, t.in(fl), q)
+		f, err := r.search(fl.ctx, t.in(fl), q)
+		return f, t.budget.end(err)
 	})
 	if err != nil {
 		if r.base.Err() != nil {

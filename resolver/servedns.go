@@ -79,7 +79,7 @@ func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error)
 	}
 	// Whoever calls a method waits in a goroutine of his own; these here are the
 	// network's, so that there must be a bound on them too.
-	full := &LimitError{Limit: "Questions", Value: r.config.limits.Questions}
+	full := &LimitError{Limit: limitQuestions, Value: r.config.limits.Questions}
 	defer r.queued.Add(-1)
 	if r.queued.Add(1) > int64(r.config.limits.Questions) {
 		r.counts.refusals.count(full.Limit)

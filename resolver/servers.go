@@ -273,6 +273,13 @@ func (l *serverList) take(c *candidate) *candidate {
 	return c
 }
 
+// untake puts back a server that was not asked after all, to be tried as one that is dead.
+func (l *serverList) untake(now time.Time, c *candidate) {
+	c.estimate = l.infra.Estimate(now, c.addr)
+	c.tries--
+	l.tries--
+}
+
 // open lists the candidates that could be asked and that want holds for.
 func (l *serverList) open(want func(*candidate) bool) []*candidate {
 	var open []*candidate

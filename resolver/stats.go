@@ -66,6 +66,10 @@ type Stats struct {
 	InFlight    int `json:"in_flight"`
 	Prefetching int `json:"prefetching"`
 	Queued      int `json:"queued"`
+	// Sockets and Connections are how many UDP sockets and TCP connections to servers are
+	// open; 0 with an Options.Exchanger, which has its own.
+	Sockets     int `json:"sockets"`
+	Connections int `json:"connections"`
 	// Servers is how many servers' addresses the resolver remembers something about.
 	Servers int `json:"servers"`
 }
@@ -175,6 +179,7 @@ func (r *Resolver) Stats() Stats {
 		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
 		Servers: r.routing.Load().servers(),
 	}
+	s.Sockets, s.Connections = r.open()
 	for i, reason := range failureReasons {
 		s.Failures[reason] = c.failures[i].Load()
 	}
@@ -188,6 +193,22 @@ func (r *Resolver) Stats() Stats {
 		s.Bogus[code.String()] = c.bogus[code].Load()
 	}
 	return s
+}
+
+// open counts the sockets and connections to servers, those of routes among them.
+func (r *Resolver) open() (sockets, connections int) {
+	if r.transport != nil {
+		sockets, connections = r.transport.Open()
+	}
+	for _, rt := range r.routing.Load().routes {
+		for _, h := range rt.hops {
+			if h.transport != nil {
+				_, streams := h.transport.Open()
+				connections += streams
+			}
+		}
+	}
+	return sockets, connections
 }
 
 // servers counts the servers that something is known about.
@@ -273,6 +294,7 @@ var limitNames = [...]string{
 	"Minimised", "Referrals", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
 	"SignaturesPerRRset", "KeysPerTag", "DSPerZone", "NSEC3Iterations", "NSEC3Hashes", "QueriesPerZone", "QueriesPerServer",
 	"Questions", "MessageRecords", "MessageNames", "NamePointers", "EDNSOptions",
+	"Sockets", "Connections",
 }
 
 // refusals counts how often each limit struck. A nil *refusals counts nothing.

@@ -22,6 +22,12 @@ var (
 	// known any more, so that the connection was closed.
 	ErrFraming = errors.New("broken framing")
 
+	// ErrConns is wrapped by the error of a send that found Options.MaxConns connections
+	// in use until its context ended, ErrServerConns by that of one that found
+	// Options.MaxConnsPerServer of its server in use. Nothing was sent.
+	ErrConns       = errors.New("all connections are in use")
+	ErrServerConns = errors.New("all connections to the server are in use")
+
 	// ErrQuery is wrapped by the error of a send whose query has no header or is
 	// longer than 65,535 octets. Nothing was sent.
 	ErrQuery = errors.New("query has not the size of a DNS message")

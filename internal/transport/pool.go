@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -50,7 +52,7 @@ func newPool(ctx context.Context, goroutines *sync.WaitGroup, o Options) *pool {
 // send is Send for "tcp".
 func (p *pool) send(ctx context.Context, server netip.AddrPort, query []byte, watch Watch) ([]byte, error) {
 	w := newWaiter(query)
-	c, err := p.join(ctx, server, w)
+	c, err := p.join(ctx, server, w, watch)
 	if err != nil {
 		return nil, &Error{Op: opWait, Network: "tcp", Server: server, Err: err}
 	}
@@ -59,11 +61,17 @@ func (p *pool) send(ctx context.Context, server netip.AddrPort, query []byte, wa
 
 // join puts w on a connection to server: an open one, one that is being opened,
 // or a new one. It waits while all places are taken.
-func (p *pool) join(ctx context.Context, server netip.AddrPort, w *waiter) (*stream, error) {
+func (p *pool) join(ctx context.Context, server netip.AddrPort, w *waiter, watch Watch) (*stream, error) {
+	over := func() {}
+	defer func() { over() }()
+	told := watch.Waits == nil
 	for {
 		c, changed, err := p.place(server, w)
-		if c != nil || err != nil {
+		if changed == nil {
 			return c, err
+		}
+		if !told && errors.Is(err, ErrConns) {
+			over, told = watch.Waits(), true
 		}
 		select {
 		case <-changed:
@@ -74,13 +82,13 @@ func (p *pool) join(ctx context.Context, server netip.AddrPort, w *waiter) (*str
 			p.mu.Lock()
 			p.waiting--
 			p.mu.Unlock()
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("%w: %w", err, ctx.Err())
 		}
 	}
 }
 
-// place is one try of join. If there is no place, it counts the caller as waiting
-// and returns the channel that says when to try again.
+// place is one try of join. If there is no place, it counts the caller as waiting and
+// returns the channel that says when to try again, with an error that says what is full.
 func (p *pool) place(server netip.AddrPort, w *waiter) (*stream, <-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,9 +102,11 @@ func (p *pool) place(server netip.AddrPort, w *waiter) (*stream, <-chan struct{}
 		}
 	}
 	var victim *stream
+	full := ErrServerConns
 	if len(p.servers[server]) >= p.maxPerServer {
 		victim = longestIdle(nil, p.servers[server])
 	} else if p.open >= p.maxOpen {
+		full = ErrConns
 		for _, streams := range p.servers {
 			victim = longestIdle(victim, streams)
 		}
@@ -109,7 +119,7 @@ func (p *pool) place(server netip.AddrPort, w *waiter) (*stream, <-chan struct{}
 		return p.start(server, w, victim.conn), nil, nil
 	}
 	p.waiting++
-	return nil, p.changed, nil
+	return nil, p.changed, full
 }
 
 // longestIdle returns which of best and streams has been unused for longest, nil

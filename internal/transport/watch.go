@@ -33,6 +33,10 @@ type Watch struct {
 	// the ICMP message behind it can be forged: it is a reason to ask another
 	// server beside this one, not to give up.
 	Refused func()
+
+	// Waits, if not nil, is called as Check is when all connections (Options.MaxConns)
+	// are in use, and what it returns when one has come free or the wait has ended.
+	Waits func() (over func())
 }
 
 // verdict asks Check.

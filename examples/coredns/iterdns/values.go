@@ -98,6 +98,8 @@ func limitFields(l *resolver.Limits) map[string]*int {
 		"queries_per_zone":        &l.QueriesPerZone,
 		"queries_per_server":      &l.QueriesPerServer,
 		"questions":               &l.Questions,
+		"sockets":                 &l.Sockets,
+		"connections":             &l.Connections,
 	}
 }
 

@@ -1,0 +1,223 @@
+package resolver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// crowdWorld has a shop, and zones whose servers say nothing.
+const crowdWorld = `
+-- zone shop.example. at 198.51.100.3 --
+*.cold  A  192.0.2.80
+*.big   A  192.0.2.81
+-- zone s1.example. at 198.51.100.11 --
+-- zone s2.example. at 198.51.100.12 --
+-- zone s3.example. at 198.51.100.13 --
+-- zone s4.example. at 198.51.100.14 --
+-- fault 198.51.100.3 --
+latency 20ms
+-- fault s1.example. --
+drop
+-- fault s2.example. --
+drop
+-- fault s3.example. --
+drop
+-- fault s4.example. --
+drop
+`
+
+// crowd asks for many names at once, and gives their errors when all have come to an end.
+func (w *world) crowd(n int, name func(i int) string) []error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { _, errs[i] = w.r.Resolve(w.Context(), name(i), dns.TypeA) })
+	}
+	all.Wait()
+	return errs
+}
+
+// limited counts the errors that name a limit.
+func limited(errs []error, name string) (n int) {
+	for _, err := range errs {
+		var limit *resolver.LimitError
+		if errors.As(err, &limit) && limit.Limit == name {
+			n++
+		}
+	}
+	return n
+}
+
+// TestCrowdAtDeadServer: whoever stands in line for a server that others find silent does
+// not ask it, and no more than a quarter of all questions wait to see whether it is alive
+// again; the rest are told at once.
+func TestCrowdAtDeadServer(t *testing.T) {
+	const crowd, questions = 600, 400
+	inWorld(t, crowdWorld, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		w.in.ResetLog()
+		start := time.Now()
+		errs := w.crowd(crowd, func(i int) string { return fmt.Sprintf("x%d.s1.example.", i) })
+		took := time.Since(start)
+		for i, err := range errs {
+			if !errors.Is(err, resolver.ErrNoReachableServer) {
+				w.Errorf("question %d: got %v, want %v", i, err, resolver.ErrNoReachableServer)
+			}
+		}
+		// The first ten find out, and each of the rest tries once more at most, alone.
+		if sends := w.in.Count(resolvertest.To("198.51.100.11")); sends > 30 {
+			w.Errorf("got %d queries to a dead server, want at most 30", sends)
+		}
+		refused := limited(errs, "Questions")
+		if refused < questions/2 || uint64(refused) != w.r.Stats().Limits["Questions"] {
+			w.Errorf("%d questions were told that too many wait, %d counted", refused, w.r.Stats().Limits["Questions"])
+		}
+		if took > 5*time.Second {
+			w.Errorf("%d questions to a dead server took %v", crowd, took)
+		}
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) {
+		o.Limits.Questions, o.Limits.QueriesPerServer = questions, 10
+	})
+}
+
+// TestCrowdWaitsForServer: a few who stand in line for a server that turns out to be alive
+// again are answered.
+func TestCrowdWaitsForServer(t *testing.T) {
+	inWorld(t, crowdWorld, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		w.in.Fault("198.51.100.3", resolvertest.Drop())
+		for i := range 3 {
+			w.ask(fmt.Sprintf("lost%d.cold.shop.example.", i), dns.TypeA)
+		}
+		w.in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Latency(20*time.Millisecond))
+		for i, err := range w.crowd(100, func(i int) string { return fmt.Sprintf("m%d.cold.shop.example.", i) }) {
+			if err != nil {
+				w.Errorf("question %d: %v", i, err)
+			}
+		}
+	}, ipv4Only, minimiseOff)
+}
+
+// TestCrowdLeavesSockets: silent servers take all sockets but a quarter, which are there for
+// servers that answer; these do not wait, and are not taken for dead.
+func TestCrowdLeavesSockets(t *testing.T) {
+	inWorld(t, crowdWorld, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		for i := 1; i <= 4; i++ { // the zone cuts are known, and the servers not yet dead
+			ctx, cancel := context.WithTimeout(w.Context(), 10*time.Millisecond)
+			w.r.Resolve(ctx, fmt.Sprintf("s%d.example.", i), dns.TypeA)
+			cancel()
+		}
+		var silent sync.WaitGroup
+		silent.Go(func() { w.crowd(100, func(i int) string { return fmt.Sprintf("x%d.s%d.example.", i, 1+i%4) }) })
+		time.Sleep(50 * time.Millisecond)
+		if got := w.r.Stats().Sockets; got != 6 {
+			w.Errorf("got %d sockets for servers that say nothing, want 6 of 8", got)
+		}
+		for i := range 5 {
+			start := time.Now()
+			o := w.ask(fmt.Sprintf("n%d.cold.shop.example.", i+1), dns.TypeA)
+			if took := time.Since(start); o.err != nil || took > 25*time.Millisecond {
+				w.Errorf("question %d beside them: %v after %v, want an answer after 20 ms", i, o, took)
+			}
+		}
+		silent.Wait()
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Sockets = 8 })
+}
+
+// TestCrowdIsToldTheLimit: who waits for a place until time runs out gets an error that
+// names the limit and is a timeout, the extended error that goes with it, and is counted.
+func TestCrowdIsToldTheLimit(t *testing.T) {
+	for limit, set := range map[string]func(*resolver.Limits){
+		"Sockets":          func(l *resolver.Limits) { l.Sockets = 1 },
+		"QueriesPerServer": func(l *resolver.Limits) { l.QueriesPerServer = 1 },
+		"QueriesPerZone":   func(l *resolver.Limits) { l.QueriesPerZone = 1 },
+	} {
+		t.Run(limit, func(t *testing.T) {
+			inWorld(t, crowdWorld, func(w *world) {
+				w.in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Latency(350*time.Millisecond))
+				w.ask("n0.cold.shop.example.", dns.TypeA) // its slowness is known: no timeouts
+				errs := w.crowd(5, func(i int) string { return fmt.Sprintf("m%d.cold.shop.example.", i) })
+				told := limited(errs, limit)
+				if told == 0 || w.r.Stats().Limits[limit] == 0 {
+					w.Fatalf("got %v, %d counted; want the limit %s", errs, w.r.Stats().Limits[limit], limit)
+				}
+				for _, err := range errs {
+					var e *resolver.Error
+					if !errors.As(err, &e) || limited([]error{err}, limit) == 0 {
+						continue
+					}
+					if !e.Timeout() || e.Extended.Code != dns.ExtendedErrorCodeOther || e.Extended.Text == "" {
+						w.Errorf("got %v, timeout %t, extended error %v; want a timeout with its reason", err, e.Timeout(), e.Extended)
+					}
+				}
+				// The server has answered whoever asked it.
+				w.settle()
+				w.want("n9.cold.shop.example.", dns.TypeA, dns.RcodeSuccess, "n9.cold.shop.example. A 192.0.2.80")
+				w.count(1, resolvertest.To("198.51.100.3"))
+			}, ipv4Only, minimiseOff, func(o *resolver.Options) {
+				set(&o.Limits)
+				o.Limits.Time = time.Second
+			})
+		})
+	}
+}
+
+// TestCrowdOverTCP: servers that drip their answers take no more than a quarter of the
+// connections for one zone; who gets none in time is told so.
+func TestCrowdOverTCP(t *testing.T) {
+	inWorld(t, crowdWorld+`
+-- zone drip.example. at 198.51.100.21 198.51.100.22 198.51.100.23 198.51.100.24 198.51.100.25 --
+*  A  192.0.2.1
+-- fault drip.example. --
+when udp: truncate
+when tcp: drip 1s
+-- fault 198.51.100.3 --
+when udp below big.shop.example.: truncate
+`, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		var dripping sync.WaitGroup
+		var errs []error
+		dripping.Go(func() { errs = w.crowd(50, func(i int) string { return fmt.Sprintf("x%d.drip.example.", i) }) })
+		for i := range 8 {
+			time.Sleep(250 * time.Millisecond)
+			if got := w.r.Stats().Connections; got > 3 { // two that drip, and the shop's
+				w.Errorf("got %d connections, want at most 3", got)
+			}
+			w.want(fmt.Sprintf("b%d.big.shop.example.", i), dns.TypeA, dns.RcodeSuccess, fmt.Sprintf("b%d.big.shop.example. A 192.0.2.81", i))
+		}
+		dripping.Wait()
+		if limited(errs, "Connections") == 0 || w.r.Stats().Limits["Connections"] == 0 {
+			w.Errorf("got %v, want the limit Connections, counted", errs)
+		}
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Connections = 8 })
+}
+
+// TestCrowdFillsConnections: with every connection in use by hostile zones, a query over
+// TCP waits, and then names the limit.
+func TestCrowdFillsConnections(t *testing.T) {
+	inWorld(t, crowdWorld+`
+-- zone drip.example. at 198.51.100.21 --
+*  A  192.0.2.1
+-- zone trickle.example. at 198.51.100.22 --
+*  A  192.0.2.1
+-- fault 198.51.100.21 198.51.100.22 --
+when udp: truncate
+when tcp: drip 1s
+`, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		errs := w.crowd(2, func(i int) string { return []string{"x.drip.example.", "x.trickle.example."}[i] })
+		if got := limited(errs, "Connections"); got != 1 || limited(errs, "Time") != 1 {
+			w.Errorf("got %v, want that one has no connection and the other no time", errs)
+		}
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Connections, o.Limits.Time = 1, 2*time.Second })
+}
