@@ -30,6 +30,7 @@ const (
 	faultPartial
 	faultDrip
 	faultForged
+	faultForgery
 	faultServfail
 	faultRefused
 	faultRestart
@@ -46,7 +47,7 @@ const (
 
 func (f simFault) String() string {
 	return [simFaults]string{
-		"loss", "delay", "reorder", "duplicate", "truncate", "corrupt", "TCP reset", "partial TCP", "TCP drip", "forged packets",
+		"loss", "delay", "reorder", "duplicate", "truncate", "corrupt", "TCP reset", "partial TCP", "TCP drip", "forged packets", "changed replies",
 		"SERVFAIL", "REFUSED", "server restarts", "hostile replies", "ghost replies", "zone changes", "key roll steps", "moves", "revocations", "clock jumps", "cancelled callers",
 	}[f]
 }
@@ -63,12 +64,14 @@ type simNet struct {
 	tally *simTally
 	rates [simFaults]float64
 
-	mu    sync.Mutex
-	quiet bool
-	asked map[string]uint64       // how often
-	drawn map[string]simDecisions // likewise
-	last  map[string][]byte       // the last reply of each server
-	down  map[string]time.Time    // until when a server is down
+	mu      sync.Mutex
+	quiet   bool
+	asked   map[string]uint64       // how often
+	latest  map[string]time.Time    // when a name was last asked for
+	drawn   map[string]simDecisions // likewise
+	last    map[string][]byte       // the last reply of each server
+	replies []simReply              // genuine ones, for forge
+	down    map[string]time.Time    // until when a server is down
 }
 
 // simDecisions is what happens to one query.
@@ -82,12 +85,12 @@ type simDecisions struct {
 func newSimNet(seed uint64, world *simWorld, tally *simTally) *simNet {
 	n := &simNet{
 		seed: seed, world: world, tally: tally,
-		asked: make(map[string]uint64), drawn: make(map[string]simDecisions),
+		asked: make(map[string]uint64), latest: make(map[string]time.Time), drawn: make(map[string]simDecisions),
 		last: make(map[string][]byte), down: make(map[string]time.Time),
 	}
 	for f, most := range map[simFault]float64{
 		faultLoss: 0.3, faultDelay: 0.2, faultReorder: 0.1, faultDuplicate: 0.2, faultTruncate: 0.3, faultCorrupt: 0.1, faultReset: 0.4,
-		faultPartial: 0.4, faultDrip: 0.4, faultForged: 0.1, faultServfail: 0.1, faultRefused: 0.1,
+		faultPartial: 0.4, faultDrip: 0.4, faultForged: 0.1, faultForgery: 0.1, faultServfail: 0.1, faultRefused: 0.1,
 	} {
 		if p := rand.New(rand.NewPCG(seed, uint64(f))).Float64(); p > 0.2 {
 			n.rates[f] = most * p
@@ -106,6 +109,7 @@ func (n *simNet) decide(q resolvertest.Query) simDecisions {
 	}
 	what := fmt.Sprintf("%s %s %s %d", q.Server, q.Network, strings.ToLower(q.Name), q.Type)
 	n.asked[what]++
+	n.latest[strings.ToLower(q.Name)] = time.Now()
 	h := fnv.New64a()
 	h.Write([]byte(what))
 	rng := rand.New(rand.NewPCG(n.seed^h.Sum64(), n.asked[what]))
@@ -121,6 +125,13 @@ func (n *simNet) decide(q resolvertest.Query) simDecisions {
 	d.faults[faultRestart] = time.Now().Before(n.down[q.Server.String()])
 	n.drawn[this] = d
 	return d
+}
+
+// lastAsked is when a server was last asked for a name.
+func (n *simNet) lastAsked(name string) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.latest[strings.ToLower(name)]
 }
 
 // on gives the filter for a kind of fault, which counts what it lets through.
@@ -152,6 +163,8 @@ func (n *simNet) install(in *resolvertest.Internet) {
 		resolvertest.Forged(1).When(n.on(faultDuplicate, "udp")),
 		resolvertest.Forged(1, resolvertest.RawHook(n.earlier)).When(n.on(faultReorder, "udp")),
 		resolvertest.Forged(2, resolvertest.Replace(dns.RcodeSuccess, "@ 9999 IN A "+poisonAddr), resolvertest.WrongID()).When(n.on(faultForged, "udp")),
+		resolvertest.Hook(n.learn),
+		resolvertest.Hook(n.forge).When(n.forges),
 		resolvertest.RawHook(n.corrupted).When(n.on(faultCorrupt, "")),
 		resolvertest.ResetInstead().When(n.on(faultReset, "tcp")),
 		resolvertest.Partial(20).When(n.on(faultPartial, "tcp")),
@@ -246,19 +259,18 @@ const simLies = 12
 func (n *simNet) lie(query, reply *dns.Msg) {
 	v := n.world.now()
 	name := strings.ToLower(query.Question[0].Name)
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %s %d %d", n.seed, name, query.Question[0].Qtype, len(reply.Answer))
-	rng := rand.New(rand.NewPCG(n.seed, h.Sum64()))
+	rng := n.dice(query, reply)
 	own := v.zoneOf(name)
 	victim := v.zones[n.world.origins[rng.IntN(len(n.world.origins))]]
+	kind := rng.IntN(simLies)
+	if hosted := v.hosted(); hosted != nil && rng.IntN(4) == 0 {
+		victim, kind = hosted, 9 // who has no glue of its own is the most likely to take it from others
+	}
 	if victim.hostile || !own.hostile {
 		return
 	}
 	n.tally[faultHostile].Add(1)
-	host, server := "h0."+victim.origin, "ns1."+victim.origin
-	if victim.origin == "." {
-		host, server = "h0.", "ns1."
-	}
+	host, server := "h0."+strings.TrimPrefix(victim.origin, "."), victim.server(1)
 	evil := "ns." + own.origin
 	// rr makes a record that is to live long.
 	rr := func(owner, rest string) dns.RR {
@@ -273,7 +285,7 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 		reply.Rcode, reply.Authoritative, reply.Answer, reply.Ns = dns.RcodeSuccess, aa, nil, nil
 	}
 	extra := func(rrs ...dns.RR) { reply.Extra = append(rrs, reply.Extra...) }
-	switch rng.IntN(simLies) {
+	switch kind {
 	case 0: // unasked
 		reply.Answer = append(reply.Answer, poison(host))
 	case 1: // somebody else's servers, beside an answer
@@ -316,6 +328,14 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 		reply.Ns = []dns.RR{rr(victim.origin, "NS "+evil)}
 		extra(poison(evil))
 	}
+}
+
+// dice are for what is done to a reply: the same for all replies like it.
+func (n *simNet) dice(query, reply *dns.Msg) *rand.Rand {
+	q := query.Question[0]
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s %d %d", n.seed, strings.ToLower(q.Name), q.Qtype, len(reply.Answer))
+	return rand.New(rand.NewPCG(n.seed, h.Sum64()))
 }
 
 // haunt makes the servers that a zone has left go on answering for it, with other data.

@@ -20,9 +20,12 @@ type simStep struct {
 	alias    string   // where it leads
 	redirect string   // owner of the DNAME that redirects the name
 	rcode    int      // where there are no records
+	ttl      uint32   // of the records or of the denial, as the zone has it
 	status   dnssec.Status
 	weak     bool // may be insecure as well: a denial that rests on opt-out
 	unsigned bool // is insecure to who has the delegation from a while ago, and cannot be checked then
+	signed   bool // is secure to who has the delegation from a while ago
+	spoilt   bool // the RRset does not validate
 	free     bool // whoever answers for the zone may say anything
 	until    time.Time
 }
@@ -48,7 +51,7 @@ func (v *simVersion) status(z *simZone) dnssec.Status {
 func (v *simVersion) step(name string, qtype uint16) simStep {
 	z := v.zoneOf(name)
 	// What comes in one response with a wildcard that rests on opt-out is kept as insecure too.
-	s := simStep{zone: z, status: v.status(z), free: z.hostile, weak: z.signing.optOut}
+	s := simStep{zone: z, status: v.status(z), free: z.hostile, weak: z.signing.optOut, ttl: simDataTTL}
 	for at := name; at != z.origin; {
 		at = above(at)
 		if dname := z.at(at, dns.TypeDNAME); dname != nil {
@@ -75,7 +78,7 @@ func (v *simVersion) step(name string, qtype uint16) simStep {
 
 func (s simStep) redirected(name, owner string, dname *dns.DNAME) simStep {
 	s.records = lowered(brief([]dns.RR{dname}))
-	s.redirect = owner
+	s.redirect, s.ttl = owner, dname.Hdr.Ttl
 	s.alias = strings.TrimSuffix(name, owner) + dname.Target
 	return s
 }
@@ -92,7 +95,8 @@ func (s simStep) fromNode(z *simZone, source, name string, qtype uint16) simStep
 	if set == nil {
 		return s
 	}
-	if z.signing.sets[source+" "+dns.TypeToString[set[0].Header().Rrtype]] && s.status == dnssec.Secure {
+	s.spoilt = z.signing.sets[source+" "+dns.TypeToString[set[0].Header().Rrtype]]
+	if s.spoilt && s.status == dnssec.Secure {
 		s.status = dnssec.Bogus
 	}
 	var rrs []dns.RR
@@ -101,7 +105,7 @@ func (s simStep) fromNode(z *simZone, source, name string, qtype uint16) simStep
 		rr.Header().Name = name
 		rrs = append(rrs, rr)
 	}
-	s.records = lowered(brief(rrs))
+	s.records, s.ttl = lowered(brief(rrs)), set[0].Header().Ttl
 	return s
 }
 
@@ -135,6 +139,26 @@ func (v *simVersion) exists(z *simZone, name string) bool {
 	return false
 }
 
+// isExpanded reports whether a name has what it has from a wildcard, in any version.
+func (w *simWorld) isExpanded(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.versions, func(v *simVersion) bool { return !v.exists(v.zoneOf(name), name) })
+}
+
+// denier gives the zone that a record of a denial is of.
+func (v *simVersion) denier(rr dns.RR) *simZone {
+	owner := strings.ToLower(rr.Header().Name)
+	if z := v.zoneOf(owner); z.origin != owner || owner == "." {
+		return z
+	}
+	nsec, ok := rr.(*dns.NSEC)
+	if ok && !slices.Contains(nsec.TypeBitMap, dns.TypeSOA) { // of a delegation
+		return v.zoneOf(above(owner))
+	}
+	return v.zones[owner]
+}
+
 func lowered(lines []string) []string {
 	out := make([]string, len(lines))
 	for i, line := range lines {
@@ -152,16 +176,9 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var steps []simStep
-	unsigned := func(origin string) bool { // in a version whose delegations may be known still
-		for i, v := range w.versions {
-			if next := i + 1; next < len(w.versions) && from.After(w.versions[next].from.Add(w.lease())) {
-				continue
-			}
-			if z := v.zones[origin]; v.status(z) == dnssec.Insecure || v.hidden(z) {
-				return true
-			}
-		}
-		return false
+	known := w.versions // those whose delegations may be known still
+	for len(known) > 1 && from.After(known[1].from.Add(w.lease())) {
+		known = known[1:]
 	}
 	for i, v := range w.versions {
 		if v.from.After(to) {
@@ -169,18 +186,37 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 		}
 		s := v.step(name, qtype)
 		s.until = w.until(i, s.zone)
-		s.unsigned = unsigned(s.zone.origin)
+		s.unsigned = slices.ContainsFunc(known, func(v *simVersion) bool { return v.leavesUnsigned(s.zone) })
+		s.signed = !s.spoilt && slices.ContainsFunc(known, func(v *simVersion) bool { return v.vouchesFor(s.zone) })
 		if !s.until.IsZero() && from.After(s.until) {
 			continue
 		}
 		steps = append(steps, s)
-		if z := s.zone; z.ghost != "" && s.status != dnssec.Secure && from.Before(z.since.Add(w.lease())) {
+		if z := s.zone; z.ghost != "" && (s.status != dnssec.Secure || s.unsigned) && from.Before(z.since.Add(w.lease())) {
 			s.free, s.until = true, z.since.Add(w.lease())
+			if s.status == dnssec.Secure {
+				s.status, s.signed = dnssec.Insecure, false
+			}
 			steps = append(steps, s)
 		}
 	}
 	takenBack(steps)
 	return steps
+}
+
+// leavesUnsigned reports whether a zone is insecure to who knows its delegation of this
+// version.
+func (v *simVersion) leavesUnsigned(z *simZone) bool {
+	then := v.zones[z.origin]
+	return v.status(then) == dnssec.Insecure || v.hidden(then)
+}
+
+// vouchesFor reports whether a zone is secure to who knows its delegation of this version:
+// the DS of then is that of the keys it has.
+func (v *simVersion) vouchesFor(z *simZone) bool {
+	then := v.zones[z.origin]
+	same := then.signing.ksk <= z.signing.ksk && z.signing.ksk <= then.signing.ksk+1
+	return v.status(then) == dnssec.Secure && z.signing.on && !z.signing.broken && same
 }
 
 // hidden reports whether a zone's delegation has been taken away and the denial that is
@@ -230,6 +266,7 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 	status := []dnssec.Status{dnssec.Secure}
 	cur, qtype := r.Question.Name, r.Question.Qtype
 	var given []string // DNAME records that the answer has had so far
+	var zones []*simZone
 	for {
 		var group []string
 		if len(rest) > 0 {
@@ -238,15 +275,20 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 		possible := w.steps(cur, qtype, from, to)
 		for i := range possible {
 			possible[i].shorten(cur, given)
+			zones = append(zones, possible[i].zone)
 		}
 		i := slices.IndexFunc(possible, func(s simStep) bool { return s.allows(group, cur, r.Rcode) })
 		if i < 0 {
 			return fmt.Sprintf("%s: got %q (%s), want one of %s", cur, group, dns.RcodeToString[r.Rcode], describe(possible))
 		}
 		var states []dnssec.Status
-		last := time.Time{}
+		last, longest := time.Time{}, uint32(0)
 		for _, s := range possible[i:] {
 			if s.allows(group, cur, r.Rcode) {
+				longest = max(longest, s.ttl)
+				if s.free {
+					longest = maxSimTTL
+				}
 				states = append(states, s.states()...)
 				if last = later(last, s.until); s.until.IsZero() {
 					last = to.Add(24 * time.Hour)
@@ -255,6 +297,9 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 		}
 		if r.FromCache && to.Add(r.TTL).After(last.Add(time.Second)) {
 			return fmt.Sprintf("%s: got TTL %v, want %v at most, when it is no longer true", cur, r.TTL, last.Sub(to))
+		}
+		if most := time.Duration(longest) * time.Second; r.TTL > most {
+			return fmt.Sprintf("%s: got TTL %v, want %v at most, which is what the zone says", cur, r.TTL, most)
 		}
 		status = worst(status, states)
 		next, used := follow(rest, cur, qtype)
@@ -272,6 +317,31 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 	if !slices.Contains(status, r.Status) {
 		return fmt.Sprintf("%s: got %v, want one of %v", r.Question.Name, r.Status, status)
 	}
+	return w.now().strangers(r.Authority, zones)
+}
+
+// maxSimTTL is what the TTLs of hostile servers may come to: a day (attacks.md §4).
+const maxSimTTL = 86400
+
+// strangers reports a record in the proof of an answer that none of the zones has a say
+// over; "" if there is none. A zone above may have been asked, whose servers know the zone
+// too, and may have added what they deny.
+func (v *simVersion) strangers(proof []dns.RR, zones []*simZone) string {
+	for _, rr := range proof {
+		owner := strings.ToLower(rr.Header().Name)
+		mine := func(z *simZone) bool {
+			switch rrtype := rr.Header().Rrtype; {
+			case z.hostile, dns.IsSubDomain(z.origin, owner) && rrtype != dns.TypeSOA:
+				return dns.IsSubDomain(z.origin, owner)
+			case rrtype == dns.TypeSOA:
+				return owner == z.origin
+			}
+			return dns.IsSubDomain(v.denier(rr).origin, z.origin)
+		}
+		if !slices.ContainsFunc(zones, mine) {
+			return fmt.Sprintf("got %q in the proof, want none of another zone", brief([]dns.RR{rr}))
+		}
+	}
 	return ""
 }
 
@@ -279,7 +349,7 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 // the step says.
 func (s simStep) allows(group []string, cur string, rcode int) bool {
 	switch {
-	case s.status == dnssec.Bogus && !s.unsigned:
+	case s.status == dnssec.Bogus && !s.unsigned && !s.signed:
 		return false
 	case s.free && group != nil:
 		owner, _, _ := strings.Cut(group[0], " ")
@@ -306,13 +376,14 @@ func (s *simStep) shorten(cur string, given []string) {
 
 // states gives the statuses that an answer of the step may have.
 func (s simStep) states() []dnssec.Status {
-	switch {
-	case s.status == dnssec.Bogus: // allows has seen that it could not be checked
-		return []dnssec.Status{dnssec.Insecure}
-	case s.status == dnssec.Secure && (s.weak || s.unsigned):
-		return []dnssec.Status{dnssec.Secure, dnssec.Insecure}
+	var states []dnssec.Status
+	if s.status == dnssec.Secure || s.signed {
+		states = append(states, dnssec.Secure)
 	}
-	return []dnssec.Status{s.status}
+	if s.status == dnssec.Insecure || s.unsigned || len(states) > 0 && s.weak {
+		states = append(states, dnssec.Insecure)
+	}
+	return states
 }
 
 // worst combines what two parts of an answer may be to what the whole may be.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -27,27 +28,38 @@ var (
 	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation plays, with its log; 0: see -first")
 )
 
-// enoughSeeds is from how many on each kind of fault has to have happened once a seed on
-// average.
-const enoughSeeds = 200
+// wantFaults is how often each kind of fault has to have happened in so many seeds: once a
+// seed on average. A few seeds may differ too much from each other to ask for that.
+func wantFaults(seeds uint64) int64 {
+	const enough, some = 100, 25
+	switch {
+	case seeds >= enough:
+		return int64(seeds)
+	case seeds >= some:
+		return int64(seeds / 2)
+	}
+	return 0
+}
 
 // simulation is one run: a world, its network, a resolver, and what came of it. Every
 // decision follows from the seed.
 type simulation struct {
-	t      *testing.T
-	seed   uint64
-	rng    *rand.Rand
-	world  *simWorld
-	net    *simNet
-	in     *resolvertest.Internet
-	r      *resolver.Resolver
-	tally  *simTally
-	limits resolver.Limits
+	t       *testing.T
+	seed    uint64
+	rng     *rand.Rand
+	world   *simWorld
+	net     *simNet
+	in      *resolvertest.Internet
+	r       *resolver.Resolver
+	tally   *simTally
+	limits  resolver.Limits
+	anchors []dnssec.Anchor
 
 	start   time.Time
 	waiting sync.WaitGroup
 	mu      sync.Mutex
-	log     []string // guarded by mu
+	log     []string             // guarded by mu
+	cached  map[string]simCached // guarded by mu
 }
 
 // TestSimulation plays whole Internets out of one seed each: zones, questions, and
@@ -56,6 +68,8 @@ type simulation struct {
 //
 //   - an answer is true, or was until its TTL ran out, and is secure only as far as it
 //     is signed; otherwise there is a typed error;
+//   - the chain of a secure answer holds for who has nothing but the root's keys;
+//   - a TTL is no larger than the zone's, and only goes down in the cache;
 //   - no question takes more time or sends more queries than its limits allow;
 //   - nothing that a hostile server says of others is believed;
 //   - when the trouble is over, every question has its answer;
@@ -76,8 +90,8 @@ func TestSimulation(t *testing.T) {
 	for f := range simFaults {
 		n := tally[f].Load()
 		t.Logf("%-18s %8d", f, n)
-		if seeds := int64(last - first + 1); seeds >= enoughSeeds && n < seeds {
-			t.Errorf("%s: %d times in %d seeds, want as many at least", f, n, seeds)
+		if want := wantFaults(last - first + 1); n < want {
+			t.Errorf("%s: %d times in %d seeds, want %d at least", f, n, last-first+1, want)
 		}
 	}
 }
@@ -95,14 +109,14 @@ func simulate(t *testing.T, seed uint64, tally *simTally) (log []string) {
 		s.checkPackets()
 		log = s.finish()
 		if t.Failed() || *simSeed != 0 {
-			t.Logf("to replay: go test ./resolver -run TestSimulation -seed %d\n%s", seed, strings.Join(log, "\n"))
+			t.Logf("to replay: go test ./resolver -run '^TestSimulation$' -seed %d\n%s", seed, strings.Join(log, "\n"))
 		}
 	})
 	return log
 }
 
 func newSimulation(t *testing.T, seed uint64, tally *simTally) *simulation {
-	s := &simulation{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), tally: tally, start: time.Now()}
+	s := &simulation{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), tally: tally, start: time.Now(), cached: make(map[string]simCached)}
 	s.world = newSimWorld(s.rng)
 	var text strings.Builder
 	for _, origin := range s.world.origins {
@@ -114,6 +128,7 @@ func newSimulation(t *testing.T, seed uint64, tally *simTally) *simulation {
 	s.limits = resolver.Limits{Sends: []int{100, 100, 60, 30}[s.rng.IntN(4)]}
 	o := s.in.Options()
 	o.TrustAnchors = slices.DeleteFunc(o.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() != "." })
+	s.anchors = o.TrustAnchors
 	o.Limits = s.limits
 	o.DisableCaseRandomisation = s.world.chance(0.5)
 	o.Minimise = []resolver.Minimise{resolver.MinimiseRelaxed, resolver.MinimiseRelaxed, resolver.MinimiseOff}[s.rng.IntN(3)]
@@ -241,6 +256,9 @@ func (s *simulation) ask(name string, qtype uint16) {
 // resolve asks one question and checks what came of it.
 func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*resolver.Result, error) {
 	sends, shared := 0, false
+	if hash(name)%chainsOneIn == 0 {
+		ctx = resolver.WithChain(ctx)
+	}
 	ctx = resolver.WithTrace(ctx, &resolver.Trace{
 		Query:  func(resolver.QueryInfo) { sends++ },
 		Joined: func(resolver.JoinedInfo) { shared = true },
@@ -267,7 +285,63 @@ func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*r
 	if wrong := s.world.judge(result, from, to); wrong != "" {
 		s.t.Errorf("seed %d: after %v, %s: %s", s.seed, to.Sub(s.start), asked, wrong)
 	}
+	if wrong := s.checkChain(result); wrong != "" {
+		s.t.Errorf("seed %d: after %v, %s: %s", s.seed, to.Sub(s.start), asked, wrong)
+	}
+	if wrong := s.checkAge(asked, result, to); wrong != "" {
+		s.t.Errorf("seed %d: after %v, %s: %s", s.seed, to.Sub(s.start), asked, wrong)
+	}
 	return result, nil
+}
+
+// chainsOneIn is of how many names the answers to one come with their chain of trust:
+// to judge it all again takes time.
+const chainsOneIn = 4
+
+// hash is the same number for the same text in all runs.
+func hash(text string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(text)) // never fails
+	return h.Sum64()
+}
+
+// checkChain judges a secure answer again by its chain of trust, from the root's keys.
+func (s *simulation) checkChain(r *resolver.Result) string {
+	if r.Status != dnssec.Secure || r.Chain == nil {
+		return ""
+	}
+	verdict, err := dnssec.VerifyChain(r.Chain, s.anchors, s.in.Now())
+	if err != nil || verdict.Status != dnssec.Secure {
+		return fmt.Sprintf("got a chain that comes to %v, %v, want it secure", verdict, err)
+	}
+	return ""
+}
+
+// simCached is what is known of how long an answer is to stay in the cache.
+type simCached struct {
+	at, expires time.Time
+	data        string
+}
+
+// checkAge checks that an answer out of the cache has not grown younger there: while nobody
+// has asked a server for the name, it ends no later than it was to.
+func (s *simulation) checkAge(asked string, r *resolver.Result, now time.Time) string {
+	sets := groups(r.Answer)
+	if len(sets) != 1 || s.world.isExpanded(r.Question.Name) { // one expansion gives others
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := simCached{at: now, expires: now.Add(r.TTL), data: strings.Join(sets[0], " ")}
+	was, ok := s.cached[asked]
+	s.cached[asked] = is
+	if !ok || !r.FromCache || is.data != was.data || !s.net.lastAsked(r.Question.Name).Before(was.at.Add(-slack)) {
+		return ""
+	}
+	if end := was.expires.Add(time.Second + s.world.setBack()); is.expires.After(end) {
+		return fmt.Sprintf("got TTL %v out of the cache, want %v at most, as %v before", r.TTL, end.Sub(now), now.Sub(was.at))
+	}
+	return ""
 }
 
 // recovery asks when all is well again and everything old is forgotten: now there must

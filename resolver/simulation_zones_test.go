@@ -17,6 +17,7 @@ import (
 type simZone struct {
 	origin  string
 	addrs   []string
+	host    string   // the zone that its name servers' names are in; "": itself
 	records []dns.RR // all but the delegations of zones below
 	signing simSigning
 	revoked bool // the parent has taken the delegation away; the servers go on
@@ -69,6 +70,19 @@ func (s *simSigning) header() string {
 	return words
 }
 
+// maxGeneration is the last generation of keys that resolvertest has.
+const maxGeneration = 9
+
+// mayRoll reports whether there is a next generation of keys.
+func (s *simSigning) mayRoll() bool { return s.on && s.ksk < maxGeneration && s.zsk < maxGeneration }
+
+// otherKeys gives a generation of keys that has nothing to do with those of late: they must
+// not fit to what is remembered of the zone.
+func otherKeys(generation int) int {
+	const further, cycle = 3, maxGeneration - 1 // the last one leaves room for a rollover
+	return (generation-1+further)%cycle + 1
+}
+
 // roll takes the next step of a rollover.
 func (s *simSigning) roll() {
 	if s.rolling++; s.rolling > 3 {
@@ -103,6 +117,18 @@ func (v *simVersion) zoneOf(name string) *simZone {
 			return z
 		}
 	}
+}
+
+// hosted gives the last zone whose name servers have their names elsewhere; nil if there is
+// none.
+func (v *simVersion) hosted() *simZone {
+	var found *simZone
+	for _, z := range v.zones {
+		if z.host != "" && !z.revoked && (found == nil || z.origin > found.origin) {
+			found = z
+		}
+	}
+	return found
 }
 
 // above takes one label off a name that is not the root.
@@ -169,8 +195,12 @@ func (w *simWorld) oneOf(words ...string) string { return words[w.rng.IntN(len(w
 // make adds a zone without records.
 func (w *simWorld) make(v *simVersion, origin string, s simSigning) {
 	z := &simZone{origin: origin, signing: s, since: v.from}
-	if w.chance(0.15) && len(w.origins) > 3 {
-		z.addrs = v.zones[w.origins[len(w.origins)-1]].addrs // on the servers of another zone
+	if w.chance(0.25) && len(w.origins) > 3 { // on the servers of another zone
+		host := v.zones[w.origins[len(w.origins)-1]]
+		z.addrs = host.addrs
+		if w.chance(0.7) { // and by their names there, which the delegation has no glue for
+			z.host = host.nameHost()
+		}
 	} else {
 		z.addrs = w.newAddrs()
 	}
@@ -229,19 +259,27 @@ func simRecord(z *simZone, owner string, ttl int, rest string) dns.RR {
 	return rr
 }
 
+// nameHost gives the zone that the names of a zone's servers are in.
+func (z *simZone) nameHost() string {
+	if z.host != "" {
+		return z.host
+	}
+	return z.origin
+}
+
+// server names the ith server of a zone, from 1.
+func (z *simZone) server(i int) string {
+	return fmt.Sprintf("ns%d.%s", i, strings.TrimPrefix(z.nameHost(), "."))
+}
+
 // servers makes the records at the top of a zone and the addresses of its servers.
 func (w *simWorld) servers(z *simZone) []dns.RR {
-	host := func(i int) string {
-		if z.origin == "." {
-			return fmt.Sprintf("ns%d.", i)
-		}
-		return fmt.Sprintf("ns%d.%s", i, z.origin)
-	}
-	rrs := []dns.RR{simRecord(z, "@", simLeaseTTL, fmt.Sprintf("SOA %s hostmaster.example. 1 3600 600 604800 %d", host(1), simDataTTL))}
+	rrs := []dns.RR{simRecord(z, "@", simLeaseTTL, fmt.Sprintf("SOA %s hostmaster.example. 1 3600 600 604800 %d", z.server(1), simDataTTL))}
 	for i, addr := range z.addrs {
-		rrs = append(rrs,
-			simRecord(z, "@", simLeaseTTL, "NS "+host(i+1)),
-			simRecord(z, fmt.Sprintf("ns%d", i+1), simLeaseTTL, addressType(addr)+" "+addr))
+		rrs = append(rrs, simRecord(z, "@", simLeaseTTL, "NS "+z.server(i+1)))
+		if z.host == "" {
+			rrs = append(rrs, simRecord(z, fmt.Sprintf("ns%d", i+1), simLeaseTTL, addressType(addr)+" "+addr))
+		}
 	}
 	return rrs
 }
@@ -286,6 +324,9 @@ func (w *simWorld) contents(v *simVersion, z *simZone) []dns.RR {
 		} else {
 			add(&rrs, "*.w", "CNAME "+w.target(v))
 		}
+		if w.chance(0.7) {
+			add(&rrs, "e.w", address()) // the wildcard is not for it
+		}
 	}
 	for i := range 3 {
 		add(&rrs, fmt.Sprintf("c%d", i), "CNAME "+w.target(v))
@@ -303,7 +344,7 @@ func (w *simWorld) target(v *simVersion) string {
 
 // label chooses a name within a zone, with its dot.
 func (w *simWorld) label() string {
-	return w.oneOf("h0.", "h0.", "h1.", "h2.", "h9.", "x.h0.", "ent.", "a.ent.", "b.ent.", "x.w.", "y.w.", "x.y.w.",
+	return w.oneOf("h0.", "h0.", "h1.", "h2.", "h9.", "x.h0.", "ent.", "a.ent.", "b.ent.", "x.w.", "y.w.", "x.y.w.", "e.w.", "e.w.",
 		"c0.", "c1.", "c2.", "d0.", "h0.d0.", "h1.d0.", "c0.d0.", "ns1.", "", fmt.Sprintf("n%d.", w.rng.IntN(20)))
 }
 
@@ -395,7 +436,11 @@ func (w *simWorld) newContents() string {
 
 // rollKeys takes the next step of the rollover of a zone's keys.
 func (w *simWorld) rollKeys() string {
-	z := *w.pick(w.now(), func(z *simZone) bool { return z.signing.on })
+	old := w.pick(w.now(), func(z *simZone) bool { return z.signing.mayRoll() })
+	if old == nil {
+		return w.newContents()
+	}
+	z := *old
 	z.lasting = false
 	z.signing.roll()
 	return w.change(&z)
@@ -419,7 +464,7 @@ func (w *simWorld) resign() string {
 	z := changed[0]
 	z.signing = w.signing(z.origin)
 	z.signing.optOut = strings.Contains(z.signing.words, "opt-out")
-	z.signing.ksk, z.signing.zsk = z.signing.ksk+7, z.signing.zsk+7 // new keys
+	z.signing.ksk, z.signing.zsk = otherKeys(old.signing.ksk), otherKeys(old.signing.zsk)
 	z.records = append(w.servers(z), w.contents(v, z)...)
 	return w.change(changed...)
 }
@@ -445,6 +490,13 @@ func (w *simWorld) putBack(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.backward += d
+}
+
+// setBack is how far the clock has been put back in all.
+func (w *simWorld) setBack() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.backward
 }
 
 // revoke takes a zone's delegation away; its servers go on.
