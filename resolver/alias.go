@@ -9,25 +9,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/scrub"
 )
-
-// found is the answer to a question: the alias chain, and what stands at its end.
-type found struct {
-	q         question
-	aliases   []scrub.Alias
-	sets      []*dnssec.RRset
-	soa       *dnssec.RRset
-	denial    []*dnssec.RRset
-	rcode     int
-	status    dnssec.Status
-	ttl       uint32
-	fromCache bool
-	local     bool       // all of it is ours to say: no server had a part in it
-	stale     bool       // a part of it has expired (RFC 8767)
-	due       []question // parts worth being fetched again
-	extended  []ExtendedError
-}
 
 // search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
 // to alias. Each name is searched from its own zone, whatever else came with the

@@ -3,20 +3,14 @@ package resolver
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/infra"
-	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/transport"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -30,18 +24,6 @@ const (
 	// clientCookieLen is the length of the client's part of a cookie. RFC 7873 §4.
 	clientCookieLen = 8
 )
-
-// reply is what a server said of a question, as far as it may be believed. It is
-// shared between callers and not changed.
-type reply struct {
-	*scrub.Reply
-	kind       responseKind
-	delegation *glue.Delegation // of a referral
-	server     *candidate
-	wire       []byte       // as received, for traces
-	recalled   bool         // out of the second level
-	told       *atomic.Bool // to the second level; nil: nothing is to be told
-}
 
 // conversation is the exchange with one server about one question: a query, and as
 // many more as it takes to get a whole, genuine reply from this server or to see
@@ -236,36 +218,6 @@ func (c *conversation) waits() (release func()) {
 	return c.t.budget.hold(limitConnections, c.r.config.limits.Connections)
 }
 
-// write makes the next query: a new ID, and new letter case (0x20) each time.
-func (c *conversation) write() {
-	q := wire.Query{
-		ID: randomID(), Name: c.q.name, Type: c.q.rrtype, Class: dns.ClassINET,
-		CD: c.edns, EDNS: c.edns, UDPSize: udpSize, DO: c.edns,
-	}
-	if c.cut.from.forwards() {
-		// Who does not judge for himself had better leave that to the forwarder.
-		q.RD, q.DO, q.CD = true, c.edns && c.judges(), c.edns && c.judges()
-	}
-	if c.to.isEncrypted() && c.edns {
-		q.PadTo = queryBlock
-	}
-	if c.edns && c.network == "udp" {
-		q.Cookie = c.features.Cookie
-	}
-	c.query = q.AppendTo(c.query[:0:0]) // a new slice: the transport may still hold the old one
-	if c.case0x20 {
-		randomiseCase(wire.QuestionName(c.query))
-	}
-}
-
-// queryBlock is what the length of padded queries is a multiple of. RFC 8467 §4.1.
-const queryBlock = 128
-
-// judges reports whether what the server of a route says is validated here.
-func (c *conversation) judges() bool {
-	return c.r.config.Validation == Validate && !c.cut.from.route.unsigned
-}
-
 // sender gives who carries the queries.
 func (c *conversation) sender() sender {
 	if c.to.hop != nil && c.to.hop.sender != nil {
@@ -284,24 +236,6 @@ func (c *candidate) network() string {
 
 // isEncrypted reports whether nobody on the way can read the query.
 func (c *candidate) isEncrypted() bool { return c.hop != nil && c.hop.stream && c.hop.network != "tcp" }
-
-func randomID() uint16 {
-	var b [2]byte
-	rand.Read(b[:])
-	return binary.BigEndian.Uint16(b[:])
-}
-
-// randomiseCase flips the letters of a name at random. An attacker who cannot see
-// the query has to guess them too (draft-vixie-dnsext-dns0x20).
-func randomiseCase(name []byte) {
-	var coins [32]byte
-	rand.Read(coins[:])
-	for i, b := range name {
-		if 'a' <= b && b <= 'z' && coins[i/8]>>(i%8)&1 != 0 {
-			name[i] = b - ('a' - 'A')
-		}
-	}
-}
 
 func (c *conversation) refused() {
 	select {
@@ -436,53 +370,4 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 		return false, c.fail(errNoQuestion)
 	}
 	return false, c.r.understand(m, c.cut, c.q, octets, c.to)
-}
-
-// understand makes of a genuine reply to q what its sender may say for the zone, and what
-// kind of response that is.
-func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
-	scrubbed, err := scrub.Scrub(m, scrub.Asked{
-		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
-		Recursive: cut.from.forwards(),
-	})
-	if err != nil {
-		return outcome{to: from, err: r.scrubError(err)}
-	}
-	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
-	if r.second != nil {
-		out.reply.told = new(atomic.Bool)
-	}
-	switch out.reply.kind {
-	case referral:
-		if out.reply.delegation, err = delegationOf(scrubbed, cut, q); err != nil {
-			out.reply.kind, out.err = lame, err
-		}
-	case unusable:
-		out.err = &rcodeError{scrubbed.Rcode}
-	case lame, answer, alias, noData, nameError, recursive:
-	}
-	return out
-}
-
-// classifyFrom says what a response is to who asks a zone's servers, or a forwarder.
-func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
-	if cut.from.forwards() {
-		return classifyForwarded(m)
-	}
-	return classify(m, q, cut.Zone)
-}
-
-// delegationOf makes a zone cut of a referral. Of more name servers than are kept, a
-// random choice is, so that none of them can count on being asked.
-func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, error) {
-	return glue.Referral{
-		Zone: cut.Zone, Name: q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
-	}.Delegation()
-}
-
-func (r *Resolver) scrubError(err error) error {
-	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(r.counts.refusals.refuse("Records", r.config.limits.Records), err)
-	}
-	return err
 }

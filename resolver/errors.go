@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // What went wrong, for errors.Is. Each comes wrapped in an *Error.
@@ -66,54 +62,6 @@ var errUndecodable = errors.New("answer cannot be decoded")
 // errUnreadable says that a reply to the query came and cannot be taken apart.
 var errUnreadable = errors.New("malformed reply")
 
-// messageBounds are the bounds that every message has to keep (attacks.md 31-33). They
-// are no fields of Limits: real messages are far below them.
-var messageBounds = [...]struct {
-	err   error
-	limit LimitError
-}{
-	{wire.ErrTooMany, LimitError{"MessageRecords", wire.MaxRecords}},
-	{wire.ErrExpansion, LimitError{"MessageNames", wire.MaxExpanded}},
-	{wire.ErrHops, LimitError{"NamePointers", wire.MaxHops}},
-	{wire.ErrTooManyOpts, LimitError{"EDNSOptions", wire.MaxOptions}},
-}
-
-// messageError says why a reply cannot be taken apart: it goes beyond a bound, which is
-// counted, or is malformed.
-func (r *Resolver) messageError(err error) error {
-	for _, bound := range messageBounds {
-		if errors.Is(err, bound.err) {
-			return fmt.Errorf("%w: %w", r.counts.refusals.refuse(bound.limit.Limit, bound.limit.Value), err)
-		}
-	}
-	return fmt.Errorf("%w: %w", errUnreadable, err)
-}
-
-// ofData reports whether the limit says something about the data or the reply, rather than
-// about what is left of somebody's budget: everybody else would reach it too.
-func (e *LimitError) ofData() bool {
-	switch e.Limit {
-	case "Records", "SignaturesPerRRset", "KeysPerTag", "DSPerZone",
-		"MessageRecords", "MessageNames", "NamePointers", "EDNSOptions":
-		return true
-	}
-	return false
-}
-
-// ownLimit reports whether a limit of the caller's budget is among the causes of an error.
-func ownLimit(err error) bool {
-	if limit, ok := err.(*LimitError); ok {
-		return !limit.ofData()
-	}
-	switch err := err.(type) {
-	case interface{ Unwrap() error }:
-		return ownLimit(err.Unwrap())
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(err.Unwrap(), ownLimit)
-	}
-	return false
-}
-
 // errForeignReply says that what arrived was no reply to the query.
 var errForeignReply = errors.New("reply does not belong to the query")
 
@@ -127,18 +75,6 @@ func (e *RouteError) Error() string { return fmt.Sprintf("route for %s: %v", e.Z
 
 // Unwrap gives the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
-
-// LimitError says that a question needed more work than its Limits allow, or that
-// nothing but replies came that go beyond what a message may have.
-type LimitError struct {
-	// Limit is the field of Limits, or a bound of messages, which is none: MessageRecords
-	// (records of a message), MessageNames (octets of its names, written out),
-	// NamePointers (compression pointers in one name) or EDNSOptions.
-	Limit string
-	Value int // what it allows; for Time in milliseconds
-}
-
-func (e *LimitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
 
 // Error is why there is no answer: nobody could be asked, nobody answered usably, a
 // limit was reached, or the answer is bogus. It wraps the cause.
@@ -205,24 +141,6 @@ func (e *Error) Temporary() bool {
 	return !errors.Is(e.Err, ErrMetaType) && !errors.Is(e.Err, ErrClosed) && !errors.Is(e.Err, ErrName)
 }
 
-// rcodeError says that a server answered with an error.
-type rcodeError struct{ rcode int }
-
-func (e *rcodeError) Error() string { return "answered " + rcodeName(e.rcode) }
-
-// zoneError is why the servers of a zone gave no response that says something.
-type zoneError struct {
-	zone      dnsname.Name
-	servers   []netip.AddrPort
-	responded bool // one of them answered, if only with an error
-	err       error
-}
-
-func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
-
-// Unwrap gives the cause.
-func (e *zoneError) Unwrap() error { return e.err }
-
 // heldError says that time ran out while a query waited for a place.
 type heldError struct {
 	limit *LimitError // of which there was none
@@ -234,65 +152,10 @@ func (e *heldError) Error() string { return fmt.Sprintf("%v while waiting: %v", 
 // Unwrap gives the limit first: it is what can be changed.
 func (e *heldError) Unwrap() []error { return []error{e.limit, e.cause} }
 
-// bogusError says that a response failed validation.
-type bogusError struct {
-	zone     dnsname.Name
-	server   netip.AddrPort
-	reason   dnssec.Reason
-	err      error // a *dnssec.BogusError
-	verdict  *dnssec.Verdict
-	response *dnssec.Response
-}
-
-func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
-
-// Unwrap gives the validator's error.
-func (e *bogusError) Unwrap() error { return e.err }
-
-// causes are several errors on one line, for logs.
-type causes []error
-
-// maxCauses is how many of them are spelled out.
-const maxCauses = 4
-
-func (c causes) Error() string {
-	texts := make([]string, 0, maxCauses+1)
-	for i, err := range c {
-		if i == maxCauses {
-			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
-			break
-		}
-		texts = append(texts, err.Error())
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Unwrap gives the errors.
-func (c causes) Unwrap() []error { return c }
-
-// join makes one error of several; nil of none.
-func join(errs []error) error {
-	switch len(errs) {
-	case 0:
-		return nil
-	case 1:
-		return errs[0]
-	}
-	return causes(errs)
-}
-
 // isTimeout reports whether an error is a lost packet or the end of a wait.
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
-}
-
-// rcodeName gives a response code's mnemonic.
-func rcodeName(rcode int) string {
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return fmt.Sprintf("RCODE%d", rcode)
 }
 
 // wrap makes an *Error of what went wrong with q.
@@ -322,85 +185,6 @@ func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
 	}
 	return e
 }
-
-// extendedOf finds the extended DNS error that says best what went wrong.
-func extendedOf(err error) ExtendedError {
-	var limit *LimitError
-	var cached *cachedError
-	var bogus *bogusError
-	var hook *hookError
-	var refusal *Refusal
-	code := dns.ExtendedErrorCodeNoReachableAuthority
-	switch {
-	case errors.As(err, &refusal):
-		return refusal.extended()
-	case errors.As(err, &hook):
-		code = dns.ExtendedErrorCodeOther
-	case errors.Is(err, ErrFiltered):
-		code = dns.ExtendedErrorCodeBlocked
-	case errors.Is(err, errUndecodable):
-		code = dns.ExtendedErrorCodeInvalidData
-	case errors.As(err, &bogus):
-		return extendedReason(bogus.reason)
-	case errors.As(err, &cached):
-		return ExtendedError{dns.ExtendedErrorCodeCachedError, cached.Error()}
-	case errors.As(err, &limit), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
-		code = dns.ExtendedErrorCodeOther
-	case errors.Is(err, ErrMetaType):
-		code = dns.ExtendedErrorCodeNotSupported
-	case errors.Is(err, ErrName):
-		code = dns.ExtendedErrorCodeInvalidData
-	case errors.Is(err, ErrIntercepted), errors.Is(err, ErrBlocked), errors.Is(err, ErrRouteLoop):
-		code = dns.ExtendedErrorCodeNetworkError
-	case errors.Is(err, ErrClosed):
-		code = dns.ExtendedErrorCodeNotReady
-	}
-	return ExtendedError{Code: code, Text: summary(err)}
-}
-
-// summary gives the first cause in a few words, without addresses.
-func summary(err error) string {
-	var limit *LimitError
-	if errors.As(err, &limit) {
-		return limit.Error()
-	}
-	for _, known := range []error{
-		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
-		ErrNoServerAddress, ErrNoReachableServer, ErrHookResult,
-	} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	return ""
-}
-
-// cachedError is a failure that is not tried again yet.
-type cachedError struct{ failure cache.Failure }
-
-func (e *cachedError) Error() string {
-	if e.failure.Text == "" {
-		return ErrCached.Error()
-	}
-	return ErrCached.Error() + ": " + e.failure.Text
-}
-
-// isBogus reports whether the failure was one of validation: the codes of RFC 8914 §4
-// that say so stand for nothing else here.
-func (e *cachedError) isBogus() bool {
-	switch e.failure.Cause {
-	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeDNSBogus,
-		dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid,
-		dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
-		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
-		dns.ExtendedErrorCodeSignatureExpiredBeforeValid:
-		return true
-	}
-	return false
-}
-
-// Unwrap gives ErrCached.
-func (e *cachedError) Unwrap() error { return ErrCached }
 
 // typeName gives a type's mnemonic, or TYPE123 (RFC 3597 §5).
 func typeName(t uint16) string { return dns.Type(t).String() }

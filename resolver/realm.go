@@ -1,6 +1,10 @@
 package resolver
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -83,4 +87,33 @@ func (g *routing) distrusts(now time.Time, name dnsname.Name) dnsname.Name {
 		}
 	}
 	return longest
+}
+
+// digest stands for everything that decides what data this resolver believes, but for
+// what may change while it runs: routes and negative trust anchors have views of their
+// own. It is the same in all processes.
+func (c *config) digest() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "view %q algorithms %v ", c.ViewName, c.algorithmNumbers())
+	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
+		c.Validation, c.RootHints.Servers, c.AllowServer != nil, c.Family, c.Port,
+		!c.DisableLocalZones, c.limits.NSEC3Iterations, c.ownSignatureTime)
+	for _, a := range c.TrustAnchors {
+		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// algorithmNumbers says which algorithms are added, in order, and then which are taken
+// away. What implements them is not told apart: a number means one algorithm.
+func (c *config) algorithmNumbers() [2][]uint8 {
+	var numbers [2][]uint8
+	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
+		which := 0
+		if c.Algorithms[number] == nil {
+			which = 1
+		}
+		numbers[which] = append(numbers[which], number)
+	}
+	return numbers
 }

@@ -3,23 +3,17 @@ package resolver
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
@@ -119,35 +113,6 @@ func routesIPv6() bool {
 	}
 	c.Close()
 	return true
-}
-
-// digest stands for everything that decides what data this resolver believes, but for
-// what may change while it runs: routes and negative trust anchors have views of their
-// own. It is the same in all processes.
-func (c *config) digest() [32]byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "view %q algorithms %v ", c.ViewName, c.algorithmNumbers())
-	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
-		c.Validation, c.RootHints.Servers, c.AllowServer != nil, c.Family, c.Port,
-		!c.DisableLocalZones, c.limits.NSEC3Iterations, c.ownSignatureTime)
-	for _, a := range c.TrustAnchors {
-		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
-	}
-	return [32]byte(h.Sum(nil))
-}
-
-// algorithmNumbers says which algorithms are added, in order, and then which are taken
-// away. What implements them is not told apart: a number means one algorithm.
-func (c *config) algorithmNumbers() [2][]uint8 {
-	var numbers [2][]uint8
-	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
-		which := 0
-		if c.Algorithms[number] == nil {
-			which = 1
-		}
-		numbers[which] = append(numbers[which], number)
-	}
-	return numbers
 }
 
 // Close ends all work under way, waits for it, and closes all connections. Later
@@ -269,76 +234,6 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	return err
 }
 
-// answer answers out of the cache, or in a flight with everybody who asks the same.
-func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
-	f, err := r.answerUnfiltered(ctx, t, q)
-	if err != nil {
-		return nil, err
-	}
-	t.fromCache, t.stale = f.fromCache, f.stale
-	return r.filtered(f)
-}
-
-func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*found, error) {
-	if f, ok := r.searchCache(q, t.trust); ok {
-		r.prefetchAll(f.due)
-		t.tellFound(f)
-		return f, nil
-	}
-	if !r.config.ServeStale {
-		return r.fetchAnswer(ctx, t, q)
-	}
-	if _, ok := r.searchStale(q, t.trust, ""); !ok {
-		return r.fetchAnswer(ctx, t, q)
-	}
-	f, err := r.answerOrStale(ctx, t, q)
-	if err == nil && f.stale {
-		t.tellFound(f)
-	}
-	return f, err
-}
-
-// fetchAnswer answers in a flight with everybody who asks the same.
-func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found, error) {
-	t.begin()
-	leave, err := r.admit(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	if t.asked == q {
-		defer r.arrivals.enter(q)()
-	}
-	by := traveller{heard: t.heard, budget: t.budget, retry: func() { t.undaunted = true }, joined: func() {
-		t.tell(func(tr *Trace) {
-			if tr.Joined != nil {
-				tr.Joined(JoinedInfo{Step: t.step()})
-			}
-		})
-	}}
-	v, err := r.flights.do(ctx, r.questionKey(q, t.trust), by, func(fl *flight) (any, error) {
-		f, err := r.search(fl.ctx, t.in(fl), q)
-		return f, t.budget.end(err)
-	})
-	if err != nil {
-		if r.base.Err() != nil {
-			err = ErrClosed // whatever failed first of all that Close ends
-		}
-		return nil, err
-	}
-	return v.(*found), nil
-}
-
-// questionKey names what a client asks. Who asks after a change of routes, of negative trust
-// anchors or of local zones must not be given what is being found by the old ones.
-func (r *Resolver) questionKey(q question, trust cache.Trust) string {
-	b := binary.BigEndian.AppendUint64([]byte("question"), r.current().generation)
-	b = binary.BigEndian.AppendUint64(b, r.ours.Load().generation)
-	b = append(b, q.name...)
-	b = binary.BigEndian.AppendUint16(b, q.rrtype)
-	return string(append(b, byte(trust)))
-}
-
 // isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY
 // can be asked for (RFC 8482).
 func isMeta(t uint16) bool {
@@ -347,57 +242,4 @@ func isMeta(t uint16) bool {
 		return true
 	}
 	return t >= 249 && t < dns.TypeANY // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
-}
-
-// result decodes an answer for a caller.
-func (f *found) result() (*Result, error) {
-	r := &Result{
-		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
-		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Stale: f.stale, Extended: f.extended,
-	}
-	var err error
-	for i, step := range f.aliases {
-		if f.hasDNAME(step.Set, i) {
-			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
-			continue
-		}
-		if r.Answer, err = step.Set.AppendRRs(r.Answer, min(step.Set.TTL, maxTTL), true); err != nil {
-			return nil, err
-		}
-		if step.IsDNAME() && !step.TooLong {
-			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
-		}
-	}
-	for _, s := range f.sets {
-		if r.Answer, err = s.AppendRRs(r.Answer, min(s.TTL, maxTTL), true); err != nil {
-			return nil, err
-		}
-	}
-	if f.soa != nil {
-		if r.Authority, err = f.soa.AppendRRs(r.Authority, f.ttl, true); err != nil {
-			return nil, err
-		}
-	}
-	for _, s := range f.denial {
-		if r.Authority, err = s.AppendRRs(r.Authority, min(s.TTL, f.ttl), true); err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
-}
-
-// hasDNAME reports whether one of the first n steps goes by the same DNAME: an answer has
-// every RRset once.
-func (f *found) hasDNAME(set *dnssec.RRset, n int) bool {
-	return set.Type == dns.TypeDNAME && slices.ContainsFunc(f.aliases[:n], func(a scrub.Alias) bool {
-		return a.IsDNAME() && a.Set.Owner == set.Owner
-	})
-}
-
-// synthesised is the CNAME that a DNAME amounts to for one name (RFC 6672 §3.1).
-func synthesised(from, to dnsname.Name, ttl uint32) dns.RR {
-	return &dns.CNAME{
-		Hdr:    dns.RR_Header{Name: from.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: min(ttl, maxTTL)},
-		Target: to.String(),
-	}
 }

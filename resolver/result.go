@@ -58,18 +58,3 @@ func (r *Result) Canonical() string {
 	}
 	return name
 }
-
-// ExtendedError is an extended DNS error. RFC 8914.
-type ExtendedError struct {
-	Code uint16 // one of miekg/dns's ExtendedErrorCode constants
-	Text string // short, for people; may be empty
-}
-
-// String gives the code's registered purpose and the text.
-func (e ExtendedError) String() string {
-	purpose := dns.ExtendedErrorCodeToString[e.Code]
-	if e.Text == "" {
-		return purpose
-	}
-	return purpose + ": " + e.Text
-}

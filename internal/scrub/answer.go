@@ -1,0 +1,108 @@
+package scrub
+
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// answer takes the RRset asked for, or for ANY those at the name.
+func (s *scrubber) answer(r *Reply) error {
+	if !s.asked.Name.IsAtOrBelow(s.asked.Zone) {
+		return nil
+	}
+	if s.wantsAlias() {
+		if _, redirected := s.dname(s.asked.Name); redirected {
+			return nil // the CNAME is what the server made of the DNAME
+		}
+	}
+	if s.asked.Type != dns.TypeANY {
+		set, err := s.rrset(s.m.Answer, s.asked.Name, s.asked.Type)
+		if set != nil {
+			r.Answer = []*dnssec.RRset{set}
+		}
+		return err
+	}
+	seen := make(map[uint16]bool)
+	for _, rec := range s.m.Answer {
+		if rec.Owner != s.asked.Name || rec.Type == dns.TypeRRSIG || seen[rec.Type] || len(r.Answer) == maxANY {
+			continue
+		}
+		seen[rec.Type] = true
+		set, err := s.rrset(s.m.Answer, rec.Owner, rec.Type)
+		if err != nil {
+			return err
+		}
+		if set != nil {
+			r.Answer = append(r.Answer, set)
+		}
+	}
+	return nil
+}
+
+// aliases follows the chain that starts at the name asked, as long as its owners are
+// inside the zone asked. The CNAME that a server synthesises from a DNAME is not
+// looked at; it is made anew from the DNAME (RFC 6672 §5.3.1).
+func (s *scrubber) aliases(r *Reply) {
+	name := s.asked.Name
+	for len(r.Aliases) < maxLinks && name.IsAtOrBelow(s.asked.Zone) {
+		step, ok := s.alias(name)
+		if !ok {
+			return
+		}
+		r.Aliases = append(r.Aliases, step)
+		if step.TooLong || s.wantsAlias() {
+			return
+		}
+		name = step.To
+	}
+}
+
+// wantsAlias reports whether the question is for the CNAME itself, which is not followed
+// (RFC 1034 §3.6.2), nor is what a DNAME makes one of.
+func (s *scrubber) wantsAlias() bool {
+	return s.asked.Type == dns.TypeCNAME || s.asked.Type == dns.TypeANY
+}
+
+func (s *scrubber) alias(name dnsname.Name) (Alias, bool) {
+	if step, ok := s.dname(name); ok {
+		return step, true
+	}
+	set, err := s.rrset(s.m.Answer, name, dns.TypeCNAME)
+	if err != nil || set == nil {
+		return Alias{}, false
+	}
+	return Redirect(name, set)
+}
+
+// dname takes a DNAME above name, inside the zone asked.
+func (s *scrubber) dname(name dnsname.Name) (Alias, bool) {
+	for above := name; above != s.asked.Zone; {
+		above = above.Parent()
+		set, err := s.rrset(s.m.Answer, above, dns.TypeDNAME)
+		if err == nil && set != nil {
+			return Redirect(name, set)
+		}
+	}
+	return Alias{}, false
+}
+
+// Redirect makes the step from name that a CNAME or DNAME RRset tells to take. Of
+// several records, which neither type may have (RFC 2181 §10.1, RFC 6672 §2.4), none
+// is better than the first.
+func Redirect(name dnsname.Name, set *dnssec.RRset) (Alias, bool) {
+	for rdata := range set.Records.All() {
+		target, ok := wire.TargetName(set.Type, rdata)
+		if !ok {
+			return Alias{}, false
+		}
+		if set.Type == dns.TypeCNAME {
+			return Alias{From: name, To: target, Set: set}, true
+		}
+		to, err := name.Replace(set.Owner, target)
+		return Alias{From: name, To: to, Set: set, TooLong: err != nil}, true
+	}
+	return Alias{}, false
+}

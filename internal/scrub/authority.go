@@ -1,0 +1,99 @@
+package scrub
+
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// authority takes the denial and the delegation.
+func (s *scrubber) authority(r *Reply) {
+	zone, name := s.asked.Zone, s.asked.Name
+	if len(r.Aliases) > 0 {
+		name = r.Aliases[len(r.Aliases)-1].To
+	}
+	for i, rec := range s.m.Authority {
+		if rec.Class != dns.ClassINET || s.seenBefore(i) {
+			continue
+		}
+		inside := rec.Owner.IsAtOrBelow(zone)
+		switch rec.Type {
+		case dns.TypeSOA:
+			if s.asked.mayDeny(rec.Owner) && r.SOA == nil && name.IsAtOrBelow(rec.Owner) {
+				r.SOA, _ = s.rrset(s.m.Authority, rec.Owner, rec.Type)
+			}
+		case dns.TypeNSEC, dns.TypeNSEC3:
+			if s.asked.mayDeny(rec.Owner) && len(r.Denial) < maxDenials {
+				if set, err := s.rrset(s.m.Authority, rec.Owner, rec.Type); err == nil && set != nil {
+					r.Denial = append(r.Denial, set)
+				}
+			}
+		case dns.TypeNS:
+			s.nameServer(r, i, inside)
+		}
+	}
+	if len(r.NS) > 0 {
+		r.DS, _ = s.rrset(s.m.Authority, r.NS[0].Owner, dns.TypeDS)
+		s.addresses(r)
+		if s.asked.Type == dns.TypeDS && r.DS != nil && r.DS.Owner == s.asked.Name {
+			r.Answer = []*dnssec.RRset{r.DS} // it refers to the child, DS at hand, instead of answering
+		}
+	}
+}
+
+// seenBefore reports whether an earlier record of the authority section belongs to
+// the same RRset as record i.
+func (s *scrubber) seenBefore(i int) bool {
+	rec := &s.m.Authority[i]
+	if rec.Type == dns.TypeNS {
+		return false // taken one by one
+	}
+	for j := range s.m.Authority[:i] {
+		if other := &s.m.Authority[j]; other.Type == rec.Type && other.Owner == rec.Owner {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scrubber) nameServer(r *Reply, i int, inside bool) {
+	rec := s.m.Authority[i]
+	if !inside || rec.Owner == s.asked.Zone || !s.asked.Name.IsAtOrBelow(rec.Owner) {
+		r.Upward = true
+		return
+	}
+	if len(r.NS) > 0 && r.NS[0].Owner != rec.Owner {
+		r.ManyOwners = true
+		return
+	}
+	rdata, err := s.m.AppendRData(nil, rec)
+	if err != nil {
+		return
+	}
+	if target, ok := wire.TargetName(dns.TypeNS, string(rdata)); ok {
+		r.NS = append(r.NS, glue.NS{Owner: rec.Owner, Target: target, TTL: rec.TTL})
+	}
+}
+
+// addresses lists the additional section's address records of the name servers.
+func (s *scrubber) addresses(r *Reply) {
+	servers := make(map[dnsname.Name]bool, len(r.NS))
+	for _, ns := range r.NS {
+		servers[ns.Target] = true
+	}
+	for _, rec := range s.m.Additional {
+		if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA || rec.Class != dns.ClassINET || !servers[rec.Owner] {
+			continue
+		}
+		rdata, err := s.m.AppendRData(nil, rec)
+		if err != nil {
+			continue
+		}
+		if addr, ok := wire.Addr(string(rdata)); ok {
+			r.Addresses = append(r.Addresses, glue.Address{Owner: rec.Owner, Addr: addr, TTL: rec.TTL})
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// causes are several errors on one line, for logs.
+type causes []error
+
+// maxCauses is how many of them are spelled out.
+const maxCauses = 4
+
+func (c causes) Error() string {
+	texts := make([]string, 0, maxCauses+1)
+	for i, err := range c {
+		if i == maxCauses {
+			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
+			break
+		}
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap gives the errors.
+func (c causes) Unwrap() []error { return c }
+
+// join makes one error of several; nil of none.
+func join(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return causes(errs)
+}
+
+// rcodeError says that a server answered with an error.
+type rcodeError struct{ rcode int }
+
+func (e *rcodeError) Error() string { return "answered " + rcodeName(e.rcode) }
+
+// zoneError is why the servers of a zone gave no response that says something.
+type zoneError struct {
+	zone      dnsname.Name
+	servers   []netip.AddrPort
+	responded bool // one of them answered, if only with an error
+	err       error
+}
+
+func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+
+// Unwrap gives the cause.
+func (e *zoneError) Unwrap() error { return e.err }
+
+// bogusError says that a response failed validation.
+type bogusError struct {
+	zone     dnsname.Name
+	server   netip.AddrPort
+	reason   dnssec.Reason
+	err      error // a *dnssec.BogusError
+	verdict  *dnssec.Verdict
+	response *dnssec.Response
+}
+
+func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+
+// Unwrap gives the validator's error.
+func (e *bogusError) Unwrap() error { return e.err }
+
+// rcodeName gives a response code's mnemonic.
+func rcodeName(rcode int) string {
+	if name, ok := dns.RcodeToString[rcode]; ok {
+		return name
+	}
+	return fmt.Sprintf("RCODE%d", rcode)
+}
+
+// cachedError is a failure that is not tried again yet.
+type cachedError struct{ failure cache.Failure }
+
+func (e *cachedError) Error() string {
+	if e.failure.Text == "" {
+		return ErrCached.Error()
+	}
+	return ErrCached.Error() + ": " + e.failure.Text
+}
+
+// isBogus reports whether the failure was one of validation: the codes of RFC 8914 §4
+// that say so stand for nothing else here.
+func (e *cachedError) isBogus() bool {
+	switch e.failure.Cause {
+	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeDNSBogus,
+		dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid,
+		dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
+		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
+		dns.ExtendedErrorCodeSignatureExpiredBeforeValid:
+		return true
+	}
+	return false
+}
+
+// Unwrap gives ErrCached.
+func (e *cachedError) Unwrap() error { return ErrCached }

@@ -1,0 +1,102 @@
+package resolver
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/secondlevel"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// lesson is a reply off the network that may be worth telling others, once it is known to
+// be true.
+type lesson struct {
+	key     secondlevel.Key
+	octets  []byte
+	learnt  time.Time
+	expires time.Time
+	told    *atomic.Bool // by whoever else learnt from the same reply
+}
+
+// minLesson is the least life that is worth writing: what is gone in a moment nobody else
+// will ask for in time.
+const minLesson = 5 * time.Second
+
+// lessonOf makes a lesson of a reply; nil when it is of no use to others.
+func (r *Resolver) lessonOf(rl *realm, cut *zoneCut, q question, m *reply) *lesson {
+	if r.second == nil || m.told == nil || q.rrtype == dns.TypeANY || !worthKeeping(m) || len(m.wire) > secondlevel.MaxPayload {
+		return nil
+	}
+	now := r.config.Now()
+	expires := earliest(now.Add(time.Duration(lifeOf(m))*time.Second), cut.expires)
+	if expires.Sub(now) < minLesson {
+		return nil
+	}
+	return &lesson{key: r.second.key(rl, cut.Zone, q), octets: m.wire, learnt: now, expires: expires, told: m.told}
+}
+
+// lifeOf is how long all that a reply says is true, in seconds.
+func lifeOf(m *reply) uint32 {
+	life := uint32(maxTTL)
+	for _, s := range m.Answer {
+		life = min(life, s.TTL)
+	}
+	for _, a := range m.Aliases {
+		life = min(life, a.Set.TTL)
+	}
+	for _, s := range m.Denial {
+		life = min(life, s.TTL)
+	}
+	if m.kind == noData || m.kind == nameError {
+		life = min(life, negativeTTL(m.SOA))
+	}
+	if m.kind == referral {
+		for _, ns := range m.NS {
+			life = min(life, ns.TTL)
+		}
+		if m.DS != nil {
+			life = min(life, m.DS.TTL)
+		}
+	}
+	return life
+}
+
+// share tells others what led to a finding that is validated, or need not be.
+func (r *Resolver) share(w *walk, f *finding) {
+	t := w.t
+	if r.second == nil || t.sharing == sharesNothing || w.rl.validator != nil && t.proof == nil {
+		return
+	}
+	if f.status == dnssec.Secure && t.sharing == sharesAll && len(t.recalls.all()) > 0 {
+		r.second.Believed() // what is not signed proves nothing of who says it
+	}
+	r.tellOthers(f.lessons)
+	if t.proof != nil {
+		r.tellOthers(t.proof.lessons)
+		t.proof.lessons = nil
+	}
+}
+
+func (r *Resolver) tellOthers(lessons []*lesson) {
+	now := r.config.Now()
+	for _, l := range lessons {
+		if l != nil && l.told.CompareAndSwap(false, true) {
+			b := secondlevel.Blob{Stored: l.learnt, Expires: l.expires, Payload: withoutSecrets(l.octets)}
+			r.second.Put(l.key, b, now)
+		}
+	}
+}
+
+// withoutSecrets copies a message without what is between us and the server: the ID, and
+// the options of the OPT record, which has cookies.
+func withoutSecrets(octets []byte) []byte {
+	octets = append([]byte(nil), octets...)
+	if m, err := wire.Parse(octets); err == nil {
+		m.BlankOptions()
+	}
+	octets[0], octets[1] = 0, 0
+	return octets
+}

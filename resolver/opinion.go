@@ -1,0 +1,75 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+)
+
+// maxSecondOpinions is how often other servers are asked when what one gave turns out
+// bogus: a single broken server, or one with an old zone, shall not make the name
+// unresolvable (Unbound's val-max-restart is 5).
+const maxSecondOpinions = 3
+
+// walkTrusting walks, and when the answer is bogus walks again, preferring servers that
+// had no part in what was wrong, as long as there are any.
+func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
+	f, err := r.walk(ctx, t, q)
+	if again := r.doubting(t, q, err); again != nil {
+		t = again
+		f, err = r.walk(ctx, t, q)
+	}
+	first := err
+	for range maxSecondOpinions {
+		var bogus *bogusError
+		switch {
+		case err == nil || t.proof == nil:
+			return f, err
+		case !errors.As(err, &bogus):
+			return nil, first // bogus says more than that nobody else could be asked
+		case r.provenNow().isHopeless(r.config.Now(), bogus.zone):
+			return nil, first
+		}
+		again := *t
+		if again.avoid = t.proof.suspects(bogus, t.avoid); again.avoid == nil {
+			break // nobody else is left
+		}
+		// One cut further up, so that the delegation and its DS come anew.
+		again.startAbove = t.proof.started
+		again.proof = r.newProof(&again, q)
+		t = &again
+		f, err = r.walk(ctx, t, q)
+	}
+	if err != nil {
+		var bogus *bogusError
+		if errors.As(first, &bogus) {
+			r.provenNow().inVain(r.config.Now(), bogus.zone)
+		}
+		return nil, first
+	}
+	return f, nil
+}
+
+// suspects gives the servers to avoid when an answer is bogus: those known before, and
+// whoever gave the RRset that is at fault. That may be somebody else than it seems, as
+// a DS does not say whether it or the key is wrong: when it is nobody new, everybody is
+// suspected who had a say. It is nil when that is nobody new either.
+func (p *proof) suspects(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
+	culprits, ok := p.gave[question{bogus.reason.Name, bogus.reason.Type}]
+	if !ok && len(before) == 0 {
+		culprits = []netip.AddrPort{bogus.server}
+	}
+	avoid := make(map[netip.AddrPort]bool)
+	maps.Copy(avoid, before)
+	for _, s := range culprits {
+		avoid[s] = true
+	}
+	if len(avoid) == len(before) {
+		maps.Copy(avoid, p.sources)
+	}
+	if len(avoid) == len(before) {
+		return nil
+	}
+	return avoid
+}

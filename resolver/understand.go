@@ -1,0 +1,72 @@
+package resolver
+
+import (
+	"errors"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/scrub"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// reply is what a server said of a question, as far as it may be believed. It is
+// shared between callers and not changed.
+type reply struct {
+	*scrub.Reply
+	kind       responseKind
+	delegation *glue.Delegation // of a referral
+	server     *candidate
+	wire       []byte       // as received, for traces
+	recalled   bool         // out of the second level
+	told       *atomic.Bool // to the second level; nil: nothing is to be told
+}
+
+// understand makes of a genuine reply to q what its sender may say for the zone, and what
+// kind of response that is.
+func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
+	scrubbed, err := scrub.Scrub(m, scrub.Asked{
+		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
+		Recursive: cut.from.forwards(),
+	})
+	if err != nil {
+		return outcome{to: from, err: r.scrubError(err)}
+	}
+	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
+	if r.second != nil {
+		out.reply.told = new(atomic.Bool)
+	}
+	switch out.reply.kind {
+	case referral:
+		if out.reply.delegation, err = delegationOf(scrubbed, cut, q); err != nil {
+			out.reply.kind, out.err = lame, err
+		}
+	case unusable:
+		out.err = &rcodeError{scrubbed.Rcode}
+	case lame, answer, alias, noData, nameError, recursive:
+	}
+	return out
+}
+
+// classifyFrom says what a response is to who asks a zone's servers, or a forwarder.
+func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
+	if cut.from.forwards() {
+		return classifyForwarded(m)
+	}
+	return classify(m, q, cut.Zone)
+}
+
+// delegationOf makes a zone cut of a referral. Of more name servers than are kept, a
+// random choice is, so that none of them can count on being asked.
+func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, error) {
+	return glue.Referral{
+		Zone: cut.Zone, Name: q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
+	}.Delegation()
+}
+
+func (r *Resolver) scrubError(err error) error {
+	if errors.Is(err, scrub.ErrTooManyRecords) {
+		return errors.Join(r.counts.refusals.refuse("Records", r.config.limits.Records), err)
+	}
+	return err
+}
