@@ -13,8 +13,9 @@ import (
 )
 
 // ReadFrom reads a snapshot into the cache, beside what is there and by the same
-// rules: higher ranks stay, bounds hold. What expired meanwhile by the wall clock is
-// left out, and nothing lives longer than the options allow. After an error, which
+// rules: higher ranks stay, as does what was learnt later, bounds hold. What expired
+// meanwhile by the wall clock is left out, and nothing lives longer than the options
+// allow. After an error, which
 // wraps ErrSnapshot when the input is to blame, the cache is empty. It reads to the
 // end of the snapshot, and buffers, so that more may have been taken from r. It
 // implements io.ReaderFrom.
@@ -147,7 +148,7 @@ func (s *snapshotReader) record(sort byte, body []byte) error {
 func (v *View) load(now time.Time, e entry) {
 	i, st := v.cache.at(now), e.standing()
 	life := e.span()
-	left := min(life.wall-i.wall, int64(life.ttl)*1000, v.cache.options.MaxTTL.Milliseconds())
+	left := min(life.wall-i.wall, int64(life.ttl)*1000, v.cache.options.longest(e).Milliseconds())
 	if left <= -v.cache.options.KeepStale.Milliseconds() || len(e.body()) > v.cache.options.MaxEntry+entryHeader {
 		return
 	}
@@ -160,16 +161,54 @@ func (v *View) load(now time.Time, e entry) {
 	fresh := entry(append(appendHead(make([]byte, 0, len(e)), head{k, st, life}), e.body()...))
 	switch k.kind {
 	case KindRRset, KindNoData, KindNameError, KindWildcard, KindChain:
-		v.place(i, k, fresh)
+		if !v.knowsLater(i, k, fresh) {
+			v.place(i, k, fresh)
+		}
 	case KindRange:
 		v.loadRange(i, fresh, d)
 	case KindCut:
+		if known := v.cutEntry(v.cutKey(k.name)); known != nil && known.left(i) > 0 && known.arrived() > life.arrived() {
+			return // the parent has spoken since
+		}
 		if cut, ok := unpackCut(fresh); ok {
 			cut.TTL = d
 			v.PutCut(now, cut, Meta{Rank: RankReferral})
 		}
 	case KindFailure, KindClaim, KindTypes, KindGlue: // never in a snapshot
 	}
+}
+
+// longest is how long what an entry holds may live.
+func (o *Options) longest(e entry) time.Duration {
+	switch e.kind() {
+	case KindNoData, KindNameError, KindRange:
+		return min(o.MaxTTL, o.MaxNegativeTTL)
+	case KindChain:
+		if _, _, authorities, _ := e.chainParts(); authorities > 0 {
+			return min(o.MaxTTL, o.MaxNegativeTTL)
+		}
+	case KindRRset, KindWildcard, KindFailure, KindClaim, KindTypes, KindCut, KindGlue:
+	}
+	return o.MaxTTL
+}
+
+// knowsLater reports whether something alive that was learnt after e answers, or denies,
+// the same name and type.
+func (v *View) knowsLater(i instant, k key, e entry) bool {
+	others := []Kind{KindRRset, KindChain, KindNoData, KindNameError}
+	if k.kind == KindWildcard {
+		others = []Kind{KindWildcard}
+	}
+	for _, k.kind = range others {
+		at := k
+		if at.kind == KindNameError {
+			at.rrtype = 0
+		}
+		if known, _, ok := v.entry(at, false); ok && known.span().left(i) > 0 && known.span().arrived() > e.span().arrived() {
+			return true
+		}
+	}
+	return false
 }
 
 // loadRange puts back a gap, or a zone's SOA, which comes after the zone's gaps.

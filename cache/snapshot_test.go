@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 // at gives options of a small cache whose clock stands at a moment.
@@ -74,6 +76,75 @@ func TestSnapshotKeepsWhatMayBeStale(t *testing.T) {
 	}
 	if item, ok := c.View([32]byte{}).Get(now, n, dns.TypeA, Checked, RankAnswer); ok {
 		t.Errorf("Get = %+v, want nothing", item)
+	}
+}
+
+// What a running cache has learnt since is not undone by an older snapshot.
+func TestSnapshotYieldsToLaterWords(t *testing.T) {
+	old := New(Options{})
+	n, zone := name("www.example.com"), name("example.com")
+	past, later := old.View([32]byte{}), start.Add(time.Minute)
+	past.Put(start, addressSet(n, 3600, anyAddr), answer)
+	past.PutCut(start, delegation("example.com", 3600, "ns", "192.0.2.1"), referral)
+	past.Put(start, addressSet(name("gone.example.com"), 3600, anyAddr), answer)
+	past.Put(start, addressSet(name("old.example.com"), 3600, anyAddr), answer)
+
+	c := New(at(later))
+	v := c.View([32]byte{})
+	v.Put(later, addressSet(n, 300, nextAddr), answer)
+	v.PutCut(later, delegation("example.com", 300, "ns", "192.0.2.2"), referral)
+	v.PutNegative(later, Negative{Name: name("gone.example.com"), Type: dns.TypeA, NameError: true, SOA: soa(t, "example.com", 60, 60)}, Meta{})
+	if _, err := c.ReadFrom(bytes.NewReader(snapshot(t, old))); err != nil {
+		t.Fatal(err)
+	}
+	if item, ok := v.Get(later, n, dns.TypeA, Checked, RankAnswer); !ok || item.TTL != 300 || item.Set.Records != addressSet(n, 0, nextAddr).Records {
+		t.Errorf("Get = %+v, %v; want the later address for 300 s", item, ok)
+	}
+	if cut, ok := v.GetCut(later, n); !ok || cut.Zone != zone || cut.Expires.Sub(later) != 300*time.Second {
+		t.Errorf("GetCut = %+v, %v; want the later delegation for 300 s", cut, ok)
+	}
+	if item, ok := v.Get(later, name("gone.example.com"), dns.TypeA, Checked, RankAnswer); ok {
+		t.Errorf("Get of a name denied since = %+v, want nothing", item)
+	}
+	if _, ok := v.Get(later, name("old.example.com"), dns.TypeA, Checked, RankAnswer); !ok {
+		t.Error("what only the snapshot has was not loaded")
+	}
+}
+
+// Nothing lives longer than the options of the cache that reads the snapshot allow.
+func TestSnapshotHoldsToTTLs(t *testing.T) {
+	old := New(Options{MaxTTL: -1, MaxNegativeTTL: -1})
+	fill(t, old.View([32]byte{1}), start)
+	past := old.View([32]byte{1})
+	past.PutNegative(start, Negative{Name: name("nope.example.com"), Type: dns.TypeA, NameError: true, SOA: soa(t, "example.com", 7200, 7200)}, Meta{})
+	past.PutNegative(start, Negative{Name: name("www.example.com"), Type: dns.TypeMX, SOA: soa(t, "example.com", 7200, 7200)}, Meta{})
+	past.PutChain(start, Chain{
+		Name: name("a.example.com"), Type: dns.TypeA, Answer: []*dnssec.RRset{addressSet(name("a.example.com"), 7200, anyAddr)},
+		Authority: []*dnssec.RRset{soa(t, "example.com", 7200, 7200)},
+	}, answer)
+	o := at(start)
+	o.MaxTTL, o.MaxNegativeTTL = 50*time.Second, 20*time.Second
+	c := New(o)
+	if _, err := c.ReadFrom(bytes.NewReader(snapshot(t, old))); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[Kind]int)
+	c.Walk(start, func(e Entry) bool {
+		seen[e.Kind]++
+		longest := uint32(50)
+		denies := e.Kind == KindNoData || e.Kind == KindNameError || e.Kind == KindRange
+		if denies || e.Kind == KindChain && e.Name == name("a.example.com") {
+			longest = 20
+		}
+		if e.TTL > longest {
+			t.Errorf("%v %s %d lives for %d s, want at most %d", e.Kind, e.Name, e.Type, e.TTL, longest)
+		}
+		return true
+	})
+	for _, kind := range []Kind{KindRRset, KindNoData, KindNameError, KindRange, KindChain, KindCut} {
+		if seen[kind] == 0 {
+			t.Errorf("no %v was restored", kind)
+		}
 	}
 }
 

@@ -53,7 +53,8 @@ func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust T
 }
 
 // GetStaleNegative is GetStale for denials of the name and type themselves; those of
-// an ancestor, and synthesised ones, are not given out once they have expired.
+// an ancestor, and synthesised ones, are not given out once they have expired, nor those
+// of a type at a name that was found to be an alias since.
 func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Negative, bool) {
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
@@ -62,7 +63,7 @@ func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16,
 		}
 		for _, k := range denialKeys(name, rrtype, t) {
 			e, ok := v.staleEntry(i, k)
-			if !ok {
+			if !ok || v.superseded(i, e) {
 				continue
 			}
 			n := e.negative(i, name, rrtype)

@@ -36,6 +36,10 @@ func TestStale(t *testing.T) {
 		{"denial expired", day, func(v *View) { deny(v, false, start) }, 61 * time.Second, false, true},
 		{"name error expired", day, func(v *View) { deny(v, true, start) }, 61 * time.Second, false, true},
 		{"denial expired, answer alive", day, func(v *View) { deny(v, false, start); v.Put(start, addressSet(n, 600, anyAddr), answer) }, 61 * time.Second, false, false},
+		{"denial expired, an alias since", day, func(v *View) {
+			deny(v, false, start)
+			v.Put(start.Add(30*time.Second), set(t, "www.example.com. 10 IN CNAME other.example.com."), answer)
+		}, 61 * time.Second, false, false},
 		{"glue", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankGlue}) }, 61 * time.Second, false, false},
 		{"unchecked", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankAnswer, Trust: Unchecked}) }, 61 * time.Second, false, false},
 	} {

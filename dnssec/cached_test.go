@@ -145,6 +145,21 @@ func TestNewZoneWhileCached(t *testing.T) {
 	}
 }
 
+// TestUnsignedBelowIsNotKept: what follows from a delegation above that a cache held is not
+// to be kept for that one's whole life again, label after label.
+func TestUnsignedBelowIsNotKept(t *testing.T) {
+	w := family(t, zoneOptions{})
+	e := w.evidence()
+	e.AddDelegation(&Delegation{Name: name("unsigned.example."), Kind: DelegationUnsigned, TTL: 3600})
+	below := name("sub.unsigned.example.")
+	e.Add(&Response{Name: below, Type: dns.TypeDS, Kind: KindNoData, Zone: below.Parent(),
+		Authority: sets(record(t, "unsigned.example. 3600 IN SOA ns. h. 1 1 1 1 3600"), record(t, "sub.unsigned.example. 3600 IN NSEC t.unsigned.example. NS"))})
+	d, needs, err := e.Judge(below)
+	if err != nil || d == nil || d.Kind != DelegationUnsigned || d.TTL != 0 {
+		t.Errorf("got %+v, %v, %v, want it unsigned, and not to be kept", d, needs, err)
+	}
+}
+
 // TestShared: validator, work, proven keys and RRsets are used from many goroutines.
 func TestShared(t *testing.T) {
 	w := family(t, zoneOptions{nsec3: true, algorithm: dns.ECDSAP256SHA256})

@@ -56,7 +56,9 @@ type Delegation struct {
 	DS *RRset
 	// Proof are the records that deny the DS.
 	Proof []*RRset
-	TTL   uint32 // seconds from when it was judged, RFC 4035 §5.3.3
+	// TTL is for how long it may be kept: seconds from when it was judged, RFC 4035 §5.3.3.
+	// It is 0 where all rests on what is known of the names above.
+	TTL uint32
 
 	signer *KeySet     // the parent's keys; nil where nothing was proven
 	via    *Delegation // the delegation above that makes this one Unsigned
@@ -171,11 +173,10 @@ func (e *Evidence) findDelegation(name dnsname.Name) (*Delegation, error) {
 		return nil, err
 	}
 	d.Name = name
-	if d.signer == nil { // it rests on nothing but what is above
+	if d.signer == nil {
+		// It rests on nothing but what is above, which may have been known for a while: it
+		// follows from that as long as that lives, and is not to be kept for itself.
 		d.TTL = 0
-		if d.via != nil {
-			d.TTL = d.via.TTL
-		}
 	}
 	de.judged = d
 	return d, nil

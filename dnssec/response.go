@@ -106,12 +106,12 @@ type step struct {
 // of its kind.
 func (r *Response) follow() (steps []step, sname dnsname.Name, ok bool) {
 	sname = r.Name
-	var fromDNAME dnsname.Name // owner of a CNAME that the last DNAME makes
+	var fromDNAME dnsname.Name // owner of a CNAME that the DNAME just before it makes
 	answered := false
 	for _, set := range r.Answer {
 		final := set.Owner == sname && (set.Type == r.Type || r.Type == dns.TypeANY)
 		switch {
-		case set.Type == dns.TypeCNAME && fromDNAME != "" && set.Owner == fromDNAME:
+		case set.Type == dns.TypeCNAME && fromDNAME != "" && set.Owner == fromDNAME && !answered:
 			target, ok := aliasTarget(set)
 			if !ok || target != sname {
 				return nil, "", false

@@ -43,6 +43,8 @@ func TestFollow(t *testing.T) {
 			[]string{"a.example. DNAME b.example.", "x.a.example. CNAME x.b.example.", "x.a.example. CNAME x.b.example. ;"}, "x.b.example.", 2},
 		{"DNAME and answer", KindAnswer, "x.a.example.", dns.TypeA,
 			[]string{"a.example. DNAME b.example.", "x.a.example. CNAME x.b.example.", "x.b.example. A 192.0.2.1"}, "x.b.example.", 3},
+		{"DNAME, answer, and its CNAME", KindAnswer, "x.a.example.", dns.TypeA,
+			[]string{"a.example. DNAME b.example.", "x.b.example. A 192.0.2.1", "x.a.example. CNAME x.b.example."}, "", 0},
 		{"DNAME at the name itself", KindAlias, "a.example.", dns.TypeA, []string{"a.example. DNAME b.example."}, "", 0},
 		{"DNAME asked for", KindAnswer, "a.example.", dns.TypeDNAME, []string{"a.example. DNAME b.example."}, "a.example.", 1},
 		{"DNAME beside the name", KindAlias, "x.example.", dns.TypeA, []string{"a.example. DNAME b.example."}, "", 0},

@@ -112,16 +112,25 @@ func (r *Resolver) within(rl *realm, steps []scrub.Alias) []scrub.Alias {
 }
 
 // bound shortens the TTLs of the records to what their signatures allow (RFC 4035
-// §5.3.3).
+// §5.3.3): those of a denial too, which is kept by the TTLs of its parts, and denies other
+// names by them (RFC 8198 §5.4).
 func (f *finding) bound(v *dnssec.Verdict) {
-	f.sets = slices.Clone(f.sets)
-	for i, s := range f.sets {
-		f.sets[i] = boundSet(s, v)
-	}
+	f.sets, f.denial = boundSets(f.sets, v), boundSets(f.denial, v)
 	f.aliases = slices.Clone(f.aliases)
 	for i, a := range f.aliases {
 		f.aliases[i].Set = boundSet(a.Set, v)
 	}
+	if f.soa != nil {
+		f.soa = boundSet(f.soa, v)
+	}
+}
+
+func boundSets(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
+	bounded := slices.Clone(sets)
+	for i, s := range sets {
+		bounded[i] = boundSet(s, v)
+	}
+	return bounded
 }
 
 // boundSet copies the set when its TTL changes: it is shared with whoever else waited for

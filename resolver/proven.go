@@ -145,14 +145,20 @@ func (p provenIn) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) 
 }
 
 // keepDS puts a proven DS RRset of a referral into the cache, where it answers questions
-// for it: it is the parent's word in the place where it belongs.
+// for it: it is the parent's word in the place where it belongs. It lives no longer than
+// the lease of the parent, through whose zone cut it came.
 func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
 		return
 	}
 	set := *d.DS
 	set.TTL = min(set.TTL, d.TTL)
-	r.realmOf(now, question{d.Name, dns.TypeDS}).view.Put(now, &set, cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked})
+	rl := r.realmOf(now, question{d.Name, dns.TypeDS})
+	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
+	if cut, ok := rl.cuts.GetCut(now, d.Name.Parent()); ok {
+		meta.NotAfter = cut.Expires
+	}
+	rl.view.Put(now, &set, meta)
 }
 
 // keepNew adds a value unless it is the one that is there: its TTL counts from when
