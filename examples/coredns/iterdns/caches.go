@@ -21,6 +21,9 @@ type cacheKey struct {
 type cachePool struct {
 	mu     sync.Mutex
 	caches map[cacheKey]*pooledCache // guarded by mu
+	// evicted is how many entries have made room for others in caches that are no more, by
+	// the zones of the plugins, so that the counter does not fall. Guarded by mu.
+	evicted map[string]uint64
 }
 
 type pooledCache struct {
@@ -47,5 +50,23 @@ func (p *cachePool) giveBack(key cacheKey) {
 	c := p.caches[key]
 	if c.users--; c.users == 0 {
 		delete(p.caches, key)
+		p.evicted[key.zones] += c.Stats().Evictions
+	}
+}
+
+// addTo adds to the samples what the caches hold, and have evicted, those that are no more
+// included.
+func (p *cachePool) addTo(sampleOf func(label string) *sample) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for label, n := range p.evicted {
+		sampleOf(label).count(evictions, "", n)
+	}
+	for key, c := range p.caches {
+		st, s := c.Stats(), sampleOf(key.zones)
+		s.gauge(cacheEntries, float64(st.Entries))
+		s.gauge(cacheBytes, float64(st.Bytes))
+		s.gauge(cacheMaxBytes, float64(st.MaxBytes))
+		s.count(evictions, "", st.Evictions)
 	}
 }

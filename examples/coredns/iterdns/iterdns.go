@@ -16,7 +16,6 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -31,7 +30,6 @@ type Iterdns struct {
 
 	config   *config
 	resolver *resolver.Resolver
-	cache    *cache.Cache
 	pending  atomic.Int64
 	ready    atomic.Bool
 
@@ -39,6 +37,7 @@ type Iterdns struct {
 	end        context.CancelFunc
 	background sync.WaitGroup
 	stop       func() error // nil before Start; called once
+	stopped    atomic.Bool
 }
 
 // Name implements plugin.Handler.

@@ -3,6 +3,7 @@ package iterdns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -13,6 +14,9 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/coredns/coredns/plugin/test"
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 // patience bounds what must happen at some time on a busy machine. It is no measure.
@@ -240,6 +244,48 @@ func TestReload(t *testing.T) {
 	}
 	if after := shared.live.samples()[old.config.label].counts[questions][""]; after <= before {
 		t.Errorf("got %v questions, want more than %v before the reload", after, before)
+	}
+}
+
+// What a cache has evicted is still counted when another one has taken its place, as after a
+// reload that changes its size.
+func TestEvictionsOutliveTheirCache(t *testing.T) {
+	const zones = "reload.example."
+	pool := &cachePool{caches: make(map[cacheKey]*pooledCache), evicted: make(map[string]uint64)}
+	counted := func() (evicted, entries float64) {
+		s := newSample()
+		pool.addTo(func(label string) *sample {
+			if label != zones {
+				t.Fatalf("got zones %q", label)
+			}
+			return s
+		})
+		return s.counts[evictions][""], s.gauges[cacheEntries][""]
+	}
+	small, giveBack := pool.take(cacheKey{zones: zones, bytes: minCache})
+	view := small.View([32]byte{})
+	for i := 0; small.Stats().Evictions == 0; i++ {
+		rr, err := dns.NewRR(fmt.Sprintf("host-%d.reload.example. 300 IN A 192.0.2.1", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := dnssec.NewRRset(rr)
+		if err != nil || !view.Put(time.Now(), set, cache.Meta{Rank: cache.RankAnswer}) {
+			t.Fatalf("%v was not kept: %v", rr, err)
+		}
+	}
+	before, held := counted()
+	if before == 0 || held != float64(small.Len()) {
+		t.Errorf("got %v evictions and %v entries, want some and %d", before, held, small.Len())
+	}
+	_, giveBackLarge := pool.take(cacheKey{zones: zones, bytes: 2 * minCache})
+	giveBack()
+	if after, held := counted(); after != before || held != 0 {
+		t.Errorf("got %v evictions and %v entries after the reload, want %v and none", after, held, before)
+	}
+	giveBackLarge()
+	if after, _ := counted(); after != before || len(pool.caches) != 0 {
+		t.Errorf("got %v evictions and %d caches at the end, want %v and none", after, len(pool.caches), before)
 	}
 }
 

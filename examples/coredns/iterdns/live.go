@@ -14,7 +14,7 @@ var shared = struct {
 	caches *cachePool
 	live   *liveSet
 }{
-	&cachePool{caches: make(map[cacheKey]*pooledCache)},
+	&cachePool{caches: make(map[cacheKey]*pooledCache), evicted: make(map[string]uint64)},
 	&liveSet{handlers: make(map[*Iterdns]caddyMark), past: make(map[string]*sample)},
 }
 
@@ -49,13 +49,10 @@ func (l *liveSet) add(h *Iterdns) {
 	l.handlers[h] = h.config.mark
 }
 
-// remove takes h out, and keeps what it counted. It reports false if h was not in.
-func (l *liveSet) remove(h *Iterdns) bool {
+// remove takes h out, which has ended all its work, and keeps what it counted.
+func (l *liveSet) remove(h *Iterdns) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.handlers[h]; !ok {
-		return false
-	}
 	delete(l.handlers, h)
 	past := l.past[h.config.label]
 	if past == nil {
@@ -63,7 +60,6 @@ func (l *liveSet) remove(h *Iterdns) bool {
 		l.past[h.config.label] = past
 	}
 	past.addCounts(h)
-	return true
 }
 
 // stopOrphans stops the plugins of instances that do not run: those of a reload that

@@ -6,8 +6,6 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"github.com/iterdns/iterdns/cache"
 )
 
 // requestDuration is how long answers took, those out of the cache too.
@@ -122,8 +120,8 @@ func (s *sample) addSecondLevel(h *Iterdns) {
 	s.count(secondLevel, "write_dropped", st.Dropped)
 }
 
-// addState adds what h is doing. Caches are counted once, whoever shares them.
-func (s *sample) addState(h *Iterdns, seen map[*cache.Cache]bool) {
+// addState adds what h is doing. Its cache, which it may share, is left to cachePool.addTo.
+func (s *sample) addState(h *Iterdns) {
 	st := h.resolver.Stats()
 	s.gauge(inFlight, float64(st.InFlight))
 	s.gauge(knownServers, float64(st.Servers))
@@ -132,14 +130,6 @@ func (s *sample) addState(h *Iterdns, seen map[*cache.Cache]bool) {
 		up = 1
 	}
 	s.gauge(isReady, up)
-	if seen[h.cache] {
-		return
-	}
-	seen[h.cache] = true
-	s.gauge(cacheEntries, float64(st.Cache.Entries))
-	s.gauge(cacheBytes, float64(st.Cache.Bytes))
-	s.gauge(cacheMaxBytes, float64(st.Cache.MaxBytes))
-	s.count(evictions, "", st.Cache.Evictions)
 }
 
 // samples gives one for each label.
@@ -147,22 +137,23 @@ func (l *liveSet) samples() map[string]*sample {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	samples := make(map[string]*sample)
+	sampleOf := func(label string) *sample {
+		if samples[label] == nil {
+			samples[label] = newSample()
+		}
+		return samples[label]
+	}
 	for label, past := range l.past {
-		samples[label] = newSample()
 		for m, values := range past.counts {
-			samples[label].counts[m] = maps.Clone(values)
+			sampleOf(label).counts[m] = maps.Clone(values)
 		}
 	}
-	seen := make(map[*cache.Cache]bool)
 	for h := range l.handlers {
-		s := samples[h.config.label]
-		if s == nil {
-			s = newSample()
-			samples[h.config.label] = s
-		}
+		s := sampleOf(h.config.label)
 		s.addCounts(h)
-		s.addState(h, seen)
+		s.addState(h)
 	}
+	shared.caches.addTo(sampleOf)
 	return samples
 }
 

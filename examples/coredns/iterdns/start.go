@@ -56,7 +56,7 @@ func (h *Iterdns) Start() error {
 		return undo(err)
 	}
 	closers = append(closers, r.Close)
-	h.resolver, h.cache = r, kept
+	h.resolver = r
 	h.stop = func() error { return undo(nil) }
 	h.life, h.end = context.WithCancel(context.Background())
 	h.background.Go(h.becomeReady)
@@ -70,12 +70,13 @@ func (h *Iterdns) Start() error {
 // Stop ends the questions that are still under way, and waits for what runs in the
 // background. Stopping again does nothing.
 func (h *Iterdns) Stop() error {
-	if !shared.live.remove(h) {
+	if h.stop == nil || !h.stopped.CompareAndSwap(false, true) {
 		return nil
 	}
 	h.end()
 	err := h.stop()
 	h.background.Wait()
+	shared.live.remove(h) // not before: it has counted until now
 	return err
 }
 
