@@ -149,6 +149,9 @@ func (w *simWorld) isExpanded(name string) bool {
 // denier gives the zone that a record of a denial is of.
 func (v *simVersion) denier(rr dns.RR) *simZone {
 	owner := strings.ToLower(rr.Header().Name)
+	if sig, ok := rr.(*dns.RRSIG); ok && v.zones[strings.ToLower(sig.SignerName)] != nil {
+		return v.zones[strings.ToLower(sig.SignerName)]
+	}
 	if z := v.zoneOf(owner); z.origin != owner || owner == "." {
 		return z
 	}
