@@ -32,7 +32,11 @@ func (p *parser) directive() error {
 			return p.Errf("property '%s' is there twice", word)
 		}
 		seen[word] = true
-		if err := read(p, p.RemainingArgs()); err != nil {
+		args := p.RemainingArgs()
+		if p.NextArg() { // it stops at a brace, and only there
+			return p.Errf("%s: no block begins here", word)
+		}
+		if err := read(p, args); err != nil {
 			return p.Errf("%s: %v", word, err)
 		}
 	}

@@ -40,6 +40,9 @@ func setup(c *caddy.Controller) error {
 func parse(c *caddy.Controller) ([]*config, error) {
 	var configs []*config
 	for c.Next() {
+		if c.Val() != name { // what stands behind a block, as after one brace too many
+			return nil, c.Errf("'%s' has no place here", c.Val())
+		}
 		line := c.Line()
 		p := &parser{Controller: c, root: dnsserver.GetConfig(c).Root, config: &config{cacheBytes: cache.DefaultMaxBytes}}
 		if err := p.directive(); err != nil {

@@ -166,6 +166,9 @@ func TestErrors(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"iterdns {\nfoo\n}", "Testfile:2 - Error during parsing: unknown property 'foo'"},
 		{"iterdns {\n\n\ndnssec maybe\n}", "Testfile:4 - Error during parsing: dnssec: want 'on' or 'off'"},
+		{"iterdns {\ncache 64MiB {\n}\ndnssec off\n}", "Testfile:2 - Error during parsing: cache: no block begins here"},
+		{"iterdns {\ncache 64MiB {\ndnssec off\n}\n}", "Testfile:2 - Error during parsing: cache: no block begins here"},
+		{"iterdns {\ndnssec on\n} corp.example", "Testfile:3 - Error during parsing: 'corp.example' has no place here"},
 		{"iterdns {\ndnssec\n}", "Testfile:2 - Error during parsing: dnssec: argument missing"},
 		{"iterdns {\ndnssec on off\n}", "dnssec: too many arguments"},
 		{"iterdns {\ndnssec on\ndnssec off\n}", "Testfile:3 - Error during parsing: property 'dnssec' is there twice"},
