@@ -189,7 +189,7 @@ func (l *load) checkEnd() {
 }
 
 // others is how many names beside those of the attack are asked for, one after the other.
-const others = 16
+const others = 10
 
 // askOthers asks for them. A busy machine may lose one that is asked once, so that each
 // is asked again a few times; all must be answered, and rightly.

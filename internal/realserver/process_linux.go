@@ -8,10 +8,17 @@ import (
 )
 
 // endWithParent makes the kernel end the server when the test binary dies without
-// cleaning up, as after a panic or a test timeout.
+// cleaning up, as after a panic or a test timeout. The server leads a group of processes,
+// so that signals reach its children too.
 func endWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
+
+// halt and goOn stop a process where it is, and let it go on.
+const halt, goOn = syscall.SIGSTOP, syscall.SIGCONT
+
+// signalGroup sends a signal to the processes of a group.
+func signalGroup(leader int, sig syscall.Signal) error { return syscall.Kill(-leader, sig) }
 
 // unconfined returns the path of a program that no AppArmor profile restricts.
 // Debian and Ubuntu confine named, by its path, to the directories of the system's

@@ -14,13 +14,13 @@ import (
 
 // Router is a network in which every address is a server on this host: those that
 // a route names lead there, all others to the fallback. It logs the queries sent.
-// It is safe for concurrent use; routes are added before it is used.
+// It is safe for concurrent use.
 type Router struct {
 	fallback netip.AddrPort
-	routes   map[netip.Addr]netip.AddrPort
 
 	mu      sync.Mutex
-	queries []Query // guarded by mu
+	routes  map[netip.Addr]netip.AddrPort // guarded by mu
+	queries []Query                       // guarded by mu
 }
 
 // Query is one query as it was sent.
@@ -41,8 +41,10 @@ func NewRouter(fallback netip.AddrPort) *Router {
 	return &Router{fallback: fallback, routes: make(map[netip.Addr]netip.AddrPort)}
 }
 
-// Route makes addrs lead to a server.
+// Route makes addrs lead to a server, from the next connection on.
 func (r *Router) Route(to netip.AddrPort, addrs ...netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, addr := range addrs {
 		r.routes[addr] = to
 	}
@@ -55,7 +57,9 @@ func (r *Router) Dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
 	to, ok := r.routes[asked.Addr()]
+	r.mu.Unlock()
 	if !ok {
 		to = r.fallback
 	}

@@ -94,6 +94,7 @@ func (s *Server) Product() Product { return s.product }
 // see what happens without the server; else the end of the test does.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
+		s.signal(goOn) // one that is paused does not end
 		// An error means that the process has ended, or that the system has no
 		// SIGTERM; Kill below is for the second.
 		if err := s.process.Signal(syscall.SIGTERM); err == nil {
@@ -107,6 +108,37 @@ func (s *Server) Stop() {
 		<-s.ended
 	})
 }
+
+// Kill ends the server at once, as a crash does, with all its processes, and waits for it.
+// Stop does nothing after that.
+func (s *Server) Kill() {
+	s.stop.Do(func() {
+		s.signal(syscall.SIGKILL)
+		_ = s.process.Kill() // where there are no groups of processes
+		<-s.ended
+	})
+}
+
+// Pause stops the server where it is, with all its processes, until Resume or Stop: it keeps
+// its sockets, which take what arrives, and says nothing. The test is skipped where the
+// system cannot do that.
+func (s *Server) Pause(t testing.TB) {
+	t.Helper()
+	if err := s.signal(halt); err != nil {
+		t.Skipf("pause %v: %v", s.product, err)
+	}
+}
+
+// Resume lets a server go on that Pause has stopped. It then answers what has come meanwhile.
+func (s *Server) Resume(t testing.TB) {
+	t.Helper()
+	if err := s.signal(goOn); err != nil {
+		t.Errorf("resume %v: %v", s.product, err)
+	}
+}
+
+// signal sends a signal to all processes of the server: some have children that answer.
+func (s *Server) signal(sig syscall.Signal) error { return signalGroup(s.process.Pid, sig) }
 
 // start writes the server's files and runs it.
 func start(product Product, zones []Zone) (_ *Server, err error) {

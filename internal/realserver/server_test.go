@@ -90,3 +90,33 @@ func TestAwaitReadyProcessEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestPause: a server that is paused says nothing, answers again, and can be ended from
+// there; one that is killed is gone, with its children.
+func TestPause(t *testing.T) {
+	for _, product := range Products() {
+		t.Run(product.String(), func(t *testing.T) {
+			zone := Zone{Origin: "shop.example.", Text: zoneText}
+			s := Start(t, product, zone)
+			s.Pause(t)
+			if err := s.askSOA(t.Context(), "udp", zone.Origin); err == nil {
+				t.Error("the server answers while it is paused")
+			}
+			s.Resume(t)
+			if got, want := ask(t, s, "udp", "www.shop.example."), "192.0.2.80"; got != want {
+				t.Errorf("after that: got %q, want %q", got, want)
+			}
+			s.Pause(t)
+			s.Stop()
+			if err := s.askSOA(t.Context(), "tcp", zone.Origin); err == nil {
+				t.Error("the server answers after Stop")
+			}
+			s = Start(t, product, zone)
+			s.Kill()
+			if err := s.askSOA(t.Context(), "tcp", zone.Origin); err == nil {
+				t.Error("the server answers after Kill")
+			}
+			s.Kill() // a second call returns at once
+		})
+	}
+}
