@@ -195,6 +195,11 @@ when udp below big.shop.example.: truncate
 			}
 			w.want(fmt.Sprintf("b%d.big.shop.example.", i), dns.TypeA, dns.RcodeSuccess, fmt.Sprintf("b%d.big.shop.example. A 192.0.2.81", i))
 		}
+		// In these two seconds no dripping answer has ended: two queries for them are under
+		// way, beside the eight of the shop.
+		if got := w.r.Stats().SentTCP; got > 10 {
+			w.Errorf("got %d queries over TCP, want at most 10", got)
+		}
 		dripping.Wait()
 		if limited(errs, "Connections") == 0 || w.r.Stats().Limits["Connections"] == 0 {
 			w.Errorf("got %v, want the limit Connections, counted", errs)
