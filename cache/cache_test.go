@@ -443,3 +443,22 @@ func TestNewcomersHaveRoom(t *testing.T) {
 		}
 	}
 }
+
+// A chain that denies, or rests on a proof that something is not there, lives no longer than
+// a denial.
+func TestChainsThatDenyAreShort(t *testing.T) {
+	n := name("alias.example.com")
+	for about, c := range map[string]struct {
+		authority []*dnssec.RRset
+		want      uint32
+	}{
+		"answer": {nil, 7200},
+		"denial": {[]*dnssec.RRset{soa(t, "example.com", 7200, 7200)}, 3600},
+	} {
+		v := newView(Options{})
+		v.PutChain(start, Chain{Name: n, Type: dns.TypeA, Answer: []*dnssec.RRset{set(t, "alias.example.com. 7200 IN CNAME www.example.com.")}, Authority: c.authority}, answer)
+		if got, ok := v.GetChain(start, n, dns.TypeA, Checked); !ok || got.TTL != c.want {
+			t.Errorf("%s: got %+v, %v; want it for %d s", about, got, ok, c.want)
+		}
+	}
+}

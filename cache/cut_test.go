@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -172,5 +173,23 @@ func TestCutIsCopied(t *testing.T) {
 	got[0] = netip.MustParseAddr("203.0.113.66")
 	if again := v.Glue(start, name("ns.example.com")); again[0] != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("Glue = %v after its caller changed an earlier result", again)
+	}
+}
+
+// A delegation that is too large to be kept still ends the one before it, which is no longer
+// what the parent says.
+func TestTooLargeDelegationEndsTheOld(t *testing.T) {
+	v := newView(Options{MaxBytes: 1 << 16})
+	v.PutCut(start, delegation("shop.example.com", 300, "ns", "192.0.2.1"), referral)
+	if _, ok := v.GetCut(start, name("shop.example.com")); !ok {
+		t.Fatal("a small delegation was not kept")
+	}
+	addrs := make([]string, 200)
+	for n := range addrs {
+		addrs[n] = fmt.Sprintf("192.0.2.%d", n)
+	}
+	v.PutCut(start, delegation("shop.example.com", 300, "ns", addrs...), referral)
+	if cut, ok := v.GetCut(start, name("shop.example.com")); ok {
+		t.Errorf("GetCut = %v, want nothing", cut.Delegation)
 	}
 }

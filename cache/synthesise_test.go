@@ -568,3 +568,33 @@ func TestHash(t *testing.T) {
 		}
 	}
 }
+
+// Signatures that do not agree on which name was expanded say nothing: one of them may be
+// anybody's, who would so make the answer one of a wildcard above.
+func TestWildcardOfUnlikeSignatures(t *testing.T) {
+	zone, owner := name("example.com"), name("any.w.example.com")
+	lower, upper := signatureOver(t, dns.TypeTXT, owner, 3, zone), signatureOver(t, dns.TypeTXT, owner, 2, zone)
+	for about, c := range map[string]struct {
+		signatures []dns.RR
+		want       string
+	}{
+		"one":              {[]dns.RR{lower}, "*.w.example.com."},
+		"another above":    {[]dns.RR{lower, upper}, ""},
+		"another in front": {[]dns.RR{upper, lower}, ""},
+	} {
+		cache := New(Options{})
+		v := cache.View([32]byte{})
+		records := append([]dns.RR{mustRR(t, "any.w.example.com. 300 IN TXT x")}, c.signatures...)
+		v.Put(start, packSet(t, records...), Meta{Rank: RankAnswer, Status: dnssec.Secure})
+		got := ""
+		cache.Walk(start, func(e Entry) bool {
+			if e.Kind == KindWildcard {
+				got = e.Name.String()
+			}
+			return true
+		})
+		if got != c.want {
+			t.Errorf("%s: got the wildcard %q, want %q", about, got, c.want)
+		}
+	}
+}
