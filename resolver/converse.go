@@ -76,6 +76,9 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 	}
 	c.edns = !c.features.NoEDNS
 	c.case0x20 = !r.config.DisableCaseRandomisation && !c.features.NoCase
+	if to.endProbe != nil {
+		defer to.endProbe()
+	}
 	leave, err := r.enter(ctx, t.budget, cut, to.addr)
 	if err != nil {
 		return c.fail(err)
@@ -280,9 +283,7 @@ func (c *conversation) overtaken() {
 	addr := c.to.addr
 	if (c.network == "udp" || c.streamOnly()) && time.Since(c.sent) >= c.to.estimate.Late {
 		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
-		return
 	}
-	c.cut.from.infra.Failed(addr)
 }
 
 // distrust decides how to ask again after a reply that may be forged. Over TCP an
@@ -318,10 +319,7 @@ func (c *conversation) overTCP(why QueryReason) (bool, outcome) {
 
 // fail ends the conversation with an error that says nothing about whether the server
 // is alive.
-func (c *conversation) fail(err error) outcome {
-	c.cut.from.infra.Failed(c.to.addr)
-	return outcome{to: c.to, err: err}
-}
+func (c *conversation) fail(err error) outcome { return outcome{to: c.to, err: err} }
 
 // learn remembers that the server is alive, how fast it is, and its cookie.
 func (c *conversation) learn(rtt time.Duration) {

@@ -327,7 +327,8 @@ func manyNSEC3(n int) resolvertest.Fault {
 			}
 			for i := range n {
 				copied := dns.Copy(nsec3).(*dns.NSEC3)
-				copied.Hdr.Name = fmt.Sprintf("%032d.shop.example.", i)
+				_, zone, _ := strings.Cut(nsec3.Hdr.Name, ".")
+				copied.Hdr.Name = fmt.Sprintf("%032d.%s", i, zone)
 				reply.Ns = append([]dns.RR{copied}, reply.Ns...)
 			}
 			return

@@ -51,9 +51,10 @@ type candidate struct {
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
-	alone      bool // nobody else could be asked meanwhile
-	busy       bool // being asked now
-	out        bool // gave something of no use: not asked again
+	endProbe   func() // of the conversation that is one; nil: it is none
+	alone      bool   // nobody else could be asked meanwhile
+	busy       bool   // being asked now
+	out        bool   // gave something of no use: not asked again
 }
 
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
@@ -328,8 +329,9 @@ func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candi
 		return nil
 	}
 	for _, i := range l.random.Perm(len(dead)) {
-		if l.infra.Probe(now, dead[i].addr, urgent) {
+		if end := l.infra.Probe(now, dead[i].addr, urgent); end != nil {
 			l.probes++
+			dead[i].endProbe = end
 			return l.take(dead[i])
 		}
 	}

@@ -134,7 +134,6 @@ func (t *Table) TimedOut(now time.Time, addr netip.AddrPort) {
 	defer t.mu.Unlock()
 	s := t.get(addr)
 	s.timeouts++
-	defer s.endProbe()
 	if s.timeouts >= deadAfter {
 		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
 		s.deadTill = now.Add(dead)
@@ -153,27 +152,27 @@ func (t *Table) Silent(now time.Time, addr netip.AddrPort) {
 	}
 }
 
-// Failed records that a query to addr could not be sent or came to nothing without
-// its being lost: nothing is learnt, but a probe ends.
-func (t *Table) Failed(addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s, ok := t.servers.Peek(addr); ok {
-		s.endProbe()
-	}
-}
-
 // Probe asks for leave to try a dead server: one query at a time, and, unless
-// urgent, not before its time has come. Answered, TimedOut or Failed must follow.
-func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) bool {
+// urgent, not before its time has come. Without leave end is nil. Otherwise it must be
+// called once what came of the query has been recorded. Only a reply ends a probe
+// earlier: queries that were under way before the server was held dead get lost one by
+// one, and if each let another one go, there would be as many for ever.
+func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
 	if s.probe != nil || (!urgent && now.Before(s.deadTill)) {
-		return false
+		return nil
 	}
-	s.probe = make(chan struct{})
-	return true
+	probe := make(chan struct{})
+	s.probe = probe
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if s.probe == probe {
+			s.endProbe()
+		}
+	}
 }
 
 // Probing gives what is closed when the probe of addr that is under way ends; nil when

@@ -110,17 +110,19 @@ func TestDead(t *testing.T) {
 		if e := table.Estimate(now, v4); !e.Dead {
 			t.Fatalf("got %+v, want it dead", e)
 		}
-		if table.Probe(now.Add(wait-1), v4, false) {
+		if table.Probe(now.Add(wait-1), v4, false) != nil {
 			t.Errorf("probed before %v were over", wait)
 		}
 		now = now.Add(wait)
-		if !table.Probe(now, v4, false) {
-			t.Errorf("not probed after %v", wait)
+		end := table.Probe(now, v4, false)
+		if end == nil {
+			t.Fatalf("not probed after %v", wait)
 		}
-		if table.Probe(now, v4, false) || table.Probe(now, v4, true) {
+		if table.Probe(now, v4, false) != nil || table.Probe(now, v4, true) != nil {
 			t.Errorf("probed twice at the same time")
 		}
 		table.TimedOut(now, v4)
+		end()
 	}
 	table.Answered(now, v4, 20*time.Millisecond)
 	if e := table.Estimate(now, v4); e.Dead || e.Timeouts != 0 {
@@ -128,34 +130,39 @@ func TestDead(t *testing.T) {
 	}
 }
 
-// TestProbeEnds: also when the query could not be sent, or came by TCP.
+// TestProbeEnds by the one who probes, or by any reply; not by queries of others that get
+// lost.
 func TestProbeEnds(t *testing.T) {
-	for name, end := range map[string]func(*Table){
-		"failed":    func(t *Table) { t.Failed(v4) },
-		"alive":     func(t *Table) { t.Alive(v4) },
-		"answered":  func(t *Table) { t.Answered(start, v4, time.Millisecond) },
-		"timed out": func(t *Table) { t.TimedOut(start, v4) },
+	for name, end := range map[string]func(*Table, func()){
+		"ended":    func(_ *Table, end func()) { end() },
+		"alive":    func(t *Table, _ func()) { t.Alive(v4) },
+		"answered": func(t *Table, _ func()) { t.Answered(start, v4, time.Millisecond) },
 	} {
 		table := NewTable()
 		if table.Probing(v4) != nil {
 			t.Errorf("%s: there is something to wait for before the probe", name)
 		}
-		if !table.Probe(start, v4, true) {
+		own := table.Probe(start, v4, true)
+		if own == nil {
 			t.Fatalf("%s: no leave to probe", name)
 		}
 		ended := table.Probing(v4)
+		table.TimedOut(start, v4)
 		select {
 		case <-ended:
 			t.Errorf("%s: waited for nothing", name)
 		default:
 		}
-		end(table)
+		end(table, own)
 		<-ended
 		if table.Probing(v4) != nil {
 			t.Errorf("%s: there is something to wait for after the probe", name)
 		}
-		if !table.Probe(start, v4, true) {
+		if table.Probe(start, v4, true) == nil {
 			t.Errorf("%s: the probe has not ended", name)
+		}
+		if own(); table.Probing(v4) == nil {
+			t.Errorf("%s: the probe after it has been ended", name)
 		}
 	}
 }
@@ -177,7 +184,7 @@ func TestUrgentProbe(t *testing.T) {
 	for range 5 {
 		table.TimedOut(start, v4)
 	}
-	if table.Probe(start, v4, false) || !table.Probe(start, v4, true) {
+	if table.Probe(start, v4, false) != nil || table.Probe(start, v4, true) == nil {
 		t.Errorf("want leave for an urgent probe only")
 	}
 }
