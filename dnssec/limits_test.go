@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"reflect"
@@ -91,6 +92,26 @@ func TestKeyTrapKeys(t *testing.T) {
 	spent := w.trap("www.example.", dns.TypeA, LimitKeysPerTag)
 	if spent.FailedChecks != DefaultKeysPerTag {
 		t.Errorf("got %d failed checks, want %d", spent.FailedChecks, DefaultKeysPerTag)
+	}
+}
+
+// TestKeysOfOneTag: chance gives an honest zone two keys of one tag.
+func TestKeysOfOneTag(t *testing.T) {
+	w := newKeyedWorld(t, zoneOptions{split: true, algorithm: dns.ED25519})
+	public, err := base64.StdEncoding.DecodeString(w.zone.zsk.dnskey.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public[0], public[1], public[2], public[3] = public[2], public[3], public[0], public[1]
+	twin := *w.zone.zsk.dnskey
+	twin.PublicKey = base64Of(public)
+	if twin.KeyTag() != w.zone.zsk.dnskey.KeyTag() {
+		t.Fatal("tags differ")
+	}
+	w.setKeys([]signingKey{w.zone.ksk}, w.zone.ksk.dnskey, &twin, w.zone.zsk.dnskey)
+	w.expect("www.example.", dns.TypeA, Secure, 0)
+	if got := w.last.work.Spent(); got.FailedChecks != 1 {
+		t.Errorf("got %+v, want one check with the wrong key", got)
 	}
 }
 

@@ -155,8 +155,8 @@ func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
 // outcome.
 func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	if c.sends[c.network]++; c.sends[c.network] > c.r.config.limits.SendsPerServer {
-		c.t.budget.refused.count("SendsPerServer")
-		return false, c.fail(errRefusesToSettle)
+		limit := c.t.budget.refused.refuse("SendsPerServer", c.r.config.limits.SendsPerServer)
+		return false, c.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
 	if err := c.t.budget.send(); err != nil {
 		return false, c.fail(err)

@@ -35,7 +35,7 @@ func (r *Resolver) messageError(err error) error {
 // about what is left of somebody's budget: everybody else would reach it too.
 func (e *LimitError) ofData() bool {
 	switch e.Limit {
-	case "Records", "SignaturesPerRRset", "KeysPerTag", "DSPerZone",
+	case "SendsPerServer", "Records", "SignaturesPerRRset", "KeysPerTag", "DSPerZone",
 		"MessageRecords", "MessageNames", "NamePointers", "EDNSOptions":
 		return true
 	}

@@ -75,7 +75,10 @@ const maxServeWait = time.Second
 // gives it back by his own deadline, so that nobody waits longer than that either.
 func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error) {
 	if t.patience == 0 {
-		return r.questions.enter(ctx, struct{}{})
+		if leave, err = r.questions.enter(ctx, struct{}{}); err != nil {
+			r.counts.refusals.count("Questions") // its time was over, or its caller's
+		}
+		return leave, err
 	}
 	// Whoever calls a method waits in a goroutine of his own; these here are the
 	// network's, so that there must be a bound on them too.
