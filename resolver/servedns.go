@@ -76,7 +76,7 @@ const maxServeWait = time.Second
 func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error) {
 	if t.patience == 0 {
 		if leave, err = r.questions.enter(ctx, struct{}{}); err != nil {
-			r.counts.refusals.count("Questions") // its time was over, or its caller's
+			r.counts.refusals.count(limitQuestions) // its time was over, or its caller's
 		}
 		return leave, err
 	}
