@@ -36,3 +36,6 @@ func (r *Resolver) Seed(seed uint64) {
 		return rand.New(rand.NewPCG(seed^h.Sum64(), asked[key]))
 	}
 }
+
+// Filled gives limits with their defaults in the place of zeros.
+func (l Limits) Filled() Limits { return l.fill() }
