@@ -82,6 +82,17 @@ func manyNames(n int) string {
 	return b.String()
 }
 
+// manyAddresses is a zone with one name server that has n addresses.
+func manyAddresses(n int) string {
+	var glue, at strings.Builder
+	for i := range n {
+		fmt.Fprintf(&glue, "ns.shop A 198.51.100.%d\n", 100+i)
+		fmt.Fprintf(&at, " 198.51.100.%d", 100+i)
+	}
+	return "-- zone example. at 198.51.100.2 --\nshop NS ns.shop\n" + glue.String() +
+		"-- zone shop.example. at" + at.String() + " undelegated --\n@ NS ns\nwww A 192.0.2.80\n"
+}
+
 // TestAttackHardZones: what is hard and honest resolves, within the limits that attacks
 // are stopped by, and prints what it takes beside the table of the attacks.
 func TestAttackHardZones(t *testing.T) {
@@ -99,6 +110,7 @@ func TestAttackHardZones(t *testing.T) {
 		{"12 zone cuts deep, signed", deep, deepName, 1, 60, 3 * time.Second},
 		{"large DNSKEY RRset, over TCP", "-- zone attacker.example. at 203.0.113.1 signed algorithm=8 bits=2048 ksk=1,2 zsk=1,2,3 --\nwww A 192.0.2.80\n", "www.attacker.example.", 1, 16, time.Second},
 		{"RRset of 250 records", big.String(), "www.attacker.example.", 250, 16, time.Second},
+		{"a name server with 20 addresses", manyAddresses(20), "www.shop.example.", 1, 12, time.Second},
 		{"half of the provider is gone", outage(), "www.shop.example.", 1, 60, 8 * time.Second},
 	} {
 		t.Run(h.name, func(t *testing.T) {
