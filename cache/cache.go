@@ -3,6 +3,8 @@ package cache
 import (
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // Cache holds what one or more resolvers have learnt. Make it with New; it is safe
@@ -20,8 +22,9 @@ type Cache struct {
 
 	tally [tallyStripes]stripe // of what Stats tells
 
-	mu    sync.Mutex
-	views map[[32]byte]uint32 // guarded by mu
+	mu     sync.Mutex
+	views  *simplelru.LRU[[32]byte, uint32] // guarded by mu: the numbers of views
+	viewed uint32                           // guarded by mu: the next number
 }
 
 // How MaxBytes is divided, in parts of 100; answers have the rest. Shares are apart so
@@ -38,6 +41,7 @@ const (
 func New(o Options) *Cache {
 	o = o.withDefaults()
 	part := o.MaxBytes / 100
+	views, _ := simplelru.NewLRU[[32]byte, uint32](maxViews, nil) // fails below 1 only
 	return &Cache{
 		options: o,
 		hasher:  newHasher(),
@@ -47,7 +51,7 @@ func New(o Options) *Cache {
 		keys:    newStore[entry](part * keyShare),
 		ranges:  newRangeStore(part * rangeShare),
 		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare)),
-		views:   make(map[[32]byte]uint32),
+		views:   views,
 	}
 }
 
@@ -61,15 +65,22 @@ type View struct {
 
 // View gives the view with the given digest, which stands for everything that decides
 // what data a resolver would believe: trust anchors, negative anchors, routes,
-// validation and server policy. The cache remembers every digest it was ever asked
-// for.
+// validation and server policy. The cache remembers the 4,096 digests that it was asked
+// for last; who asks for one that it has forgotten gets an empty view. Views that are in
+// use stay what they are.
 func (c *Cache) View(digest [32]byte) *View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id, ok := c.views[digest]
+	id, ok := c.views.Get(digest)
 	if !ok {
-		id = uint32(len(c.views))
-		c.views[digest] = id
+		id = c.viewed
+		c.viewed++ // numbers are not used again: entries of the forgotten may be left
+		c.views.Add(digest, id)
 	}
 	return &View{cache: c, id: id}
 }
+
+// maxViews is how many digests of views are remembered, some 150 octets each. Resolvers
+// have one for each route and negative trust anchor; a program that replaces these all day
+// makes new ones all day.
+const maxViews = 4096

@@ -18,7 +18,7 @@ const (
 	maxBlock      = 2 * maxRecord // and cannot be longer than this
 	maxRecord     = 16 << 20      // of one record: far above what an RRset can be
 	checksumSize  = 16            // octets of SHA-256: against accidents, not attackers
-	maxSnapViews  = 4096          // views in one snapshot
+	maxSnapViews  = maxViews      // views in one snapshot
 	recordHeader  = 5
 	snapshotView  = 'v' // number and digest of a view, before it is first referred to
 	snapshotEntry = 'e'
@@ -32,7 +32,7 @@ var ErrSnapshot = errors.New("cache: not a whole snapshot")
 // but failures and claims. It may run while the cache is in use; each shard is as it
 // was at one moment. It implements io.WriterTo.
 func (c *Cache) WriteTo(w io.Writer) (int64, error) {
-	out := &snapshotWriter{w: w, digests: c.digests()}
+	out := &snapshotWriter{w: w, digests: c.digests(), told: make(map[uint32]bool)}
 	out.raw([]byte(snapshotMagic))
 	plain := func(e entry) bool { return out.entry(e) }
 	cut := func(e *cutEntry) bool { return e.kind != KindCut || out.entry(e.packed()) }
@@ -47,8 +47,8 @@ func (c *Cache) WriteTo(w io.Writer) (int64, error) {
 
 type snapshotWriter struct {
 	w       io.Writer
-	digests [][32]byte
-	told    []bool // views that were written, by number
+	digests map[uint32][32]byte // of views, by number
+	told    map[uint32]bool     // views that were written, by number
 	block   []byte
 	sum     [sha256.Size]byte
 	written int64
@@ -63,15 +63,13 @@ func (s *snapshotWriter) entry(e entry) bool {
 	case KindRRset, KindNoData, KindNameError, KindWildcard, KindChain, KindRange, KindCut, KindGlue:
 	}
 	id := e.view()
-	if int(id) >= len(s.digests) {
-		return true // a view made after we began
-	}
-	if s.told == nil {
-		s.told = make([]bool, len(s.digests))
+	digest, ok := s.digests[id]
+	if !ok {
+		return true // a view made after we began, or forgotten
 	}
 	if !s.told[id] {
 		s.told[id] = true
-		s.record(snapshotView, string(binary.BigEndian.AppendUint32(nil, id))+string(s.digests[id][:]))
+		s.record(snapshotView, string(binary.BigEndian.AppendUint32(nil, id))+string(digest[:]))
 	}
 	s.record(snapshotEntry, string(e))
 	if len(s.block) >= blockSize {

@@ -40,28 +40,33 @@ func ParseName(s string) (dnsname.Name, error) {
 // may use the cache; what changes meanwhile may be shown or not.
 func (c *Cache) Walk(now time.Time, visit func(Entry) bool) {
 	i, digests := c.at(now), c.digests()
-	show := func(e entry) bool { return visit(e.entry(i, digests)) }
+	show := func(e entry) bool {
+		digest, ok := digests[e.view()] // else it has been forgotten, or is new
+		return !ok || visit(e.entry(i, digest))
+	}
 	showCut := func(e *cutEntry) bool {
-		return visit(Entry{View: digests[e.view], Kind: e.kind, Name: e.name, TTL: e.seconds(i), Delegation: e.cut})
+		digest, ok := digests[e.view]
+		return !ok || visit(Entry{View: digest, Kind: e.kind, Name: e.name, TTL: e.seconds(i), Delegation: e.cut})
 	}
 	_ = c.answers.each(show) && c.keys.each(show) && c.ranges.each(show) && c.top.each(showCut) && c.cuts.each(showCut)
 }
 
-// digests lists the digests of views by their number.
-func (c *Cache) digests() [][32]byte {
+// digests gives the digests of views by their number.
+func (c *Cache) digests() map[uint32][32]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([][32]byte, len(c.views))
-	for digest, id := range c.views {
+	all := make(map[uint32][32]byte, c.views.Len())
+	for _, digest := range c.views.Keys() {
+		id, _ := c.views.Peek(digest)
 		all[id] = digest
 	}
 	return all
 }
 
-func (e entry) entry(i instant, digests [][32]byte) Entry {
+func (e entry) entry(i instant, view [32]byte) Entry {
 	st := e.standing()
 	out := Entry{
-		View: digests[e.view()], Kind: e.kind(), Name: e.name(), Type: e.rrtype(),
+		View: view, Kind: e.kind(), Name: e.name(), Type: e.rrtype(),
 		Trust: e.trust(), Rank: st.rank, Status: st.status, TTL: e.span().seconds(i),
 	}
 	switch out.Kind {

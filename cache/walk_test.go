@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -172,5 +173,43 @@ func TestStats(t *testing.T) {
 	}
 	if sum.Entries != 14 || sum.Hot == 0 || sum.Bytes != c.Bytes() || sum.MaxBytes > DefaultMaxBytes || sum.MaxBytes < DefaultMaxBytes*99/100 {
 		t.Errorf("shards together: %+v, cache has %d octets", sum, c.Bytes())
+	}
+}
+
+// No more digests are remembered than there is room for; views in use stay what they are,
+// whoever comes back gets an empty one, and nobody gets what was another's.
+func TestViewsAreForgotten(t *testing.T) {
+	c := New(Options{})
+	digest := func(i int) [32]byte { return [32]byte{byte(i), byte(i >> 8), 1} }
+	first := c.View(digest(0))
+	first.Put(start, addressSet(name("www.example.com"), 300, anyAddr), answer)
+	for i := range maxViews + 10 {
+		v := c.View(digest(i + 1))
+		if _, ok := v.Get(start, name("www.example.com"), dns.TypeA, Checked, RankAnswer); ok {
+			t.Fatalf("view %d has what was put into another", i)
+		}
+	}
+	if n := c.views.Len(); n != maxViews {
+		t.Errorf("got %d digests, want %d", n, maxViews)
+	}
+	get := func(v *View) bool {
+		_, ok := v.Get(start, name("www.example.com"), dns.TypeA, Checked, RankAnswer)
+		return ok
+	}
+	if !get(first) {
+		t.Errorf("a view in use has lost what was put into it")
+	}
+	if got := shown(c, start); len(got) != 0 {
+		t.Errorf("Walk shows %q of a view that has no digest any more", got)
+	}
+	if get(c.View(digest(0))) {
+		t.Errorf("a digest that was forgotten has found its old view")
+	}
+	var snapshot bytes.Buffer
+	if _, err := c.WriteTo(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{}).ReadFrom(&snapshot); err != nil {
+		t.Errorf("a snapshot of it: %v", err)
 	}
 }

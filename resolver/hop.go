@@ -65,6 +65,7 @@ var (
 	errOwnName         = errors.New("the server's address is asked for by the route itself")
 	errNamedServer     = errors.New("a server without address is asked over UDP at the usual port")
 	errUnspecifiedAddr = errors.New("not the address of a server")
+	errNoViewName      = errors.New("an Exchanger or TLSConfig beside a SecondLevel needs Options.ViewName")
 )
 
 // route checks and fills a Route.
@@ -102,18 +103,21 @@ func (m *routingMaker) route(given Route) (*route, error) {
 	if len(rt.hops)+len(rt.cut.Servers) == 0 {
 		return nil, errNoRouteServer
 	}
-	rt.text = textOf(rt, servers)
+	rt.text = m.textOf(rt, servers)
 	return rt, nil
 }
 
 // textOf writes what decides what a route teaches.
-func textOf(rt *route, servers []RouteServer) string {
+func (m *routingMaker) textOf(rt *route, servers []RouteServer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
-	for _, s := range servers {
+	for i, s := range servers {
 		fmt.Fprintf(&b, " %s", s)
-		if s.TLSConfig != nil {
-			fmt.Fprintf(&b, " config %p", s.TLSConfig)
+		if s.TLSConfig != nil && s.Exchanger == nil {
+			fmt.Fprintf(&b, " config %s", m.identity(s.TLSConfig, i))
+		}
+		if s.Exchanger != nil {
+			fmt.Fprintf(&b, " exchanger %s", m.identity(s.Exchanger, i))
 		}
 	}
 	return b.String()
@@ -134,6 +138,9 @@ func (m *routingMaker) server(rt *route, s RouteServer) error {
 		return fmt.Errorf("unknown RouteTransport %d", s.Transport)
 	}
 	addr := netip.AddrPortFrom(s.Addr.Addr().Unmap(), s.Addr.Port())
+	if c := &m.r.config; c.SecondLevel != nil && c.ViewName == "" && (s.Exchanger != nil || s.TLSConfig != nil) {
+		return errNoViewName
+	}
 	switch {
 	case s.Exchanger != nil:
 		rt.hops = append(rt.hops, &hop{addr: addr, name: name, network: "https", stream: true, sender: checked{s.Exchanger}})

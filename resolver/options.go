@@ -55,9 +55,12 @@ type Options struct {
 	Cache *cache.Cache
 
 	// ViewName stands for what resolvers that share a Cache or a SecondLevel cannot
-	// compare: the functions and the Exchanger among their Options. Those with different
-	// names share nothing. What else decides which data is believed (anchors, hints,
-	// validation and so on) is compared as it is. "" is a name like others.
+	// compare: the functions and the Exchanger among their Options, and the Exchangers and
+	// TLSConfigs of their Routes. Those with different names share nothing. What else
+	// decides which data is believed (anchors, hints, validation and so on) is compared as
+	// it is. "" is a name like others, but that it vouches for no route with an Exchanger or
+	// TLSConfig: what such a route teaches is shared with nobody, and used until SetRoutes
+	// gives another one.
 	ViewName string
 
 	// SecondLevel is a store shared with other resolvers, of other processes too. What
@@ -66,7 +69,8 @@ type Options struct {
 	// of name servers keep away from it. Resolvers exchange something only if they agree
 	// on all that a shared Cache asks for, and on SecondLevelKey. Since functions cannot
 	// be compared between processes, it takes a ViewName where Dial, Exchanger,
-	// AllowServer or SignatureTime is set. Nil: none.
+	// AllowServer or SignatureTime is set, or one of Routes has an Exchanger or TLSConfig.
+	// Nil: none.
 	SecondLevel cache.SecondLevel
 
 	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, of 32 random

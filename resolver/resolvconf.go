@@ -115,6 +115,6 @@ func (r *Resolver) rereadServers(g *routing) {
 	if r.routing.Load() != g || r.base.Err() != nil {
 		return // somebody was faster
 	}
-	next := &routing{givenRoutes: g.givenRoutes, givenNegative: g.givenNegative}
+	next := g.again()
 	_ = r.install(g, next) // a file that is being written has nothing to say yet
 }

@@ -26,8 +26,10 @@ type Resolver struct {
 	ipv6      bool // the host can send to IPv6 addresses
 
 	routing  atomic.Pointer[routing]
-	changing sync.Mutex          // held to replace routing and ours
-	numbers  map[[32]byte]uint32 // of views; guarded by changing
+	changing sync.Mutex // held to replace routing and ours
+	numbered uint32     // realms so far; guarded by changing
+	told     uint64     // functions told apart so far; guarded by changing
+	salt     [16]byte   // of the views of routes with functions that have no name
 	proven   *proven
 	ours     atomic.Pointer[localData] // never nil
 	second   *second                   // nil: nothing is shared
@@ -65,7 +67,6 @@ func New(o Options) (*Resolver, error) {
 	}
 	r := &Resolver{
 		config:    c,
-		numbers:   make(map[[32]byte]uint32),
 		hintAddrs: make(map[netip.Addr]bool),
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
 		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
@@ -93,10 +94,13 @@ func New(o Options) (*Resolver, error) {
 	r.random = systemChance()
 	r.ours.Store(&c.zones)
 	rand.Read(r.cookieSecret[:])
+	rand.Read(r.salt[:])
 	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
-	if err := r.install(nil, &routing{givenRoutes: copyRoutes(o.Routes), givenNegative: slices.Clone(o.NegativeTrustAnchors)}); err != nil {
+	first := &routing{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
+	first.give(o.Routes)
+	if err := r.install(nil, first); err != nil {
 		r.end()
 		return nil, err
 	}

@@ -99,6 +99,11 @@ type RouteServer struct {
 	// Exchanger carries the queries instead, for transports like DNS over HTTPS (RFC
 	// 8484). It is given "tcp" as network, and Addr, which may be zero, for server. Nil:
 	// the built-in transports, or Options.Exchanger.
+	//
+	// Where Options.ViewName is "", what is cached of the route is used for as long as
+	// SetRoutes gives the very same Exchanger and TLSConfig (of Exchangers that == cannot
+	// compare, until the next SetRoutes). A name says that those of servers with equal Addr
+	// and Name are as good as each other.
 	Exchanger Exchanger
 }
 

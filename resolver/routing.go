@@ -3,6 +3,7 @@ package resolver
 import (
 	"crypto/sha256"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -22,7 +23,11 @@ type routing struct {
 
 	// As given, to change the one without the other.
 	givenRoutes   []Route
+	givenTimes    uint64 // how often routes have been given
 	givenNegative []NegativeTrustAnchor
+
+	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
+	numbers   map[[32]byte]uint32 // of realms, by the digests of their views
 }
 
 // SetRoutes replaces Options.Routes. Questions asked from then on go by the new routes;
@@ -30,7 +35,7 @@ type routing struct {
 // as before, that of the others is found again when they get their route back. On an
 // error nothing changes. It may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.change(func(g *routing) { g.givenRoutes = copyRoutes(routes) })
+	return r.change(func(g *routing) { g.give(routes) })
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
@@ -39,14 +44,20 @@ func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error 
 	return r.change(func(g *routing) { g.givenNegative = slices.Clone(anchors) })
 }
 
-// copyRoutes copies routes, which are looked at again when something else changes: the
-// caller may go on with what is his.
-func copyRoutes(routes []Route) []Route {
+// give sets the routes. They are copied, as they are looked at again when something else
+// changes: the caller may go on with what is his.
+func (g *routing) give(routes []Route) {
 	copied := slices.Clone(routes)
 	for i := range copied {
 		copied[i].Servers = slices.Clone(copied[i].Servers)
 	}
-	return copied
+	g.givenRoutes = copied
+	g.givenTimes++
+}
+
+// again gives a routing to be made of what the old one was made of.
+func (g *routing) again() *routing {
+	return &routing{givenRoutes: g.givenRoutes, givenTimes: g.givenTimes, givenNegative: g.givenNegative}
 }
 
 // change replaces the routing by one that differs in what set changes.
@@ -57,7 +68,7 @@ func (r *Resolver) change(set func(*routing)) error {
 		return ErrClosed
 	}
 	old := r.routing.Load()
-	next := &routing{givenRoutes: old.givenRoutes, givenNegative: old.givenNegative}
+	next := old.again()
 	set(next)
 	if err := r.install(old, next); err != nil {
 		return err
@@ -78,7 +89,8 @@ func (r *Resolver) current() *routing {
 // install makes next what its given parts say and puts it in the place of old, which is
 // nil at first. r.changing must be held.
 func (r *Resolver) install(old, next *routing) error {
-	m := routingMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source)}
+	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
+	m := routingMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source), before: &routing{}}
 	if old != nil {
 		next.generation = old.generation + 1
 		m.keep(old)
@@ -101,10 +113,12 @@ type routingMaker struct {
 	base    [32]byte
 	sources map[[32]byte]*source // that were in use before, with what is known of their servers
 	hops    map[tlsKey]*hop      // likewise
+	before  *routing             // empty at first
 	fresh   []*hop               // made now
 }
 
 func (m *routingMaker) keep(old *routing) {
+	m.before = old
 	m.sources[old.iteration.digest] = old.iteration.source
 	m.hops = make(map[tlsKey]*hop)
 	for _, rt := range old.routes {
@@ -185,7 +199,7 @@ func (m *routingMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, erro
 // negative trust anchors that may be in force in it.
 func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *realm {
 	rl := &realm{
-		id: m.r.number(digest), digest: digest, validator: v, view: m.r.config.Cache.View(digest),
+		id: m.number(digest), digest: digest, validator: v, view: m.r.config.Cache.View(digest),
 		distrusted: make(map[dnsname.Name]*realm),
 	}
 	src := source{id: rl.id, route: rt, cuts: rl.view, infra: infra.NewTable()}
@@ -199,21 +213,50 @@ func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *r
 		}
 		below := *rl
 		below.digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
-		below.id, below.view = m.r.number(below.digest), m.r.config.Cache.View(below.digest)
+		below.id, below.view = m.number(below.digest), m.r.config.Cache.View(below.digest)
 		rl.distrusted[a.Zone] = &below
 	}
 	return rl
 }
 
-// number gives the same small number for the same digest, as long as the resolver lives.
-// r.changing must be held.
-func (r *Resolver) number(digest [32]byte) uint32 {
-	n, ok := r.numbers[digest]
+// number gives a small number for a digest: the same as long as each routing has it that
+// follows, and never one that another digest has had. What is under way by its old number
+// when a route comes back is not found by others.
+func (m *routingMaker) number(digest [32]byte) uint32 {
+	n, ok := m.g.numbers[digest]
 	if !ok {
-		n = uint32(len(r.numbers))
-		r.numbers[digest] = n
+		n, ok = m.before.numbers[digest]
 	}
+	if !ok {
+		n = m.r.numbered
+		m.r.numbered++
+	}
+	m.g.numbers[digest] = n
 	return n
+}
+
+// identity stands for an Exchanger or a TLSConfig of a route in what a view is named after.
+// Nobody can tell from outside whether two of them do the same. Where the caller has, with
+// ViewName, they need not be told apart; else data is kept for as long as it is the very
+// same one, and shared with no other resolver: an address in memory would not do, as
+// something else may be there later. at is the place of the server in its route.
+func (m *routingMaker) identity(function any, at int) string {
+	if m.r.config.ViewName != "" {
+		return "named"
+	}
+	if !reflect.ValueOf(function).Comparable() {
+		return fmt.Sprintf("%x given %d %d", m.r.salt, m.g.givenTimes, at)
+	}
+	n, ok := m.g.functions[function]
+	if !ok {
+		n, ok = m.before.functions[function]
+	}
+	if !ok {
+		n = m.r.told
+		m.r.told++
+	}
+	m.g.functions[function] = n
+	return fmt.Sprintf("%x number %d", m.r.salt, n)
 }
 
 // abandon closes what was made for a routing that will not be.
