@@ -59,8 +59,15 @@ func New(o Options) *Cache {
 // bound. Resolvers that have the same policy share a view; others could launder each
 // other's data. It is a small handle, safe for concurrent use.
 type View struct {
-	cache *Cache
-	id    uint32
+	cache     *Cache
+	id        uint32
+	uncounted bool
+}
+
+// Uncounted gives the same view for looking whether something is there before it is
+// decided what to do: Stats does not count what that finds or misses.
+func (v *View) Uncounted() *View {
+	return &View{cache: v.cache, id: v.id, uncounted: true}
 }
 
 // View gives the view with the given digest, which stands for everything that decides

@@ -52,7 +52,7 @@ func (v *View) GetChain(now time.Time, name dnsname.Name, rrtype uint16, trust T
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
 		if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
-			v.cache.count(k, hitChain)
+			v.count(k, hitChain)
 			c := e.chain(i)
 			c.Prefetch = hot && dueForPrefetch(e.span(), i)
 			return c, true

@@ -68,7 +68,7 @@ func (v *View) GetCut(now time.Time, name dnsname.Name) (Cut, bool) {
 	if e == nil {
 		return Cut{}, false
 	}
-	v.cache.count(e.key, hitCut)
+	v.count(e.key, hitCut)
 	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond)}, true
 }
 

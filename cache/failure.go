@@ -45,7 +45,7 @@ func (v *View) GetFailure(now time.Time, name dnsname.Name, rrtype uint16, trust
 	if !f.Until.After(now) {
 		return Failure{}, false
 	}
-	v.cache.count(k, hitFailure)
+	v.count(k, hitFailure)
 	return f, true
 }
 

@@ -71,7 +71,7 @@ func (v *View) GetNegative(now time.Time, name dnsname.Name, rrtype uint16, trus
 	for t := Checked; t <= trust; t++ {
 		for _, k := range denialKeys(name, rrtype, t) {
 			if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
-				v.cache.count(k, hitNegative)
+				v.count(k, hitNegative)
 				n := e.negative(i, name, rrtype)
 				n.Prefetch = hot && dueForPrefetch(e.span(), i)
 				return n, true
@@ -109,7 +109,7 @@ func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Nega
 		}
 		n := e.negative(i, name, rrtype)
 		if n.Status == dnssec.Secure || n.Zone.IsAtOrBelow(apex) {
-			v.cache.count(k, hitNegative)
+			v.count(k, hitNegative)
 			n.Cut = true
 			return n, true
 		}

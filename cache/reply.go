@@ -71,7 +71,7 @@ func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, b
 		q.Name = p.entries[0].name()
 	}
 	for _, e := range p.entries[:p.count] {
-		v.cache.count(key{name: e.name()}, hitOf(e.kind()))
+		v.count(key{name: e.name()}, hitOf(e.kind()))
 	}
 	dst, hit := q.reply(dst, i, &p)
 	return dst, hit, true

@@ -84,13 +84,13 @@ func (v *View) find(now time.Time, k key, trust Trust, least Rank, use bool) (It
 		default:
 			item.Prefetch = hot && dueForPrefetch(e.span(), i)
 			if use {
-				v.cache.count(k, hitRRset)
+				v.count(k, hitRRset)
 			}
 			return item, true
 		}
 	}
 	if use {
-		v.cache.count(k, missed)
+		v.count(k, missed)
 	}
 	return Item{}, false
 }
@@ -215,7 +215,7 @@ func (v *View) displaceOthers(i instant, k key, by standing) bool {
 
 // refuse counts that something was not kept.
 func (v *View) refuse(k key) bool {
-	v.cache.count(k, refused)
+	v.count(k, refused)
 	return false
 }
 

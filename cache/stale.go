@@ -46,7 +46,7 @@ func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust T
 		}
 		item := e.item(i)
 		item.Stale, item.TTL, item.Set.TTL = true, StaleTTL, StaleTTL
-		v.cache.count(k, hitStale)
+		v.count(k, hitStale)
 		return item, true
 	}
 	return Item{}, false
@@ -69,7 +69,7 @@ func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16,
 			n := e.negative(i, name, rrtype)
 			n.Stale = true
 			n.setTTL(StaleTTL)
-			v.cache.count(k, hitStale)
+			v.count(k, hitStale)
 			return n, true
 		}
 	}
@@ -92,7 +92,7 @@ func (v *View) GetStaleChain(now time.Time, name dnsname.Name, rrtype uint16, tr
 		c := e.chain(i)
 		c.Stale = true
 		c.setTTL(StaleTTL)
-		v.cache.count(k, hitStale)
+		v.count(k, hitStale)
 		return c, true
 	}
 	return Chain{}, false

@@ -14,7 +14,7 @@ type Stats struct {
 	FailureHits  uint64 `json:"failure_hits"`  // GetFailure found a failure
 	CutHits      uint64 `json:"cut_hits"`      // GetCut found a delegation
 	ChainHits    uint64 `json:"chain_hits"`    // GetChain found an alias chain
-	StaleHits    uint64 `json:"stale_hits"`    // GetStale and GetStaleNegative found something expired
+	StaleHits    uint64 `json:"stale_hits"`    // GetStale and its like found something expired
 	Synthesised  uint64 `json:"synthesised"`   // Synthesise made an answer or a denial
 
 	// Why Get found nothing.
@@ -73,6 +73,13 @@ func (c *Cache) count(k key, what counter) {
 		at += int(k.name[1]) + int(k.name[at/2])
 	}
 	c.tally[at%tallyStripes].counts[what].Add(1)
+}
+
+// count is Cache.count for what is to be counted.
+func (v *View) count(k key, what counter) {
+	if !v.uncounted {
+		v.cache.count(k, what)
+	}
 }
 
 // Stats gives what the cache holds and how it fared.

@@ -46,7 +46,7 @@ func (v *View) Synthesise(now time.Time, name dnsname.Name, rrtype uint16) (Synt
 		s, ok = v.expand(i, name, rrtype, p, z.name)
 	}
 	if ok {
-		v.cache.count(key{name: name}, hitSynthesised)
+		v.count(key{name: name}, hitSynthesised)
 	}
 	return s, ok
 }

@@ -42,12 +42,20 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 // all of the answer. It makes nothing that an answer does not need: this is the path of
 // most questions.
 func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
-	return r.searchKnown(q, trust, false)
+	return r.searchKnown(q, trust, lookAlive)
 }
 
-// searchKnown is searchCache that takes, if stale is set, what has expired where nothing
-// alive is known.
-func (r *Resolver) searchKnown(q question, trust cache.Trust, stale bool) (*found, bool) {
+// look says what searchKnown takes, and whether the cache is to count it.
+type look uint8
+
+const (
+	lookAlive        look = iota
+	lookStale             // where nothing alive is known, also what has expired
+	lookStaleQuietly      // likewise, but nothing is made of it: it is not counted
+)
+
+// searchKnown is searchCache that may take what has expired.
+func (r *Resolver) searchKnown(q question, trust cache.Trust, l look) (*found, bool) {
 	now := r.config.Now()
 	a := newFound(q)
 	short := func() error { // like budget.alias
@@ -59,10 +67,14 @@ func (r *Resolver) searchKnown(q question, trust cache.Trust, stale bool) (*foun
 	for at := q; ; {
 		f, ok := r.localData(trust, at)
 		if !ok {
-			f, ok = r.known(now, trust, at, len(a.aliases) == 0)
-		}
-		if !ok && stale {
-			f, ok = r.expired(now, trust, at)
+			rl := r.realmOf(now, at)
+			if l == lookStaleQuietly {
+				rl = rl.uncounted()
+			}
+			f, ok = r.knownIn(rl, now, trust, at, len(a.aliases) == 0)
+			if !ok && l != lookAlive {
+				f, ok = r.expired(rl.view, now, trust, at)
+			}
 		}
 		if !ok {
 			return nil, false

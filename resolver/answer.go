@@ -26,7 +26,7 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*
 	if !r.config.ServeStale {
 		return r.fetchAnswer(ctx, t, q)
 	}
-	if _, ok := r.searchStale(q, t.trust, ""); !ok {
+	if !r.hasStale(q, t.trust) {
 		return r.fetchAnswer(ctx, t, q)
 	}
 	f, err := r.answerOrStale(ctx, t, q)
@@ -43,11 +43,18 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
 	if t.asked == q {
-		defer r.arrivals.enter(q)()
+		arrived, place := r.arrivals.enter(q), leave
+		leave = func() { arrived(); place() }
 	}
-	by := traveller{heard: t.heard, budget: t.budget, retry: func() { t.undaunted = true }, joined: func() {
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			leave()
+		}
+	}()
+	leaving := func(fl *flight) { handedOver = t.leaving != nil && t.leaving(fl, leave) }
+	by := traveller{heard: t.heard, budget: t.budget, leaving: leaving, retry: func() { t.undaunted = true }, joined: func() {
 		t.tell(func(tr *Trace) {
 			if tr.Joined != nil {
 				tr.Joined(JoinedInfo{Step: t.step()})

@@ -39,6 +39,7 @@ type flight struct {
 
 	// Guarded by flights.mu.
 	waiters int
+	held    bool            // also if nobody waits
 	waits   map[*flight]int // what this flight waits for, and how many times over
 }
 
@@ -72,6 +73,9 @@ type traveller struct {
 	budget *budget
 	joined func() // called when the flight was there already; may be nil
 	retry  func() // called before leading because the one who led had trouble of its own; may be nil
+	// leaving is called when ctx has ended before the flight did, which somebody still waits
+	// for until it returns; may be nil.
+	leaving func(*flight)
 }
 
 // do gives the result of the flight called key: of the one under way, or of a new
@@ -98,6 +102,9 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 			case res = <-ch:
 			case <-ctx.Done():
 				err = context.Cause(ctx)
+				if by.leaving != nil {
+					by.leaving(fl)
+				}
 			}
 		}
 		f.leave(fl, by)
@@ -140,6 +147,27 @@ func (f *flights) board(ctx context.Context, key string, by traveller, lead func
 		return lead(fl)
 	})
 	return fl, ch, joined, nil
+}
+
+// hold lets a flight under way go on to its end, whoever leaves it, and then calls done in a
+// goroutine that Close waits for. It does so once for a flight; false when it does not.
+func (f *flights) hold(fl *flight, done func(error)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base.Err() != nil || f.byKey[fl.key] != fl || fl.held {
+		return false
+	}
+	fl.held = true
+	fl.waiters++
+	// As long as the flight is on the board it is in the group, where the function given is
+	// not called.
+	ch := f.group.DoChan(fl.key, func() (any, error) { return nil, ErrClosed })
+	f.running.Go(func() {
+		res := <-ch
+		f.leave(fl, traveller{})
+		done(res.Err)
+	})
+	return true
 }
 
 // begin makes the flight, under the values but not the end of ctx. f.mu must be held.

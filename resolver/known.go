@@ -12,10 +12,14 @@ import (
 // known gives what the cache, or nobody but us, knows of q. direct says that a client
 // asked for q itself.
 func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
+	return r.knownIn(r.realmOf(now, q), now, trust, q, direct)
+}
+
+// knownIn is known, with the realm that the answer to q belongs to.
+func (r *Resolver) knownIn(rl *realm, now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
 		return r.local(trust, q, direct) // what one server returned is no whole answer (RFC 8482 §4.1)
 	}
-	rl := r.realmOf(now, q)
 	if item, ok := rl.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
 			return rl.knownExpanded(now, trust, q)

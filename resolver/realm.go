@@ -28,6 +28,13 @@ type realm struct {
 	distrusted map[dnsname.Name]*realm
 }
 
+// uncounted is the same realm for looking what the cache has without being counted.
+func (rl *realm) uncounted() *realm {
+	quiet := *rl
+	quiet.view = rl.view.Uncounted()
+	return &quiet
+}
+
 // source is who is asked: the name servers from the root down, or those of a route.
 type source struct {
 	id    uint32

@@ -51,6 +51,7 @@ type Resolver struct {
 
 	random      chance
 	prefetching atomic.Int64
+	refreshing  atomic.Int64
 	admitHit    func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts      counts
 

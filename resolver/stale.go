@@ -53,44 +53,58 @@ func (r *Resolver) answerOrStale(ctx context.Context, t *task, q question) (*fou
 		}
 	}
 	t.begin()
-	type outcome struct {
-		f   *found
-		err error
+	patient, cancel := context.WithTimeoutCause(ctx, r.patience(ctx), errImpatient)
+	defer cancel()
+	inside := *t // the flight has it for longer
+	inside.leaving = func(fl *flight, place func()) bool {
+		return context.Cause(patient) == errImpatient && r.goOn(fl, t.trust, q, place)
 	}
-	done := make(chan outcome, 1)
-	own, cancel := context.WithDeadline(lasting{r.base, ctx}, t.budget.deadline)
-	inside := *t
-	if !r.flights.spawn(func() {
-		defer cancel()
-		f, err := r.fetchAnswer(own, &inside, q)
-		r.refreshed(&inside, q, err)
-		done <- outcome{f, err}
-	}) {
-		cancel()
-		return nil, ErrClosed
+	f, err := r.fetchAnswer(patient, &inside, q)
+	switch {
+	case err == errImpatient:
+		if f, ok := r.searchStale(q, t.trust, "no answer in time"); ok {
+			r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
+			return f, nil
+		}
+		// What there was turned out wrong meanwhile: only the servers can tell.
+		return r.fetchAnswer(ctx, t, q)
+	case ctx.Err() != nil:
+		return f, err
 	}
-	timer := time.NewTimer(r.patience(ctx))
-	defer timer.Stop()
-	for {
-		select {
-		case o := <-done:
-			if o.err != nil && isOutage(o.err) {
-				if f, ok := r.searchStale(q, t.trust, summary(o.err)); ok {
-					return f, nil
-				}
-			}
-			return o.f, o.err
-		case <-timer.C:
-			if f, ok := r.searchStale(q, t.trust, "no answer in time"); ok {
-				r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
-				return f, nil
-			}
-			// What there was turned out wrong meanwhile: only the servers can tell.
-		case <-ctx.Done():
-			cancel()
-			return nil, context.Cause(ctx)
+	r.refreshed(t.trust, q, err)
+	if err != nil && isOutage(err) {
+		if f, ok := r.searchStale(q, t.trust, summary(err)); ok {
+			return f, nil
 		}
 	}
+	return f, err
+}
+
+// errImpatient is why a client that can be given an expired answer stops waiting for another.
+var errImpatient = errors.New("there is an expired answer to be given")
+
+// maxRefreshes is how many questions are worked on in the background at the same time after
+// the clients were given expired answers. When the servers of many names are gone, each of
+// these lasts for Limits.Time; a question that finds no room is worked on for as long as
+// somebody waits for it, and again half a minute later.
+const maxRefreshes = 100
+
+// goOn lets the work on q go on that a client is about to leave, in the client's place among
+// the questions and once for all clients who ask it; false when it does not.
+func (r *Resolver) goOn(fl *flight, trust cache.Trust, q question, place func()) bool {
+	if r.refreshing.Add(1) > maxRefreshes {
+		r.refreshing.Add(-1)
+		return false
+	}
+	held := r.flights.hold(fl, func(err error) {
+		r.refreshed(trust, q, err)
+		place()
+		r.refreshing.Add(-1)
+	})
+	if !held {
+		r.refreshing.Add(-1)
+	}
+	return held
 }
 
 // viewOf gives the part of the cache that the answer to q belongs to.
@@ -110,12 +124,12 @@ func (r *Resolver) patience(ctx context.Context) time.Duration {
 
 // refreshed remembers how an attempt to replace an expired answer ended. That servers are
 // not tried because they failed a moment ago (RFC 9520) is no new failure.
-func (r *Resolver) refreshed(t *task, q question, err error) {
+func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
 	switch {
 	case err == nil:
-		r.viewOf(q).EndRefresh(q.name, q.rrtype, t.trust)
+		r.viewOf(q).EndRefresh(q.name, q.rrtype, trust)
 	case isOutage(err) && !errors.Is(err, ErrCached):
-		r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
+		r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
 	}
 }
 
@@ -164,10 +178,16 @@ func isBogusCode(code uint16) bool {
 	return false
 }
 
+// hasStale reports whether searchStale would find something at this moment.
+func (r *Resolver) hasStale(q question, trust cache.Trust) bool {
+	f, ok := r.searchKnown(q, trust, lookStaleQuietly)
+	return ok && f.stale
+}
+
 // searchStale is searchCache that also takes what has expired; false when nothing of what
 // it found has, or something is missing. The reason goes with the extended DNS error.
 func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*found, bool) {
-	f, ok := r.searchKnown(q, trust, true)
+	f, ok := r.searchKnown(q, trust, lookStale)
 	if !ok || !f.stale {
 		return nil, false
 	}
@@ -181,11 +201,10 @@ func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*f
 
 // expired gives what the cache knew of q before that expired. What is made from others'
 // denials is made from live ones only.
-func (r *Resolver) expired(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+func (r *Resolver) expired(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
 		return nil, false
 	}
-	view := r.realmOf(now, q).view
 	f, ok := expiredPositive(view, now, trust, q)
 	if !ok {
 		f, ok = expiredDenial(view, now, trust, q)
@@ -201,15 +220,22 @@ func (r *Resolver) expired(now time.Time, trust cache.Trust, q question) (*findi
 }
 
 func expiredPositive(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if item, ok := view.GetStale(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
+	get := func(v *cache.View, rrtype uint16) (cache.Item, bool) {
+		return v.GetStale(now, q.name, rrtype, trust, cache.RankNonAuthoritative)
+	}
+	quiet := view.Uncounted() // what is found is not always what is given
+	if item, ok := get(quiet, q.rrtype); ok {
 		if fromWildcard(&item.Set) {
 			return expiredExpanded(view, now, trust, q)
 		}
-		return setFinding(q, item), true
+		item, ok = get(view, q.rrtype)
+		return setFinding(q, item), ok
 	}
 	if !isAliasType(q.rrtype) {
-		if item, ok := view.GetStale(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok && !fromWildcard(&item.Set) {
-			return aliasFinding(q, item)
+		if item, ok := get(quiet, dns.TypeCNAME); ok && !fromWildcard(&item.Set) {
+			if item, ok = get(view, dns.TypeCNAME); ok {
+				return aliasFinding(q, item)
+			}
 		}
 	}
 	return expiredExpanded(view, now, trust, q)

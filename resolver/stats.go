@@ -61,10 +61,12 @@ type Stats struct {
 	SecondLevel SecondLevelStats `json:"second_level"`
 
 	// InFlight is how many questions servers are being asked for now, Prefetching how
-	// many prefetches are under way, and Queued how many queries to ServeDNS wait for
-	// Limits.Questions.
+	// many prefetches are under way, Refreshing how many questions are being worked on in
+	// the background whose clients were given expired answers, and Queued how many queries
+	// to ServeDNS wait for Limits.Questions.
 	InFlight    int `json:"in_flight"`
 	Prefetching int `json:"prefetching"`
+	Refreshing  int `json:"refreshing"`
 	Queued      int `json:"queued"`
 	// Sockets and Connections are how many UDP sockets and TCP connections to servers are
 	// open; 0 with an Options.Exchanger, which has its own.
@@ -176,7 +178,7 @@ func (r *Resolver) Stats() Stats {
 		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Queued: int(r.queued.Load()),
+		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
 		Servers: r.routing.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()

@@ -38,6 +38,9 @@ type task struct {
 	depth     int
 	sent      *atomic.Bool  // something was sent on this task's behalf
 	patience  time.Duration // how long it may wait to begin; 0: as long as it may take
+	// leaving is called before the flight is left that has not ended, with what gives back
+	// the question's place, and reports whether it takes that over; may be nil.
+	leaving func(fl *flight, place func()) bool
 
 	// How the client's question was answered, for Stats.
 	fromCache, stale bool
