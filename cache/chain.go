@@ -29,6 +29,8 @@ type Chain struct {
 	Prefetch bool
 	// Stale: it has expired, and came from GetStaleChain.
 	Stale bool
+	// Extended is as Meta.Extended, which counts when storing.
+	Extended uint16
 }
 
 // setTTL gives the chain and all its parts one TTL.
@@ -82,7 +84,7 @@ func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 	if !v.displaceOthers(i, k, m.standing()) {
 		return v.refuse(k)
 	}
-	b := appendHead(make([]byte, 0, entryHeader+size+64), head{k, m.standing(), spanOf(i, d)})
+	b := appendHead(make([]byte, 0, entryHeader+size+64), head{k, m.standing(), spanOf(i, d), m.note()})
 	b = binary.BigEndian.AppendUint16(b, uint16(c.Rcode))
 	b = append(b, byte(len(c.Answer)), byte(len(c.Authority)))
 	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
@@ -132,7 +134,7 @@ func (e entry) chain(i instant) Chain {
 		parts[at] = &sets[at]
 	}
 	return Chain{
-		Name: e.name(), Type: e.rrtype(), Rcode: rcode, Status: e.standing().status, TTL: ttl,
+		Name: e.name(), Type: e.rrtype(), Rcode: rcode, Status: e.standing().status, TTL: ttl, Extended: e.note().code(),
 		Answer: parts[:answers:answers], Authority: parts[answers:],
 	}
 }

@@ -11,7 +11,7 @@ import (
 // that the garbage collector need not look into:
 //
 //	 0  kind in the low four bits, trust in the fifth
-//	 1  rank in the low four bits, status in the high four
+//	 1  rank in the low four bits, status in the next two, note in the high two
 //	 2  type
 //	 4  view
 //	 8  end of life on the wall clock, milliseconds since 1970, 48 bits signed
@@ -28,11 +28,12 @@ type head struct {
 	key
 	standing
 	span
+	note note
 }
 
 // appendHead starts an entry.
 func appendHead(b []byte, h head) []byte {
-	b = append(b, byte(h.kind)|byte(h.trust)<<4, byte(h.rank)|byte(h.status)<<4)
+	b = append(b, byte(h.kind)|byte(h.trust)<<4, byte(h.rank)|byte(h.status)<<4|byte(h.note)<<6)
 	b = binary.BigEndian.AppendUint16(b, h.rrtype)
 	b = binary.BigEndian.AppendUint32(b, h.view)
 	b = binary.BigEndian.AppendUint16(b, uint16(h.wall>>32))
@@ -52,7 +53,8 @@ func (e entry) is(k key) bool {
 
 func (e entry) kind() Kind         { return Kind(e[0] & 0xF) }
 func (e entry) trust() Trust       { return Trust(e[0] >> 4) }
-func (e entry) standing() standing { return standing{Rank(e[1] & 0xF), dnssec.Status(e[1] >> 4)} }
+func (e entry) standing() standing { return standing{Rank(e[1] & 0xF), dnssec.Status(e[1] >> 4 & 3)} }
+func (e entry) note() note         { return note(e[1] >> 6) }
 func (e entry) rrtype() uint16     { return be16(e[2:]) }
 func (e entry) view() uint32       { return be32(e[4:]) }
 func (e entry) body() string       { return string(e[entryHeader+int(e[23]):]) }

@@ -66,7 +66,7 @@ func (v *View) PutFailure(now time.Time, name dnsname.Name, rrtype uint16, trust
 		}
 	}
 	next.Until = now.Add(wait)
-	b := appendHead(nil, head{k, standing{}, spanOf(i, wait+failureMemory)})
+	b := appendHead(nil, head{k, standing{}, spanOf(i, wait+failureMemory), 0})
 	b = binary.BigEndian.AppendUint16(b, next.Cause)
 	b = append(b, byte(min(next.Count, 255)))
 	v.place(i, k, entry(append(b, next.Text...)))

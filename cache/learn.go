@@ -67,7 +67,7 @@ func (v *View) learn(i instant, zone dnsname.Name, set *dnssec.RRset, d time.Dur
 func (v *View) rangeEntry(i instant, set *dnssec.RRset, d time.Duration) entry {
 	k := key{name: set.Owner, view: v.id, rrtype: set.Type, kind: KindRange}
 	b := make([]byte, 0, entryHeader+4+set.Size())
-	return entry(appendSet(appendHead(b, head{k, standing{RankAuthority, dnssec.Secure}, spanOf(i, d)}), set))
+	return entry(appendSet(appendHead(b, head{k, standing{RankAuthority, dnssec.Secure}, spanOf(i, d), 0}), set))
 }
 
 func (v *View) zoneHash(zone dnsname.Name) uint64 {
@@ -98,5 +98,5 @@ func (v *View) learnWildcard(i instant, set *dnssec.RRset, m Meta, d time.Durati
 	}
 	k := key{name: source, view: v.id, rrtype: set.Type, kind: KindWildcard}
 	b := make([]byte, 0, entryHeader+4+len(source)+set.Size())
-	v.place(i, k, entry(appendSet(appendHead(b, head{k, m.standing(), spanOf(i, d)}), set)))
+	v.place(i, k, entry(appendSet(appendHead(b, head{k, m.standing(), spanOf(i, d), m.note()}), set)))
 }

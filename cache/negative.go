@@ -51,6 +51,8 @@ type Negative struct {
 	Prefetch bool
 	// Stale: it has expired, and came from GetStaleNegative.
 	Stale bool
+	// Extended is as Meta.Extended, which counts when storing.
+	Extended uint16
 }
 
 // setTTL gives the denial and all its parts one TTL.
@@ -148,7 +150,7 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	if n.NameError {
 		k.rrtype = 0
 	}
-	b := appendHead(make([]byte, 0, entryHeader+n.size()+64), head{k, m.standing(), spanOf(i, d)})
+	b := appendHead(make([]byte, 0, entryHeader+n.size()+64), head{k, m.standing(), spanOf(i, d), m.note()})
 	if !v.place(i, k, entry(n.appendBody(b))) {
 		return v.refuse(k)
 	}
@@ -234,7 +236,7 @@ func (e entry) negative(i instant, name dnsname.Name, rrtype uint16) Negative {
 	sets := make([]dnssec.RRset, count)
 	n := Negative{
 		Name: name, Type: rrtype, NameError: e.kind() == KindNameError,
-		Status: e.standing().status, TTL: ttl, Zone: dnsname.Name(zone),
+		Status: e.standing().status, TTL: ttl, Zone: dnsname.Name(zone), Extended: e.note().code(),
 	}
 	if count > 1 {
 		n.Proof = make([]*dnssec.RRset, 0, count-1)

@@ -1,6 +1,12 @@
 package cache
 
-import "github.com/iterdns/iterdns/dnssec"
+import (
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
 
 // Rank says how much the place where data stood is worth. RFC 2181 §5.4.1, from the
 // least trustworthy up.
@@ -69,6 +75,28 @@ type standing struct {
 	rank   Rank
 	status dnssec.Status
 }
+
+// note says why data is Insecure though its zone is signed: the extended DNS error that goes
+// with it each time (RFC 8914), in two bits.
+type note uint8
+
+// notes are the codes of the notes. They never change, since snapshots have the notes.
+var notes = [4]uint16{
+	0, // there is nothing to say
+	dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, // RFC 8914 §4.2
+	dns.ExtendedErrorCodeUnsupportedDSDigestType,    // RFC 8914 §4.3
+	dns.ExtendedErrorCodeUnsupportedNSEC3IterValue,  // RFC 9276 §3.2
+}
+
+// noteOf gives the note of an extended DNS error; that of nothing for one that is not kept.
+func noteOf(status dnssec.Status, code uint16) note {
+	if i := slices.Index(notes[:], code); i > 0 && status == dnssec.Insecure {
+		return note(i)
+	}
+	return 0
+}
+
+func (n note) code() uint16 { return notes[n] }
 
 // mayReplace reports whether new data may take the place of old data that is still
 // alive.

@@ -60,11 +60,12 @@ type Hit struct {
 // AppendReply appends the whole reply to a query if the cache holds it: one RRset, with
 // the aliases that lead to it; a chain; or a denial, as octets that were never decoded.
 // Owner names are compressed against the question. It allocates nothing when dst has room.
-// Without a hit dst comes back as it was, and nothing is counted.
+// Without a hit dst comes back as it was, and nothing is counted. What comes with an extended
+// DNS error (Meta.Extended) is none for a query with EDNS, as this writes no options.
 func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, bool) {
 	i := v.cache.at(now)
 	p, ok := v.parts(i, q)
-	if !ok {
+	if !ok || p.noted && q.EDNS {
 		return dst, Hit{}, false
 	}
 	if q.Name == "" {

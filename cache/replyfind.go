@@ -21,6 +21,7 @@ type parts struct {
 
 	ttl    uint32 // of what has least left
 	status dnssec.Status
+	noted  bool         // some entry has an extended DNS error
 	due    dnsname.Name // a name on the way whose entry is worth being fetched again
 }
 
@@ -29,6 +30,7 @@ func (p *parts) add(i instant, e entry, hot bool) {
 	p.count++
 	p.ttl = min(p.ttl, e.span().seconds(i))
 	p.status = p.status.Worst(e.standing().status)
+	p.noted = p.noted || e.note() != 0
 	if hot && dueForPrefetch(e.span(), i) && p.due == "" {
 		p.due = e.name()
 	}

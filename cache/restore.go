@@ -158,7 +158,7 @@ func (v *View) load(now time.Time, e entry) {
 	}
 	d := time.Duration(left) * time.Millisecond
 	k := key{name: e.name(), view: v.id, rrtype: e.rrtype(), kind: e.kind(), trust: e.trust()}
-	fresh := entry(append(appendHead(make([]byte, 0, len(e)), head{k, st, life}), e.body()...))
+	fresh := entry(append(appendHead(make([]byte, 0, len(e)), head{k, st, life, e.note()}), e.body()...))
 	switch k.kind {
 	case KindRRset, KindNoData, KindNameError, KindWildcard, KindChain:
 		if !v.knowsLater(i, k, fresh) {

@@ -26,6 +26,8 @@ type Item struct {
 	Prefetch bool
 	// Stale: the set has expired, and came from GetStale.
 	Stale bool
+	// Extended is as Meta.Extended.
+	Extended uint16
 }
 
 // AppendAddrs appends the addresses of an A or AAAA RRset, and nothing of any other,
@@ -50,9 +52,16 @@ type Meta struct {
 	// NotAfter ends the data's life whatever its TTL says: the lease of the zone cut
 	// it came through, or the end of its signatures. Zero: only the TTL does.
 	NotAfter time.Time
+	// Extended is the extended DNS error that says why data of a signed zone is Insecure:
+	// that its algorithms (1), its digests (2) or its NSEC3 iterations (27) are not
+	// supported (RFC 8914 §4, RFC 9276 §3.2). It costs no memory. 0 is nothing, and so are
+	// all others.
+	Extended uint16
 }
 
 func (m Meta) standing() standing { return standing{m.Rank, m.Status} }
+
+func (m Meta) note() note { return noteOf(m.Status, m.Extended) }
 
 // Get looks for an RRset of at least the given rank that is alive at now, and counts
 // as a use of it. A reader of Unchecked data is given Checked data where there is
@@ -122,7 +131,7 @@ func (e entry) item(i instant) Item {
 			Owner: e.name(), Type: e.rrtype(), Class: dns.ClassINET, TTL: ttl,
 			Records: records, Signatures: signatures,
 		},
-		Rank: st.rank, Status: st.status, Trust: e.trust(), TTL: ttl,
+		Rank: st.rank, Status: st.status, Trust: e.trust(), TTL: ttl, Extended: e.note().code(),
 	}
 }
 
@@ -165,7 +174,7 @@ func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
 		return ErrNotKept
 	}
 	var scratch [512]byte // most sets fit, so that only the entry itself is allocated
-	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d)}), set)
+	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d), m.note()}), set)
 	if !v.place(i, k, entry(b)) {
 		return ErrNotKept
 	}

@@ -200,7 +200,7 @@ const (
 func (v *View) claim(i instant, k key, body string, may func(old entry) bool) bool {
 	k.kind, k.view = KindClaim, v.id
 	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte
-	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait)}), body...))
+	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait), 0}), body...))
 	hash := v.cache.hasher.hash(k)
 	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || may(old) })
 }

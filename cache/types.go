@@ -47,7 +47,7 @@ func (v *View) admitType(i instant, k key, d time.Duration) bool {
 		if !ok {
 			return false
 		}
-		b := append(appendHead(make([]byte, 0, entryHeader+len(list.name)+len(body)), head{list, standing{}, spanOf(i, longest)}), body...)
+		b := append(appendHead(make([]byte, 0, entryHeader+len(list.name)+len(body)), head{list, standing{}, spanOf(i, longest), 0}), body...)
 		lost := false
 		hash := v.cache.hasher.hash(list)
 		v.cache.storeOf(list).shard(hash).put(hash, entry(b), func(now entry) bool {

@@ -18,7 +18,10 @@ func (e entry) wellFormed() bool {
 		return false
 	}
 	st := e.standing()
-	if e[0]>>4 > byte(Unchecked) || st.rank > RankLocal || st.status > dnssec.Bogus || e.span().ttl == 0 {
+	if e[0]>>4 > byte(Unchecked) || st.rank > RankLocal || e.span().ttl == 0 {
+		return false
+	}
+	if e.note() != 0 && st.status != dnssec.Insecure {
 		return false
 	}
 	if e.trust() == Checked && st.status == dnssec.Bogus || !isName(string(e.name())) {
@@ -110,7 +113,7 @@ func cutPrefixedChecked(s string) (first, rest string, ok bool) {
 // packed writes a delegation as an entry for a snapshot: the number of servers, and
 // for each its name, bailiwick and addresses, all behind an octet of length.
 func (e *cutEntry) packed() entry {
-	b := appendHead(nil, head{e.key, standing{rank: RankReferral}, e.span})
+	b := appendHead(nil, head{e.key, standing{rank: RankReferral}, e.span, 0})
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.cut.Servers)))
 	for _, s := range e.cut.Servers {
 		b = append(b, byte(len(s.Name)))

@@ -184,7 +184,8 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	if hedge != "" && why != ReasonProbe {
 		why = hedge
 	}
-	to.alone = a.list.tries > quickTries && !a.responded || a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
+	to.only = a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
+	to.alone = to.only || a.list.tries > quickTries && !a.responded
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}

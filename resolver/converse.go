@@ -202,6 +202,9 @@ func (c *conversation) timeout() time.Duration {
 		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2)) + c.to.patience
 	}
 	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
+		if c.to.only && c.to.tries == 2 {
+			return slowTimeout + c.to.patience
+		}
 		return loneTimeout + c.to.patience
 	}
 	return c.to.estimate.Timeout + c.to.patience
@@ -210,6 +213,13 @@ func (c *conversation) timeout() time.Duration {
 // loneTimeout is how long the first reply of a server is waited for when nobody else
 // could be asked: asking the same server again too early throws its reply away.
 const loneTimeout = 800 * time.Millisecond
+
+// slowTimeout is how long the only server's reply is waited for when the first one did not
+// come: either that was lost, or the server is slower than most, as behind a satellite and a
+// queue. Sockets of earlier sends are not kept open instead: each would be one more target
+// for a forger. With three sends it is known after 3.6 s that the server is silent, before
+// stub resolvers give up (resolv.conf(5): 5 s).
+const slowTimeout = 2 * time.Second
 
 // forwardTimeout is how long a forwarder is waited for at first, twice as long the next
 // time, and so on: what it has in its cache it answers at once, for the rest it must wait

@@ -35,6 +35,10 @@ var errNoQuery = errors.New("resolver: not a query")
 // options of the query have no effect, and go nowhere. The answer is never truncated:
 // whoever knows the transport does that, as ServeDNS. It belongs to the caller.
 //
+// A question that has to be searched waits for its turn (Limits.Questions) for as long as ctx
+// lasts: whoever calls waits in a goroutine of his own. A server that calls Exchange for
+// strangers bounds how many wait and, with ctx, how long, as ServeDNS does.
+//
 // The error is not nil only when query is nil or no query, when ctx has ended, and after
 // Close.
 func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {

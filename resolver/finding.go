@@ -217,7 +217,7 @@ func (f *finding) lowestTTL() uint32 {
 // keep puts what was found into the cache.
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
-	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires}
+	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
 	if len(f.denial) > 0 && (f.kind == answer || f.kind == alias) {
 		w.rl.view.PutDenial(now, f.signer, f.denial, meta)
 	}

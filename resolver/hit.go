@@ -18,8 +18,8 @@ import (
 // gives false, and dst as it was (its spare capacity may have been written to): the query
 // is then one for Exchange or ServeDNS. That is the case when the answer is not in the
 // cache, or not as the RRsets of a chain of CNAMEs, a denial of the name itself, or an
-// answer expanded from a wildcard; when something else than the cache has a say; for
-// queries with EDNS options, with another opcode, class or version of EDNS, for types that
+// answer expanded from a wildcard; when something else than the cache has a say, or an
+// extended DNS error goes with the answer; for queries with EDNS options, with another opcode, class or version of EDNS, for types that
 // are no data, and for all that is malformed; and after Close.
 //
 // maxSize is the largest datagram that may be sent, in octets; the reply is no larger than

@@ -58,6 +58,7 @@ func setFinding(q question, item cache.Item) *finding {
 	whole.sets[0] = &whole.item.Set
 	whole.finding = finding{
 		q: q, kind: answer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+		extended: ExtendedError{Code: item.Extended},
 	}
 	return &whole.finding
 }
@@ -128,7 +129,10 @@ func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*f
 
 // negativeFinding makes a finding of a denial that was kept.
 func negativeFinding(q question, n cache.Negative) *finding {
-	f := &finding{q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch}
+	f := &finding{
+		q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch,
+		extended: ExtendedError{Code: n.Extended},
+	}
 	if n.NameError || deniedCompactly(&n) {
 		f.kind, f.rcode = nameError, dns.RcodeNameError
 	}
@@ -142,6 +146,7 @@ func expandedFinding(q question, c cache.Chain) (*finding, bool) {
 	}
 	f := &finding{
 		q: q, kind: answer, sets: c.Answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
+		extended: ExtendedError{Code: c.Extended},
 	}
 	if c.Type != q.rrtype {
 		step, ok := scrub.Redirect(q.name, c.Answer[0])
@@ -181,6 +186,7 @@ func aliasFinding(q question, item cache.Item) (*finding, bool) {
 	}
 	f := &finding{
 		q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+		extended: ExtendedError{Code: item.Extended},
 	}
 	if step.TooLong {
 		f.rcode = dns.RcodeYXDomain

@@ -1,7 +1,9 @@
 package resolver_test
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -239,6 +241,29 @@ func TestServeDNSHitsUnderOverload(t *testing.T) {
 			t.Errorf("got %s after %v, want NOERROR at once", dns.RcodeToString[reply.Rcode], time.Since(start))
 		}
 		others.Wait()
+	})
+}
+
+// A caller of Exchange waits for its turn for as long as its context lasts.
+func TestExchangeWaitsByItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, crowdedWorld)
+		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Questions, o.Limits.Time = 1, 6*time.Second })
+		served(r, overUDP, ask("warm.slow.example.", dns.TypeA))
+		for _, name := range []string{"first.slow.example.", "second.slow.example."} {
+			go r.Resolve(t.Context(), name, dns.TypeA)
+			synctest.Wait()
+		}
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+		defer cancel()
+		reply, err := r.Exchange(ctx, ask("hurried.slow.example.", dns.TypeA))
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 1200*time.Millisecond {
+			t.Errorf("got %v, error %v after %v, want the end of the context after 1.2s", reply, err, took)
+		}
+		if reply := exchanged(t, r, ask("patient.slow.example.", dns.TypeA)); reply.Rcode != dns.RcodeSuccess {
+			t.Errorf("got\n%v\nwant the answer, when it is its turn", reply)
+		}
 	})
 }
 

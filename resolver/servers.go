@@ -52,7 +52,8 @@ type candidate struct {
 	// name's own zone gives other addresses.
 	lastResort bool
 	endProbe   func() // of the conversation that is one; nil: it is none
-	alone      bool   // nobody else could be asked meanwhile
+	alone      bool   // nobody else could be asked meanwhile, or all others were silent
+	only       bool   // nobody else could be asked meanwhile
 	busy       bool   // being asked now
 	out        bool   // gave something of no use: not asked again
 }
