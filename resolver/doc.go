@@ -140,8 +140,9 @@
 //	smtp.Dial(address)                           conn, err := r.DialContext(ctx, "tcp", address)
 //	                                             smtp.NewClient(conn, host)
 //
-// Database drivers take r.DialContext as their dial function: pgx in Config.DialFunc, with
-// r.LookupHost as Config.LookupFunc; go-sql-driver/mysql by mysql.RegisterDialContext. gRPC
+// Drivers of database/sql take r.DialContext as their dial function, as the example of
+// [Resolver.DialContext] shows: pgx in Config.DialFunc, with r.LookupHost as
+// Config.LookupFunc; go-sql-driver/mysql by mysql.RegisterDialContext. gRPC
 // takes it by grpc.WithContextDialer, for a target such as passthrough:///host:port; targets
 // with dns:/// are looked up through net.DefaultResolver, which a program, not a library, may
 // set to r.NetResolver(); examples/grpc shows both. What is different then is where answers
