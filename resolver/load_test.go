@@ -22,8 +22,8 @@ import (
 // The numbers of attacks.md take minutes; -loadnames 1000000 and -loadquestions 10000
 // bring them.
 var (
-	loadNames     = flag.Int("loadnames", 1_000, "random names that TestLoadRandomNames asks for")
-	loadQuestions = flag.Int("loadquestions", 400, "questions that the load tests have under way")
+	loadNames     = flag.Int("loadnames", 500, "random names that TestLoadRandomNames asks for")
+	loadQuestions = flag.Int("loadquestions", 200, "questions that the load tests have under way")
 )
 
 const (

@@ -25,8 +25,8 @@ const (
 	// faultOrigin is the zone that is asked about.
 	faultOrigin = "shop.example."
 	// faultAskers ask for it all the time, each a name every faultPause.
-	faultAskers = 4
-	faultPause  = 5 * time.Millisecond
+	faultAskers = 2
+	faultPause  = 10 * time.Millisecond
 	// recoverWithin is the longest that a name may stay without an answer once the servers
 	// are back: a server that was silent is tried again by the next question, but a name that
 	// failed is left alone for 5 s (RFC 9520), and for 10 s and 20 s if it fails again. The

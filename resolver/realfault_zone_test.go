@@ -20,7 +20,7 @@ const (
 	// see it end.
 	faultTTL = 2
 	// faultNames is how many names a zone has.
-	faultNames = 300
+	faultNames = 100
 )
 
 // zoneKey is a key of a zone, for all its records: what is rolled is not told apart.
