@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -196,6 +197,8 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 		switch {
 		case err != nil:
 			return nil, nil, p.limitOf(err)
+		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.awaitAll(ctx):
+			continue // with the whole evidence
 		case len(needs) == 0:
 			now := p.r.config.Now()
 			for _, d := range p.proven.save(now, f.q.name, p.ev) {
@@ -225,6 +228,15 @@ func (p *proof) await(ctx context.Context, needs []dnssec.Need) error {
 		}
 	}
 	return nil
+}
+
+// awaitAll waits until nothing is pending, and reports whether it had to and it came to
+// that. What is on its way when an answer is found bogus belongs to the evidence of that.
+func (p *proof) awaitAll(ctx context.Context) bool {
+	if len(p.pending) == 0 {
+		return false
+	}
+	return p.await(ctx, slices.Collect(maps.Values(p.pending))) == nil
 }
 
 func (p *proof) waits(q question) bool {

@@ -18,7 +18,6 @@ const (
 	nxnsZones   = 20
 	nxnsServers = 20 // name servers of each of them, none of which exists
 	chainLength = 40
-	longText    = 3_000
 	// evilAddr is in no zone that works: whoever answers with it has believed a stranger.
 	evilAddr = "203.0.113.66"
 )
@@ -78,9 +77,6 @@ func worldText() string {
 }
 
 func hotAddr(i int) string { return fmt.Sprintf("198.51.100.%d", i) }
-
-// longStrings is a text record that takes TCP.
-func longStrings() string { return strings.Repeat(`"`+strings.Repeat("x", 250)+`" `, longText/250) }
 
 const goodZones = `
 -- zone . at 127.71.0.1 127.71.0.2 signed --
