@@ -164,8 +164,8 @@ type collector struct{ live *liveSet }
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range [...]*metric{
-		questions, fromCache, stale, failures, upstream, upstreamOctets, upstreamTimeout, limitsHit, bogus, prefetches,
-		evictions, secondLevel, inFlight, knownServers, cacheEntries, cacheBytes, cacheMaxBytes, isReady,
+		questions, fromCache, stale, failures, upstream, upstreamOctets, upstreamTimeout, limitsHit, bogus, dropped,
+		prefetches, evictions, secondLevel, inFlight, knownServers, cacheEntries, cacheBytes, cacheMaxBytes, isReady,
 	} {
 		ch <- m.Desc
 	}
