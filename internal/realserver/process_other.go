@@ -13,8 +13,11 @@ func endWithParent() *syscall.SysProcAttr { return nil }
 // unconfined returns binary: only Linux has AppArmor.
 func unconfined(binary, _ string) (string, error) { return binary, nil }
 
-// halt and goOn stand for signals that not every system has.
-const halt, goOn = syscall.Signal(0), syscall.Signal(0)
-
 // signalGroup fails: only Linux starts the servers as groups of processes.
 func signalGroup(int, syscall.Signal) error { return errors.ErrUnsupported }
+
+// halt fails as signalGroup does.
+func halt(int) error { return errors.ErrUnsupported }
+
+// goOn fails likewise.
+func goOn(int) error { return errors.ErrUnsupported }

@@ -94,7 +94,7 @@ func (s *Server) Product() Product { return s.product }
 // see what happens without the server; else the end of the test does.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
-		s.signal(goOn) // one that is paused does not end
+		goOn(s.process.Pid) // one that is paused does not end
 		// An error means that the process has ended, or that the system has no
 		// SIGTERM; Kill below is for the second.
 		if err := s.process.Signal(syscall.SIGTERM); err == nil {
@@ -113,7 +113,7 @@ func (s *Server) Stop() {
 // Stop does nothing after that.
 func (s *Server) Kill() {
 	s.stop.Do(func() {
-		s.signal(syscall.SIGKILL)
+		signalGroup(s.process.Pid, syscall.SIGKILL)
 		_ = s.process.Kill() // where there are no groups of processes
 		<-s.ended
 	})
@@ -124,21 +124,21 @@ func (s *Server) Kill() {
 // system cannot do that.
 func (s *Server) Pause(t testing.TB) {
 	t.Helper()
-	if err := s.signal(halt); err != nil {
+	switch err := halt(s.process.Pid); {
+	case errors.Is(err, errors.ErrUnsupported):
 		t.Skipf("pause %v: %v", s.product, err)
+	case err != nil:
+		t.Fatalf("pause %v: %v", s.product, err)
 	}
 }
 
 // Resume lets a server go on that Pause has stopped. It then answers what has come meanwhile.
 func (s *Server) Resume(t testing.TB) {
 	t.Helper()
-	if err := s.signal(goOn); err != nil {
+	if err := goOn(s.process.Pid); err != nil {
 		t.Errorf("resume %v: %v", s.product, err)
 	}
 }
-
-// signal sends a signal to all processes of the server: some have children that answer.
-func (s *Server) signal(sig syscall.Signal) error { return signalGroup(s.process.Pid, sig) }
 
 // start writes the server's files and runs it.
 func start(product Product, zones []Zone) (_ *Server, err error) {
