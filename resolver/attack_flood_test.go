@@ -39,10 +39,11 @@ type floodServer struct {
 }
 
 // startFloodServer listens on the same port for UDP and TCP, and at other for what comes
-// from elsewhere: ":0" is another port of the same address.
-func startFloodServer(t *testing.T, other string) *floodServer {
+// from elsewhere: the server's own address means another port of it. The first floods
+// queries are flooded with what forge makes of them.
+func startFloodServer(t *testing.T, other string, floods int, forge func(query []byte, i int) []byte) *floodServer {
 	t.Helper()
-	s := &floodServer{done: make(chan struct{})}
+	s := &floodServer{floods: floods, forge: forge, done: make(chan struct{})}
 	for range 100 {
 		tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
@@ -208,8 +209,7 @@ func TestAttackFlood(t *testing.T) {
 		}},
 	} {
 		t.Run(test.kind, func(t *testing.T) {
-			s := startFloodServer(t, test.other)
-			s.forge, s.floods = test.forge, test.floods
+			s := startFloodServer(t, test.other, test.floods, test.forge)
 			r, err := resolver.New(onLoopback(s.udp.LocalAddr().(*net.UDPAddr).AddrPort()))
 			if err != nil {
 				t.Fatal(err)
