@@ -48,9 +48,10 @@ func packable(rr dns.RR) (err error) {
 	if h.Name == "" { // miekg/dns packs it as nothing at all
 		return dnsname.ErrEmpty
 	}
-	// One octet more than needed, as Msg.Pack has it: an exact buffer is too short for
-	// the last name in some types.
-	if _, err := dns.PackRR(rr, make([]byte, dns.Len(rr)+1), 0, nil, false); err != nil {
+	// A copy, since packing writes to the header, and the program may use the record
+	// elsewhere. One octet more than needed, as Msg.Pack has it: an exact buffer is too
+	// short for the last name in some types.
+	if _, err := dns.PackRR(dns.Copy(rr), make([]byte, dns.Len(rr)+1), 0, nil, false); err != nil {
 		return fmt.Errorf("%s of %q: %w", typeName(h.Rrtype), h.Name, err)
 	}
 	return nil

@@ -52,6 +52,7 @@ type Resolver struct {
 	random      chance
 	prefetching atomic.Int64
 	refreshing  atomic.Int64
+	goingOn     sync.Mutex                      // held to change refreshing upwards
 	admitHit    func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts      counts
 

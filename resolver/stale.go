@@ -92,10 +92,14 @@ const maxRefreshes = 100
 // goOn lets the work on q go on that a client is about to leave, in the client's place among
 // the questions and once for all clients who ask it; false when it does not.
 func (r *Resolver) goOn(fl *flight, trust cache.Trust, q question, place func()) bool {
-	if r.refreshing.Add(1) > maxRefreshes {
-		r.refreshing.Add(-1)
+	// One at a time: of the clients who leave at one moment, those whose question goes on
+	// already must not take the place of others.
+	r.goingOn.Lock()
+	defer r.goingOn.Unlock()
+	if r.refreshing.Load() >= maxRefreshes {
 		return false
 	}
+	r.refreshing.Add(1)
 	held := r.flights.hold(fl, func(err error) {
 		r.refreshed(trust, q, err)
 		place()
