@@ -67,6 +67,7 @@ type asking struct {
 	loops    chan *candidate // servers of a route that lead back to us
 	late     *time.Timer     // fires when what is awaited is later than expected
 	probed   probed          // waited for when nobody can be asked
+	detaches []func()        // let look-ups go on when the asking is over
 
 	inFlight int
 	lookups  int
@@ -93,39 +94,36 @@ func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
 func (a *asking) run(ctx context.Context) (*reply, error) {
-	sending, stopSending := context.WithCancel(ctx)
-	defer stopSending()
-	// Look-ups under way when the answer comes may end: the next question will need
-	// what they find. When the flight is given up, so are they.
-	looking, detach := a.r.outlive(ctx, a.t.budget)
-	defer detach()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer a.detach() // before stop, which would end them
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	defer a.forgetProbed()
-	a.advance(sending, looking)
+	a.advance(ctx)
 	for a.inFlight+a.lookups > 0 || a.awaitProbe() {
 		select {
 		case o := <-a.outcomes:
 			if done := a.take(o); done != nil {
 				return done, nil
 			}
-			a.advance(sending, looking)
+			a.advance(ctx)
 		case l := <-a.found:
 			a.addFound(l)
-			a.advance(sending, looking)
+			a.advance(ctx)
 		case <-a.probed.ended:
 			a.takeProbed()
-			a.advance(sending, looking)
+			a.advance(ctx)
 		case <-a.late.C:
-			a.suspect(sending)
-			a.overtake(sending, looking)
+			a.suspect(ctx)
+			a.overtake(ctx)
 		case c := <-a.loops:
 			if a.takeLoop(c) {
 				return nil, a.failure(nil)
 			}
-			a.overtake(sending, looking)
+			a.overtake(ctx)
 		case <-a.refused:
-			a.overtake(sending, looking)
+			a.overtake(ctx)
 		case <-ctx.Done():
 			return nil, a.failure(context.Cause(ctx))
 		}
@@ -148,29 +146,29 @@ func endOf(ctx context.Context) error {
 
 // advance makes sure that somebody is being asked, or that an address is being
 // looked for when there is nobody to ask.
-func (a *asking) advance(sending, looking context.Context) {
+func (a *asking) advance(ctx context.Context) {
 	if a.inFlight > 0 {
 		return
 	}
 	if a.lookups == 0 && a.list.lookFirst() {
-		a.lookUp(looking)
+		a.lookUp(ctx)
 	}
 	if a.lookups > 0 && a.list.onlyLastResorts() {
 		return
 	}
-	if !a.send(sending, "") && a.lookups == 0 {
-		a.lookUp(looking)
+	if !a.send(ctx, "") && a.lookups == 0 {
+		a.lookUp(ctx)
 	}
 }
 
 // overtake asks a second server, or looks for another address, because the first is
 // later than expected.
-func (a *asking) overtake(sending, looking context.Context) {
+func (a *asking) overtake(ctx context.Context) {
 	switch {
 	case a.inFlight >= maxInFlight:
-	case a.inFlight > 0 && a.send(sending, ReasonHedge):
+	case a.inFlight > 0 && a.send(ctx, ReasonHedge):
 	case a.lookups < maxLookups:
-		a.lookUp(looking)
+		a.lookUp(ctx)
 	}
 }
 

@@ -54,7 +54,21 @@ func (a *asking) lookUp(ctx context.Context) {
 			tr.ServerLookup(ServerLookupInfo{Step: a.t.step(), Zone: a.cut.Zone.String(), Server: name.String()})
 		}
 	})
-	a.r.spawn(func() { a.r.lookUpServer(ctx, a.t, name, !a.nonsense, a.found) })
+	own, end, detach := a.r.outlive(ctx, a.t.budget)
+	a.detaches = append(a.detaches, detach)
+	together := !a.nonsense
+	a.r.spawn(func() {
+		defer end()
+		a.r.lookUpServer(own, a.t, name, together, a.found)
+	})
+}
+
+// detach lets the look-ups that are under way when the answer comes end by themselves: the
+// next question will need what they find. When the flight is given up, so are they.
+func (a *asking) detach() {
+	for _, detach := range a.detaches {
+		detach()
+	}
 }
 
 // addFound makes candidates of the addresses that were found.
