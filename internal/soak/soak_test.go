@@ -155,6 +155,7 @@ func TestReportFaults(t *testing.T) {
 		"unanswered":       func(r *report) { r.kinds[0].unanswered = 50 },
 		"nothing answered": func(r *report) { r.kinds = nil },
 		"heap":             func(r *report) { r.phases[0].usage.heap = 8 << 20 },
+		"heap after Close": func(r *report) { r.after.heap = r.before.heap + heapRest + 1 },
 		"goroutines":       func(r *report) { r.after.goroutines++ },
 		"descriptors":      func(r *report) { r.after.files++ },
 	} {
