@@ -7,11 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -106,39 +104,15 @@ func serveAt(t *testing.T, r *resolver.Resolver, at netip.AddrPort) {
 	}
 }
 
-// start runs the forwarder in dir and gives the function that ends it.
-func (f realForwarder) start(t *testing.T, dir string) (stop func()) {
+// start runs the forwarder in dir until the test ends.
+func (f realForwarder) start(t *testing.T, dir string) *realserver.Process {
 	t.Helper()
-	cmd, err := realserver.Command(dir, f.program, f.arguments...)
+	process, err := realserver.Run(dir, f.program, f.arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	stop = func() {
-		if !ended {
-			ended = true
-			end(cmd)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
-// end ends a process, and waits for that.
-func end(cmd *exec.Cmd) {
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
-	_ = cmd.Wait()
+	process.EndWith(t)
+	return process
 }
 
 // awaitAnswer asks for one name after the other until there is an answer: nothing that failed
@@ -186,13 +160,7 @@ www     A       192.0.2.83
 			if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() {
-				if t.Failed() {
-					text, _ := os.ReadFile(filepath.Join(dir, "log"))
-					t.Logf("log of %s:\n%s", f.program, text)
-				}
-			})
-			stop := f.start(t, dir)
+			forwarder := f.start(t, dir)
 			r, err := resolver.New(resolver.Options{
 				TrustAnchors: in.Anchors(), DisableHostsFile: true, DisablePrefetch: true,
 				Limits: resolver.Limits{SendsPerServer: 1}, // a dead forwarder is not waited for longer
@@ -230,7 +198,7 @@ www     A       192.0.2.83
 				t.Errorf("www.broken.example.: got %v, error %v, want bogus", result, err)
 			}
 
-			stop()
+			forwarder.Stop()
 			var route *resolver.RouteError
 			result, err := r.Resolve(t.Context(), "dead.wild.plain.example.", dns.TypeA)
 			if !errors.Is(err, resolver.ErrNoReachableServer) || !errors.As(err, &route) || route.Zone != "." {

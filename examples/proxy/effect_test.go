@@ -16,6 +16,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/realserver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
@@ -111,7 +112,7 @@ func TestPolicyFlags(t *testing.T) {
 
 // A route that leads back is an error that ends the proxy.
 func TestRouteLoop(t *testing.T) {
-	address := freeAddress(t).String()
+	address := realserver.FreeAddr(t).String()
 	var stderr strings.Builder
 	cmd := command(newInternet(t).flags("-listen", address, "-route", "lan=unsigned,"+address)...)
 	cmd.Stderr = &stderr

@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -58,11 +54,12 @@ func startRealRoot(t *testing.T, zone *realserver.RootZone) string {
 // of all delegations, and as many names that do not exist. dig sees that the proxy has
 // validated them; Unbound, asking the proxy, validates them again from the root's keys.
 func TestRealRoot(t *testing.T) {
-	dig, unbound := realserver.Program(t, "dig"), realserver.Program(t, "unbound")
+	dig := realserver.Program(t, "dig")
+	realserver.Program(t, "unbound")
 	realserver.Need(t, realserver.NSD)
 	zone := realserver.ReadRootZone(t)
 	address := startRealRoot(t, zone)
-	validator := startUnbound(t, unbound, address)
+	validator := startUnbound(t, address)
 
 	var names, nothing []string
 	for _, tld := range zone.TLDs {
@@ -130,31 +127,11 @@ func askAll(t *testing.T, dig, what, address string, questions []string, check f
 
 // startUnbound runs Unbound as a validator that asks the resolver at address, and gives
 // its own.
-func startUnbound(t *testing.T, program, address string) string {
+func startUnbound(t *testing.T, address string) string {
 	t.Helper()
-	// Not t.TempDir, whose name is the test's: Unbound takes no long paths. The copy of
-	// the program is not confined by a profile of the host that would keep it from dir.
-	dir, err := os.MkdirTemp("", "unbound-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	copied := filepath.Join(dir, "unbound")
-	text, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(copied, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	listen := freeAddress(t)
+	dir, listen := realserver.TempDir(t), realserver.FreeAddr(t)
 	host, at, _ := strings.Cut(address, ":")
-	config := filepath.Join(dir, "conf")
-	write(t, config, fmt.Sprintf(`server:
+	write(t, filepath.Join(dir, "conf"), fmt.Sprintf(`server:
 	interface: 127.0.0.1@%d
 	do-daemonize: no
 	use-syslog: no
@@ -175,41 +152,20 @@ forward-zone:
 	name: "."
 	forward-addr: %s@%s
 `, listen.Port(), dir, realRootTime.Format("20060102150405"), host, at))
-	cmd := exec.Command(copied, "-d", "-c", config)
-	log, err := os.Create(filepath.Join(dir, "log"))
+	unbound, err := realserver.Run(dir, "unbound", "-d", "-c", "conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close() // the child has its own descriptor
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // how it ended is in its log
-		if t.Failed() {
-			text, err := os.ReadFile(log.Name())
-			t.Logf("log of Unbound: %v\n%.4000s", err, text)
-		}
-	})
-	eventually(t, "answer from Unbound", func() bool {
+	unbound.EndWith(t)
+	err = unbound.Await(func(ctx context.Context) error {
 		client := &dns.Client{Timeout: time.Second}
-		_, _, err := client.Exchange(new(dns.Msg).SetQuestion(".", dns.TypeNS), listen.String())
-		return err == nil
+		_, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(".", dns.TypeNS), listen.String())
+		return err
 	})
-	return listen.String()
-}
-
-// freeAddress gives an address whose port is free now.
-func freeAddress(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("no answer from Unbound: %v", err)
 	}
-	defer l.Close()
-	return addrPort(l.Addr())
+	return listen.String()
 }
 
 // delv validates an answer of the proxy from the mock Internet's keys: all that it takes

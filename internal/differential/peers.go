@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -47,7 +46,7 @@ func (p peer) addr() netip.AddrPort {
 }
 
 // start runs the peer in a directory of its own below dir until the program ends.
-func (p peer) start(dir, hints string, anchor []string) (*exec.Cmd, error) {
+func (p peer) start(dir, hints string, anchor []string) (*realserver.Process, error) {
 	dir = filepath.Join(dir, p.program)
 	if err := os.RemoveAll(dir); err != nil { // a cache of another world
 		return nil, err
@@ -62,17 +61,7 @@ func (p peer) start(dir, hints string, anchor []string) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	cmd, err := realserver.Command(dir, p.program, p.arguments...)
-	if err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close() // the child has its own descriptor
-	cmd.Stdout, cmd.Stderr = log, log
-	return cmd, cmd.Start()
+	return realserver.Run(dir, p.program, p.arguments...)
 }
 
 // What is set beside address, hints and anchor: IPv4 only; no remote control; leave to

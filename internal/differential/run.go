@@ -112,14 +112,11 @@ func startAll(ctx context.Context, in *resolvertest.Internet, keep string) (stop
 	}
 	stops = append(stops, ours)
 	for _, p := range peers() {
-		cmd, err := p.start(dir, hintsText(in.Hints()), strings.Fields(rootAnchor(in)[0].String())[4:])
+		process, err := p.start(dir, hintsText(in.Hints()), strings.Fields(rootAnchor(in)[0].String())[4:])
 		if err != nil {
 			return stop, fmt.Errorf("%s: %w", p.name, err)
 		}
-		stops = append(stops, func() {
-			_ = cmd.Process.Kill() // it keeps nothing
-			_ = cmd.Wait()
-		})
+		stops = append(stops, process.Kill) // it keeps nothing
 	}
 	names, addrs := resolvers()
 	for i, addr := range addrs {

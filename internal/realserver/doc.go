@@ -8,6 +8,7 @@
 //     and with rate limits off, in a temporary directory that goes when the test
 //     ends. It needs no privileges and does not touch the configuration of the host
 //     or a daemon that already runs there.
+//   - [Run] starts any other daemon, such as a resolver, in the same way.
 //   - [ReadRootZone] reads the archived root zone: its delegations, glue and DS.
 //   - [StartCatchAll] answers for every top-level domain, authoritatively.
 //   - [Router] is the network between the resolver and these servers: its Dial

@@ -28,24 +28,6 @@ func unavailable(t testing.TB, what any, err error) {
 	t.Skipf("%v is not installed: %v", what, err)
 }
 
-// Command prepares a daemon that Debian ships, by the name of its program, to run in
-// dir: without the AppArmor profile that Debian gives it, and ended by the kernel when
-// this process dies without having done so. It is an error if the program is not
-// installed.
-func Command(dir, program string, arguments ...string) (*exec.Cmd, error) {
-	binary, err := find(program)
-	if err != nil {
-		return nil, err
-	}
-	if binary, err = unconfined(binary, dir); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(binary, arguments...)
-	cmd.Dir = dir
-	cmd.SysProcAttr = endWithParent()
-	return cmd, nil
-}
-
 // find finds a program. Debian keeps daemons in /usr/sbin, which is not on the PATH of
 // ordinary users.
 func find(name string) (string, error) {

@@ -2,7 +2,6 @@ package realserver
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -74,17 +73,13 @@ func TestAwaitReadyProcessEnds(t *testing.T) {
 	for _, product := range Products() {
 		t.Run(product.String(), func(t *testing.T) {
 			Need(t, product)
-			s, err := start(product, []Zone{{Origin: "not..a name", Text: zoneText}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(s.dir) })
-			err = s.awaitReady([]Zone{{Origin: "shop.example."}})
+			s := start(t, product, []Zone{{Origin: "not..a name", Text: zoneText}})
+			err := s.awaitReady([]Zone{{Origin: "shop.example."}})
 			if !errors.Is(err, errEnded) {
 				t.Errorf("awaitReady of a server with a broken configuration: got %v, want %v", err, errEnded)
 			}
 			s.Stop()
-			if s.logTail() == "" {
+			if s.Log() == "" {
 				t.Error("the log is empty, want the reason")
 			}
 		})

@@ -3,11 +3,7 @@ package realsigned
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,55 +76,30 @@ func knotResolverConfig(w *world, _ string, addr netip.AddrPort) string {
 // start runs a peer until the test ends.
 func (w *world) start(t *testing.T, p peer) netip.AddrPort {
 	t.Helper()
-	program := realserver.Program(t, p.program)
-	dir := t.TempDir()
-	addr := freeLoopback(t)
+	realserver.Program(t, p.program)
+	dir, addr := realserver.TempDir(t), realserver.FreeAddr(t)
 	writeFile(t, dir, peerConfig, p.config(w, dir, addr))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, p.arguments...)
-	cmd.Dir = dir
-	log, err := os.Create(filepath.Join(dir, "log"))
+	process, err := realserver.Run(dir, p.program, p.arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-		log.Close()
-		if t.Failed() {
-			text := readFile(t, dir, "log")
-			t.Logf("log of %s:\n%s", p.name, text[max(0, len(text)-4096):])
-		}
-	})
-	awaitPeer(t, addr, w.zones[0].origin)
+	process.EndWith(t)
+	awaitPeer(t, process, addr, w.zones[0].origin)
 	return addr
 }
 
-// freeLoopback gives an address whose port nobody uses.
-func freeLoopback(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
-}
-
 // awaitPeer returns when the resolver answers.
-func awaitPeer(t *testing.T, addr netip.AddrPort, zone string) {
+func awaitPeer(t *testing.T, process *realserver.Process, addr netip.AddrPort, zone string) {
 	t.Helper()
 	client := dns.Client{Timeout: time.Second}
-	for range 60 {
-		reply, _, err := client.Exchange(verdictQuery(zone, dns.TypeSOA), addr.String())
-		if err == nil && reply.Rcode == dns.RcodeSuccess {
-			return
+	err := process.Await(func(ctx context.Context) error {
+		reply, _, err := client.ExchangeContext(ctx, verdictQuery(zone, dns.TypeSOA), addr.String())
+		if err == nil && reply.Rcode != dns.RcodeSuccess {
+			err = fmt.Errorf("got %s", dns.RcodeToString[reply.Rcode])
 		}
-		time.Sleep(100 * time.Millisecond)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("the resolver at %v does not answer: %v", addr, err)
 	}
-	t.Fatalf("the resolver at %v does not answer", addr)
 }
