@@ -125,6 +125,39 @@ func TestWrongIDMeansTCP(t *testing.T) {
 	}, ipv4Only)
 }
 
+// TestOddRepliesMeanTCP: when the time is over and nothing came but datagrams that have the
+// right ID and are no replies, the server, or somebody on the way to it, spoils what goes
+// over UDP. What has another ID says nothing about the server.
+func TestOddRepliesMeanTCP(t *testing.T) {
+	for _, test := range []struct {
+		fault string
+		tcp   int
+	}{
+		{"wrong-qr", 1},
+		{"wrong-opcode 5", 1},
+		{"wrong-question other.example. A", 1},
+		{"no-question", 1},
+		{"garbage", 1},
+		{"wrong-qr\nwhen udp: wrong-id", 0},
+		{"drop", 0},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nwhen udp: "+test.fault+"\n", func(w *world) {
+				o := w.ask("www.shop.example.", dns.TypeA)
+				w.count(test.tcp, target, resolvertest.Over("tcp"))
+				if test.tcp == 0 {
+					if o.err == nil {
+						w.Errorf("got %v, want an error", o)
+					}
+					return
+				}
+				o.check(w, "www.shop.example.", 0, "www.shop.example. A 192.0.2.80")
+				w.count(1, target, resolvertest.Over("udp"))
+			}, ipv4Only, minimiseOff)
+		})
+	}
+}
+
 // TestWrongIDOverTCP: on a connection an attacker who sees nothing has no say; a server
 // that mixes up its IDs gives no answer.
 func TestWrongIDOverTCP(t *testing.T) {

@@ -27,11 +27,12 @@ func (c *conversation) check(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
 		return c.drop(DroppedForeign)
 	}
+	sameID := bytes.Equal(m[:2], c.query[:2])
+	c.odd = c.odd || sameID // unless it is accepted, when nobody asks
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
 		return c.drop(DroppedForeign)
 	}
-	sameID := bytes.Equal(m[:2], c.query[:2])
 	if binary.BigEndian.Uint16(m[4:]) == 0 {
 		return c.checkNoQuestion(m, flags, sameID)
 	}

@@ -45,6 +45,7 @@ type conversation struct {
 	caseTries int
 	badCookie int
 	heard     bool
+	odd       bool // a datagram with our ID came to this send, and was no reply
 
 	query    []byte
 	sent     time.Time
@@ -171,7 +172,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	id := c.traceQuery()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
-	c.accepted, c.doubt, c.broken = nil, doubtless, nil
+	c.accepted, c.doubt, c.broken, c.odd = nil, doubtless, nil, false
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused, Waits: c.waits})
@@ -282,6 +283,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 		return false, c.fail(err)
 	case isTimeout(err):
 		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
+		if c.odd && c.network == "udp" {
+			return c.overTCP(ReasonSpoofed) // not silent: what came is spoilt, or forged
+		}
 		return false, outcome{to: c.to, err: err, timedOut: true}
 	}
 	return false, c.fail(err)

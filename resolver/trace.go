@@ -123,7 +123,8 @@ const (
 	ReasonProbe QueryReason = "probe"
 	// ReasonTruncated: the reply over UDP was cut off (RFC 7766 §5).
 	ReasonTruncated QueryReason = "truncated"
-	// ReasonSpoofed: a reply over UDP looked forged, so TCP is used (RFC 5452 §9.2).
+	// ReasonSpoofed: a reply over UDP looked forged, or nothing came but datagrams with the
+	// right ID that were no replies, so TCP is used (RFC 5452 §9.2).
 	ReasonSpoofed QueryReason = "spoofed"
 	// ReasonCase: the server did not echo the letter case of the question.
 	ReasonCase QueryReason = "case"
