@@ -225,6 +225,16 @@ func (z *evilZone) record(text string) dns.RR {
 	return rr
 }
 
+// hashedAround is an NSEC3 record of the zone's that denies its own apex.
+func hashedAround(zone string) string {
+	hash := dns.HashName(zone, dns.SHA1, 0, "")
+	last := len(hash) - 1
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUV" // base32hex
+	digit := strings.IndexByte(digits, hash[last])
+	before, after := hash[:last]+string(digits[max(digit-1, 0)]), hash[:last]+string(digits[min(digit+1, len(digits)-1)])
+	return fmt.Sprintf("%s.%s 300 IN NSEC3 1 0 0 - %s A RRSIG", before, zone, after)
+}
+
 // TestAttackWildcardSigners: a zone that signs with its own keys says nothing about names
 // above it or beside it by counting labels; its true wildcards are Secure.
 func TestAttackWildcardSigners(t *testing.T) {
@@ -240,6 +250,7 @@ func TestAttackWildcardSigners(t *testing.T) {
 		{"proof by a record of the zone above", "*.evil.example.", "*.example. 300 IN NSEC example. A RRSIG NSEC", "www.evil.example.", "bogus"},
 		{"next name in the zone above", "*.evil.example.", "*.evil.example. 300 IN NSEC x.example. A RRSIG NSEC", "www.evil.example.", "bogus"},
 		{"labels of the zone above", "*.example.", "*.evil.example. 300 IN NSEC evil.example. A RRSIG NSEC", "www.evil.example.", "bogus"},
+		{"labels of the zone above, the apex denied", "*.example.", hashedAround("evil.example."), "www.evil.example.", "bogus"},
 		{"a name of the sibling's", "*.sibling.example.", "*.evil.example. 300 IN NSEC evil.example. A RRSIG NSEC", "www.sibling.example.", "bogus"},
 		{"a name of the sibling's, by the wildcard above", "*.example.", "*.evil.example. 300 IN NSEC evil.example. A RRSIG NSEC", "www.sibling.example.", "bogus"},
 	} {
