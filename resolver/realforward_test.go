@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,58 +15,10 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/realresolver"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
-
-// realForwarder is a resolver of other authors, to be started as what a route forwards to.
-type realForwarder struct {
-	program   string
-	arguments []string
-	// config has it forward everything to where it is told, validate from a DS record of the
-	// root, and listen at an address.
-	config func(dir string, listen, upstream netip.AddrPort, ds []string) string
-}
-
-func realForwarders() []realForwarder {
-	return []realForwarder{
-		{"unbound", []string{"-d", "-c", "config"}, func(dir string, listen, upstream netip.AddrPort, ds []string) string {
-			return fmt.Sprintf(`server:
-	directory: %q
-	interface: %s@%d
-	access-control: 127.0.0.0/8 allow
-	chroot: ""
-	username: ""
-	pidfile: ""
-	use-syslog: no
-	logfile: ""
-	do-daemonize: no
-	do-ip6: no
-	num-threads: 1
-	do-not-query-localhost: no
-	trust-anchor: ". DS %s"
-	module-config: "validator iterator"
-remote-control:
-	control-enable: no
-forward-zone:
-	name: "."
-	forward-addr: %s@%d
-`, dir, listen.Addr(), listen.Port(), strings.Join(ds, " "), upstream.Addr(), upstream.Port())
-		}},
-		{"kresd", []string{"-n", "-q", "-c", "config", "."}, func(dir string, listen, upstream netip.AddrPort, ds []string) string {
-			return fmt.Sprintf(`net.listen('%s', %d, { kind = 'dns' })
-net.ipv6 = false
-modules = { 'policy' }
-trust_anchors.remove('.')
-trust_anchors.add('. IN DS %s')
-policy.add(policy.all(policy.FORWARD('%s@%d')))
-cache.open(10 * MB, 'lmdb://%s/cache')
-log_level('warning')
-`, listen.Addr(), listen.Port(), strings.Join(ds, " "), upstream.Addr(), upstream.Port(), dir)
-		}},
-	}
-}
 
 // ownAddr is an address of the loopback network that no other process of the tests uses,
 // and whose ports no socket is given by chance.
@@ -104,17 +55,6 @@ func serveAt(t *testing.T, r *resolver.Resolver, at netip.AddrPort) {
 	}
 }
 
-// start runs the forwarder in dir until the test ends.
-func (f realForwarder) start(t *testing.T, dir string) *realserver.Process {
-	t.Helper()
-	process, err := realserver.Run(dir, f.program, f.arguments...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	process.EndWith(t)
-	return process
-}
-
 // awaitAnswer asks for one name after the other until there is an answer: nothing that failed
 // before is remembered of a name that was not asked for. The zone is not signed, so that no
 // answer is made of what its records prove.
@@ -144,23 +84,21 @@ www     A       192.0.2.82
 www     A       192.0.2.83
 *.wild  A       192.0.2.81
 `
-	for i, f := range realForwarders() {
-		t.Run(f.program, func(t *testing.T) {
+	for i, product := range []realresolver.Product{realresolver.Unbound, realresolver.KnotResolver} {
+		t.Run(product.String(), func(t *testing.T) {
 			if runtime.GOOS != "linux" {
 				t.Skip("other systems have one loopback address")
 			}
-			realserver.Program(t, f.program)
 			t.Parallel()
 			upstream, listen := ownAddr(byte(2*i+1), 5353), ownAddr(byte(2*i+2), 5353)
 			in := resolvertest.New(t, world)
 			serveAt(t, in.Resolver(t, plain), upstream)
 
-			dir := t.TempDir()
-			config := f.config(dir, listen, upstream, rootDS(t, in))
-			if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
-				t.Fatal(err)
+			setting := realresolver.Setting{
+				Listen: listen, Anchors: in.Anchors(),
+				Upstreams: []realresolver.Upstream{{Zone: ".", Addr: upstream}},
 			}
-			forwarder := f.start(t, dir)
+			forwarder := realresolver.Start(t, product, setting, "plain.example.")
 			r, err := resolver.New(resolver.Options{
 				TrustAnchors: in.Anchors(), DisableHostsFile: true, DisablePrefetch: true,
 				Limits: resolver.Limits{SendsPerServer: 1}, // a dead forwarder is not waited for longer
@@ -204,7 +142,7 @@ www     A       192.0.2.83
 			if !errors.Is(err, resolver.ErrNoReachableServer) || !errors.As(err, &route) || route.Zone != "." {
 				t.Errorf("without the forwarder: got %v, error %v, want a *RouteError of . with ErrNoReachableServer", result, err)
 			}
-			f.start(t, dir)
+			realresolver.Start(t, product, setting, "plain.example.")
 			awaitAnswer(t, r, "again")
 		})
 	}
@@ -223,21 +161,4 @@ func askPatiently(ctx context.Context, r *resolver.Resolver, name string) (*reso
 			return result, err
 		}
 	}
-}
-
-// rootDS gives the fields of a DS record of the mock root, as the forwarders take it.
-func rootDS(t *testing.T, in *resolvertest.Internet) []string {
-	t.Helper()
-	result, err := in.Resolver(t, plain).Resolve(t.Context(), ".", dns.TypeDNSKEY)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, rr := range result.Answer {
-		if key, ok := rr.(*dns.DNSKEY); ok && key.Flags&dns.SEP != 0 {
-			ds := key.ToDS(dns.SHA256)
-			return []string{fmt.Sprint(ds.KeyTag), fmt.Sprint(ds.Algorithm), fmt.Sprint(ds.DigestType), ds.Digest}
-		}
-	}
-	t.Fatal("the root has no key that a DS could be made of")
-	return nil
 }

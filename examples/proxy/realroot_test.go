@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/realresolver"
 	"github.com/iterdns/iterdns/internal/realserver"
 )
 
@@ -125,46 +126,18 @@ func askAll(t *testing.T, dig, what, address string, questions []string, check f
 	t.Logf("%s: %d questions, %d wrong", what, len(questions), wrong)
 }
 
-// startUnbound runs Unbound as a validator that asks the resolver at address, and gives
-// its own.
+// startUnbound runs Unbound as a validator that asks the resolver at address, each time, and
+// gives its own.
 func startUnbound(t *testing.T, address string) string {
 	t.Helper()
-	dir, listen := realserver.TempDir(t), realserver.FreeAddr(t)
-	host, at, _ := strings.Cut(address, ":")
-	write(t, filepath.Join(dir, "conf"), fmt.Sprintf(`server:
-	interface: 127.0.0.1@%d
-	do-daemonize: no
-	use-syslog: no
-	username: ""
-	chroot: ""
-	directory: %q
-	pidfile: ""
-	module-config: "validator iterator"
-	val-override-date: %q
-	trust-anchor: ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+	listen := realserver.FreeAddr(t)
+	realresolver.Start(t, realresolver.Unbound, realresolver.Setting{
+		Listen: listen, Anchors: dnssec.DefaultAnchors(),
+		Upstreams: []realresolver.Upstream{{Zone: ".", Addr: netip.MustParseAddrPort(address)}},
+		Extra: fmt.Sprintf(`val-override-date: %q
 	trust-anchor-signaling: no
-	aggressive-nsec: no
-	do-not-query-localhost: no
-	num-threads: 1
-remote-control:
-	control-enable: no
-forward-zone:
-	name: "."
-	forward-addr: %s@%s
-`, listen.Port(), dir, realRootTime.Format("20060102150405"), host, at))
-	unbound, err := realserver.Run(dir, "unbound", "-d", "-c", "conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	unbound.EndWith(t)
-	err = unbound.Await(func(ctx context.Context) error {
-		client := &dns.Client{Timeout: time.Second}
-		_, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(".", dns.TypeNS), listen.String())
-		return err
-	})
-	if err != nil {
-		t.Fatalf("no answer from Unbound: %v", err)
-	}
+	aggressive-nsec: no`, realRootTime.Format("20060102150405")),
+	}, ".")
 	return listen.String()
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/iterdns/iterdns/internal/realresolver"
 )
 
 // class is a kind of difference that has been understood.
@@ -191,7 +193,7 @@ func (c *class) check() error {
 			return errors.New("a form without tags, or without a difference")
 		}
 		for _, name := range form.peers {
-			if !slices.ContainsFunc(peers(), func(p peer) bool { return p.name == name }) {
+			if !slices.ContainsFunc(realresolver.Products(), func(p realresolver.Product) bool { return p.String() == name }) {
 				return fmt.Errorf("no peer is called %q", name)
 			}
 		}

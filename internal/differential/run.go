@@ -18,6 +18,8 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/realresolver"
+	"github.com/iterdns/iterdns/internal/realserver"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -82,8 +84,8 @@ func run(ctx context.Context, c config) error {
 // resolvers lists the names and addresses of all that are asked, ours first.
 func resolvers() (names []string, addrs []netip.AddrPort) {
 	names, addrs = []string{"iterdns"}, []netip.AddrPort{ourAddr()}
-	for _, p := range peers() {
-		names, addrs = append(names, p.name), append(addrs, p.addr())
+	for _, p := range realresolver.Products() {
+		names, addrs = append(names, p.String()), append(addrs, peerAddr(p))
 	}
 	return names, addrs
 }
@@ -111,18 +113,19 @@ func startAll(ctx context.Context, in *resolvertest.Internet, keep string) (stop
 		return stop, err
 	}
 	stops = append(stops, ours)
-	for _, p := range peers() {
-		process, err := p.start(dir, hintsText(in.Hints()), strings.Fields(rootAnchor(in)[0].String())[4:])
+	var processes []*realserver.Process
+	for _, p := range realresolver.Products() {
+		process, err := startPeer(p, dir, hintsText(in.Hints()), rootAnchor(in))
 		if err != nil {
-			return stop, fmt.Errorf("%s: %w", p.name, err)
+			return stop, fmt.Errorf("%v: %w", p, err)
 		}
 		stops = append(stops, process.Kill) // it keeps nothing
+		processes = append(processes, process)
 	}
 	names, addrs := resolvers()
 	for i, addr := range addrs {
 		if err := await(ctx, addr); err != nil {
-			text, _ := os.ReadFile(filepath.Join(dir, peers()[max(i-1, 0)].program, "log"))
-			return stop, fmt.Errorf("%s: %w\n%s", names[i], err, text[max(0, len(text)-2000):])
+			return stop, fmt.Errorf("%s: %w\n%s", names[i], err, processes[max(i-1, 0)].Log())
 		}
 	}
 	return stop, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/realresolver"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -75,8 +76,8 @@ func Test(t *testing.T, o Options) {
 			}
 		}
 	}
-	for _, p := range []peer{unbound, knotResolver} {
-		t.Run(p.name, func(t *testing.T) { w.compare(t, r, p) })
+	for _, p := range []realresolver.Product{realresolver.Unbound, realresolver.KnotResolver} {
+		t.Run(p.String(), func(t *testing.T) { w.compare(t, r, p) })
 	}
 }
 
@@ -105,7 +106,7 @@ func extendedCodes(m *dns.Msg) []uint16 {
 func in(name, zone string) string { return strings.Replace(name, "$", zone, 1) }
 
 // compare asks a peer what we were asked, and looks every difference up.
-func (w *world) compare(t *testing.T, r *resolver.Resolver, p peer) {
+func (w *world) compare(t *testing.T, r *resolver.Resolver, p realresolver.Product) {
 	addr := w.start(t, p)
 	known := parseDifferences(t, w.options.Differences)
 	client := dns.Client{Timeout: 5 * time.Second}
@@ -129,12 +130,12 @@ func (w *world) compare(t *testing.T, r *resolver.Resolver, p peer) {
 				continue
 			}
 			differ++
-			if !known.explain(p.name, z, q.kind, ours, theirs) {
-				t.Errorf("%s, %s (%s): we say %v, %s says %v", z.origin, q.kind, z.product, ours, p.name, theirs)
+			if !known.explain(p.String(), z, q.kind, ours, theirs) {
+				t.Errorf("%s, %s (%s): we say %v, %s says %v", z.origin, q.kind, z.product, ours, p, theirs)
 			}
 		}
 	}
-	known.checkUsed(t, p.name)
+	known.checkUsed(t, p.String())
 	t.Logf("%d questions, %d explained differences", questions, differ)
 }
 

@@ -49,22 +49,23 @@ func newWorld(t *testing.T, o Options) *world {
 	return w
 }
 
+// anchors are those of all zones.
+func (w *world) anchors() []dnssec.Anchor {
+	var anchors []dnssec.Anchor
+	for _, z := range w.zones {
+		anchors = append(anchors, z.anchors...)
+	}
+	return anchors
+}
+
 // ours gives a resolver of this library with anchors at the zones.
 func (w *world) ours(t *testing.T) *resolver.Resolver {
 	t.Helper()
-	var anchors strings.Builder
-	for _, z := range w.zones {
-		fmt.Fprintln(&anchors, strings.Join(z.anchors, "\n"))
-	}
-	parsed, err := dnssec.ParseAnchors(strings.NewReader(anchors.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
 	r, err := resolver.New(resolver.Options{
 		RootHints: &glue.Delegation{Zone: dnsname.Root, Servers: []glue.Server{{
 			Name: dnsname.MustParse("ns."), Bailiwick: glue.InDomain, Addrs: []netip.Addr{netip.MustParseAddr("198.18.0.1")},
 		}}},
-		TrustAnchors: parsed,
+		TrustAnchors: w.anchors(),
 		Algorithms:   w.options.Added,
 		AllowServer:  func(netip.Addr) bool { return true },
 		Dial:         w.router.Dial,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/realserver"
 )
 
@@ -17,8 +18,8 @@ type zone struct {
 	algorithm uint8
 	denial    string // "nsec", "nsec3" or "optout"
 	product   realserver.Product
-	text      string   // signed
-	anchors   []string // its key signing keys
+	text      string          // signed
+	anchors   []dnssec.Anchor // of its key signing keys
 }
 
 // serverAddr is where a product answers for signed zones, as far as the zones say.
@@ -90,7 +91,11 @@ func (z *zone) readAnchors(t *testing.T) {
 	parser := dns.NewZoneParser(strings.NewReader(z.text), z.origin, "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		if key, isKey := rr.(*dns.DNSKEY); isKey && key.Flags == dns.ZONE|dns.SEP {
-			z.anchors = append(z.anchors, strings.ReplaceAll(key.ToDS(dns.SHA256).String(), "\t", " "))
+			anchor, err := dnssec.NewAnchor(key.ToDS(dns.SHA256))
+			if err != nil {
+				t.Fatalf("%s: %v", z.origin, err)
+			}
+			z.anchors = append(z.anchors, anchor)
 		}
 	}
 	if err := parser.Err(); err != nil || len(z.anchors) == 0 {
