@@ -39,13 +39,14 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*
 // fetchAnswer answers in a flight with everybody who asks the same.
 func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found, error) {
 	t.begin()
-	leave, err := r.admit(ctx, t)
+	ctx, place, err := r.admit(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	leave := place.leave
 	if t.asked == q {
-		arrived, place := r.arrivals.enter(q), leave
-		leave = func() { arrived(); place() }
+		arrived := r.arrivals.enter(q)
+		leave = func() { arrived(); place.leave() }
 	}
 	handedOver := false
 	defer func() {
@@ -53,7 +54,11 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 			leave()
 		}
 	}()
-	leaving := func(fl *flight) { handedOver = t.leaving != nil && t.leaving(fl, leave) }
+	leaving := func(fl *flight) {
+		if handedOver = t.leaving != nil && t.leaving(fl, leave); handedOver {
+			place.keep() // nobody is told any more that it has to go
+		}
+	}
 	by := traveller{heard: t.heard, budget: t.budget, leaving: leaving, retry: func() { t.undaunted = true }, joined: func() {
 		t.tell(func(tr *Trace) {
 			if tr.Joined != nil {

@@ -49,6 +49,7 @@ type conversation struct {
 
 	query    []byte
 	sent     time.Time
+	cutShort bool          // the question's time ends before a reply is due: it got its turn late
 	accepted *wire.Message // what check took apart and accepted
 	doubt    doubt         // why check abandoned the send
 	broken   error         // what was wrong with the last reply that could not be read; nil: none
@@ -123,6 +124,10 @@ func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server ne
 	}, nil
 }
 
+// quickServer is the round-trip time of servers for which some sockets are kept: of those on
+// this planet that are not behind a satellite nearly all need less.
+const quickServer = 400 * time.Millisecond
+
 // connect waits until there is room for what the next send needs of this host. That is no
 // part of the time that the server has to answer.
 func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
@@ -134,7 +139,7 @@ func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
 		return func() {}, nil // the caller's own choice, and not one of a hostile zone
 	case c.network == "tcp":
 		return pass(ctx, c.t.budget, c.r.streams, c.cut.Zone, limitConnections, limits.Connections)
-	case c.to.estimate.Known && c.to.estimate.Timeouts == 0:
+	case c.to.estimate.Known && c.to.estimate.Timeouts == 0 && c.to.estimate.RTT <= quickServer:
 		return pass(ctx, c.t.budget, c.r.sockets, struct{}{}, limitSockets, limits.Sockets)
 	}
 	leaveStrangers, err := pass(ctx, c.t.budget, c.r.strangers, struct{}{}, limitSockets, limits.Sockets)
@@ -170,7 +175,10 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	c.write()
 	c.r.counts.sent(c.network)
 	id := c.traceQuery()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	timeout := c.timeout()
+	end, ends := ctx.Deadline()
+	c.cutShort = ends && time.Until(end) < timeout
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c.accepted, c.doubt, c.broken, c.odd = nil, doubtless, nil, false
 	c.sent = time.Now()
@@ -280,6 +288,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 		return false, outcome{to: c.to, err: err}
 	case isTimeout(err) && c.network == "tcp" && !c.streamOnly():
 		// It may well be alive over UDP, from where we come; but it is of no use.
+		return false, c.fail(err)
+	case isTimeout(err) && c.cutShort: // the question's time is over, and not the server's
+		c.overtaken()
 		return false, c.fail(err)
 	case isTimeout(err):
 		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)

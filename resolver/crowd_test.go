@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +136,32 @@ func TestCrowdLeavesSockets(t *testing.T) {
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Sockets = 8 })
 }
 
+// TestCrowdLeavesSocketsToQuick: so do servers that answer, but slowly.
+func TestCrowdLeavesSocketsToQuick(t *testing.T) {
+	inWorld(t, crowdWorld, func(w *world) {
+		w.ask("n0.cold.shop.example.", dns.TypeA)
+		for i := 1; i <= 4; i++ {
+			zone := fmt.Sprintf("s%d.example.", i)
+			w.in.Fault(zone, resolvertest.Mend())
+			w.in.Fault(w.in.Servers(zone)[0].String(), resolvertest.Latency(700*time.Millisecond))
+			w.ask(zone, dns.TypeA)
+		}
+		var slow sync.WaitGroup
+		slow.Go(func() { w.crowd(60, func(i int) string { return fmt.Sprintf("x%d.s%d.example.", i, 1+i%4) }) })
+		time.Sleep(50 * time.Millisecond)
+		if got := w.r.Stats().Sockets; got != 6 {
+			w.Errorf("got %d sockets for slow servers, want 6 of 8", got)
+		}
+		for i := range 5 {
+			o := w.ask(fmt.Sprintf("n%d.cold.shop.example.", i+1), dns.TypeA)
+			if o.err != nil || o.took > 25*time.Millisecond {
+				w.Errorf("question %d beside them: %v after %v, want an answer after 20 ms", i, o, o.took)
+			}
+		}
+		slow.Wait()
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Sockets = 8 })
+}
+
 // TestCrowdIsToldTheLimit: who waits for a place until time runs out gets an error that
 // names the limit and is a timeout, the extended error that goes with it, and is counted.
 func TestCrowdIsToldTheLimit(t *testing.T) {
@@ -170,6 +198,64 @@ func TestCrowdIsToldTheLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCrowdAtSlowServer: names below a zone whose server is slow take all places of questions,
+// and those that other clients ask for are found within a second all the same. Callers of
+// Resolve wait for each other.
+func TestCrowdAtSlowServer(t *testing.T) {
+	const places, flood = 400, 2000
+	slow := func(i int) string { return fmt.Sprintf("x%d.s1.example.", i) }
+	small := func(o *resolver.Options) {
+		o.Limits.Questions, o.Limits.QueriesPerZone, o.Limits.QueriesPerServer = places, 20, 20
+	}
+	begin := func(w *world) {
+		w.in.Fault("s1.example.", resolvertest.Mend())
+		w.in.Fault("198.51.100.11", resolvertest.Latency(900*time.Millisecond))
+		for _, name := range []string{"n0.cold.shop.example.", "n0.s1.example.", "n1.s1.example."} {
+			w.ask(name, dns.TypeA)
+		}
+	}
+	inWorld(t, crowdWorld, func(w *world) {
+		begin(w)
+		var all sync.WaitGroup
+		var told, answered atomic.Int64
+		for i := range flood {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 3 * time.Millisecond)
+				reply := exchanged(w.T, w.r, ask(slow(i), dns.TypeA, withEDNS))
+				switch {
+				case reply.Rcode == dns.RcodeNameError:
+					answered.Add(1)
+				case reply.Rcode == dns.RcodeServerFailure && slices.Equal(codes(reply), []uint16{dns.ExtendedErrorCodeOther}):
+					told.Add(1)
+				default:
+					w.Errorf("%s: got\n%v", slow(i), reply)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for i := range 10 {
+			start := time.Now()
+			reply := exchanged(w.T, w.r, ask(fmt.Sprintf("n%d.cold.shop.example.", i+1), dns.TypeA))
+			if took := time.Since(start); reply.Rcode != dns.RcodeSuccess || took > time.Second {
+				w.Errorf("question %d beside the flood: %s after %v, want an answer within a second", i, dns.RcodeToString[reply.Rcode], took)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		all.Wait()
+		counted := w.r.Stats().Limits["Questions"]
+		if counted < flood/2 || answered.Load() < places/2 || answered.Load()+told.Load() != flood {
+			w.Errorf("of the flood %d failed, %d counted as having to go, and %d were answered; want most to go, and answers for half of the places",
+				told.Load(), counted, answered.Load())
+		}
+	}, ipv4Only, minimiseOff, small)
+	inWorld(t, crowdWorld, func(w *world) {
+		begin(w)
+		if n := limited(w.crowd(places+50, slow), "Questions"); n > 0 {
+			w.Errorf("%d callers of Resolve were told to go", n)
+		}
+	}, ipv4Only, minimiseOff, small)
 }
 
 // TestCrowdOverTCP: servers that drip their answers take no more than a quarter of the

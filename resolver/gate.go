@@ -80,16 +80,6 @@ func (g *gates[K]) tryEnter(key K) (leave func(), ok bool) {
 	}, ok
 }
 
-// inside counts who is inside or waiting.
-func (g *gates[K]) inside(key K) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if at := g.byKey[key]; at != nil {
-		return at.users
-	}
-	return 0
-}
-
 func (g *gates[K]) forget(key K, at *gate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

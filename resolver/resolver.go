@@ -39,7 +39,7 @@ type Resolver struct {
 	flights   *flights
 	servers   *gates[netip.AddrPort] // queries to one server
 	zones     *gates[dnsname.Name]   // queries to the servers of one zone
-	questions *gates[struct{}]       // questions in all
+	questions *places                // questions in all
 	sockets   *gates[struct{}]       // queries over UDP in all
 	strangers *gates[struct{}]       // those to servers that are not known to answer
 	streams   *gates[dnsname.Name]   // queries over TCP to the servers of one zone
@@ -74,12 +74,14 @@ func New(o Options) (*Resolver, error) {
 		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
 		proven:    newProven(),
 		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
-		questions: newGates[struct{}](c.limits.Questions),
 		sockets:   newGates[struct{}](c.limits.Sockets),
 		strangers: newGates[struct{}](max(1, c.limits.Sockets-share(c.limits.Sockets))),
 		streams:   newGates[dnsname.Name](share(c.limits.Connections)),
 		watchers:  newGates[netip.AddrPort](share(c.limits.Questions)),
 	}
+	r.questions = newPlaces(c.limits.Questions, func() error {
+		return r.counts.refusals.refuse(limitQuestions, c.limits.Questions)
+	})
 	for _, s := range c.RootHints.Servers {
 		for _, a := range s.Addrs {
 			r.hintAddrs[a.Unmap()] = true

@@ -22,7 +22,8 @@ import (
 // Every query gets an answer within Limits.Time. What the cache holds is answered at
 // once; of the rest Limits.Questions are worked on at a time. When there is no room, and
 // none comes free within a second, or as many queries wait for room already, the answer
-// is SERVFAIL with an extended DNS error that names the limit. Answers are sent as they
+// is SERVFAIL with an extended DNS error that names the limit; so it is for one that is worked
+// on for half a second and has to make room for others (Limits.Questions). Answers are sent as they
 // come and never held back, so that they cannot be made to arrive together (DNSBomb).
 //
 // Close ends the questions under way, each of which is answered with SERVFAIL, as are
@@ -70,30 +71,35 @@ func datagramSize(query *dns.Msg) int {
 // one to five seconds; an answer that comes later than that is for nobody.
 const maxServeWait = time.Second
 
-// admit waits until the question may be worked on, and gives the function that makes
-// room for another one. Places are given in the order of asking, and whoever has one
-// gives it back by his own deadline, so that nobody waits longer than that either.
-func (r *Resolver) admit(ctx context.Context, t *task) (leave func(), err error) {
-	if t.patience == 0 {
-		if leave, err = r.questions.enter(ctx, struct{}{}); err != nil {
-			r.counts.refusals.count(limitQuestions) // its time was over, or its caller's
+// admit waits until the question may be worked on, and gives its place, and the context to
+// work under: that of a message ends when others need its place more. Whoever has a place
+// gives it back by his own deadline, so that nobody waits longer than that.
+func (r *Resolver) admit(ctx context.Context, t *task) (context.Context, *place, error) {
+	waiting, impatient := ctx, error(nil)
+	if t.patience > 0 {
+		// Whoever calls a method waits in a goroutine of his own; these here are the
+		// network's, so that there must be a bound on them too.
+		defer r.queued.Add(-1)
+		if r.queued.Add(1) > int64(r.config.limits.Questions) {
+			return ctx, nil, r.questions.full()
 		}
-		return leave, err
+		impatient = &LimitError{Limit: limitQuestions, Value: r.config.limits.Questions}
+		within, cancel := context.WithTimeoutCause(ctx, t.patience, impatient)
+		defer cancel()
+		waiting = within
 	}
-	// Whoever calls a method waits in a goroutine of his own; these here are the
-	// network's, so that there must be a bound on them too.
-	full := &LimitError{Limit: limitQuestions, Value: r.config.limits.Questions}
-	defer r.queued.Add(-1)
-	if r.queued.Add(1) > int64(r.config.limits.Questions) {
-		r.counts.refusals.count(full.Limit)
-		return nil, full
+	var end context.CancelCauseFunc
+	if t.asked != (question{}) {
+		ctx, end = context.WithCancelCause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, t.patience, full)
-	defer cancel()
-	if leave, err = r.questions.enter(ctx, struct{}{}); err == full {
-		r.counts.refusals.count(full.Limit)
+	own, err := r.questions.enter(waiting, end)
+	if err != nil && end != nil {
+		end(nil)
 	}
-	return leave, err
+	if err != nil && (impatient == nil || err == impatient) {
+		r.counts.refusals.count(limitQuestions) // otherwise its caller is gone
+	}
+	return ctx, own, err
 }
 
 // setNSID says which server this is to who asks. RFC 5001 §2.

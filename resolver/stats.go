@@ -178,7 +178,7 @@ func (r *Resolver) Stats() Stats {
 		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		InFlight:    r.questions.inside(struct{}{}), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
+		InFlight:    r.questions.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
 		Servers: r.routing.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()

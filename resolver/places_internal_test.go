@@ -1,0 +1,149 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var errTestFull = errors.New("full")
+
+// guest is who takes a place, or waits for one.
+type guest struct {
+	own   *place
+	err   error // why there was none
+	work  context.Context
+	since time.Duration // when that was known
+	known chan struct{} // closed when it is
+}
+
+// guests lets messages, or others, come to places at the same moment, and gives what they
+// hold when all of them wait or are inside.
+func guests(ctx context.Context, p *places, n int, message bool) []*guest {
+	begin := time.Now()
+	var all []*guest
+	for range n {
+		g := &guest{known: make(chan struct{})}
+		var end context.CancelCauseFunc
+		if message {
+			g.work, end = context.WithCancelCause(ctx)
+		}
+		all = append(all, g)
+		go func() {
+			g.own, g.err = p.enter(ctx, end)
+			g.since = time.Since(begin)
+			close(g.known)
+		}()
+		synctest.Wait() // one after the other
+	}
+	return all
+}
+
+// yielded counts the guests whose work was ended.
+func yielded(all []*guest) (n int) {
+	for _, g := range all {
+		if g.own != nil && g.work != nil && context.Cause(g.work) == errTestFull {
+			n++
+		}
+	}
+	return n
+}
+
+// Messages make room for messages: the older half of those that have to, after half a second,
+// as many as wait; and nobody makes room for, or instead of, anybody else.
+func TestPlacesYield(t *testing.T) {
+	for name, test := range map[string]struct {
+		inside, waiting               int
+		insideMessage, waitingMessage bool
+		early, late                   int // how many are told, after 400 and after 500 ms
+	}{
+		"messages wait":               {10, 3, true, true, 0, 3},
+		"more than have to yield":     {10, 8, true, true, 0, 5},
+		"nobody waits":                {10, 0, true, true, 0, 0},
+		"callers wait":                {10, 3, true, false, 0, 0},
+		"callers are inside":          {10, 3, false, true, 0, 0},
+		"there is room":               {7, 3, true, true, 0, 0},
+		"there is not enough of room": {8, 3, true, true, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				refusals := 0
+				p := newPlaces(10, func() error { refusals++; return errTestFull })
+				inside := guests(t.Context(), p, test.inside, test.insideMessage)
+				waiting := guests(t.Context(), p, test.waiting, test.waitingMessage)
+				time.Sleep(400 * time.Millisecond)
+				synctest.Wait()
+				if got := yielded(inside); got != test.early {
+					t.Errorf("after 400 ms %d were told, want %d", got, test.early)
+				}
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				if got := yielded(inside); got != test.late || refusals != test.late {
+					t.Errorf("after 500 ms %d were told and %d counted, want %d", got, refusals, test.late)
+				}
+				if want := test.inside + test.waiting; p.inside() != want {
+					t.Errorf("%d inside or waiting, want %d", p.inside(), want)
+				}
+				for _, some := range [][]*guest{inside, waiting} { // who waited comes in when the first have left
+					for i, g := range some {
+						if g.err != nil || g.own == nil {
+							t.Fatalf("guest %d has no place, error %v", i, g.err)
+						}
+						g.own.leave()
+					}
+					synctest.Wait()
+				}
+				if p.taken+p.kept+p.told+p.pressing+p.yielding.Len()+p.line.Len() != 0 {
+					t.Errorf("when all have left there remains %+v", p)
+				}
+			})
+		})
+	}
+}
+
+// Who makes room is gone when the next one comes in, who makes room for one after him when
+// he is half a second old.
+func TestPlacesYieldInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(2, func() error { return errTestFull })
+		inside := guests(t.Context(), p, 2, true) // the first stays for good
+		waiting := guests(t.Context(), p, 3, true)
+		for _, g := range append(inside, waiting...) {
+			context.AfterFunc(g.work, func() { <-g.known; g.own.leave() })
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for i, g := range waiting {
+			if want := time.Duration(i+1) * yieldAfter; g.err != nil || g.since != want {
+				t.Errorf("guest %d: place after %v, error %v; want one after %v", i, g.since, g.err, want)
+			}
+		}
+		if context.Cause(waiting[2].work) != nil {
+			t.Errorf("the last was told to go although nobody waits: %v", context.Cause(waiting[2].work))
+		}
+	})
+}
+
+// A place that is kept for good is not asked for, and another is instead.
+func TestPlacesKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(4, func() error { return errTestFull })
+		inside := guests(t.Context(), p, 4, true)
+		inside[2].own.keep()
+		guests(t.Context(), p, 1, true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if yielded(inside) != 1 || context.Cause(inside[3].work) != errTestFull {
+			t.Errorf("got %d told to go, the last with %v; want only the last", yielded(inside), context.Cause(inside[3].work))
+		}
+		inside[3].own.keep() // told already, and stays: somebody else has to go, and nobody can
+		inside[2].own.leave()
+		inside[2].own.keep() // too late, and without effect
+		synctest.Wait()
+		if p.taken != 4 || p.told != 0 || p.line.Len() != 0 {
+			t.Errorf("got %+v, want all four places taken and nobody waiting", p)
+		}
+	})
+}
