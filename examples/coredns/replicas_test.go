@@ -3,9 +3,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,38 +16,34 @@ import (
 	"github.com/iterdns/iterdns/internal/realserver"
 )
 
-// startRedis runs a redis-server with a password, beside s, and gives its URL.
-func startRedis(t *testing.T, path string) string {
+// startRedis runs a redis-server with a password until the test ends, and gives its URL.
+func startRedis(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	realserver.Program(t, "redis-server")
+	address := realserver.FreeAddr(t)
+	redis, err := realserver.Run(realserver.TempDir(t), "redis-server", "--bind", address.Addr().String(), "--port", fmt.Sprint(address.Port()),
+		"--save", "", "--appendonly", "no", "--requirepass", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	listener.Close()
-	redis := exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--requirepass", "secret", "--dir", t.TempDir())
-	if err := redis.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = redis.Process.Kill() // it may have ended
-		_ = redis.Wait()
-	})
-	eventually(t, "redis-server listens", func() bool {
-		conn, err := net.Dial("tcp", address)
+	redis.EndWith(t)
+	err = redis.Await(func(context.Context) error {
+		conn, err := net.Dial("tcp", address.String())
 		if err == nil {
 			conn.Close()
 		}
-		return err == nil
+		return err
 	})
-	return "redis://:secret@" + address + "/0"
+	if err != nil {
+		t.Fatalf("redis-server does not listen: %v", err)
+	}
+	return "redis://:secret@" + address.String() + "/0"
 }
 
 // What one replica has learnt, another one finds in the store. When the store is away
 // both go on.
 func TestReplicas(t *testing.T) {
-	url := startRedis(t, realserver.Program(t, "redis-server"))
+	url := startRedis(t)
 	key := t.TempDir() + "/key"
 	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
 		t.Fatal(err)

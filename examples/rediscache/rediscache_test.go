@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -83,16 +82,16 @@ func TestFleet(t *testing.T) {
 	}
 	f.shared()
 
-	f.server.kill()
+	f.server.Kill()
 	f.survives(first, "killed")
 	if !f.server.start(t) {
 		t.Fatal("redis-server does not start again")
 	}
 	f.recovers(first, "killed")
 
-	f.server.signal(t, syscall.SIGSTOP)
+	f.server.Pause(t)
 	f.survives(first, "stopped")
-	f.server.signal(t, syscall.SIGCONT)
+	f.server.Resume(t)
 	f.recovers(first, "stopped")
 }
 

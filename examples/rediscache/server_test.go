@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,20 +32,19 @@ func eventually(t *testing.T, what string, done func() bool) {
 
 // server is a redis-server of the test's own.
 type server struct {
-	addr    string
-	path    string
-	process *exec.Cmd
+	*realserver.Process
+	addr string
 }
 
 // startServer starts a redis-server at a loopback address. Where there is none the test
 // is skipped, or fails in CI, which installs it.
 func startServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{path: realserver.Program(t, "redis-server")}
+	realserver.Program(t, "redis-server")
+	s := new(server)
 	for range 3 { // somebody else may take the port in between
 		s.addr = freeAddr(t)
 		if s.start(t) {
-			t.Cleanup(func() { s.kill() })
 			return s
 		}
 	}
@@ -67,47 +63,18 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// start starts the server and waits until it answers; false when it ends instead.
+// start starts the server until the test ends and waits until it answers; false when it
+// ends instead.
 func (s *server) start(t *testing.T) bool {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
-	s.process = exec.Command(s.path, "--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := s.process.Start(); err != nil {
+	process, err := realserver.Run(realserver.TempDir(t), "redis-server", "--bind", host, "--port", port, "--save", "", "--appendonly", "no")
+	if err != nil {
 		t.Fatal(err)
 	}
+	process.EndWith(t)
+	s.Process = process
 	client := redis.NewClient(rediscache.Options(s.addr))
 	defer client.Close()
-	alive := false
-	eventually(t, "redis-server answers", func() bool {
-		alive = client.Ping(context.Background()).Err() == nil
-		return alive || s.hasEnded()
-	})
-	return alive
-}
-
-// hasEnded reports whether the process has ended by itself. It is not waited for: kill
-// does that.
-func (s *server) hasEnded() bool {
-	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Process.Pid))
-	return err == nil && len(state) > 0 && isZombie(string(state))
-}
-
-func isZombie(stat string) bool {
-	var pid int
-	var name, state string
-	n, _ := fmt.Sscan(stat, &pid, &name, &state)
-	return n == 3 && state == "Z"
-}
-
-// kill ends the server at once.
-func (s *server) kill() {
-	s.process.Process.Kill()
-	s.process.Wait()
-}
-
-func (s *server) signal(t *testing.T, sig syscall.Signal) {
-	t.Helper()
-	if err := s.process.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
+	return process.Await(func(ctx context.Context) error { return client.Ping(ctx).Err() }) == nil
 }
