@@ -64,7 +64,8 @@ type outcome struct {
 	timedOut bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
-	// unsent is set when the server died before its turn came, and was not asked.
+	// unsent is set when the server was not asked: it died before its turn came, or this host
+	// had no time for it.
 	unsent bool
 }
 
@@ -271,6 +272,10 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
 		return false, c.fail(c.t.budget.heldBy(limitConnections, c.r.config.limits.Connections, err))
+	}
+	var sending *transport.Error
+	if c.network == "udp" && !c.cutShort && errors.As(err, &sending) && sending.Unsent() {
+		return false, outcome{to: c.to, unsent: true}
 	}
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)

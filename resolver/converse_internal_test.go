@@ -2,9 +2,12 @@ package resolver
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -266,4 +269,39 @@ func FuzzCheck(f *testing.F) {
 			t.Errorf("accepted question %q, want %q", theirs, ours)
 		}
 	})
+}
+
+// What it says of a server that no reply came in time: nothing if the query was not sent, or
+// only so late that the question's time was over first.
+func TestTimeoutsThatAreOurs(t *testing.T) {
+	server := netip.MustParseAddrPort("198.51.100.3:53")
+	late := func(op string) error {
+		return &transport.Error{Op: op, Network: "udp", Server: server, Err: context.DeadlineExceeded}
+	}
+	for name, test := range map[string]struct {
+		err              error
+		cutShort         bool
+		timeouts         int
+		unsent, timedOut bool
+	}{
+		"silence":                 {late("read"), false, 1, false, true},
+		"a socket that blocks":    {late("write"), false, 1, false, true},
+		"no time to send":         {late("wait"), false, 0, true, false},
+		"late in the question":    {late("read"), true, 0, false, false},
+		"too late to send at all": {late("wait"), true, 0, false, false},
+	} {
+		c := queryOut("udp")
+		table := infra.NewTable()
+		c.r.config = config{Options: Options{Now: time.Now}}
+		c.cut, c.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}
+		c.sent, c.cutShort = time.Now(), test.cutShort
+		c.to.estimate = table.Estimate(time.Now(), server)
+		again, out := c.failed(test.err)
+		if again || out.unsent != test.unsent || out.timedOut != test.timedOut || (out.err == nil) != test.unsent {
+			t.Errorf("%s: got again %v and %+v", name, again, out)
+		}
+		if got := table.Estimate(time.Now(), server).Timeouts; got != test.timeouts {
+			t.Errorf("%s: %d timeouts are the server's, want %d", name, got, test.timeouts)
+		}
+	}
 }

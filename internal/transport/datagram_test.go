@@ -284,7 +284,7 @@ func TestDatagramTimeouts(t *testing.T) {
 		}
 		<-ctx.Done() // its timer and that of the connection run out together
 		_, err = tr.Exchange(ctx, "udp", server1, message(7, 40, 's'))
-		wantError(t, err, context.DeadlineExceeded, "dial", true)
+		wantError(t, err, context.DeadlineExceeded, "wait", true)
 		if _, _, all := n.state(); all != 2 {
 			t.Errorf("sockets in all: got %d, want 2: none for a context that is over", all)
 		}

@@ -39,7 +39,7 @@ var (
 
 // The operations of Error.Op.
 const (
-	opWait  = "wait"  // for a socket or connection to be free
+	opWait  = "wait"  // for a socket or connection to be free, or for the processor
 	opDial  = "dial"  // open it
 	opWrite = "write" // send the query
 	opRead  = "read"  // wait for the reply
@@ -91,6 +91,10 @@ func (e *Error) Is(target error) bool { return target == ErrStale && e.stale }
 // Timeout reports whether the cause is a timeout: of the context, of the
 // connect or write limit over TCP, or one reported by the connection.
 func (e *Error) Timeout() bool { return isTimeout(e.Err) }
+
+// Unsent reports whether the time was over before anything was done: this host had none
+// for it, or no socket, and the server knows of nothing.
+func (e *Error) Unsent() bool { return e.Op == opWait && e.Timeout() }
 
 // Temporary reports whether sending the same query to the same server at once
 // may succeed: only if the error is ErrStale.

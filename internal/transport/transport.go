@@ -124,8 +124,11 @@ func (o Options) withDefaults() Options {
 func (t *Transport) Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w Watch) ([]byte, error) {
 	// ::ffff:192.0.2.1 is 192.0.2.1: one server, one set of connections.
 	server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port())
-	if err := checkSend(ctx, network, server, query); err != nil {
+	if err := checkSend(network, server, query); err != nil {
 		return nil, &Error{Op: opDial, Network: network, Server: server, Err: err}
+	}
+	if err := ended(ctx); err != nil {
+		return nil, &Error{Op: opWait, Network: network, Server: server, Err: err}
 	}
 	if !t.enter() {
 		return nil, &Error{Op: opDial, Network: network, Server: server, Err: net.ErrClosed}
@@ -143,7 +146,7 @@ func (t *Transport) Exchange(ctx context.Context, network string, server netip.A
 }
 
 // checkSend refuses what cannot be sent.
-func checkSend(ctx context.Context, network string, server netip.AddrPort, query []byte) error {
+func checkSend(network string, server netip.AddrPort, query []byte) error {
 	if network != "udp" && network != "tcp" {
 		return net.UnknownNetworkError(network)
 	}
@@ -153,7 +156,7 @@ func checkSend(ctx context.Context, network string, server netip.AddrPort, query
 	if len(query) < headerSize || len(query) > maxMessage {
 		return fmt.Errorf("%w: %d octets", ErrQuery, len(query))
 	}
-	return ended(ctx)
+	return nil
 }
 
 // enter counts a send, unless the transport is closed. The lock orders it before

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestSendRefusesArguments(t *testing.T) {
@@ -44,7 +45,17 @@ func TestSendContextOver(t *testing.T) {
 	cancel()
 	for _, kind := range []string{"udp", "tcp"} {
 		_, err := tr.Exchange(ctx, kind, server1, message(1, 40, 'q'))
-		wantError(t, err, context.Canceled, "dial", false)
+		if e := wantError(t, err, context.Canceled, "wait", false); e.Unsent() {
+			t.Errorf("%s: an end that is no timeout is one of this host's", kind)
+		}
+	}
+	late, cancelLate := context.WithDeadline(t.Context(), time.Now())
+	defer cancelLate()
+	for _, kind := range []string{"udp", "tcp"} {
+		_, err := tr.Exchange(late, kind, server1, message(1, 40, 'q'))
+		if e := wantError(t, err, context.DeadlineExceeded, "wait", true); !e.Unsent() {
+			t.Errorf("%s: a query that was never sent is not known as that", kind)
+		}
 	}
 	wantDialled(t, n, 0)
 }
