@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +32,8 @@ const (
 	faultPartial
 	faultDrip
 	faultForged
+	faultFragment
+	faultStray
 	faultForgery
 	faultServfail
 	faultRefused
@@ -47,7 +51,7 @@ const (
 
 func (f simFault) String() string {
 	return [simFaults]string{
-		"loss", "delay", "reorder", "duplicate", "truncate", "corrupt", "TCP reset", "partial TCP", "TCP drip", "forged packets", "changed replies",
+		"loss", "delay", "reorder", "duplicate", "truncate", "corrupt", "TCP reset", "partial TCP", "TCP drip", "forged packets", "forged fragments", "stray records", "changed replies",
 		"SERVFAIL", "REFUSED", "server restarts", "hostile replies", "ghost replies", "zone changes", "key roll steps", "moves", "revocations", "clock jumps", "cancelled callers",
 	}[f]
 }
@@ -64,14 +68,16 @@ type simNet struct {
 	tally *simTally
 	rates [simFaults]float64
 
-	mu      sync.Mutex
-	quiet   bool
-	asked   map[string]uint64       // how often
-	latest  map[string]time.Time    // when a name was last asked for
-	drawn   map[string]simDecisions // likewise
-	last    map[string][]byte       // the last reply of each server
-	replies []simReply              // genuine ones, for forge
-	down    map[string]time.Time    // until when a server is down
+	mu     sync.Mutex
+	quiet  bool
+	asked  map[string]uint64       // how often
+	latest map[string]time.Time    // when a name was last asked for
+	drawn  map[string]simDecisions // likewise
+	last   map[string][]byte       // the last reply of each server
+	down   map[string]time.Time    // until when a server is down
+
+	// ask puts a query to a server for a forger.
+	ask func(server string, query *dns.Msg) *dns.Msg
 }
 
 // simDecisions is what happens to one query.
@@ -90,7 +96,7 @@ func newSimNet(seed uint64, world *simWorld, tally *simTally) *simNet {
 	}
 	for f, most := range map[simFault]float64{
 		faultLoss: 0.3, faultDelay: 0.2, faultReorder: 0.1, faultDuplicate: 0.2, faultTruncate: 0.3, faultCorrupt: 0.1, faultReset: 0.4,
-		faultPartial: 0.4, faultDrip: 0.4, faultForged: 0.1, faultForgery: 0.1, faultServfail: 0.1, faultRefused: 0.1,
+		faultPartial: 0.4, faultDrip: 0.4, faultForged: 0.2, faultFragment: 0.1, faultStray: 0.1, faultForgery: 0.4, faultServfail: 0.1, faultRefused: 0.1,
 	} {
 		if p := rand.New(rand.NewPCG(seed, uint64(f))).Float64(); p > 0.2 {
 			n.rates[f] = most * p
@@ -137,7 +143,7 @@ func (n *simNet) lastAsked(name string) time.Time {
 // on gives the filter for a kind of fault, which counts what it lets through.
 func (n *simNet) on(f simFault, network string) resolvertest.Filter {
 	return func(q resolvertest.Query) bool {
-		if q.Unconnected && f != faultRestart || network != "" && q.Network != network || !n.decide(q).faults[f] {
+		if bySpy(q) || q.Unconnected && f != faultRestart || network != "" && q.Network != network || !n.decide(q).faults[f] {
 			return false
 		}
 		n.tally[f].Add(1)
@@ -145,10 +151,59 @@ func (n *simNet) on(f simFault, network string) resolvertest.Filter {
 	}
 }
 
+// same is the filter for what else happens with a kind of fault.
+func (n *simNet) same(f simFault) resolvertest.Filter {
+	return func(q resolvertest.Query) bool { return !bySpy(q) && !q.Unconnected && n.decide(q).faults[f] }
+}
+
+// nearMisses are what is wrong with forged packets, one thing with each: somebody has
+// guessed all the rest.
+var nearMisses = []resolvertest.Fault{
+	resolvertest.WrongID(),
+	resolvertest.Hook(func(_, reply *dns.Msg) { reply.Question = []dns.Question{{Name: reply.Question[0].Name, Qtype: dns.TypeLOC, Qclass: dns.ClassINET}} }),
+	resolvertest.NotAResponse(),
+	resolvertest.WrongOpcode(dns.OpcodeStatus),
+	resolvertest.NoQuestion(),
+}
+
+// failing adds records to an error for every other name: an error says nothing of the name.
+func failing(query, reply *dns.Msg) {
+	q := query.Question[0]
+	if hash(strings.ToLower(q.Name))%2 == 0 {
+		reply.Rcode = []int{dns.RcodeServerFailure, dns.RcodeNXRrset, 12}[hash(strings.ToLower(q.Name))/2%3] // 12 is not assigned
+		reply.Answer = []dns.RR{parsed(q.Name + " 9999 IN A " + poisonAddr)}
+	}
+}
+
+// stray adds records that nobody has asked for: one of another class, and one of another
+// name in each section.
+func stray(query, reply *dns.Msg) {
+	name := query.Question[0].Name
+	other := "stray." + strings.TrimPrefix(name, ".")
+	reply.Answer = append([]dns.RR{parsed(name + " 9999 CH A " + poisonAddr)}, reply.Answer...)
+	reply.Answer = append(reply.Answer, parsed(other+" 9999 IN A "+poisonAddr))
+	reply.Ns = append(reply.Ns, parsed(other+" 9999 IN A "+poisonAddr))
+	reply.Extra = append(reply.Extra, parsed(other+" 9999 IN A "+poisonAddr))
+}
+
+// redirected changes addresses in the second fragment of a datagram: what is larger than
+// was offered may have been put together from the packets of two senders.
+func redirected(_, reply *dns.Msg) {
+	for i, rr := range reply.Answer {
+		if rr.Header().Rrtype == dns.TypeA {
+			reply.Answer[i] = parsed(fmt.Sprintf("%s %d IN A %s", rr.Header().Name, rr.Header().Ttl, poisonAddr))
+		}
+	}
+}
+
 // install gives all servers their faults.
 func (n *simNet) install(in *resolvertest.Internet) {
+	n.ask = asking(in)
 	in.Fault("*",
 		resolvertest.LatencyFunc(func(q resolvertest.Query) time.Duration {
+			if bySpy(q) {
+				return 0
+			}
 			d := n.decide(q)
 			if d.faults[faultDelay] {
 				n.tally[faultDelay].Add(1)
@@ -158,19 +213,26 @@ func (n *simNet) install(in *resolvertest.Internet) {
 		resolvertest.Dead().When(n.on(faultRestart, "")),
 		resolvertest.Drop().When(n.on(faultLoss, "udp")),
 		resolvertest.Rcode(dns.RcodeServerFailure).When(n.on(faultServfail, "")),
+		resolvertest.Hook(failing).When(n.same(faultServfail)),
 		resolvertest.Rcode(dns.RcodeRefused).When(n.on(faultRefused, "")),
 		resolvertest.Truncated().When(n.on(faultTruncate, "udp")),
 		resolvertest.Forged(1).When(n.on(faultDuplicate, "udp")),
 		resolvertest.Forged(1, resolvertest.RawHook(n.earlier)).When(n.on(faultReorder, "udp")),
-		resolvertest.Forged(2, resolvertest.Replace(dns.RcodeSuccess, "@ 9999 IN A "+poisonAddr), resolvertest.WrongID()).When(n.on(faultForged, "udp")),
-		resolvertest.Hook(n.learn),
+		resolvertest.Hook(stray).When(n.on(faultStray, "")),
+		resolvertest.Hook(redirected).When(n.on(faultFragment, "udp")),
+		resolvertest.Oversize(1500).When(n.same(faultFragment), resolvertest.Over("udp")),
 		resolvertest.Hook(n.forge).When(n.forges),
 		resolvertest.RawHook(n.corrupted).When(n.on(faultCorrupt, "")),
 		resolvertest.ResetInstead().When(n.on(faultReset, "tcp")),
 		resolvertest.Partial(20).When(n.on(faultPartial, "tcp")),
 		resolvertest.Drip(7*time.Millisecond).When(n.on(faultDrip, "tcp")),
-		resolvertest.RawHook(n.remember),
+		resolvertest.RawHook(n.remember).When(resolvertest.Not(bySpy)),
 	)
+	for i, wrong := range nearMisses {
+		mine := func(q resolvertest.Query) bool { return n.decide(q).dice%uint64(len(nearMisses)) == uint64(i) }
+		in.Fault("*", resolvertest.Forged(2, resolvertest.Replace(dns.RcodeSuccess, "@ 9999 IN A "+poisonAddr), wrong).
+			When(resolvertest.Not(bySpy), resolvertest.Over("udp"), mine, n.on(faultForged, "udp")))
+	}
 	in.Fault(poisonAddr, resolvertest.Replace(dns.RcodeSuccess, "@ 9999 IN A "+poisonAddr))
 	for _, z := range n.world.now().zones {
 		if !z.hostile {
@@ -182,7 +244,10 @@ func (n *simNet) install(in *resolvertest.Internet) {
 	}
 }
 
-func (n *simNet) notQuiet(resolvertest.Query) bool {
+func (n *simNet) notQuiet(q resolvertest.Query) bool {
+	if bySpy(q) {
+		return false
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.quiet
@@ -253,7 +318,7 @@ func (n *simNet) corrupted(query, reply []byte) []byte {
 }
 
 // simLies is how many kinds of lies there are.
-const simLies = 12
+const simLies = 14
 
 // lie changes a reply of a hostile server: it speaks for others, or for longer than it may.
 func (n *simNet) lie(query, reply *dns.Msg) {
@@ -303,7 +368,7 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 		empty(true)
 		reply.Rcode = dns.RcodeNameError
 		reply.Ns = []dns.RR{
-			rr(victim.origin, "SOA "+server+" "+server+" 1 3600 600 604800 86400"),
+			rr([]string{victim.origin, own.origin}[rng.IntN(2)], "SOA "+server+" "+server+" 1 3600 600 604800 86400"),
 			rr(victim.origin, "NSEC "+victim.origin+" SOA NS NSEC RRSIG"),
 		}
 	case 6: // an upward referral
@@ -323,6 +388,17 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 		extra(poison(server))
 	case 10: // a wildcard of the zone above
 		reply.Answer = append(reply.Answer, poison("*."+strings.TrimPrefix(above(own.origin), ".")))
+	case 12: // for ever
+		for _, rr := range slices.Concat(reply.Answer, reply.Ns) {
+			rr.Header().Ttl = math.MaxInt32
+			if soa, ok := rr.(*dns.SOA); ok {
+				soa.Minttl = math.MaxInt32
+			}
+		}
+	case 13: // servers at addresses of whoever asks
+		empty(false)
+		reply.Ns = []dns.RR{rr(name, "NS "+evil)}
+		extra(rr(evil, "A "+privateAddr))
 	case 11: // a sideways referral
 		empty(false)
 		reply.Ns = []dns.RR{rr(victim.origin, "NS "+evil)}
@@ -343,7 +419,7 @@ func (n *simNet) haunt(in *resolvertest.Internet, z *simZone) {
 	mine := func(q resolvertest.Query) bool {
 		v := n.world.now()
 		name := strings.ToLower(q.Name)
-		return q.Name != "" && v.zoneOf(name).origin == z.origin
+		return q.Name != "" && !bySpy(q) && v.zoneOf(name).origin == z.origin
 	}
 	in.Fault(z.ghost, resolvertest.Hook(func(query, reply *dns.Msg) {
 		n.tally[faultGhost].Add(1)

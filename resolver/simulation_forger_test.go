@@ -1,6 +1,8 @@
 package resolver_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -11,39 +13,38 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// simReply is a genuine reply that a forger has seen, and the data of the zone then.
-type simReply struct {
-	name  string
-	qtype uint16
-	zone  *simZone
-	msg   *dns.Msg
-}
-
-// simForgeries is how many kinds of forgeries there are.
-const simForgeries = 8
-
-// forge changes a reply on its way, as somebody can who sees the query. Only signatures
-// help, so that it is done only to what nobody can hold to be unsigned, and not to the
-// addresses of name servers, which no signature protects on the way to them.
+// forge changes a reply on its way, as somebody can who sees the query and has asked the
+// servers himself before. Only signatures help, so that it is done only to what nobody can
+// hold to be unsigned, and not to the addresses of name servers, which no signature
+// protects on the way to them.
 func (n *simNet) forge(query, reply *dns.Msg) {
 	q := query.Question[0]
 	name := strings.ToLower(q.Name)
 	z := n.world.surelySecure(name)
-	if z == nil || !reply.Authoritative || strings.HasPrefix(name, "ns") {
+	if z == nil || strings.HasPrefix(name, "ns") {
 		return
 	}
 	rng := n.dice(query, reply)
-	poison := func() dns.RR { return parsed(name + " 86400 IN A " + poisonAddr) }
-	nothing := func(rcode int) {
-		reply.Rcode, reply.Answer = rcode, nil
-		reply.Ns = slices.DeleteFunc(slices.Clone(reply.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeSOA })
+	switch {
+	case !reply.Authoritative && !isReferral(reply):
+		return
+	case !reply.Authoritative && rng.IntN(2) == 0:
+		n.downgrade(rng, z, name, reply)
+	case !reply.Authoritative || rng.IntN(2) == 0:
+		n.deny(rng, z, name, reply)
+	case besideWildcard(name) && rng.IntN(4) > 0:
+		n.expand(rng, z, q, reply)
+	default:
+		n.alter(rng, z, q, reply)
 	}
 	n.tally[faultForgery].Add(1)
-	kind := rng.IntN(simForgeries)
-	if besideWildcard(name) {
-		kind = 6
-	}
-	switch kind {
+}
+
+// alter does to an answer what takes no records of other answers, or a whole other answer.
+func (n *simNet) alter(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.Msg) {
+	name := strings.ToLower(q.Name)
+	poison := func() dns.RR { return parsed(name + " 86400 IN A " + poisonAddr) }
+	switch rng.IntN(6) {
 	case 0: // another address, unsigned
 		reply.Rcode, reply.Answer, reply.Ns = dns.RcodeSuccess, []dns.RR{poison()}, nil
 	case 1: // another address under the signature of the right one
@@ -59,24 +60,14 @@ func (n *simNet) forge(query, reply *dns.Msg) {
 		reply.Answer = slices.DeleteFunc(slices.Clone(reply.Answer), isSignature)
 		reply.Ns = slices.DeleteFunc(slices.Clone(reply.Ns), isSignature)
 	case 3: // a denial without proof
-		nothing([]int{dns.RcodeNameError, dns.RcodeSuccess}[rng.IntN(2)])
-	case 4, 5: // a denial with the proof for another name or type, of this zone or another one
-		isOther := func(r simReply) bool { return r.name != name || r.qtype != q.Qtype }
-		if seen := n.seen(rng.IntN(1<<16), func(r simReply) bool { return len(r.msg.Answer) == 0 && (kind == 5 || r.zone == z) && isOther(r) }); seen != nil {
-			reply.Rcode, reply.Answer, reply.Ns = seen.msg.Rcode, nil, copies(seen.msg.Ns)
-			if kind == 5 {
-				soa := parsed(z.origin + " 300 IN SOA ns. h. 1 1 1 1 300")
-				reply.Ns = append([]dns.RR{soa}, slices.DeleteFunc(reply.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA })...)
-			}
+		reply.Rcode, reply.Answer = []int{dns.RcodeNameError, dns.RcodeSuccess}[rng.IntN(2)], nil
+		reply.Ns = slices.DeleteFunc(slices.Clone(reply.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeSOA })
+	case 4: // what is true of another name or type of the zone
+		other := []string{"h9.", "x.h0.", "ent.", "x.w.", "h0.", ""}[rng.IntN(6)] + strings.TrimPrefix(z.origin, ".")
+		if seen := n.spy(z, dns.Fqdn(other), []uint16{dns.TypeHINFO, q.Qtype}[rng.IntN(2)]); seen != nil {
+			reply.Rcode, reply.Answer, reply.Ns = seen.Rcode, seen.Answer, seen.Ns
 		}
-	case 6: // what a wildcard gives, for a name that it is not for
-		if seen := n.seen(rng.IntN(1<<16), func(r simReply) bool { return r.zone == z && r.name != name && isExpanded(r.msg, q.Qtype) }); seen != nil {
-			reply.Rcode, reply.Answer, reply.Ns = dns.RcodeSuccess, copies(seen.msg.Answer[:2]), copies(seen.msg.Ns)
-			for _, rr := range reply.Answer {
-				rr.Header().Name = q.Name
-			}
-		}
-	case 7: // a signature that ends later, or another signer
+	case 5: // a signature that ends later, or another signer
 		for _, rr := range slices.Concat(reply.Answer, reply.Ns) {
 			if sig, ok := rr.(*dns.RRSIG); ok && rng.IntN(2) == 0 {
 				sig.Expiration += 86400
@@ -87,68 +78,65 @@ func (n *simNet) forge(query, reply *dns.Msg) {
 	}
 }
 
+// expand gives a name what a wildcard gives to others.
+func (n *simNet) expand(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.Msg) {
+	other := fmt.Sprintf("x%d.%s", rng.IntN(10), above(strings.ToLower(q.Name)))
+	seen := n.spy(z, other, q.Qtype)
+	if seen == nil || !isExpanded(seen) {
+		return
+	}
+	reply.Rcode, reply.Answer, reply.Ns = dns.RcodeSuccess, seen.Answer[:2], seen.Ns
+	for _, rr := range reply.Answer {
+		rr.Header().Name = q.Name
+	}
+}
+
+// deny makes a denial up out of signed records of the zone, of one above it or of another
+// one.
+func (n *simNet) deny(rng *rand.Rand, z *simZone, name string, reply *dns.Msg) {
+	soa, proof := n.evidence(n.denier(rng, z), name)
+	reply.Rcode = []int{dns.RcodeNameError, dns.RcodeSuccess}[rng.IntN(2)]
+	reply.Authoritative, reply.Answer = true, nil
+	reply.Ns = append(soa, some(rng, proof)...)
+	reply.Extra = slices.DeleteFunc(slices.Clone(reply.Extra), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeOPT })
+}
+
+// downgrade takes the DS off a referral, and puts signed records in its place that are to
+// prove that there is none.
+func (n *simNet) downgrade(rng *rand.Rand, z *simZone, name string, reply *dns.Msg) {
+	_, proof := n.evidence(n.denier(rng, z), name)
+	reply.Ns = slices.DeleteFunc(slices.Clone(reply.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeNS })
+	reply.Ns = append(reply.Ns, some(rng, proof)...)
+}
+
 // isExpanded reports whether the answer is one RRset that a wildcard gave, with its
 // signature.
-func isExpanded(m *dns.Msg, qtype uint16) bool {
-	if len(m.Answer) != 2 || m.Answer[0].Header().Rrtype != qtype {
+func isExpanded(m *dns.Msg) bool {
+	if len(m.Answer) != 2 {
 		return false
 	}
 	sig, ok := m.Answer[1].(*dns.RRSIG)
 	return ok && int(sig.Labels) < dns.CountLabel(sig.Hdr.Name)
 }
 
-// learn keeps genuine replies of signed zones for forge: proofs, and what wildcards give.
-// A zone's are forgotten with the next change of it: until then they are true of the names
-// they were given for.
-func (n *simNet) learn(query, reply *dns.Msg) {
-	name := strings.ToLower(query.Question[0].Name)
-	z := n.world.surelySecure(name)
-	if z == nil || !reply.Authoritative || len(reply.Answer) > 0 && !isExpanded(reply, query.Question[0].Qtype) {
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.replies = append(n.replies, simReply{name: name, qtype: query.Question[0].Qtype, zone: z, msg: reply.Copy()})
-}
-
-// seen chooses among the replies that forge may use.
-func (n *simNet) seen(dice int, fit func(simReply) bool) *simReply {
-	v := n.world.now()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.replies = slices.DeleteFunc(n.replies, func(r simReply) bool { return v.zones[r.zone.origin] != r.zone })
-	var of []simReply
-	for _, r := range n.replies {
-		if fit(r) {
-			of = append(of, r)
-		}
-	}
-	if len(of) == 0 {
-		return nil
-	}
-	return &of[dice%len(of)]
-}
-
-// forges is the filter for forge: for every other question for a name beside a wildcard,
-// which there are few of.
+// forges is the filter for forge: for every other question for a name that signed records
+// are at hand to lie about, which there are few of.
 func (n *simNet) forges(q resolvertest.Query) bool {
 	if q.Unconnected || n.rates[faultForgery] == 0 || !n.notQuiet(q) {
 		return false
 	}
 	d := n.decide(q)
-	return d.faults[faultForgery] || besideWildcard(strings.ToLower(q.Name)) && d.dice%2 == 0
+	return d.faults[faultForgery] || isTempting(strings.ToLower(q.Name)) && d.dice%2 == 0
+}
+
+// isTempting reports whether a zone may have the name beside or out of a wildcard, or may
+// redirect it.
+func isTempting(name string) bool {
+	return strings.Contains(name, ".w.") || strings.Contains(name, ".d0.")
 }
 
 // besideWildcard reports whether a zone may have this name beside a wildcard.
 func besideWildcard(name string) bool { return strings.HasPrefix(name, "e.w.") }
-
-func copies(rrs []dns.RR) []dns.RR {
-	out := make([]dns.RR, len(rrs))
-	for i, rr := range rrs {
-		out[i] = dns.Copy(rr)
-	}
-	return out
-}
 
 // parsed reads a record.
 func parsed(text string) dns.RR {

@@ -292,6 +292,9 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 				if s.free {
 					longest = maxSimTTL
 				}
+				if group == nil {
+					longest = min(longest, maxSimDenialTTL)
+				}
 				states = append(states, s.states()...)
 				if last = later(last, s.until); s.until.IsZero() {
 					last = to.Add(24 * time.Hour)
@@ -325,6 +328,9 @@ func (w *simWorld) judge(r *resolver.Result, from, to time.Time) string {
 
 // maxSimTTL is what the TTLs of hostile servers may come to: a day (attacks.md §4).
 const maxSimTTL = 86400
+
+// maxSimDenialTTL is the same of denials: an hour.
+const maxSimDenialTTL = 3600
 
 // strangers reports a record in the proof of an answer that none of the zones has a say
 // over; "" if there is none. A zone above may have been asked, whose servers know the zone

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -129,6 +130,7 @@ func newSimulation(t *testing.T, seed uint64, tally *simTally) *simulation {
 	o := s.in.Options()
 	o.TrustAnchors = slices.DeleteFunc(o.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() != "." })
 	s.anchors = o.TrustAnchors
+	o.AllowServer = func(addr netip.Addr) bool { return !addr.IsPrivate() }
 	o.Limits = s.limits
 	o.DisableCaseRandomisation = s.world.chance(0.5)
 	o.Minimise = []resolver.Minimise{resolver.MinimiseRelaxed, resolver.MinimiseRelaxed, resolver.MinimiseOff}[s.rng.IntN(3)]
@@ -153,7 +155,7 @@ func (s *simulation) note(format string, args ...any) {
 func (s *simulation) finish() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, q := range s.in.Log() {
+	for _, q := range s.in.Log(resolvertest.Not(bySpy)) {
 		s.log = append(s.log, fmt.Sprintf("%016d   %s %s %s %s %d: %s", q.Time.Sub(s.start), q.Server, q.Network, q.Name, dns.Type(q.Type), q.ID, reply(q)))
 	}
 	slices.Sort(s.log)
@@ -256,11 +258,15 @@ func (s *simulation) ask(name string, qtype uint16) {
 // resolve asks one question and checks what came of it.
 func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*resolver.Result, error) {
 	sends, shared := 0, false
+	tries := make(map[string]int)
 	if hash(name)%chainsOneIn == 0 {
 		ctx = resolver.WithChain(ctx)
 	}
 	ctx = resolver.WithTrace(ctx, &resolver.Trace{
-		Query:  func(resolver.QueryInfo) { sends++ },
+		Query: func(i resolver.QueryInfo) {
+			sends++
+			tries[fmt.Sprint(i.Server, i.Network, strings.ToLower(i.Asked.Name), i.Asked.Qtype)]++
+		},
 		Joined: func(resolver.JoinedInfo) { shared = true },
 	})
 	from := time.Now()
@@ -273,7 +279,15 @@ func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*r
 	if !shared && sends > s.limits.Sends { // what others sent is on their budgets
 		s.t.Errorf("seed %d: %s took %d sends, want %d at most", s.seed, asked, sends, s.limits.Sends)
 	}
+	for what, n := range tries {
+		if n > maxSimTries && !shared {
+			s.t.Errorf("seed %d: %s: sent %s %d times, want %d at most", s.seed, asked, what, n, maxSimTries)
+		}
+	}
 	if err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			s.t.Errorf("seed %d: %s: got %v, want what others have to do with a question not to end it", s.seed, asked, err)
+		}
 		var typed *resolver.Error
 		if !errors.As(err, &typed) {
 			s.t.Errorf("seed %d: %s: got error %T, want a *resolver.Error", s.seed, asked, err)
@@ -293,6 +307,11 @@ func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*r
 	}
 	return result, nil
 }
+
+// maxSimTries is how often one server is asked one thing over one network for one
+// question: three times (RFC 9520 §3.1) a walk, of which there may be four for the sake of
+// second opinions, and again without EDNS or in another letter case.
+const maxSimTries = 3*4 + 4
 
 // chainsOneIn is of how many names the answers to one come with their chain of trust:
 // to judge it all again takes time.
@@ -366,6 +385,9 @@ func (s *simulation) recovery() {
 // checkPackets looks at where queries went: to the address that hostile servers name,
 // only those for what is theirs.
 func (s *simulation) checkPackets() {
+	for _, q := range s.in.Log(resolvertest.To(privateAddr)) {
+		s.t.Errorf("seed %d: after %v, got a query for %s %s to %s, want none", s.seed, q.Time.Sub(s.start), q.Name, dns.Type(q.Type), q.Server)
+	}
 	for _, q := range s.in.Log(resolvertest.To(poisonAddr)) {
 		if q.Unconnected {
 			continue

@@ -47,6 +47,12 @@ type simSigning struct {
 // compact reports whether denials are made for each question (RFC 9824).
 func (s *simSigning) compact() bool { return strings.Contains(s.words, "compact") }
 
+// weakDenials reports whether denials are of no security: those with opt-out, and those
+// that take too much hashing to be looked at (RFC 9276 §3.2).
+func (s *simSigning) weakDenials() bool {
+	return strings.Contains(s.words, "opt-out") || strings.Contains(s.words, "iterations=60")
+}
+
 // header gives the words for a zone's header.
 func (s *simSigning) header() string {
 	if !s.on {
@@ -146,6 +152,7 @@ type simWorld struct {
 	nextV4  int
 	serial  int    // of the data; goes up with each change
 	moved   string // the last zone that went to other servers
+	hostile string // the hostile zone; "": there is none
 
 	mu       sync.Mutex
 	versions []*simVersion // the last is now; guarded by mu
@@ -162,6 +169,8 @@ const (
 const (
 	poisonAddr = "203.0.113.66" // where hostile servers want everybody to go
 	ghostAddr  = "203.0.113.77" // what servers that a zone has left give for every name
+
+	privateAddr = "192.168.0.1" // where no query may go
 )
 
 func newSimWorld(rng *rand.Rand) *simWorld {
@@ -169,7 +178,7 @@ func newSimWorld(rng *rand.Rand) *simWorld {
 	v := &simVersion{from: time.Now(), zones: make(map[string]*simZone)}
 	w.versions = append(w.versions, v)
 	for _, origin := range []string{".", "example.", "test."} {
-		w.make(v, origin, simSigning{on: true, ksk: 1, zsk: 1, words: w.oneOf("", "", "nsec3", "nsec3 opt-out")})
+		w.make(v, origin, simSigning{on: true, ksk: 1, zsk: 1, words: w.oneOf("", "", "", "", "nsec3", "nsec3", "nsec3", "nsec3 opt-out")})
 	}
 	for i := range 5 + rng.IntN(4) {
 		parent := w.origins[1+rng.IntN(len(w.origins)-1)]
@@ -204,7 +213,7 @@ func (w *simWorld) make(v *simVersion, origin string, s simSigning) {
 	} else {
 		z.addrs = w.newAddrs()
 	}
-	z.signing.optOut = strings.Contains(s.words, "opt-out")
+	z.signing.optOut = s.weakDenials()
 	v.zones[origin] = z
 	w.origins = append(w.origins, origin)
 }
@@ -228,15 +237,15 @@ func (w *simWorld) signing(origin string) simSigning {
 		return simSigning{}
 	}
 	s := simSigning{on: true, ksk: 1, zsk: 1, noDS: w.chance(0.1)}
-	s.words = w.oneOf("", "", "algorithm=13", "nsec3", "nsec3 salt=aabb iterations=3", "nsec3 opt-out", "compact")
+	s.words = w.oneOf("", "", "algorithm=13", "nsec3", "nsec3 salt=aabb iterations=3", "nsec3 opt-out", "compact", "nsec3 iterations=60")
 	kind := w.oneOf("expired", "future", "corrupt", "unsigned", "tag")
 	switch {
 	case w.chance(0.15):
 		host := fmt.Sprintf("h%d", w.rng.IntN(3))
 		s.words += " break=" + kind + ":" + host + "/A"
 		s.sets = map[string]bool{host + "." + origin + " A": true}
-	case w.chance(0.1):
-		s.words += " break=" + w.oneOf(kind, "ds-digest")
+	case w.chance(0.15):
+		s.words += " break=" + w.oneOf(kind, kind, "zone-key", "ds-digest")
 		s.broken = true
 	}
 	return s
@@ -354,6 +363,9 @@ func (w *simWorld) question() (name string, qtype uint16) {
 	if w.moved != "" && w.chance(0.3) {
 		origin = w.moved // where there is most to get wrong
 	}
+	if w.hostile != "" && w.chance(0.1) {
+		origin = w.hostile // likewise
+	}
 	name = w.label() + origin
 	name = strings.ReplaceAll(name, "..", ".")
 	types := []uint16{dns.TypeA, dns.TypeA, dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX, dns.TypeNS, dns.TypeCNAME, dns.TypeSOA}
@@ -368,7 +380,7 @@ func (w *simWorld) makeHostile(v *simVersion) {
 		if z.signing.on || !w.lonely(v, z) {
 			continue
 		}
-		z.hostile = true
+		z.hostile, w.hostile = true, origin
 		return
 	}
 }
@@ -463,7 +475,7 @@ func (w *simWorld) resign() string {
 	}
 	z := changed[0]
 	z.signing = w.signing(z.origin)
-	z.signing.optOut = strings.Contains(z.signing.words, "opt-out")
+	z.signing.optOut = z.signing.weakDenials()
 	z.signing.ksk, z.signing.zsk = otherKeys(old.signing.ksk), otherKeys(old.signing.zsk)
 	z.records = append(w.servers(z), w.contents(v, z)...)
 	return w.change(changed...)
