@@ -160,7 +160,9 @@ func (n *simNet) same(f simFault) resolvertest.Filter {
 // guessed all the rest.
 var nearMisses = []resolvertest.Fault{
 	resolvertest.WrongID(),
-	resolvertest.Hook(func(_, reply *dns.Msg) { reply.Question = []dns.Question{{Name: reply.Question[0].Name, Qtype: dns.TypeLOC, Qclass: dns.ClassINET}} }),
+	resolvertest.Hook(func(_, reply *dns.Msg) {
+		reply.Question = []dns.Question{{Name: reply.Question[0].Name, Qtype: dns.TypeLOC, Qclass: dns.ClassINET}}
+	}),
 	resolvertest.NotAResponse(),
 	resolvertest.WrongOpcode(dns.OpcodeStatus),
 	resolvertest.NoQuestion(),

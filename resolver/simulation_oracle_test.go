@@ -25,6 +25,7 @@ type simStep struct {
 	weak     bool // may be insecure as well: a denial that rests on opt-out
 	unsigned bool // is insecure to who has the delegation from a while ago, and cannot be checked then
 	signed   bool // is secure to who has the delegation from a while ago
+	covered  bool // the name is not there, and may be a delegation for all that opt-out says
 	spoilt   bool // the RRset does not validate
 	free     bool // whoever answers for the zone may say anything
 	until    time.Time
@@ -63,7 +64,7 @@ func (v *simVersion) step(name string, qtype uint16) simStep {
 		encloser = above(encloser)
 	}
 	if encloser != name {
-		s.weak = z.signing.optOut
+		s.weak, s.covered = z.signing.optOut, z.signing.optOut
 		source = "*." + encloser
 		if encloser == "." {
 			source = "*."
@@ -195,7 +196,7 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 			continue
 		}
 		steps = append(steps, s)
-		if z := s.zone; z.ghost != "" && (s.status != dnssec.Secure || s.unsigned) && from.Before(z.since.Add(w.lease())) {
+		if z := s.zone; z.ghost != "" && (s.status != dnssec.Secure || s.unsigned || s.covered) && from.Before(z.since.Add(w.lease())) {
 			s.free, s.until = true, z.since.Add(w.lease())
 			if s.status == dnssec.Secure {
 				s.status, s.signed = dnssec.Insecure, false
