@@ -2,14 +2,9 @@ package resolver_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -23,6 +18,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/testcert"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -213,36 +209,14 @@ func TestRouteHook(t *testing.T) {
 	})
 }
 
-// certificate makes a self-signed certificate for a name and an address.
-func certificate(t *testing.T, name string, addr net.IP) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{name}, IPAddresses: []net.IP{addr},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 // Over TLS, on real sockets: the certificate has to name the server, or its address; one
 // connection carries many queries, all padded; and nothing ever goes over UDP.
 func TestRouteOverTLS(t *testing.T) {
 	in := resolvertest.New(t, forwardedWorld)
 	upstream := in.Resolver(t)
-	cert, pool := certificate(t, "dns.example", net.IPv4(127, 0, 0, 1))
+	cert := testcert.New(t, 1)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert.Leaf)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
