@@ -168,6 +168,7 @@ func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
 	}
 	i := v.cache.at(now)
 	if !v.admitType(i, k, d) {
+		v.count(k, refusedTypes)
 		return &LimitError{"MaxTypes", v.cache.options.MaxTypes}
 	}
 	if !v.displaceOthers(i, k, m.standing()) {

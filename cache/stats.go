@@ -22,7 +22,10 @@ type Stats struct {
 	MissExpired uint64 `json:"miss_expired"`
 	MissRank    uint64 `json:"miss_rank"`
 
-	Refused   uint64 `json:"refused"`   // sets and denials that were not kept
+	Refused uint64 `json:"refused"` // sets and denials that were not kept
+	// RefusedTypes counts those of them that were one type too many (Options.MaxTypes).
+	RefusedTypes uint64 `json:"refused_types"`
+
 	Evictions uint64 `json:"evictions"` // entries that made room for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
 	// domains, of other delegations, of NSEC and NSEC3 ranges.
@@ -54,6 +57,7 @@ const (
 	missExpired
 	missRank
 	refused
+	refusedTypes
 	counters
 )
 
@@ -103,6 +107,7 @@ func (c *Cache) Stats() Stats {
 		MissExpired:  sum[missExpired],
 		MissRank:     sum[missRank],
 		Refused:      sum[refused],
+		RefusedTypes: sum[refusedTypes],
 	}
 	s.Shards = c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil)))))
 	for _, sh := range s.Shards {

@@ -43,6 +43,9 @@ func TestTypesOfOneName(t *testing.T) {
 	if !errors.As(err, &limit) || limit.Option != "MaxTypes" || limit.Limit != DefaultMaxTypes {
 		t.Errorf("Store of one too many: %v, want a *LimitError of MaxTypes", err)
 	}
+	if s := v.cache.Stats(); s.RefusedTypes != 3 || s.Refused != 3 {
+		t.Errorf("Stats count %d refused, %d of them for their types; want 3, 3", s.Refused, s.RefusedTypes)
+	}
 	n = name("other.example.com")
 	if !put(start, private+maxRareTypes, 300) {
 		t.Error("another name is refused the type too")

@@ -46,6 +46,9 @@ type Stats struct {
 	// were not believed to be replies, by DropReason. Many of those that are nearly right
 	// mean that somebody forges replies.
 	Dropped map[DropReason]uint64 `json:"dropped"`
+	// LeftOut counts the replies of which something was left out, since they have more of it
+	// than is kept, by Excess. The question goes on with the rest.
+	LeftOut map[Excess]uint64 `json:"left_out"`
 	// Bogus counts the responses that failed validation, by the words of the reason
 	// (dnssec.ReasonCode).
 	Bogus map[string]uint64 `json:"bogus"`
@@ -95,6 +98,33 @@ const (
 
 // dropReasons lists them all. It never changes.
 var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedMalformed}
+
+// Excess says in one word of what a reply had more than is kept.
+type Excess string
+
+// What replies may have too much of.
+const (
+	// ExcessServers: more than 13 name servers of a delegation, of which some are drawn.
+	ExcessServers Excess = "servers"
+	// ExcessGlue: more than six addresses for one of them.
+	ExcessGlue Excess = "glue"
+	// ExcessSignatures: more than 16 signatures over one RRset.
+	ExcessSignatures Excess = "signatures"
+	// ExcessDenials: more than ten NSEC or NSEC3 records.
+	ExcessDenials Excess = "denials"
+	// ExcessTypes: more than 24 RRsets in an answer to ANY.
+	ExcessTypes Excess = "types"
+	// ExcessAliases: more than 11 links of a chain of aliases; the next one is asked for.
+	ExcessAliases Excess = "aliases"
+	// ExcessRecords: more than Limits.Records in an RRset that does not answer the question;
+	// none of it is kept.
+	ExcessRecords Excess = "records"
+)
+
+// excesses lists them all. It never changes.
+var excesses = [...]Excess{
+	ExcessServers, ExcessGlue, ExcessSignatures, ExcessDenials, ExcessTypes, ExcessAliases, ExcessRecords,
+}
 
 // FailureReason says in one word why a question failed.
 type FailureReason string
@@ -175,7 +205,8 @@ func (r *Resolver) Stats() Stats {
 		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
 		Failures: make(map[FailureReason]uint64, len(failureReasons)),
 		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
-		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)), Bogus: make(map[string]uint64, len(c.bogus)),
+		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
+		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
 		InFlight:    r.questions.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
@@ -190,6 +221,9 @@ func (r *Resolver) Stats() Stats {
 	}
 	for i, reason := range dropReasons {
 		s.Dropped[reason] = c.dropped[i].Load()
+	}
+	for i, what := range excesses {
+		s.LeftOut[what] = c.leftOut[i].Load()
 	}
 	for code := dnssec.ReasonNoSignature; code <= dnssec.ReasonUnavailable; code++ {
 		s.Bogus[code.String()] = c.bogus[code].Load()
@@ -235,6 +269,7 @@ type counts struct {
 	failures [len(failureReasons)]atomic.Uint64
 	bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
 	dropped  [len(dropReasons)]atomic.Uint64
+	leftOut  [len(excesses)]atomic.Uint64
 	refusals refusals
 }
 
@@ -243,6 +278,15 @@ func (c *counts) drop(why DropReason) {
 	for i := range dropReasons {
 		if dropReasons[i] == why {
 			c.dropped[i].Add(1)
+		}
+	}
+}
+
+// leave counts that a reply had too much of something.
+func (c *counts) leave(what Excess) {
+	for i := range excesses {
+		if excesses[i] == what {
+			c.leftOut[i].Add(1)
 		}
 	}
 }

@@ -146,6 +146,58 @@ func TestStatsCountLimits(t *testing.T) {
 	}
 }
 
+// Of what a reply had more than is kept is counted, once a reply; the question goes on with
+// the rest. What honest zones have is not.
+func TestStatsCountWhatIsLeftOut(t *testing.T) {
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format+"\n", i+1)
+		}
+		return b.String()
+	}
+	shop := "-- zone shop.example. at 198.51.100.3 signed --\nwww A 192.0.2.80\n"
+	fault := func(records string) string { return shop + "-- fault 198.51.100.3 --\n" + records }
+	delegation := func(servers, addresses int) string {
+		return "-- zone example. at 198.51.100.2 --\nshop NS ns.shop\nns.shop A 198.51.100.3\n" +
+			many(servers-1, "shop NS ns%d.shop") + many(addresses-1, "ns.shop A 198.51.100.1%d") +
+			"-- zone shop.example. at 198.51.100.3 undelegated --\nwww A 192.0.2.80\n"
+	}
+	for _, tt := range []struct {
+		what  resolver.Excess // "": nothing
+		world string
+		ask   string
+		qtype uint16
+	}{
+		{"", delegation(13, 6), "www.shop.example.", dns.TypeA},
+		{resolver.ExcessServers, delegation(14, 6), "www.shop.example.", dns.TypeA},
+		{resolver.ExcessGlue, delegation(13, 7), "www.shop.example.", dns.TypeA},
+		{"", shop, "www.shop.example.", dns.TypeA},
+		{"", shop, "none.shop.example.", dns.TypeA},
+		{resolver.ExcessSignatures, fault(many(17, "when name www.shop.example. type A: add answer www.shop.example. 300 IN RRSIG A 200 3 300 20300101000000 20200101000000 %d shop.example. AAAA")), "www.shop.example.", dns.TypeA},
+		{resolver.ExcessDenials, fault(many(11, "when name none.shop.example.: add authority n%[1]d.shop.example. 300 IN NSEC n%[1]d0.shop.example. A")), "none.shop.example.", dns.TypeA},
+		{resolver.ExcessTypes, shop + many(25, "www TYPE650%02d \\# 1 00"), "www.shop.example.", dns.TypeANY},
+		{resolver.ExcessAliases, chain("shop.example.", 13), "n1.shop.example.", dns.TypeA},
+		{resolver.ExcessRecords, fault(many(257, "when name none.shop.example.: add authority n.shop.example. 300 IN NSEC n%d.shop.example. A")), "none.shop.example.", dns.TypeA},
+	} {
+		t.Run(string(tt.what)+" "+tt.ask, func(t *testing.T) {
+			inWorld(t, tt.world, func(w *world) {
+				o := w.ask(tt.ask, tt.qtype)
+				w.settle()
+				left := w.r.Stats().LeftOut
+				for what, n := range left {
+					if (n > 0) != (what == tt.what) {
+						t.Errorf("%s: counted %d, want any: %v; %v", what, n, what == tt.what, o)
+					}
+				}
+				if _, known := left[tt.what]; !known && tt.what != "" {
+					t.Errorf("Stats.LeftOut lacks %s", tt.what)
+				}
+			}, ipv4Only, minimiseOff)
+		})
+	}
+}
+
 // What waits, and what is being worked on, is counted as long as it is.
 func TestStatsNow(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\n*.w A 192.0.2.80\n-- fault 198.51.100.3 --\nlatency 3s\n", func(w *world) {

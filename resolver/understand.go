@@ -3,9 +3,11 @@ package resolver
 import (
 	"errors"
 	mathrand "math/rand/v2"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -32,6 +34,7 @@ func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets 
 	if err != nil {
 		return outcome{to: from, err: r.scrubError(err)}
 	}
+	r.countExcess(scrubbed, cut)
 	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
 	if r.second != nil {
 		out.reply.told = new(atomic.Bool)
@@ -62,6 +65,62 @@ func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, e
 	return glue.Referral{
 		Zone: cut.Zone, Name: q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
 	}.Delegation()
+}
+
+// countExcess counts of what a reply had more than is kept.
+func (r *Resolver) countExcess(m *scrub.Reply, cut *zoneCut) {
+	for _, e := range [...]struct {
+		left bool
+		what Excess
+	}{
+		{m.LeftOut&scrub.ExcessSignatures != 0, ExcessSignatures},
+		{m.LeftOut&scrub.ExcessDenials != 0, ExcessDenials},
+		{m.LeftOut&scrub.ExcessTypes != 0, ExcessTypes},
+		{m.LeftOut&scrub.ExcessAliases != 0, ExcessAliases},
+		{m.LeftOut&scrub.ExcessRecords != 0, ExcessRecords},
+		{manyServers(m.NS), ExcessServers},
+		{manyAddresses(m.Addresses, cut.Zone), ExcessGlue},
+	} {
+		if e.left {
+			r.counts.leave(e.what)
+		}
+	}
+}
+
+// manyServers reports whether a referral has more name servers than a delegation keeps.
+func manyServers(servers []glue.NS) bool {
+	if len(servers) <= glue.MaxServers {
+		return false
+	}
+	names := make(map[dnsname.Name]bool, len(servers))
+	for _, ns := range servers {
+		names[ns.Target] = true
+	}
+	return len(names) > glue.MaxServers
+}
+
+// manyAddresses reports whether a referral from a zone has more glue for one name server
+// than a delegation keeps.
+func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
+	if len(addresses) <= glue.MaxAddrs {
+		return false
+	}
+	type hostAddr struct {
+		owner dnsname.Name
+		addr  netip.Addr
+	}
+	seen := make(map[hostAddr]bool, len(addresses))
+	count := make(map[dnsname.Name]int)
+	for _, a := range addresses {
+		if h := (hostAddr{a.Owner, a.Addr}); !seen[h] && a.Owner.IsAtOrBelow(zone) {
+			seen[h] = true
+			count[a.Owner]++
+		}
+		if count[a.Owner] > glue.MaxAddrs {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Resolver) scrubError(err error) error {

@@ -84,6 +84,8 @@ func TestCollector(t *testing.T) {
 		"iterdns_cache_misses_total reason=rank":  0,
 		"iterdns_prefetches_total result=dropped": 0,
 		"iterdns_dropped_packets_total reason=id": 0,
+		"iterdns_left_out_total what=signatures":  0,
+		"iterdns_cache_refused_types_total":       0,
 		"iterdns_failures_total reason=hook":      0,
 		"iterdns_questions_in_flight":             0,
 	} {

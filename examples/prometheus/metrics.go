@@ -57,6 +57,8 @@ var metrics = []metric{
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Limits) }),
 	labelled("dropped_packets_total", "Packets that were not taken for a reply, by reason.", "reason",
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Dropped) }),
+	labelled("left_out_total", "Replies that had more of something than is kept, by what.", "what",
+		func(s *resolver.Stats) map[string]float64 { return byLabel(s.LeftOut) }),
 	labelled("bogus_total", "Responses that failed validation, by reason.", "reason",
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Bogus) }),
 	labelled("prefetches_total", "Entries that were to be fetched again before their end, by result.", "result",
@@ -91,6 +93,8 @@ var metrics = []metric{
 	}),
 	counter("cache_evictions_total", "Entries that made room for others.", func(s *resolver.Stats) uint64 { return s.Cache.Evictions }),
 	counter("cache_refused_total", "What was not kept.", func(s *resolver.Stats) uint64 { return s.Cache.Refused }),
+	counter("cache_refused_types_total", "What was not kept since its name has too many types.",
+		func(s *resolver.Stats) uint64 { return s.Cache.RefusedTypes }),
 
 	labelled("second_level_total", "What came of the second level, by result.", "result", func(s *resolver.Stats) map[string]float64 {
 		l := &s.SecondLevel

@@ -20,6 +20,7 @@ func writeStats(out exposition, s resolver.Stats) {
 	out.one("iterdns_upstream_received_bytes_total", "counter", "Octets of the replies of servers.", s.Received)
 	out.each("iterdns_limits_total", "Refusals, by the limit that was reached.", "limit", tagged(s.Limits)...)
 	out.each("iterdns_dropped_packets_total", "What arrived and was not taken for a reply, by why.", "reason", tagged(s.Dropped)...)
+	out.each("iterdns_left_out_total", "Replies that had more of something than is kept, by what.", "what", tagged(s.LeftOut)...)
 	out.each("iterdns_bogus_total", "Responses that failed validation, by why.", "reason", tagged(s.Bogus)...)
 	out.each("iterdns_prefetches_total", "Entries to be fetched again before their end, by what became of that.", "result",
 		count{"succeeded", s.Prefetched}, count{"failed", s.PrefetchFailed}, count{"dropped", s.PrefetchDropped})

@@ -27,8 +27,12 @@ func (s *scrubber) answer(r *Reply) error {
 	}
 	seen := make(map[uint16]bool)
 	for _, rec := range s.m.Answer {
-		if rec.Owner != s.asked.Name || rec.Type == dns.TypeRRSIG || seen[rec.Type] || len(r.Answer) == maxANY {
+		if rec.Owner != s.asked.Name || rec.Type == dns.TypeRRSIG || seen[rec.Type] {
 			continue
+		}
+		if len(r.Answer) == maxANY {
+			s.leftOut |= ExcessTypes
+			return nil
 		}
 		seen[rec.Type] = true
 		set, err := s.rrset(s.m.Answer, rec.Owner, rec.Type)
@@ -47,9 +51,13 @@ func (s *scrubber) answer(r *Reply) error {
 // looked at; it is made anew from the DNAME (RFC 6672 §5.3.1).
 func (s *scrubber) aliases(r *Reply) {
 	name := s.asked.Name
-	for len(r.Aliases) < maxLinks && name.IsAtOrBelow(s.asked.Zone) {
+	for name.IsAtOrBelow(s.asked.Zone) {
 		step, ok := s.alias(name)
 		if !ok {
+			return
+		}
+		if len(r.Aliases) == maxLinks {
+			s.leftOut |= ExcessAliases
 			return
 		}
 		r.Aliases = append(r.Aliases, step)

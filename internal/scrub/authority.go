@@ -26,10 +26,13 @@ func (s *scrubber) authority(r *Reply) {
 				r.SOA, _ = s.rrset(s.m.Authority, rec.Owner, rec.Type)
 			}
 		case dns.TypeNSEC, dns.TypeNSEC3:
-			if s.asked.mayDeny(rec.Owner) && len(r.Denial) < maxDenials {
-				if set, err := s.rrset(s.m.Authority, rec.Owner, rec.Type); err == nil && set != nil {
-					r.Denial = append(r.Denial, set)
-				}
+			if !s.asked.mayDeny(rec.Owner) {
+				continue
+			}
+			if len(r.Denial) == maxDenials {
+				s.leftOut |= ExcessDenials
+			} else if set, err := s.rrset(s.m.Authority, rec.Owner, rec.Type); err == nil && set != nil {
+				r.Denial = append(r.Denial, set)
 			}
 		case dns.TypeNS:
 			s.nameServer(r, i, inside)

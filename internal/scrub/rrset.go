@@ -31,7 +31,11 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 		}
 		var err error
 		s.scratch, err = s.m.AppendRData(s.scratch[:0], rec)
-		if into == &signatures && (err != nil || binary.BigEndian.Uint16(s.scratch) != rrtype || into.count == maxSignatures) {
+		if into == &signatures && (err != nil || binary.BigEndian.Uint16(s.scratch) != rrtype) {
+			continue
+		}
+		if into == &signatures && into.count == maxSignatures {
+			s.leftOut |= ExcessSignatures
 			continue
 		}
 		if err != nil {
@@ -50,6 +54,7 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 		return nil, nil
 	}
 	if records.count > s.asked.MaxRecords {
+		s.leftOut |= ExcessRecords
 		return nil, fmt.Errorf("%w: %s %s has %d", ErrTooManyRecords, owner, dns.Type(rrtype), records.count)
 	}
 	set.Records, set.Signatures = dnssec.Packed(records.packed), dnssec.Packed(signatures.packed)

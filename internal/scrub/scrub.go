@@ -62,6 +62,19 @@ type Alias struct {
 // IsDNAME reports whether the step is a DNAME's.
 func (a Alias) IsDNAME() bool { return a.Set.Type == dns.TypeDNAME }
 
+// Excess says of what a response had more than is kept. The rest is left out and does no
+// harm, but it is no honest zone's: nothing is known that needs as much.
+type Excess uint8
+
+// What there may be too much of.
+const (
+	ExcessSignatures Excess = 1 << iota // over one RRset
+	ExcessDenials                       // NSEC and NSEC3 records
+	ExcessTypes                         // RRsets of an answer to ANY
+	ExcessAliases                       // links of a chain
+	ExcessRecords                       // in an RRset beside the one asked for, which is an error
+)
+
 // Reply is what may be believed to be the sender's say.
 type Reply struct {
 	Rcode      int
@@ -75,6 +88,7 @@ type Reply struct {
 	Addresses  []glue.Address  // candidates for its glue
 	Upward     bool            // NS records of the zone itself, or of one above or beside it
 	ManyOwners bool            // NS records of several delegations below the zone
+	LeftOut    Excess
 }
 
 // Scrub applies the allow list to a response.
@@ -88,6 +102,7 @@ func Scrub(m *wire.Message, asked Asked) (*Reply, error) {
 		s.aliases(r)
 	}
 	s.authority(r)
+	r.LeftOut = s.leftOut
 	return r, nil
 }
 
@@ -95,4 +110,5 @@ type scrubber struct {
 	m       *wire.Message
 	asked   Asked
 	scratch []byte // one record's RDATA
+	leftOut Excess
 }

@@ -348,16 +348,16 @@ func TestLimits(t *testing.T) {
 		fmt.Fprintf(&signed, "www.shop.example. RRSIG A 13 3 300 20300101000000 20200101000000 %d shop.example. %s\n", i, base64.StdEncoding.EncodeToString([]byte{byte(i)}))
 	}
 	r, err := Scrub(reply{answer: signed.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
-	if err != nil || len(describe(r)) != 1+maxSignatures {
-		t.Errorf("40 signatures: got %d records and %v, want %d", len(describe(r)), err, 1+maxSignatures)
+	if err != nil || len(describe(r)) != 1+maxSignatures || r.LeftOut != ExcessSignatures {
+		t.Errorf("40 signatures: got %d records, %v and %v left out, want %d, signatures left out", len(describe(r)), err, r.LeftOut, 1+maxSignatures)
 	}
 	var denials strings.Builder
 	for i := range 40 {
 		fmt.Fprintf(&denials, "n%d.shop.example. NSEC n%d.shop.example. A\n", i, i+1)
 	}
 	r, err = Scrub(reply{authority: denials.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
-	if err != nil || len(r.Denial) != maxDenials {
-		t.Errorf("40 denials: got %d and %v, want %d", len(r.Denial), err, maxDenials)
+	if err != nil || len(r.Denial) != maxDenials || r.LeftOut != ExcessDenials {
+		t.Errorf("40 denials: got %d, %v and %v left out, want %d, denials left out", len(r.Denial), err, r.LeftOut, maxDenials)
 	}
 	var types strings.Builder
 	for i := range 60 {
@@ -366,8 +366,49 @@ func TestLimits(t *testing.T) {
 	any := asked()
 	any.Type = dns.TypeANY
 	r, err = Scrub(reply{answer: types.String()}.message(t, "www.shop.example.", dns.TypeANY), any)
-	if err != nil || len(r.Answer) != maxANY {
-		t.Errorf("60 types: got %d and %v, want %d", len(r.Answer), err, maxANY)
+	if err != nil || len(r.Answer) != maxANY || r.LeftOut != ExcessTypes {
+		t.Errorf("60 types: got %d, %v and %v left out, want %d, types left out", len(r.Answer), err, r.LeftOut, maxANY)
+	}
+}
+
+// TestNothingLeftOut: as much as is kept of each is not too much, and repeating it is not.
+func TestNothingLeftOut(t *testing.T) {
+	var whole strings.Builder
+	whole.WriteString("www.shop.example. A 192.0.2.1\n")
+	for range 2 {
+		for i := range maxSignatures / 2 {
+			fmt.Fprintf(&whole, "www.shop.example. RRSIG A 13 3 300 20300101000000 20200101000000 %d shop.example. AAAA\n", i)
+		}
+	}
+	var links strings.Builder
+	links.WriteString("www.shop.example. CNAME n1.shop.example.\n")
+	for i := 1; i < maxLinks; i++ {
+		fmt.Fprintf(&links, "n%d.shop.example. CNAME n%d.shop.example.\n", i, i+1)
+	}
+	more := links.String() + fmt.Sprintf("n%d.shop.example. CNAME n%d.shop.example.\n", maxLinks, maxLinks+1)
+	var denials strings.Builder
+	for i := range maxDenials {
+		fmt.Fprintf(&denials, "n%d.shop.example. NSEC n%d.shop.example. A\n", i, i+1)
+	}
+	var tooLarge strings.Builder
+	for i := range 257 {
+		fmt.Fprintf(&tooLarge, "n.shop.example. NSEC a%d.shop.example. A\n", i)
+	}
+	for _, tt := range []struct {
+		what string
+		reply
+		want Excess
+	}{
+		{"signatures", reply{answer: whole.String()}, 0},
+		{"links", reply{answer: links.String()}, 0},
+		{"one link more", reply{answer: more}, ExcessAliases},
+		{"denials", reply{authority: denials.String()}, 0},
+		{"257 NSEC records at one name", reply{authority: tooLarge.String()}, ExcessRecords},
+	} {
+		r, err := Scrub(tt.message(t, "www.shop.example.", dns.TypeA), asked())
+		if err != nil || r.LeftOut != tt.want {
+			t.Errorf("%s: got %+v, %v; want %v left out", tt.what, r, err, tt.want)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ var (
 	upstreamTimeout = newMetric("upstream_timeouts_total", "Counter of queries that nobody replied to in time.")
 	limitsHit       = newMetric("limits_total", "Counter of how often each limit struck.", "limit")
 	dropped         = newMetric("dropped_packets_total", "Counter of packets that were not taken for a reply.", "reason")
+	leftOut         = newMetric("left_out_total", "Counter of replies that had more of something than is kept.", "what")
 	bogus           = newMetric("bogus_total", "Counter of responses that failed validation.", "reason")
 	prefetches      = newMetric("prefetches_total", "Counter of entries fetched again before their end.", "result")
 	evictions       = newMetric("cache_evictions_total", "Counter of entries that made room for others.")
@@ -95,6 +96,9 @@ func (s *sample) addCounts(h *Iterdns) {
 	}
 	for reason, n := range st.Dropped {
 		s.count(dropped, string(reason), n)
+	}
+	for what, n := range st.LeftOut {
+		s.count(leftOut, string(what), n)
 	}
 	for reason, n := range st.Bogus {
 		s.count(bogus, reason, n)
