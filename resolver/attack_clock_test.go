@@ -119,3 +119,44 @@ func TestAttackClockSteps(t *testing.T) {
 		})
 	}
 }
+
+// TestAttackClockBackWithServers: when the clock is set back or forward, zones' keys that were
+// proven are proven anew, and no server is held dead for as long as the clock was set back by.
+func TestAttackClockBackWithServers(t *testing.T) {
+	for _, step := range []time.Duration{0, -time.Hour, -24 * 365 * time.Hour, 48 * time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			var ahead atomic.Int64
+			now := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
+			inWorld(t, `
+-- zone shop.example. at 198.51.100.3 signed --
+$TTL 7200
+www             A       192.0.2.80
+*.w             A       192.0.2.81
+-- zone dead.example. at 198.51.100.4 198.51.100.5 --
+*               A       192.0.2.82
+-- fault dead.example. --
+dead
+`, func(w *world) {
+				if got := statusOf(w.T, w.r, "a.w.shop.example."); got != dnssec.Secure {
+					w.Errorf("before: got %v, want secure", got)
+				}
+				for i := range 12 { // until it waits the longest before it is tried again
+					w.ask(fmt.Sprintf("n%d.dead.example.", i), dns.TypeA)
+					time.Sleep(time.Minute)
+				}
+				w.in.Fault("dead.example.", resolvertest.Mend())
+				ahead.Store(int64(step))
+				w.in.ResetLog()
+				w.want("b.w.shop.example.", dns.TypeMX, 0)
+				keys := w.in.Count(resolvertest.Type(dns.TypeDNSKEY)) > 0
+				if stepped := step != 0; keys != stepped {
+					w.Errorf("after a step of %v: keys asked for %t, want %t:\n%s", step, keys, stepped, resolvertest.Table(w.in.Log()))
+				}
+				if got := statusOf(w.T, w.r, "www.shop.example."); got != dnssec.Secure {
+					w.Errorf("got %v, want secure", got)
+				}
+				w.want("m.dead.example.", dns.TypeA, 0, "m.dead.example. A 192.0.2.82").within(w, 2*time.Second)
+			}, ipv4Only, func(o *resolver.Options) { o.Now, o.SignatureTime = now, time.Now })
+		})
+	}
+}

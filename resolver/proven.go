@@ -57,9 +57,21 @@ const (
 )
 
 type timed[T any] struct {
-	value   T
-	expires time.Time
+	value T
+	since time.Time
+	ttl   time.Duration
 }
+
+// holds reports whether the value is still good: not when either the wall or the monotonic
+// clock says that its time is over, nor when the clock was set back behind its beginning.
+func (v timed[T]) holds(now time.Time) bool {
+	age, wall := now.Sub(v.since), now.Round(0).Sub(v.since.Round(0))
+	return max(age, wall) < v.ttl && min(age, wall) > -clockSlack
+}
+
+// clockSlack is by how much the clocks of two steps may differ that read it one after the
+// other and come here in another order.
+const clockSlack = 10 * time.Second
 
 func newProven() *proven {
 	// NewLRU fails for sizes below one only.
@@ -78,10 +90,10 @@ func (p provenIn) mayRefresh(now time.Time, q question) bool {
 	k.rrtype = q.rrtype
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, ok := p.refreshed.Get(k); ok && now.Before(at.expires) {
+	if at, ok := p.refreshed.Get(k); ok && at.holds(now) {
 		return false
 	}
-	p.refreshed.Add(k, timed[struct{}]{expires: now.Add(retryPause)})
+	p.refreshed.Add(k, timed[struct{}]{since: now, ttl: retryPause})
 	return true
 }
 
@@ -91,8 +103,8 @@ func (p provenIn) inVain(now time.Time, zone dnsname.Name) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at, ok := p.fruitless.Get(k)
-	if !ok || !now.Before(at.expires) {
-		at = timed[int]{expires: now.Add(retryPause)}
+	if !ok || !at.holds(now) {
+		at = timed[int]{since: now, ttl: retryPause}
 	}
 	at.value++
 	p.fruitless.Add(k, at)
@@ -104,7 +116,7 @@ func (p provenIn) isHopeless(now time.Time, zone dnsname.Name) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at, ok := p.fruitless.Get(k)
-	return ok && now.Before(at.expires) && at.value >= maxFruitless
+	return ok && at.holds(now) && at.value >= maxFruitless
 }
 
 // load gives the evidence what is proven of name and the zones above it.
@@ -112,10 +124,10 @@ func (p provenIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k, ok := p.keys.Get(p.keyOf(now, zone, dns.TypeDNSKEY)); ok && now.Before(k.expires) {
+		if k, ok := p.keys.Get(p.keyOf(now, zone, dns.TypeDNSKEY)); ok && k.holds(now) {
 			into.AddKeySet(k.value)
 		}
-		if d, ok := p.delegations.Get(p.keyOf(now, zone, dns.TypeDS)); ok && now.Before(d.expires) {
+		if d, ok := p.delegations.Get(p.keyOf(now, zone, dns.TypeDS)); ok && d.holds(now) {
 			into.AddDelegation(d.value)
 		}
 		if zone.IsRoot() {
@@ -167,7 +179,7 @@ func keepNew[T comparable](lru *simplelru.LRU[provenKey, timed[T]], k provenKey,
 	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false
 	}
-	lru.Add(k, timed[T]{value, now.Add(time.Duration(min(ttl, maxTTL)) * time.Second)})
+	lru.Add(k, timed[T]{value, now, time.Duration(min(ttl, maxTTL)) * time.Second})
 	return true
 }
 

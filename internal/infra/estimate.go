@@ -73,7 +73,7 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, ok := t.servers.Get(addr)
-	if !ok || s.rtt.smoothed == 0 || now.Sub(s.rtt.at) > forgetRTT {
+	if !ok || s.rtt.smoothed == 0 || !ahead(now, s.rtt.at.Add(forgetRTT+1), forgetRTT+1) {
 		e := Estimate{RTT: t.typical, Late: max(2*t.typical, minWait), Timeout: unknownTimeout}
 		if ok {
 			e.back(s)
@@ -161,7 +161,7 @@ func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
-	if s.probe != nil || (!urgent && now.Before(s.deadTill)) {
+	if s.probe != nil || (!urgent && ahead(now, s.deadTill, deadMax)) {
 		return nil
 	}
 	probe := make(chan struct{})

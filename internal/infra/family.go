@@ -50,5 +50,5 @@ func (t *Table) FamilyDown(now time.Time, addr netip.AddrPort) bool {
 	f := &t.families[familyOf(addr.Addr())]
 	other := &t.families[1-familyOf(addr.Addr())]
 	// When both are silent it is the network or the servers, not the family.
-	return f.lost >= familyDeadAfter && other.lost < familyDeadAfter && now.Before(f.tryFrom)
+	return f.lost >= familyDeadAfter && other.lost < familyDeadAfter && ahead(now, f.tryFrom, familyRetryMax)
 }

@@ -319,3 +319,33 @@ func TestBounded(t *testing.T) {
 		t.Errorf("got %d servers and %d lame ones, want %d and %d at most", table.servers.Len(), table.lame.Len(), maxServers, maxLame)
 	}
 }
+
+// TestClockSetBack: what was learnt about servers before the clock was set back is not
+// believed for as long as it was set back by; a little is what two steps may differ by.
+func TestClockSetBack(t *testing.T) {
+	zone := dnsname.MustParse("shop.example.")
+	for _, test := range []struct {
+		back  time.Duration
+		holds bool
+	}{{0, true}, {time.Second, true}, {time.Hour, false}, {365 * 24 * time.Hour, false}} {
+		table := NewTable()
+		table.SetLame(start, v4, zone)
+		table.SetNoEDNS(start, v4)
+		table.SetNoCase(start, v4)
+		table.Answered(start, v4, 20*time.Millisecond)
+		for range 20 {
+			table.TimedOut(start, v6)
+		}
+		now := start.Add(-test.back)
+		probe := table.Probe(now, v6, false)
+		got := []bool{
+			table.Lame(now, v4, zone), table.Features(now, v4).NoEDNS, table.Features(now, v4).NoCase,
+			table.Estimate(now, v4).Known, table.FamilyDown(now, v6), probe == nil,
+		}
+		for i, what := range []string{"lame", "without EDNS", "without case", "round-trip time", "family down", "dead"} {
+			if got[i] != test.holds {
+				t.Errorf("set back by %v: %s: got %v, want %v", test.back, what, got[i], test.holds)
+			}
+		}
+	}
+}

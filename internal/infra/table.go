@@ -97,7 +97,19 @@ func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	until, ok := t.lame.Get(lameKey{addr, zone})
-	return ok && now.Before(until)
+	return ok && ahead(now, until, lameFor)
+}
+
+// clockSlack is by how much the clocks of two steps may differ that read it one after the
+// other and come here in another order.
+const clockSlack = 10 * time.Second
+
+// ahead reports whether a moment that was set for the future, at most by length, is still to
+// come. As soon as either the wall or the monotonic clock says otherwise it is not; and a
+// clock that was set back does not make it last for as long as it was set back by.
+func ahead(now, until time.Time, length time.Duration) bool {
+	left, wall := until.Sub(now), until.Round(0).Sub(now.Round(0))
+	return min(left, wall) > 0 && max(left, wall) <= length+clockSlack
 }
 
 // Features is what a server can take.
@@ -118,8 +130,8 @@ func (t *Table) Features(now time.Time, addr netip.AddrPort) Features {
 	cookie := make([]byte, 0, clientCookieLen+len(s.cookie))
 	cookie = append(append(cookie, s.client[:]...), s.cookie...)
 	return Features{
-		NoEDNS:  now.Before(s.noEDNS),
-		NoCase:  now.Before(s.noCase),
+		NoEDNS:  ahead(now, s.noEDNS, featureFor),
+		NoCase:  ahead(now, s.noCase, featureFor),
 		Cookie:  cookie,
 		Cookies: s.cookie != nil,
 	}
