@@ -366,12 +366,13 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 	case 4: // its own servers, for longer than the parent says
 		reply.Ns = append(reply.Ns, rr(own.origin, "NS ns1."+own.origin))
 		extra(rr("ns1."+own.origin, addressType(own.addrs[0])+" "+own.addrs[0]))
-	case 5: // a denial by another zone
+	case 5: // a denial by another zone, or by records that lead into it
+		either := func() string { return []string{victim.origin, own.origin}[rng.IntN(2)] }
 		empty(true)
 		reply.Rcode = dns.RcodeNameError
 		reply.Ns = []dns.RR{
-			rr([]string{victim.origin, own.origin}[rng.IntN(2)], "SOA "+server+" "+server+" 1 3600 600 604800 86400"),
-			rr(victim.origin, "NSEC "+victim.origin+" SOA NS NSEC RRSIG"),
+			rr(either(), "SOA "+server+" "+server+" 1 3600 600 604800 86400"),
+			rr(either(), "NSEC "+either()+" SOA NS NSEC RRSIG"),
 		}
 	case 6: // an upward referral
 		empty(false)

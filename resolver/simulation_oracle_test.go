@@ -340,7 +340,10 @@ func (v *simVersion) strangers(proof []dns.RR, zones []*simZone) string {
 	for _, rr := range proof {
 		owner := strings.ToLower(rr.Header().Name)
 		mine := func(z *simZone) bool {
+			nsec, ok := rr.(*dns.NSEC)
 			switch rrtype := rr.Header().Rrtype; {
+			case ok && z.hostile && !dns.IsSubDomain(z.origin, nsec.NextDomain):
+				return false
 			case z.hostile, dns.IsSubDomain(z.origin, owner) && rrtype != dns.TypeSOA:
 				return dns.IsSubDomain(z.origin, owner)
 			case rrtype == dns.TypeSOA:
