@@ -39,14 +39,14 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*
 // fetchAnswer answers in a flight with everybody who asks the same.
 func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found, error) {
 	t.begin()
-	ctx, place, err := r.admit(ctx, t)
+	ctx, own, err := r.admit(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	leave := place.leave
+	leave := own.leave
 	if t.asked == q {
 		arrived := r.arrivals.enter(q)
-		leave = func() { arrived(); place.leave() }
+		leave = func() { arrived(); own.leave() }
 	}
 	handedOver := false
 	defer func() {
@@ -56,7 +56,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 	}()
 	leaving := func(fl *flight) {
 		if handedOver = t.leaving != nil && t.leaving(fl, leave); handedOver {
-			place.keep() // nobody is told any more that it has to go
+			own.keep() // nobody is told any more that it has to go
 		}
 	}
 	by := traveller{heard: t.heard, budget: t.budget, leaving: leaving, retry: func() { t.undaunted = true }, joined: func() {

@@ -27,14 +27,14 @@ func (r *Resolver) prefetch(q question) {
 		r.counts.prefetchDropped.Add(1)
 		return
 	}
-	place, ok := r.questions.tryEnter()
+	own, ok := r.questions.tryEnter()
 	if !ok {
 		r.prefetching.Add(-1)
 		r.counts.prefetchDropped.Add(1)
 		return
 	}
 	done := func() {
-		place.leave()
+		own.leave()
 		r.prefetching.Add(-1)
 	}
 	// The claim keeps it to one refresh a key, with all resolvers that share the cache.
