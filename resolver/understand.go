@@ -105,22 +105,24 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 	if len(addresses) <= glue.MaxAddrs {
 		return false
 	}
-	type hostAddr struct {
-		owner dnsname.Name
-		addr  netip.Addr
-	}
-	seen := make(map[hostAddr]bool, len(addresses))
-	count := make(map[dnsname.Name]int)
+	count := make(map[dnsname.Name]int, glue.MaxServers)
 	for _, a := range addresses {
-		if h := (hostAddr{a.Owner, a.Addr}); !seen[h] && a.Owner.IsAtOrBelow(zone) {
-			seen[h] = true
-			count[a.Owner]++
-		}
-		if count[a.Owner] > glue.MaxAddrs {
+		if count[a.Owner]++; count[a.Owner] == glue.MaxAddrs+1 && a.Owner.IsAtOrBelow(zone) && len(addrsOf(a.Owner, addresses)) > glue.MaxAddrs {
 			return true
 		}
 	}
 	return false
+}
+
+// addrsOf gives the different addresses of a host.
+func addrsOf(host dnsname.Name, addresses []glue.Address) map[netip.Addr]bool {
+	addrs := make(map[netip.Addr]bool)
+	for _, a := range addresses {
+		if a.Owner == host {
+			addrs[a.Addr] = true
+		}
+	}
+	return addrs
 }
 
 func (r *Resolver) scrubError(err error) error {
