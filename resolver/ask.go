@@ -67,7 +67,7 @@ type asking struct {
 	loops    chan *candidate // servers of a route that lead back to us
 	late     *time.Timer     // fires when what is awaited is later than expected
 	probed   probed          // waited for when nobody can be asked
-	detaches []func()        // let look-ups go on when the asking is over
+	trips    []*sideTrip     // look-ups, under way or not any more
 
 	inFlight int
 	lookups  int
@@ -96,7 +96,7 @@ func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 func (a *asking) run(ctx context.Context) (*reply, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer a.detach() // before stop, which would end them
+	defer a.detach(ctx) // before stop, which would end them
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	defer a.forgetProbed()

@@ -274,8 +274,11 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 		return false, c.fail(c.t.budget.heldBy(limitConnections, c.r.config.limits.Connections, err))
 	}
 	var sending *transport.Error
-	if c.network == "udp" && !c.cutShort && errors.As(err, &sending) && sending.Unsent() {
-		return false, outcome{to: c.to, unsent: true}
+	if c.network == "udp" && errors.As(err, &sending) && sending.Unsent() {
+		if isTimeout(err) && !c.cutShort {
+			return false, outcome{to: c.to, unsent: true}
+		}
+		return false, c.fail(err)
 	}
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)

@@ -275,26 +275,29 @@ func FuzzCheck(f *testing.F) {
 // only so late that the question's time was over first.
 func TestTimeoutsThatAreOurs(t *testing.T) {
 	server := netip.MustParseAddrPort("198.51.100.3:53")
-	late := func(op string) error {
-		return &transport.Error{Op: op, Network: "udp", Server: server, Err: context.DeadlineExceeded}
+	at := func(op string, err error) error {
+		return &transport.Error{Op: op, Network: "udp", Server: server, Err: err}
 	}
+	late := func(op string) error { return at(op, context.DeadlineExceeded) }
 	for name, test := range map[string]struct {
 		err              error
 		cutShort         bool
 		timeouts         int
 		unsent, timedOut bool
 	}{
-		"silence":                 {late("read"), false, 1, false, true},
-		"a socket that blocks":    {late("write"), false, 1, false, true},
-		"no time to send":         {late("wait"), false, 0, true, false},
-		"late in the question":    {late("read"), true, 0, false, false},
-		"too late to send at all": {late("wait"), true, 0, false, false},
+		"silence":                      {late("read"), false, 1, false, true},
+		"a socket that blocks":         {late("write"), false, 1, false, true},
+		"no time to send":              {late("wait"), false, 0, true, false},
+		"late in the question":         {late("read"), true, 1, false, false},
+		"too late to send at all":      {late("wait"), true, 0, false, false},
+		"overtaken":                    {at("read", context.Canceled), false, 1, false, false},
+		"overtaken before it was sent": {at("wait", context.Canceled), false, 0, false, false},
 	} {
 		c := queryOut("udp")
 		table := infra.NewTable()
 		c.r.config = config{Options: Options{Now: time.Now}}
 		c.cut, c.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}
-		c.sent, c.cutShort = time.Now(), test.cutShort
+		c.sent, c.cutShort = time.Now().Add(-time.Second), test.cutShort
 		c.to.estimate = table.Estimate(time.Now(), server)
 		again, out := c.failed(test.err)
 		if again || out.unsent != test.unsent || out.timedOut != test.timedOut || (out.err == nil) != test.unsent {

@@ -37,7 +37,9 @@ var errNoQuery = errors.New("resolver: not a query")
 //
 // A question that has to be searched waits for its turn (Limits.Questions) for as long as ctx
 // lasts: whoever calls waits in a goroutine of his own. A server that calls Exchange for
-// strangers bounds how many wait and, with ctx, how long, as ServeDNS does.
+// strangers bounds how many wait and, with ctx, how long, as ServeDNS does. One that has its
+// turn may have to make room for others when it takes longer than half a second, and is then
+// answered with SERVFAIL and an extended error that says so.
 //
 // The error is not nil only when query is nil or no query, when ctx has ended, and after
 // Close.

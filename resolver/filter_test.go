@@ -121,6 +121,41 @@ func TestRebindingProtectionExchange(t *testing.T) {
 	})
 }
 
+// What is bogus is bogus, whatever a filter would leave of it; and data that nobody checked is
+// filtered all the same.
+func TestFilterAfterValidation(t *testing.T) {
+	inWorld(t, `
+-- zone evil.example. at 198.51.100.3 signed break=corrupt:in/A break=corrupt:mixed/A break=corrupt:hint/HTTPS --
+in     A      10.0.0.1
+mixed  A      192.0.2.80
+mixed  A      10.0.0.1
+hint   HTTPS  1 . ipv4hint=10.0.0.1
+fine   A      192.0.2.81
+`, func(w *world) {
+		for range 2 { // from the servers, and out of the cache
+			for name, want := range map[string]string{"in.evil.example.": "", "mixed.evil.example.": "A 192.0.2.80", "hint.evil.example.": ""} {
+				qtype := dns.TypeA
+				if want == "" && name[0] == 'h' {
+					qtype = dns.TypeHTTPS
+				}
+				var failed *resolver.Error
+				if o := w.ask(name, qtype); !errors.As(o.err, &failed) || failed.Extended.Code != dns.ExtendedErrorCodeDNSBogus && !errors.Is(o.err, resolver.ErrCached) {
+					w.Errorf("%s: got %s, want it to be bogus", name, o)
+				}
+				w.wantNotCached(name, qtype)
+				reply := exchanged(w.T, w.r, ask(name, qtype, withEDNS, withCD))
+				got := strings.TrimPrefix(strings.Join(withoutSignatures(reply.Answer), ", "), name+" ")
+				if reply.Rcode != dns.RcodeSuccess || got != want || !slices.Contains(codes(reply), dns.ExtendedErrorCodeBlocked) {
+					w.Errorf("%s, not checked: got\n%v\nwant %q", name, reply, want)
+				}
+			}
+			if o := w.ask("fine.evil.example.", dns.TypeA); o.err != nil || o.Status != dnssec.Secure {
+				w.Errorf("fine: got %s", o)
+			}
+		}
+	}, rebinding)
+}
+
 // The methods of package net have ways of their own to what is in the cache.
 func TestRebindingProtectionNet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

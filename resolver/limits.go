@@ -75,13 +75,13 @@ type Limits struct {
 	// quarter may wait to see whether a server that is held to be dead answers again.
 	// When clients' messages (Exchange, ServeDNS) have to wait, the oldest of those under
 	// way end with a LimitError after half a second, so that names below slow servers
-	// cannot take all places; half of the places are for those that may take longer.
+	// cannot take all places; half of those of messages are for what may take longer.
 	Questions int
 	// Sockets is how many UDP sockets to servers may be open at once, one for each
 	// query under way; more wait. A quarter of them is kept for servers that have
-	// answered not long ago, within 400 ms, so that silent and slow ones cannot take all. Default 1,000: many
-	// systems allow a process 1,024 descriptors. It says nothing to an
-	// Options.Exchanger, and bounds the open connections of an Options.Dial.
+	// answered not long ago, within 400 ms, so that silent and slow ones cannot take all.
+	// Default 1,000: many systems allow a process 1,024 descriptors. It says nothing to
+	// an Options.Exchanger, and bounds the open connections of an Options.Dial.
 	Sockets int
 	// Connections is the same for TCP connections. Of the queries over them, those to
 	// the servers of one zone may be a quarter of that many, so that servers that send an

@@ -83,8 +83,8 @@ type Options struct {
 	// error that says so, when nobody can be asked or nobody answers in time (RFC 8767).
 	// Off by default: a program may rather have an error than old data. A question for
 	// which there is such an answer is tried for StaleAfter, and goes on being tried in the
-	// background; after a failure it is answered with the expired data at once for 30 s.
-	// Such an answer may be kept for 30 s.
+	// background unless it had to make room (Limits.Questions); after a failure it is answered
+	// with the expired data at once for 30 s. Such an answer may be kept for 30 s.
 	//
 	// What a server says is never replaced by expired data, not even an answer that is
 	// bogus. Expired data whose signatures have expired too is Indeterminate.

@@ -15,8 +15,8 @@ const yieldAfter = 500 * time.Millisecond
 // places are those of Limits.Questions, given in the order of asking. When there is none
 // left, questions that came as messages of clients make room for others of the kind: names
 // below zones whose servers are slow are made up by the thousand, and would else take all
-// places for as long as they please. Half of the places are given for good, so that what
-// takes long is also answered (as by Unbound's jostle lists).
+// places for as long as they please. Half of those of messages are given for good, so that
+// what takes long is also answered (as by Unbound's jostle lists).
 type places struct {
 	limit int
 	full  func() error // counts a refusal, and says why
@@ -121,7 +121,7 @@ func (p *places) give(own *place) {
 	own.since = time.Now()
 	switch {
 	case own.end == nil:
-	case p.kept < p.limit-p.limit/2:
+	case p.kept <= p.yielding.Len()+p.told:
 		p.kept++
 		own.kept = true
 	default:
@@ -130,12 +130,18 @@ func (p *places) give(own *place) {
 	close(own.given)
 }
 
-// free gives own's place to the first in the line.
+// free gives own's place to the first in the line. What was told to make room has done so
+// for a message.
 func (p *places) free(own *place) {
+	told := own.told
 	p.taken--
 	p.settle(own)
-	if first := p.line.Front(); first != nil {
-		p.give(p.unqueue(first))
+	next := p.line.Front()
+	for told && p.pressing > 0 && next.Value.(*place).end == nil {
+		next = next.Next()
+	}
+	if next != nil {
+		p.give(p.unqueue(next))
 	}
 	p.press()
 }

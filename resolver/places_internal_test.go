@@ -51,8 +51,8 @@ func yielded(all []*guest) (n int) {
 	return n
 }
 
-// Messages make room for messages: the older half of those that have to, after half a second,
-// as many as wait; and nobody makes room for, or instead of, anybody else.
+// Messages make room for messages: every other one, after half a second, as many as wait; and
+// nobody makes room for, or instead of, anybody else.
 func TestPlacesYield(t *testing.T) {
 	for name, test := range map[string]struct {
 		inside, waiting               int
@@ -126,12 +126,40 @@ func TestPlacesYieldInTurn(t *testing.T) {
 	})
 }
 
+// What makes room does so for a message, though others have waited for longer.
+func TestPlacesYieldToMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(10, func() error { return errTestFull })
+		inside := guests(t.Context(), p, 10, true)
+		callers := guests(t.Context(), p, 3, false)
+		messages := guests(t.Context(), p, 1, true)
+		for _, g := range inside {
+			context.AfterFunc(g.work, func() { <-g.known; g.own.leave() })
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := yielded(inside); n != 1 || messages[0].own == nil {
+			t.Errorf("%d were told to go for one message, which has place %v", n, messages[0].own)
+		}
+		for i, g := range callers {
+			if g.own != nil {
+				t.Errorf("caller %d has the place", i)
+			}
+		}
+		inside[0].own.leave() // by itself: the line's first is next
+		synctest.Wait()
+		if callers[0].own == nil {
+			t.Error("the first caller waits still")
+		}
+	})
+}
+
 // A place that is kept for good is not asked for, and another is instead.
 func TestPlacesKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces(4, func() error { return errTestFull })
 		inside := guests(t.Context(), p, 4, true)
-		inside[2].own.keep()
+		inside[1].own.keep()
 		guests(t.Context(), p, 1, true)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -139,8 +167,8 @@ func TestPlacesKeep(t *testing.T) {
 			t.Errorf("got %d told to go, the last with %v; want only the last", yielded(inside), context.Cause(inside[3].work))
 		}
 		inside[3].own.keep() // told already, and stays: somebody else has to go, and nobody can
-		inside[2].own.leave()
-		inside[2].own.keep() // too late, and without effect
+		inside[1].own.leave()
+		inside[1].own.keep() // too late, and without effect
 		synctest.Wait()
 		if p.taken != 4 || p.told != 0 || p.line.Len() != 0 {
 			t.Errorf("got %+v, want all four places taken and nobody waiting", p)

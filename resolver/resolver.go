@@ -53,6 +53,7 @@ type Resolver struct {
 	prefetching atomic.Int64
 	refreshing  atomic.Int64
 	goingOn     sync.Mutex                      // held to change refreshing upwards
+	sideTrips   atomic.Int64                    // those that go on by themselves
 	admitHit    func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts      counts
 

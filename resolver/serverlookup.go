@@ -54,21 +54,13 @@ func (a *asking) lookUp(ctx context.Context) {
 			tr.ServerLookup(ServerLookupInfo{Step: a.t.step(), Zone: a.cut.Zone.String(), Server: name.String()})
 		}
 	})
-	own, end, detach := a.r.outlive(ctx, a.t.budget)
-	a.detaches = append(a.detaches, detach)
+	l := a.r.newSideTrip(ctx, a.t.budget)
+	a.trips = append(a.trips, l)
 	together := !a.nonsense
 	a.r.spawn(func() {
-		defer end()
-		a.r.lookUpServer(own, a.t, name, together, a.found)
+		defer l.end()
+		a.r.lookUpServer(l.ctx, a.t, name, together, a.found)
 	})
-}
-
-// detach lets the look-ups that are under way when the answer comes end by themselves: the
-// next question will need what they find. When the flight is given up, so are they.
-func (a *asking) detach() {
-	for _, detach := range a.detaches {
-		detach()
-	}
 }
 
 // addFound makes candidates of the addresses that were found.

@@ -38,9 +38,9 @@ type Stats struct {
 	TimedOut uint64 `json:"timed_out"`
 
 	// Limits counts the refusals of each limit, by the field of Limits. For those that
-	// make a question wait its turn, it counts who waited in vain; for those that leave
-	// something out (AddressesPerServer, Minimised, NSEC3Iterations), how often that was.
-	// So are the bounds of messages, which LimitError names.
+	// make a question wait its turn, it counts who waited in vain or had to make room; for
+	// those that leave something out (AddressesPerServer, Minimised, NSEC3Iterations), how
+	// often that was. So are the bounds of messages, which LimitError names.
 	Limits map[string]uint64 `json:"limits"`
 	// Dropped counts the packets that came to our sockets, or over our connections, and
 	// were not believed to be replies, by DropReason. Many of those that are nearly right

@@ -97,16 +97,6 @@ func (t *task) step() Step {
 	return Step{Walk: t.walk, Parent: t.parent, Depth: t.depth, Question: t.q.public(), At: time.Now()}
 }
 
-// outlive gives a context for work that may go on when the flight ctx belongs to has
-// its result: it ends with the question's time, with the resolver, and, until detach
-// is called, with ctx. The work calls end when it is done: until then the resolver holds
-// the context.
-func (r *Resolver) outlive(ctx context.Context, b *budget) (_ context.Context, end, detach func()) {
-	own, cancel := context.WithDeadline(lasting{r.base, ctx}, b.deadline)
-	stop := context.AfterFunc(ctx, cancel)
-	return own, cancel, func() { stop() }
-}
-
 // lasting is a context that ends with the resolver and has the values of a caller's.
 type lasting struct {
 	context.Context

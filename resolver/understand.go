@@ -3,7 +3,6 @@ package resolver
 import (
 	"errors"
 	mathrand "math/rand/v2"
-	"net/netip"
 	"sync/atomic"
 
 	"github.com/iterdns/iterdns/glue"
@@ -34,13 +33,14 @@ func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets 
 	if err != nil {
 		return outcome{to: from, err: r.scrubError(err)}
 	}
-	r.countExcess(scrubbed, cut)
+	r.countExcess(scrubbed)
 	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
 	if r.second != nil {
 		out.reply.told = new(atomic.Bool)
 	}
 	switch out.reply.kind {
 	case referral:
+		r.countServers(scrubbed, cut.Zone)
 		if out.reply.delegation, err = delegationOf(scrubbed, cut, q); err != nil {
 			out.reply.kind, out.err = lame, err
 		}
@@ -68,7 +68,7 @@ func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, e
 }
 
 // countExcess counts of what a reply had more than is kept.
-func (r *Resolver) countExcess(m *scrub.Reply, cut *zoneCut) {
+func (r *Resolver) countExcess(m *scrub.Reply) {
 	for _, e := range [...]struct {
 		left bool
 		what Excess
@@ -78,12 +78,20 @@ func (r *Resolver) countExcess(m *scrub.Reply, cut *zoneCut) {
 		{m.LeftOut&scrub.ExcessTypes != 0, ExcessTypes},
 		{m.LeftOut&scrub.ExcessAliases != 0, ExcessAliases},
 		{m.LeftOut&scrub.ExcessRecords != 0, ExcessRecords},
-		{manyServers(m.NS), ExcessServers},
-		{manyAddresses(m.Addresses, cut.Zone), ExcessGlue},
 	} {
 		if e.left {
 			r.counts.leave(e.what)
 		}
+	}
+}
+
+// countServers counts a referral from zone of which not all servers and addresses are kept.
+func (r *Resolver) countServers(m *scrub.Reply, zone dnsname.Name) {
+	if manyServers(m.NS) {
+		r.counts.leave(ExcessServers)
+	}
+	if manyAddresses(m.Addresses, zone) {
+		r.counts.leave(ExcessGlue)
 	}
 }
 
@@ -106,23 +114,27 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 		return false
 	}
 	count := make(map[dnsname.Name]int, glue.MaxServers)
+	most := 0
 	for _, a := range addresses {
-		if count[a.Owner]++; count[a.Owner] == glue.MaxAddrs+1 && a.Owner.IsAtOrBelow(zone) && len(addrsOf(a.Owner, addresses)) > glue.MaxAddrs {
+		count[a.Owner]++
+		most = max(most, count[a.Owner])
+	}
+	if most <= glue.MaxAddrs { // honest ones
+		return false
+	}
+	clear(count)
+	seen := make(map[glue.Address]bool, len(addresses))
+	for _, a := range addresses {
+		same := glue.Address{Owner: a.Owner, Addr: a.Addr}
+		if seen[same] || !a.Owner.IsAtOrBelow(zone) {
+			continue
+		}
+		seen[same] = true
+		if count[a.Owner]++; count[a.Owner] > glue.MaxAddrs {
 			return true
 		}
 	}
 	return false
-}
-
-// addrsOf gives the different addresses of a host.
-func addrsOf(host dnsname.Name, addresses []glue.Address) map[netip.Addr]bool {
-	addrs := make(map[netip.Addr]bool)
-	for _, a := range addresses {
-		if a.Owner == host {
-			addrs[a.Addr] = true
-		}
-	}
-	return addrs
 }
 
 func (r *Resolver) scrubError(err error) error {

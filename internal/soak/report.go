@@ -94,6 +94,7 @@ func (r *report) sums() (good, hostile kindReport) {
 }
 
 // maxHeap is what the resolver held at most at the end of a phase: what was gone when it was.
+// Of an early phase it is too low by what the servers have signed since; the last one is exact.
 func (r *report) maxHeap() uint64 {
 	var heap uint64
 	for _, p := range r.phases {

@@ -92,9 +92,9 @@ func (e *Error) Is(target error) bool { return target == ErrStale && e.stale }
 // connect or write limit over TCP, or one reported by the connection.
 func (e *Error) Timeout() bool { return isTimeout(e.Err) }
 
-// Unsent reports whether the time was over before anything was done: this host had none
-// for it, or no socket, and the server knows of nothing.
-func (e *Error) Unsent() bool { return e.Op == opWait && e.Timeout() }
+// Unsent reports whether it was over before anything was done: this host had no time for it,
+// or no socket, and the server knows of nothing.
+func (e *Error) Unsent() bool { return e.Op == opWait }
 
 // Temporary reports whether sending the same query to the same server at once
 // may succeed: only if the error is ErrStale.

@@ -45,8 +45,8 @@ func TestSendContextOver(t *testing.T) {
 	cancel()
 	for _, kind := range []string{"udp", "tcp"} {
 		_, err := tr.Exchange(ctx, kind, server1, message(1, 40, 'q'))
-		if e := wantError(t, err, context.Canceled, "wait", false); e.Unsent() {
-			t.Errorf("%s: an end that is no timeout is one of this host's", kind)
+		if e := wantError(t, err, context.Canceled, "wait", false); !e.Unsent() {
+			t.Errorf("%s: a query that was never sent is not known as that", kind)
 		}
 	}
 	late, cancelLate := context.WithDeadline(t.Context(), time.Now())
