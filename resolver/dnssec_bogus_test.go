@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,6 +286,59 @@ func TestCheckingDisabledApart(t *testing.T) {
 			t.Errorf("CD, both there: got\n%v", reply)
 		}
 	})
+}
+
+// What is not checked yet answers nobody who wants it checked, and who asks with CD at the
+// same time is not kept waiting for it.
+func TestPendingDataIsNotUsed(t *testing.T) {
+	const zones = `
+-- zone shop.example. at 198.51.100.3 signed break=corrupt:bad/A --
+www  A  192.0.2.80
+bad  A  203.0.113.66
+-- fault 198.51.100.3 --
+latency 20ms
+when type DNSKEY: latency 80ms
+`
+	type kind struct {
+		name    string
+		cd, bad bool
+	}
+	for _, cdFirst := range []bool{true, false} {
+		inWorld(t, zones, func(w *world) {
+			exchanged(w.T, w.r, ask("shop.example.", dns.TypeMX, withCD)) // the way there is known, and no key
+			start := time.Now()
+			var all sync.WaitGroup
+			check := func(k kind) {
+				query := ask(k.name, dns.TypeA, withDO)
+				query.CheckingDisabled = k.cd
+				reply := exchanged(w.T, w.r, query)
+				took := time.Since(start)
+				switch {
+				case k.cd && (lastData(reply.Answer, dns.TypeA) == "" || reply.AuthenticatedData || took > 50*time.Millisecond):
+					w.Errorf("%s with CD after %v: got\n%v\nwant the data at once, and no AD", k.name, took, reply)
+				case !k.cd && k.bad && (reply.Rcode != dns.RcodeServerFailure || len(reply.Answer) > 0):
+					w.Errorf("%s: got\n%v\nwant SERVFAIL", k.name, reply)
+				case !k.cd && !k.bad && (lastData(reply.Answer, dns.TypeA) != "192.0.2.80" || !reply.AuthenticatedData):
+					w.Errorf("%s: got\n%v\nwant it checked", k.name, reply)
+				}
+			}
+			for _, k := range []kind{{"www.shop.example.", cdFirst, false}, {"bad.shop.example.", cdFirst, true}} {
+				all.Go(func() { check(k) })
+				time.Sleep(time.Millisecond)
+				k.cd = !k.cd
+				all.Go(func() { check(k) })
+			}
+			time.Sleep(50 * time.Millisecond) // the data is there, and the keys are not
+			for _, name := range []string{"www.shop.example.", "bad.shop.example."} {
+				w.wantNotCached(name, dns.TypeA)
+			}
+			all.Wait()
+			w.wantNotCached("bad.shop.example.", dns.TypeA)
+			if o := w.ask("www.shop.example.", dns.TypeA); o.err != nil || o.sends > 0 || o.Status != dnssec.Secure {
+				w.Errorf("afterwards: got %s with %d sends, want it Secure out of the cache", o, o.sends)
+			}
+		}, ipv4Only)
+	}
 }
 
 // AD is set when everything is Secure and the client understands it (RFC 6840 §5.7-5.8).

@@ -129,11 +129,9 @@ func (r *Resolver) patience(ctx context.Context) time.Duration {
 // refreshed remembers how an attempt to replace an expired answer ended. That servers are
 // not tried because they failed a moment ago (RFC 9520) is no new failure.
 func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
-	var limit *LimitError
 	switch {
 	case err == nil:
 		r.viewOf(q).EndRefresh(q.name, q.rrtype, trust)
-	case errors.As(err, &limit) && limit.Limit == limitQuestions: // says nothing of the servers
 	case isOutage(err) && !errors.Is(err, ErrCached):
 		r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
 	}
