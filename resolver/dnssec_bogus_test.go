@@ -322,11 +322,12 @@ when type DNSKEY: latency 80ms
 					w.Errorf("%s: got\n%v\nwant it checked", k.name, reply)
 				}
 			}
-			for _, k := range []kind{{"www.shop.example.", cdFirst, false}, {"bad.shop.example.", cdFirst, true}} {
+			for _, k := range []kind{
+				{"www.shop.example.", cdFirst, false}, {"www.shop.example.", !cdFirst, false},
+				{"bad.shop.example.", cdFirst, true}, {"bad.shop.example.", !cdFirst, true},
+			} {
 				all.Go(func() { check(k) })
 				time.Sleep(time.Millisecond)
-				k.cd = !k.cd
-				all.Go(func() { check(k) })
 			}
 			time.Sleep(50 * time.Millisecond) // the data is there, and the keys are not
 			for _, name := range []string{"www.shop.example.", "bad.shop.example."} {
