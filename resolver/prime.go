@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -41,7 +42,7 @@ func (r *Resolver) primeOnce() {
 		r.keepFailure(rl, t, q, ErrNoReachableServer)
 		return
 	}
-	root := rootOf(m, r.config.RootHints)
+	root := r.rootOf(m, hints)
 	r.completeRoot(ctx, t, root)
 	if len(root.Servers) == 0 {
 		r.keepFailure(rl, t, q, ErrNoServerAddress)
@@ -68,8 +69,9 @@ func (r *Resolver) completeRoot(ctx context.Context, t *task, root *glue.Delegat
 }
 
 // rootOf makes the root's delegation of a priming response. Servers whose addresses
-// did not fit into it (RFC 9609 §4.2) keep those of the hints.
-func rootOf(m *reply, hints *glue.Delegation) *glue.Delegation {
+// did not fit into it (RFC 9609 §4.2), or may not be asked, keep those of the hints: what
+// is cached here stands in the place of the hints for as long as the response says.
+func (r *Resolver) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
 	set := m.Answer[0]
 	referral := glue.Referral{Zone: dnsname.Root, Name: dnsname.Root}
 	for rdata := range set.Records.All() {
@@ -77,11 +79,11 @@ func rootOf(m *reply, hints *glue.Delegation) *glue.Delegation {
 			referral.NS = append(referral.NS, glue.NS{Owner: dnsname.Root, Target: target, TTL: set.TTL})
 		}
 	}
-	referral.Addresses = additionalAddresses(m.wire)
+	referral.Addresses = slices.DeleteFunc(additionalAddresses(m.wire), func(a glue.Address) bool { return !r.mayAsk(hints, a.Addr) })
 	root := referral.Apex()
 	for i, s := range root.Servers {
-		if known, ok := hints.Server(s.Name); ok && len(s.Addrs) == 0 {
-			root.Servers[i].Addrs = known.Addrs
+		if known, ok := hints.Server(s.Name); ok && !slices.ContainsFunc(s.Addrs, r.usable) {
+			root.Servers[i].Addrs = append(s.Addrs, known.Addrs...)
 		}
 	}
 	return root
