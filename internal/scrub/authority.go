@@ -15,8 +15,10 @@ func (s *scrubber) authority(r *Reply) {
 	if len(r.Aliases) > 0 {
 		name = r.Aliases[len(r.Aliases)-1].To
 	}
+	seen := make(seenSets)
+	denials := 0 // those that are of no use too: each takes a search of the section
 	for i, rec := range s.m.Authority {
-		if rec.Class != dns.ClassINET || s.seenBefore(i) {
+		if rec.Class != dns.ClassINET || seen.again(rec) {
 			continue
 		}
 		inside := rec.Owner.IsAtOrBelow(zone)
@@ -29,7 +31,7 @@ func (s *scrubber) authority(r *Reply) {
 			if !s.asked.mayDeny(rec.Owner) {
 				continue
 			}
-			if len(r.Denial) == maxDenials {
+			if denials++; denials > maxDenials {
 				s.leftOut |= ExcessDenials
 			} else if set, err := s.rrset(s.m.Authority, rec.Owner, rec.Type); err == nil && set != nil {
 				r.Denial = append(r.Denial, set)
@@ -47,19 +49,26 @@ func (s *scrubber) authority(r *Reply) {
 	}
 }
 
-// seenBefore reports whether an earlier record of the authority section belongs to
-// the same RRset as record i.
-func (s *scrubber) seenBefore(i int) bool {
-	rec := &s.m.Authority[i]
-	if rec.Type == dns.TypeNS {
-		return false // taken one by one
+// seenSets are the RRsets that a section has shown a record of.
+type seenSets map[seenSet]bool
+
+type seenSet struct {
+	owner  dnsname.Name
+	rrtype uint16
+}
+
+// again notes the RRset of a record, and reports whether an earlier one belonged to it.
+// Types that are not looked at, and NS records, which are taken one by one, are not noted.
+func (s seenSets) again(rec wire.Record) bool {
+	switch rec.Type {
+	case dns.TypeSOA, dns.TypeNSEC, dns.TypeNSEC3:
+	default:
+		return false
 	}
-	for j := range s.m.Authority[:i] {
-		if other := &s.m.Authority[j]; other.Type == rec.Type && other.Owner == rec.Owner {
-			return true
-		}
-	}
-	return false
+	id := seenSet{rec.Owner, rec.Type}
+	was := s[id]
+	s[id] = true
+	return was
 }
 
 func (s *scrubber) nameServer(r *Reply, i int, inside bool) {

@@ -44,7 +44,11 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 		if rrtype == dns.TypeNSEC && into == &records && !s.insideNext() {
 			continue
 		}
-		into.add(s.scratch)
+		if into.add(s.scratch); records.count > s.asked.MaxRecords {
+			// What more there is would be compared with all these.
+			s.leftOut |= ExcessRecords
+			return nil, fmt.Errorf("%w: %s %s has more than %d", ErrTooManyRecords, owner, dns.Type(rrtype), s.asked.MaxRecords)
+		}
 		if set == nil {
 			set = &dnssec.RRset{Owner: owner, Type: rrtype, Class: rec.Class, TTL: rec.TTL}
 		}
@@ -52,10 +56,6 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 	}
 	if records.count == 0 {
 		return nil, nil
-	}
-	if records.count > s.asked.MaxRecords {
-		s.leftOut |= ExcessRecords
-		return nil, fmt.Errorf("%w: %s %s has %d", ErrTooManyRecords, owner, dns.Type(rrtype), records.count)
 	}
 	set.Records, set.Signatures = dnssec.Packed(records.packed), dnssec.Packed(signatures.packed)
 	return set, nil

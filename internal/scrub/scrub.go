@@ -25,6 +25,9 @@ const (
 	// maxLinks is how many aliases are taken from one response (Unbound's
 	// iter-scrub-cname).
 	maxLinks = 11
+	// maxDNAMEs is how many owners of DNAME records are looked at in one response: each
+	// link of a chain may have one.
+	maxDNAMEs = maxLinks
 )
 
 // Why a response is of no use although it parses.
@@ -110,5 +113,8 @@ type scrubber struct {
 	m       *wire.Message
 	asked   Asked
 	scratch []byte // one record's RDATA
-	leftOut Excess
+	// dnames are the DNAME RRsets of the answer section by owner, once sought.
+	dnames       map[dnsname.Name]*dnssec.RRset
+	soughtDNAMEs bool
+	leftOut      Excess
 }
