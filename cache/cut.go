@@ -26,6 +26,8 @@ type cutEntry struct {
 
 func (e *cutEntry) size() int64 { return e.bytes }
 
+func (e *cutEntry) denies() bool { return false }
+
 // PutCut remembers a delegation and its glue for as long as the parent lets it, which
 // is its TTL from now, Options.MaxTTL, and m.NotAfter at most. The newest word of the
 // parent counts, longer or shorter. The child has no say: data of a rank above

@@ -71,6 +71,16 @@ func (e entry) span() span {
 	}
 }
 
+// denies reports whether the entry says that something is not there, or was not found.
+func (e entry) denies() bool {
+	switch e.kind() {
+	case KindNoData, KindNameError, KindFailure:
+		return true
+	case KindRRset, KindWildcard, KindChain, KindClaim, KindRange, KindTypes, KindCut, KindGlue:
+	}
+	return false
+}
+
 // size is what the string takes on the heap.
 func (e entry) size() int64 { return allocated(len(e)) }
 

@@ -26,6 +26,13 @@ const (
 	// hotShare of what a shard's lists may take, in parts of 100, is for what was asked
 	// again. The rest is where newcomers have to prove themselves.
 	hotShare = 80
+	// denialShare is the part of a shard, likewise, that denials and failures which were not
+	// asked again keep when there is no room for all. Whoever asks for names made up at
+	// random makes them by the million, and each is of use to nobody: beyond their share
+	// they leave before any answer (attacks.md 24). It is a quarter of what newcomers have.
+	denialShare = 5
+	// minCompact is how many entries a map must have had for making it anew to be worth it.
+	minCompact = 256
 	// largestShare is the part of a shard that one entry may take.
 	largestShare = 8
 )
@@ -35,6 +42,8 @@ type sized interface {
 	comparable
 	// size is what the value takes on the heap, in octets.
 	size() int64
+	// denies reports whether it is what any name that does not exist leaves behind.
+	denies() bool
 }
 
 // store is a byte-bounded map from hashes to values, in shards.
@@ -59,15 +68,16 @@ func newStore[V sized](limit int64) store[V] {
 // shard gives the shard of a hash. With one shard the shift is 64, which leaves 0.
 func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift] }
 
-// shard is two least-recently-used lists under one lock: cold for what came and was
-// not asked again, hot for what was. Cold entries leave first, so one-time names
-// cannot push out names in use; hot entries that fall behind become cold again.
+// shard is three least-recently-used lists under one lock: cold and denied for what came
+// and was not asked again, hot for what was. Cold entries leave first, so one-time names
+// cannot push out names in use, and before them denials, see denialShare; hot entries that
+// fall behind become cold again.
 type shard[V sized] struct {
 	mu    sync.Mutex
 	limit int64 // octets, never changed
 
 	// Guarded by mu.
-	cold, hot         segment[V]
+	cold, denied, hot segment[V]
 	evictions, placed uint64
 
 	_ [64]byte // keeps the locks of neighbours off one cache line
@@ -108,19 +118,51 @@ func (g *segment[V]) removeOldest() (hash uint64, v V, ok bool) {
 	return hash, v, ok
 }
 
+// compact makes the list anew when it has become much shorter than its map: else what a
+// flood has filled and left would be lost to all others. It costs what a quarter of the
+// entries take that have left since.
+func (g *segment[V]) compact() {
+	n := g.lru.Len()
+	if g.peak < minCompact || n > g.peak/4 {
+		return
+	}
+	fresh := newSegment[V]()
+	for _, hash := range g.lru.Keys() { // the oldest first
+		if v, ok := g.lru.Peek(hash); ok {
+			fresh.lru.Add(hash, v)
+		}
+	}
+	g.lru, g.peak = fresh.lru, n
+}
+
 // overhead is what the list's map takes.
 func (g *segment[V]) overhead() int64 { return int64(g.peak) * slotOverhead }
 
 // reset empties the shard. The caller holds mu, or is the only one who knows it.
-func (s *shard[V]) reset() { s.cold, s.hot = newSegment[V](), newSegment[V]() }
+func (s *shard[V]) reset() {
+	s.cold, s.denied, s.hot = newSegment[V](), newSegment[V](), newSegment[V]()
+}
+
+// lists gives the three, as they are most often the one sought.
+func (s *shard[V]) lists() [3]*segment[V] { return [...]*segment[V]{&s.hot, &s.cold, &s.denied} }
+
+// coldFor is where v is while it is not in use.
+func (s *shard[V]) coldFor(v V) *segment[V] {
+	if v.denies() {
+		return &s.denied
+	}
+	return &s.cold
+}
 
 // total is what the shard takes.
 func (s *shard[V]) total() int64 {
-	return s.cold.bytes + s.hot.bytes + s.cold.overhead() + s.hot.overhead()
+	return s.cold.bytes + s.denied.bytes + s.hot.bytes + s.limit - s.usable()
 }
 
 // usable is what the lists may take together: what their maps leave.
-func (s *shard[V]) usable() int64 { return s.limit - s.cold.overhead() - s.hot.overhead() }
+func (s *shard[V]) usable() int64 {
+	return s.limit - s.cold.overhead() - s.denied.overhead() - s.hot.overhead()
+}
 
 // get looks a value up. With use set, it counts as a use: the value moves to the
 // front of the hot list. hot tells whether it had been used before.
@@ -131,18 +173,28 @@ func (s *shard[V]) get(hash uint64, use bool) (v V, hot, ok bool) {
 		if v, ok = s.hot.lru.Peek(hash); ok {
 			return v, true, true
 		}
-		v, ok = s.cold.lru.Peek(hash)
+		v, _, ok = s.unused(hash)
 		return v, false, ok
 	}
 	if v, ok = s.hot.lru.Get(hash); ok {
 		return v, true, true
 	}
-	if v, ok = s.cold.lru.Peek(hash); ok {
-		s.cold.remove(hash, v)
+	v, from, ok := s.unused(hash)
+	if ok {
+		from.remove(hash, v)
 		s.hot.add(hash, v)
 		s.settle()
 	}
 	return v, false, ok
+}
+
+// unused looks a value up that is not hot, and gives the list that it is in.
+func (s *shard[V]) unused(hash uint64) (v V, in *segment[V], ok bool) {
+	if v, ok = s.cold.lru.Peek(hash); ok {
+		return v, &s.cold, true
+	}
+	v, ok = s.denied.lru.Peek(hash)
+	return v, &s.denied, ok
 }
 
 // put stores v under hash if there is room for a thing of its size, and if may, which
@@ -159,10 +211,15 @@ func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
 		}
 		s.hot.add(hash, v)
 	} else {
-		if old, ok := s.cold.lru.Peek(hash); ok && !may(old) {
+		old, in, ok := s.unused(hash)
+		if ok && !may(old) {
 			return false
 		}
-		s.cold.add(hash, v)
+		to := s.coldFor(v)
+		if ok && in != to { // of another kind, with the same hash
+			in.remove(hash, old)
+		}
+		to.add(hash, v)
 	}
 	s.placed++
 	s.settle()
@@ -178,16 +235,30 @@ func (s *shard[V]) settle() {
 		if !ok {
 			break
 		}
-		s.cold.add(hash, v)
+		s.coldFor(v).add(hash, v)
 	}
 	for s.total() > s.limit {
-		if _, _, ok := s.cold.removeOldest(); !ok {
-			if _, _, ok = s.hot.removeOldest(); !ok {
-				return
-			}
+		if _, _, ok := s.least().removeOldest(); !ok {
+			return
 		}
 		s.evictions++
 	}
+	for _, g := range s.lists() {
+		g.compact()
+	}
+}
+
+// least is the list of which an entry is to leave.
+func (s *shard[V]) least() *segment[V] {
+	switch {
+	case s.denied.bytes > s.limit/100*denialShare:
+		return &s.denied
+	case s.cold.lru.Len() > 0:
+		return &s.cold
+	case s.denied.lru.Len() > 0:
+		return &s.denied
+	}
+	return &s.hot
 }
 
 // remove drops the value under hash if it is v.
@@ -200,7 +271,7 @@ func (s *shard[V]) remove(hash uint64, v V) {
 func (s *shard[V]) removeIf(hash uint64, condition func(V) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range [...]*segment[V]{&s.hot, &s.cold} {
+	for _, g := range s.lists() {
 		if v, ok := g.lru.Peek(hash); ok && condition(v) {
 			g.remove(hash, v)
 			return true

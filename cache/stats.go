@@ -136,7 +136,7 @@ func (s *shard[V]) stats() ShardStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return ShardStats{
-		Entries:   s.cold.lru.Len() + s.hot.lru.Len(),
+		Entries:   s.cold.lru.Len() + s.denied.lru.Len() + s.hot.lru.Len(),
 		Hot:       s.hot.lru.Len(),
 		Bytes:     s.total(),
 		MaxBytes:  s.limit,

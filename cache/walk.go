@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
@@ -129,11 +130,11 @@ func (s *store[V]) each(show func(V) bool) bool {
 	return true
 }
 
-// values lists what the shard holds, what was used longest ago first.
+// values lists what the shard holds, of each list what was used longest ago first.
 func (s *shard[V]) values() []V {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(s.cold.lru.Values(), s.hot.lru.Values()...)
+	return slices.Concat(s.denied.lru.Values(), s.cold.lru.Values(), s.hot.lru.Values())
 }
 
 // removeAll drops what the condition, which is called under the lock, holds for.
@@ -142,7 +143,7 @@ func (s *store[V]) removeAll(condition func(V) bool) int {
 	for at := range s.shards {
 		sh := &s.shards[at]
 		sh.mu.Lock()
-		for _, g := range [...]*segment[V]{&sh.hot, &sh.cold} {
+		for _, g := range sh.lists() {
 			for _, hash := range g.lru.Keys() {
 				if v, ok := g.lru.Peek(hash); ok && condition(v) {
 					g.remove(hash, v)
