@@ -18,6 +18,8 @@ type proof struct {
 	nsec3  []nsec3
 	params nsec3Params // of all nsec3
 	work   *Work
+	// stopped is as Evidence has it.
+	stopped func() error
 	// verify looks for the zone's signature of a record.
 	verify func(*RRset) (verified, Reason, error)
 
@@ -201,6 +203,7 @@ func (e *Evidence) denyBy(keys *KeySet, name dnsname.Name, rrtype uint16, r *Res
 	if err != nil {
 		return denial{}, err
 	}
+	p.stopped = e.stopped
 	f, err := prove(p, name, rrtype)
 	if err != nil {
 		return denial{}, err

@@ -21,6 +21,7 @@ type Evidence struct {
 	at            time.Time // when signatures have to be valid
 	signatureTime uint32    // at, as RRSIGs have it
 	work          *Work
+	stopped       func() error // nil: never
 
 	cuts    map[dnsname.Name]bool // names seen to be zone cuts, unproven
 	keys    map[dnsname.Name]*keyEvidence
@@ -69,6 +70,20 @@ type Need struct {
 
 // errPending says that needs have been noted.
 var errPending = errors.New("dnssec: more evidence needed")
+
+// StopWhen makes judging end before the next signature is checked or name hashed, once
+// stopped gives an error, which is then what it ends with. It is for who no longer wants
+// the verdict, as when a context ends: stopped may be its Err. It is called often, and must
+// be quick. What was computed before stays paid for.
+func (e *Evidence) StopWhen(stopped func() error) { e.stopped = stopped }
+
+// ended gives the error of what was given to StopWhen.
+func ended(stopped func() error) error {
+	if stopped == nil {
+		return nil
+	}
+	return stopped()
+}
 
 // AddCut notes names that the walk found to be zone cuts.
 func (e *Evidence) AddCut(zones ...dnsname.Name) {

@@ -341,3 +341,24 @@ func TestSearchEnds(t *testing.T) {
 		t.Errorf("got %d questions for DS, want %d", asked, maxSearched)
 	}
 }
+
+// TestStopWhen: between two looks at whether somebody still wants to know, at most one
+// signature is checked or one name hashed; what it ends with is what was said.
+func TestStopWhen(t *testing.T) {
+	w := newKeyedWorld(t, zoneOptions{nsec3: true, iterate: 50})
+	r := w.zone.answer(strings.Repeat("a.", 20)+"example.", dns.TypeA)
+	errEnough := errors.New("enough")
+	for most := range 24 {
+		e, looks := w.evidence(), 0
+		e.StopWhen(func() error {
+			if looks++; looks > most {
+				return errEnough
+			}
+			return nil
+		})
+		_, err := w.validate(e, r)
+		if spent := e.work.Spent(); !errors.Is(err, errEnough) || spent.SignatureChecks+spent.NSEC3Hashes > most {
+			t.Errorf("stopped at look %d: got %v after %+v", most+1, err, spent)
+		}
+	}
+}

@@ -109,6 +109,9 @@ func nsec3Hash(in hashInput) [sha1.Size]byte {
 
 // hash hashes a name with the parameters of the proof.
 func (p *proof) hash(name dnsname.Name) (string, error) {
+	if err := ended(p.stopped); err != nil {
+		return "", err
+	}
 	h, err := p.work.hash(hashInput{name, p.params.salt, p.params.iterations})
 	return string(h[:]), err
 }

@@ -75,6 +75,9 @@ func (e *Evidence) tryKeys(keys []*zoneKey, message *signedMessage, sig *Signatu
 			code = max(code, ReasonBadKey)
 			continue
 		}
+		if err := ended(e.stopped); err != nil {
+			return nil, code, err
+		}
 		if err := e.work.check(public.Cost()); err != nil {
 			return nil, code, err
 		}

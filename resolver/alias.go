@@ -104,6 +104,10 @@ func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool,
 	if f.extended != (ExtendedError{}) {
 		a.extended = append(a.extended, f.extended)
 	}
+	if f.notKept != nil {
+		a.notKept = f.notKept
+		a.extended = append(a.extended, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: f.notKept.Error()})
+	}
 	a.status = a.status.Worst(f.status)
 	a.fromCache, a.stale = a.fromCache && f.fromCache, a.stale || f.stale
 	a.local = a.local && f.local

@@ -78,7 +78,8 @@ type asking struct {
 	fallback *reply // an answer out of somebody's cache: better than none
 
 	responded   bool
-	intercepted int // responses of a recursive resolver in a root server's place
+	spent       bool // a server was not asked, or not heard, for want of the question's own means
+	intercepted int  // responses of a recursive resolver in a root server's place
 }
 
 func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
@@ -206,6 +207,7 @@ func (a *asking) take(o outcome) *reply {
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
 	o.to.out = !o.timedOut
 	if o.err != nil {
+		a.spent = a.spent || ownLimit(o.err)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
 	a.responded = a.responded || o.heard
@@ -269,7 +271,9 @@ func (a *asking) failure(cause error) error {
 	if root := a.rootTrouble(); cause == nil && root != nil {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
-	if cause == nil && !a.responded && !a.cut.from.forwards() {
+	// A question that has spent all it may says nothing about servers: else who wastes a
+	// hundred queries could have anybody's held dead by the next.
+	if cause == nil && !a.responded && !a.spent && !a.cut.from.forwards() {
 		for _, server := range a.tried {
 			a.cut.from.infra.Silent(a.r.config.Now(), server)
 		}

@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,7 +28,8 @@ type attack struct {
 	victim resolvertest.Filter // nil: there is none
 
 	goal  cost
-	check func(w *world, o asked) // more to hold; nil: it fails
+	fails error                   // by what, as wantNoAnswer takes it
+	check func(w *world, o asked) // instead, or to hold as well
 }
 
 // cost is what a row is measured by.
@@ -101,13 +103,13 @@ func oneAddress() string {
 }
 
 var attacks = []attack{
-	{name: "NXNS, 10 names", text: nxns(10), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 6, share: 5, kept: 7, took: 200 * time.Millisecond}},
-	{name: "NXNS, 50 names", text: nxns(50), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 7, share: 5, kept: 7, took: 200 * time.Millisecond}},
-	{name: "NXNS, 500 names", text: nxns(500), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 7, share: 5, kept: 7, took: 300 * time.Millisecond}},
-	{name: "NXNS, 50 names, victim silent", text: nxns(50), known: both, faults: "-- fault " + victimAt + " --\ndrop\n", ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 8, share: 6, kept: 15, took: 5 * time.Second}},
-	{name: "13 dead addresses", text: manyServers(13), known: known, faults: faulty("dead"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: 5 * time.Second}},
+	{name: "NXNS, 10 names", text: nxns(10), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 6, share: 5, kept: 7, took: 200 * time.Millisecond}, fails: resolver.ErrNoServerAddress},
+	{name: "NXNS, 50 names", text: nxns(50), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 7, share: 5, kept: 7, took: 200 * time.Millisecond}, fails: resolver.ErrNoServerAddress},
+	{name: "NXNS, 500 names", text: nxns(500), known: both, ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 7, share: 5, kept: 7, took: 300 * time.Millisecond}, fails: resolver.ErrNoServerAddress},
+	{name: "NXNS, 50 names, victim silent", text: nxns(50), known: both, faults: "-- fault " + victimAt + " --\ndrop\n", ask: "www.sub.attacker.example.", victim: toVictim, goal: cost{sends: 8, share: 6, kept: 15, took: 5 * time.Second}, fails: resolver.ErrNoServerAddress},
+	{name: "13 dead addresses", text: manyServers(13), known: known, faults: faulty("dead"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: 5 * time.Second}, fails: resolver.ErrNoReachableServer},
 	{
-		name: "same zone again, new name", text: manyServers(13), known: known, faults: faulty("dead"), ask: "other.attacker.example.", goal: cost{sends: 3, kept: 1, took: time.Second},
+		name: "same zone again, new name", text: manyServers(13), known: known, faults: faulty("dead"), ask: "other.attacker.example.", goal: cost{sends: 3, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer,
 		before: func(w *world) {
 			// Until each of the 13 has been silent often enough to be held dead.
 			for i := range 3 {
@@ -115,42 +117,42 @@ var attacks = []attack{
 			}
 		},
 	},
-	{name: "13 servers SERVFAIL", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: time.Second}},
+	{name: "13 servers SERVFAIL", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer},
 	{
-		name: "the same question again within 1 s", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 0},
+		name: "the same question again within 1 s", text: manyServers(13), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 0}, fails: resolver.ErrCached,
 		before: func(w *world) {
 			w.ask("www.attacker.example.", dns.TypeA)
 			time.Sleep(999 * time.Millisecond)
 		},
 	},
-	{name: "40 servers SERVFAIL", text: manyServers(40), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: time.Second}},
-	{name: "12 NS names, one dead address", text: oneAddress(), known: known, faults: faulty("dead"), ask: "www.attacker.example.", goal: cost{sends: 4, kept: 1, took: 3 * time.Second}},
-	{name: "12 NS names, one SERVFAIL address", text: oneAddress(), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 2, kept: 1, took: 100 * time.Millisecond}},
+	{name: "40 servers SERVFAIL", text: manyServers(40), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 14, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer},
+	{name: "12 NS names, one dead address", text: oneAddress(), known: known, faults: faulty("dead"), ask: "www.attacker.example.", goal: cost{sends: 4, kept: 1, took: 3 * time.Second}, fails: resolver.ErrNoReachableServer},
+	{name: "12 NS names, one SERVFAIL address", text: oneAddress(), known: known, faults: faulty("rcode SERVFAIL"), ask: "www.attacker.example.", goal: cost{sends: 2, kept: 1, took: 100 * time.Millisecond}, fails: resolver.ErrNoReachableServer},
 	{
 		name: "referral back to itself",
 		text: manyServers(1), known: known,
 		faults: faulty("replace NOERROR\nclear aa\nadd authority attacker.example. 300 IN NS ns1.attacker.example.\nadd additional ns1.attacker.example. 300 IN A 203.0.113.1"),
-		ask:    "www.attacker.example.", goal: cost{sends: 2, kept: 1, took: 100 * time.Millisecond},
+		ask:    "www.attacker.example.", goal: cost{sends: 2, kept: 1, took: 100 * time.Millisecond}, fails: resolver.ErrNoReachableServer,
 	},
 	{
 		name: "TsuNAME",
 		text: "-- zone example. at 198.51.100.2 --\na NS ns.b\nb NS ns.a\n",
-		ask:  "www.a.example.", known: []string{"none.example."}, goal: cost{sends: 4, kept: 3, took: 100 * time.Millisecond},
+		ask:  "www.a.example.", known: []string{"none.example."}, goal: cost{sends: 4, kept: 3, took: 100 * time.Millisecond}, fails: resolver.ErrCircular,
 	},
 	{
 		name: "CNAME chain of 200, one a message", text: chain("attacker.example.", 200) + faulty("latency 20ms"), known: known,
 		before: func(w *world) { w.in.Fault("attacker.example.", resolvertest.Hook(firstAnswerOnly)) },
-		ask:    "n0.attacker.example.", goal: cost{sends: 12, kept: 11, took: time.Second},
+		ask:    "n0.attacker.example.", goal: cost{sends: 12, kept: 11, took: time.Second}, fails: overLimit("Aliases"),
 	},
-	{name: "CNAME chain of 100 in one message", text: chain("attacker.example.", 100), known: known, ask: "n0.attacker.example.", goal: cost{sends: 3, kept: 11, took: 100 * time.Millisecond}},
+	{name: "CNAME chain of 100 in one message", text: chain("attacker.example.", 100), known: known, ask: "n0.attacker.example.", goal: cost{sends: 3, kept: 11, took: 100 * time.Millisecond}, fails: overLimit("Aliases")},
 	{
 		name: "CNAME loop of 3", text: manyServers(1) + "a CNAME b\nb CNAME c\nc CNAME a\n", known: known,
 		before: func(w *world) { w.in.Fault("attacker.example.", resolvertest.Hook(firstAnswerOnly)) },
-		ask:    "a.attacker.example.", goal: cost{sends: 4, kept: 3, took: 200 * time.Millisecond},
+		ask:    "a.attacker.example.", goal: cost{sends: 4, kept: 3, took: 200 * time.Millisecond}, fails: resolver.ErrAliasLoop,
 	},
 	{
 		name: "DNAME loop", text: manyServers(1) + "d DNAME e\ne DNAME d\n",
-		ask: "www.d.attacker.example.", known: known, goal: cost{sends: 2, kept: 2, took: 100 * time.Millisecond},
+		ask: "www.d.attacker.example.", known: known, goal: cost{sends: 2, kept: 2, took: 100 * time.Millisecond}, fails: resolver.ErrAliasLoop,
 	},
 	{
 		name: "90-label name", text: manyServers(1), ask: strings.Repeat("a.", 88) + "attacker.example.",
@@ -158,7 +160,7 @@ var attacks = []attack{
 		check: func(w *world, o asked) { o.check(w, "90 labels", dns.RcodeNameError) },
 	},
 	{
-		name: "RRset of 2,000 addresses", text: bigSet(2000), known: known, ask: "big.attacker.example.", goal: cost{sends: 4, kept: 1, took: 300 * time.Millisecond},
+		name: "RRset of 2,000 addresses", text: bigSet(2000), known: known, ask: "big.attacker.example.", goal: cost{sends: 4, kept: 1, took: 300 * time.Millisecond}, fails: overLimit("Records"),
 		check: func(w *world, _ asked) { w.wantLimit("big2.attacker.example.", dns.TypeA, "Records") },
 	},
 	{name: "reply with another question", text: manyServers(1), known: known, faults: faulty("wrong-question other.example. A"), ask: "www.attacker.example.", goal: cost{sends: 3, kept: 1, took: 5 * time.Second}, check: wantTCP},
@@ -213,12 +215,22 @@ func (a *attack) play(w *world) {
 	}
 }
 
-// wantNoAnswer: the question failed, and a client's message shows nothing of what was
-// found on the way (RFC 6604 leaves open how far a chain is shown; half of one misleads).
-func (w *world) wantNoAnswer(name string, o asked) {
+// overLimit is, for wantNoAnswer, that a question fails by this field of Limits.
+func overLimit(field string) error { return &resolver.LimitError{Limit: field} }
+
+// wantNoAnswer: the question failed by this cause, an error of package resolver or a limit,
+// and a client's message shows nothing of what was found on the way (RFC 6604 leaves open
+// how far a chain is shown; half of one misleads).
+func (w *world) wantNoAnswer(name string, o asked, cause error) {
 	w.Helper()
-	if o.err == nil {
-		w.Errorf("got %v, want an error", o)
+	var failure *resolver.Error
+	var want, limit *resolver.LimitError
+	right := errors.Is(o.err, cause)
+	if errors.As(cause, &want) {
+		right = errors.As(o.err, &limit) && limit.Limit == want.Limit
+	}
+	if !right || cause == nil || !errors.As(o.err, &failure) {
+		w.Errorf("got %v, want an *Error by %v", o, cause)
 	}
 	reply, err := w.r.Exchange(w.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA))
 	if err != nil || reply.Rcode != dns.RcodeServerFailure || len(reply.Answer)+len(reply.Ns) > 0 {
@@ -231,7 +243,7 @@ func wantTCP(w *world, o asked) {
 	w.Helper()
 	w.count(1, notPriming, resolvertest.Over("udp"))
 	w.count(1, notPriming, resolvertest.Over("tcp"))
-	w.wantNoAnswer("www.attacker.example.", o)
+	w.wantNoAnswer("www.attacker.example.", o, resolver.ErrNoReachableServer)
 }
 
 // TestAttackTable asserts the goals, and prints the table: with addresses of one family, and
@@ -261,10 +273,11 @@ func (a *attack) run(t *testing.T, name string, change ...func(*resolver.Options
 		}
 		kept := w.news(before, w.held(held))
 		wantCost(w.T, name, cost{sends, share, kept, o.took}, a.goal)
+		if a.fails != nil || a.check == nil {
+			w.wantNoAnswer(a.ask, o, a.fails)
+		}
 		if a.check != nil {
 			a.check(w, o)
-		} else {
-			w.wantNoAnswer(a.ask, o)
 		}
 		if a.victim != nil {
 			w.in.Fault(victimAt, resolvertest.Mend())

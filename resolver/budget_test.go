@@ -9,6 +9,8 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -249,4 +251,99 @@ func TestNoLimits(t *testing.T) {
 	inWorld(t, plainWorld, func(w *world) {
 		w.want("www.far.example.", dns.TypeA, 0, "www.far.example. A 192.0.2.90")
 	}, func(o *resolver.Options) { o.Limits = none })
+}
+
+// TestSendsOfValidation: what validation asks for is paid for from the same budget as what
+// the question itself asks for, to the last query; a question that runs out of it in the
+// midst of validation fails by its limit, and is not bogus.
+func TestSendsOfValidation(t *testing.T) {
+	// Five zones on the way, each with keys and a DS to be asked for; the keys of one are
+	// too large for UDP, and the servers of another are named in a zone of their own.
+	const text = `
+-- zone shop.example. at 198.51.100.3 algorithm=13 ksk=1,2 zsk=1,2 --
+www             CNAME   www.far.example.
+-- zone far.example. at 198.51.100.4 signed --
+@               NS      ns.names.example.
+www             A       192.0.2.90
+-- zone names.example. at 198.51.100.5 signed --
+ns              A       198.51.100.4
+-- fault shop.example. --
+when type DNSKEY: truncate
+-- fault * --
+latency 20ms
+`
+	cost := 0
+	inWorld(t, text, func(w *world) {
+		done, err := spentBy(w.Context(), w.r, "www.shop.example.", dns.TypeA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost = done.Sends
+		keys := w.in.Count(resolvertest.Type(dns.TypeDNSKEY, dns.TypeDS))
+		w.Logf("%d sends, %d of them validation's", cost, keys)
+		if keys < cost/3 {
+			t.Errorf("got %d queries for keys of %d: validation costs nothing here", keys, cost)
+		}
+	}, ipv4Only)
+	// Who joins a query under way pays for it too, so that the budget has to be larger than
+	// what is sent.
+	for n, answered := 1, false; !answered; n++ {
+		inWorld(t, text, func(w *world) {
+			o := w.ask("www.shop.example.", dns.TypeA)
+			w.settle()
+			if answered = o.err == nil; answered && (o.Status != dnssec.Secure || n < cost || n > 2*cost) {
+				t.Errorf("limit %d: got %v, %v; want the answer to take %d to %d, and to be Secure", n, o, o.Status, cost, 2*cost)
+			}
+			var failure *resolver.Error
+			var limit *resolver.LimitError
+			if !answered && (!errors.As(o.err, &limit) || limit.Limit != "Sends" || !errors.As(o.err, &failure) || failure.Status == dnssec.Bogus) {
+				t.Errorf("limit %d: got %v, want the limit Sends and no verdict", n, o)
+			}
+			if got := w.in.Count(notPriming); got > n {
+				t.Errorf("got %d queries with a limit of %d:\n%s", got, n, resolvertest.Table(w.in.Log()))
+			}
+		}, ipv4Only, func(o *resolver.Options) { o.Limits.Sends = n })
+		if n > 3*cost {
+			t.Fatalf("no answer with %d sends", n)
+		}
+	}
+}
+
+// TestSpentBudgetBlamesNobody: a server that a question had no query left for, or no octets,
+// has not been silent, and is not held dead: whoever can make us spend a budget could else
+// have others' servers taken for dead.
+func TestSpentBudgetBlamesNobody(t *testing.T) {
+	const text = `
+-- zone attacker.example. at 198.51.100.66 --
+www             CNAME   www.victim.example.
+-- zone victim.example. at 198.51.100.9 --
+www             A       192.0.2.90
+mail            A       192.0.2.91
+`
+	for field, limit := range map[string]func(*resolver.Options){
+		"Sends": func(o *resolver.Options) { o.Limits.Sends = 1 },
+		"Bytes": func(o *resolver.Options) { o.Limits.Bytes = 110 },
+	} {
+		t.Run(field, func(t *testing.T) {
+			held := cache.New(cache.Options{})
+			inWorld(t, text, func(w *world) {
+				known := w.in.Resolver(w.T, ipv4Only, func(o *resolver.Options) { o.Cache = held })
+				for _, zone := range []string{"attacker.example.", "victim.example."} {
+					if _, err := known.Resolve(w.Context(), zone, dns.TypeMX); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.wantLimit("www.attacker.example.", dns.TypeA, field)
+				w.settle()
+				ctx := resolver.WithTrace(w.Context(), &resolver.Trace{Query: func(q resolver.QueryInfo) {
+					if q.Reason == resolver.ReasonProbe {
+						t.Errorf("%v is asked as a dead server is", q.Server)
+					}
+				}})
+				if o := w.askWith(ctx, "mail.victim.example.", dns.TypeA); o.err != nil || o.sends != 1 {
+					t.Errorf("then: got %v after %d sends, want an answer after 1", o, o.sends)
+				}
+			}, ipv4Only, limit, func(o *resolver.Options) { o.Cache = held })
+		})
+	}
 }

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -33,6 +34,7 @@ type finding struct {
 	due       bool          // in use and about to expire: worth being fetched again
 	stale     bool          // it has expired (RFC 8767)
 	extended  ExtendedError // why it is not secure, where there is more to say
+	notKept   error         // a *cache.LimitError: why the cache did not take it
 
 	zone      dnsname.Name       // that was asked; "" out of the cache
 	signer    dnsname.Name       // the zone that signed it; "" unless Secure
@@ -214,7 +216,7 @@ func (f *finding) lowestTTL() uint32 {
 	return lowest
 }
 
-// keep puts what was found into the cache.
+// keep puts what was found into the cache, and notes by which of its limits a part stays out.
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
 	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
@@ -223,11 +225,11 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	}
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {
-			w.rl.view.Put(now, s, meta)
+			f.note(w.rl.view.Store(now, s, meta))
 		}
 	}
 	for _, a := range f.aliases {
-		w.rl.view.Put(now, a.Set, meta)
+		f.note(w.rl.view.Store(now, a.Set, meta))
 	}
 	if f.kind == noData || f.kind == nameError {
 		w.rl.view.PutNegative(now, cache.Negative{
@@ -239,6 +241,15 @@ func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	}
 	w.rl.keepExpanded(now, f, meta)
 	r.share(w, f)
+}
+
+// note takes what came of keeping a part. What there is no time to keep, or is there
+// already in a better form, is not worth a word.
+func (f *finding) note(err error) {
+	var limit *cache.LimitError
+	if errors.As(err, &limit) {
+		f.notKept = limit
+	}
 }
 
 // zoneOfDenial names the zone that denies where no SOA does: "" where one does.

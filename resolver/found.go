@@ -26,13 +26,14 @@ type found struct {
 	stale     bool       // a part of it has expired (RFC 8767)
 	due       []question // parts worth being fetched again
 	extended  []ExtendedError
+	notKept   error // as Result has it
 }
 
 // result decodes an answer for a caller.
 func (f *found) result() (*Result, error) {
 	r := &Result{
 		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
-		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Stale: f.stale, Extended: f.extended,
+		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Stale: f.stale, Extended: f.extended, NotKept: f.notKept,
 	}
 	var err error
 	for i, step := range f.aliases {

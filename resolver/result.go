@@ -33,6 +33,11 @@ type Result struct {
 	FromCache bool
 	// Extended says more about how the answer came about (RFC 8914).
 	Extended []ExtendedError
+	// NotKept says why the cache did not keep a part of the answer, which each question
+	// then costs queries for: a *cache.LimitError, which names the field of cache.Options
+	// that raises the limit. Extended has it too. Nil for what was kept, or has no time to
+	// live, or came out of the cache.
+	NotKept error
 	// Chain is the evidence for Status, from the keys of a trust anchor down: every
 	// DNSKEY and DS RRset, or denial of a DS, with its signatures, each behind those it
 	// rests on, and last the whole answer, with its aliases and denials. Whoever has the

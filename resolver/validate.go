@@ -34,6 +34,7 @@ type proof struct {
 	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
 	started dnsname.Name                  // the zone cut that the walk began at
 	lessons []*lesson                     // for the second level, of what was fetched
+	spent   error                         // why something was not fetched that is the question's own trouble
 }
 
 // fetched is what came of fetching keys or a DS.
@@ -192,13 +193,20 @@ func (f *finding) response() *dnssec.Response {
 // the validator still needs. The verdict is about the response that is given beside it.
 func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dnssec.Response, error) {
 	resp := f.response()
+	// Who is waited for no more, or has run out of time, computes no further: what a hostile
+	// zone can make a question compute takes many times as long as its packets.
+	p.ev.StopWhen(ctx.Err)
 	for range maxValidationRounds {
 		verdict, needs, err := p.ev.Validate(resp)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, nil, context.Cause(ctx)
 		case err != nil:
 			return nil, nil, p.limitOf(err)
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.awaitAll(ctx):
 			continue // with the whole evidence
+		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.spent != nil:
+			return nil, nil, p.spent // what it lacks is ours
 		case len(needs) == 0:
 			now := p.r.config.Now()
 			for _, d := range p.proven.save(now, f.q.name, p.ev) {
@@ -250,6 +258,9 @@ func (p *proof) take(f fetched) {
 	delete(p.pending, f.q)
 	if f.err != nil {
 		p.ev.Fail(need, f.err)
+		if ownTrouble(f.err) {
+			p.spent = f.err
+		}
 		return
 	}
 	for _, resp := range f.responses {

@@ -1,6 +1,9 @@
 package resolver_test
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,4 +308,57 @@ www            10     A   192.0.2.99
 		time.Sleep(101 * time.Second)
 		w.want("www.ghost.example.", dns.TypeA, 0, "www.ghost.example. A 192.0.2.99")
 	}, ipv4Only)
+}
+
+// TestTypesLimit: a name may have as many types as it likes, and each is answered. Those that
+// the cache does not keep say so, by which limit and in words that reach clients of messages
+// too, and are counted; raising the limit has them kept.
+func TestTypesLimit(t *testing.T) {
+	const private, kept, types = 65280, 76, 80 // 24 of the default of 100 are for common types
+	var zone strings.Builder
+	zone.WriteString("-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\n")
+	for i := range types {
+		fmt.Fprintf(&zone, "many TYPE%d \\# 1 %02x\n", private+i, i)
+	}
+	zone.WriteString("many A 192.0.2.81\n")
+	inWorld(t, zone.String(), func(w *world) {
+		for i := range types {
+			var limit *cache.LimitError
+			o := w.ask("many.shop.example.", uint16(private+i))
+			if o.err != nil || len(o.Answer) != 1 {
+				t.Fatalf("type %d: got %v, want an answer", i, o)
+			}
+			if i < kept {
+				if o.NotKept != nil || len(o.Extended) > 0 {
+					t.Errorf("type %d: got %v, %v; want it kept", i, o.NotKept, o.Extended)
+				}
+				continue
+			}
+			want := resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "cache: RRset not kept: over the limit MaxTypes = 100"}
+			if !errors.As(o.NotKept, &limit) || *limit != (cache.LimitError{Option: "MaxTypes", Limit: 100}) || !slices.Equal(o.Extended, []resolver.ExtendedError{want}) {
+				t.Errorf("type %d: got %v, %v; want the limit MaxTypes", i, o.NotKept, o.Extended)
+			}
+			query := new(dns.Msg).SetQuestion("many.shop.example.", uint16(private+i)).SetEdns0(1232, false)
+			reply, err := w.r.Exchange(w.Context(), query)
+			if err != nil || len(reply.Answer) != 1 || reply.IsEdns0() == nil || !slices.ContainsFunc(reply.IsEdns0().Option, func(o dns.EDNS0) bool {
+				ede, ok := o.(*dns.EDNS0_EDE)
+				return ok && ede.ExtraText == want.Text
+			}) {
+				t.Errorf("type %d as a message: got %v, %v; want the answer and the extended error", i, reply, err)
+			}
+		}
+		if got := w.r.Stats().Cache.RefusedTypes; got != 2*(types-kept) {
+			t.Errorf("Stats count %d types refused, want %d", got, 2*(types-kept))
+		}
+		w.want("many.shop.example.", dns.TypeA, 0, "many.shop.example. A 192.0.2.81")
+		w.want("many.shop.example.", dns.TypeA, 0, "many.shop.example. A 192.0.2.81").atMost(w, 0)
+	}, ipv4Only)
+	inWorld(t, zone.String(), func(w *world) {
+		for i := range types {
+			w.ask("many.shop.example.", uint16(private+i))
+			if o := w.ask("many.shop.example.", uint16(private+i)); o.err != nil || o.NotKept != nil || o.sends > 0 {
+				t.Errorf("type %d with the limit raised: got %v after %d sends, want it kept", i, o, o.sends)
+			}
+		}
+	}, ipv4Only, func(o *resolver.Options) { o.Cache = cache.New(cache.Options{MaxTypes: 200}) })
 }
