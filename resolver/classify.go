@@ -80,6 +80,8 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 		return lame // refers to itself, or to where we come from
 	case r.AA:
 		return noData
+	case len(r.Denial) > 0 && !r.RA:
+		return noData // if it is proven: see restsOnProof
 	}
 	return lame
 }

@@ -66,6 +66,8 @@ func TestClassify(t *testing.T) {
 		{"NODATA with NS beside the SOA", 0, response{aa: true, authority: soaOfShop + "\nwww.shop.example. NS ns.www.shop.example."}, noData},
 		{"nothing at all", 0, response{}, lame},
 		{"nothing of a resolver", 0, response{ra: true}, lame},
+		{"nothing but a proof", 0, response{authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, noData},
+		{"nothing but a proof, of a resolver", 0, response{ra: true, authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, lame},
 		{"name error", 0, response{aa: true, rcode: dns.RcodeNameError, authority: soaOfShop}, nameError},
 		{"name error without SOA", 0, response{aa: true, rcode: dns.RcodeNameError}, nameError},
 		{"name error of a resolver", 0, response{ra: true, rcode: dns.RcodeNameError, authority: soaOfShop}, recursive},

@@ -158,6 +158,9 @@ func (c *conversation) timeout() time.Duration {
 	if c.cut.from.forwards() {
 		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2)) + c.to.patience
 	}
+	if c.to.only && c.to.tries == c.r.config.limits.SendsPerServer && c.to.estimate.Known && !c.to.estimate.Dead {
+		return max(c.to.estimate.Timeout, loneTimeout) + c.to.patience
+	}
 	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
 		if c.to.only && c.to.tries == 2 {
 			return slowTimeout + c.to.patience
@@ -168,7 +171,9 @@ func (c *conversation) timeout() time.Duration {
 }
 
 // loneTimeout is how long the first reply of a server is waited for when nobody else
-// could be asked: asking the same server again too early throws its reply away.
+// could be asked: asking the same server again too early throws its reply away. The only
+// server that is known, and was quick, has it for the last send: that it stalls for some
+// tenths of a second does not mean that it is gone.
 const loneTimeout = 800 * time.Millisecond
 
 // slowTimeout is how long the only server's reply is waited for when the first one did not

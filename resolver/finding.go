@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -90,7 +91,19 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	}
 	f.accept(verdict)
 	f.bound(verdict)
+	if m.restsOnProof() && f.status != dnssec.Secure {
+		return nil, &zoneError{
+			zone: w.cut.Zone, servers: []netip.AddrPort{m.server.addr}, responded: true,
+			err: fmt.Errorf("%w: %w", ErrNoReachableServer, errLame),
+		}
+	}
 	return f, nil
+}
+
+// restsOnProof reports whether only the proof beside it makes an empty reply a denial: who
+// neither sets AA nor gives an SOA has not said that the zone is its own.
+func (m *reply) restsOnProof() bool {
+	return m.kind == noData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }
 
 // within leaves those steps of an alias chain, from its start, that the realm has a say

@@ -43,3 +43,18 @@ www             A     192.0.2.82
 		}
 	}, ipv4Only, minimiseOff)
 }
+
+// The only server of a zone, known to be quick, stalls for a moment, as machines do under
+// load: it is not given up for that.
+func TestOnlyServerStalls(t *testing.T) {
+	inWorld(t, `
+-- zone shop.example. at 198.51.100.3 --
+www             A     192.0.2.80
+mail            A     192.0.2.81
+`, func(w *world) {
+		w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80").within(w, 0)
+		w.in.Fault("198.51.100.3", resolvertest.Latency(700*time.Millisecond))
+		w.want("mail.shop.example.", dns.TypeA, 0, "mail.shop.example. A 192.0.2.81").within(w, 1100*time.Millisecond)
+		w.count(3, resolvertest.To("198.51.100.3"))
+	}, ipv4Only, minimiseOff)
+}

@@ -81,7 +81,7 @@ func TestStaleWhenServersFail(t *testing.T) {
 		fault string
 		took  time.Duration
 	}{
-		{"dead", 700 * time.Millisecond}, // one server, known to be fast: three tries
+		{"dead", 1100 * time.Millisecond}, // one server, known to be fast: three tries
 		{"rcode SERVFAIL", 0},
 		{"rcode REFUSED", 0},
 		{"lame upward", 0},

@@ -145,6 +145,9 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 		f, err = r.walk(ctx, below, q)
 	}
 	if err != nil {
+		if resp, from := r.referredDS(ctx, below, q, err); resp != nil {
+			return fetched{q: q, responses: []*dnssec.Response{resp}, sources: from}
+		}
 		return fetched{q: q, err: err}
 	}
 	resp := f.response()
@@ -152,6 +155,24 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 		resp.Zone = need.Zone
 	}
 	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources, lessons: f.lessons}
+}
+
+// referredDS gets a DS, or the proof that there is none, out of a referral, after the
+// question for it has failed with cause. Referrals have it too (RFC 4035 §3.1.4), and some
+// servers that cannot answer for type DS do refer. The walk took a referral before, but who
+// did not want to validate (a client with CD, a look-up of a name server) has not kept it.
+func (r *Resolver) referredDS(ctx context.Context, t *task, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
+	var ze *zoneError
+	if q.rrtype != dns.TypeDS || ownTrouble(cause) || !errors.As(cause, &ze) || !ze.responded {
+		return nil, nil
+	}
+	now := r.config.Now()
+	cut := r.start(now, t, r.realmOf(now, q), q)
+	m, err := r.ask(ctx, t.asking(true), cut, question{q.name, dns.TypeA})
+	if err != nil || m.kind != referral || m.delegation.Zone != q.name {
+		return nil, nil
+	}
+	return referralResponse(cut, m), []netip.AddrPort{m.server.addr}
 }
 
 // used records whose word the evidence is.
