@@ -62,8 +62,8 @@ type asking struct {
 	list *serverList
 
 	outcomes chan outcome
-	refused  chan struct{} // a port was unreachable
-	found    chan lookup
+	refused  chan struct{}   // a port was unreachable
+	found    chan lookup     // nil until a name server's address is looked for
 	loops    chan *candidate // servers of a route that lead back to us
 	late     *time.Timer     // fires when what is awaited is later than expected
 	probed   probed          // waited for when nobody can be asked
@@ -88,7 +88,6 @@ func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
 		list:     r.serversOf(r.config.Now(), cut, q, r.triesFor(t), t.depth > 0, t.avoid),
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
-		found:    make(chan lookup, 3*len(cut.Servers)), // two families and the end
 		loops:    make(chan *candidate),
 	}
 }

@@ -57,9 +57,13 @@ func (a *asking) lookUp(ctx context.Context) {
 	l := a.r.newSideTrip(ctx, a.t.budget)
 	a.trips = append(a.trips, l)
 	together := !a.nonsense
+	if a.found == nil {
+		a.found = make(chan lookup, 3*len(a.cut.Servers)) // two families and the end
+	}
+	found := a.found
 	a.r.spawn(func() {
 		defer l.end()
-		a.r.lookUpServer(l.ctx, a.t, name, together, a.found)
+		a.r.lookUpServer(l.ctx, a.t, name, together, found)
 	})
 }
 

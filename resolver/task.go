@@ -113,4 +113,4 @@ func (l lasting) Value(key any) any {
 }
 
 // spawn runs work in a goroutine that Close waits for.
-func (r *Resolver) spawn(work func()) { r.running.Go(r.flights.stagger.delayed(work)) }
+func (r *Resolver) spawn(work func()) { r.running.Go(r.flights.stagger.delayed(onWideStack(work))) }
