@@ -147,7 +147,7 @@ type loopGuard struct {
 // leadsBackKnown reports whether the server was found to lead back to us not long ago.
 func (g *loopGuard) leadsBackKnown() bool {
 	left := time.Duration(g.looped.Load() - time.Now().UnixNano())
-	return 0 < left && left <= loopPause // not for longer when the clock was set back
+	return 0 < left && left <= loopPause+clockSlack // not for longer when the clock was set back
 }
 
 func (c *candidate) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }

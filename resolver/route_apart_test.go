@@ -120,6 +120,73 @@ func TestForwarderPoisonsNothing(t *testing.T) {
 	}
 }
 
+// A forwarder, or a server of a route, that gives name servers and glue for the exempt zone
+// below its route, as referral, as answer or beside one, delegates nothing: iteration goes on
+// by what the zones above the exempt one say.
+func TestForwarderDelegatesNoExemptZone(t *testing.T) {
+	const exempt = `
+-- zone . at 198.18.0.1 --
+-- zone example. at 198.18.0.2 --
+-- zone corp.example. at 198.51.100.9 --
+-- zone pub.corp.example. at 198.51.100.10 --
+www             A       192.0.2.3
+mail            A       192.0.2.4
+-- zone evil.example. at 203.0.113.66 --
+`
+	const evil = `
+add authority pub.corp.example. 86400 NS ns.evil.example.
+add authority pub.corp.example. 86400 NS ns1.pub.corp.example.
+add additional ns.evil.example. 86400 A 203.0.113.66
+add additional ns1.pub.corp.example. 86400 A 203.0.113.66
+`
+	for _, kind := range []resolver.RouteKind{resolver.RouteForward, resolver.RouteStub} {
+		for name, faults := range map[string]string{
+			"beside answers": evil,
+			"as answers":     "replace NOERROR www.corp.example. 86400 A 10.0.0.80\nadd answer pub.corp.example. 86400 NS ns.evil.example.\n" + evil,
+			"as referrals":   "replace NOERROR\n" + evil,
+			"as aliases":     "replace NOERROR www.corp.example. 86400 CNAME www.pub.corp.example.\nadd answer www.pub.corp.example. 86400 A 203.0.113.66\n" + evil,
+		} {
+			t.Run(kind.String()+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					out, in := resolvertest.New(t, exempt), resolvertest.New(t, apartInside+"-- fault 10.0.0.53 --\n"+faults)
+					r := out.Resolver(t, ipv4Only, func(o *resolver.Options) {
+						o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+							if strings.HasPrefix(address, "10.") {
+								return in.Dial(ctx, network, address)
+							}
+							return out.Dial(ctx, network, address)
+						}
+						o.Validation = resolver.ValidateOff
+						o.Routes = []resolver.Route{
+							{Zone: "corp.example", Kind: kind, Servers: server("10.0.0.53")},
+							{Zone: "pub.corp.example", Kind: resolver.RouteIterate},
+						}
+					})
+					for _, before := range []string{"www.corp.example.", "sub.corp.example.", "corp.example."} {
+						r.Resolve(t.Context(), before, dns.TypeA)
+						r.Resolve(t.Context(), before, dns.TypeNS)
+					}
+					if in.Count() == 0 {
+						t.Fatal("the route was not taken")
+					}
+					wantAddresses(t, r, "www.pub.corp.example.", "NOERROR 192.0.2.3")
+					r.Resolve(t.Context(), "www.corp.example.", dns.TypeTXT)
+					wantAddresses(t, r, "mail.pub.corp.example.", "NOERROR 192.0.2.4")
+					time.Sleep(2 * time.Hour) // what is right expires first
+					r.Resolve(t.Context(), "www.corp.example.", dns.TypeMX)
+					wantAddresses(t, r, "www.pub.corp.example.", "NOERROR 192.0.2.3")
+					if n := out.Count(resolvertest.To("203.0.113.66")) + in.Count(resolvertest.To("203.0.113.66")); n != 0 {
+						t.Errorf("the attacker's server was asked %d times", n)
+					}
+					if n := in.Count(resolvertest.Below("pub.corp.example.")); n != 0 {
+						t.Errorf("the route's server was asked %d times for the exempt zone", n)
+					}
+				})
+			})
+		}
+	}
+}
+
 // Of a route for everything, exempt zones hear nothing either.
 func TestForwardedRootPoisonsNoExemptZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
