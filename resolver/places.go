@@ -29,6 +29,7 @@ type places struct {
 	line     list.List   // of *place, those that wait
 	pressing int         // how many of the line are messages
 	timer    *time.Timer // runs out when the oldest has to yield; nil: none has to
+	telling  []*place    // who has been told, but for the call of end that is due after unlock
 }
 
 // place is that of one question, taken or waited for.
@@ -43,6 +44,17 @@ type place struct {
 	at    *list.Element // in places.yielding
 }
 
+// unlock gives mu back, and has those end who were told to make room: what hangs on their
+// contexts is not to find the places locked.
+func (p *places) unlock() {
+	telling := p.telling
+	p.telling = nil
+	p.mu.Unlock()
+	for _, own := range telling {
+		own.end(p.full())
+	}
+}
+
 func newPlaces(limit int, full func() error) *places { return &places{limit: limit, full: full} }
 
 // enter waits for a place. The end of a message is called when it has to give it back, and
@@ -52,7 +64,7 @@ func (p *places) enter(ctx context.Context, end context.CancelCauseFunc) (*place
 	own := &place{of: p, end: end, given: make(chan struct{})}
 	if p.taken < p.limit {
 		p.give(own)
-		p.mu.Unlock()
+		p.unlock()
 		return own, nil
 	}
 	waiting := p.line.PushBack(own)
@@ -60,14 +72,14 @@ func (p *places) enter(ctx context.Context, end context.CancelCauseFunc) (*place
 		p.pressing++
 		p.press()
 	}
-	p.mu.Unlock()
+	p.unlock()
 	select {
 	case <-own.given:
 		return own, nil
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	select {
 	case <-own.given: // meanwhile
 		p.free(own)
@@ -93,8 +105,8 @@ func (p *places) tryEnter() (*place, bool) {
 // leave gives the place back.
 func (own *place) leave() {
 	own.of.mu.Lock()
-	defer own.of.mu.Unlock()
 	own.of.free(own)
+	own.of.unlock()
 	if own.end != nil {
 		own.end(nil)
 	}
@@ -103,7 +115,7 @@ func (own *place) leave() {
 // keep makes the place one that is never to be given up for another.
 func (own *place) keep() {
 	own.of.mu.Lock()
-	defer own.of.mu.Unlock()
+	defer own.of.unlock()
 	own.of.settle(own)
 	own.of.press()
 }
@@ -180,7 +192,7 @@ func (p *places) press() {
 		if left := yieldAfter - time.Since(oldest.since); left > 0 {
 			p.timer = time.AfterFunc(left, func() {
 				p.mu.Lock()
-				defer p.mu.Unlock()
+				defer p.unlock()
 				p.press()
 			})
 			return
@@ -188,6 +200,6 @@ func (p *places) press() {
 		p.yielding.Remove(oldest.at)
 		oldest.at, oldest.told = nil, true
 		p.told++
-		oldest.end(p.full())
+		p.telling = append(p.telling, oldest)
 	}
 }

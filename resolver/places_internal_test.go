@@ -175,3 +175,46 @@ func TestPlacesKeep(t *testing.T) {
 		}
 	})
 }
+
+// What happens when a message's work ends may ask for places, or how many are taken.
+func TestPlacesEndUnlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p *places
+		ends := 0
+		p = newPlaces(2, func() error { return errTestFull })
+		end := func(error) {
+			if _, ok := p.tryEnter(); ok || p.inside() == 0 {
+				t.Error("a place is free, or nobody is inside")
+			}
+			ends++
+		}
+		var inside []*place
+		for range 2 {
+			own, err := p.enter(t.Context(), end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inside = append(inside, own)
+		}
+		waiting := guests(t.Context(), p, 2, true)
+		time.Sleep(yieldAfter)
+		synctest.Wait()
+		if ends != 1 {
+			t.Fatalf("%d were told to go, want 1", ends)
+		}
+		inside[1].leave()
+		synctest.Wait()
+		inside[0].keep()
+		if waiting[0].own == nil {
+			t.Error("who waited has no place")
+		}
+		inside[0].leave()
+		synctest.Wait()
+		for _, g := range waiting {
+			g.own.leave()
+		}
+		if ends != 3 || p.inside() != 0 {
+			t.Errorf("%d ends and %d inside, want 3 and none", ends, p.inside())
+		}
+	})
+}
