@@ -43,6 +43,7 @@ type conversation struct {
 	sends     map[string]int // by network
 	caseTries int
 	badCookie int
+	asked     bool // a query has left this host
 	heard     bool
 	odd       bool // a datagram with our ID came to this send, and was no reply
 
@@ -63,7 +64,7 @@ type outcome struct {
 	timedOut bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
-	// unsent is set when the server was not asked: it died before its turn came, or this host
+	// unsent is set when the server was not asked at all: it died before its turn came, or this host
 	// had no time for it.
 	unsent bool
 }
@@ -121,7 +122,6 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	}
 	defer leave()
 	c.write()
-	c.r.counts.sent(c.network)
 	id := c.traceQuery()
 	timeout := c.timeout()
 	end, ends := ctx.Deadline()
@@ -131,7 +131,9 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	c.accepted, c.doubt, c.broken, c.odd = nil, doubtless, nil, false
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
-	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{Check: c.check, Refused: c.refused, Waits: c.waits})
+	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{
+		Check: c.check, Sent: c.left, Refused: c.refused, Waits: c.waits,
+	})
 	rtt := time.Since(c.sent)
 	replied()
 	if err != nil {
@@ -207,6 +209,12 @@ func (c *candidate) network() string {
 // isEncrypted reports whether nobody on the way can read the query.
 func (c *candidate) isEncrypted() bool { return c.hop != nil && c.hop.stream && c.hop.network != "tcp" }
 
+// left is called when a query has left this host.
+func (c *conversation) left() {
+	c.asked = true
+	c.r.counts.sent(c.network)
+}
+
 func (c *conversation) refused() {
 	select {
 	case c.late <- struct{}{}:
@@ -222,10 +230,13 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	}
 	var sending *transport.Error
 	if c.network == "udp" && errors.As(err, &sending) && sending.Unsent() {
-		if isTimeout(err) && !c.cutShort {
-			return false, outcome{to: c.to, unsent: true}
+		switch {
+		case !isTimeout(err) || c.cutShort:
+			return false, c.fail(err)
+		case c.asked: // and it wants to be asked in another way, which is for another try
+			return false, outcome{to: c.to, err: err, timedOut: true}
 		}
-		return false, c.fail(err)
+		return false, outcome{to: c.to, unsent: true}
 	}
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)

@@ -281,19 +281,21 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 	late := func(op string) error { return at(op, context.DeadlineExceeded) }
 	for name, test := range map[string]struct {
 		err              error
-		cutShort         bool
+		cutShort, asked  bool
 		timeouts         int
 		unsent, timedOut bool
 	}{
-		"silence":                      {late("read"), false, 1, false, true},
-		"a socket that blocks":         {late("write"), false, 1, false, true},
-		"no time to send":              {late("wait"), false, 0, true, false},
-		"late in the question":         {late("read"), true, 1, false, false},
-		"too late to send at all":      {late("wait"), true, 0, false, false},
-		"overtaken":                    {at("read", context.Canceled), false, 1, false, false},
-		"overtaken before it was sent": {at("wait", context.Canceled), false, 0, false, false},
+		"silence":                      {err: late("read"), asked: true, timeouts: 1, timedOut: true},
+		"a socket that blocks":         {err: late("write"), timeouts: 1, timedOut: true},
+		"no time to send":              {err: late("wait"), unsent: true},
+		"no time to send again":        {err: late("wait"), asked: true, timedOut: true},
+		"late in the question":         {err: late("read"), cutShort: true, asked: true, timeouts: 1},
+		"too late to send at all":      {err: late("wait"), cutShort: true},
+		"overtaken":                    {err: at("read", context.Canceled), asked: true, timeouts: 1},
+		"overtaken before it was sent": {err: at("wait", context.Canceled)},
 	} {
 		c := queryOut("udp")
+		c.asked = test.asked
 		table := infra.NewTable()
 		c.r.config = config{Options: Options{Now: time.Now}}
 		c.cut, c.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}

@@ -31,6 +31,7 @@ type sender interface {
 type checked struct{ Exchanger }
 
 func (c checked) Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w transport.Watch) ([]byte, error) {
+	w.Sent() // it knows best, and does not say
 	reply, err := c.Exchange(ctx, network, server, query)
 	if err != nil {
 		return nil, err

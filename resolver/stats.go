@@ -29,7 +29,8 @@ type Stats struct {
 	// Failures counts the questions that failed, by FailureReason.
 	Failures map[FailureReason]uint64 `json:"failures"`
 
-	// SentUDP and SentTCP count the queries sent to servers, retries included.
+	// SentUDP and SentTCP count the queries sent to servers, retries included; not those
+	// that never left this host. What is given to an Options.Exchanger counts as sent.
 	SentUDP uint64 `json:"sent_udp"`
 	SentTCP uint64 `json:"sent_tcp"`
 	// Received counts the octets of the replies to them.

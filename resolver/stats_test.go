@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 func TestStats(t *testing.T) {
@@ -251,4 +252,33 @@ func TestStatsHaveTheSecondLevel(t *testing.T) {
 			t.Errorf("got %s, %v, want %s in it", text, err, want)
 		}
 	})
+}
+
+// What never left this host is not among the queries sent, nor are attempts to connect.
+func TestStatsSent(t *testing.T) {
+	for _, test := range []struct {
+		faults string
+		tcp    uint64
+	}{
+		{"", 0},
+		{"unreachable", 0},
+		{"drop", 0},
+		{"when udp: truncate", 1},
+		{"when udp: truncate\nwhen tcp: refuse", 0},
+		{"when udp: truncate\nwhen tcp: dead", 0},
+		{"when udp: truncate\nwhen tcp: drop", 1},
+		{"when udp: truncate\nwhen tcp: unreachable", 0},
+	} {
+		t.Run(test.faults, func(t *testing.T) {
+			inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\n"+test.faults+"\n", func(w *world) {
+				w.r.Resolve(w.Context(), "www.shop.example.", dns.TypeA)
+				w.settle()
+				left := func(q resolvertest.Query) bool { return !q.Unconnected }
+				want := uint64(w.in.Count(left, resolvertest.Over("udp")))
+				if s := w.r.Stats(); s.SentUDP != want || s.SentTCP != test.tcp {
+					w.Errorf("got %d over UDP and %d over TCP, want %d and %d", s.SentUDP, s.SentTCP, want, test.tcp)
+				}
+			}, ipv4Only)
+		})
+	}
 }

@@ -73,6 +73,7 @@ func (t *Transport) sendDatagram(ctx context.Context, server netip.AddrPort, que
 	if _, err := conn.Write(query); err != nil {
 		return nil, fail(opWrite, err)
 	}
+	w.sent()
 	reply, err := awaitDatagram(conn, w)
 	if err != nil {
 		return reply, fail(opRead, err)

@@ -136,6 +136,7 @@ func (c *stream) write() {
 				c.giveUpWriting(w, err)
 				return
 			}
+			close(w.sent)
 			continue
 		}
 		timer.Reset(pause)

@@ -102,3 +102,50 @@ func TestErrorText(t *testing.T) {
 		}
 	}
 }
+
+// Sent is called once for each query that has left, before its reply is looked at, and for no
+// other.
+func TestSentIsTold(t *testing.T) {
+	silent := func(conn net.Conn) {
+		for readQuery(conn) != nil {
+		}
+	}
+	for name, test := range map[string]struct {
+		kind string
+		n    *network
+		want int
+	}{
+		"a datagram answered":        {"udp", &network{packets: func(q []byte, arrive func([]byte, error)) { arrive(q, nil) }}, 1},
+		"a datagram lost":            {"udp", &network{packets: func([]byte, func([]byte, error)) {}}, 1},
+		"no socket":                  {"udp", &network{connect: func(context.Context, string) error { return errors.New("none") }}, 0},
+		"a reply over TCP":           {"tcp", &network{streams: echo}, 1},
+		"no reply over TCP":          {"tcp", &network{streams: silent}, 1},
+		"closed instead of answered": {"tcp", &network{streams: func(conn net.Conn) { readQuery(conn) }}, 1},
+		"closed before it is read":   {"tcp", &network{streams: func(net.Conn) {}}, 0},
+		"refused":                    {"tcp", &network{connect: func(context.Context, string) error { return errors.New("none") }}, 0},
+		"no handshake": {"tcp", &network{connect: func(ctx context.Context, _ string) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, test.n, Options{}, func(t *testing.T, tr *Transport) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				sent := 0
+				_, err := tr.Send(ctx, test.kind, server1, message(1, 40, 'q'), Watch{
+					Sent: func() { sent++ },
+					Check: func([]byte) Verdict {
+						if sent != 1 {
+							t.Errorf("a reply to a query that was sent %d times", sent)
+						}
+						return Accept
+					},
+				})
+				if sent != test.want {
+					t.Errorf("told %d times, want %d (error %v)", sent, test.want, err)
+				}
+			})
+		})
+	}
+}

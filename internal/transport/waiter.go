@@ -10,6 +10,7 @@ type waiter struct {
 	id     uint16
 	frame  []byte        // the two-octet length and the query, to be sent in one Write
 	inbox  chan delivery // unbuffered: a server that floods waits for the check
+	sent   chan struct{} // closed when the query has been written
 	left   chan struct{} // closed when Send stops waiting
 	failed chan struct{} // closed when the connection cannot bring a reply; err says why
 
@@ -40,8 +41,19 @@ func newWaiter(query []byte) *waiter {
 		id:     binary.BigEndian.Uint16(query),
 		frame:  append(frame, query...),
 		inbox:  make(chan delivery),
+		sent:   make(chan struct{}),
 		left:   make(chan struct{}),
 		failed: make(chan struct{}),
+	}
+}
+
+// isSent reports whether the query has been written.
+func (w *waiter) isSent() bool {
+	select {
+	case <-w.sent:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -50,12 +62,22 @@ func newWaiter(query []byte) *waiter {
 func (c *stream) await(ctx context.Context, w *waiter, watch Watch) ([]byte, error) {
 	how := cancelled // also if the check panics
 	defer func() { c.leave(w, how) }()
+	sent := w.sent // nil: told
+	tell := func() {
+		if sent != nil {
+			sent = nil
+			watch.sent()
+		}
+	}
 	fail := func(err error) error {
 		return &Error{Op: c.phase(w), Network: "tcp", Server: c.server, Reused: w.reused, Err: err}
 	}
 	for {
 		select {
+		case <-sent:
+			tell()
 		case d := <-w.inbox:
+			tell() // who answers it has got it
 			switch d.verdict(watch) {
 			case Ignore:
 			case Accept:
@@ -66,8 +88,14 @@ func (c *stream) await(ctx context.Context, w *waiter, watch Watch) ([]byte, err
 				return d.message, fail(ErrAbandoned)
 			}
 		case <-w.failed:
+			if w.isSent() {
+				tell()
+			}
 			return nil, w.err
 		case <-ctx.Done():
+			if w.isSent() {
+				tell()
+			}
 			if ctx.Err() == context.DeadlineExceeded {
 				how = expired
 			}

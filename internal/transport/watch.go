@@ -28,6 +28,10 @@ type Watch struct {
 	// latter an Accept counts as Ignore.
 	Check func(reply []byte) Verdict
 
+	// Sent, if not nil, is called once, as Check is and before it, when the host has taken the
+	// query to send it. It is not called for one that never left.
+	Sent func()
+
 	// Refused, if not nil, is called at most once, as Check is, when the host
 	// reports that the server's UDP port is unreachable. The wait goes on, since
 	// the ICMP message behind it can be forged: it is a reason to ask another
@@ -37,6 +41,13 @@ type Watch struct {
 	// Waits, if not nil, is called as Check is when all connections (Options.MaxConns)
 	// are in use, and what it returns when one has come free or the wait has ended.
 	Waits func() (over func())
+}
+
+// sent tells that the query has left.
+func (w Watch) sent() {
+	if w.Sent != nil {
+		w.Sent()
+	}
 }
 
 // verdict asks Check.
