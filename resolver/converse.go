@@ -268,10 +268,14 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	return false, c.fail(err)
 }
 
-// overtaken records what it says about a server that another one answered first: that
-// it is as good as lost, if it was late by then.
+// overtaken records what it says about a server that another one answered first, or that
+// nobody waits for it any more: that it is as good as lost, if it was late by then. When the
+// question had to make room for others it says nothing: that happens to what is slow.
 func (c *conversation) overtaken() {
 	addr := c.to.addr
+	if c.t.madeRoom() {
+		return
+	}
 	if (c.network == "udp" || c.streamOnly()) && time.Since(c.sent) >= c.to.estimate.Late {
 		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
 	}

@@ -280,10 +280,10 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 	}
 	late := func(op string) error { return at(op, context.DeadlineExceeded) }
 	for name, test := range map[string]struct {
-		err              error
-		cutShort, asked  bool
-		timeouts         int
-		unsent, timedOut bool
+		err                       error
+		cutShort, asked, madeRoom bool
+		timeouts                  int
+		unsent, timedOut          bool
 	}{
 		"silence":                      {err: late("read"), asked: true, timeouts: 1, timedOut: true},
 		"a socket that blocks":         {err: late("write"), timeouts: 1, timedOut: true},
@@ -293,9 +293,11 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		"too late to send at all":      {err: late("wait"), cutShort: true},
 		"overtaken":                    {err: at("read", context.Canceled), asked: true, timeouts: 1},
 		"overtaken before it was sent": {err: at("wait", context.Canceled)},
+		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
 	} {
 		c := queryOut("udp")
-		c.asked = test.asked
+		c.asked, c.t = test.asked, &task{flight: new(flight)}
+		c.t.flight.madeRoom.Store(test.madeRoom)
 		table := infra.NewTable()
 		c.r.config = config{Options: Options{Now: time.Now}}
 		c.cut, c.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}

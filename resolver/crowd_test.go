@@ -312,3 +312,32 @@ when tcp: drip 1s
 		}
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Connections, o.Limits.Time = 1, 2*time.Second })
 }
+
+// TestYieldSaysNothingOfServers: questions that have to make room for others give up before a
+// server answers that is slow and was not asked before. It is not taken for dead.
+func TestYieldSaysNothingOfServers(t *testing.T) {
+	inWorld(t, crowdWorld, func(w *world) {
+		for _, zone := range []string{"s1.example.", "s2.example."} {
+			w.in.Fault(zone, resolvertest.Mend())
+		}
+		w.in.Fault("s2.example.", resolvertest.Latency(700*time.Millisecond))
+		w.in.Fault("s1.example.", resolvertest.Latency(790*time.Millisecond))
+		w.ask("s3.example.", dns.TypeDS) // the servers above are known
+		var all sync.WaitGroup
+		for i := range 3 { // three lost queries make a server dead
+			all.Go(func() { exchanged(w.T, w.r, ask(fmt.Sprintf("k%d.s1.example.", i), dns.TypeA, withEDNS)) }) // stays for good
+			time.Sleep(10 * time.Millisecond)
+			all.Go(func() {
+				reply := exchanged(w.T, w.r, ask(fmt.Sprintf("y%d.s2.example.", i), dns.TypeA, withEDNS))
+				if reply.Rcode != dns.RcodeServerFailure {
+					w.Errorf("question %d was to make room, and got\n%v", i, reply)
+				}
+			})
+			time.Sleep(10 * time.Millisecond)
+			all.Go(func() { exchanged(w.T, w.r, ask(fmt.Sprintf("n%d.cold.shop.example.", i), dns.TypeA, withEDNS)) })
+			all.Wait()
+		}
+		w.want("s2.example.", dns.TypeA, dns.RcodeSuccess).within(w, 750*time.Millisecond)
+		w.count(1, resolvertest.To("198.51.100.12"))
+	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Questions = 2 })
+}

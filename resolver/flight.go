@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -36,6 +37,8 @@ type flight struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	heard  *audience
+	// madeRoom is set before ctx ends because whoever waited had to make room for others.
+	madeRoom atomic.Bool
 
 	// Guarded by flights.mu.
 	waiters int
@@ -107,7 +110,7 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 				}
 			}
 		}
-		f.leave(fl, by)
+		f.leave(fl, by, err)
 		landed()
 		if err != nil {
 			return nil, err
@@ -165,7 +168,7 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 	ch := f.group.DoChan(fl.key, func() (any, error) { return nil, ErrClosed })
 	f.running.Go(func() {
 		res := <-ch
-		f.leave(fl, traveller{})
+		f.leave(fl, traveller{}, nil)
 		done(res.Err)
 	})
 	return true
@@ -203,8 +206,9 @@ func (f *flights) forget(fl *flight) {
 	}
 }
 
-// leave ends by's waiting; the last to leave ends the flight.
-func (f *flights) leave(fl *flight, by traveller) {
+// leave ends by's waiting, for cause if the flight has not ended; the last to leave ends the
+// flight.
+func (f *flights) leave(fl *flight, by traveller, cause error) {
 	fl.heard.leave(by.heard)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -215,6 +219,7 @@ func (f *flights) leave(fl *flight, by traveller) {
 	}
 	if fl.waiters--; fl.waiters == 0 {
 		f.forget(fl)
+		fl.madeRoom.Store(isNoRoom(cause) || by.parent != nil && by.parent.madeRoom.Load())
 		fl.cancel()
 	}
 }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -30,6 +31,12 @@ type places struct {
 	pressing int         // how many of the line are messages
 	timer    *time.Timer // runs out when the oldest has to yield; nil: none has to
 	telling  []*place    // who has been told, but for the call of end that is due after unlock
+}
+
+// isNoRoom reports whether work ended because its place was needed by others, or it got none.
+func isNoRoom(cause error) bool {
+	var limit *LimitError
+	return errors.As(cause, &limit) && limit.Limit == limitQuestions
 }
 
 // place is that of one question, taken or waited for.

@@ -70,6 +70,9 @@ func (t *task) in(fl *flight) *task {
 	return &inside
 }
 
+// madeRoom reports whether this work has ended since others needed its place more.
+func (t *task) madeRoom() bool { return t.flight != nil && t.flight.madeRoom.Load() }
+
 // below gives a task that searches what t needs to know first: the addresses of a
 // name server. They are not validated.
 func (t *task) below(q question) *task {
