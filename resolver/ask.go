@@ -204,7 +204,8 @@ func (a *asking) take(o outcome) *reply {
 		return nil
 	}
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
-	o.to.out = !o.timedOut
+	o.to.out = o.to.spoilt || !o.timedOut && !o.spoilt
+	o.to.spoilt = o.spoilt
 	if o.err != nil {
 		a.spent = a.spent || ownLimit(o.err)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))

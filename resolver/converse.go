@@ -46,13 +46,14 @@ type conversation struct {
 	asked     bool // a query has left this host
 	heard     bool
 	odd       bool // a datagram with our ID came to this send, and was no reply
+	spoilt    bool // and nothing else, so that TCP is used
 
 	query    []byte
 	sent     time.Time
 	cutShort bool          // the question's time ends before a reply is due: it got its turn late
 	accepted *wire.Message // what check took apart and accepted
 	doubt    doubt         // why check abandoned the send
-	broken   error         // what was wrong with the last reply that could not be read; nil: none
+	broken   error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
 }
 
 // outcome is what came of a conversation.
@@ -62,6 +63,8 @@ type outcome struct {
 	err   error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
+	// spoilt is set when what came over UDP was no reply, and nothing came over TCP.
+	spoilt bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
 	// unsent is set when the server was not asked at all: it died before its turn came, or this host
@@ -128,7 +131,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	c.cutShort = ends && time.Until(end) < timeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c.accepted, c.doubt, c.broken, c.odd = nil, doubtless, nil, false
+	c.accepted, c.doubt, c.odd = nil, doubtless, false
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{
@@ -164,7 +167,7 @@ func (c *conversation) timeout() time.Duration {
 		return max(c.to.estimate.Timeout, loneTimeout) + c.to.patience
 	}
 	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
-		if c.to.only && c.to.tries == 2 {
+		if c.to.only && c.to.tries == 2 && !c.to.spoilt {
 			return slowTimeout + c.to.patience
 		}
 		return loneTimeout + c.to.patience
@@ -240,9 +243,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	}
 	if isTimeout(err) {
 		c.r.counts.timedOut.Add(1)
-		if c.broken != nil {
-			err = fmt.Errorf("%w: %w", c.broken, err)
-		}
+	}
+	if c.broken != nil {
+		err = fmt.Errorf("%w: %w", c.broken, err)
 	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
@@ -254,18 +257,28 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 		return false, outcome{to: c.to, err: err}
 	case isTimeout(err) && c.network == "tcp" && !c.streamOnly():
 		// It may well be alive over UDP, from where we come; but it is of no use.
-		return false, c.fail(err)
+		return false, c.inVain(err)
 	case isTimeout(err) && c.cutShort: // the question's time is over, and not the server's
 		c.overtaken()
 		return false, c.fail(err)
 	case isTimeout(err):
 		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
-		if c.odd && c.network == "udp" {
+		if c.odd && c.network == "udp" && !c.to.spoilt {
+			c.spoilt = true
 			return c.overTCP(ReasonSpoofed) // not silent: what came is spoilt, or forged
 		}
 		return false, outcome{to: c.to, err: err, timedOut: true}
 	}
-	return false, c.fail(err)
+	return false, c.inVain(err)
+}
+
+// inVain ends the conversation after a send that failed. If TCP was only used since what came
+// over UDP was spoilt, UDP gets another try: one packet that was spoilt on the way, beside a
+// reply that was lost, would else cost the answer of a server that has no TCP. It helps no
+// forger who guesses: what makes us give up UDP for good (RFC 5452 §9.2) is a reply that is
+// right but for the ID, and whoever knows the ID has no need of packets that are no replies.
+func (c *conversation) inVain(err error) outcome {
+	return outcome{to: c.to, err: err, spoilt: c.spoilt && c.network == "tcp"}
 }
 
 // overtaken records what it says about a server that another one answered first, or that

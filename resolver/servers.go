@@ -54,6 +54,7 @@ type candidate struct {
 	endProbe   func() // of the conversation that is one; nil: it is none
 	alone      bool   // nobody else could be asked meanwhile, or all others were silent
 	only       bool   // nobody else could be asked meanwhile
+	spoilt     bool   // only what was no reply came over UDP, and nothing over TCP: one try is left
 	busy       bool   // being asked now
 	out        bool   // gave something of no use: not asked again
 }
