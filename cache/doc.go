@@ -7,9 +7,11 @@
 // apart from the rest. Time comes in as an argument; nothing here runs in the
 // background, waits, or calls out under a lock.
 //
-// An entry is one packed string, laid out in entry.go, in a shard of two
-// least-recently-used lists: what was asked once, and what was asked again. A flood
-// of names that are asked once can therefore only push out its like. Delegations,
+// An entry is one packed string, laid out in entry.go, in a shard of three
+// least-recently-used lists: answers that were asked for once, denials and failures
+// that were, and what was asked for again. A flood of names that are asked once can
+// therefore only push out its like, and one of names that do not exist no answer at
+// all: beyond a twentieth of the shard denials leave before anything else. Delegations,
 // the DNSKEY and DS RRsets that validation lives on, and the NSEC and NSEC3 records
 // that deny more than they were asked for have budgets of their own.
 //

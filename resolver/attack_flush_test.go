@@ -31,8 +31,8 @@ latency 20ms
 // afterwards, and none for keys, and who asks for the keys and the DS themselves has them
 // out of the cache (attacks.md 34).
 func TestAttackFlush(t *testing.T) {
-	const questions = 6000
-	c := cache.New(cache.Options{MaxBytes: 512 << 10})
+	const questions = 3000
+	c := cache.New(cache.Options{MaxBytes: 256 << 10})
 	trust := resolvertest.Type(dns.TypeDNSKEY, dns.TypeDS)
 	inWorld(t, flushWorld, func(w *world) {
 		w.wantStatus("once.shop.example.", dnssec.Secure)

@@ -43,8 +43,10 @@ func outcome(result *resolver.Result, err error) string {
 	switch {
 	case errors.As(err, &failure) && failure.Status == dnssec.Bogus:
 		return "bogus"
+	case errors.Is(err, resolver.ErrNoReachableServer):
+		return "no reachable server"
 	case err != nil:
-		return "error"
+		return "error " + err.Error()
 	}
 	return fmt.Sprint(dns.RcodeToString[result.Rcode], " ", result.Status, " ", lastData(result.Answer, result.Question.Qtype))
 }
@@ -256,7 +258,7 @@ www             A       192.0.2.86
 							r := in.Resolver(t)
 							got := outcome(r.Resolve(t.Context(), target.name, target.qtype))
 							in.Fault(target.server, resolvertest.Mend())
-							if got == "bogus" || got == "error" {
+							if got == "bogus" || got == "no reachable server" {
 								if refused++; raceDetector && refused%5 != 0 { // one goroutine asks
 									continue
 								}
