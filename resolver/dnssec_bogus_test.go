@@ -204,6 +204,9 @@ func TestBogusChainOfSilence(t *testing.T) {
 				in.Fault("shop.example.", resolvertest.Remove(resolvertest.Authority, qtype))
 				in.Fault("shop.example.", resolvertest.Rcode(dns.RcodeServerFailure).When(resolvertest.Type(qtype)))
 				_, err := in.Resolver(t).Resolve(resolver.WithChain(t.Context()), "www.child.shop.example.", dns.TypeA)
+				if got := in.Count(); got > 50 {
+					t.Errorf("got %d queries, want 50 at most:\n%s", got, resolvertest.Table(in.Log()))
+				}
 				var failure *resolver.Error
 				if !errors.As(err, &failure) || failure.Status != dnssec.Bogus {
 					t.Fatalf("got %v, want bogus", err)

@@ -172,6 +172,9 @@ func (r *Resolver) referredDS(ctx context.Context, t *task, q question, cause er
 	if err != nil || m.kind != referral || m.delegation.Zone != q.name {
 		return nil, nil
 	}
+	if m.DS == nil && len(m.Denial) == 0 {
+		return nil, nil // it says no more than that there is a zone cut: asking on would never end
+	}
 	return referralResponse(cut, m), []netip.AddrPort{m.server.addr}
 }
 
