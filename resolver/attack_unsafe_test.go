@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,11 +154,12 @@ www                     10    A     192.0.2.80
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := root + "-- fault 193.0.14.129 192.33.4.12 --\n"
+			var text strings.Builder
+			text.WriteString(root + "-- fault 193.0.14.129 192.33.4.12 --\n")
 			for _, f := range faults {
-				text += "when name . type NS: " + f + "\n"
+				text.WriteString("when name . type NS: " + f + "\n")
 			}
-			inPublicWorld(t, text, func(w *world) {
+			inPublicWorld(t, text.String(), func(w *world) {
 				w.want("www.", dns.TypeA, 0, "www. A 192.0.2.80")
 				w.settle()
 				for _, dead := range []string{"193.0.14.129", "192.33.4.12"} { // so that the other has to do
