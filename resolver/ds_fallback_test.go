@@ -1,11 +1,13 @@
 package resolver_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
@@ -46,4 +48,29 @@ www             A   192.0.2.81
 			}
 		}, ipv4Only)
 	}
+}
+
+// A referral that settles nothing, having lost the DS, is not asked for over and over:
+// the answer is bogus, not one question too many.
+func TestDSOutOfAReferralThatSaysNothing(t *testing.T) {
+	inWorld(t, `
+-- zone example. at 198.51.100.2 signed --
+-- zone shop.example. at 198.51.100.3 signed --
+www             A   192.0.2.80
+`, func(w *world) {
+		w.update(`
+-- fault 198.51.100.2 --
+remove authority DS
+add authority zzz.example. NSEC zzzz.example. A
+when type DS: rcode SERVFAIL
+`)
+		_, err := w.r.Resolve(w.Context(), "www.shop.example.", dns.TypeA)
+		var failure *resolver.Error
+		if !errors.As(err, &failure) || failure.Status != dnssec.Bogus {
+			w.Errorf("got %v, want bogus", err)
+		}
+		if n := len(w.in.Log()); n > 40 {
+			w.Errorf("%d queries, want 40 at most", n)
+		}
+	}, ipv4Only)
 }

@@ -91,7 +91,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	}
 	f.accept(verdict)
 	f.bound(verdict)
-	if m.restsOnProof() && f.status != dnssec.Secure {
+	if m.restsOnProof() && f.status != dnssec.Secure && verdict.Reason.Code != dnssec.ReasonOptOut {
 		return nil, &zoneError{
 			zone: w.cut.Zone, servers: []netip.AddrPort{m.server.addr}, responded: true,
 			err: fmt.Errorf("%w: %w", ErrNoReachableServer, errLame),
