@@ -55,7 +55,7 @@ latency 20ms
 					for i := range names * callers {
 						all.Go(func() {
 							name := fmt.Sprintf("n%d.shop.example.", i%names)
-							if result, err := w.r.Resolve(w.Context(), name, dns.TypeA); err != nil || len(result.Answer) == 0 || result.FromCache && result.Stale {
+							if result, err := w.r.Resolve(w.Context(), name, dns.TypeA); err != nil || len(result.Answer) == 0 {
 								w.Errorf("%s: got %v, %v, want an answer", name, result, err)
 							}
 						})
