@@ -121,7 +121,6 @@ func TestSentIsTold(t *testing.T) {
 		"a reply over TCP":           {"tcp", &network{streams: echo}, 1},
 		"no reply over TCP":          {"tcp", &network{streams: silent}, 1},
 		"closed instead of answered": {"tcp", &network{streams: func(conn net.Conn) { readQuery(conn) }}, 1},
-		"closed before it is read":   {"tcp", &network{streams: func(net.Conn) {}}, 0},
 		"refused":                    {"tcp", &network{connect: func(context.Context, string) error { return errors.New("none") }}, 0},
 		"no handshake": {"tcp", &network{connect: func(ctx context.Context, _ string) error {
 			<-ctx.Done()

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 )
 
 // waiter is one query on a connection.
@@ -88,7 +89,7 @@ func (c *stream) await(ctx context.Context, w *waiter, watch Watch) ([]byte, err
 				return d.message, fail(ErrAbandoned)
 			}
 		case <-w.failed:
-			if w.isSent() {
+			if w.isSent() || c.tookBeforeItEnded(w) {
 				tell()
 			}
 			return nil, w.err
@@ -116,6 +117,14 @@ func (c *stream) phase(w *waiter) string {
 		return opWrite
 	}
 	return opRead
+}
+
+// tookBeforeItEnded reports whether the query of w, which has failed, was under way when the
+// connection turned out to be at its end: a server that reads it and closes at once may be
+// noticed before Write has returned.
+func (c *stream) tookBeforeItEnded(w *waiter) bool {
+	var failure *Error
+	return errors.As(w.err, &failure) && failure.Op == opRead && c.phase(w) == opRead
 }
 
 // verdict asks the check. A stray message is never the reply: its ID says so,
