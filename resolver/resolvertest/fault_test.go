@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -99,6 +100,21 @@ func TestFaultsLeaveZonesAlone(t *testing.T) {
 	q := query("www.shop.example.", dns.TypeA)
 	compare(t, text(ask(t, in, shopServer, q)), "NOERROR aa\nan www.shop.example. 1 IN A 192.0.2.66")
 	compare(t, text(ask(t, in, shopServer, q)), "NOERROR aa\nan www.shop.example. 300 IN A 192.0.2.80")
+}
+
+// A reply is filled up to a size as it is sent: with names compressed.
+func TestOversize(t *testing.T) {
+	const size, owner = 1500, "a-name-that-takes-much-room.unless-it-is-compressed"
+	var zone strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&zone, "%s A 192.0.2.%d\n", owner, i)
+	}
+	in := New(t, shop+zone.String())
+	in.Fault(shopServer, Oversize(size))
+	wire, err := send(t, in, inMemory, "udp", shopServer, wireOf(t, query(owner+".shop.example.", dns.TypeA)))
+	if err != nil || len(wire) < size || len(wire) >= size+300 {
+		t.Errorf("got a reply of %d octets, error %v; want %d at least, and not much more", len(wire), err, size)
+	}
 }
 
 func TestHeaderFaults(t *testing.T) {

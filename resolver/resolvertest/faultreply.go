@@ -311,7 +311,8 @@ func WrongCookie() Fault {
 func Oversize(n int) Fault {
 	f := onReply(func(_, reply *dns.Msg) {
 		const chunk = 200
-		for size := reply.Len(); size < n; size += chunk {
+		reply.Compress = true // as it will be sent
+		for reply.Len() < n {
 			reply.Extra = append(reply.Extra, &dns.TXT{
 				Hdr: header(dnsname.Root, dns.TypeTXT),
 				Txt: []string{strings.Repeat("x", chunk)},
