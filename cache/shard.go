@@ -119,8 +119,8 @@ func (g *segment[V]) removeOldest() (hash uint64, v V, ok bool) {
 }
 
 // compact makes the list anew when it has become much shorter than its map: else what a
-// flood has filled and left would be lost to all others. It costs what a quarter of the
-// entries take that have left since.
+// flood has filled and left would be lost to all others. It copies at most one entry for
+// each three that have left since, so that on average it costs nothing worth counting.
 func (g *segment[V]) compact() {
 	n := g.lru.Len()
 	if g.peak < minCompact || n > g.peak/4 {

@@ -204,6 +204,8 @@ func (a *asking) take(o outcome) *reply {
 		return nil
 	}
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
+	// Silence may be a lost packet, and spoilt packets may be somebody else's; but these
+	// are put up with once only.
 	o.to.out = o.to.spoilt || !o.timedOut && !o.spoilt
 	o.to.spoilt = o.spoilt
 	if o.err != nil {

@@ -147,7 +147,7 @@ func (f *flights) board(ctx context.Context, key string, by traveller, lead func
 	}
 	ch := f.group.DoChan(key, func() (any, error) {
 		defer f.land(fl)
-		widen(0) // see onWideStack
+		widen(0)
 		return lead(fl)
 	})
 	return fl, ch, joined, nil

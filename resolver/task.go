@@ -116,4 +116,9 @@ func (l lasting) Value(key any) any {
 }
 
 // spawn runs work in a goroutine that Close waits for.
-func (r *Resolver) spawn(work func()) { r.running.Go(r.flights.stagger.delayed(onWideStack(work))) }
+func (r *Resolver) spawn(work func()) {
+	r.running.Go(r.flights.stagger.delayed(func() {
+		widen(0)
+		work()
+	}))
+}
