@@ -52,6 +52,7 @@ const (
 	lookAlive        look = iota
 	lookStale             // where nothing alive is known, also what has expired
 	lookStaleQuietly      // likewise, but nothing is made of it: it is not counted
+	lookQuietly           // what is alive, not counted
 )
 
 // searchKnown is searchCache that may take what has expired.
@@ -68,11 +69,11 @@ func (r *Resolver) searchKnown(q question, trust cache.Trust, l look) (*found, b
 		f, ok := r.localData(trust, at)
 		if !ok {
 			rl := r.realmOf(now, at)
-			if l == lookStaleQuietly {
+			if l == lookStaleQuietly || l == lookQuietly {
 				rl = rl.uncounted()
 			}
 			f, ok = r.knownIn(rl, now, trust, at, len(a.aliases) == 0)
-			if !ok && l != lookAlive {
+			if !ok && (l == lookStale || l == lookStaleQuietly) {
 				f, ok = r.expired(rl.view, now, trust, at)
 			}
 		}

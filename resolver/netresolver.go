@@ -19,6 +19,14 @@ import (
 // question 5 s, twice for each server in resolv.conf; what takes longer is worked on
 // until the next try takes it up. What is lost on this way is the validation status,
 // the TTL, and why something failed; the methods of Resolver have them.
+//
+// Package net asks for A and AAAA together and returns the error that came last. So that a
+// host whose one family failed and whose other one is not there is no "no such host", which
+// mailers bounce on, such a NODATA waits for the other family's question, if that is under
+// way or arrives within 20 ms, and is SERVFAIL, a temporary error, if it fails or has failed
+// just now. Nothing is asked for that. It does not help with "options single-request" in
+// resolv.conf, where the question that fails may begin when the other one is answered; the
+// methods of Resolver tell the two apart always.
 func (r *Resolver) NetResolver() *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,
@@ -151,7 +159,7 @@ func (r *Resolver) answerSelf(ctx context.Context, wire []byte) ([]byte, bool) {
 	if query.Unpack(wire) != nil {
 		return nil, false
 	}
-	reply, err := r.Exchange(ctx, query)
+	reply, err := r.exchangeSelf(ctx, query)
 	if err != nil {
 		return nil, false
 	}

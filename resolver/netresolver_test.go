@@ -43,6 +43,7 @@ func warmNet() {
 		return nil, net.ErrClosed
 	}}
 	r.LookupTXT(context.Background(), "text.shop.example.")
+	r.LookupHost(context.Background(), "www.shop.example.")
 }
 
 // dialSelf gives the connection that package net gets.

@@ -48,6 +48,7 @@ type Resolver struct {
 	priming   atomic.Bool
 	probes    probes
 	arrivals  arrivals
+	selfAsked selfAsked
 
 	random      chance
 	prefetching atomic.Int64

@@ -1,0 +1,201 @@
+package resolver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// Package net asks for a host's A and AAAA records together and returns the error of
+// whichever came last, so that the NODATA of one family hides that the other one failed:
+// what may well exist becomes "no such host", and a mailer bounces. A denial therefore
+// waits for the questions beside it, and fails as they do.
+
+// siblingGrace is how long a denial waits for the question beside it to arrive. Package
+// net begins both in goroutines of their own, and what the cache has is answered before
+// the other one has begun.
+const siblingGrace = 20 * time.Millisecond
+
+// siblings lists the types that package net asks for beside one type, and whose failure
+// leaves open what its denial says. LookupCNAME asks for all three.
+func siblings(rrtype uint16) []uint16 {
+	switch rrtype {
+	case dns.TypeA:
+		return []uint16{dns.TypeAAAA}
+	case dns.TypeAAAA:
+		return []uint16{dns.TypeA}
+	case dns.TypeCNAME:
+		return []uint16{dns.TypeA, dns.TypeAAAA}
+	}
+	return nil
+}
+
+// selfAsked are the questions of package net that are under way.
+type selfAsked struct {
+	mu       sync.Mutex
+	underWay map[question]*selfQuestion // guarded by mu
+}
+
+// selfQuestion is one of them, or several equal ones, which share a flight: the first
+// answer is that of all.
+type selfQuestion struct {
+	answered chan struct{}
+	reply    *dns.Msg // to be read when answered is closed; nil: none
+}
+
+// enter notes that q is asked, until answered is called with the reply, or with nil when
+// there is none.
+func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked, ok := s.underWay[q]
+	if !ok {
+		asked = &selfQuestion{answered: make(chan struct{})}
+		if s.underWay == nil {
+			s.underWay = make(map[question]*selfQuestion)
+		}
+		s.underWay[q] = asked
+	}
+	return func(reply *dns.Msg) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.underWay[q] == asked {
+			delete(s.underWay, q)
+			asked.reply = reply
+			close(asked.answered)
+		}
+	}
+}
+
+// get returns the question under way that is equal to q; nil if there is none.
+func (s *selfAsked) get(q question) *selfQuestion {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.underWay[q]
+}
+
+// exchangeSelf is Exchange for package net.
+func (r *Resolver) exchangeSelf(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
+	q, ok := askedByNet(query)
+	if !ok {
+		return r.Exchange(ctx, query)
+	}
+	answered := r.selfAsked.enter(q)
+	reply, err := r.Exchange(ctx, query)
+	answered(reply)
+	if err != nil || !denies(reply) {
+		return reply, err
+	}
+	for _, rrtype := range siblings(q.rrtype) {
+		if failed := r.siblingFailure(ctx, query, question{q.name, rrtype}, reply); failed != nil {
+			return failed, nil
+		}
+	}
+	return reply, nil
+}
+
+// askedByNet returns the question of a query that has siblings.
+func askedByNet(query *dns.Msg) (question, bool) {
+	if len(query.Question) != 1 || len(siblings(query.Question[0].Qtype)) == 0 {
+		return question{}, false
+	}
+	name, err := dnsname.Parse(query.Question[0].Name)
+	return question{name, query.Question[0].Qtype}, err == nil
+}
+
+// denies reports whether a reply says that there are no records of the type asked for.
+func denies(reply *dns.Msg) bool {
+	if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
+		return false
+	}
+	for _, rr := range reply.Answer {
+		if rr.Header().Rrtype == reply.Question[0].Qtype {
+			return false
+		}
+	}
+	return true
+}
+
+// siblingFailure returns the reply to query when the question beside it has failed, whose
+// denial is given; nil when it has not. It sends nothing: a question that nobody asks is
+// not asked here.
+func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
+	if _, known := r.searchKnown(beside, cache.Checked, lookQuietly); known {
+		return nil
+	}
+	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
+		return failed
+	}
+	if failed := r.rememberedFailure(query, beside, denial); failed != nil {
+		return failed
+	}
+	if !pause(ctx, siblingGrace) {
+		return nil
+	}
+	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
+		return failed
+	}
+	return r.rememberedFailure(query, beside, denial)
+}
+
+// awaitSibling waits for the question beside query if it is under way, and returns the
+// reply to query when that has failed.
+func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
+	asked := r.selfAsked.get(beside)
+	if asked == nil {
+		return nil, false
+	}
+	select {
+	case <-asked.answered:
+	case <-ctx.Done():
+		return nil, true
+	}
+	if asked.reply == nil {
+		return nil, true
+	}
+	switch asked.reply.Rcode {
+	case dns.RcodeSuccess, dns.RcodeNameError:
+		return nil, true
+	}
+	return newExchange(query).failed(asked.reply.Rcode, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
+}
+
+// rememberedFailure returns the reply to query when the question beside it failed not long
+// ago (RFC 9520), at its name or at one that the aliases of the denial lead to.
+func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
+	now := r.config.Now()
+	names := []dnsname.Name{beside.name}
+	for _, rr := range denial.Answer {
+		if alias, ok := rr.(*dns.CNAME); ok {
+			if target, err := dnsname.Parse(alias.Target); err == nil {
+				names = append(names, target)
+			}
+		}
+	}
+	for _, name := range names {
+		q := question{name, beside.rrtype}
+		if _, failed := r.realmOf(now, q).view.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
+			return newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
+		}
+	}
+	return nil
+}
+
+func siblingText(beside question) string { return typeName(beside.rrtype) + " of this name failed" }
+
+// pause waits for d, and reports whether ctx was still alive then.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
