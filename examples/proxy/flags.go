@@ -184,6 +184,9 @@ func (l *addressList) Set(text string) error {
 		if err != nil {
 			return errors.New("want an IP address and a port, as 127.0.0.1:53 or [::1]:53")
 		}
+		if isGroup(address.Addr().Unmap()) {
+			return errors.New("a group's or broadcast address is none to answer from")
+		}
 		*l = append(*l, netip.AddrPortFrom(address.Addr().Unmap(), address.Port()))
 	}
 	return nil

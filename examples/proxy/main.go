@@ -27,7 +27,9 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// SIGHUP, which ends a program by default, is an orderly stop too: the cache is not lost
+	// when a terminal is closed.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -148,30 +150,78 @@ func (p *proxy) findLoops(ctx context.Context) <-chan error {
 	return found
 }
 
+const (
+	// lastAnswers is how long the answers that say SERVFAIL may take to be sent, when -drain
+	// is over.
+	lastAnswers = time.Second
+	// closing is how long is waited for the end of what was closed: nobody outside has a say
+	// in that any more.
+	closing = 2 * time.Second
+)
+
 // drain stops the listeners and waits for their last answers, but no longer than the
-// flags say: then the resolver is closed, and what is left gets SERVFAIL.
+// flags say: then the resolver is closed, and what is left gets SERVFAIL. Clients that do
+// not take even that are left.
 func (p *proxy) drain(ended <-chan error, running int) error {
 	for _, l := range p.listeners {
 		l.stop()
 	}
-	patience := time.AfterFunc(p.config.drain, func() {
-		p.log.Warn("questions are given up", "after", p.config.drain)
-		_ = p.resolver.Close() // close reports it
-	})
-	defer patience.Stop()
-	var failed error
-	for ; running > 0; running-- {
-		failed = errors.Join(failed, <-ended)
+	running, failed := await(ended, running, p.config.drain)
+	if running == 0 {
+		return failed
 	}
-	return failed
+	p.log.Warn("questions are given up", "after", p.config.drain)
+	go func() { _ = p.resolver.Close() }() // close waits for it, and reports it
+	running, err := await(ended, running, lastAnswers)
+	return errors.Join(failed, err, p.hangUp(ended, running))
 }
 
+// hangUp closes what running listeners still have open.
+func (p *proxy) hangUp(ended <-chan error, running int) error {
+	if running == 0 {
+		return nil
+	}
+	p.log.Warn("clients do not take their answers, their connections are closed")
+	for _, l := range p.listeners {
+		_ = l.close() // close reports it
+	}
+	running, err := await(ended, running, closing)
+	if running > 0 {
+		return errors.Join(err, fmt.Errorf("%d listeners do not end", running))
+	}
+	return err
+}
+
+// await waits for the end of listeners, for at most patience, and returns how many have not
+// ended, and what the others ended with.
+func await(ended <-chan error, running int, patience time.Duration) (left int, failed error) {
+	over := time.After(patience)
+	for ; running > 0; running-- {
+		select {
+		case err := <-ended:
+			failed = errors.Join(failed, err)
+		case <-over:
+			return running, failed
+		}
+	}
+	return 0, failed
+}
+
+// close closes everything. What does not end in time is left: the snapshot is still to be
+// saved.
 func (p *proxy) close() error {
-	err := p.resolver.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- p.resolver.Close() }()
+	var err error
 	for _, l := range p.listeners {
 		err = errors.Join(err, l.close())
 	}
-	return err
+	select {
+	case failed := <-closed:
+		return errors.Join(err, failed)
+	case <-time.After(closing):
+		return errors.Join(err, errors.New("the resolver does not close"))
+	}
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // Bounds for one connection over TCP or TLS.
@@ -58,7 +60,11 @@ func (l *streamListener) stop() {
 	l.open.stop(stopGrace)
 }
 
-func (l *streamListener) close() error { return ignoreClosed(l.Close()) }
+// close closes the connections too, with answers that their clients have not taken.
+func (l *streamListener) close() error {
+	l.open.close()
+	return ignoreClosed(l.Close())
+}
 
 // serveConn answers the queries of one connection.
 func (l *streamListener) serveConn(conn net.Conn) {
@@ -72,7 +78,11 @@ func (l *streamListener) serveConn(conn net.Conn) {
 	send := func(answer []byte) error {
 		writing.Lock()
 		defer writing.Unlock()
-		return writeFrame(conn, answer)
+		err := writeFrame(conn, answer)
+		if err != nil {
+			abort(conn) // whatever follows half a frame is read as the rest of it
+		}
+		return err
 	}
 	for range streamQueries {
 		wire, err := l.readFrame(conn)
@@ -111,6 +121,9 @@ func (l *streamListener) readFrame(conn net.Conn) ([]byte, error) {
 
 // writeFrame writes length and message at once (RFC 7766 §8).
 func writeFrame(conn net.Conn, message []byte) error {
+	if len(message) > dns.MaxMsgSize {
+		return errTooLong
+	}
 	frame := make([]byte, 2, 2+len(message))
 	binary.BigEndian.PutUint16(frame, uint16(len(message)))
 	if err := conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
@@ -119,6 +132,10 @@ func writeFrame(conn net.Conn, message []byte) error {
 	_, err := conn.Write(append(frame, message...))
 	return err
 }
+
+// errTooLong is the error for an answer whose length does not fit before it: the length
+// would be that of its beginning, and the rest be read as answers of their own.
+var errTooLong = errors.New("an answer is longer than a message may be")
 
 // connections are those of one listener.
 type connections struct {
@@ -187,6 +204,24 @@ func (c *connections) stop(grace time.Duration) {
 	for conn := range c.open {
 		_ = conn.SetReadDeadline(time.Now().Add(grace)) // fails if it is closed already
 	}
+}
+
+// close closes all connections, whatever waits to be written.
+func (c *connections) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		abort(conn)
+	}
+}
+
+// abort closes a connection without a word: a client that does not read would keep TLS
+// waiting to say that it ends.
+func abort(conn net.Conn) {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	_ = conn.Close() // it may be closed already
 }
 
 // streamLinger is how long a client may take to notice that the connection ends.

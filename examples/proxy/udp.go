@@ -26,6 +26,9 @@ const (
 	// udpBuffer is what is asked of the kernel for a socket: some thousand queries, so
 	// that none is lost while the loop is kept from running.
 	udpBuffer = 1 << 20
+	// udpFailures is how many reads in a row may fail before there is a pause between
+	// them: as many ICMP messages as a batch of answers can lead to.
+	udpFailures = udpBatch
 )
 
 // batchConn reads and writes several datagrams at once, on systems where that can be.
@@ -90,7 +93,7 @@ func (l *udpListener) loop() error {
 	for i := range buffers {
 		buffers[i] = make([]byte, 0, udpSize)
 	}
-	for {
+	for failures := 0; ; {
 		n, err := l.batch.ReadBatch(l.in, 0)
 		switch {
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
@@ -99,8 +102,12 @@ func (l *udpListener) loop() error {
 			}
 			return err
 		case err != nil:
+			if failures++; failures > udpFailures {
+				time.Sleep(acceptPause)
+			}
 			continue // an ICMP message about an earlier answer, on some systems
 		}
+		failures = 0
 		l.out = l.out[:0]
 		for i := range l.in[:n] {
 			l.take(&l.in[i], buffers[i])
@@ -116,6 +123,11 @@ func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
 		return
 	}
 	wire, client := m.Buffers[0][:m.N], addrPort(remote)
+	source, answerable := l.source(m)
+	if !answerable || !isHost(client) {
+		l.tally.received(ignored)
+		return
+	}
 	v := l.handler.judge(client.Addr(), wire)
 	l.tally.received(v)
 	switch v {
@@ -123,33 +135,45 @@ func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
 	case answered:
 		if answer, ok := l.handler.hit(buffer, wire, udpSize); ok {
 			l.tally.hit(answer)
-			l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: l.source(m)})
+			l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: source})
 			return
 		}
-		l.answerLater(l.query(m, remote, client))
+		l.answerLater(l.query(wire, source, remote))
 	case refused, overRate:
-		l.handler.turnAway(l.query(m, remote, client), v)
+		l.handler.turnAway(l.query(wire, source, remote), v)
 	}
 }
 
-// flush sends the answers that are ready. One that cannot be sent is left out.
+// isHost reports whether an answer can be sent to client at all: nobody receives at port 0
+// (RFC 768), and groups and broadcast addresses send nothing (RFC 1122 §3.2.1.3).
+func isHost(client netip.AddrPort) bool {
+	addr := client.Addr()
+	return client.Port() != 0 && !addr.IsUnspecified() && !isGroup(addr)
+}
+
+// isGroup reports whether an address is several hosts' by itself.
+func isGroup(addr netip.Addr) bool {
+	return addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// flush sends the answers that are ready. One that cannot be sent is left out: the first
+// of those that were not, whatever number comes with the error, which is -1 as a rule.
 func (l *udpListener) flush() {
 	for out := l.out; len(out) > 0; {
 		n, err := l.batch.WriteBatch(out, 0)
-		if err != nil {
+		if n = max(n, 0); err != nil || n == 0 {
 			n++
 		}
 		out = out[min(n, len(out)):]
 	}
 }
 
-// query gives what was received in a form that may be kept.
-func (l *udpListener) query(m *ipv4.Message, remote *net.UDPAddr, client netip.AddrPort) *query {
-	source := slices.Clone(l.source(m))
+// query returns what was received in a form that may be kept.
+func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr) *query {
 	return &query{
 		handler: l.handler, begun: time.Now(), transport: overUDP, tally: l.tally,
-		client: client, local: l.conn.LocalAddr(), remote: remote,
-		wire: slices.Clone(m.Buffers[0][:m.N]),
+		client: addrPort(remote), local: l.conn.LocalAddr(), remote: remote,
+		wire: slices.Clone(wire),
 		send: func(answer []byte) error {
 			_, _, err := l.conn.WriteMsgUDP(answer, source, remote)
 			return err
@@ -189,19 +213,33 @@ func askDestination(conn *net.UDPConn, at netip.Addr) (control int) {
 	return controlSize
 }
 
-// source gives the control message with which an answer to m leaves from the address
-// that m was sent to; nil: the only one.
-func (l *udpListener) source(m *ipv4.Message) []byte {
+// source returns the control message with which an answer to m leaves from the address that
+// m was sent to; nil: the only one. It is false when that is a group or broadcast address,
+// which nothing may come from (RFC 1122 §3.2.1.3).
+func (l *udpListener) source(m *ipv4.Message) (control []byte, ok bool) {
 	if l.control == 0 || m.NN == 0 {
-		return nil
+		return nil, true
 	}
+	received := m.OOB[:m.NN]
 	var got4 ipv4.ControlMessage
-	if got4.Parse(m.OOB[:m.NN]) == nil && got4.Dst != nil {
-		return (&ipv4.ControlMessage{Src: got4.Dst}).Marshal()
+	if got4.Parse(received) == nil && got4.Dst != nil {
+		if !isUnicast(got4.Dst) || wasBroadcast(received) {
+			return nil, false
+		}
+		return (&ipv4.ControlMessage{Src: got4.Dst}).Marshal(), true
 	}
 	var got6 ipv6.ControlMessage
-	if got6.Parse(m.OOB[:m.NN]) == nil && got6.Dst != nil {
-		return (&ipv6.ControlMessage{Src: got6.Dst, IfIndex: got6.IfIndex}).Marshal()
+	if got6.Parse(received) == nil && got6.Dst != nil {
+		if !isUnicast(got6.Dst) {
+			return nil, false
+		}
+		return (&ipv6.ControlMessage{Src: got6.Dst, IfIndex: got6.IfIndex}).Marshal(), true
 	}
-	return nil
+	return nil, true
+}
+
+// isUnicast reports whether a datagram was sent to one host, as far as its address says.
+func isUnicast(to net.IP) bool {
+	addr, ok := netip.AddrFromSlice(to)
+	return ok && !isGroup(addr.Unmap())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -42,4 +43,23 @@ func listenUDP(address netip.AddrPort, n int) ([]*net.UDPConn, error) {
 		conns = append(conns, conn.(*net.UDPConn))
 	}
 	return conns, nil
+}
+
+// wasBroadcast reports whether a datagram over IPv4 was sent to the broadcast address of a
+// network of this host. The kernel knows those: the address that it would answer from is
+// another than the one it was sent to then (ip(7), IP_PKTINFO).
+func wasBroadcast(control []byte) bool {
+	const interfaceSize, addrSize = 4, 4 // struct in_pktinfo: interface, own address, destination
+	for len(control) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			return false
+		}
+		if header.Level == unix.IPPROTO_IP && header.Type == unix.IP_PKTINFO && len(data) >= interfaceSize+2*addrSize {
+			data = data[interfaceSize:]
+			return !bytes.Equal(data[:addrSize], data[addrSize:2*addrSize])
+		}
+		control = rest
+	}
+	return false
 }

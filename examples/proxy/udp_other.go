@@ -15,3 +15,7 @@ func listenUDP(address netip.AddrPort, _ int) ([]*net.UDPConn, error) {
 	}
 	return []*net.UDPConn{conn}, nil
 }
+
+// wasBroadcast is known on Linux only. Elsewhere an answer from the broadcast address of a
+// network is one that cannot be sent.
+func wasBroadcast([]byte) bool { return false }
