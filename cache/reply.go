@@ -31,8 +31,11 @@ type ReplyTo struct {
 	EDNS    bool
 	DO      bool
 	UDPSize uint16
-	// MaxSize is the largest message the client takes, in octets; a reply that is
-	// larger is cut down to its question with TC set. 0: any.
+	// MaxSize is the largest datagram the client takes, in bytes; a reply that is larger
+	// has TC set and as many of its records as fit: who cannot ask over TCP makes do with
+	// them. 0, and 65,535 or more, stand for a stream, for which no reply is longer than
+	// 65,535 (RFC 1035 §4.2.2): one that would be is no hit, as it may fit when it is
+	// compressed better.
 	MaxSize int
 	// Admit is asked about each name on the way, the one asked for first; false makes it no
 	// hit. Nil: all will do.
@@ -71,11 +74,14 @@ func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, b
 	if q.Name == "" {
 		q.Name = p.entries[0].name()
 	}
+	reply, hit, ok := q.reply(dst, i, &p)
+	if !ok {
+		return dst, Hit{}, false
+	}
 	for _, e := range p.entries[:p.count] {
 		v.count(key{name: e.name()}, hitOf(e.kind()))
 	}
-	dst, hit := q.reply(dst, i, &p)
-	return dst, hit, true
+	return reply, hit, true
 }
 
 func (q ReplyTo) trust() Trust {
@@ -102,6 +108,8 @@ type message struct {
 	q      ReplyTo
 	octets []byte
 	start  int       // of the message in octets
+	room   int       // bytes for all but the OPT record
+	full   bool      // a record had no room, and what follows is left out too
 	ttl    uint32    // of all together, which that of a denial cannot be above
 	counts [3]uint16 // of answer, authority and additional section
 }
@@ -113,22 +121,29 @@ const (
 	additionalSection
 )
 
-func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit) {
+// reply appends the reply made of p; false: it is for a stream, and too long.
+func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit, bool) {
 	hit := Hit{Name: q.Name, Status: p.status, TTL: p.ttl, Due: p.due}
-	m := message{q: q, octets: dst, start: len(dst), ttl: p.ttl}
+	m := message{q: q, octets: dst, start: len(dst), room: wire.MaxLen, ttl: p.ttl}
+	datagram := q.MaxSize > 0 && q.MaxSize < wire.MaxLen
+	if datagram {
+		m.room = q.MaxSize
+	}
+	if q.EDNS {
+		m.room -= optSize
+	}
 	m.octets = append(m.octets, make([]byte, wire.HeaderLen)...)
 	m.question()
-	questionEnd := len(m.octets)
 	for _, e := range p.entries[:p.count] {
 		hit.Rcode = m.part(i, e)
 	}
-	m.opt(hit.Rcode)
-	if q.MaxSize > 0 && len(m.octets)-m.start > q.MaxSize {
-		m.octets, m.counts, hit.Truncated = m.octets[:questionEnd], [3]uint16{}, true
-		m.opt(hit.Rcode)
+	if m.full && !datagram {
+		return dst, Hit{}, false
 	}
+	hit.Truncated = m.full
+	m.opt(hit.Rcode)
 	m.header(hit)
-	return m.octets, hit
+	return m.octets, hit, true
 }
 
 // part writes what one entry says, and gives the RCODE that goes with it.
@@ -257,12 +272,19 @@ func (q *ReplyTo) turn(set *dnssec.RRset) uint {
 	return q.Rotate % uint(n)
 }
 
+// record writes one record, unless it or one before it has no room.
 func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata string) {
+	if m.full {
+		return
+	}
 	b := m.owner(set.Owner)
 	b = binary.BigEndian.AppendUint16(b, rrtype)
 	b = binary.BigEndian.AppendUint16(b, dns.ClassINET)
 	b = binary.BigEndian.AppendUint32(b, set.TTL)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(rdata)))
+	if m.full = len(b)+len(rdata)-m.start > m.room; m.full {
+		return
+	}
 	m.octets = append(b, rdata...)
 	m.counts[section]++
 }
@@ -278,6 +300,9 @@ func (m *message) owner(name dnsname.Name) []byte {
 	}
 	return append(m.octets, name...)
 }
+
+// optSize is the length of an OPT record without options. RFC 6891 §6.1.2.
+const optSize = 11
 
 // opt writes the OPT record. RFC 6891 §6.1.2, RFC 3225 §3.
 func (m *message) opt(rcode int) {

@@ -96,9 +96,22 @@ func TestAppendReply(t *testing.T) {
 = www.example.com. 290 IN A 192.0.2.3
 = www.example.com. 290 IN` + strings.Replace(rrsig, "%s", "A", 1) + `
 + OPT do`},
-		{"does not fit", ReplyTo{Name: www, Type: dns.TypeA, EDNS: true, MaxSize: 70},
+		{"does not fit", ReplyTo{Name: www, Type: dns.TypeA, EDNS: true, MaxSize: 59},
 			`NOERROR qr tc ra
 ? www.example.com. IN  A
++ OPT`},
+		{"fits in part", ReplyTo{Name: www, Type: dns.TypeA, EDNS: true, MaxSize: 91},
+			`NOERROR qr tc ra
+? www.example.com. IN  A
+= www.example.com. 290 IN A 192.0.2.1
+= www.example.com. 290 IN A 192.0.2.2
++ OPT`},
+		{"fits just so", ReplyTo{Name: www, Type: dns.TypeA, EDNS: true, MaxSize: 92},
+			`NOERROR qr ra
+? www.example.com. IN  A
+= www.example.com. 290 IN A 192.0.2.1
+= www.example.com. 290 IN A 192.0.2.2
+= www.example.com. 290 IN A 192.0.2.3
 + OPT`},
 		{"NODATA", ReplyTo{Name: www, Type: dns.TypeMX, EDNS: true},
 			`NOERROR qr ra

@@ -33,7 +33,8 @@ var errNoQuery = errors.New("resolver: not a query")
 //
 // The question is echoed as it came, and records at its name are spelled like it. EDNS
 // options of the query have no effect, and go nowhere. The answer is never truncated:
-// whoever knows the transport does that, as ServeDNS. It belongs to the caller.
+// whoever knows the transport does that, as ServeDNS, over streams too, where a message has
+// at most 65,535 bytes. It is compressed when it is packed, and belongs to the caller.
 //
 // A question that has to be searched waits for its turn (Limits.Questions) for as long as ctx
 // lasts: whoever calls waits in a goroutine of his own. A server that calls Exchange for
@@ -153,7 +154,7 @@ type exchange struct {
 }
 
 func newExchange(query *dns.Msg) *exchange {
-	x := &exchange{query: query, reply: new(dns.Msg), opt: query.IsEdns0()}
+	x := &exchange{query: query, reply: &dns.Msg{Compress: true}, opt: query.IsEdns0()}
 	x.reply.MsgHdr = dns.MsgHdr{
 		Id: query.Id, Response: true, Opcode: query.Opcode, RecursionAvailable: true,
 		RecursionDesired: query.RecursionDesired, CheckingDisabled: query.CheckingDisabled,

@@ -22,10 +22,11 @@ import (
 // extended DNS error goes with the answer; for queries with EDNS options, with another opcode, class or version of EDNS, for types that
 // are no data, and for all that is malformed; and after Close.
 //
-// maxSize is the largest datagram that may be sent, in octets; the reply is no larger than
-// that nor than what the client takes, which is 512 octets unless the query has EDNS (RFC
-// 6891 §6.2.3). One that does not fit has TC set and no records. 0, and 65,535 or more,
-// stand for a stream, where neither matters.
+// maxSize is the largest datagram that may be sent, in bytes; the reply is no larger than
+// that nor than what the client takes, which is 512 bytes unless the query has EDNS (RFC
+// 6891 §6.2.3). One that does not fit has TC set and the records that do, as one of ServeDNS.
+// 0, and 65,535 or more, stand for a stream, where neither matters; no reply is longer than
+// the 65,535 bytes whose length can be written before it there (RFC 1035 §4.2.2).
 func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	q, ok := hitQuery(query, maxSize)
 	if !ok || !r.config.cacheDecides() || r.base.Err() != nil {

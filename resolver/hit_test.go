@@ -195,8 +195,94 @@ func checkCut(t *testing.T, r *resolver.Resolver, octets, whole []byte, query *d
 	if err := m.Unpack(cut); err != nil {
 		t.Fatal(err)
 	}
-	if len(cut) > takes || !m.Truncated || len(m.Answer)+len(m.Ns) > 0 || m.Rcode != int(whole[3]&0xF) {
+	if len(cut) > takes || !m.Truncated || m.Rcode != int(whole[3]&0xF) {
 		t.Fatalf("%v: does not fit into %d octets, but is\n%v", query, takes, &m)
+	}
+	wantFilled(t, &m, whole, cut, takes)
+}
+
+// wantFilled expects the first records of a whole reply in one that was cut down, and as
+// many as there was room for.
+func wantFilled(t *testing.T, m *dns.Msg, whole, cut []byte, takes int) {
+	t.Helper()
+	var all dns.Msg
+	if err := all.Unpack(whole); err != nil {
+		t.Fatal(err)
+	}
+	left, kept := append(all.Answer, all.Ns...), append(m.Answer, m.Ns...)
+	for i, rr := range kept {
+		if rr.String() != left[i].String() {
+			t.Fatalf("record %d is\n%v, want\n%v", i, rr, left[i])
+		}
+	}
+	if next := left[len(kept)]; len(cut)+dns.Len(next) <= takes {
+		t.Fatalf("%d of %d octets, but this was left out:\n%v", len(cut), takes, next)
+	}
+}
+
+// Who does not ask again over TCP, as musl before 1.2.4, has the same records from a reply
+// with TC that was in the cache as from one that was not.
+func TestTruncatedAlike(t *testing.T) {
+	zone := "-- zone shop.example. --\n"
+	for i := range 60 {
+		zone += fmt.Sprintf("www A 192.0.2.%d\n", i+1)
+	}
+	for _, edns := range []bool{false, true} {
+		r := resolvertest.New(t, zone).Resolver(t)
+		query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+		if edns {
+			query.SetEdns0(600, false)
+		}
+		missed := served(r, overUDP, query)
+		octets, ok := r.AppendHit(nil, packed(t, query), 1232)
+		if !ok {
+			t.Fatal("no hit")
+		}
+		var hit dns.Msg
+		if err := hit.Unpack(octets); err != nil {
+			t.Fatal(err)
+		}
+		if !hit.Truncated || !missed.Truncated || len(missed.Answer) < 29 || len(hit.Answer) != len(missed.Answer) {
+			t.Errorf("EDNS %t: %d records as a hit and %d as a miss, want as many, at least 29", edns, len(hit.Answer), len(missed.Answer))
+		}
+	}
+}
+
+// TestAttackLongReplies: an alias to a long name with as many addresses as an RRset may have
+// makes a reply whose length is none that can be written before it. It is no hit, and
+// ServeDNS sends what fits.
+func TestAttackLongReplies(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	for _, test := range []struct {
+		about     string
+		addresses int
+		last      int // length of the name's last label
+		hit       bool
+	}{
+		{"as long as a message", 231, 47, true},
+		{"too long", 256, 48, false},
+	} {
+		long := strings.Join([]string{label, label, label, strings.Repeat("b", test.last)}, ".")
+		zones := "-- zone evil.example. --\n@ SOA ns hostmaster 1 3600 600 86400 60\nx CNAME " + long +
+			".evil.test.\n-- zone evil.test. --\n@ SOA ns hostmaster 1 3600 600 86400 60\n"
+		for i := range test.addresses {
+			zones += fmt.Sprintf("%s AAAA 2001:db8::%x\n", long, i+1)
+		}
+		r := resolvertest.New(t, zones).Resolver(t)
+		query := new(dns.Msg).SetQuestion("x.evil.example.", dns.TypeAAAA)
+		missed := served(r, overTCP, query)
+		if wire := packed(t, missed); len(wire) > dns.MaxMsgSize || missed.Truncated || len(missed.Answer) != 1+test.addresses {
+			t.Errorf("%s: ServeDNS answers with %d octets and %d records, TC %t", test.about, len(wire), len(missed.Answer), missed.Truncated)
+		}
+		for _, size := range []int{0, dns.MaxMsgSize, 1 << 20} {
+			octets, ok := r.AppendHit([]byte("before"), packed(t, query), size)
+			if ok != test.hit || len(octets)-len("before") > dns.MaxMsgSize || !ok && string(octets) != "before" {
+				t.Errorf("%s, size %d: hit %t with %d octets, want %t", test.about, size, ok, len(octets), test.hit)
+			}
+		}
+		if octets, ok := r.AppendHit(nil, packed(t, query), 1232); !ok || len(octets) > dns.MinMsgSize {
+			t.Errorf("%s, as a datagram: hit %t with %d octets", test.about, ok, len(octets))
+		}
 	}
 }
 

@@ -165,7 +165,7 @@ func (r *Resolver) answerSelf(ctx context.Context, wire []byte) ([]byte, bool) {
 	}
 	reply.Truncate(dns.MaxMsgSize)
 	packed, err := reply.Pack()
-	if err != nil {
+	if err != nil || len(packed) > dns.MaxMsgSize {
 		return nil, false
 	}
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...), true

@@ -162,7 +162,8 @@ type Options struct {
 	Rotate func(n int) int
 
 	// NSID is the identity that ServeDNS gives to clients that ask for it (RFC 5001), which
-	// tells one of several servers behind one address from the others. "": none.
+	// tells one of several servers behind one address from the others. It has at most 255
+	// bytes, so that it leaves room in the smallest reply. "": none.
 	NSID string
 
 	// HostsFile is the hosts file that LookupHost, LookupIP, LookupIPAddr,
@@ -313,6 +314,9 @@ func (o Options) fill() (config, error) {
 	if c.SignatureTime == nil {
 		c.SignatureTime = c.Now
 	}
+	if len(c.NSID) > maxNSID {
+		return config{}, fmt.Errorf("resolver: options: NSID has %d bytes, want at most %d", len(c.NSID), maxNSID)
+	}
 	if err := c.fillStale(); err != nil {
 		return config{}, err
 	}
@@ -327,6 +331,10 @@ func (o Options) fill() (config, error) {
 	}
 	return c, c.checkEnums()
 }
+
+// maxNSID is how many bytes the identity of a server may have: half of what a client without
+// a size of its own takes (RFC 6891 §6.2.3).
+const maxNSID = 255
 
 // hasFunctions reports whether what is believed depends on something that has no value to
 // compare.

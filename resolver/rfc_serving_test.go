@@ -134,6 +134,19 @@ func TestRFC5001(t *testing.T) {
 	}
 }
 
+// An identity leaves room for the rest of the smallest reply.
+func TestNSIDLength(t *testing.T) {
+	for length, want := range map[int]bool{255: true, 256: false, 70_000: false} {
+		r, err := resolver.New(resolver.Options{NSID: strings.Repeat("x", length)})
+		if (err == nil) != want {
+			t.Errorf("%d bytes: got %v, want a resolver: %t", length, err, want)
+		}
+		if err == nil {
+			r.Close()
+		}
+	}
+}
+
 // TestQueryOptions: no more options than anybody has a use for.
 func TestQueryOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

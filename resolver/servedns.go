@@ -50,6 +50,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 		size = datagramSize(query)
 	}
 	reply.Truncate(size)
+	reply.Compress = true // Truncate sets it only where it must
 	if isEncrypted(w) && hasOption(query, dns.EDNS0PADDING) {
 		pad(reply)
 	}

@@ -103,6 +103,35 @@ func TestServeDNSTruncates(t *testing.T) {
 	}
 }
 
+// What is searched is sent as short as what is in the cache, and not padded to more than it
+// needs.
+func TestServeDNSCompresses(t *testing.T) {
+	zone := "-- zone shop.example. --\n"
+	for i := range 30 {
+		zone += fmt.Sprintf("www A 192.0.2.%d\n", i+1)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, zone).Resolver(t)
+		query := ask("www.shop.example.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, false) })
+		missed := wireLength(t, served(r, overTCP, query))
+		hit, ok := r.AppendHit(nil, packed(t, query), 0)
+		if !ok || missed != len(hit) {
+			t.Errorf("a miss has %d octets, want as many as a hit, which has %d", missed, len(hit))
+		}
+		reply, err := r.Exchange(t.Context(), query)
+		if err != nil || wireLength(t, reply) != len(hit) {
+			t.Errorf("Exchange has %d octets, %v, want %d", wireLength(t, reply), err, len(hit))
+		}
+		query.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 20)}}
+		c := &client{remote: overTCP, tls: new(tls.ConnectionState)}
+		r.ServeDNS(c, query)
+		const block = 468 // RFC 8467 §4.1
+		if got, want := wireLength(t, c.reply), (missed+4+block-1)/block*block; got != want {
+			t.Errorf("padded it has %d octets, want %d", got, want)
+		}
+	})
+}
+
 func TestServeDNSAnswersNoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, clientWorld).Resolver(t)

@@ -105,7 +105,7 @@ func (h *handler) handle(q *query) {
 	case answered:
 		if reply, ok := h.hit(nil, q.wire, dns.MaxMsgSize); ok {
 			q.tally.hit(reply)
-			_ = q.send(reply) // a client that is gone is told nothing
+			_ = q.deliver(reply) // a client that is gone is told nothing
 			return
 		}
 		h.answer(q)
@@ -209,8 +209,21 @@ func (q *query) WriteMsg(m *dns.Msg) error {
 // Write sends the answer on the wire.
 func (q *query) Write(wire []byte) (int, error) {
 	q.tally.answered(wire, time.Since(q.begun))
-	return len(wire), q.send(wire)
+	return len(wire), q.deliver(wire)
 }
+
+// deliver sends an answer, whatever the transport: none is longer than a message may be.
+func (q *query) deliver(wire []byte) error {
+	if len(wire) > dns.MaxMsgSize {
+		return errTooLong
+	}
+	return q.send(wire)
+}
+
+// errTooLong is the error for an answer whose length does not fit before it (RFC 1035
+// §4.2.2): the length would be that of its beginning, and the rest be read as answers of
+// their own.
+var errTooLong = errors.New("an answer is longer than a message may be")
 
 func (q *query) logAnswer(m *dns.Msg) {
 	name, rrtype := "", ""

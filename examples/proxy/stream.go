@@ -133,10 +133,6 @@ func writeFrame(conn net.Conn, message []byte) error {
 	return err
 }
 
-// errTooLong is the error for an answer whose length does not fit before it: the length
-// would be that of its beginning, and the rest be read as answers of their own.
-var errTooLong = errors.New("an answer is longer than a message may be")
-
 // connections are those of one listener.
 type connections struct {
 	running sync.WaitGroup

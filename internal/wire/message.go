@@ -19,6 +19,10 @@ import (
 // HeaderLen is the length of the fixed header. RFC 1035 §4.1.1.
 const HeaderLen = 12
 
+// MaxLen is the length of the longest message: over streams it stands before the message in
+// 16 bits. RFC 1035 §4.2.2.
+const MaxLen = 1<<16 - 1
+
 // Bits of the second header word. RFC 1035 §4.1.1, RFC 4035 §3.
 const (
 	QR uint16 = 1 << 15

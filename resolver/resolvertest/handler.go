@@ -2,6 +2,7 @@ package resolvertest
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -107,13 +108,18 @@ func (w *handlerWriter) WriteMsg(m *dns.Msg) error {
 	return err
 }
 
+// errTooLong is the error for a message whose length does not fit before it.
+var errTooLong = errors.New("a message has at most 65,535 bytes")
+
 // Write sends a whole message. It fails when the client is gone.
 func (w *handlerWriter) Write(b []byte) (int, error) {
 	if w.network == "udp" {
 		return w.conn.Write(b)
 	}
-	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
-	if _, err := w.conn.Write(framed); err != nil {
+	if len(b) > dns.MaxMsgSize {
+		return 0, errTooLong
+	}
+	if _, err := w.conn.Write(framed(b)); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // lengthSize is how many octets TCP has before each message (RFC 1035 §4.2.2).
@@ -73,8 +75,10 @@ func frame(stream []byte) (message, rest []byte, ok bool) {
 	return stream[lengthSize:end:end], stream[end:], true
 }
 
-// framed puts the length before a message.
+// framed puts the length before a message. What is longer than a length can say is cut off,
+// since no server can send it.
 func framed(message []byte) []byte {
+	message = message[:min(len(message), dns.MaxMsgSize)]
 	out := binary.BigEndian.AppendUint16(make([]byte, 0, lengthSize+len(message)), uint16(len(message)))
 	return append(out, message...)
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// newTestHandler answers from a zone of its own.
+func newTestHandler(t *testing.T, flags ...string) *handler {
+	t.Helper()
+	c, err := parseFlags(flags, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := resolvertest.New(t, "-- zone shop.example. --\nwww A 192.0.2.80\n").Resolver(t)
+	return newHandler(c, r, newMetrics(r), slog.New(slog.DiscardHandler))
+}
+
+// halfConn is a connection whose client stops reading in the middle of an answer.
+type halfConn struct {
+	net.Conn
+	room int // bytes that still go through
+}
+
+func (c *halfConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024} }
+func (c *halfConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53} }
+
+func (c *halfConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b[:min(len(b), c.room)])
+	c.room -= n
+	if err == nil && n < len(b) {
+		c.room = 1 << 20 // it reads on later
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, err
+}
+
+// Nothing follows an answer that was sent in part, as it would be read as the rest of it,
+// and no answer is sent behind a length that is not its own.
+func TestAttackHalfFrame(t *testing.T) {
+	const half = 20
+	ours, theirs := net.Pipe()
+	l := newStreamListener(nil, overTCP, newTestHandler(t))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.serveConn(&halfConn{ours, half})
+	}()
+	go func() {
+		for range 3 {
+			wire, _ := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA).Pack()
+			if writeFrame(theirs, wire) != nil {
+				return // closed, as it must be
+			}
+		}
+	}()
+	got, err := io.ReadAll(theirs)
+	if err != nil || len(got) > half {
+		t.Errorf("got %d octets and %v, want the first %d and the end", len(got), err, half)
+	}
+	<-ended
+	if err := writeFrame(ours, make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
+		t.Errorf("a frame that is too long: got %v, want %v", err, errTooLong)
+	}
+	q := &query{tally: l.tally, send: func([]byte) error { t.Error("sent"); return nil }}
+	if _, err := q.Write(make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
+		t.Errorf("an answer that is too long: got %v, want %v", err, errTooLong)
+	}
+}
