@@ -65,7 +65,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 // judge makes a finding of a response and validates it.
 func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
 	f := &finding{
-		q: asked, kind: m.kind, rcode: m.Rcode,
+		q: asked, kind: m.kind,
 		sets: m.Answer, aliases: r.within(w.rl, m.Aliases), soa: m.SOA, denial: m.Denial,
 		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources, lessons: w.lessons,
 	}
@@ -75,6 +75,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if f.kind == recursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
+	f.reconcile()
 	f.ttl = f.lowestTTL()
 	if w.t.proof == nil {
 		return f, nil
@@ -98,6 +99,37 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 		}
 	}
 	return f, nil
+}
+
+// reconcile gives the finding the response code that its records have, whatever the reply's
+// was: of the two only records are signed and kept, so that whoever is answered out of the
+// cache would be told something else than who asked first. An RRset at a name shows that the
+// name is there, and what an alias leads to is asked for anyway (RFC 6604 §3). The SOA is the
+// denial's, and belongs to no answer (RFC 2308 §2).
+func (f *finding) reconcile() {
+	switch f.kind {
+	case answer, noData:
+	case alias:
+		if f.aliases[len(f.aliases)-1].TooLong {
+			f.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
+		}
+	case nameError:
+		f.rcode = dns.RcodeNameError
+	case referral, lame, unusable, recursive: // no finding is one of these
+	}
+	if f.isPositive() {
+		f.soa = nil
+	}
+}
+
+// isPositive reports whether the finding has records of the name searched.
+func (f *finding) isPositive() bool { return f.kind == answer || f.kind == alias }
+
+// isExpanded reports whether a part of the finding was made from a wildcard, so that a proof
+// goes with it.
+func (f *finding) isExpanded() bool {
+	return slices.ContainsFunc(f.sets, fromWildcard) ||
+		slices.ContainsFunc(f.aliases, func(a scrub.Alias) bool { return fromWildcard(a.Set) })
 }
 
 // restsOnProof reports whether only the proof beside it makes an empty reply a denial: who
@@ -233,8 +265,11 @@ func (f *finding) lowestTTL() uint32 {
 func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
 	now := r.config.Now()
 	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
-	if len(f.denial) > 0 && (f.kind == answer || f.kind == alias) {
+	if len(f.denial) > 0 && f.isPositive() {
 		w.rl.view.PutDenial(now, f.signer, f.denial, meta)
+		if !f.isExpanded() {
+			f.denial = nil // of other names, and no part of what is answered out of the cache
+		}
 	}
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {

@@ -1,0 +1,69 @@
+package resolver_test
+
+import (
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// TestRcodeAgainstRecords: where the response code of a reply says that there is nothing and
+// its records say what there is, the records count, for who asks first as for who is answered
+// out of the cache; so do signed ones. The SOA that goes with the code is not theirs.
+func TestRcodeAgainstRecords(t *testing.T) {
+	soa, err := dns.NewRR("shop.example. 300 IN SOA ns.shop.example. h.shop.example. 1 2 3 4 300")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{dns.RcodeNameError, dns.RcodeYXDomain} {
+		for _, words := range []string{"", "signed"} {
+			for _, q := range []struct {
+				name    string
+				rrtype  uint16
+				records []string
+			}{
+				{"www.shop.example.", dns.TypeA, []string{"www.shop.example. A 192.0.2.80"}},
+				{"alias.shop.example.", dns.TypeCNAME, []string{"alias.shop.example. CNAME www.shop.example."}},
+				{"alias.shop.example.", dns.TypeA, []string{"alias.shop.example. CNAME www.shop.example.", "www.shop.example. A 192.0.2.80"}},
+				{"www.old.shop.example.", dns.TypeCNAME, []string{"old.shop.example. DNAME shop.example.", "www.old.shop.example. CNAME www.shop.example."}},
+			} {
+				t.Run(dns.RcodeToString[code]+" "+words+" "+q.name+" "+dns.Type(q.rrtype).String(), func(t *testing.T) {
+					inWorld(t, "-- zone shop.example. at 198.51.100.3 "+words+" --\nwww A 192.0.2.80\nalias CNAME www\nold DNAME shop.example.\n", func(w *world) {
+						w.in.Fault("198.51.100.3", resolvertest.Hook(func(_, m *dns.Msg) {
+							if len(m.Answer) > 0 && m.Question[0].Qtype == q.rrtype {
+								m.Rcode, m.Ns = code, append(m.Ns, dns.Copy(soa))
+							}
+						}))
+						status := dnssec.Indeterminate
+						if words == "signed" {
+							status = dnssec.Secure
+						}
+						for _, when := range []string{"asked first", "out of the cache"} {
+							o := w.ask(q.name, q.rrtype)
+							if o.err != nil {
+								t.Fatalf("%s: %v", when, o.err)
+							}
+							o.Answer = answerRecords(o.Answer)
+							o.check(w, when, dns.RcodeSuccess, q.records...)
+							if o.Status != status || len(o.Authority) > 0 {
+								t.Errorf("%s: got %v with authority %v, want %v and none", when, o.Status, o.Authority, status)
+							}
+							reply := exchanged(t, w.r, ask(q.name, q.rrtype, withDO))
+							if reply.Rcode != dns.RcodeSuccess || len(reply.Ns) > 0 {
+								t.Errorf("%s, as a message: got\n%v", when, reply)
+							}
+						}
+					}, ipv4Only, minimiseOff)
+				})
+			}
+		}
+	}
+	// Without the records the code is all there is.
+	inWorld(t, forgeWorld, func(w *world) {
+		for range 2 {
+			w.want("none.shop.example.", dns.TypeA, dns.RcodeNameError)
+		}
+	}, ipv4Only)
+}
