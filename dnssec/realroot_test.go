@@ -15,7 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/realdata"
+	"github.com/iterdns/iterdns/internal/test/realdata"
 )
 
 // realData opens a file of the archive of real zones and answers.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/realdata"
+	"github.com/iterdns/iterdns/internal/test/realdata"
 )
 
 // states gives the keys of a Rollover as "tag state".

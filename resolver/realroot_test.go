@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 	"github.com/iterdns/iterdns/resolver"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )

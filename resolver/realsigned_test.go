@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/iterdns/iterdns/internal/realsigned"
+	"github.com/iterdns/iterdns/internal/test/realsigned"
 )
 
 // Zones that BIND, Knot DNS and ldns have signed, with all algorithms that they offer,

@@ -19,7 +19,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/testcert"
+	"github.com/iterdns/iterdns/internal/test/testcert"
 )
 
 // childVariable makes the test binary be the server.

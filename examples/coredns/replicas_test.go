@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // startRedis runs a redis-server with a password until the test ends, and gives its URL.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/realsigned"
+	"github.com/iterdns/iterdns/internal/test/realsigned"
 )
 
 // Zones that BIND, Knot DNS and ldns have signed with Ed448: we say of them what we say of

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/iterdns/iterdns/internal/testcert"
+	"github.com/iterdns/iterdns/internal/test/testcert"
 )
 
 // writeCertificate makes a certificate for the proxy, and gives its files.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/realresolver"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realresolver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // realRootTime is when the signatures of the archived root zone are valid.

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/iterdns/iterdns/examples/rediscache"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // patience is how long the tests wait for what must come about. It is no measure of how

@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/realdata"
+	"github.com/iterdns/iterdns/internal/test/realdata"
 )
 
 // compare fails unless the walker and miekg/dns see the same in a message that both

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // A walk from the root over three products: NSD has the root, Knot DNS a zone below it,

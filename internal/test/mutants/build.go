@@ -59,7 +59,7 @@ func linkTree(from, to string) {
 // returns what the compiler said if it does not compile. Our own packages are not
 // optimised: compiling them is most of the work.
 func (b *builder) compile(ctx context.Context, pkg, overlay, binary string) (message string, err error) {
-	args := []string{"test", "-c", "-gcflags=" + b.mod.path + "/...=-N -l -e", "-ldflags=-s -w", "-o", binary}
+	args := []string{"test", "-c", "-vet=off", "-gcflags=" + b.mod.path + "/...=-N -l -e", "-ldflags=-s -w", "-o", binary}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/iterdns/iterdns/internal/realresolver"
+	"github.com/iterdns/iterdns/internal/test/realresolver"
 )
 
 // class is a kind of difference that has been understood.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/realresolver"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realresolver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // firstPort is that of the first of the other resolvers, on 127.0.0.1 in the namespace. The

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/realresolver"
+	"github.com/iterdns/iterdns/internal/test/realresolver"
 	"github.com/iterdns/iterdns/resolver"
 )
 

@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/iterdns/iterdns/internal/realresolver"
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realresolver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // start runs another validating resolver until the test ends, and gives its address. It is

@@ -2,7 +2,7 @@
 // Knot Resolver and PowerDNS Recursor, as Debian ships them) the same questions about
 // one mock Internet, and compares what they say.
 //
-//	go run ./internal/differential -questions 10000 -seed 1
+//	go run ./internal/test/differential -questions 10000 -seed 1
 //
 // The Internet is made from the seed: webs of CNAME and DNAME records over many zones,
 // wildcards, empty non-terminals, odd TTLs, delegations of all sorts, lame and dead

@@ -1,7 +1,7 @@
 // Command soak asks a resolver questions of all kinds for a long time, over real sockets of
 // 127.0.0.0/8, and checks every answer:
 //
-//	go run ./internal/soak -time 30m
+//	go run ./internal/test/soak -time 30m
 //
 // Nine questions in ten are for zones that work: names in the cache, new ones, signed
 // ones, aliases, denials, long answers over TCP, zones with a dead or a slow server. The

@@ -14,7 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/realdata"
+	"github.com/iterdns/iterdns/internal/test/realdata"
 )
 
 // rootZoneFile is the archived root zone among the real data.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/iterdns/iterdns/internal/realserver"
+	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
 // signer is a product that signs zones.
