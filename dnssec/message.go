@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // ErrMessage says that a message is no response that can be judged.
@@ -36,7 +37,7 @@ func NewResponse(m *dns.Msg, zone string) (*Response, error) {
 	switch m.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
 	default:
-		return nil, fmt.Errorf("%w: RCODE %s", ErrMessage, dns.RcodeToString[m.Rcode])
+		return nil, fmt.Errorf("%w: RCODE %s", ErrMessage, wire.RcodeName(m.Rcode))
 	}
 	if r.Answer, err = GroupRRsets(m.Answer, q.Qtype == dns.TypeRRSIG); err != nil {
 		return nil, err

@@ -225,17 +225,30 @@ func (a *asking) take(o outcome) *reply {
 		}
 	case recursive:
 		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
-		if a.cut.Zone.IsRoot() && !a.q.name.IsRoot() {
-			a.intercepted++ // a root server would refer, or deny with authority
-		} else if a.fallback == nil {
+		switch {
+		case a.asksRoot():
+			a.intercepted++ // a root server would refer, or speak with authority, of the root too
+		case a.fallback == nil:
 			a.fallback = o.reply
 		}
 	case lame:
 		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w (%s)", o.to.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
+		a.noteRecursion(o.reply)
 	case unusable:
+		a.noteRecursion(o.reply)
 	}
 	return nil
+}
+
+// asksRoot reports whether root servers are asked, and not whoever a route names in their place.
+func (a *asking) asksRoot() bool { return a.cut.Zone.IsRoot() && a.cut.from.route == nil }
+
+// noteRecursion counts a refusal by something that recurses: no root server offers that.
+func (a *asking) noteRecursion(m *reply) {
+	if a.asksRoot() && m.RA && !m.AA {
+		a.intercepted++
+	}
 }
 
 // doubtEmpty reports whether another server is asked before it is believed that the
@@ -259,16 +272,10 @@ func (a *asking) failure(cause error) error {
 		// Nobody else was there to be asked.
 	case len(a.tried) == 0 && a.list.leadBack:
 		err = ErrRouteLoop
-	case len(a.tried) == 0 && a.list.silent() > 0 && err == nil:
-		err = ErrNoReachableServer // held to be dead, and not tried for this question
-	case len(a.tried) == 0 && a.list.silent() > 0:
-		err = fmt.Errorf("%w: %w", ErrNoReachableServer, err)
-	case len(a.tried) == 0 && err == nil:
-		err = ErrNoServerAddress
-	case len(a.tried) == 0:
-		err = fmt.Errorf("%w: %w", ErrNoServerAddress, err)
+	case len(a.tried) > 0, a.list.silent() > 0: // those marked down are not tried for this question
+		err = because(ErrNoReachableServer, err)
 	default:
-		err = fmt.Errorf("%w: %w", ErrNoReachableServer, err)
+		err = because(ErrNoServerAddress, err)
 	}
 	if root := a.rootTrouble(); cause == nil && root != nil {
 		err = fmt.Errorf("%w: %w", root, err)
@@ -286,15 +293,23 @@ func (a *asking) failure(cause error) error {
 	return &zoneError{zone: a.cut.Zone, servers: a.tried, responded: a.responded, err: err}
 }
 
+// because makes one error of what went wrong and why; nil is no reason.
+func because(what, why error) error {
+	if why == nil {
+		return what
+	}
+	return fmt.Errorf("%w: %w", what, why)
+}
+
 // rootTrouble says what it means that no root server gave a usable response: that
 // they cannot be asked from here. It is nil for other zones and where it means less.
 func (a *asking) rootTrouble() error {
 	switch {
-	case !a.cut.Zone.IsRoot() || a.cut.from.route != nil:
+	case !a.asksRoot():
 		return nil
 	case a.intercepted > 0:
 		return ErrIntercepted
-	case len(a.tried) > 0 && !a.responded && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
+	case len(a.tried) > 0 && !a.responded && !a.cut.from.infra.HeardLately(a.r.config.Now()) && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
 		return ErrBlocked
 	}
 	return nil

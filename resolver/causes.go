@@ -10,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // causes are several errors on one line, for logs.
@@ -77,13 +78,8 @@ func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, 
 // Unwrap gives the validator's error.
 func (e *bogusError) Unwrap() error { return e.err }
 
-// rcodeName gives a response code's mnemonic.
-func rcodeName(rcode int) string {
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return fmt.Sprintf("RCODE%d", rcode)
-}
+// rcodeName returns a response code's mnemonic.
+func rcodeName(rcode int) string { return wire.RcodeName(rcode) }
 
 // cachedError is a failure that is not tried again yet.
 type cachedError struct{ failure cache.Failure }
@@ -94,6 +90,17 @@ func (e *cachedError) Error() string {
 	}
 	return ErrCached.Error() + ": " + e.failure.Text
 }
+
+// reason returns the extended error that the question failed with when it was asked.
+func (e *cachedError) reason() ExtendedError {
+	if e.failure.Cause == dns.ExtendedErrorCodeOther && e.failure.Text == "" {
+		return extendedCached // nothing was said of why
+	}
+	return ExtendedError{e.failure.Cause, e.failure.Text}
+}
+
+// extendedCached says that a question is not asked again yet. RFC 8914 §4.14.
+var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.Error()}
 
 // isBogus reports whether the failure was one of validation: the codes of RFC 8914 §4
 // that say so stand for nothing else here.

@@ -358,6 +358,9 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	if m == nil {
 		return c.overTCP(ReasonTruncated)
 	}
+	if c.network == "tcp" && m.Flags&wire.TC != 0 {
+		return false, c.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
+	}
 	switch rcode := m.Rcode(); {
 	case rcode == dns.RcodeBadCookie && c.edns && c.network == "udp":
 		c.features = c.cut.from.infra.Features(c.r.config.Now(), c.to.addr)

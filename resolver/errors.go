@@ -29,7 +29,8 @@ var (
 	// place. The way out is a forward route for "." (Options.Routes) to a resolver that may
 	// be asked.
 	ErrIntercepted = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
-	// ErrBlocked: no root server answered at all. The way out is a forward route for "."
+	// ErrBlocked: no root server answered at all, nor has any other server within the last
+	// minute. The way out is a forward route for "."
 	// (Options.Routes) to a resolver that may be asked.
 	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
 	// ErrMetaType: the question is for a type or class that is no data: OPT, AXFR
@@ -53,6 +54,7 @@ var ErrName = errors.New("malformed domain name")
 var (
 	errLame            = errors.New("does not serve the zone")
 	errNoQuestion      = errors.New("could not read the query")
+	errCutOff          = errors.New("reply over TCP is truncated")
 	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
 )
 
@@ -94,9 +96,12 @@ type Error struct {
 	// trust anchors finds the same fault (dnssec.VerifyChain).
 	//
 	// It is there when the question was asked with WithChain and the response has been
-	// judged just now; what is remembered of it later is no more than the fault.
+	// judged just now. It is nil when the failure is a remembered one (ErrCached): of that no
+	// more is kept than Status and Extended, and whoever needs the evidence asks again when the
+	// failure has ended, after 5 s to 5 minutes (RFC 9520 §3.2).
 	Chain []dnssec.Link
-	// Extended is the cause as an extended DNS error (RFC 8914).
+	// Extended is the cause as an extended DNS error (RFC 8914). With ErrCached it is that of
+	// the failure remembered; replies have "Cached Error" beside it.
 	Extended ExtendedError
 	// Err is the cause: one of the Err values of this package, a *LimitError, a
 	// context's error, or several of them joined.

@@ -96,7 +96,17 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 	case errors.Is(err, ErrClosed):
 		return nil, ErrClosed
 	}
-	return x.failed(dns.RcodeServerFailure, failureOf(err)), nil
+	return x.unresolved(err), nil
+}
+
+// unresolved makes the reply SERVFAIL, with the reason and, if it is a remembered one, that it
+// is: whoever looks for a reason finds the same one each time.
+func (x *exchange) unresolved(err error) *dns.Msg {
+	x.failed(dns.RcodeServerFailure, failureOf(err))
+	if errors.Is(err, ErrCached) {
+		x.extend(extendedCached)
+	}
+	return x.reply
 }
 
 // failureOf gives the extended DNS error that a SERVFAIL is explained with: there is

@@ -43,7 +43,7 @@ func extendedOf(err error) ExtendedError {
 	case errors.As(err, &bogus):
 		return extendedReason(bogus.reason)
 	case errors.As(err, &cached):
-		return ExtendedError{dns.ExtendedErrorCodeCachedError, cached.Error()}
+		return cached.reason()
 	case errors.As(err, &limit), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
 		code = dns.ExtendedErrorCodeOther
 	case errors.Is(err, ErrMetaType):

@@ -232,7 +232,7 @@ func TestAfterReplaces(t *testing.T) {
 			err.Error()[:8] != "resolve " {
 			t.Errorf("got %v, want the *Error of the bogus answer around the hook's", err)
 		}
-		if reply := exchanged(t, r, ask("www.broken.example.", dns.TypeA, withEDNS)); !slices.Equal(codes(reply), []uint16{dns.ExtendedErrorCodeCachedError}) {
+		if reply := exchanged(t, r, ask("www.broken.example.", dns.TypeA, withEDNS)); !slices.Equal(codes(reply), []uint16{dns.ExtendedErrorCodeRRSIGsMissing, dns.ExtendedErrorCodeCachedError}) {
 			t.Errorf("got %v, want the extended error of the failure", reply)
 		}
 		if result, err := r.Resolve(t.Context(), "nil.plain.example", dns.TypeA); err == nil {

@@ -31,7 +31,7 @@ func LogTrace(l *slog.Logger) *Trace {
 		},
 		Response: func(i ResponseInfo) {
 			t.step(i.Step, "response", slog.Int("id", i.ID), slog.Any("server", i.Server), slog.String("kind", i.Kind),
-				slog.String("rcode", dns.RcodeToString[i.Rcode]), slog.Duration("rtt", i.RTT), slog.Int("bytes", len(i.Message)), errorAttr(i.Err))
+				slog.String("rcode", rcodeName(i.Rcode)), slog.Duration("rtt", i.RTT), slog.Int("bytes", len(i.Message)), errorAttr(i.Err))
 		},
 		Referral: func(i ReferralInfo) {
 			t.step(i.Step, "referral", slog.String("from", i.From), slog.String("zone", i.Cut.Zone.String()), slog.Bool("signed", len(i.DS) > 0))
@@ -69,7 +69,7 @@ func (t traceLogger) done(i DoneInfo) {
 		level = slog.LevelWarn
 	}
 	if i.Result != nil {
-		rcode, status = dns.RcodeToString[i.Result.Rcode], i.Result.Status.String()
+		rcode, status = rcodeName(i.Result.Rcode), i.Result.Status.String()
 	}
 	t.LogAttrs(context.Background(), level, "resolved", slog.String("question", questionText(i.Question)),
 		slog.String("rcode", rcode), slog.String("status", status), slog.Int("sends", i.Sends), slog.Int("bytes", i.Bytes),

@@ -38,8 +38,11 @@ func (r *Resolver) primeOnce() {
 	defer cancel()
 	hints := &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}
 	m, err := r.ask(ctx, t, hints, q)
-	if err != nil || m.kind != answer {
-		r.keepFailure(rl, t, q, ErrNoReachableServer)
+	if err == nil && m.kind != answer {
+		err = ErrNoReachableServer
+	}
+	if err != nil {
+		r.keepFailure(rl, t, q, err)
 		return
 	}
 	root := r.rootOf(m, hints)

@@ -172,7 +172,7 @@ func TestFailuresAreRemembered(t *testing.T) {
 		for _, wait := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
 			wait *= time.Second
 			o := w.wantError("www.shop.example.", dns.TypeA, resolver.ErrCached).atMost(w, 0)
-			w.checkCode(o, dns.ExtendedErrorCodeCachedError)
+			w.checkCode(o, dns.ExtendedErrorCodeNoReachableAuthority) // the reason stays
 			time.Sleep(wait - time.Second)
 			w.ask("www.shop.example.", dns.TypeA).atMost(w, 0)
 			time.Sleep(2 * time.Second)

@@ -47,7 +47,7 @@ func (m *metrics) done(ctx context.Context, i resolver.DoneInfo) {
 		attributes = append(attributes, attribute.String("error.type", reason(i.Err)))
 	}
 	if i.Result != nil {
-		attributes = append(attributes, attribute.String("iterdns.rcode", dns.RcodeToString[i.Result.Rcode]),
+		attributes = append(attributes, attribute.String("iterdns.rcode", rcodeText(i.Result.Rcode)),
 			attribute.String("iterdns.status", i.Result.Status.String()))
 	}
 	m.duration.Record(ctx, i.Elapsed.Seconds(), metric.WithAttributes(attributes...))

@@ -136,7 +136,7 @@ func (t *Telemetry) response(ctx context.Context, i resolver.ResponseInfo) {
 	if i.Err != nil {
 		span.SetStatus(codes.Error, "no usable response")
 	} else {
-		span.SetAttributes(attribute.String("iterdns.rcode", dns.RcodeToString[i.Rcode]), attribute.Int("iterdns.response.size", len(i.Message)))
+		span.SetAttributes(attribute.String("iterdns.rcode", rcodeText(i.Rcode)), attribute.Int("iterdns.response.size", len(i.Message)))
 	}
 	span.End(trace.WithTimestamp(i.At))
 }
@@ -152,7 +152,7 @@ func (t *Telemetry) describe(span trace.Span, i resolver.DoneInfo) {
 	span.SetAttributes(t.private(attribute.String("dns.question.name", i.Question.Name))...)
 	if i.Result != nil {
 		span.SetAttributes(
-			attribute.String("iterdns.rcode", dns.RcodeToString[i.Result.Rcode]),
+			attribute.String("iterdns.rcode", rcodeText(i.Result.Rcode)),
 			attribute.String("iterdns.status", i.Result.Status.String()),
 			attribute.Bool("iterdns.from_cache", i.Result.FromCache),
 		)
@@ -169,4 +169,12 @@ func (t *Telemetry) private(attributes ...attribute.KeyValue) []attribute.KeyVal
 
 func transport(network string) attribute.KeyValue {
 	return attribute.String("network.transport", network)
+}
+
+// rcodeText returns a response code's mnemonic.
+func rcodeText(rcode int) string {
+	if rcode == dns.RcodeBadVers {
+		return "BADVERS" // miekg/dns has the name that the number has in TSIG records
+	}
+	return dns.RcodeToString[rcode]
 }

@@ -231,8 +231,16 @@ func (q *query) logAnswer(m *dns.Msg) {
 		name, rrtype = m.Question[0].Name, dns.Type(m.Question[0].Qtype).String()
 	}
 	q.handler.log.Info("query", "client", q.client.String(), "transport", q.transport.String(),
-		"name", name, "type", rrtype, "rcode", dns.RcodeToString[m.Rcode],
+		"name", name, "type", rrtype, "rcode", rcodeText(m.Rcode),
 		"answers", len(m.Answer), "took", time.Since(q.begun).Round(time.Microsecond))
+}
+
+// rcodeText returns a response code's mnemonic.
+func rcodeText(rcode int) string {
+	if rcode == dns.RcodeBadVers {
+		return "BADVERS" // miekg/dns has the name that the number has in TSIG records
+	}
+	return dns.RcodeToString[rcode]
 }
 
 // LocalAddr and the methods below make a query a dns.ResponseWriter.

@@ -41,6 +41,9 @@ func hostText(name string) string {
 func questionText(q dns.Question) string { return q.Name + " " + dns.Type(q.Qtype).String() }
 
 func rcodeText(rcode int) string {
+	if rcode == dns.RcodeBadVers {
+		return "BADVERS" // miekg/dns has the name that the number has in TSIG records
+	}
 	if name, ok := dns.RcodeToString[rcode]; ok {
 		return name
 	}

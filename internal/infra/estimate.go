@@ -112,9 +112,18 @@ func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) 
 		t.typical += (min(rtt, unknownTimeout) - t.typical) / 8
 	}
 	s.rtt.add(now, rtt)
+	t.heard = now
 	s.timeouts, s.deadTill = 0, time.Time{}
 	s.endProbe()
 	t.families[familyOf(addr.Addr())].answered()
+}
+
+// HeardLately reports whether any server has answered a short while ago, so that queries get
+// out and replies in.
+func (t *Table) HeardLately(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.heard.IsZero() && ahead(now, t.heard.Add(heardFor), heardFor)
 }
 
 // Alive records that addr answered in a way that measures nothing, such as over a

@@ -27,6 +27,9 @@ const (
 	// forgetRTT is after how long without news a round-trip time says nothing more
 	// (Unbound's infra-host-ttl is 15 minutes).
 	forgetRTT = 15 * time.Minute
+	// heardFor is for how long one reply shows that port 53 is open: a network that lets
+	// queries through does not block them a moment later.
+	heardFor = time.Minute
 	// clientCookieLen is the length of a client cookie. RFC 7873 §4.1.
 	clientCookieLen = 8
 )
@@ -38,6 +41,7 @@ type Table struct {
 	lame     *simplelru.LRU[lameKey, time.Time]      // guarded by mu
 	families [2]family                               // guarded by mu; IPv4, IPv6
 	typical  time.Duration                           // guarded by mu; of first contacts
+	heard    time.Time                               // guarded by mu; when a server last answered
 }
 
 type lameKey struct {

@@ -1,6 +1,11 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/miekg/dns"
+)
 
 const typeOPT = 41
 
@@ -91,4 +96,15 @@ func (e *EDNS) option(code uint16, data []byte) {
 			e.Errors = append(e.Errors, EDE{Code: binary.BigEndian.Uint16(data), Text: string(data[2:])})
 		}
 	}
+}
+
+// RcodeName returns a response code's mnemonic, or RCODE and its number.
+func RcodeName(rcode int) string {
+	if rcode == dns.RcodeBadVers {
+		return "BADVERS" // BADSIG has the same number, in TSIG records only (RFC 6895 §2.3)
+	}
+	if name, ok := dns.RcodeToString[rcode]; ok {
+		return name
+	}
+	return fmt.Sprintf("RCODE%d", rcode)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/scenario"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 func parseSection(word string) (Section, error) {
@@ -36,6 +37,9 @@ func parseType(word string) (uint16, error) {
 const maxRcode = 1<<12 - 1
 
 func parseRcode(word string) (int, error) {
+	if strings.EqualFold(word, wire.RcodeName(dns.RcodeBadVers)) {
+		return dns.RcodeBadVers, nil // under the name of TSIG's BADSIG to miekg/dns
+	}
 	if rcode, ok := dns.StringToRcode[strings.ToUpper(word)]; ok {
 		return rcode, nil
 	}

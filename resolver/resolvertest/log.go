@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Query is one query as it arrived at a server address, and what became of it.
@@ -172,10 +173,7 @@ func (q Query) outcome() string {
 	if !q.Answered {
 		return "-"
 	}
-	text, ok := dns.RcodeToString[q.Rcode]
-	if !ok {
-		text = fmt.Sprintf("RCODE%d", q.Rcode)
-	}
+	text := wire.RcodeName(q.Rcode)
 	if q.Truncated {
 		text += " tc"
 	}
