@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Packed is a row of RDATA fields as they stand on the wire, each behind its two
@@ -96,7 +97,9 @@ func (s *RRset) Len() int { return s.Records.Len() }
 func (s *RRset) Size() int { return len(s.Owner) + len(s.Records) + len(s.Signatures) }
 
 // AppendRRs decodes the records, and with signatures the RRSIGs after them, into
-// dst, all with the given TTL in seconds. The decoded records share nothing with s.
+// dst, all with the given TTL in seconds. What miekg/dns would not pack to the same bytes
+// again becomes a *dns.RFC3597 with the type in its header (RFC 3597 §3). It fails when RDATA
+// does not have the form of its type. The decoded records share nothing with s.
 func (s *RRset) AppendRRs(dst []dns.RR, ttl uint32, signatures bool) ([]dns.RR, error) {
 	h := dns.RR_Header{Name: s.Owner.String(), Rrtype: s.Type, Class: s.Class, Ttl: ttl}
 	rows, count := [...]Packed{s.Records, s.Signatures}, s.Records.Len()
@@ -122,8 +125,7 @@ func appendRRs(dst []dns.RR, fields Packed, octets []byte, h dns.RR_Header) ([]d
 	for rdata := range fields.All() {
 		begin := end + length
 		end = begin + len(rdata)
-		h.Rdlength = uint16(len(rdata))
-		rr, _, err := dns.UnpackRRWithHeader(h, octets[begin:end:end], 0)
+		rr, err := wire.Decode(h, octets[begin:end:end])
 		if err != nil {
 			return dst, fmt.Errorf("decode %s %s: %w", h.Name, dns.TypeToString[h.Rrtype], err)
 		}

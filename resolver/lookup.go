@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // ErrRecordType: the type parameter of Lookup stands for no one type of records.
@@ -42,7 +43,9 @@ type Records[T dns.RR] struct {
 //
 // T is any type of miekg/dns that stands for one type of records; otherwise the error
 // wraps ErrRecordType. As with Resolve, whose errors these are otherwise, no records are
-// no error, and neither hosts file nor search list is looked into.
+// no error, and neither hosts file nor search list is looked into. A record whose RDATA has not
+// the form of T is in Result alone, as a *dns.RFC3597; one that is only there opaque because T
+// would not pack to the same bytes is a T in Records.
 func Lookup[T dns.RR](ctx context.Context, r *Resolver, name string) (Records[T], error) {
 	rrtype, ok := recordTypes[reflect.TypeFor[T]()]
 	if !ok {
@@ -61,6 +64,11 @@ func recordsOf[T dns.RR](result *Result, rrtype uint16) Records[T] {
 		Canonical: result.Canonical(), Rcode: result.Rcode, TTL: result.TTL, Status: result.Status, Result: result,
 	}
 	for _, rr := range result.Answer {
+		if opaque, ok := rr.(*dns.RFC3597); ok {
+			if loose, ok := wire.DecodeLoosely(opaque); ok {
+				rr = loose
+			}
+		}
 		if record, ok := rr.(T); ok && rr.Header().Rrtype == rrtype {
 			records.Records = append(records.Records, record)
 		}

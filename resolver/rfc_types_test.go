@@ -1,13 +1,18 @@
 package resolver_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -87,6 +92,116 @@ func TestRFC8482Any(t *testing.T) {
 		reply = exchanged(t, r, ask("nx.shop.example.", dns.TypeANY, withAD))
 		if reply.Rcode != dns.RcodeNameError || !reply.AuthenticatedData {
 			t.Errorf("got %s AD=%t, want NXDOMAIN AD=true", dns.RcodeToString[reply.Rcode], reply.AuthenticatedData)
+		}
+	})
+}
+
+// oddZone has one server, which is made to answer anything.
+const oddZone = `
+-- zone . --
+example. NS ns.example.
+ns.example. A 198.51.100.4
+-- zone example. at 198.51.100.4 --
+www A 192.0.2.80
+`
+
+// oddAnswer is a reply hook that answers with one record of any type and RDATA.
+func oddAnswer(rdata *string) resolvertest.Fault {
+	return resolvertest.RawHook(func(query, _ []byte) []byte {
+		end := questionEnd(query)
+		m := append(replyHeader(query, 1, 0, 0), 0xC0, 12)
+		m = append(m, query[end-4:end]...) // type and class
+		m = append(m, 0, 0, 1, 0)
+		return append(append(m, byte(len(*rdata)>>8), byte(len(*rdata))), *rdata...)
+	})
+}
+
+// RFC 3597 §3: whatever RDATA a server sends, it is passed on as it came or not at all: decoded,
+// out of the cache, as a message, past a hook, and by way of a second level.
+func TestRFC3597RDataIsNotChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, oddZone)
+		var rdata string
+		in.Fault("198.51.100.4", oddAnswer(&rdata))
+		shared := newStore()
+		first := in.Resolver(t, minimiseOff, func(o *resolver.Options) { o.SecondLevel, o.ViewName = shared, "odd" })
+		hooked := func(_ context.Context, _ dns.Question, result *resolver.Result, err error) (*resolver.Result, error) {
+			return result, err
+		}
+		second := in.Resolver(t, minimiseOff, func(o *resolver.Options) { o.SecondLevel, o.ViewName, o.Hooks.After = shared, "odd", hooked })
+		random := rand.New(rand.NewPCG(3, 4))
+		passed := make(map[uint16]bool)
+		for n, qtype := range append(everyType(), dns.TypeTA, dns.TypeDLV) {
+			if slices.Contains(metaTypes, qtype) || qtype == dns.TypeANY || qtype == dns.TypeRRSIG || qtype == dns.TypeCNAME || qtype == dns.TypeDNAME || qtype == dns.TypeDS {
+				continue
+			}
+			for i, length := range []int{0, 1, 2, 3, 5, 9, 21} {
+				name := fmt.Sprintf("n%dx%d.example.", n, i)
+				rdata = oddRData(random, length)
+				result, err := first.Resolve(t.Context(), name, qtype)
+				if err != nil {
+					continue // refused: its type has a form that this has not
+				}
+				passed[qtype] = true
+				wantRData(t, qtype, rdata, result.Answer)
+				synctest.Wait()
+				for _, r := range []*resolver.Resolver{first, second, second} {
+					reply := exchanged(t, r, ask(name, qtype))
+					wantRData(t, qtype, rdata, reply.Answer)
+				}
+				query, err := ask(name, qtype).Pack()
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept := qtype < 128 || qtype > 255 // others are set aside for meta types, RFC 6895 §3.1
+				if hit, ok := first.AppendHit(nil, query, 0); kept && (!ok || !strings.HasSuffix(string(hit), rdata)) {
+					t.Errorf("%s: AppendHit: got %q, %t, want %q at its end", dns.Type(qtype), hit, ok, rdata)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		}
+		for _, qtype := range []uint16{dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeRKEY, dns.TypeNID, dns.TypeURI, dns.TypeLOC, dns.TypeDLV, 65280} {
+			if !passed[qtype] {
+				t.Errorf("%s: nothing was passed on", dns.Type(qtype))
+			}
+		}
+	})
+}
+
+// oddRData makes RDATA of what miekg/dns reads in ways of its own.
+func oddRData(random *rand.Rand, length int) string {
+	b := make([]byte, length)
+	for i := range b {
+		b[i] = "\\\"; .@0-\x00\x01\x02\x03\x40\xc0\xff\x7f"[random.IntN(16)]
+	}
+	return string(b)
+}
+
+// wantRData compares the RDATA of the only record.
+func wantRData(t *testing.T, qtype uint16, want string, answer []dns.RR) {
+	t.Helper()
+	if len(answer) != 1 {
+		t.Errorf("%s %q: got %v", dns.Type(qtype), want, answer)
+		return
+	}
+	set, err := dnssec.NewRRset(answer...)
+	if err != nil || set.Type != qtype || set.Records != dnssec.Pack(want) {
+		t.Errorf("%s: got %q of %T, %v; want %q", dns.Type(qtype), set.Records, answer[0], err, want)
+	}
+}
+
+// A record that is only there opaque since its Go type would pack it otherwise is found by
+// Lookup all the same: whoever looks for CAA must not overlook one.
+func TestLookupOfChangedRData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, oddZone)
+		rdata := "\x00\x05issue\\@"
+		in.Fault("198.51.100.4", oddAnswer(&rdata))
+		records, err := resolver.Lookup[*dns.CAA](t.Context(), in.Resolver(t, minimiseOff), "www.example.")
+		if err != nil || len(records.Records) != 1 || records.Records[0].Tag != "issue" {
+			t.Errorf("got %v, %v; want one CAA record", records.Records, err)
 		}
 	})
 }

@@ -25,13 +25,14 @@ const (
 	bitmap                   // a type bitmap to the end, RFC 4034 §4.1.2
 	rest                     // anything to the end
 	restNotNull              // at least one octet to the end
+	free                     // anything to the end, which miekg/dns may not pack as it was
 	decoded                  // anything to the end; miekg/dns judges the whole RDATA
 )
 
 // layouts gives the fields of the types whose RDATA holds names (RFC 3597 §4, RFC
 // 4034 §6.2, RFC 6840 §5.1), and of those so frequent that checking them here is
-// worth it. What fits its layout can be decoded by miekg/dns later. Types that are
-// not listed hold no name that any rule compares, expands or lowers.
+// worth it. Types that are not listed hold no name that any rule compares, expands or
+// lowers, and their RDATA is opaque: none has a form that it must have (RFC 3597 §3).
 var layouts = map[uint16][]field{
 	dns.TypeA:          {fixed4},
 	dns.TypeAAAA:       {fixed16},
@@ -54,7 +55,7 @@ var layouts = map[uint16][]field{
 	dns.TypePX:         {fixed2, compressed, compressed},
 	dns.TypeSRV:        {fixed6, compressed},
 	dns.TypeNAPTR:      {fixed4, charString, charString, charString, compressed},
-	dns.TypeNXT:        {compressed, decoded}, // obsolete; its old bitmaps are refused
+	dns.TypeNXT:        {compressed, free}, // its old bitmaps are no bitmaps to miekg/dns
 	dns.TypeSIG:        {fixed16, fixed2, compressed, restNotNull},
 	dns.TypeRRSIG:      {fixed16, fixed2, lowered, restNotNull},
 	dns.TypeNSEC:       {plain, bitmap},
@@ -71,7 +72,7 @@ var layouts = map[uint16][]field{
 	dns.TypeTLSA:       {fixed1, fixed2, restNotNull},
 	dns.TypeSMIMEA:     {fixed1, fixed2, restNotNull},
 	dns.TypeSSHFP:      {fixed2, restNotNull},
-	dns.TypeCAA:        {fixed1, charString, rest},
+	dns.TypeCAA:        {fixed1, charString, free}, // backslashes are escapes to miekg/dns
 	dns.TypeSVCB:       {fixed2, plain, decoded},
 	dns.TypeHTTPS:      {fixed2, plain, decoded},
 	dns.TypeLP:         {fixed2, plain},
@@ -116,7 +117,7 @@ func (r *fieldReader) append(dst []byte, f field) ([]byte, error) {
 			return nil, fail(r.off, ErrRData)
 		}
 		return r.take(dst, r.end-r.off)
-	case rest, decoded:
+	case rest, free, decoded:
 		return r.take(dst, r.end-r.off)
 	case restNotNull:
 		if r.off == r.end {

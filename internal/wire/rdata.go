@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/hex"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -11,17 +12,12 @@ import (
 
 // AppendRData appends the record's RDATA to dst with all names written out, letter
 // case as received. It fails with ErrRData, beside which a bad name in it brings
-// its own reason, when the RDATA does not have the form of its type. What it
-// accepts, miekg/dns can decode.
+// its own reason, when the RDATA does not have the form of its type.
 func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	start := len(dst)
 	layout, ok := layouts[rec.Type]
 	if !ok {
-		dst = append(dst, m.octets[rec.rdata:rec.rdata+rec.rdlen]...)
-		if !wellFormed(rec.Type, dst[start:]) {
-			return nil, fail(rec.rdata, ErrRData)
-		}
-		return dst, nil
+		return append(dst, m.octets[rec.rdata:rec.rdata+rec.rdlen]...), nil
 	}
 	r := fieldReader{octets: m.octets, off: rec.rdata, end: rec.rdata + rec.rdlen}
 	for _, f := range layout {
@@ -33,42 +29,100 @@ func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	if r.off != r.end || len(dst)-start > 0xFFFF {
 		return nil, fail(r.off, ErrRData)
 	}
-	if layout[len(layout)-1] == decoded && !wellFormed(rec.Type, dst[start:]) {
+	if slices.Contains(layout, decoded) && !wellFormed(rec.Type, dst[start:]) {
 		return nil, fail(rec.rdata, ErrRData)
 	}
 	return dst, nil
 }
 
-// wellFormed asks miekg/dns, which decodes the record for callers later, whether
-// it will be able to. Types it does not know are opaque (RFC 3597 §3).
+// wellFormed asks miekg/dns whether it can decode the RDATA.
 func wellFormed(rrtype uint16, rdata []byte) bool {
-	if _, known := dns.TypeToRR[rrtype]; !known {
-		return true
-	}
-	if len(rdata) == 0 {
-		// miekg/dns takes this for a dynamic update's record without RDATA, of any
-		// type. Only these two may be empty: RFC 1035 §3.3.10, RFC 3123 §4.
-		return rrtype == dns.TypeNULL || rrtype == dns.TypeAPL
-	}
 	h := dns.RR_Header{Name: ".", Rrtype: rrtype, Class: dns.ClassINET, Rdlength: uint16(len(rdata))}
+	_, off, err := dns.UnpackRRWithHeader(h, rdata, 0)
+	return err == nil && off == len(rdata)
+}
+
+// Decode returns the record with this header and uncompressed RDATA: as miekg/dns decodes it,
+// if that packs to the same bytes again; else it is opaque, a *dns.RFC3597 of its type (RFC
+// 3597 §3). It fails with ErrRData when the RDATA does not have the form of its type.
+func Decode(h dns.RR_Header, rdata []byte) (dns.RR, error) {
+	h.Rdlength = uint16(len(rdata))
 	rr, off, err := dns.UnpackRRWithHeader(h, rdata, 0)
+	switch {
+	case err == nil && off == len(rdata) && (isFaithful(h.Rrtype) || packsTo(rr, rdata)):
+		return rr, nil
+	case !fits(h.Rrtype, rdata):
+		return nil, ErrRData
+	}
+	return &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(rdata)}, nil
+}
+
+// DecodeLoosely is Decode for who wants the fields of a record and no opaque one: they may pack
+// to other bytes, but none is made up. False when that cannot be.
+func DecodeLoosely(rr *dns.RFC3597) (dns.RR, bool) {
+	rdata, err := hex.DecodeString(rr.Rdata)
+	if err != nil {
+		return nil, false
+	}
+	h := rr.Hdr
+	h.Rdlength = uint16(len(rdata))
+	loose, off, err := dns.UnpackRRWithHeader(h, rdata, 0)
 	if err != nil || off != len(rdata) {
-		return false
+		return nil, false
 	}
-	switch rrtype {
-	case dns.TypeHIP, dns.TypeIPSECKEY, dns.TypeAMTRELAY:
-		// Names in the middle of what no layout describes. A pointer in one would
-		// be followed within the RDATA, and the record not be the same again.
-		return packsTo(rr, rdata)
+	// miekg/dns takes RDATA that ends early for zeros, which it packs.
+	packed, err := pack(loose)
+	return loose, err == nil && len(packed) <= len(rdata)
+}
+
+// isFaithful reports whether miekg/dns packs all RDATA that fits the type's layout to the same
+// bytes again.
+func isFaithful(rrtype uint16) bool {
+	layout, ok := layouts[rrtype]
+	return ok && !slices.ContainsFunc(layout, mayChange)
+}
+
+// mayChange reports whether miekg/dns may pack such a field to other bytes than it was. Of bitmaps
+// it drops zeros at the end, which RFC 4034 §4.1.2 forbids.
+func mayChange(f field) bool { return f == bitmap || f == free || f == decoded }
+
+// fits reports whether uncompressed RDATA has the form of its type, if that has one.
+func fits(rrtype uint16, rdata []byte) bool {
+	r := fieldReader{octets: rdata, end: len(rdata)}
+	for _, f := range layouts[rrtype] {
+		if _, err := r.append(nil, uncompressed(f)); err != nil {
+			return false
+		}
 	}
-	return true
+	return r.off == r.end || layouts[rrtype] == nil
+}
+
+// uncompressed returns the field where no message is around it: a pointer would have nothing
+// to point at.
+func uncompressed(f field) field {
+	if f == compressed {
+		return lowered
+	}
+	return f
 }
 
 // packsTo reports whether rr in wire format has the given RDATA.
 func packsTo(rr dns.RR, rdata []byte) bool {
+	packed, err := pack(rr)
+	return err == nil && bytes.Equal(packed, rdata)
+}
+
+// pack returns the RDATA of rr in wire format.
+func pack(rr dns.RR) ([]byte, error) {
+	h := *rr.Header()
+	rr.Header().Name = "." // of known length
+	defer func() { *rr.Header() = h }()
 	buf := make([]byte, dns.Len(rr)+1)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
-	return err == nil && bytes.Equal(buf[min(minRecord, end):end], rdata)
+	if err != nil {
+		return nil, err
+	}
+	return buf[min(minRecord, end):end], nil
 }
 
 // CanonicalRData gives uncompressed RDATA in the canonical form of RFC 4034 §6.2 as
@@ -83,9 +137,7 @@ func CanonicalRData(rrtype uint16, rdata string) string {
 	r := fieldReader{octets: []byte(rdata), end: len(rdata)}
 	for _, f := range layout {
 		start := r.off
-		if f == compressed {
-			f = lowered // a pointer would have nothing to point at
-		}
+		f = uncompressed(f)
 		skipped, err := r.append(nil, f)
 		if err != nil {
 			return rdata
