@@ -36,7 +36,7 @@ func TestInterceptedRoot(t *testing.T) {
 func TestRootFailsWithoutInterception(t *testing.T) {
 	for _, fault := range []string{"rcode SERVFAIL", "rcode REFUSED", "lame refused"} {
 		inWorld(t, rootWorld+"-- fault * --\n"+fault+"\n", func(w *world) {
-			if o := w.wantError(".", dns.TypeSOA, resolver.ErrNoReachableServer); strings.Contains(o.err.Error(), resolver.ErrIntercepted.Error()) {
+			if o := w.wantError(".", dns.TypeSOA, resolver.ErrNoReachableServer); strings.Contains(o.String(), resolver.ErrIntercepted.Error()) {
 				w.Errorf("got %v", o.err)
 			}
 		})
@@ -51,7 +51,7 @@ func TestNotBlockedAMomentAgo(t *testing.T) {
 		w.settle()
 		w.in.Fault("*", resolvertest.Drop())
 		o := w.wantError("none.", dns.TypeA, resolver.ErrNoReachableServer)
-		if strings.Contains(o.err.Error(), resolver.ErrBlocked.Error()) {
+		if strings.Contains(o.String(), resolver.ErrBlocked.Error()) {
 			w.Errorf("got %v", o.err)
 		}
 		w.checkCode(o, dns.ExtendedErrorCodeNoReachableAuthority)
@@ -85,7 +85,7 @@ func TestFailureWords(t *testing.T) {
 // said without a hole.
 func TestInterceptionWords(t *testing.T) {
 	inWorld(t, rootWorld+"-- intercept --\n", func(w *world) {
-		if o := w.wantError("www.example.", dns.TypeA, resolver.ErrIntercepted); strings.Contains(o.err.Error(), "%!") {
+		if o := w.wantError("www.example.", dns.TypeA, resolver.ErrIntercepted); strings.Contains(o.String(), "%!") {
 			w.Errorf("got %v", o.err)
 		}
 	})
@@ -108,8 +108,8 @@ www A 192.0.2.80
 	}, ipv4Only)
 	inWorld(t, zone+"-- fault 198.51.100.4 --\n"+cutOff+"-- fault 198.51.100.5 --\n"+cutOff, func(w *world) {
 		o := w.wantError("www.example.", dns.TypeA, resolver.ErrNoReachableServer).within(w, time.Second)
-		if !strings.Contains(o.err.Error(), "truncated") {
-			w.Errorf("got %v", o.err)
+		if !strings.Contains(o.String(), "truncated") {
+			w.Errorf("got %v", o)
 		}
 		w.in.Fault("*", resolvertest.Mend())
 		w.settle() // no server was marked down: all have answered
