@@ -19,6 +19,7 @@ type Cache struct {
 	top     store[*cutEntry] // delegations of the root and of top-level domains
 	cuts    store[*cutEntry] // all other delegations, and leased glue
 	ranges  rangeStore       // what NSEC and NSEC3 records deny
+	noCuts  noCutTable       // names at which no zone is cut
 
 	tally [tallyStripes]stripe // of what Stats tells
 
@@ -32,9 +33,10 @@ type Cache struct {
 // the top holds all 1,438 delegations of the root zone.
 const (
 	topShare   = 4
-	cutShare   = 8
+	cutShare   = 7
 	keyShare   = 10
 	rangeShare = 8
+	noCutShare = 1 // some 16,000 names at the default size
 )
 
 // New makes an empty cache.
@@ -42,7 +44,7 @@ func New(o Options) *Cache {
 	o = o.withDefaults()
 	part := o.MaxBytes / 100
 	views, _ := simplelru.NewLRU[[32]byte, uint32](maxViews, nil) // fails below 1 only
-	return &Cache{
+	c := &Cache{
 		options: o,
 		hasher:  newHasher(),
 		base:    time.Now(),
@@ -50,9 +52,11 @@ func New(o Options) *Cache {
 		cuts:    newStore[*cutEntry](part * cutShare),
 		keys:    newStore[entry](part * keyShare),
 		ranges:  newRangeStore(part * rangeShare),
-		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare)),
+		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare+noCutShare)),
 		views:   views,
 	}
+	c.noCuts.limit(part * noCutShare)
+	return c
 }
 
 // View is a part of the cache that shares nothing with other parts but the memory

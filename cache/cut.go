@@ -45,6 +45,7 @@ func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) {
 	if life <= 0 {
 		return
 	}
+	v.dropNoCut(d.Zone)
 	i := v.cache.at(now)
 	e := &cutEntry{key: v.cutKey(d.Zone), span: spanOf(i, life)}
 	e.cut, e.bytes = cloneDelegation(d)

@@ -13,7 +13,8 @@
 // therefore only push out its like, and one of names that do not exist no answer at
 // all: beyond a twentieth of the shard denials leave before anything else. Delegations,
 // the DNSKEY and DS RRsets that validation lives on, and the NSEC and NSEC3 records
-// that deny more than they were asked for have budgets of their own.
+// that deny more than they were asked for have budgets of their own, and so has what is
+// known of names at which there is no zone cut, which is a table of hashes.
 //
 // A resolver asks in this order: Get, GetChain, GetNegative, Synthesise, GetFailure,
 // and GetCut for where to go; when nobody answers, GetStale. AppendReply does the

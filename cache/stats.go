@@ -28,7 +28,8 @@ type Stats struct {
 
 	Evictions uint64 `json:"evictions"` // entries that made room for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
-	// domains, of other delegations, of NSEC and NSEC3 ranges.
+	// domains, of other delegations, of NSEC and NSEC3 ranges; and, as one without entries,
+	// what is remembered of names that are no zone cuts.
 	Shards []ShardStats `json:"shards"`
 }
 
@@ -109,7 +110,7 @@ func (c *Cache) Stats() Stats {
 		Refused:      sum[refused],
 		RefusedTypes: sum[refusedTypes],
 	}
-	s.Shards = c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil)))))
+	s.Shards = c.noCuts.stats(c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil))))))
 	for _, sh := range s.Shards {
 		s.Entries += sh.Entries
 		s.Bytes += sh.Bytes

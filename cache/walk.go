@@ -81,8 +81,8 @@ func (e entry) entry(i instant, view [32]byte) Entry {
 // Purge forgets everything about a name in all views, and returns how many entries
 // that were: its RRsets, denials and failures, the delegation of the zone, the
 // addresses of the host. What denials proved about the zones it may be in is
-// forgotten too, but not an NXDOMAIN of a name above. It looks at every entry, one
-// shard at a time. The error says that it is no name.
+// forgotten too, and at which names no zone is cut, but not an NXDOMAIN of a name above. It
+// looks at every entry, one shard at a time. The error says that it is no name.
 func (c *Cache) Purge(name string) (int, error) {
 	n, err := ParseName(name)
 	if err != nil {
@@ -104,6 +104,7 @@ func (c *Cache) purge(n dnsname.Name, chosen func(dnsname.Name) bool) int {
 	plain := func(e entry) bool { return chosen(e.name()) }
 	cut := func(e *cutEntry) bool { return chosen(e.name) }
 	zone := func(z *rangeZone) bool { return n.IsAtOrBelow(z.name) || chosen(z.name) }
+	c.noCuts.clear()
 	return c.answers.removeAll(plain) + c.keys.removeAll(plain) +
 		c.top.removeAll(cut) + c.cuts.removeAll(cut) + c.ranges.removeAll(zone)
 }
@@ -115,6 +116,7 @@ func (c *Cache) Clear() {
 	c.top.clear()
 	c.cuts.clear()
 	c.ranges.clear()
+	c.noCuts.clear()
 }
 
 // each shows all values, those of a shard as they were at one moment, until show

@@ -55,10 +55,11 @@
 //
 // The zone cut changes: the search begins at the deepest delegation that is known,
 // else at the root hints, and goes down referral by referral. Servers on the way are
-// asked for no more of the name than they need (RFC 9156). A delegation is leased from
-// the parent for the TTL of its NS records, and nothing that the child says extends
-// it. Addresses of name servers come with the referral (glue), or are searched first,
-// within the limits of the same question.
+// asked for no more of the name than they need (RFC 9156), and what that taught is
+// remembered, so that a name beside one that is known takes one query. A delegation is
+// leased from the parent for the TTL of its NS records, and nothing that the child says
+// extends it. Addresses of name servers come with the referral (glue), or are searched
+// first, within the limits of the same question.
 //
 // The server changes: the one expected to answer soonest is asked first, by smoothed
 // round-trip times. When it is later than expected a second one is asked, and the

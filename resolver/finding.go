@@ -59,6 +59,9 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 		return nil, err
 	}
 	r.keep(w, f, rankOf(m))
+	if m.kind != recursive {
+		w.answered(f)
+	}
 	return f, nil
 }
 
@@ -259,6 +262,12 @@ func (f *finding) lowestTTL() uint32 {
 		lowest = min(lowest, negativeTTL(f.soa))
 	}
 	return lowest
+}
+
+// ttl is how long what a response says may be kept.
+func (m *reply) ttl() uint32 {
+	f := finding{kind: m.kind, sets: m.Answer, aliases: m.Aliases, soa: m.SOA}
+	return f.lowestTTL()
 }
 
 // keep puts what was found into the cache, and notes by which of its limits a part stays out.

@@ -25,7 +25,7 @@ type minimiser struct {
 	full  question
 	limit int // queries that may be minimised
 	count int // so far
-	known int // labels of the deepest ancestor known to exist without being a zone cut
+	known int // labels of the deepest name on the way of which is known that no zone is cut there
 	off   bool
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
@@ -37,7 +38,8 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 		// pass must not be kept in another.
 		rl = t.proof.rl
 	}
-	w := &walk{r: r, t: t, q: q, rl: rl, cut: r.start(now, t, rl, q), min: r.newMinimiser(rl, q)}
+	w := &walk{r: r, t: t, q: q, rl: rl, min: r.newMinimiser(rl, q)}
+	w.enter(now, r.start(now, t, rl, q))
 	t.tell(func(tr *Trace) {
 		if tr.Start != nil {
 			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
@@ -84,6 +86,16 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 	}
 }
 
+// enter goes on at a zone cut, with what earlier questions taught of the names below it:
+// the next label to reveal is the first of which nobody knows whether a zone is cut there
+// (RFC 9156 §3).
+func (w *walk) enter(now time.Time, cut *zoneCut) {
+	w.cut = cut
+	if !w.min.off {
+		w.min.known = w.rl.cuts.NoCut(now, cut.Zone, w.q.name).Labels()
+	}
+}
+
 // ask asks the second level, and if that does not know, the servers.
 func (w *walk) ask(ctx context.Context, t *task, asked question) (*reply, error) {
 	if m := w.r.recall(ctx, t, w.rl, w.cut, asked); m != nil {
@@ -109,9 +121,9 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *find
 			return w.dname(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
-		w.min.noCut(asked.name)
+		w.noCut(asked.name, m.ttl())
 	case answer, noData:
-		w.min.noCut(asked.name)
+		w.noCut(asked.name, m.ttl())
 	case nameError:
 		return w.deniedAbove(ctx, asked, m)
 	case recursive:
@@ -119,6 +131,38 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *find
 	case lame, unusable:
 	}
 	return nil, false, nil
+}
+
+// maxNoCuts is of how many names, from the deepest up, one response says that no zone is
+// cut there: the nibbles of an IPv6 address below ip6.arpa, the longest names in use.
+const maxNoCuts = 32
+
+// noCut remembers that there is no zone cut at name, nor between it and the zone whose
+// servers have answered for it.
+func (w *walk) noCut(name dnsname.Name, ttl uint32) {
+	w.min.noCut(name)
+	if w.rl.forwards() {
+		return // it answers for whatever zone it is
+	}
+	now := w.r.config.Now()
+	for range min(name.Labels()-w.cut.Zone.Labels(), maxNoCuts) {
+		w.rl.cuts.PutNoCut(now, w.cut.Zone, name, ttl, w.cut.expires)
+		name = name.Parent()
+	}
+}
+
+// answered remembers of which names the response to the full question says that no zone
+// is cut there. One about DS says nothing of the name itself, and a name that does not
+// exist is not worth a place.
+func (w *walk) answered(f *finding) {
+	name := f.q.name
+	switch {
+	case len(f.aliases) > 0 && f.aliases[0].IsDNAME():
+		name = f.aliases[0].Set.Owner
+	case f.q.rrtype == dns.TypeDS || f.kind == nameError:
+		name = name.Parent()
+	}
+	w.noCut(name, f.ttl)
 }
 
 // deniedAbove decides what it means that an ancestor of the name does not exist. When
@@ -178,7 +222,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	from := w.cut
 	w.t.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
-	w.cut = &zoneCut{Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL))}
+	w.enter(now, &zoneCut{Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL))})
 	w.r.second.noteCut(w.cut, m.recalled)
 	w.t.tell(func(tr *Trace) {
 		if tr.Referral != nil {
