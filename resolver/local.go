@@ -64,6 +64,19 @@ func (r *Resolver) local(trust cache.Trust, q question, direct bool) (*finding, 
 	return f, true
 }
 
+// IsSpecialUse reports whether a name is one that a resolver answers itself and never asks
+// for, unless Options.DisableLocalZones is set: localhost, invalid, local, onion, alt,
+// home.arpa and resolver.arpa, the reverse zones of addresses that are not public, and all
+// below them (RFC 6303, RFC 6761). What is no name is none.
+func IsSpecialUse(name string) bool {
+	n, err := dnsname.Parse(name)
+	if err != nil {
+		return false
+	}
+	_, special := localZoneOf(n)
+	return special
+}
+
 // localZoneOf gives the zone that name is at or below. Of other names than those below
 // arpa. only the last label counts.
 func localZoneOf(name dnsname.Name) (localZone, bool) {

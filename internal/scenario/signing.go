@@ -96,6 +96,25 @@ const (
 	BreakDSAlgorithm BreakKind = "ds-algorithm" // the DS names an algorithm that nobody knows
 )
 
+// OfSignatures reports whether the signatures of the RRsets meant are wrong.
+func (k BreakKind) OfSignatures() bool {
+	switch k {
+	case BreakExpired, BreakFuture, BreakInverted, BreakEnding, BreakCorrupt, BreakUnsigned, BreakSigner, BreakTag,
+		BreakLabels, BreakAlgorithm:
+		return true
+	case BreakAbsent, BreakZoneKey, BreakDigest, BreakDSTag, BreakDSAlgorithm:
+	}
+	return false
+}
+
+// String returns what is meant, as in a header: name and type.
+func (b Break) String() string {
+	if b.Type == 0 {
+		return b.Name + "/"
+	}
+	return b.Name + "/" + dns.Type(b.Type).String()
+}
+
 func breakKinds() []BreakKind {
 	return []BreakKind{
 		BreakExpired, BreakFuture, BreakInverted, BreakEnding, BreakCorrupt, BreakUnsigned, BreakSigner, BreakTag,

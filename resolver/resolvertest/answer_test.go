@@ -19,7 +19,6 @@ child           NS      ns.shop
 child           NS      ns.else.where.
 ns.child        A       203.0.113.1
 ns.child        AAAA    2001:db8::1
-hidden.child    TXT     "below the cut"
 a.empty.node    A       192.0.2.10
 
 -- zone together.example. at 192.0.2.1 --

@@ -50,6 +50,9 @@ func derive(zones, previous zoneSet, now time.Time) error {
 	for _, origin := range origins {
 		delegate(zones, zones[origin])
 	}
+	if err := checkOccluded(zones); err != nil {
+		return err
+	}
 	for _, z := range zones {
 		z.level()
 		if err := z.finish(now, parentOf(zones, z.origin)); err != nil {

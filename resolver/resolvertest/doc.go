@@ -46,6 +46,11 @@
 //
 // Derived records have a TTL of 3600 s.
 //
+// What could never be seen is an error: a record at or below a delegation that is no address
+// of a name server, a break or a fault at a name that is not there, a zone below onion., which
+// no resolver asks for. Zones with other special-use names (local, invalid, alt, localhost)
+// are found by a resolver with Options of this Internet.
+//
 // A signed zone gets keys, which depend on its name only, a chain of NSEC records,
 // signatures from an hour before the Internet is made until 30 days after, and a
 // DS record in the zone above if that is signed too. Derived zones are signed
@@ -121,7 +126,8 @@
 //	when udp name www.shop.example. type A first 3: rcode SERVFAIL
 //
 // They are udp, tcp, do, rd, edns, no-edns, cookie, no-cookie, name NAME, below
-// NAME, type TYPE, not-type TYPE, first N, after N, every N.
+// NAME, type TYPE, not-type TYPE, first N, after N, every N. Names are absolute; that of
+// name lies in a zone that is written, whether it has records there or not.
 //
 //	-- intercept --
 //

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // Fault is something that a server does otherwise than a plain, quick and
@@ -23,7 +25,8 @@ type Fault struct {
 	first   int
 	every   int
 	mends   bool
-	err     error // the arguments made no sense; told when the fault is added
+	names   []dnsname.Name // of conditions in text
+	err     error          // the arguments made no sense; told when the fault is added
 }
 
 // moment says when a fault can apply.

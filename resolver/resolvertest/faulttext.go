@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scenario"
 )
 
@@ -130,11 +131,20 @@ func flagCondition(word string) (Filter, bool) {
 	return nil, false
 }
 
+// naming notes the name that a condition of the fault has.
+func (f Fault) naming(text string) (Fault, error) {
+	name, err := dnsname.Parse(text)
+	if err == nil {
+		f.names = append(f.names[:len(f.names):len(f.names)], name)
+	}
+	return f, err
+}
+
 // valueCondition adds a condition of two words.
 func valueCondition(f Fault, word, value string) (Fault, error) {
 	switch word {
 	case "name":
-		return f.When(Name(value)), checkName(value)
+		return f.When(Name(value)).naming(value)
 	case "below":
 		return f.When(Below(value)), checkName(value)
 	case "type":

@@ -77,9 +77,10 @@ func (in *Internet) Anchors() []dnssec.Anchor {
 // file, and no route that addresses are ordered by. Where no zone is signed, nothing
 // is validated.
 //
-// Where a zone below arpa. is written, the answers that resolvers otherwise keep
-// for private and documentation addresses are off, so that its PTR records are
-// found.
+// Where a zone below arpa. is written, or one has special-use names
+// (resolver.IsSpecialUse), the answers that resolvers otherwise keep for these names are
+// off, so that its records are found: all of them, so that localhost does not exist unless
+// it is written too, or a LocalZone.
 func (in *Internet) Options() resolver.Options {
 	options := resolver.Options{
 		RootHints:         in.Hints(),
@@ -87,7 +88,7 @@ func (in *Internet) Options() resolver.Options {
 		AllowServer:       func(netip.Addr) bool { return true },
 		Dial:              in.Dial,
 		Now:               in.Now,
-		DisableLocalZones: in.hasReverse(),
+		DisableLocalZones: in.hasSpecialUse(),
 		DisableHostsFile:  true,
 		AddressOrder:      resolver.OrderAsAnswered,
 	}
@@ -97,14 +98,26 @@ func (in *Internet) Options() resolver.Options {
 	return options
 }
 
-// hasReverse reports whether a zone below arpa. is written.
-func (in *Internet) hasReverse() bool {
+var (
+	arpa  = dnsname.MustParse("arpa.")
+	onion = dnsname.MustParse("onion.")
+)
+
+// hasSpecialUse reports whether a written zone is below arpa. or has special-use names.
+func (in *Internet) hasSpecialUse() bool {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	arpa := dnsname.MustParse("arpa.")
-	for origin, z := range in.zones {
-		if !z.derived && origin.IsAtOrBelow(arpa) {
+	for _, z := range in.zones {
+		if z.derived {
+			continue
+		}
+		if z.origin.IsAtOrBelow(arpa) {
 			return true
+		}
+		for name, n := range z.nodes {
+			if len(n.types) > 0 && resolver.IsSpecialUse(name.String()) {
+				return true
+			}
 		}
 	}
 	return false

@@ -157,8 +157,14 @@ func (in *Internet) isUnmocked(name string) bool {
 	}
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	z := in.zones.nearest(asked)
-	return z != nil && z.derived && z.find(asked, dns.TypeA).kind == missing
+	return in.zones.isUnmocked(asked)
+}
+
+// isUnmocked reports whether a name lies outside all written zones and the delegations to
+// them.
+func (zs zoneSet) isUnmocked(name dnsname.Name) bool {
+	z := zs.nearest(name)
+	return z != nil && z.derived && z.find(name, dns.TypeA).kind == missing
 }
 
 // Unmocked gives the names that were asked for and lie outside all written zones,

@@ -42,6 +42,9 @@ func (z *zone) sign(now time.Time, above *zone) error {
 			return fmt.Errorf("zone %s: %s: %w", z.origin, owner, err)
 		}
 	}
+	if err := z.checkBreaks(); err != nil {
+		return err
+	}
 	return z.takeAbsent()
 }
 
@@ -69,17 +72,25 @@ func (z *zone) standingOf(name dnsname.Name) standing {
 // but at a zone cut only those of the parent's side (RFC 4035 §2.2).
 func (z *zone) signNode(owner dnsname.Name) error {
 	n := z.nodes[owner]
-	at := z.standingOf(owner)
-	for _, rrtype := range slices.Clone(n.types) {
-		if rrtype == dns.TypeRRSIG || at == occluded && rrtype != dns.TypeNSEC3 ||
-			at == delegation && rrtype != dns.TypeDS && rrtype != dns.TypeNSEC {
-			continue
-		}
+	for _, rrtype := range z.signedTypes(owner) {
 		if err := z.signSet(n, owner, rrtype); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// signedTypes lists the types at a name whose RRsets are signed.
+func (z *zone) signedTypes(owner dnsname.Name) []uint16 {
+	n, ok := z.nodes[owner]
+	if !ok {
+		return nil
+	}
+	at := z.standingOf(owner)
+	return slices.DeleteFunc(slices.Clone(n.types), func(rrtype uint16) bool {
+		return rrtype == dns.TypeRRSIG || at == occluded && rrtype != dns.TypeNSEC3 ||
+			at == delegation && rrtype != dns.TypeDS && rrtype != dns.TypeNSEC
+	})
 }
 
 // signSet signs one RRset with the keys that it is for, unless a signature is

@@ -126,6 +126,36 @@ func (z *zone) breakDS(ds *dns.DS) {
 	}
 }
 
+// checkBreaks finds what is to be wrong with signatures of a name that has none.
+func (z *zone) checkBreaks() error {
+	for _, b := range z.signing.Breaks {
+		if b.Name == "" || !b.Kind.OfSignatures() {
+			continue
+		}
+		owner, err := z.named(b.Name)
+		if err != nil {
+			return fmt.Errorf("zone %s: break=%s of %q: %w", z.origin, b.Kind, b.Name, err)
+		}
+		if !z.hasSigned(owner, b.Type) {
+			return fmt.Errorf("zone %s: break=%s: nothing is signed that is %s", z.origin, b.Kind, b)
+		}
+	}
+	return nil
+}
+
+// hasSigned reports whether the zone has a signed RRset of the type, 0 being any, at a name:
+// an NSEC3 record has that of which its owner is the hash.
+func (z *zone) hasSigned(owner dnsname.Name, rrtype uint16) bool {
+	if z.signing.Compact && (rrtype == dns.TypeNSEC || rrtype == 0) {
+		return true // made for each question, of names too that are not there
+	}
+	signed := z.signedTypes(owner)
+	if z.signing.NSEC3 && slices.Contains(z.signedTypes(z.nsec3Owner(owner)), dns.TypeNSEC3) {
+		signed = append(signed, dns.TypeNSEC3)
+	}
+	return rrtype == 0 && len(signed) > 0 || slices.Contains(signed, rrtype)
+}
+
 // takeAbsent takes away what is to be missing from the signed zone.
 func (z *zone) takeAbsent() error {
 	for _, b := range z.signing.Breaks {

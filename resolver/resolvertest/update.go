@@ -61,6 +61,9 @@ func addSource(sources, written map[dnsname.Name]scenario.Section, s scenario.Se
 	if err != nil {
 		return err
 	}
+	if h.Origin.IsAtOrBelow(onion) {
+		return s.Errorf(s.Line, "names below onion. are never looked up (RFC 7686 §2)")
+	}
 	if other, ok := written[h.Origin]; ok {
 		return s.Errorf(s.Line, "the zone is there already, at line %d of %q", other.Line, other.File)
 	}
@@ -98,6 +101,9 @@ func (in *Internet) rebuild(sources map[dnsname.Name]scenario.Section, rules []r
 		return err
 	}
 	if err := checkTargets(rules, zones); err != nil {
+		return err
+	}
+	if err := checkNames(rules[len(in.rules):], zones); err != nil {
 		return err
 	}
 	in.sources, in.zones, in.rules = sources, zones, rules
@@ -202,6 +208,9 @@ func (in *Internet) addFaults(target string, faults []Fault) error {
 	if err := checkTargets(rules, in.zones); err != nil {
 		return err
 	}
+	if err := checkNames(rules[len(in.rules):], in.zones); err != nil {
+		return err
+	}
 	in.rules = rules
 	in.settle()
 	if in.middlebox != nil {
@@ -238,6 +247,22 @@ func checkTargets(rules []rule, zones zoneSet) error {
 	for _, r := range rules {
 		if name := r.target.zone; name != "" && zones[name] == nil {
 			return fmt.Errorf("fault for %s: %w", name, errNoSuchZone)
+		}
+	}
+	return nil
+}
+
+var errNoSuchName = errors.New("no zone that is written has this name, which is absolute")
+
+// checkNames finds faults at names outside all written zones, which nobody has and no fault
+// will ever meet: misspelt ones, and relative ones. A name that a written zone lacks is none,
+// since denials have faults too.
+func checkNames(rules []rule, zones zoneSet) error {
+	for _, r := range rules {
+		for _, name := range r.fault.names {
+			if zones.isUnmocked(name) {
+				return fmt.Errorf("fault when name %s: %w", name, errNoSuchName)
+			}
 		}
 	}
 	return nil
