@@ -28,7 +28,7 @@ import (
 //
 // Close ends the questions under way, each of which is answered with SERVFAIL, as are
 // queries that come later. A dns.Server is best shut down after that: its Shutdown waits
-// until the answers are written.
+// until the answers are written. Its MsgAcceptFunc is best AcceptQuery.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	var reply *dns.Msg
 	var err error

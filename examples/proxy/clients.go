@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
 )
 
 // clients decides who may ask, and how much. It is safe for concurrent use.
 type clients struct {
 	allowed []netip.Prefix
 	// Bounds for one client; 0: none.
-	rate, questions, connections clientLimit
+	rate, questions, connections, bytes clientLimit
 
 	mu    sync.Mutex
 	known *simplelru.LRU[netip.Prefix, *client] // guarded by mu, as are its values
@@ -24,6 +25,7 @@ type client struct {
 	since       time.Time
 	questions   int
 	connections int
+	bytes       int // of its long queries
 }
 
 // clientLimit is a bound for clients of other hosts and for this one.
@@ -44,14 +46,25 @@ const (
 )
 
 func newClients(c *config) *clients {
+	questions := limitOf(c.clientQuestions, defaultClientQuestions)
 	known, _ := simplelru.NewLRU[netip.Prefix, *client](maxClients, nil) // fails for sizes below 1 only
 	return &clients{
 		allowed:     c.allowClients,
 		rate:        limitOf(c.clientRate, defaultClientRate),
-		questions:   limitOf(c.clientQuestions, defaultClientQuestions),
+		questions:   questions,
 		connections: limitOf(c.clientConnections, defaultClientConnections),
+		bytes:       clientLimit{bytesFor(questions.other), bytesFor(questions.self)},
 		known:       known,
 	}
+}
+
+// bytesFor returns how many bytes the long queries of a client may have together that may have
+// so many questions: as many as if each were as long as over UDP, but one at least. 0: any.
+func bytesFor(questions int) int {
+	if questions == 0 {
+		return 0
+	}
+	return max(questions*udpSize, dns.MaxMsgSize)
 }
 
 // limitOf gives the bound for a flag: 0 is the default, which is not for this host, and
@@ -99,29 +112,35 @@ func (c *clients) spend(addr netip.Addr) bool {
 // ask takes a place for one more question of the client that is worked on. leave, which
 // is nil if there is no place, gives it back.
 func (c *clients) ask(addr netip.Addr) (leave func()) {
-	return c.take(addr, c.questions.of(addr), func(one *client) *int { return &one.questions })
+	return c.take(addr, 1, c.questions.of(addr), func(one *client) *int { return &one.questions })
 }
 
 // connect is ask for a connection.
 func (c *clients) connect(addr netip.Addr) (leave func()) {
-	return c.take(addr, c.connections.of(addr), func(one *client) *int { return &one.connections })
+	return c.take(addr, 1, c.connections.of(addr), func(one *client) *int { return &one.connections })
 }
 
-func (c *clients) take(addr netip.Addr, limit int, count func(*client) *int) (leave func()) {
+// hold is ask for the bytes of a long query.
+func (c *clients) hold(addr netip.Addr, bytes int) (leave func()) {
+	return c.take(addr, bytes, c.bytes.of(addr), func(one *client) *int { return &one.bytes })
+}
+
+// take takes n places of those that one client may have.
+func (c *clients) take(addr netip.Addr, n, limit int, count func(*client) *int) (leave func()) {
 	if limit == 0 {
 		return func() {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one := c.find(addr)
-	if *count(one) >= limit {
+	if *count(one)+n > limit {
 		return nil
 	}
-	*count(one)++
+	*count(one) += n
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		*count(one)-- // also if it was forgotten meanwhile: then nobody looks
+		*count(one) -= n // also if it was forgotten meanwhile: then nobody looks
 	}
 }
 

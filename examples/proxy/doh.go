@@ -33,6 +33,9 @@ const (
 	dohWrite = 20 * time.Second
 	// dohStreams is how many requests one connection may have under way.
 	dohStreams = 100
+	// dohBuffer is how many bytes of bodies one connection may have sent that nobody has
+	// read yet: one query of the largest size. net/http takes 1 MiB.
+	dohBuffer = 1 << 16
 )
 
 // httpListener serves HTTP: DNS, or metrics.
@@ -45,15 +48,31 @@ type httpListener struct {
 
 func newHTTPListener(name string, l net.Listener, h http.Handler) *httpListener {
 	return &httpListener{Listener: l, name: name, ended: make(chan struct{}), server: &http.Server{
-		Handler:        h,
+		Handler:        whileActive(h),
 		ReadTimeout:    dohRead,
 		WriteTimeout:   dohWrite,
 		IdleTimeout:    streamIdle,
 		MaxHeaderBytes: dohHeader,
-		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: dohStreams},
+		ConnContext:    withActivity,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          dohStreams,
+			MaxReceiveBufferPerConnection: dohBuffer,
+			MaxReceiveBufferPerStream:     dohBuffer,
+		},
 		// What clients do wrong while they connect is not for our log.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}}
+}
+
+// whileActive has a connection count as active while a request of it is under way.
+func whileActive(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a, ok := r.Context().Value(activityKey{}).(*activity); ok {
+			a.begin()
+			defer a.end()
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func newDoHListener(l net.Listener, h *handler) *httpListener {
@@ -90,35 +109,66 @@ type dohHandler struct {
 }
 
 func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	wire, status := dohQuery(w, r)
-	if status != http.StatusOK {
-		http.Error(w, http.StatusText(status), status)
-		return
-	}
 	remote, err := net.ResolveTCPAddr("tcp", r.RemoteAddr) // an address: nothing is looked up
 	if err != nil {
 		http.Error(w, "no client address", http.StatusInternalServerError)
 		return
 	}
+	client := addrPort(remote)
+	leave := d.hold(client.Addr(), dohSize(r))
+	if leave == nil {
+		tooMany(w)
+		return
+	}
+	defer leave()
+	wire, status := dohQuery(w, r)
+	if status != http.StatusOK {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	q := &query{
-		transport: overHTTPS, tally: d.tally, client: addrPort(remote), local: local, remote: remote,
-		tls: r.TLS, wire: wire,
-	}
-	q.send = func(answer []byte) error {
-		q.sent = true
-		return sendDoH(w, answer)
-	}
-	switch d.handle(q); {
-	case q.sent:
-	case q.verdict == refused:
-		http.Error(w, "not a client", http.StatusForbidden)
-	case q.verdict == overRate:
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many queries", http.StatusTooManyRequests)
-	default:
+	d.serve(w, &query{
+		handler: d.handler, begun: time.Now(), transport: overHTTPS, tally: d.tally,
+		client: client, local: local, remote: remote, tls: r.TLS, wire: wire,
+		send: func(answer []byte) error { return sendDoH(w, answer) },
+	})
+}
+
+// serve answers a query, or says with a status of HTTP why not.
+func (d *dohHandler) serve(w http.ResponseWriter, q *query) {
+	v := d.judge(q.client.Addr(), q.wire)
+	q.tally.received(v)
+	switch v {
+	case ignored:
 		http.Error(w, "not a query", http.StatusBadRequest)
+	case refused:
+		http.Error(w, "not a client", http.StatusForbidden)
+	case overRate:
+		tooMany(w)
+	case answered:
+		if r := turnAway(v, overHTTPS, q.wire); r != nil {
+			q.refuse(r)
+			return
+		}
+		d.handle(q)
 	}
+}
+
+// tooMany is the answer to a client that asks too much.
+func tooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "too many queries", http.StatusTooManyRequests)
+}
+
+// dohSize returns how many bytes a query may have, before it is read.
+func dohSize(r *http.Request) int {
+	switch {
+	case r.Method != http.MethodPost:
+		return base64.RawURLEncoding.DecodedLen(len(r.URL.RawQuery))
+	case 0 <= r.ContentLength && r.ContentLength <= dns.MaxMsgSize:
+		return int(r.ContentLength)
+	}
+	return dns.MaxMsgSize
 }
 
 // dohQuery gives the query in a request, or the status that says what is wrong.

@@ -46,6 +46,7 @@ type config struct {
 	clientQuestions   int
 	clientConnections int
 	questions         int
+	descriptors       uint64 // that the process may have open
 
 	logJSON    bool
 	logQueries bool
@@ -101,7 +102,7 @@ func (c *config) flagSet() *flag.FlagSet {
 // parseFlags reads the command line. The error is one line, or flag.ErrHelp when the
 // flags were printed because that was asked for.
 func parseFlags(arguments []string, help io.Writer) (*config, error) {
-	c := new(config)
+	c := &config{descriptors: descriptors()}
 	f := c.flagSet()
 	f.SetOutput(io.Discard) // the package would print all flags below each error
 	if err := f.Parse(arguments); err != nil {

@@ -27,6 +27,7 @@ type handler struct {
 	// on, and as many again may wait.
 	pending    atomic.Int64
 	maxPending int64
+	longBytes  atomic.Int64 // of all long queries
 }
 
 func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *handler {
@@ -62,8 +63,6 @@ type query struct {
 
 	handler *handler
 	begun   time.Time
-	verdict verdict
-	sent    bool
 }
 
 // verdict says what is done with a query before anybody looks at what it asks.
@@ -76,12 +75,11 @@ const (
 	overRate                // its sender has sent too many
 )
 
-// judge decides about a message from addr.
+// judge decides about a message from addr, of which the header is enough.
 func (h *handler) judge(addr netip.Addr, wire []byte) verdict {
-	const headerSize, flags, qr = 12, 2, 0x80
 	switch {
-	case len(wire) < headerSize || wire[flags]&qr != 0:
-		return ignored // an answer to an answer would make a loop
+	case len(wire) < headerSize || resolver.AcceptQuery(header(wire)) == dns.MsgIgnore:
+		return ignored
 	case !h.clients.mayAsk(addr):
 		return refused
 	case !h.clients.spend(addr):
@@ -90,40 +88,91 @@ func (h *handler) judge(addr netip.Addr, wire []byte) verdict {
 	return answered
 }
 
-// handle answers a query for good or bad. It takes as long as that takes.
-func (h *handler) handle(q *query) {
-	q.handler, q.begun = h, time.Now()
-	v := h.judge(q.client.Addr(), q.wire)
-	q.tally.received(v)
-	q.verdict = v
+// refusal is why a query gets an answer without records.
+type refusal struct {
+	rcode int // dns.RcodeSuccess: with TC
+	why   resolver.ExtendedError
+}
+
+var (
+	refuseStranger = refusal{dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited}}
+	refuseRate     = refusal{dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited, Text: "too many queries"}}
+	refuseToTCP    = refusal{rcode: dns.RcodeSuccess}
+	refuseOpcode   = refusal{dns.RcodeNotImplemented, resolver.ExtendedError{Code: dns.ExtendedErrorCodeNotSupported, Text: "opcode"}}
+	refuseForm     = refusal{rcode: dns.RcodeFormatError}
+	refuseClient   = refusal{dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions of this client"}}
+	refuseAll      = refusal{dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions"}}
+	refuseBytes    = refusal{dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many bytes of queries"}}
+)
+
+// turnAway says what becomes of a query that need not be read for that: nil, if it must be.
+// Over UDP, where senders can be forged, a client that asks too much is sent to TCP (TC).
+// A refusal has no more bytes than the query but for the reason (RFC 8914), so that a forged
+// sender gains nothing.
+func turnAway(v verdict, t transport, wire []byte) *refusal {
 	switch v {
 	case ignored:
-	case refused, overRate:
-		if q.transport != overHTTPS { // HTTP has a status for it
-			h.turnAway(q, v)
+		return nil // not even an answer
+	case refused:
+		return &refuseStranger
+	case overRate:
+		if t == overUDP {
+			return &refuseToTCP
 		}
+		return &refuseRate
 	case answered:
-		if reply, ok := h.hit(nil, q.wire, dns.MaxMsgSize); ok {
-			q.tally.hit(reply)
-			_ = q.deliver(reply) // a client that is gone is told nothing
-			return
-		}
-		h.answer(q)
+	}
+	switch resolver.AcceptQuery(header(wire)) {
+	case dns.MsgReject:
+		return &refuseForm
+	case dns.MsgRejectNotImplemented:
+		return &refuseOpcode
+	case dns.MsgAccept, dns.MsgIgnore:
+	}
+	if _, ok := questionEnd(wire); !ok {
+		return &refuseForm
+	}
+	return nil
+}
+
+const (
+	// smallQuery is how long queries are that are bounded by their number alone: what DNS
+	// knows as a small message (RFC 1035 §2.3.4), and all that clients send.
+	smallQuery = 512
+	// maxLongBytes is how many bytes longer queries may have together that are worked on, or
+	// wait: some hundred of the longest.
+	maxLongBytes = 16 << 20
+)
+
+// hold takes room for the bytes of a query. leave, which is nil if there is none, gives it
+// back.
+func (h *handler) hold(client netip.Addr, bytes int) (leave func()) {
+	if bytes <= smallQuery {
+		return func() {}
+	}
+	own := h.clients.hold(client, bytes)
+	if own == nil {
+		return nil
+	}
+	if h.longBytes.Add(int64(bytes)) > maxLongBytes {
+		h.longBytes.Add(-int64(bytes))
+		own()
+		return nil
+	}
+	return func() {
+		h.longBytes.Add(-int64(bytes))
+		own()
 	}
 }
 
-// turnAway tells the sender of a query why it gets no answer, in no more octets than it
-// sent but for the reason (RFC 8914), so that a forged sender gains nothing. Over UDP,
-// where senders can be forged, a client that asks too much is sent to TCP (TC).
-func (h *handler) turnAway(q *query, v verdict) {
-	switch {
-	case v == overRate && q.transport == overUDP:
-		h.fail(q, dns.RcodeSuccess, resolver.ExtendedError{})
-	case v == overRate:
-		h.fail(q, dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited, Text: "too many queries"})
-	default:
-		h.fail(q, dns.RcodeRefused, resolver.ExtendedError{Code: dns.ExtendedErrorCodeProhibited})
+// handle answers a whole query whose sender may ask. It takes as long as that takes.
+func (h *handler) handle(q *query) {
+	if reply, ok := h.hit(nil, q.wire, dns.MaxMsgSize); ok {
+		q.tally.hit(reply)
+		_ = q.deliver(reply) // a client that is gone is told nothing
+		return
 	}
+	h.answer(q)
 }
 
 // answer has the resolver answer a query of a client.
@@ -131,16 +180,15 @@ func (h *handler) answer(q *query) {
 	leave := h.clients.ask(q.client.Addr())
 	if leave == nil {
 		h.metrics.overQuestions.Add(1)
-		h.fail(q, dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions of this client"})
+		q.refuse(&refuseClient)
 		return
 	}
 	defer leave()
-	msg := new(dns.Msg)
-	switch err := msg.Unpack(q.wire); {
-	case err != nil:
-		h.fail(q, dns.RcodeFormatError, resolver.ExtendedError{})
+	switch msg, ok := unpack(q.wire); {
+	case !ok:
+		q.refuse(&refuseForm)
 	case q.transport == overUDP && asksANY(msg):
-		h.fail(q, dns.RcodeSuccess, resolver.ExtendedError{}) // RFC 8482 §4.4
+		q.refuse(&refuseToTCP) // RFC 8482 §4.4
 	default:
 		h.resolver.ServeDNS(q, msg)
 	}
@@ -166,28 +214,18 @@ func mayAskANY(wire []byte) bool {
 	return binary.BigEndian.Uint16(wire[at:]) == dns.TypeANY
 }
 
-// fail answers with a response code, or with TC for dns.RcodeSuccess, and no records.
-func (h *handler) fail(q *query, rcode int, why resolver.ExtendedError) {
-	reply := new(dns.Msg)
-	query := new(dns.Msg)
-	// What cannot be unpacked whole has a header at least.
-	if err := query.Unpack(q.wire); err != nil {
-		query = &dns.Msg{MsgHdr: dns.MsgHdr{
-			Id:     binary.BigEndian.Uint16(q.wire),
-			Opcode: int(q.wire[2]>>3) & 0xF,
-		}}
+// refuse answers without records.
+func (q *query) refuse(r *refusal) {
+	wire := appendRefusal(nil, q.wire, r.rcode, r.why)
+	q.handler.logRefusal(q, wire)
+	_, _ = q.Write(wire) // a client that is gone is told nothing
+}
+
+// logRefusal is logAnswer for an answer that nobody has unpacked.
+func (h *handler) logRefusal(q *query, wire []byte) {
+	if m := new(dns.Msg); h.logQueries && m.Unpack(wire) == nil {
+		q.logAnswer(m)
 	}
-	reply.SetRcode(query, rcode)
-	reply.RecursionAvailable = true
-	reply.Truncated = rcode == dns.RcodeSuccess
-	if opt := query.IsEdns0(); opt != nil {
-		reply.SetEdns0(udpSize, opt.Do())
-		if why != (resolver.ExtendedError{}) {
-			opt := reply.IsEdns0()
-			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: why.Code, ExtraText: why.Text})
-		}
-	}
-	_ = q.WriteMsg(reply) // a client that is gone is told nothing
 }
 
 // udpSize is the largest answer over UDP: what passes everywhere unfragmented (RFC 9715).

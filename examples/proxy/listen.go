@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,10 +15,6 @@ import (
 // stopGrace is how long queries are still read when the proxy was told to stop: those
 // that clients had sent by then, and that are on their way or in a buffer of the kernel.
 const stopGrace = 100 * time.Millisecond
-
-// maxConnections is how many connections there may be at one address: each holds a
-// descriptor and some 10 KiB, over TLS 40.
-const maxConnections = 2000
 
 // listen opens all sockets that the flags name.
 func (p *proxy) listen() error {
@@ -91,7 +86,10 @@ func (p *proxy) listenHTTPS(address netip.AddrPort) error {
 func (p *proxy) listenMetrics(address netip.AddrPort) error {
 	l, err := net.Listen(network("tcp", address), address.String())
 	if err == nil {
-		p.listeners = append(p.listeners, newMetricsListener(l, p.metrics))
+		limited := newLimitedListener(l, p.handler, min(maxReaders, p.config.connections()))
+		limited.open = new(atomic.Int64) // the metrics are about others
+		p.limited = append(p.limited, limited)
+		p.listeners = append(p.listeners, newMetricsListener(limited, p.metrics))
 	}
 	return err
 }
@@ -101,7 +99,10 @@ func (p *proxy) listenTCP(address netip.AddrPort, onlyClients bool) (net.Listene
 	if err != nil {
 		return nil, err
 	}
-	return &limitedListener{Listener: l, handler: p.handler, onlyClients: onlyClients}, nil
+	limited := newLimitedListener(l, p.handler, p.config.connections())
+	limited.onlyClients = onlyClients
+	p.limited = append(p.limited, limited)
+	return limited, nil
 }
 
 // network names the network of an address: at [::] there is no IPv4, which has an
@@ -111,63 +112,4 @@ func network(transport string, address netip.AddrPort) string {
 		return transport + "4"
 	}
 	return transport + "6"
-}
-
-// limitedListener accepts no more connections than there may be.
-type limitedListener struct {
-	net.Listener
-	handler *handler
-	// onlyClients: others are not even told that they are none, since handshakes of
-	// TLS cost us more than them.
-	onlyClients bool
-	open        atomic.Int64
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if limited := l.admit(conn); limited != nil {
-			return limited, nil
-		}
-		l.handler.metrics.turnedAway.Add(1)
-		_ = conn.Close() // there is no way to say why
-	}
-}
-
-// admit gives the connection with its place, or nil if there is none for it.
-func (l *limitedListener) admit(conn net.Conn) net.Conn {
-	stream, ok := conn.(*net.TCPConn)
-	client := addrPort(conn.RemoteAddr()).Addr()
-	if !ok || l.onlyClients && !l.handler.clients.mayAsk(client) {
-		return nil
-	}
-	if l.open.Add(1) > maxConnections {
-		l.open.Add(-1)
-		return nil
-	}
-	leave := l.handler.clients.connect(client)
-	if leave == nil {
-		l.open.Add(-1)
-		return nil
-	}
-	l.handler.metrics.connections.Add(1)
-	return &limitedConn{TCPConn: stream, leave: sync.OnceFunc(func() {
-		leave()
-		l.open.Add(-1)
-		l.handler.metrics.connections.Add(-1)
-	})}
-}
-
-// limitedConn is a connection that gives its place back when it is closed.
-type limitedConn struct {
-	*net.TCPConn
-	leave func()
-}
-
-func (c *limitedConn) Close() error {
-	c.leave()
-	return c.TCPConn.Close()
 }

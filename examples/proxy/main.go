@@ -74,6 +74,7 @@ type proxy struct {
 	handler   *handler
 	metrics   *metrics
 	listeners []listener
+	limited   []*limitedListener // what the listeners accept connections from
 }
 
 // listener takes queries in at one address.
@@ -182,9 +183,7 @@ func (p *proxy) hangUp(ended <-chan error, running int) error {
 		return nil
 	}
 	p.log.Warn("clients do not take their answers, their connections are closed")
-	for _, l := range p.listeners {
-		_ = l.close() // close reports it
-	}
+	_ = p.closeListeners() // close reports it
 	running, err := await(ended, running, closing)
 	if running > 0 {
 		return errors.Join(err, fmt.Errorf("%d listeners do not end", running))
@@ -212,16 +211,25 @@ func await(ended <-chan error, running int, patience time.Duration) (left int, f
 func (p *proxy) close() error {
 	closed := make(chan error, 1)
 	go func() { closed <- p.resolver.Close() }()
-	var err error
-	for _, l := range p.listeners {
-		err = errors.Join(err, l.close())
-	}
+	err := p.closeListeners()
 	select {
 	case failed := <-closed:
 		return errors.Join(err, failed)
 	case <-time.After(closing):
 		return errors.Join(err, errors.New("the resolver does not close"))
 	}
+}
+
+// closeListeners closes all sockets, whatever waits to be written.
+func (p *proxy) closeListeners() (err error) {
+	for _, l := range p.limited {
+		_ = l.Close() // its listener reports it
+		l.hangUp()
+	}
+	for _, l := range p.listeners {
+		err = errors.Join(err, l.close())
+	}
+	return err
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

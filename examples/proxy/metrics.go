@@ -47,6 +47,7 @@ type metrics struct {
 
 	connections   atomic.Int64  // open, over all transports but UDP
 	turnedAway    atomic.Uint64 // connections that were not accepted
+	idleClosed    atomic.Uint64 // connections that made room for others
 	overQuestions atomic.Uint64 // queries of clients that had too many under way
 
 	mu      sync.Mutex
@@ -136,6 +137,7 @@ func (m *metrics) write(w io.Writer) {
 	m.writeDurations(out, sum)
 	out.one("iterdns_connections", "gauge", "Connections that are open.", m.connections.Load())
 	out.one("iterdns_connections_turned_away_total", "counter", "Connections that were not accepted.", m.turnedAway.Load())
+	out.one("iterdns_idle_connections_closed_total", "counter", "Connections that were idle for longest when there was no room for another.", m.idleClosed.Load())
 	out.one("iterdns_client_questions_exceeded_total", "counter", "Queries of clients that had too many under way.", m.overQuestions.Load())
 	writeStats(out, m.resolver.Stats())
 }

@@ -18,6 +18,9 @@ const (
 	// streamIdle is how long a connection may be quiet (RFC 7766 §6.2.3; RFC 9210 §4.3
 	// leaves the number to the operator, most take 10 to 30 s).
 	streamIdle = 30 * time.Second
+	// streamRest is how long a client may take to send the rest of a long query, for which
+	// there is room held.
+	streamRest = 10 * time.Second
 	// streamWrite is how long a client may take to take an answer.
 	streamWrite = 10 * time.Second
 	// streamQueries is how many queries one connection carries: one that never ended
@@ -60,63 +63,160 @@ func (l *streamListener) stop() {
 	l.open.stop(stopGrace)
 }
 
-// close closes the connections too, with answers that their clients have not taken.
-func (l *streamListener) close() error {
-	l.open.close()
-	return ignoreClosed(l.Close())
-}
+func (l *streamListener) close() error { return ignoreClosed(l.Close()) }
 
 // serveConn answers the queries of one connection.
 func (l *streamListener) serveConn(conn net.Conn) {
-	var (
-		running sync.WaitGroup
-		places  = make(chan struct{}, streamPipeline)
-		writing sync.Mutex
-	)
-	defer running.Wait()
-	client := addrPort(conn.RemoteAddr())
-	send := func(answer []byte) error {
-		writing.Lock()
-		defer writing.Unlock()
-		err := writeFrame(conn, answer)
-		if err != nil {
-			abort(conn) // whatever follows half a frame is read as the rest of it
-		}
-		return err
+	c := &streamConn{
+		Conn: conn, listener: l, client: addrPort(conn.RemoteAddr()), activity: activityOf(conn),
+		places: make(chan struct{}, streamPipeline),
 	}
+	defer c.running.Wait() // also when the client has sent all it wanted: its answers are sent
 	for range streamQueries {
-		wire, err := l.readFrame(conn)
-		if err != nil {
-			return // also when the client has sent all it wanted: its answers are sent
+		if !c.next() {
+			return
 		}
-		q := &query{
-			transport: l.transport, tally: l.tally, client: client, wire: wire, send: send,
-			local: conn.LocalAddr(), remote: conn.RemoteAddr(),
-		}
-		if secured, ok := conn.(*tls.Conn); ok {
-			state := secured.ConnectionState()
-			q.tls = &state
-		}
-		places <- struct{}{}
-		running.Go(func() {
-			defer func() { <-places }()
-			l.handler.handle(q)
-		})
 	}
 }
 
-// readFrame reads one message behind its length (RFC 1035 §4.2.2).
-func (l *streamListener) readFrame(conn net.Conn) ([]byte, error) {
-	if !l.open.extend(conn, streamIdle) {
-		return nil, net.ErrClosed
+// streamConn is one connection over TCP or TLS.
+type streamConn struct {
+	net.Conn
+	listener *streamListener
+	client   netip.AddrPort
+	activity *activity
+	running  sync.WaitGroup
+	places   chan struct{} // as many as queries are worked on
+	writing  sync.Mutex
+	head     [smallQuery]byte // the beginning of the query that is read
+	answer   []byte           // room for an answer out of the cache
+}
+
+// next reads one query and sees to its answer; false: there are no more. Header, question and
+// sender are judged before there is room made for the rest.
+func (c *streamConn) next() bool {
+	head, rest, ok := c.readHead()
+	if !ok {
+		return false
+	}
+	l := c.listener
+	v := l.handler.judge(c.client.Addr(), head)
+	l.tally.received(v)
+	if v == ignored {
+		return c.skip(rest)
+	}
+	c.activity.begin()
+	q := c.query(head)
+	if r := turnAway(v, l.transport, head); r != nil {
+		defer c.activity.end()
+		q.refuse(r)
+		return v != refused && c.skip(rest)
+	}
+	if rest == 0 && c.hit(q) {
+		c.activity.end()
+		return true
+	}
+	return c.answerLater(q, rest)
+}
+
+// readHead reads the length of a query and its beginning (RFC 1035 §4.2.2), and returns how
+// many bytes are left to read.
+func (c *streamConn) readHead() (head []byte, rest int, ok bool) {
+	if !c.listener.open.extend(c.Conn, streamIdle) {
+		return nil, 0, false
 	}
 	var length [2]byte
-	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return nil, err
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		return nil, 0, false
 	}
-	wire := make([]byte, binary.BigEndian.Uint16(length[:]))
-	_, err := io.ReadFull(conn, wire)
-	return wire, err
+	rest = int(binary.BigEndian.Uint16(length[:]))
+	head = c.head[:min(rest, len(c.head))]
+	_, err := io.ReadFull(c, head)
+	return head, rest - len(head), err == nil
+}
+
+// skip throws away what is left of a query that is not to be answered, or has been.
+func (c *streamConn) skip(rest int) bool {
+	_, err := io.CopyN(io.Discard, c, int64(rest))
+	return err == nil
+}
+
+func (c *streamConn) query(wire []byte) *query {
+	q := &query{
+		handler: c.listener.handler, begun: time.Now(), transport: c.listener.transport, tally: c.listener.tally,
+		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), wire: wire, send: c.send,
+	}
+	if secured, ok := c.Conn.(*tls.Conn); ok {
+		state := secured.ConnectionState()
+		q.tls = &state
+	}
+	return q
+}
+
+// hit answers out of the cache, if that can be: one answer after another, so that a client
+// that does not read them holds no more than one.
+func (c *streamConn) hit(q *query) bool {
+	answer, ok := q.handler.hit(c.answer[:0], q.wire, dns.MaxMsgSize)
+	if !ok {
+		return false
+	}
+	q.tally.hit(answer)
+	_ = q.deliver(answer) // a client that is gone is told nothing
+	if cap(answer) <= smallQuery {
+		c.answer = answer // a large one is not kept while the connection is idle
+	}
+	return true
+}
+
+// answerLater reads the rest of a query and answers it in a goroutine.
+func (c *streamConn) answerLater(q *query, rest int) bool {
+	h := c.listener.handler
+	c.places <- struct{}{}
+	leave := h.hold(c.client.Addr(), len(q.wire)+rest)
+	done := func() {
+		c.activity.end()
+		<-c.places
+	}
+	if leave == nil {
+		defer done()
+		q.refuse(&refuseBytes)
+		return c.skip(rest)
+	}
+	var ok bool
+	if q.wire, ok = c.whole(q.wire, rest); !ok {
+		leave()
+		done()
+		return false
+	}
+	c.running.Go(func() {
+		defer done()
+		defer leave()
+		h.answer(q)
+	})
+	return true
+}
+
+// whole returns a query that may be kept, from its beginning and what is left to read of it.
+func (c *streamConn) whole(head []byte, rest int) ([]byte, bool) {
+	wire := make([]byte, len(head)+rest)
+	copy(wire, head)
+	if rest == 0 {
+		return wire, true
+	}
+	c.listener.open.extend(c.Conn, streamRest) // unless there is less time already
+	_, err := io.ReadFull(c, wire[len(head):])
+	return wire, err == nil
+}
+
+// send sends one answer. The first one that cannot be sent whole is the last.
+func (c *streamConn) send(answer []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := writeFrame(c.Conn, answer)
+	if err != nil {
+		abort(c.Conn) // whatever follows half a frame is read as the rest of it
+	}
+	return err
 }
 
 // writeFrame writes length and message at once (RFC 7766 §8).
@@ -199,15 +299,6 @@ func (c *connections) stop(grace time.Duration) {
 	c.stopped = true
 	for conn := range c.open {
 		_ = conn.SetReadDeadline(time.Now().Add(grace)) // fails if it is closed already
-	}
-}
-
-// close closes all connections, whatever waits to be written.
-func (c *connections) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.open {
-		abort(conn)
 	}
 }
 

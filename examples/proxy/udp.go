@@ -10,11 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
-
-	"github.com/iterdns/iterdns/resolver"
 )
 
 const (
@@ -130,18 +127,36 @@ func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
 	}
 	v := l.handler.judge(client.Addr(), wire)
 	l.tally.received(v)
-	switch v {
-	case ignored:
-	case answered:
-		if answer, ok := l.handler.hit(buffer, wire, udpSize); ok {
-			l.tally.hit(answer)
-			l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: source})
-			return
-		}
-		l.answerLater(l.query(wire, source, remote))
-	case refused, overRate:
-		l.handler.turnAway(l.query(wire, source, remote), v)
+	if v == ignored {
+		return
 	}
+	if r := turnAway(v, overUDP, wire); r != nil {
+		l.reply(l.refusal(buffer, r, wire, remote), source, remote)
+		return
+	}
+	if answer, ok := l.handler.hit(buffer, wire, udpSize); ok {
+		l.tally.hit(answer)
+		l.reply(answer, source, remote)
+		return
+	}
+	if r := l.answerLater(wire, source, remote); r != nil {
+		l.reply(l.refusal(buffer, r, wire, remote), source, remote)
+	}
+}
+
+// reply has an answer sent with the next batch.
+func (l *udpListener) reply(answer, source []byte, remote *net.UDPAddr) {
+	l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: source})
+}
+
+// refusal makes an answer without records in buffer.
+func (l *udpListener) refusal(buffer []byte, r *refusal, wire []byte, remote *net.UDPAddr) []byte {
+	answer := appendRefusal(buffer, wire, r.rcode, r.why)
+	l.tally.answered(answer, 0)
+	if l.handler.logQueries {
+		l.handler.logRefusal(l.query(wire, nil, remote), answer)
+	}
+	return answer
 }
 
 // isHost reports whether an answer can be sent to client at all: nobody receives at port 0
@@ -182,17 +197,24 @@ func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr) *query {
 }
 
 // answerLater answers a query in a goroutine, unless there are too many.
-func (l *udpListener) answerLater(q *query) {
+func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr) *refusal {
 	h := l.handler
+	leave := h.hold(addrPort(remote).Addr(), len(wire))
+	if leave == nil {
+		return &refuseBytes
+	}
 	if h.pending.Add(1) > h.maxPending {
 		h.pending.Add(-1)
-		h.fail(q, dns.RcodeServerFailure, resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "too many questions"})
-		return
+		leave()
+		return &refuseAll
 	}
+	q := l.query(wire, source, remote)
 	l.running.Go(func() {
 		defer h.pending.Add(-1)
+		defer leave()
 		h.answer(q)
 	})
+	return nil
 }
 
 // controlSize is enough for the address that a datagram was sent to.

@@ -28,7 +28,7 @@ func main() {
 // would be another one around it.
 func servers(address string, handler dns.Handler) []*dns.Server {
 	return []*dns.Server{
-		{Addr: address, Net: "udp", Handler: handler},
-		{Addr: address, Net: "tcp", Handler: handler},
+		{Addr: address, Net: "udp", Handler: handler, MsgAcceptFunc: resolver.AcceptQuery},
+		{Addr: address, Net: "tcp", Handler: handler, MsgAcceptFunc: resolver.AcceptQuery},
 	}
 }
