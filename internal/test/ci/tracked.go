@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ const maxTracked = 1 << 20
 var largeData []string
 
 // checkTracked fails if git tracks an executable, or a large file that is not listed.
-func checkTracked(out io.Writer, _ []string) error {
+func checkTracked(_ context.Context, out io.Writer, _ []string) error {
 	if _, err := os.Stat(".git"); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintln(out, "SKIPPED: without a repository nothing is tracked")
 		return nil
