@@ -17,6 +17,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -42,7 +43,7 @@ const simulationSeeds = 60
 type options struct {
 	check, list, simulation bool
 	search, parallel        int
-	time                    time.Duration
+	time, limit             time.Duration
 	names                   []string
 }
 
@@ -54,6 +55,7 @@ func main() {
 	flag.IntVar(&o.search, "search", 0, "as -simulation, with so many `seeds`")
 	flag.IntVar(&o.parallel, "parallel", runtime.GOMAXPROCS(0), "how many mutants are tried at the same time")
 	flag.DurationVar(&o.time, "time", 0, "begin none after this `time`; 0 is no limit")
+	flag.DurationVar(&o.limit, "limit", testLimit, "how long the test of one mutant may take")
 	flag.Parse()
 	o.names = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -136,12 +138,12 @@ func tryAll(ctx context.Context, out io.Writer, mod *module, all []*mutant, o op
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{mod: mod, build: build, baseline: o.search == 0}
+	t := &trial{mod: mod, build: build, baseline: o.search == 0, limit: cmp.Or(o.limit, testLimit)}
 	switch {
 	case o.search > 0:
-		t.seeds = o.search
+		t.seeds, t.limit = o.search, searchLimit
 	case o.simulation:
-		t.seeds = simulationSeeds
+		t.seeds, t.limit = simulationSeeds, searchLimit
 	}
 	if err := t.prepareInTime(ctx, all, o.time, begin); err != nil {
 		return nil, err

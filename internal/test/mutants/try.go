@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// testLimit is how long the named test may take. It is meant for a mutant that makes the
-// code wait; a test that is slower than this without a mutant is the wrong one to name.
+// testLimit is how long the named test may take, unless the command line says otherwise, as
+// where a machine has other work. It is meant for a mutant that makes the code wait; a test
+// that is slower than this without a mutant is the wrong one to name.
 const testLimit = 120 * time.Second
 
 // searchLimit is what the simulator gets instead: it is to run out of seeds, not of time.
@@ -51,6 +52,7 @@ type trial struct {
 	build    *builder
 	seeds    int  // for the simulator, which is run instead of the named tests unless this is 0
 	baseline bool // whether tests are run without a mutant first
+	limit    time.Duration
 
 	numbers  map[*mutant]int   // of those that are in the combined binaries
 	binaries map[string]string // combined, by package
@@ -157,11 +159,7 @@ func (t *trial) passesPlain(ctx context.Context, words []string) error {
 // execute runs a test binary with the words of a test line, in its package's folder as go
 // test does: what follows -args is the test's own.
 func (t *trial) execute(ctx context.Context, binary string, words []string, number int) (output string, err error) {
-	limit := testLimit
-	if t.seeds != 0 {
-		limit = searchLimit
-	}
-	args := []string{"-test.count=1", "-test.timeout=" + limit.String()}
+	args := []string{"-test.count=1", "-test.failfast", "-test.timeout=" + t.limit.String()}
 	own := false
 	for _, word := range words[1:] {
 		switch {
