@@ -73,7 +73,9 @@ type RouteError struct {
 	Err  error
 }
 
-func (e *RouteError) Error() string { return fmt.Sprintf("route for %s: %v", e.Zone, e.Err) }
+func (e *RouteError) Error() string {
+	return fmt.Sprintf("route for %s: %s", e.Zone, printableLines(fmt.Sprint(e.Err)))
+}
 
 // Unwrap gives the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
@@ -110,11 +112,11 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "resolve %s %s", e.Question.Name, typeName(e.Question.Qtype))
+	fmt.Fprintf(&b, "resolve %s %s", Printable(e.Question.Name), typeName(e.Question.Qtype))
 	if e.Zone != "" {
 		fmt.Fprintf(&b, ": zone %s", e.Zone)
 	}
-	fmt.Fprintf(&b, ": %v", e.Err)
+	b.WriteString(": " + printableLines(fmt.Sprint(e.Err)))
 	if n := len(e.Servers); n > 0 {
 		fmt.Fprintf(&b, " (%d servers tried, last %s)", n, e.Servers[n-1])
 	}

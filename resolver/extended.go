@@ -14,13 +14,14 @@ type ExtendedError struct {
 	Text string // short, for people; may be empty
 }
 
-// String gives the code's registered purpose and the text.
+// String gives the code's registered purpose and the text, which may come from outside and is
+// made printable.
 func (e ExtendedError) String() string {
 	purpose := dns.ExtendedErrorCodeToString[e.Code]
 	if e.Text == "" {
 		return purpose
 	}
-	return purpose + ": " + e.Text
+	return purpose + ": " + Printable(e.Text)
 }
 
 // extendedOf finds the extended DNS error that says best what went wrong.

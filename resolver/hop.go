@@ -221,7 +221,7 @@ func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			raw.Close()
-			return nil, err
+			return nil, printableError{err} // certificates hold whatever their makers like
 		}
 		return conn, nil
 	}

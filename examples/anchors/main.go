@@ -36,8 +36,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], resolver.Options{}, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "anchors:", err)
+	if err := run(ctx, os.Args[1:], resolver.Options{}, resolver.PrintableWriter(os.Stdout)); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(resolver.PrintableWriter(os.Stderr), "anchors:", err)
 		os.Exit(1)
 	}
 }

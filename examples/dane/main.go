@@ -77,6 +77,7 @@ cannot be reached, 2 this command line makes no sense.
 
 // run is main without the process.
 func run(ctx context.Context, args []string, options resolver.Options, stdout, stderr io.Writer) int {
+	stdout, stderr = resolver.PrintableWriter(stdout), resolver.PrintableWriter(stderr)
 	flags := flag.NewFlagSet("dane", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }

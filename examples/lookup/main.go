@@ -13,6 +13,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	log.SetOutput(resolver.PrintableWriter(os.Stderr))
 	if len(os.Args) != 2 {
 		log.Fatal("usage: lookup NAME")
 	}
@@ -20,7 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := lookup(context.Background(), r, os.Args[1], os.Stdout); err != nil {
+	if err := lookup(context.Background(), r, os.Args[1], resolver.PrintableWriter(os.Stdout)); err != nil {
 		log.Fatal(err)
 	}
 }

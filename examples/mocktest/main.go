@@ -18,6 +18,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	log.SetOutput(resolver.PrintableWriter(os.Stderr))
 	if len(os.Args) != 2 {
 		log.Fatal("usage: mocktest DOMAIN")
 	}
@@ -30,7 +31,7 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, host := range hosts {
-		fmt.Println(host)
+		fmt.Println(resolver.Printable(host))
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 import (
 	"flag"
 	"log"
+	"os"
 
 	"github.com/miekg/dns"
 
@@ -13,6 +14,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:5353", "`address` to answer at; not one that strangers reach")
 	flag.Parse()
+	log.SetOutput(resolver.PrintableWriter(os.Stderr))
 	r, err := resolver.New(resolver.Options{})
 	if err != nil {
 		log.Fatal(err)

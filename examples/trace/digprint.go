@@ -29,7 +29,7 @@ type digPrinter struct {
 
 func newDigPrinter(w io.Writer, additional bool) *digPrinter {
 	return &digPrinter{
-		w: w, additional: additional,
+		w: resolver.PrintableWriter(w), additional: additional,
 		asked: make(map[int]resolver.QueryInfo),
 		held:  make(map[int]resolver.ResponseInfo),
 		names: make(map[int]dns.Question),

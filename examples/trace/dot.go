@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // dot writes a picture for Graphviz: each zone a node, each delegation an edge.
@@ -52,16 +52,10 @@ func dotPaint(status dnssec.Status) string {
 // escape, so that those of DNS names have to be doubled.
 func dotText(lines ...string) string {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-	printable := func(r rune) rune {
-		if unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, line := range lines {
-		b.WriteString(quote.Replace(strings.Map(printable, cut(line))) + `\l`)
+		b.WriteString(quote.Replace(resolver.Printable(cut(line))) + `\l`)
 	}
 	b.WriteByte('"')
 	return b.String()

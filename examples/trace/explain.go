@@ -103,5 +103,5 @@ func oneLine(text string) string {
 	if len(text) > maxLine {
 		text = strings.ToValidUTF8(text[:maxLine], "") + " …"
 	}
-	return text
+	return resolver.Printable(text)
 }

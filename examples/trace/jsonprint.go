@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/miekg/dns"
 
@@ -101,9 +105,30 @@ type nameserve struct {
 
 // newJSONPrinter makes hooks that write one event a line.
 func newJSONPrinter(w io.Writer) *jsonPrinter {
-	p := &jsonPrinter{encoder: json.NewEncoder(w)}
+	p := &jsonPrinter{encoder: json.NewEncoder(jsonWriter{w})}
 	p.encoder.SetEscapeHTML(false)
 	return p
+}
+
+// jsonWriter escapes what a terminal may obey and package encoding/json leaves as it is: it
+// can only stand inside strings. Values are written in one piece.
+type jsonWriter struct{ w io.Writer }
+
+func (j jsonWriter) Write(b []byte) (int, error) {
+	var text strings.Builder
+	for _, r := range string(b) {
+		switch {
+		case unicode.IsPrint(r) || r == '\n':
+			text.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&text, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&text, `\u%04x`, r)
+		}
+	}
+	_, err := io.WriteString(j.w, text.String())
+	return len(b), err
 }
 
 func (p *jsonPrinter) trace() *resolver.Trace {

@@ -60,6 +60,7 @@ func main() {
 
 // run is main without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stderr = resolver.PrintableWriter(stderr)
 	c, err := parseArgs(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // Measures of the picture, in pixels. The font has a fixed width, so that a text's own is
@@ -230,6 +231,6 @@ text { font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 1
 // escaped makes a text of XML; what XML cannot hold becomes U+FFFD.
 func escaped(text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) // a Builder does not fail
+	xml.EscapeText(&b, []byte(resolver.Printable(text))) // a Builder does not fail
 	return b.String()
 }

@@ -21,7 +21,7 @@ func pad(owner string) string {
 
 // recordText gives a record in one line.
 func recordText(rr dns.RR) string {
-	owner, rest, _ := strings.Cut(rr.String(), "\t")
+	owner, rest, _ := strings.Cut(resolver.PrintableRR(rr), "\t")
 	return pad(owner) + rest
 }
 

@@ -200,7 +200,7 @@ func (t *tree) done(i resolver.DoneInfo) {
 	top := t.add(t.root, i.Step, verdict(i), "")
 	if i.Result != nil {
 		for _, rr := range data(i.Result.Answer) {
-			t.add(top, i.Step, strings.ReplaceAll(rr.String(), "\t", " "), "")
+			t.add(top, i.Step, strings.ReplaceAll(resolver.PrintableRR(rr), "\t", " "), "")
 		}
 	}
 	t.summary = effort(i)

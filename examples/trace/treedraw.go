@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // node is a line of the tree, with the lines below it.
@@ -22,6 +24,7 @@ const maxLeft = 56
 
 // print draws the tree: when, what, and what came of it.
 func (t *tree) print(w io.Writer) {
+	w = resolver.PrintableWriter(w)
 	width := 0
 	for _, top := range t.root.below {
 		top.squash()

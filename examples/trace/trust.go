@@ -230,7 +230,7 @@ func dataOf(set *dnssec.RRset) []string {
 		if i == maxShown {
 			return append(data, fmt.Sprintf("and %d more", len(rrs)-i))
 		}
-		data = append(data, strings.TrimPrefix(rr.String(), rr.Header().String()))
+		data = append(data, strings.TrimPrefix(resolver.PrintableRR(rr), rr.Header().String()))
 	}
 	return data
 }
