@@ -66,12 +66,24 @@ type View struct {
 	cache     *Cache
 	id        uint32
 	uncounted bool
+	strict    bool // see Strict
 }
 
 // Uncounted gives the same view for looking whether something is there before it is
 // decided what to do: Stats does not count what that finds or misses.
 func (v *View) Uncounted() *View {
-	return &View{cache: v.cache, id: v.id, uncounted: true}
+	quiet := *v
+	quiet.uncounted = true
+	return &quiet
+}
+
+// Strict gives the same view for who believes a server that there is nothing below a name
+// which it says does not exist, though nothing proves it (RFC 8020). Servers that answer
+// so for empty non-terminals are common, and hide what is there from who believes them.
+func (v *View) Strict() *View {
+	strict := *v
+	strict.strict = true
+	return &strict
 }
 
 // View gives the view with the given digest, which stands for everything that decides

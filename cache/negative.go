@@ -94,10 +94,12 @@ func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
 // nameErrorAbove looks for a name error of an ancestor. RFC 8020 §2: nothing exists
 // below a name that does not exist.
 //
-// Only Checked denials count. A Secure one is proof. An unsigned one speaks for its
-// own zone only: it is looked for strictly below the deepest delegation known towards
-// the name, and that must be no deeper than the zone that denied. A delegation at or
-// below the denied name is evidence that the name does exist.
+// Only Checked denials count, and only Secure ones: many servers say of an empty
+// non-terminal that it does not exist, which RFC 8020 §4 knows of, and whoever can forge
+// one reply could hide all names below. A delegation at or below the denied name is
+// evidence that the name does exist. For a strict view those count too that nothing
+// proves, but for their own zone only: the deepest delegation known towards the name must
+// be no deeper than the zone that denied.
 func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Negative, bool) {
 	apex := dnsname.Root
 	if cut := v.deepest(i, name); cut != nil {
@@ -106,11 +108,11 @@ func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Nega
 	for above := name.Parent(); above.IsBelow(apex); above = above.Parent() {
 		k := key{name: above, kind: KindNameError, trust: Checked}
 		e, _, ok := v.entry(k, true)
-		if !ok || e.span().left(i) <= 0 {
+		if !ok || e.span().left(i) <= 0 || !v.strict && !e.proven() {
 			continue
 		}
 		n := e.negative(i, name, rrtype)
-		if n.Status == dnssec.Secure || n.Zone.IsAtOrBelow(apex) {
+		if e.proven() || n.Zone.IsAtOrBelow(apex) {
 			v.count(k, hitNegative)
 			n.Cut = true
 			return n, true
@@ -118,6 +120,9 @@ func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Nega
 	}
 	return Negative{}, false
 }
+
+// proven reports whether what the entry says follows from a chain of signatures.
+func (e entry) proven() bool { return e.standing().status == dnssec.Secure }
 
 // PutNegative keeps a denial and reports whether it did. It refuses one without an
 // SOA of a zone that the name is in, since only the SOA says how long a denial lives

@@ -149,15 +149,17 @@ func TestNameErrorCut(t *testing.T) {
 		cuts   []string
 		zone   string
 		want   bool
+		strict bool // likewise, for a strict view
 	}{
-		{"secure", dnssec.Secure, Checked, []string{"example.com"}, "example.com", true},
-		{"secure, nothing known of delegations", dnssec.Secure, Checked, nil, "example.com", true},
-		{"unsigned, same zone", dnssec.Insecure, Checked, []string{"example.com"}, "example.com", true},
-		{"unsigned, denied by a zone above the one that should", dnssec.Insecure, Checked, []string{"example.com"}, "com", false},
-		{"unsigned, nothing known of delegations", dnssec.Insecure, Checked, nil, "example.com", true},
-		{"a delegation below the denied name", dnssec.Secure, Checked, []string{"example.com", "b.no.example.com"}, "example.com", false},
-		{"a delegation of the denied name", dnssec.Insecure, Checked, []string{"no.example.com"}, "example.com", false},
-		{"never validated", dnssec.Bogus, Unchecked, []string{"example.com"}, "example.com", false},
+		{"secure", dnssec.Secure, Checked, []string{"example.com"}, "example.com", true, true},
+		{"secure, nothing known of delegations", dnssec.Secure, Checked, nil, "example.com", true, true},
+		{"unsigned, same zone", dnssec.Insecure, Checked, []string{"example.com"}, "example.com", false, true},
+		{"nobody validates, same zone", dnssec.Indeterminate, Checked, []string{"example.com"}, "example.com", false, true},
+		{"unsigned, denied by a zone above the one that should", dnssec.Insecure, Checked, []string{"example.com"}, "com", false, false},
+		{"unsigned, nothing known of delegations", dnssec.Insecure, Checked, nil, "example.com", false, true},
+		{"a delegation below the denied name", dnssec.Secure, Checked, []string{"example.com", "b.no.example.com"}, "example.com", false, false},
+		{"a delegation of the denied name", dnssec.Insecure, Checked, []string{"no.example.com"}, "example.com", false, false},
+		{"never validated", dnssec.Bogus, Unchecked, []string{"example.com"}, "example.com", false, false},
 	} {
 		v := newView(Options{})
 		for _, zone := range tt.cuts {
@@ -168,6 +170,9 @@ func TestNameErrorCut(t *testing.T) {
 		got, ok := v.GetNegative(start, below, dns.TypeA, tt.trust)
 		if ok != tt.want || ok && !(got.Cut && got.NameError && got.Name == below) {
 			t.Errorf("%s: GetNegative(%s) = %+v, %v; want %v", tt.about, below, got, ok, tt.want)
+		}
+		if got, ok := v.Strict().Uncounted().GetNegative(start, below, dns.TypeA, tt.trust); ok != tt.strict {
+			t.Errorf("%s: to a strict view GetNegative(%s) = %+v, %v; want %v", tt.about, below, got, ok, tt.strict)
 		}
 		if got, ok := v.GetNegative(start, name("yes.example.com"), dns.TypeA, tt.trust); ok {
 			t.Errorf("%s: a sibling is denied too: %+v", tt.about, got)

@@ -99,12 +99,13 @@ func (v *View) GetStaleChain(now time.Time, name dnsname.Name, rrtype uint16, tr
 }
 
 // superseded reports whether what is known of e's name, and can have expired too, is
-// newer than e and says otherwise: that the name, or one above it, does not exist (RFC
-// 8020), or that it is an alias.
+// newer than e and says otherwise: that the name does not exist, or one above it, as
+// nameErrorAbove counts it, or that it is an alias.
 func (v *View) superseded(i instant, e entry) bool {
 	newer := func(k key) bool {
 		other, _, ok := v.entry(k, false)
-		return ok && other.span().arrived() > e.span().arrived()
+		about := v.strict || k.kind != KindNameError || k.name == e.name()
+		return ok && other.span().arrived() > e.span().arrived() && (about || other.proven())
 	}
 	if e.rrtype() != dns.TypeCNAME && newer(key{name: e.name(), rrtype: dns.TypeCNAME, kind: KindRRset, trust: e.trust()}) {
 		return true

@@ -110,3 +110,31 @@ func TestPrefetch(t *testing.T) {
 		}
 	}
 }
+
+// What expired comes back unless a name above it was denied since, with proof.
+func TestStaleBelowNameError(t *testing.T) {
+	n := name("www.shop.example.com")
+	for _, tt := range []struct {
+		about        string
+		denied       string
+		status       dnssec.Status
+		want, strict bool
+	}{
+		{"nothing denied", "other.example.com", dnssec.Secure, true, true},
+		{"above, proven", "shop.example.com", dnssec.Secure, false, false},
+		{"above, unsigned", "shop.example.com", dnssec.Insecure, true, false},
+		{"the name, unsigned", "www.shop.example.com", dnssec.Insecure, false, false},
+	} {
+		v := newView(Options{KeepStale: time.Hour})
+		v.Put(start, addressSet(n, 60, anyAddr), answer)
+		then := start.Add(61 * time.Second)
+		v.PutNegative(then, Negative{Name: name(tt.denied), Type: dns.TypeA, NameError: true, Status: tt.status, SOA: soa(t, "example.com", 60, 60)}, Meta{})
+		then = then.Add(61 * time.Second) // all have expired
+		if _, ok := v.GetStale(then, n, dns.TypeA, Checked, RankAnswer); ok != tt.want {
+			t.Errorf("%s: GetStale = %v, want %v", tt.about, ok, tt.want)
+		}
+		if _, ok := v.Strict().GetStale(then, n, dns.TypeA, Checked, RankAnswer); ok != tt.strict {
+			t.Errorf("%s: to a strict view GetStale = %v, want %v", tt.about, ok, tt.strict)
+		}
+	}
+}

@@ -239,9 +239,11 @@ type Minimise uint8
 
 const (
 	// MinimiseRelaxed: one more label at each zone cut; the full name is asked
-	// when a server answers a minimised question with an error.
+	// when a server answers a minimised question with an error. That a name does not
+	// exist says nothing of the names below it, unless DNSSEC proves it (RFC 8020 §4).
 	MinimiseRelaxed Minimise = iota
-	// MinimiseStrict: as relaxed, but an error is final.
+	// MinimiseStrict: as relaxed, but an error is final, and there is nothing below a
+	// name of which a server says that it does not exist (RFC 8020 §2).
 	MinimiseStrict
 	// MinimiseOff: always the full name and type.
 	MinimiseOff

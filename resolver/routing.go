@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/infra"
@@ -199,7 +200,7 @@ func (m *routingMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, erro
 // negative trust anchors that may be in force in it.
 func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *realm {
 	rl := &realm{
-		id: m.number(digest), digest: digest, validator: v, view: m.r.config.Cache.View(digest),
+		id: m.number(digest), digest: digest, validator: v, view: m.r.openView(digest),
 		distrusted: make(map[dnsname.Name]*realm),
 	}
 	src := source{id: rl.id, route: rt, cuts: rl.view, infra: infra.NewTable()}
@@ -213,10 +214,19 @@ func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *r
 		}
 		below := *rl
 		below.digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
-		below.id, below.view = m.number(below.digest), m.r.config.Cache.View(below.digest)
+		below.id, below.view = m.number(below.digest), m.r.openView(below.digest)
 		rl.distrusted[a.Zone] = &below
 	}
 	return rl
+}
+
+// openView gives the part of the cache with a digest, as this resolver reads it.
+func (r *Resolver) openView(digest [32]byte) *cache.View {
+	v := r.config.Cache.View(digest)
+	if r.config.Minimise == MinimiseStrict {
+		return v.Strict()
+	}
+	return v
 }
 
 // number gives a small number for a digest: the same as long as each routing has it that

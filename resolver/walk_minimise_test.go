@@ -136,3 +136,44 @@ a.b.new         A     192.0.2.81
 			"a.b.old.shop.example. CNAME a.b.new.shop.example.", "a.b.new.shop.example. A 192.0.2.81")
 	})
 }
+
+// TestNameErrorAbove: servers that know nothing of empty non-terminals say that they do not
+// exist. What they say of one hides none of the names below it (RFC 8020 §4), known or not,
+// unless it is proven, or believed.
+func TestNameErrorAbove(t *testing.T) {
+	const text = `
+-- zone shop.example. at 198.51.100.3 --
+known.ent       A   192.0.2.80
+other.ent       A   192.0.2.81
+-- fault 198.51.100.3 --
+when name ent.shop.example.: replace NXDOMAIN
+when name ent.shop.example.: add authority shop.example. 900 IN SOA ns. host. 1 1 1 1 900
+`
+	strict := func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict }
+	for about, change := range map[string]func(*resolver.Options){
+		"relaxed":        func(*resolver.Options) {},
+		"minimised not":  minimiseOff,
+		"validated not":  func(o *resolver.Options) { o.Validation = resolver.ValidateOff },
+		"stale answered": func(o *resolver.Options) { o.ServeStale = true },
+	} {
+		t.Run(about, func(t *testing.T) {
+			inWorld(t, text, func(w *world) {
+				w.want("known.ent.shop.example.", dns.TypeA, 0, "known.ent.shop.example. A 192.0.2.80")
+				w.want("ent.shop.example.", dns.TypeTXT, dns.RcodeNameError)
+				w.want("ent.shop.example.", dns.TypeMX, dns.RcodeNameError)
+				w.count(0) // of the name itself it is believed
+				w.want("known.ent.shop.example.", dns.TypeA, 0, "known.ent.shop.example. A 192.0.2.80")
+				w.want("other.ent.shop.example.", dns.TypeA, 0, "other.ent.shop.example. A 192.0.2.81").atMost(w, 1)
+				w.want("none.ent.shop.example.", dns.TypeA, dns.RcodeNameError).atMost(w, 1)
+			}, ipv4Only, change)
+		})
+	}
+	inWorld(t, text, func(w *world) {
+		w.want("ent.shop.example.", dns.TypeTXT, dns.RcodeNameError)
+		w.want("other.ent.shop.example.", dns.TypeA, dns.RcodeNameError).atMost(w, 0)
+	}, ipv4Only, strict)
+	inWorld(t, strings.Replace(text, "198.51.100.3 --", "198.51.100.3 signed --", 1), func(w *world) {
+		w.want("nothing.shop.example.", dns.TypeTXT, dns.RcodeNameError)
+		w.want("below.nothing.shop.example.", dns.TypeA, dns.RcodeNameError).atMost(w, 0)
+	}, ipv4Only)
+}
