@@ -142,7 +142,7 @@ type denial struct {
 // deny judges the denial records of a response: prove says what they have to show
 // of name and rrtype.
 func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove prover) (denial, error) {
-	above := parentSide(rrtype)
+	above := parentSide(name, rrtype)
 	point := e.trustPoint(name, above)
 	if st := point.withoutChain(name); st != nil {
 		return denial{judgement: st.judgement(math.MaxUint32)}, nil

@@ -105,7 +105,7 @@ func (p *proof) nsecNoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		if m.types.has(dns.TypeNXNAME) {
 			return finding{proven: true, compact: true}, nil
 		}
-		return finding{proven: m.types.denies(rrtype)}, nil
+		return finding{proven: m.types.denies(name, rrtype)}, nil
 	}
 	if exists, err := p.nsecEmpty(name); exists || err != nil {
 		return finding{proven: exists}, err
@@ -123,7 +123,7 @@ func (p *proof) nsecNoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		f.proven = m.types.denies(rrtype)
+		f.proven = m.types.denies(name, rrtype)
 		return f, nil
 	}
 	f.proven, err = p.nsecEmpty(wildcard)
@@ -178,7 +178,7 @@ func (p *proof) nsecNoDS(name dnsname.Name) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		f := finding{proven: m.types.denies(dns.TypeDS), absent: m.types.has(dns.TypeNXNAME)}
+		f := finding{proven: m.types.denies(name, dns.TypeDS), absent: m.types.has(dns.TypeNXNAME)}
 		f.unsigned = f.proven && m.types.has(dns.TypeNS)
 		return f, nil
 	}

@@ -219,7 +219,7 @@ func (p *proof) nsec3NoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		return finding{proven: m.types.denies(rrtype)}, nil
+		return finding{proven: m.types.denies(name, rrtype)}, nil
 	}
 	f, err := p.encloserProof(name)
 	if !f.proven || err != nil {
@@ -231,7 +231,7 @@ func (p *proof) nsec3NoData(name dnsname.Name, rrtype uint16) (finding, error) {
 		}
 	}
 	if m != nil {
-		f.proven = m.types.denies(rrtype)
+		f.proven = m.types.denies(name, rrtype)
 		return f, nil
 	}
 	f.proven = f.optOut
@@ -247,7 +247,7 @@ func (p *proof) nsec3NoDS(name dnsname.Name) (finding, error) {
 		return finding{}, err
 	}
 	if m != nil {
-		f := finding{proven: m.types.denies(dns.TypeDS)}
+		f := finding{proven: m.types.denies(name, dns.TypeDS)}
 		f.unsigned = f.proven && m.types.has(dns.TypeNS)
 		return f, nil
 	}

@@ -227,6 +227,38 @@ func TestChildDeniesDS(t *testing.T) {
 	}
 }
 
+// TestRootDS: the root has no parent, so that its own apex record denies its DS. Nobody
+// else's does: not that of a zone with an anchor of its own, nor the root's for another
+// name, whichever response it is swapped into.
+func TestRootDS(t *testing.T) {
+	for label, o := range flavours {
+		t.Run(label, func(t *testing.T) {
+			w := family(t, o)
+			child := w.zones["child.example."]
+			root := newTestZone(t, ".", "example. NS ns.example.\n"+dsText(t, "example.", o)+"\nns.example. A 192.0.2.1\n", o)
+			w.zones["."] = root
+			w.v = mustValidator(t, Options{Anchors: []Anchor{root.anchor(), child.anchor()}})
+			good := root.answer(".", dns.TypeDS)
+			w.expect(".", dns.TypeDS, Secure, 0)
+			for _, part := range good.Authority {
+				if isDenial(part.Type) {
+					w.notGood(without(good, part), "the root without "+withRole(good, part))
+				}
+			}
+			for _, zone := range []string{"child.example.", "example."} {
+				apex := w.zones[zone].answer(zone, dns.TypeMX).Authority // its SOA and apex record
+				for _, from := range []string{zone, name(zone).Parent().String(), "."} {
+					r := &Response{Name: name(zone), Type: dns.TypeDS, Kind: KindNoData, Zone: name(from), Authority: apex}
+					w.notGood(r, "DS of "+zone+" denied by its apex, from a server of "+from)
+					r = &Response{Name: name(zone), Type: dns.TypeDS, Kind: KindNoData, Zone: name(from), Authority: good.Authority}
+					w.notGood(r, "DS of "+zone+" denied by the root's apex, from a server of "+from)
+				}
+				w.swapsAreWorthless(good, &Response{Authority: apex}, "the root's DS")
+			}
+		})
+	}
+}
+
 // TestParentDeniesChild uses the parent's record at the cut for types of the child.
 func TestParentDeniesChild(t *testing.T) {
 	for _, label := range []string{"nsec", "nsec3"} {

@@ -1,6 +1,10 @@
 package dnssec
 
-import "github.com/miekg/dns"
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
 
 // typeMap is the type bit map of an NSEC or NSEC3 record, well formed.
 // RFC 4034 §4.1.2.
@@ -44,14 +48,14 @@ func (m typeMap) isDelegation() bool { return m.has(dns.TypeNS) && !m.has(dns.Ty
 // they belong to another zone or are redirected (RFC 6840 §4.1).
 func (m typeMap) hidesBelow() bool { return m.isDelegation() || m.has(dns.TypeDNAME) }
 
-// denies reports whether a record that matches a name proves that the name has no
+// denies reports whether a record that matches name proves that the name has no
 // RRset of the type: bits of the type and of CNAME clear (RFC 6840 §4.3), and the
 // side of the zone cut right: DS lives in the parent, everything else in the child
-// (RFC 4035 §5.4, RFC 6840 §4.4).
-func (m typeMap) denies(rrtype uint16) bool {
+// (RFC 4035 §5.4, RFC 6840 §4.4). The root has no parent, and speaks for itself.
+func (m typeMap) denies(name dnsname.Name, rrtype uint16) bool {
 	switch rrtype {
 	case dns.TypeDS:
-		if m.has(dns.TypeSOA) {
+		if m.has(dns.TypeSOA) && !name.IsRoot() {
 			return false
 		}
 	case dns.TypeANY:

@@ -137,7 +137,7 @@ func (e *Evidence) judgeStep(v *Verdict, s step, r *Response) error {
 		}
 		return nil
 	}
-	j, err := e.judgeSet(s.set, parentSide(s.set.Type))
+	j, err := e.judgeSet(s.set, parentSide(s.set.Owner, s.set.Type))
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 // records of the anchored zone have to be signed; and only if the zone has signed it,
 // since a bare one may as well be the anchored zone's, stripped of its proof.
 func (e *Evidence) deniedFromAbove(name dnsname.Name, r *Response) *zoneState {
-	point := e.trustPoint(name, parentSide(r.Type))
+	point := e.trustPoint(name, parentSide(name, r.Type))
 	if point.kind != trustAnchored || r.Zone.IsAtOrBelow(point.zone) {
 		return nil
 	}

@@ -143,5 +143,7 @@ func (e *Evidence) trustPoint(name dnsname.Name, parentSide bool) trustPoint {
 }
 
 // parentSide reports whether RRsets of the type stand above a zone cut at their
-// owner: only DS does (RFC 4035 §2.4).
-func parentSide(rrtype uint16) bool { return rrtype == dns.TypeDS }
+// owner: only DS does (RFC 4035 §2.4), but for the root, which nothing is above.
+func parentSide(owner dnsname.Name, rrtype uint16) bool {
+	return rrtype == dns.TypeDS && !owner.IsRoot()
+}

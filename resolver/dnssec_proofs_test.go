@@ -322,3 +322,64 @@ func TestDowngrade(t *testing.T) {
 		})
 	}
 }
+
+// TestAttackApexDeniesDS: the root's own apex record denies its DS, since it has no parent.
+// Swapped into the denial of another zone's DS, or that zone's apex record into it, none is
+// believed, also where the zone has a trust anchor of its own (RFC 6840 §4.4).
+func TestAttackApexDeniesDS(t *testing.T) {
+	const world = `
+-- zone . at 198.18.0.1 %[1]s --
+-- zone example. at 198.18.0.2 %[1]s --
+-- zone shop.example. at 198.51.100.3 %[1]s --
+www             A       192.0.2.80
+`
+	for _, words := range []string{"signed", "nsec3"} {
+		t.Run(words, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := resolvertest.New(t, fmt.Sprintf(world, words))
+				if got := outcome(in.Resolver(t).Resolve(t.Context(), ".", dns.TypeDS)); got != "NOERROR secure " {
+					t.Errorf(". DS: got %q, want a secure denial", got)
+				}
+				var text strings.Builder
+				for _, rr := range serverSays(t, in, "198.18.0.2", "shop.example.", dns.TypeDS).Answer {
+					if rr.Header().Rrtype == dns.TypeDS {
+						fmt.Fprintln(&text, rr)
+					}
+				}
+				own, err := dnssec.ParseAnchors(strings.NewReader(text.String()))
+				if err != nil || len(own) == 0 {
+					t.Fatalf("anchors %v, %v", own, err)
+				}
+				apex := map[string]*dns.Msg{
+					".":             serverSays(t, in, "198.18.0.1", ".", dns.TypeDS),
+					"example.":      serverSays(t, in, "198.18.0.2", "example.", dns.TypeMX),
+					"shop.example.": serverSays(t, in, "198.51.100.3", "shop.example.", dns.TypeMX),
+				}
+				for _, row := range []struct{ server, name, proof string }{
+					{"198.18.0.1", ".", "example."},
+					{"198.18.0.1", ".", "shop.example."},
+					{"198.18.0.2", "shop.example.", "."},
+					{"198.18.0.2", "shop.example.", "example."},
+					{"198.18.0.2", "shop.example.", "shop.example."},
+				} {
+					for _, anchors := range [][]dnssec.Anchor{in.Anchors(), append(in.Anchors(), own...)} {
+						in.Fault(row.server, resolvertest.Mend(), resolvertest.Hook(func(query, reply *dns.Msg) {
+							if query.Question[0].Qtype == dns.TypeDS && strings.EqualFold(query.Question[0].Name, row.name) {
+								reply.Rcode, reply.Authoritative = dns.RcodeSuccess, true
+								reply.Answer, reply.Ns = nil, denialOf(apex[row.proof])
+							}
+						}))
+						r := in.Resolver(t, func(o *resolver.Options) { o.TrustAnchors = anchors })
+						got := outcome(r.Resolve(t.Context(), row.name, dns.TypeDS))
+						if got != "bogus" && got != "no reachable server" {
+							t.Errorf("%s DS with the apex record of %s, %d anchors: got %q, want it refused", row.name, row.proof, len(anchors), got)
+						}
+						if got := outcome(r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)); got != "NOERROR secure 192.0.2.80" {
+							t.Errorf("%s DS with the apex record of %s, %d anchors: then www.shop.example. is %q", row.name, row.proof, len(anchors), got)
+						}
+					}
+				}
+			})
+		})
+	}
+}
