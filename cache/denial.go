@@ -53,7 +53,9 @@ func (z *rangeZone) proveNSEC(i instant, name dnsname.Name, rrtype uint16) proof
 	}
 	p.add(r)
 	if hi.IsBelow(name) {
-		p.verdict = noSuchType // an empty non-terminal: only names below it exist
+		if !namesTouch(name, hi) {
+			p.verdict = noSuchType // an empty non-terminal: only names below it exist
+		}
 		return p
 	}
 	closestEncloser := dnsname.CommonAncestor(name, lo)

@@ -132,12 +132,12 @@ func (r zoneRange) delegates() bool {
 }
 
 // denies reports whether the range's name exists without the type, and without an
-// alias that would answer instead. At a zone cut the parent speaks for DS only, and
+// alias that would answer instead; a minimal record speaks of the type it was made for only. At a zone cut the parent speaks for DS only, and
 // the child for everything else (RFC 6840 §4.1 and §4.3); zoneOf has seen to it that a
 // zone is not asked for its own DS.
 func (r zoneRange) denies(rrtype uint16) bool {
 	types, _ := r.types()
-	if hasType(types, rrtype) || hasType(types, dns.TypeCNAME) {
+	if hasType(types, rrtype) || hasType(types, dns.TypeCNAME) || r.minimal() {
 		return false
 	}
 	return rrtype == dns.TypeDS || !hasType(types, dns.TypeNS) || hasType(types, dns.TypeSOA)
