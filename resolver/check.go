@@ -18,6 +18,17 @@ const (
 	wrongID           // all else right: somebody is guessing IDs (RFC 5452 §9.2)
 	wrongCase         // all but the letter case
 	wrongCookie       // no good cookie from a server that has sent one before
+	flooded           // more that is no reply than one send is worth
+)
+
+const (
+	// maxDroppedDatagrams is how many datagrams that are no reply one send over UDP reads. A
+	// thousand must not end it (TuDoor); more is a flood, that TCP goes round, and costs whoever
+	// guesses ports the more the more there are.
+	maxDroppedDatagrams = 2000
+	// maxDroppedMessages is the same over TCP, where nobody else can put a message in: a server
+	// that sends several sends them for ever, up to 64 KiB each.
+	maxDroppedMessages = 3
 )
 
 // check judges a message that arrived: is it the reply to the query? Whatever is not
@@ -42,6 +53,8 @@ func (c *conversation) check(m []byte) transport.Verdict {
 		return c.drop(DroppedForeign)
 	case !sameID:
 		return c.abandon(wrongID)
+	case !c.pays(m):
+		return transport.Abandon
 	case !exact && c.case0x20 && c.network == "udp":
 		return c.abandon(wrongCase)
 	}
@@ -58,10 +71,32 @@ func (c *conversation) check(m []byte) transport.Verdict {
 	return c.checkCookie(parsed)
 }
 
+// pays charges the question for a message with the ID and question of its query, whatever it is
+// good for: what is dropped in the end was read and taken apart all the same. False when that is
+// more than the question has.
+func (c *conversation) pays(m []byte) bool {
+	c.r.counts.received.Add(uint64(len(m)))
+	c.overdrawn = c.t.budget.received(len(m))
+	return c.overdrawn == nil
+}
+
 // drop counts a packet that changes nothing.
 func (c *conversation) drop(why DropReason) transport.Verdict {
 	c.r.counts.drop(why)
-	return transport.Ignore
+	return c.ignore()
+}
+
+// ignore goes on waiting, unless too much has been ignored by this send.
+func (c *conversation) ignore() transport.Verdict {
+	limit := maxDroppedDatagrams
+	if c.network == "tcp" {
+		limit = maxDroppedMessages
+	}
+	if c.dropped++; c.dropped < limit {
+		return transport.Ignore
+	}
+	c.doubt = flooded
+	return transport.Abandon
 }
 
 // unreadable drops a reply that is to our query and cannot be taken apart. The wait goes
@@ -86,6 +121,9 @@ func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) tran
 	rcode := int(flags & 0xF)
 	if !sameID || rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented {
 		return c.drop(DroppedForeign)
+	}
+	if !c.pays(m) {
+		return transport.Abandon
 	}
 	parsed, err := wire.Parse(m)
 	if err != nil {
@@ -152,10 +190,10 @@ func (c *conversation) abandon(why doubt) transport.Verdict {
 		c.r.counts.drop(DroppedCase)
 	case wrongCookie:
 		c.r.counts.drop(DroppedCookie)
-	case doubtless: // nobody abandons for that
+	case doubtless, flooded: // nobody abandons here for that
 	}
 	if c.network == "tcp" {
-		return transport.Ignore
+		return c.ignore()
 	}
 	return transport.Abandon
 }

@@ -48,12 +48,14 @@ type conversation struct {
 	odd       bool // a datagram with our ID came to this send, and was no reply
 	spoilt    bool // and nothing else, so that TCP is used
 
-	query    []byte
-	sent     time.Time
-	cutShort bool          // the question's time ends before a reply is due: it got its turn late
-	accepted *wire.Message // what check took apart and accepted
-	doubt    doubt         // why check abandoned the send
-	broken   error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
+	query     []byte
+	sent      time.Time
+	cutShort  bool          // the question's time ends before a reply is due: it got its turn late
+	accepted  *wire.Message // what check took apart and accepted
+	doubt     doubt         // why check abandoned the send
+	dropped   int           // messages that this send has ignored
+	overdrawn error         // what the question could not pay for what came; nil: nothing
+	broken    error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
 }
 
 // outcome is what came of a conversation.
@@ -131,7 +133,7 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	c.cutShort = ends && time.Until(end) < timeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c.accepted, c.doubt, c.odd = nil, doubtless, false
+	c.accepted, c.doubt, c.odd, c.dropped = nil, doubtless, false, 0
 	c.sent = time.Now()
 	replied := c.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{
@@ -141,11 +143,10 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 	replied()
 	if err != nil {
 		c.traceFailure(id, c.network, rtt, octets, err)
+		if c.overdrawn != nil {
+			return false, c.fail(c.overdrawn)
+		}
 		return c.failed(err)
-	}
-	c.r.counts.received.Add(uint64(len(octets)))
-	if err := c.t.budget.received(len(octets)); err != nil {
-		return false, c.fail(err)
 	}
 	c.heard = true
 	c.learn(rtt)
@@ -306,9 +307,21 @@ func (c *conversation) distrust() (again bool, out outcome) {
 		return c.overTCP(ReasonCase)
 	case wrongCookie:
 		return c.overTCP(ReasonCookie)
+	case flooded:
+		return c.leaveFlood()
 	case wrongID, doubtless:
 		return c.overTCP(ReasonSpoofed)
 	}
+	return c.overTCP(ReasonSpoofed)
+}
+
+// leaveFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
+// question no more than silence does.
+func (c *conversation) leaveFlood() (again bool, out outcome) {
+	if c.network == "tcp" {
+		return false, c.inVain(because(errFlooded, c.broken))
+	}
+	c.spoilt = true
 	return c.overTCP(ReasonSpoofed)
 }
 

@@ -20,8 +20,9 @@ import (
 // queryOut is a conversation whose query is out: for www.shop.example. A with the ID
 // 0x1234, EDNS, a cookie, and letters mixed as written here.
 func queryOut(network string) *conversation {
+	limits := Limits{}.Filled()
 	c := &conversation{
-		r:       new(Resolver),
+		r: new(Resolver), t: &task{budget: newBudget(&limits, nil)},
 		q:       question{dnsname.MustParse("www.shop.example."), dns.TypeA},
 		network: network, edns: true, case0x20: true,
 		features: infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},

@@ -54,6 +54,7 @@ var ErrName = errors.New("malformed domain name")
 var (
 	errLame            = errors.New("does not serve the zone")
 	errNoQuestion      = errors.New("could not read the query")
+	errFlooded         = errors.New("sent too much that is no reply")
 	errCutOff          = errors.New("reply over TCP is truncated")
 	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
 )

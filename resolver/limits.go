@@ -14,7 +14,8 @@ type Limits struct {
 	// counted. Default 100: PowerDNS 50 to 100, BIND and Unbound 200; a cold
 	// validated lookup takes fewer than 20.
 	Sends int
-	// Bytes is how many octets of replies one question may receive. Default 256
+	// Bytes is how many octets of replies one question may receive, of malformed ones
+	// too. Default 256
 	// KiB; PowerDNS 100,000.
 	Bytes int
 	// Time is how long one question may take. Default 10 s, as BIND and Knot.

@@ -33,7 +33,7 @@ type Stats struct {
 	// that never left this host. What is given to an Options.Exchanger counts as sent.
 	SentUDP uint64 `json:"sent_udp"`
 	SentTCP uint64 `json:"sent_tcp"`
-	// Received counts the octets of the replies to them.
+	// Received counts the octets of the replies to them, malformed ones included.
 	Received uint64 `json:"received_octets"`
 	// TimedOut counts those that nobody replied to in time.
 	TimedOut uint64 `json:"timed_out"`

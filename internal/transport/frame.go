@@ -87,7 +87,7 @@ func (c *stream) deliver(message []byte) error {
 // A reply that was still owed to someone who left is expected and dropped: if the
 // question has been asked again meanwhile, with another ID, offering it would
 // look like a forgery. The same holds for a second reply with an ID already
-// answered. An error means that no message was to be expected at all.
+// answered, a few times. An error means that no message was to be expected at all.
 func (c *stream) recipients(id uint16) (to []*waiter, stray bool, err error) {
 	if w := c.waiters[id]; w != nil && w.written {
 		return []*waiter{w}, false, nil
@@ -108,7 +108,10 @@ func (c *stream) recipients(id uint16) (to []*waiter, stray bool, err error) {
 		return nil, false, errUnsolicited
 	}
 	if spent {
-		return nil, false, nil
+		if c.repeated++; c.repeated > maxRepeated {
+			err = errUnsolicited
+		}
+		return nil, false, err
 	}
 	return to, true, nil
 }

@@ -22,6 +22,10 @@ const (
 	// that owes more is not reading, or its connection is dead.
 	maxOwed = 32
 
+	// maxRepeated is how many messages with an ID that has been answered already one
+	// connection carries. A query has one reply; a server that sends more sends them for ever.
+	maxRepeated = 4
+
 	// writeTimeout is how long a query may take to go out. It fits into the
 	// buffers of both hosts unless the server has stopped reading.
 	writeTimeout = 2 * time.Second
@@ -46,6 +50,7 @@ type stream struct {
 	queue     []*waiter       // in the order to be written; some may have left
 	spent     map[uint16]bool // IDs used and no longer waited for; true: the reply is still owed
 	owed      int             // how many of spent are true
+	repeated  int             // messages with an ID of spent that was not owed
 	idleSince time.Time       // when the last waiter left
 }
 

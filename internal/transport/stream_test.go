@@ -568,3 +568,33 @@ func TestStreamIdleDrip(t *testing.T) {
 		wantOpen(t, tr, 0, 0)
 	})
 }
+
+// Replies with an ID that has been answered are dropped a few times; a server that goes on sending
+// them while somebody waits for another loses the connection, and has not been read for long.
+func TestStreamRepeatedReplies(t *testing.T) {
+	for _, repeats := range []int{maxRepeated, 1000} {
+		written := 0
+		n := &network{streams: func(c net.Conn) {
+			first := reply(readQuery(c))
+			c.Write(first)
+			second := readQuery(c)
+			for range repeats {
+				if _, err := c.Write(first); err != nil {
+					return
+				}
+				written++
+			}
+			c.Write(reply(second))
+		}}
+		inBubble(t, n, Options{}, func(t *testing.T, tr *Transport) {
+			exchange(t, t.Context(), tr, server1, 1)
+			_, err := tr.Send(t.Context(), "tcp", server1, message(2, 40, 'q'), accept('r'))
+			if few := repeats <= maxRepeated; few != (err == nil) || err != nil && !errors.Is(err, errUnsolicited) {
+				t.Errorf("after %d repeated replies: got %v", repeats, err)
+			}
+		})
+		if written > 2*maxRepeated+2 {
+			t.Errorf("%d of %d repeated replies were read", written, repeats)
+		}
+	}
+}
