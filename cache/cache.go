@@ -2,6 +2,7 @@ package cache
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -18,6 +19,8 @@ type Cache struct {
 	keys    store[entry]     // DNSKEY and DS RRsets, and the denials of DS
 	top     store[*cutEntry] // delegations of the root and of top-level domains
 	cuts    store[*cutEntry] // all other delegations, and leased glue
+	brief   store[entry]     // what PutBrief keeps
+	briefed atomic.Bool      // whether it ever kept anything
 	ranges  rangeStore       // what NSEC and NSEC3 records deny
 	noCuts  noCutTable       // names at which no zone is cut
 
@@ -35,7 +38,8 @@ const (
 	topShare   = 4
 	cutShare   = 7
 	keyShare   = 10
-	rangeShare = 8
+	rangeShare = 7
+	briefShare = 1
 	noCutShare = 1 // some 16,000 names at the default size
 )
 
@@ -51,8 +55,9 @@ func New(o Options) *Cache {
 		top:     newStore[*cutEntry](part * topShare),
 		cuts:    newStore[*cutEntry](part * cutShare),
 		keys:    newStore[entry](part * keyShare),
+		brief:   newStoreOf[entry](part*briefShare, 1, 2), // so that the largest messages find room
 		ranges:  newRangeStore(part * rangeShare),
-		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare+noCutShare)),
+		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare+briefShare+noCutShare)),
 		views:   views,
 	}
 	c.noCuts.limit(part * noCutShare)

@@ -13,6 +13,9 @@ import (
 // Chain is an answer of several RRsets: the aliases that a name leads through, and
 // what is, or is not, at their end. Answers of one RRset are that RRset's entry, and
 // denials without aliases are a Negative.
+//
+// One of type CNAME holds aliases that are known for its name only, each where the one
+// before leads to, and not what is at their end, whatever type is asked for.
 type Chain struct {
 	Name dnsname.Name // asked
 	Type uint16       // asked
@@ -71,20 +74,24 @@ func (v *View) GetChain(now time.Time, name dnsname.Name, rrtype uint16, trust T
 func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 	m.Status = c.Status
 	k := key{name: c.Name, view: v.id, rrtype: c.Type, kind: KindChain, trust: m.Trust}
-	ttl, size := c.lives()
-	longest := v.cache.options.MaxTTL
-	if len(c.Authority) > 0 {
-		longest = min(longest, v.cache.options.MaxNegativeTTL)
-	}
-	d := lifetime(now, ttl, longest, m.NotAfter)
-	if d <= 0 || size > v.cache.options.MaxEntry || !m.plausible() {
+	d, size := v.chainLife(now, &c, m)
+	if d <= 0 || size > v.cache.options.MaxEntry || !m.plausible() || len(c.Answer) == 0 || isMeta(c.Type) {
 		return v.refuse(k)
 	}
 	i := v.cache.at(now)
 	if !v.displaceOthers(i, k, m.standing()) {
 		return v.refuse(k)
 	}
-	b := appendHead(make([]byte, 0, entryHeader+size+64), head{k, m.standing(), spanOf(i, d), m.note()})
+	if !v.place(i, k, c.packed(head{k, m.standing(), spanOf(i, d), m.note()}, size)) {
+		return v.refuse(k)
+	}
+	v.forget(KindFailure, k)
+	return true
+}
+
+// packed makes the entry of a chain whose parts have this size.
+func (c *Chain) packed(h head, size int) entry {
+	b := appendHead(make([]byte, 0, entryHeader+size+64), h)
 	b = binary.BigEndian.AppendUint16(b, uint16(c.Rcode))
 	b = append(b, byte(len(c.Answer)), byte(len(c.Authority)))
 	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
@@ -92,20 +99,33 @@ func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 			b = appendWhole(b, set)
 		}
 	}
-	if !v.place(i, k, entry(b)) {
-		return v.refuse(k)
-	}
-	v.forget(KindFailure, k)
-	return true
+	return entry(b)
 }
 
-// lives gives the lowest TTL of the parts in seconds, 0 for what is no chain to keep,
-// and how large they are together.
-func (c *Chain) lives() (ttl uint32, size int) {
-	if len(c.Answer) == 0 || len(c.Answer)+len(c.Authority) > maxChain || isMeta(c.Type) || c.Rcode < 0 || c.Rcode > 0xFFF {
+// ChainTTL returns for how many seconds a chain is kept, if it is, as View.TTL does of an RRset.
+func (v *View) ChainTTL(now time.Time, c Chain, m Meta) uint32 {
+	d, _ := v.chainLife(now, &c, m)
+	return ttlOf(d)
+}
+
+// chainLife gives how long a chain lives, not positive for what cannot be kept, and its size.
+func (v *View) chainLife(now time.Time, c *Chain, m Meta) (life time.Duration, size int) {
+	ttl, size := c.lowest()
+	longest := v.cache.options.MaxTTL
+	if len(c.Authority) > 0 {
+		longest = min(longest, v.cache.options.MaxNegativeTTL)
+	}
+	return lifetime(now, ttl, longest, m.NotAfter), size
+}
+
+// lowest gives the lowest TTL of the parts in seconds, 0 for what cannot be an entry, and how
+// large they are together.
+func (c *Chain) lowest() (ttl uint32, size int) {
+	parts := len(c.Answer) + len(c.Authority)
+	if parts == 0 || parts > maxChain || c.Rcode < 0 || c.Rcode > 0xFFF {
 		return 0, 0
 	}
-	ttl, size = c.Answer[0].TTL, len(c.Name)
+	ttl, size = 1<<32-1, len(c.Name)
 	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
 		for _, set := range section {
 			if set.Class != dns.ClassINET {

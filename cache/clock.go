@@ -41,7 +41,7 @@ type span struct {
 // 2^32-1 seconds.
 func spanOf(i instant, d time.Duration) span {
 	ms := max(d.Milliseconds(), 1)
-	s := span{wall: i.wall + ms, mono: noMonotonic, ttl: uint32(secondsUp(ms))}
+	s := span{wall: i.wall + ms, mono: noMonotonic, ttl: ttlOf(d)}
 	if i.mono != noMonotonic {
 		s.mono = min(i.mono+ms, noMonotonic-1)
 	}
@@ -80,6 +80,14 @@ func (s span) seconds(i instant) uint32 {
 }
 
 func secondsUp(ms int64) int64 { return (ms + 999) / 1000 }
+
+// ttlOf is what the TTL shows of a life that begins, as span.seconds would have it.
+func ttlOf(life time.Duration) uint32 {
+	if life <= 0 {
+		return 0
+	}
+	return uint32(secondsUp(max(life.Milliseconds(), 1)))
+}
 
 // lifetime gives how long data with the given TTL may live: capped, and not beyond
 // notAfter unless that is zero. Not positive: not at all. A TTL with the top bit set

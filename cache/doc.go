@@ -16,8 +16,8 @@
 // that deny more than they were asked for have budgets of their own, and so has what is
 // known of names at which there is no zone cut, which is a table of hashes.
 //
-// A resolver asks in this order: Get, GetChain, GetNegative, Synthesise, GetFailure,
-// and GetCut for where to go; when nobody answers, GetStale. AppendReply does the
+// A resolver asks in this order: Get, GetChain, GetNegative, Synthesise, GetBrief,
+// GetFailure, and GetCut for where to go; when nobody answers, GetStale. AppendReply does the
 // first three of them for one message, without decoding anything.
 //
 // It follows RFC 2181 §5.2 and §5.4.1 (TTLs and ranks), RFC 2308 (negative

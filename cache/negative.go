@@ -136,15 +136,13 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	if m.Rank == RankGlue {
 		m.Rank = RankAnswer
 	}
-	if n.Zone == "" && n.SOA != nil {
-		n.Zone = n.SOA.Owner
-	}
+	n.zoned()
 	k := key{name: n.Name, view: v.id, rrtype: n.Type, kind: KindNoData, trust: m.Trust}
 	if n.NameError {
 		k.kind = KindNameError
 	}
-	d := lifetime(now, n.lives(), v.cache.options.MaxNegativeTTL, m.NotAfter)
-	if d <= 0 || n.size() > v.cache.options.MaxEntry || !m.plausible() {
+	d := v.negativeLife(now, &n, m)
+	if d <= 0 || n.size() > v.cache.options.MaxEntry || !m.plausible() || isMeta(n.Type) && !n.NameError {
 		return v.refuse(k)
 	}
 	i := v.cache.at(now)
@@ -165,13 +163,31 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	return true
 }
 
+// zoned fills in whose denial it is.
+func (n *Negative) zoned() {
+	if n.Zone == "" && n.SOA != nil {
+		n.Zone = n.SOA.Owner
+	}
+}
+
+// NegativeTTL returns for how many seconds a denial is kept, if it is, as View.TTL does of an
+// RRset; 0 for one without an SOA that PutNegative refuses.
+func (v *View) NegativeTTL(now time.Time, n Negative, m Meta) uint32 {
+	n.zoned()
+	return ttlOf(v.negativeLife(now, &n, m))
+}
+
+func (v *View) negativeLife(now time.Time, n *Negative, m Meta) time.Duration {
+	return lifetime(now, n.lives(), v.cache.options.MaxNegativeTTL, m.NotAfter)
+}
+
 // lives gives the TTL in seconds, the lowest of all that the denial consists of; 0
 // when it is not one that may be kept.
 func (n *Negative) lives() uint32 {
 	if n.isBare() {
 		return MaxBareTTL
 	}
-	if len(n.Proof) > maxProof || n.SOA == nil || n.SOA.Type != dns.TypeSOA || n.SOA.Class != dns.ClassINET || isMeta(n.Type) && !n.NameError {
+	if len(n.Proof) > maxProof || n.SOA == nil || n.SOA.Type != dns.TypeSOA || n.SOA.Class != dns.ClassINET {
 		return 0
 	}
 	if !n.Name.IsAtOrBelow(n.SOA.Owner) || !n.SOA.Owner.IsAtOrBelow(n.Zone) {
@@ -194,7 +210,7 @@ func (n *Negative) lives() uint32 {
 // isBare reports whether this is NODATA with nothing beside it (RFC 2308 §2.2, type 3).
 func (n *Negative) isBare() bool {
 	return n.SOA == nil && n.Zone != "" && len(n.Proof) == 0 && !n.NameError && n.Status != dnssec.Secure &&
-		!isMeta(n.Type) && n.Name.IsAtOrBelow(n.Zone)
+		n.Name.IsAtOrBelow(n.Zone)
 }
 
 func (n *Negative) size() int {

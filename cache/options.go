@@ -19,7 +19,7 @@ const (
 	// hours sensible.
 	DefaultMaxNegativeTTL = 3600 * time.Second
 	// DefaultMaxEntry is the largest entry in octets (PowerDNS): what is larger is
-	// rare, and passes by so that it cannot flush hundreds of ordinary entries.
+	// rare, and kept apart, so that it cannot flush hundreds of ordinary entries.
 	DefaultMaxEntry = 8192
 	// DefaultMaxRecords is how many records an RRset may have to be kept (PowerDNS
 	// 256, BIND 100). Nothing legitimate comes near; a huge set makes every answer
@@ -49,7 +49,7 @@ type Options struct {
 	// Now tells ReadFrom the time, which has no other way to know it. Nil: time.Now.
 	Now func() time.Time
 	// MaxEntry is the size in octets above which an RRset or a negative answer is
-	// not kept.
+	// not kept, an RRset at most briefly, as PutBrief does.
 	MaxEntry int
 	// MaxRecords is how many records an RRset may have to be kept.
 	MaxRecords int

@@ -44,7 +44,7 @@ func (v *View) parts(i instant, q ReplyTo) (p parts, ok bool) {
 		name = appendLower(name, q.QNAME)
 	}
 	p = parts{ttl: 1<<32 - 1, status: dnssec.Secure}
-	for {
+	for aliases := 0; ; {
 		e, hot, ok := v.replyEntry(i, name, q)
 		if !ok {
 			return p, false
@@ -53,22 +53,62 @@ func (v *View) parts(i instant, q ReplyTo) (p parts, ok bool) {
 			return p, false
 		}
 		p.add(i, e, hot)
-		if e.kind() != KindRRset || e.rrtype() == q.Type {
+		if !e.leadsOn(q.Type) {
 			return p, true
 		}
-		if p.count > min(q.MaxAliases, maxReplyAliases) {
+		target, steps := e.follow(&q)
+		if aliases += steps; steps == 0 || aliases > min(q.MaxAliases, maxReplyAliases) {
 			return p, false
 		}
-		records, _ := setBody(e.body())
-		for target := range records.All() {
-			name = appendLower(scratch[:0], target) // of several, the first
-			break
-		}
+		name = appendLower(scratch[:0], target)
 	}
 }
 
+// leadsOn reports whether an entry has aliases to what is asked for, and not that itself.
+func (e entry) leadsOn(rrtype uint16) bool {
+	return e.rrtype() == dns.TypeCNAME && rrtype != dns.TypeCNAME && (e.kind() == KindRRset || e.kind() == KindChain)
+}
+
+// follow gives where the aliases of an entry lead, and how many there are; none when they
+// are not all CNAMEs, or take a proof, or a name on the way is not admitted. Of several
+// records the first counts.
+func (e entry) follow(q *ReplyTo) (target string, steps int) {
+	if e.kind() == KindRRset {
+		records, _ := setBody(e.body())
+		return firstOf(records), 1
+	}
+	_, answers, proofs, body := e.chainParts()
+	if proofs > 0 {
+		return "", 0 // which would stand before the answer's other records
+	}
+	for steps = range answers {
+		var set dnssec.RRset
+		body = readWhole(&set, body, 0)
+		if set.Type != dns.TypeCNAME || steps > 0 && q.Admit != nil && !q.Admit(set.Owner, q.Type) {
+			return "", 0
+		}
+		target = firstOf(set.Records)
+	}
+	return target, answers
+}
+
+func firstOf(records dnssec.Packed) string {
+	for rdata := range records.All() {
+		return rdata
+	}
+	return ""
+}
+
+// isOneAlias reports whether a chain of aliases is the answer to who asks for the alias.
+func (e entry) isOneAlias() bool {
+	_, answers, _, body := e.chainParts()
+	var set dnssec.RRset
+	readWhole(&set, body, 0)
+	return answers == 1 && set.Type == dns.TypeCNAME
+}
+
 // replyEntry finds what the reply says of one name: its RRset, else where it is an alias
-// to, else that it does not exist, else an answer kept whole. An RRset made from a
+// to, else that it does not exist, else an answer, or aliases, kept whole. An RRset made from a
 // wildcard is no answer without its proof, which it has in a chain only.
 func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok bool) {
 	if e, hot, ok = v.replySet(i, name, q.Type, q.CD); !ok && q.Type != dns.TypeCNAME && q.MaxAliases > 0 {
@@ -88,8 +128,22 @@ func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok b
 				k.rrtype = 0
 			}
 			if e, hot, ok := v.named(name, k); ok && e.span().left(i) > 0 {
-				return e, hot, true
+				return e, hot, kind != KindChain || q.Type != dns.TypeCNAME || e.isOneAlias()
 			}
+		}
+	}
+	if expanded || q.MaxAliases == 0 {
+		return "", false, false
+	}
+	return v.replyAliases(i, name, q)
+}
+
+// replyAliases finds aliases that are kept whole.
+func (v *View) replyAliases(i instant, name []byte, q ReplyTo) (e entry, hot, ok bool) {
+	for t := Checked; t <= q.trust(); t++ {
+		e, hot, ok = v.named(name, key{rrtype: dns.TypeCNAME, kind: KindChain, trust: t})
+		if ok && e.span().left(i) > 0 && e.leadsOn(q.Type) {
+			return e, hot, true
 		}
 	}
 	return "", false, false

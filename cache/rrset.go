@@ -158,8 +158,19 @@ func (v *View) Store(now time.Time, set *dnssec.RRset, m Meta) error {
 	return err
 }
 
+// TTL returns for how many seconds an RRset is kept, if it is: its own TTL, Options.MaxTTL or
+// the time until m.NotAfter, whichever is shortest. Whoever is given the set before it is out
+// of the cache is told that TTL too, so that nobody keeps it for longer.
+func (v *View) TTL(now time.Time, set *dnssec.RRset, m Meta) uint32 {
+	return ttlOf(v.life(now, set, m))
+}
+
+func (v *View) life(now time.Time, set *dnssec.RRset, m Meta) time.Duration {
+	return lifetime(now, set.TTL, v.cache.options.MaxTTL, m.NotAfter)
+}
+
 func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
-	d := lifetime(now, set.TTL, v.cache.options.MaxTTL, m.NotAfter)
+	d := v.life(now, set, m)
 	if d <= 0 || !m.plausible() || set.Owner == "" || set.Class != dns.ClassINET || isMeta(set.Type) || set.Records == "" {
 		return ErrNotKept
 	}

@@ -57,9 +57,16 @@ func newStore[V sized](limit int64) store[V] {
 	for n < maxShards && limit/int64(2*n) >= minShard {
 		n *= 2
 	}
+	return newStoreOf[V](limit, n, largestShare)
+}
+
+// newStoreOf makes a store of n shards, a power of two, of each of which one entry may take
+// this share.
+func newStoreOf[V sized](limit int64, n int, share int64) store[V] {
 	s := store[V]{shards: make([]shard[V], n), shift: 64 - uint(bits.TrailingZeros(uint(n)))}
 	for i := range s.shards {
 		s.shards[i].limit = limit / int64(n)
+		s.shards[i].largest = s.shards[i].limit / share
 		s.shards[i].reset()
 	}
 	return s
@@ -73,8 +80,9 @@ func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift
 // cannot push out names in use, and before them denials, see denialShare; hot entries that
 // fall behind become cold again.
 type shard[V sized] struct {
-	mu    sync.Mutex
-	limit int64 // octets, never changed
+	mu      sync.Mutex
+	limit   int64 // octets, never changed
+	largest int64 // of one entry, likewise
 
 	// Guarded by mu.
 	cold, denied, hot segment[V]
@@ -200,7 +208,7 @@ func (s *shard[V]) unused(hash uint64) (v V, in *segment[V], ok bool) {
 // put stores v under hash if there is room for a thing of its size, and if may, which
 // must be quick and is called under the lock, lets it take the place of what is there.
 func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
-	if listOverhead+slotOverhead+v.size() > s.limit/largestShare {
+	if listOverhead+slotOverhead+v.size() > s.largest {
 		return false
 	}
 	s.mu.Lock()

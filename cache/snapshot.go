@@ -29,7 +29,7 @@ const (
 var ErrSnapshot = errors.New("cache: not a whole snapshot")
 
 // WriteTo writes a snapshot of all that is worth having after a restart: everything
-// but failures and claims. It may run while the cache is in use; each shard is as it
+// but failures, claims, and what PutBrief keeps. It may run while the cache is in use; each shard is as it
 // was at one moment. It implements io.WriterTo.
 func (c *Cache) WriteTo(w io.Writer) (int64, error) {
 	out := &snapshotWriter{w: w, digests: c.digests(), told: make(map[uint32]bool)}

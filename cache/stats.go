@@ -13,7 +13,7 @@ type Stats struct {
 	NegativeHits uint64 `json:"negative_hits"` // GetNegative found a denial
 	FailureHits  uint64 `json:"failure_hits"`  // GetFailure found a failure
 	CutHits      uint64 `json:"cut_hits"`      // GetCut found a delegation
-	ChainHits    uint64 `json:"chain_hits"`    // GetChain found an alias chain
+	ChainHits    uint64 `json:"chain_hits"`    // GetChain or GetBrief found a whole answer
 	StaleHits    uint64 `json:"stale_hits"`    // GetStale and its like found something expired
 	Synthesised  uint64 `json:"synthesised"`   // Synthesise made an answer or a denial
 
@@ -28,8 +28,8 @@ type Stats struct {
 
 	Evictions uint64 `json:"evictions"` // entries that made room for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
-	// domains, of other delegations, of NSEC and NSEC3 ranges; and, as one without entries,
-	// what is remembered of names that are no zone cuts.
+	// domains, of other delegations, of NSEC and NSEC3 ranges, of answers kept briefly; and,
+	// as one without entries, what is remembered of names that are no zone cuts.
 	Shards []ShardStats `json:"shards"`
 }
 
@@ -110,7 +110,8 @@ func (c *Cache) Stats() Stats {
 		Refused:      sum[refused],
 		RefusedTypes: sum[refusedTypes],
 	}
-	s.Shards = c.noCuts.stats(c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil))))))
+	s.Shards = c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil)))))
+	s.Shards = c.noCuts.stats(c.brief.stats(s.Shards))
 	for _, sh := range s.Shards {
 		s.Entries += sh.Entries
 		s.Bytes += sh.Bytes

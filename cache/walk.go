@@ -49,7 +49,7 @@ func (c *Cache) Walk(now time.Time, visit func(Entry) bool) {
 		digest, ok := digests[e.view]
 		return !ok || visit(Entry{View: digest, Kind: e.kind, Name: e.name, TTL: e.seconds(i), Delegation: e.cut})
 	}
-	_ = c.answers.each(show) && c.keys.each(show) && c.ranges.each(show) && c.top.each(showCut) && c.cuts.each(showCut)
+	_ = c.answers.each(show) && c.brief.each(show) && c.keys.each(show) && c.ranges.each(show) && c.top.each(showCut) && c.cuts.each(showCut)
 }
 
 // digests gives the digests of views by their number.
@@ -105,13 +105,14 @@ func (c *Cache) purge(n dnsname.Name, chosen func(dnsname.Name) bool) int {
 	cut := func(e *cutEntry) bool { return chosen(e.name) }
 	zone := func(z *rangeZone) bool { return n.IsAtOrBelow(z.name) || chosen(z.name) }
 	c.noCuts.clear()
-	return c.answers.removeAll(plain) + c.keys.removeAll(plain) +
+	return c.answers.removeAll(plain) + c.brief.removeAll(plain) + c.keys.removeAll(plain) +
 		c.top.removeAll(cut) + c.cuts.removeAll(cut) + c.ranges.removeAll(zone)
 }
 
 // Clear forgets everything. Views stay what they are.
 func (c *Cache) Clear() {
 	c.answers.clear()
+	c.brief.clear()
 	c.keys.clear()
 	c.top.clear()
 	c.cuts.clear()

@@ -3,12 +3,15 @@ package resolver_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
@@ -91,7 +94,8 @@ func TestAttackAliasBesideDNAME(t *testing.T) {
 }
 
 // TestAttackAliasAndDNAMEInTurn: what the cache has of a name holds until its end, whichever
-// came first; an alias that is not signed is never taken of a zone that is.
+// came first, the DNAME if the reply with it could not be forged; an alias that is not signed
+// is never taken of a zone that is.
 func TestAttackAliasAndDNAMEInTurn(t *testing.T) {
 	bare := resolvertest.Hook(func(query, reply *dns.Msg) {
 		if name := dns.CanonicalName(query.Question[0].Name); name == "www.old.shop.example." {
@@ -110,7 +114,7 @@ func TestAttackAliasAndDNAMEInTurn(t *testing.T) {
 		}, ipv4Only)
 	})
 	t.Run("DNAME first", func(t *testing.T) {
-		inWorld(t, fmt.Sprintf(besideWorld, ""), func(w *world) {
+		inWorld(t, fmt.Sprintf(besideWorld, "")+"-- fault 198.51.100.3 --\ncookies\n", func(w *world) {
 			w.want("mail.old.shop.example.", dns.TypeA, 0, beside...)
 			w.in.Fault("198.51.100.3", bare)
 			w.want("www.new.shop.example.", dns.TypeA, 0, byDNAME[2])
@@ -133,4 +137,175 @@ func TestAttackAliasAndDNAMEInTurn(t *testing.T) {
 			}
 		}, ipv4Only)
 	})
+}
+
+// forgedAliases are replies for one name, or for a type of one, that would lead bank.shop.example.
+// to the attacker.
+var forgedAliases = []struct {
+	about string
+	rnd   string
+	qtype uint16
+	lie   []string
+	// follows is what the one who asked is told: the chain is followed as ever.
+	follows []string
+}{
+	{
+		"a DNAME above the name", "rnd.shop.example.", dns.TypeA,
+		[]string{"shop.example. 9999 IN DNAME evil.test."},
+		[]string{"shop.example. DNAME evil.test.", "rnd.shop.example. CNAME rnd.evil.test.", "rnd.evil.test. A 203.0.113.66"},
+	},
+	{
+		"the second alias of a chain", "rnd.shop.example.", dns.TypeA,
+		[]string{"rnd.shop.example. 9999 IN CNAME bank.shop.example.", "bank.shop.example. 9999 IN CNAME rnd.evil.test."},
+		[]string{"rnd.shop.example. CNAME bank.shop.example.", "bank.shop.example. CNAME rnd.evil.test.", "rnd.evil.test. A 203.0.113.66"},
+	},
+	{
+		"a DNAME asked for", "shop.example.", dns.TypeDNAME,
+		[]string{"shop.example. 9999 IN DNAME evil.test."},
+		[]string{"shop.example. DNAME evil.test."},
+	},
+	{
+		"a DNAME in an answer to ANY", "rnd.shop.example.", dns.TypeANY,
+		[]string{"shop.example. 9999 IN DNAME evil.test."},
+		[]string{"shop.example. DNAME evil.test.", "rnd.shop.example. CNAME rnd.evil.test."},
+	},
+}
+
+// bankWorld has a zone that an attacker guesses replies of, and where he would lead.
+const bankWorld = `
+-- zone shop.example. at 198.51.100.3 --
+bank            A       192.0.2.80
+www.bank        A       192.0.2.81
+-- zone evil.test. at 198.51.100.66 --
+*               A       203.0.113.66
+-- fault 198.51.100.3 --
+`
+
+// TestAttackAliasesOfOthers: who guesses one reply over UDP, which random names give as many
+// tries at as wanted, has led the name of it to wherever he likes, and no other (attacks.md
+// 41). What came over TCP, or with a cookie, is kept for all whom it concerns.
+func TestAttackAliasesOfOthers(t *testing.T) {
+	for _, forged := range forgedAliases {
+		for fault, vouched := range map[string]bool{"": false, "cookies": true, "when udp: truncate": true} {
+			held := cache.New(cache.Options{})
+			inWorld(t, bankWorld+fault+"\n", func(w *world) {
+				w.ask("none.shop.example.", dns.TypeMX)
+				w.ask("none.evil.test.", dns.TypeMX)
+				w.in.Fault("198.51.100.3", resolvertest.Hook(func(query, reply *dns.Msg) {
+					if dns.CanonicalName(query.Question[0].Name) == forged.rnd {
+						reply.Rcode, reply.Authoritative, reply.Answer, reply.Ns = 0, true, nil, nil
+						for _, line := range forged.lie {
+							rr, err := dns.NewRR(line)
+							if err != nil {
+								panic(err)
+							}
+							reply.Answer = append(reply.Answer, rr)
+						}
+					}
+				}))
+				before := w.held(held)
+				o := w.want(forged.rnd, forged.qtype, 0, forged.follows...)
+				// Kept: the answer for this name, and the denial, proof or address behind it.
+				if !vouched {
+					got := cost{o.sends, w.in.Count(target), len(w.held(held)) - len(before), o.took}
+					wantCost(w.T, "one forged reply: "+forged.about, got, cost{2, 1, 2, 100 * time.Millisecond})
+				}
+				w.want(forged.rnd, forged.qtype, 0, forged.follows...).atMost(w, 0)
+				for range 2 {
+					o = w.ask("bank.shop.example.", dns.TypeA)
+					led := o.err == nil && len(o.Answer) != 1
+					if led != (vouched && forged.qtype != dns.TypeANY || vouched && strings.Contains(forged.lie[0], "DNAME")) {
+						w.Errorf("%s, fault %q: bank is %v", forged.about, fault, o)
+					}
+				}
+				if !vouched {
+					w.want("www.bank.shop.example.", dns.TypeA, 0, "www.bank.shop.example. A 192.0.2.81")
+					w.want(forged.rnd, forged.qtype, 0, forged.follows...).atMost(w, 0)
+				}
+			}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Cache = held })
+		}
+	}
+}
+
+// TestAttackReferralOfOthers: a forged referral for a name of which it is known that no zone is
+// cut there, which each random name below it would be a try at, has the question go over TCP and
+// delegates nothing. One that is true is followed: by TCP, or where that fails since it is the
+// same from another port (attacks.md 41).
+func TestAttackReferralOfOthers(t *testing.T) {
+	const lie = "-- fault 198.51.100.3 --\nwhen udp: forge 1 replace NOERROR; clear aa; add authority bank.shop.example. 9999 IN NS ns.evil.test.\n"
+	held := cache.New(cache.Options{})
+	inWorld(t, bankWorld, func(w *world) {
+		w.want("bank.shop.example.", dns.TypeA, 0, "bank.shop.example. A 192.0.2.80")
+		before := w.held(held)
+		if err := w.in.Update(lie); err != nil {
+			t.Fatal(err)
+		}
+		o := w.want("rnd.bank.shop.example.", dns.TypeA, dns.RcodeNameError)
+		got := cost{o.sends, w.in.Count(resolvertest.To("198.51.100.66")), len(w.held(held)) - len(before), o.took}
+		wantCost(w.T, "one forged referral", got, cost{2, 0, 1, 100 * time.Millisecond})
+		w.count(1, target, resolvertest.Over("tcp"))
+		if n := w.r.Stats().Dropped[resolver.DroppedReferral]; n != 1 {
+			t.Errorf("Stats count %d referrals dropped, want 1", n)
+		}
+		w.in.Fault("198.51.100.3", resolvertest.Mend())
+		w.want("www.bank.shop.example.", dns.TypeA, 0, "www.bank.shop.example. A 192.0.2.81")
+		w.count(0, resolvertest.To("198.51.100.66"))
+	}, ipv4Only, func(o *resolver.Options) { o.Cache = held })
+	for fault, sends := range map[string][2]int{
+		"":                 {1, 1},
+		"when tcp: drop":   {2, 1},
+		"when tcp: refuse": {2, 1},
+		"cookies":          {1, 0},
+	} {
+		inWorld(t, bankWorld+fault+"\n", func(w *world) {
+			w.want("bank.shop.example.", dns.TypeA, 0, "bank.shop.example. A 192.0.2.80")
+			if err := w.in.Update(`
+-- zone shop.example. at 198.51.100.3 --
+bank            NS      ns.bank
+ns.bank         A       198.51.100.5
+-- zone bank.shop.example. at 198.51.100.5 undelegated --
+new             A       192.0.2.82
+`); err != nil {
+				t.Fatal(err)
+			}
+			w.want("new.bank.shop.example.", dns.TypeA, 0, "new.bank.shop.example. A 192.0.2.82")
+			w.count(sends[0], target, resolvertest.Over("udp"))
+			w.count(sends[1], target, resolvertest.Over("tcp"))
+			w.want("bank.shop.example.", dns.TypeMX, 0)
+			w.count(0, target) // there is a zone cut now
+		}, ipv4Only)
+	}
+}
+
+// TestAliasesKeptForOneName: who asks again for a name that is an alias of an alias in the same
+// zone, for whatever type, has the chain from the cache, as have those who write octets; the
+// alias itself is its first.
+func TestAliasesKeptForOneName(t *testing.T) {
+	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\na CNAME b\nb CNAME c\nc CNAME www\nwww A 192.0.2.80\n", func(w *world) {
+		chain := []string{
+			"a.shop.example. CNAME b.shop.example.", "b.shop.example. CNAME c.shop.example.",
+			"c.shop.example. CNAME www.shop.example.", "www.shop.example. A 192.0.2.80",
+		}
+		w.want("a.shop.example.", dns.TypeA, 0, chain...)
+		w.want("a.shop.example.", dns.TypeA, 0, chain...).atMost(w, 0)
+		w.want("a.shop.example.", dns.TypeCNAME, 0, chain[0]).atMost(w, 0)
+		w.want("a.shop.example.", dns.TypeMX, 0, chain[:3]...).atMost(w, 1)
+		query, err := ask("a.shop.example.", dns.TypeA).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply := new(dns.Msg)
+		octets, ok := w.r.AppendHit(nil, query, 0)
+		if !ok || reply.Unpack(octets) != nil || !slices.Equal(brief(reply.Answer), chain) {
+			t.Errorf("as octets: got %v, %v, want %q", ok, reply, chain)
+		}
+		if query, err = ask("a.shop.example.", dns.TypeCNAME).Pack(); err != nil {
+			t.Fatal(err)
+		}
+		if octets, ok = w.r.AppendHit(nil, query, 0); ok {
+			t.Errorf("the alias itself: got %x, want no hit", octets)
+		}
+		w.want("b.shop.example.", dns.TypeA, 0, chain[1:]...).atMost(w, 1)
+		w.want("a.shop.example.", dns.TypeA, 0, chain...).atMost(w, 0)
+	}, ipv4Only)
 }

@@ -234,12 +234,13 @@ func TestNoCaseRandomisation(t *testing.T) {
 // TestEntropy: IDs repeat no more often than chance has it, and names of ten letters
 // have about ten bits more.
 func TestEntropy(t *testing.T) {
-	inWorld(t, forgeWorld, func(w *world) {
+	// Without an SOA the denial is not kept.
+	inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nremove authority *\n", func(w *world) {
 		ids := make(map[uint16]int)
 		spellings := make(map[string]int)
 		const n = 2000
 		for range n {
-			w.ask("abcdefghij.shop.example.", dns.TypeANY) // never cached
+			w.ask("abcdefghij.shop.example.", dns.TypeA)
 			for _, q := range w.in.Log(target) {
 				ids[q.ID]++
 				spellings[q.Name[:10]]++

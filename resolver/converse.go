@@ -391,5 +391,39 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	if m.NoQuestion {
 		return false, c.fail(errNoQuestion)
 	}
-	return false, c.r.understand(m, c.cut, c.q, octets, c.to)
+	out = c.r.understand(m, c.cut, c.q, octets, c.to)
+	if out.reply != nil {
+		out.reply.vouched = c.vouchedFor(m)
+		if c.cutsAnew(out.reply) {
+			return c.doubtCut(out.reply)
+		}
+	}
+	return false, out
+}
+
+// cutsAnew reports whether a reply that may be forged refers to a zone at a name of which it is
+// known that no zone is cut there. A forger has a try for each random name below a name that he
+// would have delegated to himself, and this is how most of them show.
+func (c *conversation) cutsAnew(m *reply) bool {
+	if m.kind != referral || m.vouched || c.to.doubtedCut == m.delegation.Zone {
+		return false
+	}
+	known := c.cut.from.cuts.NoCut(c.r.config.Now(), c.cut.Zone, c.q.name)
+	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
+}
+
+// doubtCut asks again over TCP, as after every reply that is nearly right. Where TCP fails, the
+// same from another port over UDP will do: nobody guesses twice in a row.
+func (c *conversation) doubtCut(m *reply) (again bool, out outcome) {
+	c.r.counts.drop(DroppedReferral)
+	c.to.doubtedCut, c.spoilt = m.delegation.Zone, true
+	return c.overTCP(ReasonSpoofed)
+}
+
+// vouchedFor reports whether a reply shows that its sender has seen the query: it came over a
+// connection, or has the cookie that we sent and one of the server's (RFC 7873 §5.3), which is
+// 64 bits more for a forger to guess.
+func (c *conversation) vouchedFor(m *wire.Message) bool {
+	return c.network == "tcp" || c.edns && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
+		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen])
 }

@@ -70,7 +70,8 @@
 // as a reply of theirs.
 //
 // Of a reply only that is kept which its sender may say: the RRset asked for, the
-// aliases inside the zone, one referral towards the name, its glue, a denial. What is
+// aliases inside the zone, one referral towards the name, its glue, a denial. Aliases that
+// are not signed and may be forged are kept for the name asked only. What is
 // left is validated: keys and DS records are fetched beside the walk, so that a secure
 // answer is no further away than another.
 //

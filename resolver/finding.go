@@ -36,6 +36,8 @@ type finding struct {
 	stale     bool          // it has expired (RFC 8767)
 	extended  ExtendedError // why it is not secure, where there is more to say
 	notKept   error         // a *cache.LimitError: why the cache did not take it
+	large     bool          // too much so for the cache, but to be kept briefly
+	alone     bool          // it answers for this name only, whatever it says of others
 
 	zone      dnsname.Name       // that was asked; "" out of the cache
 	signer    dnsname.Name       // the zone that signed it; "" unless Secure
@@ -58,7 +60,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 	if err != nil {
 		return nil, err
 	}
-	r.keep(w, f, rankOf(m))
+	r.keep(w, f, m)
 	if m.kind != recursive {
 		w.answered(f)
 	}
@@ -79,7 +81,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 		f.kind = kindOfRecursive(m.Reply)
 	}
 	f.reconcile()
-	f.ttl = f.lowestTTL()
+	f.ttl = maxTTL
 	if w.t.proof == nil {
 		return f, nil
 	}
@@ -190,9 +192,14 @@ func boundSet(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
 	if i < 0 || v.Sets[i].TTL >= s.TTL {
 		return s
 	}
-	shorter := *s
-	shorter.TTL = v.Sets[i].TTL
-	return &shorter
+	return withTTL(s, v.Sets[i].TTL)
+}
+
+// withTTL copies the set with another TTL.
+func withTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
+	other := *s
+	other.TTL = ttl
+	return &other
 }
 
 // accept takes over what validation found.
@@ -249,55 +256,110 @@ func rankOf(m *reply) cache.Rank {
 	return cache.RankNonAuthoritative
 }
 
-// lowestTTL is how long the parts of the finding may be kept together.
-func (f *finding) lowestTTL() uint32 {
-	lowest := uint32(maxTTL)
-	for _, s := range f.sets {
-		lowest = min(lowest, s.TTL)
+// lease bounds the TTLs to how long the cache keeps the finding, so that who asks first is
+// told no more than who comes after: what the delegation's lease, or another bound, ends here
+// must not live on in the caches of others (a ghost domain).
+func (f *finding) lease(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
+	if !f.isPositive() {
+		f.ttl = view.NegativeTTL(now, n, m)
+		return
 	}
-	for _, a := range f.aliases {
-		lowest = min(lowest, a.Set.TTL)
+	longest := uint32(maxTTL)
+	if f.isExpanded() || f.alone { // its parts are kept together
+		longest = view.ChainTTL(now, f.chain(), m)
 	}
-	if f.kind == noData || f.kind == nameError {
-		lowest = min(lowest, negativeTTL(f.soa))
-	}
-	return lowest
+	f.shorten(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
 }
 
-// ttl is how long what a response says may be kept.
-func (m *reply) ttl() uint32 {
-	f := finding{kind: m.kind, sets: m.Answer, aliases: m.Aliases, soa: m.SOA}
-	return f.lowestTTL()
+// shorten bounds the TTLs of the records to what longest says. Sets are copied where they
+// change: they are shared with whoever else waited for the reply.
+func (f *finding) shorten(longest func(*dnssec.RRset) uint32) {
+	for i, s := range f.sets {
+		if ttl := longest(s); ttl < s.TTL {
+			f.sets = slices.Clone(f.sets)
+			f.sets[i] = withTTL(s, ttl)
+		}
+		f.ttl = min(f.ttl, f.sets[i].TTL)
+	}
+	for i, a := range f.aliases {
+		if ttl := longest(a.Set); ttl < a.Set.TTL {
+			f.aliases = slices.Clone(f.aliases)
+			f.aliases[i].Set = withTTL(a.Set, ttl)
+		}
+		f.ttl = min(f.ttl, f.aliases[i].Set.TTL)
+	}
 }
 
-// keep puts what was found into the cache, and notes by which of its limits a part stays out.
-func (r *Resolver) keep(w *walk, f *finding, rank cache.Rank) {
-	now := r.config.Now()
-	meta := cache.Meta{Rank: rank, Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
+// chain is a finding as it is kept whole, what follows from an SOA apart.
+func (f *finding) chain() cache.Chain {
+	c := cache.Chain{Name: f.q.name, Type: f.q.rrtype, Answer: f.sets, Authority: f.denial, Status: f.status}
+	if f.kind == alias {
+		c.Type, c.Answer = dns.TypeCNAME, make([]*dnssec.RRset, len(f.aliases))
+		for i, a := range f.aliases {
+			c.Answer[i] = a.Set
+		}
+	}
+	return c
+}
+
+// negative is a denial as it is kept. A compact one says nothing of the names below: as
+// NODATA it is kept for the name only.
+func (f *finding) negative(w *walk) cache.Negative {
+	return cache.Negative{
+		Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
+		SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
+	}
+}
+
+// keep puts what was found into the cache, notes by which of its limits a part stays out, and
+// bounds the TTLs to how long it is kept.
+func (r *Resolver) keep(w *walk, f *finding, m *reply) {
+	now, view := r.config.Now(), w.rl.view
+	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
+	denial := f.negative(w)
+	f.alone = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
+	f.lease(now, view, meta, denial)
 	if len(f.denial) > 0 && f.isPositive() {
-		w.rl.view.PutDenial(now, f.signer, f.denial, meta)
-		if !f.isExpanded() {
-			f.denial = nil // of other names, and no part of what is answered out of the cache
-		}
+		view.PutDenial(now, f.signer, f.denial, meta)
 	}
-	if f.q.rrtype != dns.TypeANY {
-		for _, s := range f.sets {
-			f.note(w.rl.view.Store(now, s, meta))
-		}
-	}
-	for _, a := range f.aliases {
-		f.note(w.rl.view.Store(now, a.Set, meta))
-	}
-	if f.kind == noData || f.kind == nameError {
-		w.rl.view.PutNegative(now, cache.Negative{
-			// A compact denial says nothing of the names below: as NODATA it is kept
-			// for the name only.
-			Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
-			SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
-		}, meta)
+	switch {
+	case !f.isPositive():
+		view.PutNegative(now, denial, meta)
+	case f.alone:
+		view.PutChain(now, f.chain(), meta)
+	default:
+		f.keepSets(now, view, meta)
 	}
 	w.rl.keepExpanded(now, f, meta)
+	if f.isBrief() {
+		f.keepBriefly(now, view, meta)
+	}
 	r.share(w, f)
+}
+
+// concernsOthers reports whether the finding would answer for names that were not asked for:
+// those below a DNAME, and those that a chain of aliases leads through.
+//
+// One reply over UDP that is not signed may be forged (RFC 5452), and a forger has a try for
+// each name that he can think of. If a DNAME above the name, or the second alias of its chain,
+// answered others out of the cache, each random name would be a try at all of the zone.
+func (f *finding) concernsOthers() bool {
+	if f.kind == answer {
+		return f.q.rrtype == dns.TypeDNAME
+	}
+	return f.kind == alias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
+}
+
+// keepSets keeps each RRset for whoever it concerns.
+func (f *finding) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
+	if f.q.rrtype != dns.TypeANY {
+		for _, s := range f.sets {
+			f.note(view.Store(now, s, meta))
+		}
+	}
+	for _, a := range f.aliases {
+		f.note(view.Store(now, a.Set, meta))
+	}
 }
 
 // note takes what came of keeping a part. What there is no time to keep, or is there
@@ -306,7 +368,28 @@ func (f *finding) note(err error) {
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
 		f.notKept = limit
+		f.large = f.large || limit.Option == "MaxEntry"
 	}
+}
+
+// isBrief reports whether the finding is kept briefly, since the cache has no other place for
+// it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
+// not there is one, and what is large would push out much else.
+func (f *finding) isBrief() bool {
+	return f.large || f.q.rrtype == dns.TypeANY && (f.kind != nameError || f.compact)
+}
+
+// keepBriefly keeps the finding as it is, and bounds its TTLs to the time.
+func (f *finding) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
+	f.ttl = min(f.ttl, cache.MaxBriefTTL)
+	f.shorten(func(*dnssec.RRset) uint32 { return cache.MaxBriefTTL })
+	meta.NotAfter = earliest(meta.NotAfter, now.Add(time.Duration(f.ttl)*time.Second))
+	c := f.chain()
+	c.Type, c.Rcode = f.q.rrtype, f.rcode
+	if f.soa != nil {
+		c.Authority = append([]*dnssec.RRset{f.soa}, c.Authority...)
+	}
+	view.PutBrief(now, c, meta)
 }
 
 // zoneOfDenial names the zone that denies where no SOA does: "" where one does.

@@ -18,7 +18,10 @@ func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bo
 // knownIn is known, with the realm that the answer to q belongs to.
 func (r *Resolver) knownIn(rl *realm, now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
-		return r.local(trust, q, direct) // what one server returned is no whole answer (RFC 8482 §4.1)
+		if f, ok := r.local(trust, q, direct); ok {
+			return f, true
+		}
+		return rl.knownOfANY(now, trust, q)
 	}
 	if item, ok := rl.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
@@ -38,13 +41,63 @@ func (r *Resolver) knownIn(rl *realm, now time.Time, trust cache.Trust, q questi
 			return aliasFinding(q, item)
 		}
 	}
+	if f, ok := rl.knownWhole(now, trust, q); ok {
+		f.aliases = r.within(rl, f.aliases) // routes may have changed
+		return f, true
+	}
 	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
 		return negativeFinding(q, n), true
 	}
 	if f, ok := rl.knownDNAME(now, trust, q); ok {
 		return f, true
 	}
-	return rl.knownExpanded(now, trust, q)
+	if f, ok := rl.knownProofs(now, trust, q); ok {
+		return f, true
+	}
+	return rl.knownBriefly(now, trust, q)
+}
+
+// knownOfANY gives what is known of a name whatever the type: what a server answered a moment
+// ago, that there is no such name, or a DNAME above it.
+func (rl *realm) knownOfANY(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := rl.knownBriefly(now, trust, q); ok {
+		return f, true
+	}
+	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
+		return negativeFinding(q, n), true
+	}
+	if f, ok := rl.knownDNAME(now, trust, q); ok {
+		return f, true
+	}
+	// A name that is proven not to be there has no type: any will do to ask for the proof.
+	f, ok := rl.knownProofs(now, trust, question{q.name, dns.TypeA})
+	if !ok || f.kind != nameError {
+		return nil, false
+	}
+	f.q = q
+	return f, true
+}
+
+// knownBriefly gives an answer that is kept for some seconds only.
+func (rl *realm) knownBriefly(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	c, ok := rl.view.GetBrief(now, q.name, q.rrtype, trust)
+	if !ok {
+		return nil, false
+	}
+	if len(c.Answer) > 0 {
+		return wholeFinding(q, c)
+	}
+	f := &finding{
+		q: q, kind: noData, rcode: c.Rcode, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true,
+		extended: ExtendedError{Code: c.Extended},
+	}
+	if c.Rcode == dns.RcodeNameError {
+		f.kind = nameError
+	}
+	if c.Authority[0].Type == dns.TypeSOA {
+		f.soa, f.denial = c.Authority[0], c.Authority[1:]
+	}
+	return f, true
 }
 
 // setFinding makes a finding of an RRset that was kept. It is one piece of memory: this is
@@ -117,14 +170,22 @@ func (rl *realm) knownProofs(now time.Time, trust cache.Trust, q question) (*fin
 // knownExpanded gives an answer that was made from a wildcard for this very name, with its
 // proof, or makes it anew from what is proven.
 func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := rl.knownWhole(now, trust, q); ok {
+		return f, true
+	}
+	return rl.knownProofs(now, trust, q)
+}
+
+// knownWhole gives an answer, or the aliases, that were kept for this very name.
+func (rl *realm) knownWhole(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	c, ok := rl.view.GetChain(now, q.name, q.rrtype, trust)
 	if !ok && !isAliasType(q.rrtype) {
 		c, ok = rl.view.GetChain(now, q.name, dns.TypeCNAME, trust)
 	}
-	if !ok || len(c.Answer) != 1 || c.Answer[0].Type != c.Type {
-		return rl.knownProofs(now, trust, q)
+	if !ok {
+		return nil, false
 	}
-	return expandedFinding(q, c)
+	return wholeFinding(q, c)
 }
 
 // negativeFinding makes a finding of a denial that was kept.
@@ -139,21 +200,33 @@ func negativeFinding(q question, n cache.Negative) *finding {
 	return f
 }
 
-// expandedFinding makes a finding of an answer that was made from a wildcard.
-func expandedFinding(q question, c cache.Chain) (*finding, bool) {
-	if len(c.Answer) != 1 || c.Answer[0].Type != c.Type {
-		return nil, false
-	}
+// wholeFinding makes a finding of an answer, or of aliases, that were kept together. Who asks
+// for the alias itself is given the first.
+func wholeFinding(q question, c cache.Chain) (*finding, bool) {
 	f := &finding{
-		q: q, kind: answer, sets: c.Answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
+		q: q, kind: answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
 		extended: ExtendedError{Code: c.Extended},
 	}
-	if c.Type != q.rrtype {
-		step, ok := scrub.Redirect(q.name, c.Answer[0])
+	first := c.Answer[0]
+	switch {
+	case first.Owner == q.name && q.rrtype == dns.TypeANY:
+		f.sets = c.Answer
+		return f, true
+	case first.Owner == q.name && first.Type == q.rrtype:
+		f.sets = c.Answer[:1]
+		return f, true
+	}
+	f.kind = alias
+	for at := q.name; len(f.aliases) < len(c.Answer); {
+		step, ok := scrub.Redirect(at, c.Answer[len(f.aliases)])
 		if !ok {
 			return nil, false
 		}
-		f.kind, f.sets, f.aliases = alias, nil, []scrub.Alias{step}
+		f.aliases = append(f.aliases, step)
+		if at = step.To; step.TooLong {
+			f.rcode = dns.RcodeYXDomain
+			break
+		}
 	}
 	return f, true
 }

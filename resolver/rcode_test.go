@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -47,11 +48,11 @@ func TestRcodeAgainstRecords(t *testing.T) {
 							}
 							o.Answer = answerRecords(o.Answer)
 							o.check(w, when, dns.RcodeSuccess, q.records...)
-							if o.Status != status || len(o.Authority) > 0 {
-								t.Errorf("%s: got %v with authority %v, want %v and none", when, o.Status, o.Authority, status)
+							if o.Status != status || slices.ContainsFunc(o.Authority, isSOA) {
+								t.Errorf("%s: got %v with authority %v, want %v and no SOA", when, o.Status, o.Authority, status)
 							}
 							reply := exchanged(t, w.r, ask(q.name, q.rrtype, withDO))
-							if reply.Rcode != dns.RcodeSuccess || len(reply.Ns) > 0 {
+							if reply.Rcode != dns.RcodeSuccess || slices.ContainsFunc(reply.Ns, isSOA) {
 								t.Errorf("%s, as a message: got\n%v", when, reply)
 							}
 						}
@@ -67,3 +68,5 @@ func TestRcodeAgainstRecords(t *testing.T) {
 		}
 	}, ipv4Only)
 }
+
+func isSOA(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA }

@@ -33,9 +33,9 @@ type Result struct {
 	FromCache bool
 	// Extended says more about how the answer came about (RFC 8914).
 	Extended []ExtendedError
-	// NotKept says why the cache did not keep a part of the answer, which each question
-	// then costs queries for: a *cache.LimitError, which names the field of cache.Options
-	// that raises the limit. Extended has it too. Nil for what was kept, or has no time to
+	// NotKept says why the cache did not keep a part of the answer, or, over the limit
+	// MaxEntry, for cache.MaxBriefTTL at most, so that it costs queries again and again: a
+	// *cache.LimitError, which names the field of cache.Options that raises the limit. Extended has it too. Nil for what was kept, or has no time to
 	// live, or came out of the cache.
 	NotKept error
 	// Chain is the evidence for Status, from the keys of a trust anchor down: every

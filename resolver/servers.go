@@ -51,12 +51,13 @@ type candidate struct {
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
-	endProbe   func() // of the conversation that is one; nil: it is none
-	alone      bool   // nobody else could be asked meanwhile, or all others were silent
-	only       bool   // nobody else could be asked meanwhile
-	spoilt     bool   // only what was no reply came over UDP, and nothing over TCP: one try is left
-	busy       bool   // being asked now
-	out        bool   // gave something of no use: not asked again
+	endProbe   func()       // of the conversation that is one; nil: it is none
+	alone      bool         // nobody else could be asked meanwhile, or all others were silent
+	only       bool         // nobody else could be asked meanwhile
+	spoilt     bool         // only what was no reply came over UDP, and nothing over TCP: one try is left
+	doubtedCut dnsname.Name // a referral to it came over UDP that may have been forged; "": none
+	busy       bool         // being asked now
+	out        bool         // gave something of no use: not asked again
 }
 
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one

@@ -255,7 +255,7 @@ func expiredExpanded(view *cache.View, now time.Time, trust cache.Trust, q quest
 	if !ok {
 		return nil, false
 	}
-	return expandedFinding(q, c)
+	return wholeFinding(q, c)
 }
 
 func expiredDenial(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {

@@ -93,12 +93,14 @@ const (
 	DroppedCase DropReason = "case"
 	// DroppedCookie: right but for the cookie that the server is known to send.
 	DroppedCookie DropReason = "cookie"
+	// DroppedReferral: to a zone at a name that is known to be no zone cut.
+	DroppedReferral DropReason = "referral"
 	// DroppedMalformed: to our query, but malformed or beyond the bounds of messages.
 	DroppedMalformed DropReason = "malformed"
 )
 
 // dropReasons lists them all. It never changes.
-var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedMalformed}
+var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedReferral, DroppedMalformed}
 
 // Excess says in one word of what a reply had more than is kept.
 type Excess string

@@ -20,6 +20,7 @@ type reply struct {
 	server     *candidate
 	wire       []byte       // as received, for traces
 	recalled   bool         // out of the second level
+	vouched    bool         // nobody who does not see the query can have made it
 	told       *atomic.Bool // to the second level; nil: nothing is to be told
 }
 

@@ -121,9 +121,9 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *find
 			return w.dname(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
-		w.noCut(asked.name, m.ttl())
+		w.noCut(asked.name, lifeOf(m))
 	case answer, noData:
-		w.noCut(asked.name, m.ttl())
+		w.noCut(asked.name, lifeOf(m))
 	case nameError:
 		return w.deniedAbove(ctx, asked, m)
 	case recursive:
@@ -176,7 +176,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*find
 		case err != nil && strict:
 			return nil, true, err
 		case err == nil && (strict || f.status == dnssec.Secure && f.kind == nameError && !f.compact):
-			w.r.keep(w, f, rankOf(m))
+			w.r.keep(w, f, m)
 			return f.nothingBelow(w.q), true, nil
 		}
 	}

@@ -1,0 +1,58 @@
+package cache
+
+import (
+	"time"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// MaxBriefTTL is how long, in seconds, an answer is kept that has no place among the others:
+// long enough that whoever asks again and again costs the zone's servers next to nothing, and
+// no longer than expired data is given out for.
+const MaxBriefTTL = StaleTTL
+
+// PutBrief keeps a whole answer for MaxBriefTTL at most, and reports whether it did. It is for
+// what the other methods refuse: an answer to ANY, which is one server's choice of RRsets (RFC
+// 8482 §4.1), and RRsets larger than Options.MaxEntry. They have a small share of the memory
+// to themselves, so that none of them pushes out another sort of entry.
+//
+// c is as PutChain takes it; an answer that denies has nothing but an Authority, of which the
+// first is the SOA. It lives no longer than its shortest-lived part.
+func (v *View) PutBrief(now time.Time, c Chain, m Meta) bool {
+	m.Status = c.Status
+	k := v.briefKey(c.Name, c.Type, m.Trust)
+	ttl, size := c.lowest()
+	d := lifetime(now, min(ttl, MaxBriefTTL), v.cache.options.MaxTTL, m.NotAfter)
+	if d <= 0 || !m.plausible() {
+		return v.refuse(k)
+	}
+	hash := v.cache.hasher.hash(k)
+	e := c.packed(head{k, m.standing(), spanOf(v.cache.at(now), d), m.note()}, size)
+	if !v.cache.brief.shard(hash).put(hash, e, func(entry) bool { return true }) {
+		return v.refuse(k) // too large for this too
+	}
+	v.cache.briefed.Store(true)
+	return true
+}
+
+// GetBrief looks for an answer of PutBrief that is alive at now. A reader of Unchecked data is
+// given Checked data where there is some.
+func (v *View) GetBrief(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+	if !v.cache.briefed.Load() {
+		return Chain{}, false // as nearly always: it costs other answers nothing
+	}
+	i := v.cache.at(now)
+	for t := Checked; t <= trust; t++ {
+		k := v.briefKey(name, rrtype, t)
+		hash := v.cache.hasher.hash(k)
+		if e, _, ok := v.cache.brief.shard(hash).get(hash, true); ok && e.is(k) && e.span().left(i) > 0 {
+			v.count(k, hitChain)
+			return e.chain(i), true
+		}
+	}
+	return Chain{}, false
+}
+
+func (v *View) briefKey(name dnsname.Name, rrtype uint16, trust Trust) key {
+	return key{name: name, view: v.id, rrtype: rrtype, kind: KindChain, trust: trust}
+}
