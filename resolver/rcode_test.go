@@ -70,3 +70,36 @@ func TestRcodeAgainstRecords(t *testing.T) {
 }
 
 func isSOA(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA }
+
+// TestProofBesideAnAlias: what a server proves beside an alias without being asked, such as
+// that the zone it leads to is not signed, is passed on. It contradicts nothing.
+func TestProofBesideAnAlias(t *testing.T) {
+	inWorld(t, "-- zone shop.example. at 198.51.100.3 signed --\nwww A 192.0.2.80\nalias CNAME www\n", func(w *world) {
+		var proof []dns.RR
+		w.in.Fault("198.51.100.3", resolvertest.Hook(func(_, m *dns.Msg) {
+			switch q := m.Question[0]; {
+			case q.Qtype == dns.TypeMX:
+				proof = denialRecords(m.Ns)
+			case dns.CanonicalName(q.Name) == "alias.shop.example.":
+				m.Ns = append(m.Ns, proof...)
+			}
+		}))
+		w.want("www.shop.example.", dns.TypeMX, dns.RcodeSuccess)
+		reply := exchanged(w.T, w.r, ask("alias.shop.example.", dns.TypeA, withDO))
+		if len(proof) == 0 || len(denialRecords(reply.Ns)) != len(proof) {
+			t.Errorf("got authority %v, want %v in it", reply.Ns, proof)
+		}
+	}, ipv4Only, minimiseOff)
+}
+
+// denialRecords returns the NSEC records with their signatures.
+func denialRecords(records []dns.RR) []dns.RR {
+	var denial []dns.RR
+	for _, rr := range records {
+		sig, signed := rr.(*dns.RRSIG)
+		if rr.Header().Rrtype == dns.TypeNSEC || signed && sig.TypeCovered == dns.TypeNSEC {
+			denial = append(denial, dns.Copy(rr))
+		}
+	}
+	return denial
+}
