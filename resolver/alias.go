@@ -198,6 +198,8 @@ func (r *Resolver) keepFailure(rl *realm, t *task, q question, err error) {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), r.base.Err() != nil:
 		return
+	case errors.Is(err, ErrNoDescriptors): // nobody was asked, and the next moment may be better
+		return
 	case t.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
 		return
 	}

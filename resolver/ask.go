@@ -209,7 +209,7 @@ func (a *asking) take(o outcome) *reply {
 	o.to.out = o.to.spoilt || !o.timedOut && !o.spoilt
 	o.to.spoilt = o.spoilt
 	if o.err != nil {
-		a.spent = a.spent || ownLimit(o.err)
+		a.spent = a.spent || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
 	a.responded = a.responded || o.heard
@@ -277,7 +277,7 @@ func (a *asking) failure(cause error) error {
 	default:
 		err = because(ErrNoServerAddress, err)
 	}
-	if root := a.rootTrouble(); cause == nil && root != nil {
+	if root := a.rootTrouble(); cause == nil && root != nil && !errors.Is(err, ErrNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
 	// A question that has spent all it may says nothing about servers: else who wastes a

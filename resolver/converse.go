@@ -229,6 +229,9 @@ func (c *conversation) refused() {
 // failed decides what follows a send without an acceptable reply.
 func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
+	if err = named(err); errors.Is(err, ErrNoDescriptors) {
+		return false, c.fail(err)
+	}
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
 		return false, c.fail(c.t.budget.heldBy(limitConnections, c.r.config.limits.Connections, err))
 	}

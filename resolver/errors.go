@@ -33,6 +33,13 @@ var (
 	// minute. The way out is a forward route for "."
 	// (Options.Routes) to a resolver that may be asked.
 	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
+	// ErrNoDescriptors: this process has as many files and sockets open as it may, or this
+	// host has (EMFILE, ENFILE). It says nothing about servers. The way out is a higher limit
+	// (RLIMIT_NOFILE), or fewer connections of clients.
+	ErrNoDescriptors = errors.New("no file descriptors are left to ask servers with")
+	// ErrCertificate: a server that is asked over TLS shows a certificate that has expired, or
+	// is not for its name, or not of an authority that is trusted. It wraps the reason.
+	ErrCertificate = errors.New("certificate of a server is not valid")
 	// ErrMetaType: the question is for a type or class that is no data: OPT, AXFR
 	// and their like (RFC 6895 §3.1).
 	ErrMetaType = errors.New("not a type that can be resolved")

@@ -45,7 +45,7 @@ func extendedOf(err error) ExtendedError {
 		return extendedReason(bogus.reason)
 	case errors.As(err, &cached):
 		return cached.reason()
-	case errors.As(err, &limit), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
+	case errors.As(err, &limit), errors.Is(err, ErrNoDescriptors), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
 		code = dns.ExtendedErrorCodeOther
 	case errors.Is(err, ErrMetaType):
 		code = dns.ExtendedErrorCodeNotSupported
@@ -65,8 +65,12 @@ func summary(err error) string {
 	if errors.As(err, &limit) {
 		return limit.Error()
 	}
+	var certificate *certificateError
+	if errors.As(err, &certificate) {
+		return certificate.what
+	}
 	for _, known := range []error{
-		ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
+		ErrNoDescriptors, ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
 		ErrNoServerAddress, ErrNoReachableServer, ErrHookResult,
 	} {
 		if errors.Is(err, known) {

@@ -165,13 +165,18 @@ func (z localZone) apex(q question) []*dnssec.RRset {
 }
 
 // soa makes the zone's SOA, with the values of RFC 6303 §3.
-func (z localZone) soa() *dnssec.RRset {
+func (z localZone) soa() *dnssec.RRset { return madeUpSOA(z.name, localTTL) }
+
+// madeUpSOA makes an SOA for a zone that has none, with the TTL of what it denies.
+func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
 	const serial, refresh, retry, expire = 1, 3600, 1200, 604800
-	rdata := append([]byte(z.name), dnsname.MustParse("nobody.invalid.")...)
-	for _, n := range []uint32{serial, refresh, retry, expire, localTTL} {
+	rdata := append([]byte(zone), dnsname.MustParse("nobody.invalid.")...)
+	for _, n := range []uint32{serial, refresh, retry, expire, ttl} {
 		rdata = binary.BigEndian.AppendUint32(rdata, n)
 	}
-	return localSet(z.name, dns.TypeSOA, string(rdata))
+	soa := localSet(zone, dns.TypeSOA, string(rdata))
+	soa.TTL = ttl
+	return soa
 }
 
 func localSet(owner dnsname.Name, rrtype uint16, rdata string) *dnssec.RRset {

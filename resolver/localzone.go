@@ -17,9 +17,10 @@ import (
 // another view of a public name, a block list. Nobody is asked about what it has.
 //
 // Answers are found as an authoritative server finds them (RFC 1034 §4.3.2): wildcards, and
-// denials of types and names with the zone's SOA, one made up when it has none. A CNAME or
-// DNAME is followed, into another local zone or out into the network. Their status is
-// Insecure, or Indeterminate when nothing is validated: they are never AD.
+// denials of types and names with the zone's SOA; when it has none, with one made up that has
+// the zone's lowest TTL. A CNAME or DNAME is followed, into another local zone or out into the
+// network. Their status is Insecure, or Indeterminate when nothing is validated: they are
+// never AD.
 //
 // Of zones that contain each other the one nearest to the name decides. They go before the
 // special-use names, routes, and the cache, into which nothing of them goes. The DS of a
@@ -241,7 +242,7 @@ func mayBeEmpty(rrtype uint16) bool {
 func (d *zoneData) complete() {
 	apex := d.sets[d.name]
 	if d.soa = setOf(apex, dns.TypeSOA); d.soa == nil {
-		d.soa = localZone{name: d.name}.soa()
+		d.soa = madeUpSOA(d.name, d.lowestTTL())
 		if !d.transparent && setOf(apex, dns.TypeCNAME) == nil {
 			apex = append(apex, d.soa)
 		}
@@ -254,6 +255,18 @@ func (d *zoneData) complete() {
 		d.redirects = d.redirects || setOf(sets, dns.TypeDNAME) != nil
 		slices.SortStableFunc(sets, func(a, b *dnssec.RRset) int { return cmp.Compare(a.Type, b.Type) })
 	}
+}
+
+// lowestTTL returns the lowest TTL in the zone: what it lacks is kept no longer by clients than
+// what it has, so that what is added to it is seen as soon as what is changed.
+func (d *zoneData) lowestTTL() uint32 {
+	lowest := uint32(localTTL)
+	for _, sets := range d.sets {
+		for _, s := range sets {
+			lowest = min(lowest, s.TTL)
+		}
+	}
+	return lowest
 }
 
 func setOf(sets []*dnssec.RRset, rrtype uint16) *dnssec.RRset {

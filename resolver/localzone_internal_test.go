@@ -1,7 +1,9 @@
 package resolver
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,6 +164,42 @@ func localOutcome(t *testing.T, d *localData, q question) string {
 	return fmt.Sprint(strings.Join(words, " "), " ", f.ttl)
 }
 
+// What a zone without SOA lacks is kept for no longer than what it has.
+func TestMadeUpSOA(t *testing.T) {
+	hosts, err := ParseHosts(strings.NewReader("192.0.2.1 www.corp.example\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := ParseLocalZone("corp.example.", strings.NewReader("www 90 A 192.0.2.1\nmail 300 A 192.0.2.2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		about string
+		zone  LocalZone
+		name  string
+		want  uint32
+	}{
+		{"a hosts file", hosts, "www.corp.example.", hostsTTL},
+		{"a zone", zone, "mail.corp.example.", 90},
+		{"a zone, no name", zone, "nosuch.corp.example.", 90},
+		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", localTTL},
+	} {
+		d, err := newLocalData([]LocalZone{test.zone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, ok := d.find(question{dnsname.MustParse(test.name), dns.TypeAAAA})
+		if !ok || f.soa == nil {
+			t.Fatalf("%s: no denial", test.about)
+		}
+		rdata := slices.Collect(f.soa.Records.All())[0]
+		if minimum := binary.BigEndian.Uint32([]byte(rdata[len(rdata)-4:])); f.ttl != min(test.want, 3600) || f.soa.TTL != test.want || minimum != test.want {
+			t.Errorf("%s: the denial holds for %d s, its SOA for %d and says %d, want %d", test.about, f.ttl, f.soa.TTL, minimum, test.want)
+		}
+	}
+}
+
 func TestLocalZonesNested(t *testing.T) {
 	parse := func(zone, text string, transparent bool) LocalZone {
 		z, err := ParseLocalZone(zone, strings.NewReader(text))
@@ -230,9 +268,9 @@ nonsense
 		{"localhost.", dns.TypeAAAA, "NOERROR AAAA 60"},
 		{"www.corp.example.", dns.TypeA, "NOERROR A A 60"},
 		{"www.corp.example.", dns.TypeAAAA, "NOERROR AAAA 60"},
-		{"www.corp.example.", dns.TypeMX, "NOERROR 3600"},
+		{"www.corp.example.", dns.TypeMX, "NOERROR 60"},
 		{"www.", dns.TypeA, "NOERROR A 60"},
-		{"www.", dns.TypeAAAA, "NOERROR 3600"},
+		{"www.", dns.TypeAAAA, "NOERROR 60"},
 		{"corp.example.", dns.TypeA, ""},
 		{"link.example.", dns.TypeAAAA, ""},
 		{"ads.example.", dns.TypeA, "NOERROR A 60"},

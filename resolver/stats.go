@@ -156,6 +156,10 @@ const (
 	FailureHook FailureReason = "hook"
 	// FailureClosed: the resolver was closed.
 	FailureClosed FailureReason = "closed"
+	// FailureDescriptors: there were no file descriptors left to ask with (ErrNoDescriptors).
+	FailureDescriptors FailureReason = "descriptors"
+	// FailureCertificate: a server's certificate is not valid (ErrCertificate).
+	FailureCertificate FailureReason = "certificate"
 	// FailureOther: all else.
 	FailureOther FailureReason = "other"
 )
@@ -163,7 +167,7 @@ const (
 // failureReasons lists them all. It never changes.
 var failureReasons = [...]FailureReason{
 	FailureBogus, FailureLimit, FailureTimeout, FailureCanceled, FailureUnreachable, FailureNetwork, FailureLoop,
-	FailureCached, FailureRefused, FailureHook, FailureClosed, FailureOther,
+	FailureCached, FailureRefused, FailureHook, FailureClosed, FailureDescriptors, FailureCertificate, FailureOther,
 }
 
 // failureReason sorts an error. What went wrong last decides where several things did:
@@ -187,6 +191,10 @@ func failureReason(err error) FailureReason {
 		return FailureLimit
 	case errors.Is(err, context.Canceled):
 		return FailureCanceled
+	case errors.Is(err, ErrNoDescriptors):
+		return FailureDescriptors
+	case errors.Is(err, ErrCertificate):
+		return FailureCertificate
 	case errors.Is(err, ErrBlocked), errors.Is(err, ErrIntercepted):
 		return FailureNetwork
 	case errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
