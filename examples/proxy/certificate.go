@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -12,6 +13,8 @@ import (
 // changed, so that a renewed one needs no restart.
 type certificate struct {
 	certFile, keyFile string
+	log               *slog.Logger
+	reading           state
 
 	mu      sync.Mutex
 	current *tls.Certificate // guarded by mu
@@ -23,35 +26,53 @@ type certificate struct {
 const certificateAge = 10 * time.Second
 
 func readCertificate(certFile, keyFile string) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile}
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: slog.New(slog.DiscardHandler)}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("-cert, -key: %w", err)
 	}
-	c.current, c.looked, c.changed = &pair, time.Now(), c.modified()
-	return c, nil
+	c.current, c.looked = &pair, time.Now()
+	c.changed, err = c.modified()
+	return c, err
 }
 
 // get has the signature of tls.Config.GetCertificate. A new certificate that cannot be
-// read, or does not fit its key yet, leaves the old one in force.
+// read, or does not fit its key yet, leaves the old one in force, and is told of.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.looked) >= certificateAge {
 		c.looked = now
-		if changed := c.modified(); !changed.Equal(c.changed) {
-			if pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile); err == nil {
-				c.current, c.changed = &pair, changed
-			}
-		}
+		c.reading.report(c.log, "the certificate cannot be read, the one before is used", c.refresh())
 	}
 	return c.current, nil
 }
 
-func (c *certificate) modified() time.Time {
+// refresh reads the certificate again if its file has changed. c.mu is held.
+func (c *certificate) refresh() error {
+	changed, err := c.modified()
+	if err != nil || changed.Equal(c.changed) {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return err
+	}
+	c.current, c.changed = &pair, changed
+	return nil
+}
+
+// expires returns when the certificate in force ends.
+func (c *certificate) expires() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current.Leaf.NotAfter
+}
+
+func (c *certificate) modified() (time.Time, error) {
 	info, err := os.Stat(c.certFile)
 	if err != nil {
-		return time.Time{}
+		return time.Time{}, err
 	}
-	return info.ModTime()
+	return info.ModTime(), nil
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +44,8 @@ func TestCertificateRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
 	serial := func() int64 {
 		t.Helper()
 		c.looked = time.Time{} // long ago
@@ -65,9 +70,25 @@ func TestCertificateRenewed(t *testing.T) {
 	if got := serial(); got != 1 {
 		t.Errorf("half a file: got serial %d, want 1 still", got)
 	}
+	serial() // told of once
+	if got := strings.Count(log.String(), "the certificate cannot be read"); got != 1 {
+		t.Errorf("half a file: got the log\n%swant one line", &log)
+	}
+	if err := os.Remove(certFile); err != nil {
+		t.Fatal(err)
+	}
+	if got := serial(); got != 1 || !strings.Contains(log.String(), "no such file") {
+		t.Errorf("no file: got serial %d and the log\n%swant 1 still, and a line", got, &log)
+	}
 	testcert.Write(t, certFile, keyFile, 2)
 	touch(30 * time.Minute)
 	if got := serial(); got != 2 {
 		t.Errorf("renewed: got serial %d, want 2", got)
+	}
+	if !strings.Contains(log.String(), "level=INFO msg=\"over: the certificate cannot be read") {
+		t.Errorf("renewed: got the log\n%swant a line that all is well", &log)
+	}
+	if got := c.expires(); !got.Equal(c.current.Leaf.NotAfter) || got.Before(time.Now()) {
+		t.Errorf("expires at %v, want what the certificate says", got)
 	}
 }

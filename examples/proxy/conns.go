@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type limitedListener struct {
 	onlyClients bool
 	most        int
 	open        *atomic.Int64 // the metric of what is open
+	accepting   state
 
 	mu    sync.Mutex
 	conns map[*limitedConn]struct{} // guarded by mu
@@ -42,6 +44,9 @@ func newLimitedListener(l net.Listener, h *handler, most int) *limitedListener {
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
+		if !errors.Is(err, net.ErrClosed) {
+			l.accepting.report(l.handler.log, "connections cannot be accepted", err)
+		}
 		if err != nil {
 			return nil, err
 		}

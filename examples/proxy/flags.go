@@ -35,11 +35,12 @@ type config struct {
 	rotate                 bool
 	nsid                   string
 
-	cacheBytes   int64
-	stale        time.Duration // 0: expired answers are not given
-	prefetch     bool
-	snapshotFile string
-	threads      int
+	cacheBytes       int64
+	stale            time.Duration // 0: expired answers are not given
+	prefetch         bool
+	snapshotFile     string
+	snapshotInterval time.Duration // 0: at the end only
+	threads          int
 
 	allowClients      []netip.Prefix
 	clientRate        int
@@ -85,6 +86,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.DurationVar(&c.stale, "stale", 0, "`TIME` after their end for which answers are given while servers fail, RFC 8767 (default: none are)")
 	f.BoolVar(&c.prefetch, "prefetch", true, "fetch what is asked for often again before it expires")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
+	f.DurationVar(&c.snapshotInterval, "snapshot-interval", 15*time.Minute, "`TIME` between snapshots while the proxy runs; 0s: there is one at the end only")
 	f.IntVar(&c.threads, "threads", 0, "`NUMBER` of threads that run at once (GOMAXPROCS; default: one for each core)")
 
 	f.Var((*prefixList)(&c.allowClients), "allow-client", "`PREFIXES` (CIDR,…) of clients that may ask (default "+loopback+")")
@@ -137,13 +139,17 @@ func (c *config) check() error {
 		return fmt.Errorf("-threads %d: want 0 or more", c.threads)
 	case c.questions <= 0:
 		return fmt.Errorf("-questions %d: want more than 0", c.questions)
+	case c.snapshotInterval < 0:
+		return fmt.Errorf("-snapshot-interval %v: want 0s or more", c.snapshotInterval)
 	case c.drain < 0:
 		return fmt.Errorf("-drain %v: want 0s or more", c.drain)
 	}
 	if c.snapshotFile != "" {
-		// The file is written when all is over: that it cannot be is said now.
 		if folder, err := os.Stat(filepath.Dir(c.snapshotFile)); err != nil || !folder.IsDir() {
 			return fmt.Errorf("-snapshot %s: its folder is not there", c.snapshotFile)
+		}
+		if err := probe(c.snapshotFile); err != nil {
+			return fmt.Errorf("-snapshot %s: it cannot be written: %w", c.snapshotFile, nameless(err))
 		}
 	}
 	return c.checkCertificate()

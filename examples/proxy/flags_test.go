@@ -78,6 +78,10 @@ func TestWrongFlags(t *testing.T) {
 		{"-local-zone lan=" + garbage, `-local-zone: .*garbage: `},
 		{"-private-domain a..b -rebind-protection", `a..b`},
 		{"-snapshot " + filepath.Join(missing, "cache"), `-snapshot .*: its folder is not there`},
+		{"-snapshot " + unreadable, `-snapshot .*: it cannot be written: it is no regular file`},
+		{"-snapshot-interval -1s", `-snapshot-interval -1s: want 0s or more`},
+		{"-listen 224.0.0.251:5353", `-listen: a group's or broadcast address`},
+		{"-listen [ff02::fb]:5353", `-listen: a group's or broadcast address`},
 	}
 	for _, test := range tests {
 		var stdout, stderr bytes.Buffer

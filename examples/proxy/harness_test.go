@@ -223,8 +223,13 @@ func startProxy(t *testing.T, arguments ...string) *process {
 	if !slices.Contains(arguments, "-listen") {
 		arguments = append(arguments, "-listen", "127.0.0.1:0")
 	}
-	p := &process{t: t, cmd: command(append([]string{"-log", "json"}, arguments...)...),
-		at: make(map[string]string), ended: make(chan error, 1)}
+	return startCommand(t, command(append([]string{"-log", "json"}, arguments...)...))
+}
+
+// startCommand is startProxy for a command that has been made.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, at: make(map[string]string), ended: make(chan error, 1)}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -30,12 +30,24 @@ func (p *proxy) listen() error {
 		{"-metrics", c.metricsListen, p.listenMetrics},
 	} {
 		for _, address := range l.addresses {
-			if err := l.open(address); err != nil {
+			err := l.open(address)
+			if err != nil && hasNoIPv6(address, err) && len(l.addresses) > 1 {
+				p.log.Warn("not listening: this host has no IPv6", "at", address)
+				continue
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", l.flag, err)
 			}
 		}
 	}
 	return nil
+}
+
+// hasNoIPv6 reports whether an address cannot be listened at since this host has no IPv6:
+// where it has, it has its loopback address.
+func hasNoIPv6(address netip.AddrPort, err error) bool {
+	return address.Addr().Is6() && (errors.Is(err, syscall.EAFNOSUPPORT) ||
+		address.Addr().IsLoopback() && errors.Is(err, syscall.EADDRNOTAVAIL))
 }
 
 // portAttempts is how many free ports are tried when the address has port 0: one that is

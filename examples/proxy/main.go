@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -97,12 +98,16 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 		runtime.GOMAXPROCS(c.threads)
 	}
 	p := &proxy{config: c, log: log, cache: newSnapshotCache(c, log)}
+	if c.certificate != nil {
+		c.certificate.log = log
+	}
 	o.Cache = p.cache.Cache
 	var err error
 	if p.resolver, err = resolver.New(o); err != nil {
 		return nil, err
 	}
 	p.metrics = newMetrics(p.resolver)
+	p.metrics.certificate = c.certificate
 	p.handler = newHandler(c, p.resolver, p.metrics, log)
 	if err := p.listen(); err != nil {
 		return nil, errors.Join(err, p.close())
@@ -125,6 +130,9 @@ func (p *proxy) serve(ctx context.Context) error {
 	p.log.Info("ready")
 	notify("READY=1")
 	running := len(p.listeners)
+	watching, stopWatching := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { p.watch(watching) })
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -134,6 +142,8 @@ func (p *proxy) serve(ctx context.Context) error {
 	}
 	notify("STOPPING=1")
 	p.log.Info("stopping")
+	stopWatching()
+	watch.Wait() // or there were two snapshots at once
 	return errors.Join(failed, p.drain(ended, running), p.close(), p.cache.save())
 }
 

@@ -43,7 +43,8 @@ func (t transport) String() string {
 
 // metrics counts what comes and goes; what the resolver does it counts itself. Names and addresses are not counted: their number is the network's.
 type metrics struct {
-	resolver *resolver.Resolver
+	resolver    *resolver.Resolver
+	certificate *certificate // nil: none
 
 	connections   atomic.Int64  // open, over all transports but UDP
 	turnedAway    atomic.Uint64 // connections that were not accepted
@@ -139,6 +140,9 @@ func (m *metrics) write(w io.Writer) {
 	out.one("iterdns_connections_turned_away_total", "counter", "Connections that were not accepted.", m.turnedAway.Load())
 	out.one("iterdns_idle_connections_closed_total", "counter", "Connections that were idle for longest when there was no room for another.", m.idleClosed.Load())
 	out.one("iterdns_client_questions_exceeded_total", "counter", "Queries of clients that had too many under way.", m.overQuestions.Load())
+	if m.certificate != nil {
+		out.one("iterdns_certificate_expires_seconds", "gauge", "Unix time at which the certificate in force ends.", m.certificate.expires().Unix())
+	}
 	writeStats(out, m.resolver.Stats())
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/iterdns/iterdns/cache"
 )
@@ -45,6 +47,38 @@ func (s *snapshotCache) load() {
 	s.log.Info("snapshot read", "file", s.file, "entries", s.Len())
 }
 
+// probe says why the file cannot be written, before there is anything to lose, and takes away
+// what was left of one whose writing was ended from outside.
+func probe(file string) error {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return errors.New("it is no regular file")
+	}
+	dir, begin := filepath.Split(file)
+	entries, err := os.ReadDir(cmp.Or(dir, "."))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), begin+".") && strings.HasSuffix(e.Name(), unfinished) {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // the next start tries again
+		}
+	}
+	next, err := create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(next.Close(), os.Remove(next.Name()))
+}
+
+// unfinished ends the names of files that are being written.
+const unfinished = ".unfinished"
+
+// create opens a file beside the snapshot. It is for its owner only, as a snapshot must be:
+// who can write it can write the cache.
+func create(file string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*"+unfinished)
+}
+
 // save writes the file. The old one is whole until the new one is, since who can read
 // half of it would have neither.
 func (s *snapshotCache) save() error {
@@ -52,16 +86,23 @@ func (s *snapshotCache) save() error {
 		return nil
 	}
 	if err := s.replace(); err != nil {
-		return fmt.Errorf("snapshot: %w", err)
+		return fmt.Errorf("snapshot %s: %w", s.file, nameless(err))
 	}
 	s.log.Info("snapshot written", "file", s.file, "entries", s.Len())
 	return nil
 }
 
+// nameless takes the name of the unfinished file out of an error, which is another each time.
+func nameless(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
+
 func (s *snapshotCache) replace() error {
-	// CreateTemp's files are for their owner only, as a snapshot must be: who can write
-	// it can write the cache.
-	next, err := os.CreateTemp(filepath.Dir(s.file), filepath.Base(s.file)+".*")
+	next, err := create(s.file)
 	if err != nil {
 		return err
 	}
