@@ -35,7 +35,8 @@ import (
 type SecondLevel interface {
 	// Get gives the value last stored under key, or nil when there is none. The caller
 	// does not change it. It should take well under a millisecond; after some 20 ms
-	// nobody waits for it any more.
+	// nobody waits for it any more, so that a store further away than that never gives a
+	// hit. No more than 33 are under way at a time.
 	Get(ctx context.Context, key []byte) (value []byte, err error)
 	// Set stores a value of at most some 16 KiB under key, instead of what is there, for
 	// ttl, which is between seconds and a day. It is called in the background.

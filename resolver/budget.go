@@ -36,7 +36,7 @@ type budget struct {
 	referrals     atomic.Int64
 	failedLookups atomic.Int64
 	minimised     atomic.Int64
-	reading       atomic.Int64 // nanoseconds waited for the second level
+	reading       readTime
 
 	held atomic.Pointer[LimitError] // what a query waits for; nil: nothing
 

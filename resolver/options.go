@@ -79,6 +79,13 @@ type Options struct {
 	// as the network is.
 	SecondLevelKey []byte
 
+	// SecondLevelChanged is called when the SecondLevel is left alone, for reads or for
+	// writes, with the reason, and with a nil Err when it is used again. A store that is away
+	// is one change, however many questions meet it. It is called concurrently, is waited
+	// for by the read or write that it is about, and must not call the Resolver's Close.
+	// Nil: nobody is told; the counts of SecondLevelStats remain.
+	SecondLevelChanged func(SecondLevelChange)
+
 	// ServeStale lets expired answers be given, with Result.Stale set and an extended DNS
 	// error that says so, when nobody can be asked or nobody answers in time (RFC 8767).
 	// Off by default: a program may rather have an error than old data. A question for

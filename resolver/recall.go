@@ -16,43 +16,72 @@ import (
 // as many as it takes to find out that the store is dead.
 const maxReadTime = 3 * secondlevel.ReadPatience
 
+// readTime is how long one question has waited for the second level. What it waits for at
+// the same time it waits for once.
+type readTime struct {
+	mu    sync.Mutex
+	spent time.Duration // guarded by mu
+	until time.Time     // the end of the last wait; guarded by mu
+}
+
+// add takes in a wait that has ended now.
+func (t *readTime) add(wait time.Duration, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.spent += max(0, min(wait, now.Sub(t.until)))
+	t.until = now
+}
+
+// left is how much longer the question may wait.
+func (t *readTime) left() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maxReadTime - t.spent
+}
+
 // recall gives what the second level knows of a zone's servers' reply to q; nil when it
 // is not to be asked or knows nothing of use. Equal questions to it are one.
 func (r *Resolver) recall(ctx context.Context, t *task, rl *realm, cut *zoneCut, q question) *reply {
 	if r.second == nil || t.sharing != sharesAll || len(t.avoid) > 0 || q.rrtype == dns.TypeANY {
 		return nil
 	}
-	patience := maxReadTime - time.Duration(t.budget.reading.Load())
-	start := time.Now()
+	patience := t.budget.reading.left()
 	by := traveller{parent: t.flight, heard: t.heard, budget: t.budget}
 	key := r.second.key(rl, cut.Zone, q)
 	v, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
 		return r.readSecond(fl.ctx, t.in(fl), key, cut, q, patience), nil
 	})
-	t.budget.reading.Add(int64(time.Since(start)))
 	if err != nil {
 		return nil // whatever it is stops the servers from being asked too
 	}
-	m := v.(*reply)
-	if m != nil {
+	got := v.(recalled)
+	t.budget.reading.add(got.cost, time.Now())
+	if got.reply != nil {
 		t.recalls.add(key)
 	}
-	return m
+	return got.reply
 }
 
-func (r *Resolver) readSecond(ctx context.Context, t *task, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) *reply {
+// recalled is a reply out of the second level, nil for none, and for how long the store was
+// waited for.
+type recalled struct {
+	reply *reply
+	cost  time.Duration
+}
+
+func (r *Resolver) readSecond(ctx context.Context, t *task, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) recalled {
 	now, start := r.config.Now(), time.Now()
-	b, ok := r.second.Get(ctx, key, now, patience)
-	if !ok {
+	read := r.second.Get(ctx, key, now, patience)
+	if !read.Found {
 		t.tellSecond(cut, q, start, nil, 0, nil)
-		return nil
+		return recalled{nil, read.Cost}
 	}
-	m, err := r.secondReply(t, cut, q, b, now)
+	m, err := r.secondReply(t, cut, q, read.Blob, now)
 	if err != nil {
 		r.second.Refuse(key)
 	}
-	t.tellSecond(cut, q, start, m, now.Sub(b.Stored), err)
-	return m
+	t.tellSecond(cut, q, start, m, now.Sub(read.Blob.Stored), err)
+	return recalled{m, read.Cost}
 }
 
 // Why what the second level holds is no reply.

@@ -45,9 +45,13 @@ func (r *Resolver) newSecond() *second {
 	if r.config.SecondLevel == nil {
 		return nil
 	}
+	var changed func(secondlevel.Use, error)
+	if tell := r.config.SecondLevelChanged; tell != nil {
+		changed = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
+	}
 	cuts, _ := simplelru.NewLRU[cutOf, time.Time](maxSecondCuts, nil) // fails for sizes below one only
 	return &second{
-		Front: secondlevel.New(r.base, r.config.SecondLevel, r.config.SecondLevelKey, r.spawn),
+		Front: secondlevel.New(r.base, r.config.SecondLevel, r.config.SecondLevelKey, r.spawn, changed),
 		cuts:  cuts,
 	}
 }
@@ -120,6 +124,15 @@ func (r *Resolver) forgetCuts(q question) bool {
 		}
 	}
 	return led
+}
+
+// SecondLevelChange says that Options.SecondLevel is left alone, or used again.
+type SecondLevelChange struct {
+	// Writes: it is about what is written; else about what is read.
+	Writes bool
+	// Err is why the store is left alone: an error of its own, or that it answers late, not
+	// at all, or with what turns out bogus. Nil: it is used again.
+	Err error
 }
 
 // SecondLevelStats counts what came of Options.SecondLevel. The counts only grow, and are

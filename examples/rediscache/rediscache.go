@@ -18,6 +18,10 @@ type Store struct {
 	Prefix string
 }
 
+// poolSize is how many connections a client keeps: a resolver makes 32 reads at a time,
+// and one to see whether the store works again, and 4 writes.
+const poolSize = 32 + 1 + 4
+
 // Options are those of a client that fits a resolver: it gives up when the resolver
 // does, and leaves it to the resolver to try again.
 func Options(addr string) *redis.Options {
@@ -26,13 +30,22 @@ func Options(addr string) *redis.Options {
 		// Without this the client waits for its own timeouts, whatever the context says.
 		ContextTimeoutEnabled: true,
 		// Asking a name server takes no longer than trying a second time.
-		MaxRetries:      -1,
-		DialerRetries:   1,
-		DialTimeout:     time.Second,
-		ReadTimeout:     time.Second,
-		WriteTimeout:    time.Second,
-		PoolTimeout:     10 * time.Millisecond, // who queues is late
-		ConnMaxIdleTime: 5 * time.Minute,
+		MaxRetries:    -1,
+		DialerRetries: 1,
+		DialTimeout:   time.Second,
+		ReadTimeout:   time.Second,
+		WriteTimeout:  time.Second,
+		// A connection for each read and write that a resolver makes at a time, so that none
+		// waits for another's. They are made at the start, a few at a time, and kept: to
+		// connect in the middle of a burst takes longer than a read may.
+		PoolSize:           poolSize,
+		MinIdleConns:       poolSize,
+		ConnMaxIdleTime:    -1,
+		MaxConcurrentDials: 4,
+		PoolTimeout:        time.Second,
+		// A reply has 16 KiB at most, and most have less than one.
+		ReadBufferSize:  4 << 10,
+		WriteBufferSize: 4 << 10,
 	}
 }
 

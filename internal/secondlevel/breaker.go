@@ -6,14 +6,22 @@ import (
 )
 
 // breaker keeps away from something that does not work: it opens after some failures in
-// a row, and then lets one attempt pass after each pause, until one succeeds.
+// a row, or when nothing has succeeded for some time, and then lets one attempt pass after
+// each pause, until one succeeds.
+//
+// Failures count only as far as they say something new. One of an attempt that began
+// before the last success is contradicted by it; one that began before the last failure
+// that counted has the same cause, as when a hundred attempts meet the same hiccup.
 type breaker struct {
-	after int           // failures in a row
-	pause time.Duration // between attempts while open
+	after   int           // failures in a row
+	silence time.Duration // an attempt that has gone on for so long without any success; 0: no matter how long
+	pause   time.Duration // between attempts while open
 
 	mu       sync.Mutex
 	failures int       // guarded by mu
 	next     time.Time // when open: the time of the next attempt; guarded by mu
+	good     time.Time // the last success; guarded by mu
+	bad      time.Time // the last failure that counted; guarded by mu
 }
 
 // passage says whether an attempt may be made.
@@ -40,16 +48,52 @@ func (b *breaker) ask(now time.Time) passage {
 	return probe
 }
 
-func (b *breaker) succeeded() {
-	b.mu.Lock()
-	b.failures = 0
-	b.mu.Unlock()
-}
-
-func (b *breaker) failed(now time.Time) {
+// open reports whether it keeps away.
+func (b *breaker) open() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failures++; b.failures >= b.after {
-		b.next = now.Add(b.pause)
+	return b.failures >= b.after
+}
+
+// succeeded reports whether that has closed it.
+func (b *breaker) succeeded(now time.Time) (closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	closed = b.failures >= b.after
+	b.failures, b.good = 0, now
+	return closed
+}
+
+// failed takes in an attempt that began at some time and has come to nothing by now, and
+// reports whether that has opened it.
+func (b *breaker) failed(began, now time.Time) (opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wasOpen := b.failures >= b.after
+	switch {
+	case began.Before(b.good):
+		return false
+	case b.silence > 0 && now.Sub(began) >= b.silence:
+		b.failures = max(b.failures, b.after)
+	case began.Before(b.bad):
+		return false
+	default:
+		b.failures++
 	}
+	b.bad = now
+	if b.failures < b.after {
+		return false
+	}
+	b.next = now.Add(b.pause)
+	return !wasOpen
+}
+
+// quiet gives for how long an attempt that began at some time has seen no success.
+func (b *breaker) quiet(began, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.good.After(began) {
+		began = b.good
+	}
+	return now.Sub(began)
 }

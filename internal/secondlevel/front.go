@@ -12,32 +12,15 @@ import (
 )
 
 const (
-	// ReadPatience is how long one read is waited for. A store next door takes well
-	// under a millisecond, and 20 ms let it have a hiccup; a server that a hit saves is
-	// rarely nearer than that.
-	ReadPatience = 20 * time.Millisecond
-	// failuresTillOpen is how many reads, or writes, may fail in a row before the store
-	// is left alone: one may be bad luck.
-	failuresTillOpen = 3
-	// breakerPause is how long it is left alone before it is tried again, once, with
-	// nobody waiting: a server that is started again is found within seconds.
-	breakerPause = 5 * time.Second
-	// probePatience is how long a read that nobody waits for may take. One that takes
-	// longer than ReadPatience is still no success.
-	probePatience = time.Second
-	// maxReads is how many reads may be under way. A store that ignores the end of its
-	// context holds a goroutine for each, and no more than these.
-	maxReads = 256
-
 	// writePatience is how long a write may take.
 	writePatience = time.Second
 	// queueLength is how many writes may wait. With 16 KiB each that is 8 MiB at worst,
 	// and some 250 KiB as replies are.
 	queueLength = 512
-	// writers is how many writes are made at the same time. One to a store half a
+	// Writers is how many writes are made at the same time. One to a store half a
 	// millisecond away is done 2,000 times a second; a resolver that learns faster than
 	// four of them write has more use for its network.
-	writers = 4
+	Writers = 4
 
 	// liesTillOpen is how many answers in a row may turn out bogus that the store had a
 	// part in before it is not read for a while.
@@ -60,6 +43,14 @@ type Stats struct {
 	Dropped      uint64 // writes not made: the queue was full, or the store does not work
 }
 
+// Use is one of the two things that a store is for.
+type Use uint8
+
+const (
+	Reads Use = iota
+	Writes
+)
+
 // Front is the only one that talks to a store. It is safe for concurrent use.
 type Front struct {
 	store cache.SecondLevel
@@ -68,8 +59,13 @@ type Front struct {
 	spawn func(func())
 
 	reading, writing, lying breaker
-	slots                   chan struct{} // a place for each read under way
-	queue                   chan write
+	changed                 func(Use, error) // nil: nobody wants to know
+
+	pace    pace
+	places  chan struct{} // one for each read under way
+	waiting atomic.Int64  // reads that wait for a place
+	probing chan struct{} // the place of the probe
+	queue   chan write
 
 	mu         sync.Mutex
 	distrusted *simplelru.LRU[Key, time.Time] // until when; guarded by mu
@@ -84,19 +80,21 @@ type write struct {
 }
 
 // New makes the front of a store. Goroutines are started with spawn, and end with base.
-// An empty secret is none.
-func New(base context.Context, store cache.SecondLevel, secret []byte, spawn func(func())) *Front {
+// An empty secret is none. Nil is nobody who wants to know that the store is left alone
+// for one of its uses, with the reason, or used for it again, with nil.
+func New(base context.Context, store cache.SecondLevel, secret []byte, spawn func(func()), changed func(Use, error)) *Front {
 	distrusted, _ := simplelru.NewLRU[Key, time.Time](maxDistrusted, nil) // fails for sizes below one only
 	f := &Front{
-		store: store, sealer: sealer{secret}, base: base, spawn: spawn,
-		reading:    breaker{after: failuresTillOpen, pause: breakerPause},
-		writing:    breaker{after: failuresTillOpen, pause: breakerPause},
+		store: store, sealer: sealer{secret}, base: base, spawn: spawn, changed: changed,
+		reading:    breaker{after: failuresTillOpen, silence: silenceTillOpen, pause: breakerPause},
+		writing:    breaker{after: failuresTillOpen, silence: writePatience, pause: breakerPause},
 		lying:      breaker{after: liesTillOpen, pause: liesPause},
-		slots:      make(chan struct{}, maxReads),
+		places:     make(chan struct{}, MaxReads),
+		probing:    make(chan struct{}, 1),
 		queue:      make(chan write, queueLength),
 		distrusted: distrusted,
 	}
-	for range writers {
+	for range Writers {
 		spawn(f.writeAll)
 	}
 	return f
@@ -104,106 +102,6 @@ func New(base context.Context, store cache.SecondLevel, secret []byte, spawn fun
 
 // Key gives the key for what the parts name.
 func (f *Front) Key(parts ...[]byte) Key { return f.key(parts...) }
-
-// Get reads what is stored under k and is alive at now, waiting no longer than patience,
-// ReadPatience, and ctx.
-func (f *Front) Get(ctx context.Context, k Key, now time.Time, patience time.Duration) (Blob, bool) {
-	if patience <= 0 || f.isDistrusted(k) || f.lying.ask(time.Now()) == blocked {
-		f.skipped.Add(1)
-		return Blob{}, false
-	}
-	switch f.reading.ask(time.Now()) {
-	case pass:
-	case probe:
-		f.probe(k)
-		f.skipped.Add(1)
-		return Blob{}, false
-	case blocked:
-		f.skipped.Add(1)
-		return Blob{}, false
-	}
-	value, ok := f.read(ctx, k, min(patience, ReadPatience))
-	if !ok {
-		return Blob{}, false
-	}
-	if value == nil {
-		f.misses.Add(1)
-		return Blob{}, false
-	}
-	b, err := f.open(k, value, now)
-	switch {
-	case err != nil:
-		f.refused.Add(1)
-		return Blob{}, false
-	case !now.Before(b.Expires):
-		f.misses.Add(1)
-		return Blob{}, false
-	}
-	f.hits.Add(1)
-	return b, true
-}
-
-type readResult struct {
-	value []byte
-	err   error
-}
-
-// read asks the store, and leaves it behind when it does not come back in time.
-func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value []byte, ok bool) {
-	select {
-	case f.slots <- struct{}{}:
-	default:
-		f.skipped.Add(1)
-		return nil, false
-	}
-	within, cancel := context.WithTimeout(ctx, patience)
-	done := make(chan readResult, 1)
-	f.spawn(func() {
-		defer func() { <-f.slots }()
-		value, err := f.store.Get(within, k[:])
-		done <- readResult{value, err}
-	})
-	defer cancel()
-	var got readResult
-	select {
-	case got = <-done:
-	case <-within.Done():
-		got.err = within.Err()
-	}
-	switch {
-	case got.err == nil:
-		f.reading.succeeded()
-		return got.value, true
-	case ctx.Err() != nil: // the question has ended, which says nothing about the store
-		return nil, false
-	case patience < ReadPatience: // nor does this question's haste
-	default:
-		f.reading.failed(time.Now())
-	}
-	f.errors.Add(1)
-	return nil, false
-}
-
-// probe reads with nobody waiting, to see whether the store works again.
-func (f *Front) probe(k Key) {
-	select {
-	case f.slots <- struct{}{}:
-	default:
-		return
-	}
-	f.spawn(func() {
-		defer func() { <-f.slots }()
-		ctx, cancel := context.WithTimeout(f.base, probePatience)
-		defer cancel()
-		start := time.Now()
-		if _, err := f.store.Get(ctx, k[:]); err != nil || time.Since(start) > ReadPatience {
-			f.reading.failed(time.Now())
-			f.errors.Add(1)
-			return
-		}
-		f.reading.succeeded()
-	})
-}
 
 // Put has a blob stored in the background, if there is room in the queue. It waits for
 // nothing. Payloads that are too long are passed over.
@@ -237,14 +135,25 @@ func (f *Front) write(w write) {
 	}
 	ctx, cancel := context.WithTimeout(f.base, writePatience)
 	defer cancel()
+	began := time.Now()
 	switch err := f.store.Set(ctx, w.key[:], f.close(w.key, w.blob), w.ttl); {
 	case err == nil:
-		f.writing.succeeded()
 		f.writes.Add(1)
+		if f.writing.succeeded(time.Now()) {
+			f.tell(Writes, nil)
+		}
 	case f.base.Err() != nil:
 	default:
-		f.writing.failed(time.Now())
 		f.writeErrors.Add(1)
+		if f.writing.failed(began, time.Now()) {
+			f.tell(Writes, err)
+		}
+	}
+}
+
+func (f *Front) tell(use Use, why error) {
+	if f.changed != nil {
+		f.changed(use, why)
 	}
 }
 
@@ -255,13 +164,19 @@ func (f *Front) Refuse(k Key) {
 }
 
 // Believed says that an answer made of blobs has turned out to be true.
-func (f *Front) Believed() { f.lying.succeeded() }
+func (f *Front) Believed() {
+	if f.lying.succeeded(time.Now()) {
+		f.tell(Reads, nil)
+	}
+}
 
 // Distrust says that an answer made of the blobs with these keys was bogus. They are not
 // read for a while, and the store is not when that has happened a few times in a row.
 func (f *Front) Distrust(keys []Key) {
 	f.bogus.Add(1)
-	f.lying.failed(time.Now())
+	if now := time.Now(); f.lying.failed(now, now) {
+		f.tell(Reads, errLies)
+	}
 	for _, k := range keys {
 		f.distrust(k)
 	}
