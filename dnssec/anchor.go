@@ -85,6 +85,9 @@ const maxAnchorFile = 1 << 20
 // 1035 §5.1), comments allowed. Names are absolute. Other records, a record that
 // does not parse, and a file without anchors are errors, which name the line. At
 // most 1 MiB is read.
+//
+// A Rollover that was stored as JSON, as examples/anchors keeps it, is read too: the
+// anchors are the keys that it trusts, and none is ErrNoAnchorLeft.
 func ParseAnchors(r io.Reader) ([]Anchor, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxAnchorFile+1))
 	if err != nil {
@@ -92,6 +95,13 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 	}
 	if len(text) > maxAnchorFile {
 		return nil, fmt.Errorf("%w: more than %d octets", ErrAnchor, maxAnchorFile)
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) { // which begins no record
+		r, err := ParseRollover(text)
+		if err != nil {
+			return nil, err
+		}
+		return r.Anchors()
 	}
 	lines := &lineReader{Reader: bytes.NewReader(text)}
 	parser := dns.NewZoneParser(lines, ".", "")

@@ -188,6 +188,7 @@ func FuzzAnchors(f *testing.F) {
 	f.Add(`a\.b\000. DS 1 15 2 ` + strings.Repeat("AB", 32))                       // escapes
 	f.Add("example. A 192.0.2.1")                                                  // no anchor
 	f.Add("$GENERATE 1-3 k$ DS 1 15 2 AB")                                         // many at once
+	f.Add(`{"zone":"example.","keys":[{"record":"example. DS 1 15 2 ` + strings.Repeat("AB", 32) + `","state":"Valid","since":"2026-01-01T00:00:00Z"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(strings.ToUpper(text), "$GENERATE") {
 			return // a few octets ask for 65,535 records

@@ -1,8 +1,10 @@
 package dnssec
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -107,9 +109,38 @@ func NewRollover(anchors []Anchor, now time.Time) (Rollover, error) {
 	return r, nil
 }
 
-// Anchors gives the keys that are trusted: Valid and Missing ones. When there is none
-// left the zone is to be treated as if it had never been configured (RFC 5011 §5).
+// ErrNoAnchorLeft says that no key of a Rollover is trusted any more: all that were have
+// been revoked, while nobody looked for long enough to trust their successors. RFC 5011
+// §5 has the zone treated as if it had never been configured, so that nothing in it is
+// validated; whoever wants more starts a new Rollover from anchors that come by another
+// way, as DefaultAnchors come with a new version of this package.
+var ErrNoAnchorLeft = errors.New("no key is trusted any more: start anew from other trust anchors")
+
+// ParseRollover reads a Rollover that was stored as JSON, and checks it: it fails with
+// ErrRollover if Update could do nothing with it.
+func ParseRollover(text []byte) (Rollover, error) {
+	var r Rollover
+	if err := json.Unmarshal(text, &r); err != nil {
+		return Rollover{}, fmt.Errorf("%w: %w", ErrRollover, err)
+	}
+	if _, err := r.parse(); err != nil {
+		return Rollover{}, err
+	}
+	return r, nil
+}
+
+// Anchors returns the keys that are trusted: Valid and Missing ones. It fails with
+// ErrNoAnchorLeft when there is none, and with ErrRollover when r cannot be used.
 func (r Rollover) Anchors() ([]Anchor, error) {
+	anchors, err := r.trusted()
+	if err == nil && len(anchors) == 0 {
+		return nil, fmt.Errorf("%s: %w", r.Zone, ErrNoAnchorLeft)
+	}
+	return anchors, err
+}
+
+// trusted is Anchors where none is no error.
+func (r Rollover) trusted() ([]Anchor, error) {
 	keys, err := r.parse()
 	if err != nil {
 		return nil, err
@@ -125,31 +156,51 @@ func (r Rollover) Anchors() ([]Anchor, error) {
 	return anchors, nil
 }
 
-// parse reads the records of all keys.
+// parse reads the records of all keys, and checks what Update relies on.
 func (r Rollover) parse() ([]Anchor, error) {
+	if len(r.Keys) == 0 {
+		return nil, fmt.Errorf("%w: no keys", ErrRollover)
+	}
 	keys := make([]Anchor, len(r.Keys))
 	for i, k := range r.Keys {
-		rr, err := dns.NewRR(k.Record)
-		if err != nil || rr == nil {
-			return nil, fmt.Errorf("%w: record %q: %w", ErrRollover, k.Record, err)
+		anchor, err := k.parse()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w: key %d: %w", ErrRollover, i+1, err)
+		case anchor.Zone() != r.Zone:
+			return nil, fmt.Errorf("%w: key %d: record %q is not of %q", ErrRollover, i+1, k.Record, r.Zone)
+		case slices.Contains(keys[:i], anchor):
+			return nil, fmt.Errorf("%w: key %d: record %q is there twice", ErrRollover, i+1, k.Record)
 		}
-		if keys[i], err = NewAnchor(rr); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRollover, err)
-		}
-		if keys[i].Zone() != r.Zone {
-			return nil, fmt.Errorf("%w: record %q is not of %s", ErrRollover, k.Record, r.Zone)
-		}
+		keys[i] = anchor
 	}
 	return keys, nil
+}
+
+// parse reads the record of a key. A state that a time ends has to have that time: without
+// it a key that is new would be trusted at once.
+func (k RolloverKey) parse() (Anchor, error) {
+	rr, err := dns.NewRR(k.Record)
+	if err != nil {
+		return Anchor{}, fmt.Errorf("record %q: %w", k.Record, err)
+	}
+	if rr == nil {
+		return Anchor{}, fmt.Errorf("record %q is none", k.Record)
+	}
+	if needs := k.State == KeyAddPend || k.State == KeyRevoked; needs && k.HoldDown.IsZero() {
+		return Anchor{}, fmt.Errorf("record %q is %s without holdDown", k.Record, k.State)
+	}
+	return NewAnchor(rr)
 }
 
 // Update takes in the zone's DNSKEY RRset as received at now, with its signatures,
 // and gives the new state and when to ask again (RFC 5011 §2.3). Of a set that the
 // trusted keys do not validate only revocations count, which sign for themselves;
 // without any it is a *BogusError, or a *LimitError, and next is when to try again. r
-// is left as it is.
+// is left as it is. With ErrNoAnchorLeft the new state is to be kept too: the last trusted
+// key has been revoked, now or before.
 func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time.Time, err error) {
-	anchors, err := r.Anchors()
+	anchors, err := r.trusted()
 	if err != nil {
 		return r, now.Add(time.Hour), err
 	}
@@ -173,6 +224,9 @@ func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time
 	}
 	if updated, err = u.apply(r); err != nil {
 		return r, now.Add(retryInterval(set, now)), err
+	}
+	if _, lost := updated.Anchors(); lost != nil {
+		return updated, now.Add(retryInterval(set, now)), lost
 	}
 	if !u.valid && !u.revoked {
 		return r, now.Add(retryInterval(set, now)), &BogusError{verdict.Reason}

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -255,9 +256,19 @@ func TestRollover(t *testing.T) {
 	// The last key is revoked: nobody is left to validate the set, and no new key
 	// comes in by it.
 	gone := z.key("new", 257|0x80)
-	z.see(1, at(1).set([]signingKey{gone, z.key("third", 257)}, gone), o+" Removed", f+" Revoked")
-	if anchors, err := z.r.Anchors(); err != nil || anchors == nil || len(anchors) != 0 {
-		t.Errorf("got %v, %v, want no anchors", anchors, err)
+	z.now = z.now.AddDate(0, 0, 1)
+	set := z.set([]signingKey{gone, z.key("third", 257)}, gone)
+	for range 2 { // and it is said again each time
+		next := time.Time{}
+		if z.r, next, err = z.r.Update(set, z.now); !errors.Is(err, ErrNoAnchorLeft) || !next.After(z.now) {
+			t.Errorf("got %v, and to ask again at %s, want %v", err, next, ErrNoAnchorLeft)
+		}
+		if got, want := states(t, z.r), []string{o + " Removed", f + " Revoked"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if anchors, err := z.r.Anchors(); !errors.Is(err, ErrNoAnchorLeft) || len(anchors) != 0 {
+			t.Errorf("got %v, %v, want %v", anchors, err, ErrNoAnchorLeft)
+		}
 	}
 }
 
@@ -279,7 +290,14 @@ func TestRolloverErrors(t *testing.T) {
 		"no anchor":    {Zone: "example.", Keys: []RolloverKey{{Record: "example. A 192.0.2.1"}}},
 		"other zone":   {Zone: ".", Keys: []RolloverKey{{Record: a.String()}}},
 		"no such name": {Zone: "exa..mple.", Keys: nil},
+		"twice":        {Zone: "example.", Keys: []RolloverKey{{Record: a.String(), State: KeyValid}, {Record: a.String(), State: KeyValid}}},
+		"no hold-down": {Zone: "example.", Keys: []RolloverKey{{Record: a.String(), State: KeyAddPend}}},
 	} {
+		if text, err := json.Marshal(r); err != nil {
+			t.Errorf("%s: %v", label, err)
+		} else if _, err := ParseRollover(text); !errors.Is(err, ErrRollover) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%s: ParseRollover: got %v", label, err)
+		}
 		if _, _, err := r.Update(set, testTime); !errors.Is(err, ErrRollover) {
 			t.Errorf("%s: got %v", label, err)
 		}
@@ -290,5 +308,64 @@ func TestRolloverErrors(t *testing.T) {
 	}
 	if got := KeyState(99).String(); got != "unknown" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Who looked at the root's keys as rarely as this has no anchor in the end: KSK-2010 was
+// revoked before KSK-2017 could be trusted. That is an error, which stays one, and what was
+// stored says so wherever anchors are read from it.
+func TestSleptThroughTheRoll(t *testing.T) {
+	ksk2010, err := ParseAnchors(strings.NewReader(
+		". IN DS 19036 8 2 49AAC11D7B6F6446702E54A1607371607A1A41855200FD2CE1CDDE32F24E8FB5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, looked := range [][]string{{"2016-10", "2018-02", "2019-02", "2026-01"}, {"2016-10", "2019-02", "2020-05"}} {
+		history := rootHistory(t)
+		r, err := NewRollover(ksk2010, history[0].at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, month := range looked {
+			i := slices.IndexFunc(history, func(s snapshot) bool { return strings.HasPrefix(s.at.Format(time.DateOnly), month) })
+			if i < 0 {
+				continue
+			}
+			r, _, err = r.Update(history[i].set, history[i].at)
+			if month >= "2019-02" != errors.Is(err, ErrNoAnchorLeft) {
+				t.Errorf("%s: got %v", month, err)
+			}
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if anchors, err := ParseAnchors(bytes.NewReader(text)); !errors.Is(err, ErrNoAnchorLeft) {
+			t.Errorf("got %v, %v from the file, want %v", anchors, err, ErrNoAnchorLeft)
+		}
+	}
+}
+
+// Anchors are read from a Rollover that was stored: Valid and Missing keys, and no others.
+func TestParseAnchorsOfRollover(t *testing.T) {
+	z := &rollingZone{t: t, now: testTime}
+	r := Rollover{Zone: "example."}
+	for i, state := range []KeyState{KeyValid, KeyMissing, KeyAddPend, KeyRevoked, KeyRemoved} {
+		a, err := NewAnchor(z.key(fmt.Sprint(i), 257).dnskey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Keys = append(r.Keys, RolloverKey{Record: a.String(), State: state, Since: testTime, HoldDown: testTime})
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors, err := ParseAnchors(bytes.NewReader(append([]byte("\n "), text...)))
+	if err != nil || len(anchors) != 2 || anchors[0].String() != r.Keys[0].Record || anchors[1].String() != r.Keys[1].Record {
+		t.Errorf("got %v, %v, want the first two keys", anchors, err)
+	}
+	if anchors, err := ParseAnchors(bytes.NewReader(text[:len(text)-2])); !errors.Is(err, ErrRollover) {
+		t.Errorf("got %v, %v from half a file, want %v", anchors, err, ErrRollover)
 	}
 }

@@ -24,7 +24,8 @@ type Options struct {
 	RootHints *glue.Delegation
 
 	// TrustAnchors are the keys that chains of trust begin with, at any zone. Nil:
-	// the embedded IANA root keys.
+	// the embedded IANA root keys. An empty list is an error of New, unless Validation is
+	// off: nothing would ever be validated, and nobody told.
 	TrustAnchors []dnssec.Anchor
 
 	// NegativeTrustAnchors are zones to be treated as unsigned (RFC 7646), for
@@ -310,6 +311,9 @@ func (o Options) fill() (config, error) {
 	}
 	if c.TrustAnchors == nil {
 		c.TrustAnchors = dnssec.DefaultAnchors()
+	}
+	if c.Validation == Validate && len(c.TrustAnchors) == 0 {
+		return config{}, errors.New("resolver: options: TrustAnchors are none: want nil for the built-in ones, or ValidateOff")
 	}
 	if c.allow == nil {
 		c.allow = PublicUnicast

@@ -1,13 +1,19 @@
 // Anchors follows the rollovers of a zone's keys, those of the root zone unless told
 // otherwise, as RFC 5011 says, and keeps what it knows in a file:
 //
-//	go run ./examples/anchors -state FILE [-anchors FILE] [-follow]
+//	go run ./examples/anchors -state FILE [-anchors FILE] [-follow] [-restart]
 //
 // The file is made at the first run, from the trust anchors built in or from those of
 // -anchors. Each run asks the zone for its keys, once, and says what is known of each, and
 // when to ask again; with -follow it does so itself until it is interrupted. A new key is
 // trusted when it has been seen for 30 days; one that its owner has revoked is not any
-// more.
+// more. The options -anchors of other programs here, and the property of the CoreDNS plugin,
+// read the file as it is.
+//
+// Whoever does not look for some months may find that every key known has been revoked. That
+// is exit code 3, at each run until -restart begins anew, with the anchors built in or those
+// of -anchors: those built into a program of today, or a file from
+// data.iana.org/root-anchors.
 //
 // A program of one's own does the same with a dnssec.Rollover, which it keeps wherever it
 // likes: refresh shows how. The anchors of a resolver do not change, so that a long-lived
@@ -36,10 +42,25 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], resolver.Options{}, resolver.PrintableWriter(os.Stdout)); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:], resolver.Options{}, resolver.PrintableWriter(os.Stdout))
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(resolver.PrintableWriter(os.Stderr), "anchors:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err))
+}
+
+// exitLost is the exit code that says that no key is trusted any more, which no other run
+// will change.
+const exitLost = 3
+
+func exitCode(err error) int {
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, dnssec.ErrNoAnchorLeft):
+		return exitLost
+	}
+	return 1
 }
 
 // run is main without the process.
@@ -49,24 +70,27 @@ func run(ctx context.Context, args []string, o resolver.Options, stdout io.Write
 	file := flags.String("state", "", "keep what is known in this `file`")
 	first := flags.String("anchors", "", "begin with the trust anchors of this `file` instead of those built in")
 	follow := flags.Bool("follow", false, "ask again when it is time, until interrupted")
+	restart := flags.Bool("restart", false, "forget what is known, and begin with -anchors or those built in")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *file == "" || flags.NArg() > 0 {
 		return errors.New("want -state FILE; -h shows how to use it")
 	}
-	state, err := load(*file, *first)
+	state, err := begin(*file, *first, *restart)
 	if err != nil {
 		return err
 	}
 	for {
 		updated, next, err := refresh(ctx, o, state)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil && !*follow:
-			return err
-		case err != nil:
+		}
+		lost := errors.Is(err, dnssec.ErrNoAnchorLeft)
+		if err != nil && !lost {
+			if !*follow {
+				return err
+			}
 			fmt.Fprintln(stdout, "nothing learnt:", err)
 		}
 		state = updated
@@ -74,7 +98,10 @@ func run(ctx context.Context, args []string, o resolver.Options, stdout io.Write
 			return err
 		}
 		report(stdout, state, next)
-		if !*follow {
+		switch {
+		case lost:
+			return fmt.Errorf("%w; -restart does so with those built in, or of -anchors", err)
+		case !*follow:
 			return nil
 		}
 		select {
@@ -101,43 +128,74 @@ func shorten(record string) string {
 	return record[:enough] + "…"
 }
 
-// load reads the state, or makes the first one where there is no file.
-func load(file, first string) (state dnssec.Rollover, err error) {
-	text, err := os.ReadFile(file)
-	switch {
-	case err == nil:
-		err = json.Unmarshal(text, &state)
-		return state, err
-	case !errors.Is(err, fs.ErrNotExist):
-		return state, err
-	}
-	anchors := dnssec.DefaultAnchors()
-	if first != "" {
-		f, err := os.Open(first)
-		if err != nil {
+// begin reads the state, or makes the first one where there is none or a new one is wanted.
+func begin(file, first string, restart bool) (dnssec.Rollover, error) {
+	if !restart {
+		state, err := load(file)
+		if !errors.Is(err, fs.ErrNotExist) {
 			return state, err
 		}
-		defer f.Close()
-		if anchors, err = dnssec.ParseAnchors(f); err != nil {
-			return state, fmt.Errorf("%s: %w", first, err)
-		}
+	}
+	anchors, err := firstAnchors(first)
+	if err != nil {
+		return dnssec.Rollover{}, err
 	}
 	return dnssec.NewRollover(anchors, time.Now())
 }
 
+// firstAnchors reads the anchors of a file; without one they are those built in.
+func firstAnchors(file string) ([]dnssec.Anchor, error) {
+	if file == "" {
+		return dnssec.DefaultAnchors(), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	anchors, err := dnssec.ParseAnchors(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return anchors, nil
+}
+
+// load reads and checks the state.
+func load(file string) (dnssec.Rollover, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return dnssec.Rollover{}, err // it names the file
+	}
+	state, err := dnssec.ParseRollover(text)
+	if err != nil {
+		return dnssec.Rollover{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return state, nil
+}
+
+// newFileMode lets everybody read the state, which is no secret: servers run as other users.
+const newFileMode = 0o644
+
 // save replaces the file in one step: a program that is interrupted leaves the old state
-// or the new one.
+// or the new one. The file keeps its mode, and a symbolic link still leads to it.
 func save(file string, state dnssec.Rollover) error {
 	text, err := json.MarshalIndent(state, "", "\t")
 	if err != nil {
 		return err
+	}
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target
+	}
+	mode := fs.FileMode(newFileMode)
+	if info, err := os.Stat(file); err == nil {
+		mode = info.Mode().Perm()
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {

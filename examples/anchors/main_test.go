@@ -68,7 +68,7 @@ func TestRollover(t *testing.T) {
 			if strings.Join(got, " ") != strings.Join(s.states, " ") || !strings.Contains(out.String(), "to be asked again 20") {
 				t.Errorf("%s: got %q, want %q; printed\n%s", s.label, got, s.states, out.String())
 			}
-			kept, err := load(state, "")
+			kept, err := load(state)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestForgedKeys(t *testing.T) {
 		if err := run(t.Context(), []string{"-state", state}, in.Options(), t.Output()); !errors.As(err, &bogus) {
 			t.Errorf("got %v, want bogus", err)
 		}
-		kept, err := load(state, "")
+		kept, err := load(state)
 		if err != nil || len(kept.Keys) != 1 || kept.Keys[0].State != dnssec.KeyValid {
 			t.Errorf("got %+v, %v, want the one key Valid", kept, err)
 		}
@@ -160,6 +160,97 @@ func TestFollow(t *testing.T) {
 			t.Errorf("got %d reports and %d failures in two days, want some of both; printed\n%s", good, bad, out.String())
 		}
 	})
+}
+
+// When the last key that is known has been revoked, every run says so, by an exit code of
+// its own, until one begins anew with other anchors.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone . signed --\n-- zone example. signed --\nwww A 192.0.2.80\n")
+		dir := t.TempDir()
+		state, fresh := filepath.Join(dir, "state.json"), filepath.Join(dir, "fresh.txt")
+		lost, err := dnssec.NewRollover(in.Anchors(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost.Keys[0].State, lost.Keys[0].HoldDown = dnssec.KeyRevoked, time.Now().Add(30*day)
+		if err := save(state, lost); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(fresh, []byte(in.Anchors()[0].String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{nil, nil, {"-follow"}} {
+			var out bytes.Buffer
+			err := run(t.Context(), append([]string{"-state", state}, args...), in.Options(), &out)
+			if exitCode(err) != exitLost || !strings.Contains(err.Error(), "-restart") || !strings.Contains(out.String(), "Revoked") {
+				t.Errorf("%q: got %v and\n%swant that no key is trusted, and how to go on", args, err, out.String())
+			}
+		}
+		if err := run(t.Context(), []string{"-state", state, "-anchors", fresh, "-restart"}, in.Options(), t.Output()); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.Open(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kept.Close()
+		anchors, err := dnssec.ParseAnchors(kept) // as other programs read the file
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := statusWith(t, in.Options(), anchors); got != dnssec.Secure {
+			t.Errorf("got %v, want secure", got)
+		}
+	})
+}
+
+// The file keeps its mode, and the link that leads to it.
+func TestSaveKeepsModeAndLink(t *testing.T) {
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
+	if err := os.WriteFile(real, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", link); err != nil {
+		t.Skip(err)
+	}
+	begin, err := dnssec.NewRollover(dnssec.DefaultAnchors(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := filepath.Join(dir, "fresh")
+	for _, file := range []string{link, fresh} {
+		if err := save(file, begin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at, err := os.Readlink(link); err != nil || at != "real" {
+		t.Errorf("got %q, %v, want the link as it was", at, err)
+	}
+	for file, want := range map[string]os.FileMode{real: 0o640, fresh: newFileMode} {
+		if info, err := os.Stat(file); err != nil || info.Mode() != want {
+			t.Errorf("%s: got %v, %v, want mode %v", file, info.Mode(), err, want)
+		}
+		if state, err := load(file); err != nil || len(state.Keys) != len(begin.Keys) {
+			t.Errorf("%s: got %+v, %v", file, state, err)
+		}
+	}
+}
+
+// A state that cannot be used is an error that names the file, and what is wrong in it.
+func TestBrokenState(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state.json")
+	for _, text := range []string{"", "no state", "{}", `{"zone":".","keys":[]}`, `{"zone":".","keys":[{"record":"","state":"Valid"}]}`,
+		`{"zone":".","keys":[{"record":"example. A 192.0.2.1","state":"Valid"}]}`, `{"zone":".","keys":[{"state":"Start"}]}`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := begin(file, "", false)
+		if err == nil || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%q: got %v, want an error that names the file", text, err)
+		}
+	}
 }
 
 func TestUsage(t *testing.T) {

@@ -16,8 +16,9 @@ import (
 // allows.
 const retry = time.Hour
 
-// refresh asks the zone for its keys and takes one step of RFC 5011. It gives the new
-// state and when to ask again; with an error that is the old state.
+// refresh asks the zone for its keys and takes one step of RFC 5011. It returns the new
+// state and when to ask again; with an error that is the old state, but for
+// dnssec.ErrNoAnchorLeft, with which the state is to be kept too.
 //
 // The keys are asked for with CD, since Rollover.Update checks them itself: it has to see
 // them also when none is trusted any more, as in the moment when the last one is revoked.
