@@ -5,12 +5,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -109,13 +112,124 @@ func TestReloadFails(t *testing.T) {
 	}
 }
 
+// slowWorld has a zone whose servers take a while.
+const slowWorld = `-- zone . signed --
+-- zone example. signed --
+-- zone shop.example. at 198.51.100.3 signed --
+www A 192.0.2.80
+-- zone slow.example. at 198.51.100.6 --
+* A 192.0.2.67
+-- fault 198.51.100.6 --
+latency 600ms
+`
+
+// drain is a server that is told to end, or to reload, while it is asked.
+type drain struct {
+	*server
+	t       *testing.T
+	clients sync.WaitGroup
+	answers atomic.Int64 // of any kind but SERVFAIL
+	failed  atomic.Int64 // SERVFAIL
+}
+
+// underWay asks for names that take a while, over both transports, and returns when they
+// are with the servers of their zone. Every one has to be answered.
+func (d *drain) underWay(prefix string, n int) {
+	d.t.Helper()
+	for i := range n {
+		d.clients.Go(func() {
+			qname := fmt.Sprintf("%s%d.slow.example.", prefix, i)
+			reply, err := d.ask([]string{"udp", "tcp"}[i%2], qname, dns.TypeA)
+			if err != nil || reply.Rcode != dns.RcodeSuccess {
+				d.t.Errorf("%s: got %v and %v, want the answer", qname, reply, err)
+			}
+		})
+	}
+	eventually(d.t, "the questions are under way", func() bool {
+		return d.scrape(d.t)[`coredns_iterdns_questions_in_flight{zones="."}`] >= float64(n)
+	})
+}
+
+// askOn asks for a name in the cache until stop is closed. No answer is none of a server
+// that has ended; what is answered is counted.
+func (d *drain) askOn(stop <-chan struct{}) {
+	d.clients.Go(func() {
+		query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+		client := &dns.Client{Timeout: 200 * time.Millisecond}
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			reply, _, err := client.Exchange(query, net.JoinHostPort(d.host, port))
+			switch {
+			case err != nil:
+			case reply.Rcode == dns.RcodeServerFailure:
+				d.failed.Add(1)
+			default:
+				d.answers.Add(1)
+			}
+		}
+	})
+}
+
+// A server that ends, or reloads, answers what it has been asked, and goes on answering
+// until it no longer listens: nobody gets SERVFAIL for it, in the time of lameduck neither.
+func TestShutdownIsNoServfail(t *testing.T) {
+	for about, c := range map[string]struct {
+		lameduck string
+		sig      syscall.Signal
+	}{
+		"end":       {"", syscall.SIGTERM},
+		"lameduck":  {"lameduck 3s", syscall.SIGTERM},
+		"reload":    {"", syscall.SIGUSR1},
+		"interrupt": {"lameduck 3s", syscall.SIGINT},
+	} {
+		t.Run(about, func(t *testing.T) {
+			world := filepath.Join(t.TempDir(), "world")
+			if err := os.WriteFile(world, []byte(slowWorld), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := &drain{t: t, server: start(t, ".:5353 {\nbind HOST\nerrors\nprometheus HOST:9153\nhealth HOST:8080 {\n"+c.lameduck+
+				"\n}\niterdns {\nmock "+world+"\nlimit time 10s\n}\n}\n")}
+			d.mustAsk(t, "www.shop.example.", dns.TypeA)
+			d.mustAsk(t, "w.slow.example.", dns.TypeA) // knows the zone's servers
+			stop := make(chan struct{})
+			for range 3 {
+				d.askOn(stop)
+			}
+			eventually(t, "clients are answered", func() bool { return d.answers.Load() > 20 })
+			if c.sig != syscall.SIGINT { // which waits for nobody
+				d.underWay("a", 6)
+			}
+			d.signal(t, c.sig)
+			if c.sig == syscall.SIGUSR1 {
+				eventually(t, "the server has reloaded", func() bool { return d.output.count("Reloading complete") == 1 })
+				before := d.answers.Load()
+				eventually(t, "clients are answered", func() bool { return d.answers.Load() > before+20 })
+			} else {
+				if before := d.answers.Load(); c.lameduck != "" {
+					eventually(t, "clients are answered in the time of lameduck", func() bool { return d.answers.Load() > before+20 })
+				}
+				<-d.ended
+			}
+			close(stop)
+			d.clients.Wait()
+			if n := d.failed.Load(); n != 0 {
+				t.Errorf("got %d times SERVFAIL beside %d answers, want none", n, d.answers.Load())
+			}
+		})
+	}
+}
+
 // SIGTERM ends the server, while a question is under way too.
 func TestShutdown(t *testing.T) {
 	s := start(t, fmt.Sprintf(reloadCorefile, 90))
 	asked := make(chan struct{})
 	go func() {
 		close(asked)
-		// What comes of it is not certain: the answer may be SERVFAIL, or none.
+		// What comes of it is not certain: it may take longer than the server waits.
 		_, _ = s.ask("tcp", "www.silent.example.", dns.TypeA)
 	}()
 	<-asked

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -65,4 +67,58 @@ func start(t *testing.T, server *dns.Server) string {
 		return server.PacketConn.LocalAddr().String()
 	}
 	return server.Listener.Addr().String()
+}
+
+// What is under way when the server is told to end is answered, over both transports.
+func TestServeDrains(t *testing.T) {
+	in := resolvertest.New(t, `
+-- zone slow.example. at 198.51.100.3 --
+*  A  192.0.2.80
+-- fault 198.51.100.3 --
+latency 300ms
+`)
+	r := in.Resolver(t)
+	asked := make(chan struct{}, 2)
+	list := servers("127.0.0.1:0", dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
+		asked <- struct{}{}
+		r.ServeDNS(w, m)
+	}))
+	var started []chan struct{}
+	for _, server := range list {
+		up := make(chan struct{})
+		server.NotifyStartedFunc = func() { close(up) }
+		started = append(started, up)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, list) }()
+	replies := make(chan *dns.Msg, len(list))
+	for i, server := range list {
+		<-started[i]
+		address := ""
+		if server.Net == "udp" {
+			address = server.PacketConn.LocalAddr().String()
+		} else {
+			address = server.Listener.Addr().String()
+		}
+		go func() {
+			client := &dns.Client{Net: server.Net, Timeout: time.Minute}
+			reply, _, err := client.Exchange(new(dns.Msg).SetQuestion("www-"+server.Net+".slow.example.", dns.TypeA), address)
+			if err != nil {
+				t.Errorf("%s: %v", server.Net, err)
+			}
+			replies <- reply
+		}()
+	}
+	<-asked
+	<-asked
+	end()
+	for range list {
+		if reply := <-replies; reply == nil || reply.Rcode != dns.RcodeSuccess {
+			t.Errorf("got\n%v\nwant the answer", reply)
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("serve: %v", err)
+	}
 }

@@ -32,6 +32,8 @@ type Iterdns struct {
 	resolver *resolver.Resolver
 	pending  atomic.Int64
 	ready    atomic.Bool
+	// reloading says that OnShutdown, when it is called, is part of a reload.
+	reloading atomic.Bool
 
 	life       context.Context // ends with Stop
 	end        context.CancelFunc

@@ -65,14 +65,7 @@ func (l *liveSet) remove(h *Iterdns) {
 // stopOrphans stops the plugins of instances that do not run: those of a reload that
 // failed after its plugins had started, which nobody else tells.
 func (l *liveSet) stopOrphans() {
-	running := make(map[caddyMark]bool)
-	for _, instance := range caddy.Instances() {
-		instance.StorageMu.RLock()
-		if mark, ok := instance.Storage[markKey{}].(caddyMark); ok {
-			running[mark] = true
-		}
-		instance.StorageMu.RUnlock()
-	}
+	running := runningMarks()
 	l.mu.Lock()
 	orphans := maps.Clone(l.handlers)
 	l.mu.Unlock()
@@ -83,3 +76,20 @@ func (l *liveSet) stopOrphans() {
 		}
 	}
 }
+
+// runningMarks gives the marks of the instances that run. It must not be called from
+// OnShutdown and OnFinalShutdown, which hold the lock that it takes.
+func runningMarks() map[caddyMark]bool {
+	running := make(map[caddyMark]bool)
+	for _, instance := range caddy.Instances() {
+		instance.StorageMu.RLock()
+		if mark, ok := instance.Storage[markKey{}].(caddyMark); ok {
+			running[mark] = true
+		}
+		instance.StorageMu.RUnlock()
+	}
+	return running
+}
+
+// runs reports whether the instance with a mark runs.
+func runs(mark caddyMark) bool { return runningMarks()[mark] }

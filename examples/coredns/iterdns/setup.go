@@ -1,6 +1,8 @@
 package iterdns
 
 import (
+	"time"
+
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
@@ -30,10 +32,42 @@ func setup(c *caddy.Controller) error {
 			return h
 		})
 		c.OnStartup(h.Start)
-		c.OnShutdown(h.Stop)
+		h.stopWhenUnused(c)
 	}
 	c.OnRestartFailed(func() error { shared.live.stopOrphans(); return nil })
 	return nil
+}
+
+// stopWhenUnused has h stopped when no server can ask it any more. In a reload CoreDNS
+// stops the old servers and then calls OnShutdown. At the end it is the other way round:
+// there are the callbacks first, then the time of lameduck, and the servers stop last.
+func (h *Iterdns) stopWhenUnused(c *caddy.Controller) {
+	c.OnRestart(func() error { h.reloading.Store(true); return nil })
+	c.OnRestartFailed(func() error { h.reloading.Store(false); return nil })
+	c.OnShutdown(func() error {
+		if h.reloading.Load() {
+			return h.Stop()
+		}
+		return nil
+	})
+	c.OnFinalShutdown(func() error {
+		go h.outlast(runs)
+		return nil
+	})
+}
+
+// lookInterval is how often it is looked whether the servers have stopped.
+const lookInterval = 50 * time.Millisecond
+
+// outlast stops h when the servers that it belongs to have stopped. A process that ends
+// does not wait for it, as nothing is lost then.
+func (h *Iterdns) outlast(runs func(caddyMark) bool) {
+	for runs(h.config.mark) {
+		time.Sleep(lookInterval)
+	}
+	if err := h.Stop(); err != nil {
+		log.Warningf("Stopping: %v", err)
+	}
 }
 
 // parse reads all directives of a server block.
