@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -226,7 +228,7 @@ func (a *asking) take(o outcome) *reply {
 	case recursive:
 		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		switch {
-		case a.asksRoot():
+		case a.asksRoot() && !a.bringsKeys(o.reply):
 			a.intercepted++ // a root server would refer, or speak with authority, of the root too
 		case a.fallback == nil:
 			a.fallback = o.reply
@@ -249,6 +251,12 @@ func (a *asking) noteRecursion(m *reply) {
 	if a.asksRoot() && m.RA && !m.AA {
 		a.intercepted++
 	}
+}
+
+// bringsKeys reports whether a response has the keys that a validator asked for. The trust
+// anchor or a DS judges them, whoever gives them.
+func (a *asking) bringsKeys(m *reply) bool {
+	return a.t.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
 // doubtEmpty reports whether another server is asked before it is believed that the

@@ -222,3 +222,21 @@ func askThreeTimes(t *testing.T, in *resolvertest.Internet, shared *resolver.Res
 		}
 	}
 }
+
+// TestRootKeysWithoutAuthority: the keys of the root are judged by the trust anchor, so that
+// a root server that gives them like a resolver does (AA clear, RA set) is no interception.
+func TestRootKeysWithoutAuthority(t *testing.T) {
+	inWorld(t, `
+-- zone . at 198.18.0.1 signed --
+-- zone shop.example. at 198.51.100.3 signed --
+www             A       192.0.2.80
+-- fault 198.18.0.1 --
+when type DNSKEY: set ra
+when type DNSKEY: clear aa
+`, func(w *world) {
+		if o := w.ask("www.shop.example.", dns.TypeA); o.err != nil || o.Status != dnssec.Secure {
+			w.Errorf("got %v, want it secure", o)
+		}
+		w.wantError(".", dns.TypeDNSKEY, resolver.ErrIntercepted)
+	}, ipv4Only)
+}
