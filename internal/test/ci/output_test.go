@@ -109,6 +109,9 @@ func TestLists(t *testing.T) {
 	if got := listedScenarios("# all\nb.rpl  # why\n\na.rpl\nb.rpl\n"); !slices.Equal(got, []string{"a.rpl", "b.rpl"}) {
 		t.Errorf("listed: %q", got)
 	}
+	if got := explainedScenarios("# all\nb.rpl  expects more\n\na.rpl\nc.rpl   # no reason\n"); !slices.Equal(got, []string{"b.rpl"}) {
+		t.Errorf("explained: %q", got)
+	}
 	const history = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-old.rpl\n+new.rpl # why\n+# a comment\n kept.rpl\n"
 	if got := everListed(history); !slices.Equal(got, []string{"new.rpl", "old.rpl"}) {
 		t.Errorf("ever listed: %q", got)

@@ -14,9 +14,12 @@ import (
 	"strings"
 )
 
-// rplList holds the scenarios that have passed before. It may only grow; rpl-not.txt beside
-// it says why the others do not pass.
+// rplList holds the scenarios that have passed before. It may only grow, but for those of
+// which rplReasons says why they cannot pass any more.
 const rplList = ".ci/rpl-pass.txt"
+
+// rplReasons says why the others do not pass: a name, and a reason, in each line.
+const rplReasons = ".ci/rpl-not.txt"
 
 // replayScenarios replays the open scenarios of other resolvers' authors, and compares the
 // result with the list; with -update what passes is added to it. The first argument is the
@@ -42,9 +45,13 @@ func replayScenarios(ctx context.Context, out io.Writer, args []string) error {
 	if update {
 		return c.update(out)
 	}
+	reasons, err := os.ReadFile(rplReasons)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	// A shallow clone knows of fewer commits, an export of none.
 	history, _ := exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "log", "-p", "--format=", "--", rplList).Output()
-	return c.report(out, everListed(string(history)))
+	return c.report(out, without(everListed(string(history)), explainedScenarios(string(reasons))))
 }
 
 // An outcome is what became of a scenario, whose name is its path below rpl/open.
@@ -116,6 +123,18 @@ func listedScenarios(list string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// explainedScenarios returns the names in a list of reasons.
+func explainedScenarios(list string) []string {
+	var names []string
+	for line := range strings.Lines(list) {
+		line, _, _ = strings.Cut(line, "#")
+		if name, reason, _ := strings.Cut(strings.TrimSpace(line), " "); strings.TrimSpace(reason) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 var listChange = regexp.MustCompile(`(?m)^[+-]([^+#\s-][^#\s]*)`)
