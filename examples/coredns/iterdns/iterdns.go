@@ -32,6 +32,7 @@ type Iterdns struct {
 	resolver *resolver.Resolver
 	pending  atomic.Int64
 	ready    atomic.Bool
+	store    storeState
 	// reloading says that OnShutdown, when it is called, is part of a reload.
 	reloading atomic.Bool
 

@@ -65,11 +65,28 @@ var (
 	cacheEntries  = newMetric("cache_entries", "Entries of the cache.")
 	cacheBytes    = newMetric("cache_bytes", "Memory that the cache takes.")
 	cacheMaxBytes = newMetric("cache_max_bytes", "Memory that the cache may take.")
-	isReady       = newMetric("ready", "1 if a server of one of the zones has answered.")
+	storeInUse    = newMetric("second_level_in_use", "1 if the second level is read or written, 0 if it is left alone.", "use")
+	isReady       = newMetric("ready", "Plugins for which a server of one of the zones has answered.")
 )
 
 func (s *sample) count(m *metric, label string, n uint64) { add(s.counts, m, label, float64(n)) }
 func (s *sample) gauge(m *metric, n float64)              { add(s.gauges, m, "", n) }
+
+// inUse tells whether a store is used; of several plugins with the same zones one that is
+// left alone counts.
+func (s *sample) inUse(use string, leftAlone bool) {
+	value := 1.0
+	if leftAlone {
+		value = 0
+	}
+	if old, ok := s.gauges[storeInUse][use]; ok {
+		value = min(value, old)
+	}
+	if s.gauges[storeInUse] == nil {
+		s.gauges[storeInUse] = make(map[string]float64)
+	}
+	s.gauges[storeInUse][use] = value
+}
 
 func add(to map[*metric]map[string]float64, m *metric, label string, n float64) {
 	if to[m] == nil {
@@ -129,6 +146,10 @@ func (s *sample) addState(h *Iterdns) {
 	st := h.resolver.Stats()
 	s.gauge(inFlight, float64(st.InFlight))
 	s.gauge(knownServers, float64(st.Servers))
+	if h.config.redis != nil {
+		s.inUse("read", h.store.unread.Load())
+		s.inUse("write", h.store.unwritten.Load())
+	}
 	up := 0.0
 	if h.Ready() {
 		up = 1
@@ -168,8 +189,8 @@ type collector struct{ live *liveSet }
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range [...]*metric{
-		questions, fromCache, stale, failures, upstream, upstreamOctets, upstreamTimeout, limitsHit, bogus, dropped,
-		prefetches, evictions, secondLevel, inFlight, knownServers, cacheEntries, cacheBytes, cacheMaxBytes, isReady,
+		questions, fromCache, stale, failures, upstream, upstreamOctets, upstreamTimeout, limitsHit, bogus, dropped, leftOut,
+		prefetches, evictions, secondLevel, inFlight, knownServers, cacheEntries, cacheBytes, cacheMaxBytes, storeInUse, isReady,
 	} {
 		ch <- m.Desc
 	}

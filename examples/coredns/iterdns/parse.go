@@ -10,6 +10,7 @@ type parser struct {
 	*caddy.Controller
 	root   string // where relative file names begin
 	config *config
+	limits map[string]bool // those that have been set
 }
 
 // directive reads `iterdns [ZONES...] { properties }`.

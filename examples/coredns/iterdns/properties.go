@@ -71,6 +71,9 @@ func (p *parser) readNegativeAnchor(args []string) error {
 		if err != nil {
 			return fmt.Errorf("'%s' is no time such as 2026-02-01T00:00:00Z", args[1])
 		}
+		if !until.After(time.Now()) {
+			return fmt.Errorf("'%s' is over: the zone is validated, and this line can go", args[1])
+		}
 		anchor.Until = until
 	}
 	o := &p.config.options
@@ -109,6 +112,10 @@ func (p *parser) readLimit(args []string) error {
 	if err := count(args, 2, 2); err != nil {
 		return err
 	}
+	if p.limits[args[0]] {
+		return fmt.Errorf("'%s' is there twice", args[0])
+	}
+	p.limits[args[0]] = true
 	return setLimit(&p.config.options.Limits, args[0], args[1])
 }
 

@@ -3,7 +3,12 @@ package iterdns
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net"
+	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -40,19 +45,49 @@ func (p *parser) readRedis(args []string) error {
 	return nil
 }
 
-// redisOptions gives those that fit a resolver, for HOST:PORT, or a URL that may have a
-// password.
+// redisOptions returns those that fit a resolver, for HOST:PORT, or a URL that may have a
+// password. What an operator writes and nothing would come of is an error.
 func redisOptions(address string) (*redis.Options, error) {
 	if !strings.Contains(address, "://") {
-		return rediscache.Options(address), nil
+		return rediscache.Options(address), checkAddr(address)
 	}
-	url, err := redis.ParseURL(address)
+	parsed, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("the URL is none such as rediss://:PASSWORD@HOST:6379/0") // not its text: a password is in it
+		return nil, errURL
 	}
-	o := rediscache.Options(url.Addr)
-	o.Network, o.Username, o.Password, o.DB, o.TLSConfig = url.Network, url.Username, url.Password, url.DB, url.TLSConfig
+	if len(parsed.Query()) > 0 {
+		return nil, fmt.Errorf("unknown option '%s' in the URL", slices.Sorted(maps.Keys(parsed.Query()))[0])
+	}
+	from, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, errURL
+	}
+	if from.Network != "unix" {
+		if parsed.Hostname() == "" {
+			return nil, errors.New("the URL has no host")
+		}
+		if err := checkAddr(from.Addr); err != nil {
+			return nil, err
+		}
+	}
+	o := rediscache.Options(from.Addr)
+	o.Network, o.Username, o.Password, o.DB, o.TLSConfig = from.Network, from.Username, from.Password, from.DB, from.TLSConfig
 	return o, nil
+}
+
+// errURL does not have the URL's text in it, as a password is in that.
+var errURL = errors.New("the URL is none such as rediss://:PASSWORD@HOST:6379/0")
+
+// checkAddr checks a host and port.
+func checkAddr(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return fmt.Errorf("'%s' is no address such as 192.0.2.6:6379", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("'%s' is no port", port)
+	}
+	return nil
 }
 
 // minKey is the shortest secret that is taken, in octets: a shorter one can be guessed.

@@ -78,7 +78,7 @@ func parse(c *caddy.Controller) ([]*config, error) {
 			return nil, c.Errf("'%s' has no place here", c.Val())
 		}
 		line := c.Line()
-		p := &parser{Controller: c, root: dnsserver.GetConfig(c).Root, config: &config{cacheBytes: cache.DefaultMaxBytes}}
+		p := &parser{Controller: c, root: dnsserver.GetConfig(c).Root, config: &config{cacheBytes: cache.DefaultMaxBytes}, limits: make(map[string]bool)}
 		if err := p.directive(); err != nil {
 			return nil, err
 		}

@@ -46,6 +46,8 @@ func (h *Iterdns) Start() error {
 		client := redis.NewClient(h.config.redis)
 		closers = append(closers, client.Close)
 		o.SecondLevel = &rediscache.Store{Client: client, Prefix: h.config.redisPrefix}
+		h.store.addr = h.config.redis.Addr
+		o.SecondLevelChanged = h.store.changed
 	}
 	kept, giveBack := shared.caches.take(cacheKey{h.config.label, h.config.cacheBytes, h.config.keepStale()})
 	closers = append(closers, func() error { giveBack(); return nil })
