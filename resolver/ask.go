@@ -54,6 +54,11 @@ func askKey(source uint32, zone dnsname.Name, q question) string {
 // satellite, and would each be given up just before the reply.
 const quickTries = 6
 
+// maxRefusals is how many servers of a zone may refuse one question in every way in which it
+// is asked before others are asked in one way only: it is the question that they refuse, and
+// three queries to each of 13 servers would be 39.
+const maxRefusals = 2
+
 // asking is one question to the servers of a zone: who is being asked, whose address
 // is being looked for, and what has come of it.
 type asking struct {
@@ -80,6 +85,9 @@ type asking struct {
 	fallback *reply // an answer out of somebody's cache: better than none
 
 	responded   bool
+	resorted    bool // the last resort has been had
+	resorting   bool // by leave of resorts, which has not been told yet what came of it
+	refusals    int  // servers that refused the question in every way in which it was asked
 	spent       bool // a server was not asked, or not heard, for want of the question's own means
 	intercepted int  // responses of a recursive resolver in a root server's place
 }
@@ -102,8 +110,9 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	defer a.forgetProbed()
+	defer a.leaveResort(resortUnknown)
 	a.advance(ctx)
-	for a.inFlight+a.lookups > 0 || a.awaitProbe() {
+	for a.inFlight+a.lookups > 0 || a.awaitProbe() || a.lastResort(ctx) {
 		select {
 		case o := <-a.outcomes:
 			if done := a.take(o); done != nil {
@@ -149,7 +158,7 @@ func endOf(ctx context.Context) error {
 // advance makes sure that somebody is being asked, or that an address is being
 // looked for when there is nobody to ask.
 func (a *asking) advance(ctx context.Context) {
-	if a.inFlight > 0 {
+	if a.inFlight > 0 || a.t.resort {
 		return
 	}
 	if a.lookups == 0 && a.list.lookFirst() {
@@ -167,7 +176,7 @@ func (a *asking) advance(ctx context.Context) {
 // later than expected.
 func (a *asking) overtake(ctx context.Context) {
 	switch {
-	case a.inFlight >= maxInFlight:
+	case a.inFlight >= maxInFlight, a.t.resort:
 	case a.inFlight > 0 && a.send(ctx, ReasonHedge):
 	case a.lookups < maxLookups:
 		a.lookUp(ctx)
@@ -186,13 +195,22 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	}
 	to.only = a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
 	to.alone = to.only || a.list.tries > quickTries && !a.responded
+	to.settled = a.refusals >= maxRefusals
+	if a.mayResort(ctx) && a.isLast(to) {
+		a.makePlain(to)
+	}
+	a.converse(ctx, to, why)
+	return true
+}
+
+// converse begins to ask a server.
+func (a *asking) converse(ctx context.Context, to *candidate, why QueryReason) {
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
 	a.inFlight++
 	a.late.Reset(to.estimate.Late + to.patience)
 	a.r.spawn(func() { a.outcomes <- a.r.converse(ctx, a.t, a.cut, a.q, to, why, a.refused) })
-	return true
 }
 
 // take looks at what came of asking one server, and gives the reply if it settles
@@ -208,11 +226,18 @@ func (a *asking) take(o outcome) *reply {
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
 	// Silence may be a lost packet, and spoilt packets may be somebody else's; but these
 	// are put up with once only.
-	o.to.out = o.to.spoilt || !o.timedOut && !o.spoilt
+	o.to.out = o.to.spoilt || o.to.resort || !o.timedOut && !o.spoilt
 	o.to.spoilt = o.spoilt
 	if o.err != nil {
 		a.spent = a.spent || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
+	}
+	if o.to.resort {
+		a.leaveResort(o.ofResort())
+	}
+	o.to.mendable, o.to.refused = o.mendable && !o.to.plain, o.reply != nil
+	if o.refused {
+		a.refusals++
 	}
 	a.responded = a.responded || o.heard
 	if o.reply == nil {
@@ -291,9 +316,7 @@ func (a *asking) failure(cause error) error {
 	// A question that has spent all it may says nothing about servers: else who wastes a
 	// hundred queries could have anybody's held dead by the next.
 	if cause == nil && !a.responded && !a.spent && !a.cut.from.forwards() {
-		for _, server := range a.tried {
-			a.cut.from.infra.Silent(a.r.config.Now(), server)
-		}
+		a.list.silence(a.r.config.Now())
 	}
 	if rt := a.cut.from.route; rt != nil && cause == nil {
 		err = &RouteError{Zone: rt.zone.String(), Err: err}

@@ -3,6 +3,7 @@ package resolver_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -189,8 +190,15 @@ func TestAddressesPerServer(t *testing.T) {
 	for limit, want := range map[int]int{0: 6, 2: 2} {
 		inWorld(t, text, func(w *world) {
 			w.ask("www.shop.example.", dns.TypeA)
-			if got := w.in.Count(resolvertest.Name("www.shop.example.")); got != want {
-				w.Errorf("limit %d: got %d queries, want one at each of %d addresses", limit, got, want)
+			if got := w.in.Count(resolvertest.Name("www.shop.example.")); got != want+1 {
+				w.Errorf("limit %d: got %d queries, want one at each of %d addresses, and the last resort", limit, got, want)
+			}
+			addrs := make(map[netip.Addr]bool)
+			for _, q := range w.in.Log(resolvertest.Name("www.shop.example.")) {
+				addrs[q.Server] = true
+			}
+			if len(addrs) != want {
+				w.Errorf("limit %d: %d addresses were asked, want %d", limit, len(addrs), want)
 			}
 		}, ipv4Only, func(o *resolver.Options) { o.Limits.AddressesPerServer = limit })
 	}

@@ -109,7 +109,7 @@ func (c *conversation) unreadable(err error) transport.Verdict {
 // offered is the length of the largest reply that the query allows over UDP: without
 // EDNS that of RFC 1035 §2.3.4.
 func (c *conversation) offered() int {
-	if c.edns {
+	if c.edns != ednsNone {
 		return udpSize
 	}
 	return dns.MinMsgSize
@@ -119,8 +119,11 @@ func (c *conversation) offered() int {
 // out (RFC 9619 §4).
 func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
 	rcode := int(flags & 0xF)
-	if !sameID || rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented {
+	switch {
+	case rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented:
 		return c.drop(DroppedForeign)
+	case !sameID: // it takes no more to be guessed than port and ID
+		return c.abandon(wrongID)
 	}
 	if !c.pays(m) {
 		return transport.Abandon
@@ -129,8 +132,7 @@ func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) tran
 	if err != nil {
 		return c.unreadable(err)
 	}
-	c.accepted = parsed
-	return transport.Accept
+	return c.checkCookie(parsed)
 }
 
 // sameQuestion reports whether m has our one question, and whether letter for letter.
@@ -163,13 +165,10 @@ func equalFold(a, b []byte) bool {
 // with somebody else's is not for us (RFC 7873 §5.3).
 func (c *conversation) checkCookie(m *wire.Message) transport.Verdict {
 	c.accepted = m
-	if c.network == "tcp" || !c.edns {
+	if c.network == "tcp" || c.edns != ednsCookie {
 		return transport.Accept
 	}
-	var cookie []byte
-	if m.EDNS != nil {
-		cookie = m.EDNS.Cookie
-	}
+	cookie := c.cookieOfReply()
 	switch {
 	case cookie == nil && !c.features.Cookies:
 		return transport.Accept

@@ -36,17 +36,14 @@ type conversation struct {
 	why  QueryReason
 	late chan<- struct{} // told when the host says that the port is unreachable
 
-	network   string
-	edns      bool
-	case0x20  bool
-	features  infra.Features
-	sends     map[string]int // by network
-	caseTries int
-	badCookie int
-	asked     bool // a query has left this host
-	heard     bool
-	odd       bool // a datagram with our ID came to this send, and was no reply
-	spoilt    bool // and nothing else, so that TCP is used
+	manner
+	features infra.Features
+	signed   bool          // the zone is known to be signed
+	times    [troubles]int // how often each of them came
+	asked    bool          // a query has left this host
+	heard    bool
+	odd      bool // a datagram with our ID came to this send, and was no reply
+	spoilt   bool // that and nothing else came, or a reply right but for the ID, so that TCP is used
 
 	query     []byte
 	sent      time.Time
@@ -65,8 +62,13 @@ type outcome struct {
 	err   error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
-	// spoilt is set when what came over UDP was no reply, and nothing came over TCP.
+	// spoilt is set when what came over UDP was no reply, or right but for the ID, and nothing
+	// came over TCP.
 	spoilt bool
+	// mendable is set when it may have failed for the way in which the server was asked.
+	mendable bool
+	// refused is set when the server refused the question in every way in which it was asked.
+	refused bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
 	// unsent is set when the server was not asked at all: it died before its turn came, or this host
@@ -78,12 +80,9 @@ type outcome struct {
 func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q question, to *candidate, why QueryReason, late chan<- struct{}) outcome {
 	c := &conversation{
 		r: r, t: t, cut: cut, q: q, to: to, why: why, late: late,
-		network:  to.network(),
 		features: cut.from.infra.Features(r.config.Now(), to.addr),
-		sends:    make(map[string]int, 2),
 	}
-	c.edns = !c.features.NoEDNS
-	c.case0x20 = !r.config.DisableCaseRandomisation && !c.features.NoCase
+	c.begin()
 	if to.endProbe != nil {
 		defer to.endProbe()
 	}
@@ -98,10 +97,27 @@ func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q questi
 	for {
 		again, out := c.send(ctx)
 		if !again {
-			out.heard = c.heard
+			out.heard, out.mendable, out.refused = c.heard, c.isMendable(out), c.refusedAll(out)
 			return out
 		}
 	}
+}
+
+// begin chooses the way of asking to begin with.
+func (c *conversation) begin() {
+	c.signed = c.mustSign()
+	c.manner = firstManner(c.to.network(), c.features, !c.r.config.DisableCaseRandomisation, c.signed)
+	if c.to.plain {
+		c.manner = c.manner.plain()
+	}
+}
+
+// mustSign reports whether the answer is known to be of no use without signatures.
+func (c *conversation) mustSign() bool {
+	if c.r.config.Validation != Validate {
+		return false
+	}
+	return c.t.signatures || c.cut.signed || !c.cut.from.forwards() && c.r.provenNow().isSigned(c.r.config.Now(), c.cut.Zone)
 }
 
 // diedMeanwhile reports whether others have found the server silent while this query
@@ -114,7 +130,7 @@ func (c *conversation) diedMeanwhile() bool {
 // send sends once and decides what follows: another query to the same server, or the
 // outcome.
 func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
-	if c.sends[c.network]++; c.sends[c.network] > c.r.config.limits.SendsPerServer {
+	if n := c.to.sends.over(c.network); n > c.r.config.limits.SendsPerServer {
 		limit := c.t.budget.refused.refuse("SendsPerServer", c.r.config.limits.SendsPerServer)
 		return false, c.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
@@ -157,34 +173,49 @@ func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
 }
 
 // timeout is how long to wait for a reply to this send.
-func (c *conversation) timeout() time.Duration {
-	if c.network == "tcp" {
-		return tcpTimeout + c.to.patience
+func (c *conversation) timeout() time.Duration { return c.wait() + c.to.patience }
+
+func (c *conversation) wait() time.Duration {
+	e := c.to.estimate
+	switch {
+	case c.network == "tcp":
+		return tcpTimeout
+	case c.cut.from.forwards():
+		return max(e.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2))
+	case c.to.resort:
+		return max(e.Timeout, loneTimeout)
+	case e.Dead:
+		return e.Timeout
+	case c.to.isSlow(c.t.isSide()):
+		c.to.awaited = true
+		return max(e.Timeout, slowTimeout)
+	case c.to.alone && !e.Known, c.to.only && c.to.last:
+		return max(e.Timeout, loneTimeout)
 	}
-	if c.cut.from.forwards() {
-		return max(c.to.estimate.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2)) + c.to.patience
+	return e.Timeout
+}
+
+// isSlow reports whether the only server is given the time that slow ones need: in the last
+// send to it, and in the one before if nothing is known of it. Once is enough, and none for a
+// look-up beside the question: there are many of these.
+func (c *candidate) isSlow(side bool) bool {
+	switch {
+	case !c.only || c.spoilt || c.awaited:
+		return false
+	case c.estimate.Known:
+		return c.last && !side
 	}
-	if c.to.only && c.to.tries == c.r.config.limits.SendsPerServer && c.to.estimate.Known && !c.to.estimate.Dead {
-		return max(c.to.estimate.Timeout, loneTimeout) + c.to.patience
-	}
-	if c.to.alone && !c.to.estimate.Known && !c.to.estimate.Dead {
-		if c.to.only && c.to.tries == 2 && !c.to.spoilt {
-			return slowTimeout + c.to.patience
-		}
-		return loneTimeout + c.to.patience
-	}
-	return c.to.estimate.Timeout + c.to.patience
+	return c.last && !side || c.tries == 2
 }
 
 // loneTimeout is how long the first reply of a server is waited for when nobody else
-// could be asked: asking the same server again too early throws its reply away. The only
-// server that is known, and was quick, has it for the last send: that it stalls for some
-// tenths of a second does not mean that it is gone.
+// could be asked: asking the same server again too early throws its reply away.
 const loneTimeout = 800 * time.Millisecond
 
 // slowTimeout is how long the only server's reply is waited for when the first one did not
 // come: either that was lost, or the server is slower than most, as behind a satellite and a
-// queue. Sockets of earlier sends are not kept open instead: each would be one more target
+// queue, or with this question: one that is quick for its keys may have to look elsewhere for
+// the rest. Sockets of earlier sends are not kept open instead: each would be one more target
 // for a forger. With three sends it is known after 3.6 s that the server is silent, before
 // stub resolvers give up (resolv.conf(5): 5 s).
 const slowTimeout = 2 * time.Second
@@ -253,9 +284,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
-		return c.distrust()
+		return c.distrust(err)
 	case errors.Is(err, transport.ErrStale):
-		return c.again(ReasonConnection)
+		return c.another(troubleConnection, err)
 	case errors.Is(err, context.Canceled):
 		c.overtaken()
 		return false, outcome{to: c.to, err: err}
@@ -266,10 +297,10 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 		c.overtaken()
 		return false, c.fail(err)
 	case isTimeout(err):
-		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
-		if c.odd && c.network == "udp" && !c.to.spoilt {
+		c.cut.from.infra.TimedOut(c.r.config.Now(), addr, c.to.estimate.Replies)
+		if c.odd && c.network == "udp" && !c.to.spoilt && !c.to.plain {
 			c.spoilt = true
-			return c.overTCP(ReasonSpoofed) // not silent: what came is spoilt, or forged
+			return c.another(troubleForged, err) // not silent: what came is spoilt, or forged
 		}
 		return false, outcome{to: c.to, err: err, timedOut: true}
 	}
@@ -277,10 +308,9 @@ func (c *conversation) failed(err error) (again bool, out outcome) {
 }
 
 // inVain ends the conversation after a send that failed. If TCP was only used since what came
-// over UDP was spoilt, UDP gets another try: one packet that was spoilt on the way, beside a
-// reply that was lost, would else cost the answer of a server that has no TCP. It helps no
-// forger who guesses: what makes us give up UDP for good (RFC 5452 §9.2) is a reply that is
-// right but for the ID, and whoever knows the ID has no need of packets that are no replies.
+// over UDP was spoilt or right but for the ID, UDP gets another try from another port: one
+// packet of a stranger, or one that was spoilt on the way, would else cost the answer of a
+// server that has no TCP. It is one more guess for who guesses (RFC 5452 §9.2), and no more.
 func (c *conversation) inVain(err error) outcome {
 	return outcome{to: c.to, err: err, spoilt: c.spoilt && c.network == "tcp"}
 }
@@ -294,28 +324,25 @@ func (c *conversation) overtaken() {
 		return
 	}
 	if (c.network == "udp" || c.streamOnly()) && time.Since(c.sent) >= c.to.estimate.Late {
-		c.cut.from.infra.TimedOut(c.r.config.Now(), addr)
+		c.cut.from.infra.TimedOut(c.r.config.Now(), addr, c.to.estimate.Replies)
 	}
 }
 
 // distrust decides how to ask again after a reply that may be forged. Over TCP an
 // attacker who sees nothing has no say.
-func (c *conversation) distrust() (again bool, out outcome) {
+func (c *conversation) distrust(err error) (again bool, out outcome) {
 	switch c.doubt {
 	case wrongCase:
-		if c.caseTries++; c.caseTries == 1 {
-			return c.again(ReasonCase) // it may have been an attacker's
-		}
-		c.cut.from.infra.SetNoCase(c.r.config.Now(), c.to.addr)
-		return c.overTCP(ReasonCase)
+		c.cut.from.infra.LostCase(c.r.config.Now(), c.to.addr)
+		return c.another(troubleCase, err)
 	case wrongCookie:
-		return c.overTCP(ReasonCookie)
+		return c.another(troubleCookie, err)
 	case flooded:
 		return c.leaveFlood()
 	case wrongID, doubtless:
-		return c.overTCP(ReasonSpoofed)
 	}
-	return c.overTCP(ReasonSpoofed)
+	c.spoilt = true
+	return c.another(troubleForged, err)
 }
 
 // leaveFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
@@ -325,20 +352,31 @@ func (c *conversation) leaveFlood() (again bool, out outcome) {
 		return false, c.inVain(because(errFlooded, c.broken))
 	}
 	c.spoilt = true
-	return c.overTCP(ReasonSpoofed)
+	return c.another(troubleForged, because(errFlooded, c.broken))
 }
 
 // streamOnly reports whether the server is never asked over UDP.
 func (c *conversation) streamOnly() bool { return c.to.hop != nil && c.to.hop.stream }
 
-func (c *conversation) again(why QueryReason) (bool, outcome) {
-	c.why = why
-	return true, outcome{}
+// another has the server asked in the way that follows from what went wrong. If there is
+// none the conversation ends with err.
+func (c *conversation) another(what trouble, err error) (again bool, out outcome) {
+	if c.follow(what) {
+		return true, outcome{}
+	}
+	return false, outcome{to: c.to, err: err}
 }
 
-func (c *conversation) overTCP(why QueryReason) (bool, outcome) {
-	c.network = "tcp"
-	return c.again(why)
+// follow chooses the next way of asking, and reports whether there is one.
+func (c *conversation) follow(what trouble) bool {
+	c.times[what]++
+	next, why, ok := c.manner.after(what, c.times[what], restraint{
+		signed: c.signed, folds: c.features.Folds, settled: c.to.settled, last: c.to.plain, noTCP: c.to.spoilt,
+	})
+	if ok {
+		c.manner, c.why = next, why
+	}
+	return ok
 }
 
 // fail ends the conversation with an error that says nothing about whether the server
@@ -353,18 +391,29 @@ func (c *conversation) learn(rtt time.Duration) {
 	} else {
 		c.cut.from.infra.Alive(addr)
 	}
-	if c.accepted == nil || !c.edns || c.network == "tcp" {
-		if c.network == "tcp" && c.doubt == doubtless && c.why == ReasonCookie {
-			c.cut.from.infra.SetCookie(addr, nil) // it does not always send one
-		}
-		return
+	if c.accepted != nil && c.edns == ednsCookie {
+		c.learnCookie(now)
 	}
-	if e := c.accepted.EDNS; e != nil && len(e.Cookie) > clientCookieLen {
-		server := e.Cookie[clientCookieLen:]
-		if !bytes.Equal(server, c.features.Cookie[clientCookieLen:]) {
-			c.cut.from.infra.SetCookie(addr, bytes.Clone(server))
-		}
+}
+
+// learnCookie renews what is known of the server's cookie. That it needs none any more is
+// believed over TCP only, where nobody forges.
+func (c *conversation) learnCookie(now time.Time) {
+	cookie := c.cookieOfReply()
+	switch {
+	case len(cookie) > clientCookieLen && bytes.Equal(cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen]):
+		c.cut.from.infra.SetCookie(now, c.to.addr, cookie[clientCookieLen:])
+	case len(cookie) == 0 && c.network == "tcp":
+		c.cut.from.infra.SetCookie(now, c.to.addr, nil)
 	}
+}
+
+// cookieOfReply returns the cookie option of the reply; nil if it has none.
+func (c *conversation) cookieOfReply() []byte {
+	if c.accepted.EDNS == nil {
+		return nil
+	}
+	return c.accepted.EDNS.Cookie
 }
 
 // judge decides what a genuine reply means: that another way of asking is needed, or
@@ -372,34 +421,35 @@ func (c *conversation) learn(rtt time.Duration) {
 func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 	m := c.accepted
 	if m == nil {
-		return c.overTCP(ReasonTruncated)
+		c.follow(troubleTruncated)
+		return true, outcome{}
 	}
 	if c.network == "tcp" && m.Flags&wire.TC != 0 {
 		return false, c.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
 	}
 	switch rcode := m.Rcode(); {
-	case rcode == dns.RcodeBadCookie && c.edns && c.network == "udp":
-		c.features = c.cut.from.infra.Features(c.r.config.Now(), c.to.addr)
-		if c.badCookie++; c.badCookie == 1 {
-			return c.again(ReasonCookie)
+	case rcode == dns.RcodeBadCookie && c.edns == ednsCookie:
+		c.features.Cookie = c.cut.from.infra.Features(c.r.config.Now(), c.to.addr).Cookie
+		if c.follow(troubleBadCookie) {
+			return true, outcome{}
 		}
-		return c.overTCP(ReasonCookie)
-	case (rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented) && c.edns && m.EDNS == nil:
-		c.edns = false
-		return c.again(ReasonNoEDNS)
-	}
-	if c.why == ReasonNoEDNS && m.Rcode() == dns.RcodeSuccess {
-		c.cut.from.infra.SetNoEDNS(c.r.config.Now(), c.to.addr)
+	case refusesEDNS(rcode):
+		if c.follow(troubleRefused) {
+			return true, outcome{}
+		}
 	}
 	if m.NoQuestion {
 		return false, c.fail(errNoQuestion)
 	}
 	out = c.r.understand(m, c.cut, c.q, octets, c.to)
 	if out.reply != nil {
-		out.reply.vouched = c.vouchedFor(m)
+		out.reply.vouched, out.reply.blind = c.vouchedFor(m), c.edns == ednsNone
 		if c.cutsAnew(out.reply) {
 			return c.doubtCut(out.reply)
 		}
+	}
+	if out.isGood() {
+		c.learnManner()
 	}
 	return false, out
 }
@@ -420,13 +470,78 @@ func (c *conversation) cutsAnew(m *reply) bool {
 func (c *conversation) doubtCut(m *reply) (again bool, out outcome) {
 	c.r.counts.drop(DroppedReferral)
 	c.to.doubtedCut, c.spoilt = m.delegation.Zone, true
-	return c.overTCP(ReasonSpoofed)
+	return c.another(troubleForged, errDoubtedCut)
 }
+
+// errDoubtedCut says that a referral may be forged, and that there was no way to confirm it.
+var errDoubtedCut = errors.New("unconfirmed referral below a name without zone cut")
 
 // vouchedFor reports whether a reply shows that its sender has seen the query: it came over a
 // connection, or has the cookie that we sent and one of the server's (RFC 7873 §5.3), which is
 // 64 bits more for a forger to guess.
 func (c *conversation) vouchedFor(m *wire.Message) bool {
-	return c.network == "tcp" || c.edns && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
+	return c.network == "tcp" || c.edns == ednsCookie && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
 		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen])
+}
+
+// isGood reports whether the server said something of the question.
+func (o outcome) isGood() bool {
+	return o.reply != nil && o.reply.kind != lame && o.reply.kind != unusable
+}
+
+// ofResort says what came of a last resort.
+func (o outcome) ofResort() resortEnd {
+	switch {
+	case o.isGood():
+		return resortHelped
+	case o.reply != nil, o.timedOut, o.spoilt:
+		return resortInVain
+	}
+	return resortUnknown
+}
+
+// learnManner remembers of the way in which a good reply was got what will spare queries:
+// what the server takes, and, once that is confirmed, what it does not.
+func (c *conversation) learnManner() {
+	table, now, addr := c.cut.from.infra, c.r.config.Now(), c.to.addr
+	hasEDNS, mixed := c.edns != ednsNone && c.accepted.EDNS != nil, c.case0x20 && c.network == "udp"
+	full := c.edns == ednsCookie && (mixed || c.r.config.DisableCaseRandomisation)
+	if hasEDNS && !c.features.EDNS || full && !c.features.Full || c.features.Doubted {
+		table.Took(now, addr, hasEDNS, c.edns == ednsCookie, mixed, full)
+	}
+	refusals := c.times[troubleRefused]
+	switch {
+	case c.to.plain && c.to.refused: // by an error that does not say what it was for
+		table.RefusedOption(now, addr)
+		table.LostCase(now, addr)
+	case refusals > 0 && c.edns == ednsNone:
+		table.RefusedEDNS(now, addr, refusals > 1 || c.network == "tcp")
+	case refusals > 0:
+		table.RefusedOption(now, addr)
+	}
+}
+
+// isMendable reports whether it may be for the way of asking that no good reply came. An error
+// is not if the server has taken all of it a moment ago. What was right but for the ID is a
+// guess: who guesses shall not have it made easier for him. An error of a forwarder is about
+// the name more often than not, and where forwarders ask each other in a loop each further
+// query would double.
+func (c *conversation) isMendable(out outcome) bool {
+	switch {
+	case out.isGood() || c.spoilt || c.to.spoilt || c.refusedAll(out):
+		return false
+	case out.reply != nil:
+		return !isSilentOn(out.reply.Rcode) && !c.features.Full && !c.cut.from.forwards()
+	}
+	return out.timedOut || c.times[troubleCase]+c.times[troubleCookie] > 0
+}
+
+// isSilentOn reports whether a response code says nothing against how the question was asked.
+func isSilentOn(rcode int) bool {
+	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError || rcode == dns.RcodeYXDomain
+}
+
+// refusedAll reports whether the server refused EDNS, and said nothing of use without it.
+func (c *conversation) refusedAll(out outcome) bool {
+	return c.times[troubleRefused] > 0 && c.accepted != nil && !out.isGood()
 }

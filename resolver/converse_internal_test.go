@@ -23,8 +23,8 @@ func queryOut(network string) *conversation {
 	limits := Limits{}.Filled()
 	c := &conversation{
 		r: new(Resolver), t: &task{budget: newBudget(&limits, nil)},
-		q:       question{dnsname.MustParse("www.shop.example."), dns.TypeA},
-		network: network, edns: true, case0x20: true,
+		q:        question{dnsname.MustParse("www.shop.example."), dns.TypeA},
+		manner:   manner{network: network, edns: ednsCookie, case0x20: true},
 		features: infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
 	}
 	q := wire.Query{ID: 0x1234, Name: c.q.name, Type: dns.TypeA, Class: dns.ClassINET, EDNS: true, UDPSize: udpSize, Cookie: c.features.Cookie}
@@ -77,7 +77,9 @@ func TestCheck(t *testing.T) {
 		{"no question, SERVFAIL", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeServerFailure }, transport.Ignore, transport.Ignore, doubtless},
 		{"no question, FORMERR", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeFormatError }, transport.Accept, transport.Accept, doubtless},
 		{"no question, NOTIMP", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeNotImplemented }, transport.Accept, transport.Accept, doubtless},
-		{"no question, FORMERR, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeFormatError, 1 }, transport.Ignore, transport.Ignore, doubtless},
+		{"no question, FORMERR, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeFormatError, 1 }, transport.Abandon, transport.Ignore, wrongID},
+		{"no question, NOTIMP, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeNotImplemented, 1 }, transport.Abandon, transport.Ignore, wrongID},
+		{"no question, SERVFAIL, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeServerFailure, 1 }, transport.Ignore, transport.Ignore, doubtless},
 		{"ID", func(m *dns.Msg) { m.Id++ }, transport.Abandon, transport.Ignore, wrongID},
 		{"ID and case", func(m *dns.Msg) { m.Id++; m.Question[0].Name = "www.shop.example." }, transport.Abandon, transport.Ignore, wrongID},
 		{"ID and name", func(m *dns.Msg) { m.Id++; m.Question[0].Name = "a.example." }, transport.Ignore, transport.Ignore, doubtless},
@@ -157,7 +159,7 @@ func TestCheckSizes(t *testing.T) {
 	if c = queryOut("udp"); c.offered() != udpSize {
 		t.Errorf("with EDNS: %d octets offered, want %d", c.offered(), udpSize)
 	}
-	if c.edns = false; c.offered() != dns.MinMsgSize {
+	if c.edns = ednsNone; c.offered() != dns.MinMsgSize {
 		t.Errorf("without EDNS: %d octets offered, want %d", c.offered(), dns.MinMsgSize)
 	}
 	cut := bytes.Clone(big[:len(big)-1])

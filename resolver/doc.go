@@ -64,7 +64,10 @@
 // The server changes: the one expected to answer soonest is asked first, by smoothed
 // round-trip times. When it is later than expected a second one is asked, and the
 // first good reply wins. Each query has a port, an ID and letter case of its own; a
-// reply that is almost right makes the question move to TCP. Servers that are lame or
+// reply that is almost right makes the question move to TCP. A server that refuses an EDNS
+// option, or EDNS, is asked with less; without EDNS never for a zone that is known to be
+// signed. When all have failed one of them is asked once more, without option and in lower
+// case. Servers that are lame or
 // fail are passed over, dead ones are tried one query at a time. Where there is an
 // Options.SecondLevel, it is asked before any of them, and what it says goes the same way
 // as a reply of theirs.

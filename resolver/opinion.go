@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+
+	"github.com/iterdns/iterdns/internal/infra"
 )
 
 // maxSecondOpinions is how often other servers are asked when what one gave turns out
@@ -17,6 +19,10 @@ const maxSecondOpinions = 3
 func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
 	f, err := r.walk(ctx, t, q)
 	if again := r.doubting(t, q, err); again != nil {
+		t = again
+		f, err = r.walk(ctx, t, q)
+	}
+	if again := r.withSignatures(t, q, err); again != nil {
 		t = again
 		f, err = r.walk(ctx, t, q)
 	}
@@ -49,6 +55,36 @@ func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*find
 		return nil, first
 	}
 	return f, nil
+}
+
+// blindServer is one that was asked without EDNS, and so could send no signatures.
+type blindServer struct {
+	infra *infra.Table
+	addr  netip.AddrPort
+}
+
+// notice records that a server was asked without EDNS for a part of the evidence.
+func (p *proof) notice(cut *zoneCut, m *reply) {
+	if p != nil && m.blind {
+		p.blind = append(p.blind, blindServer{cut.from.infra, m.server.addr})
+	}
+}
+
+// withSignatures decides what it means that an answer is bogus for which servers were asked
+// that are thought to know no EDNS: that they may be thought so by mistake. It forgets that,
+// and returns a task that asks them again with EDNS; nil when there are none.
+func (r *Resolver) withSignatures(t *task, q question, err error) *task {
+	var bogus *bogusError
+	if t.proof == nil || t.signatures || len(t.proof.blind) == 0 || !errors.As(err, &bogus) {
+		return nil
+	}
+	for _, s := range t.proof.blind {
+		s.infra.ForgetNoEDNS(s.addr)
+	}
+	again := *t
+	again.signatures, again.startAbove = true, t.proof.started
+	again.proof = r.newProof(&again, q)
+	return &again
 }
 
 // suspects gives the servers to avoid when an answer is bogus: those known before, and

@@ -34,6 +34,7 @@ func (r *Resolver) primeOnce() {
 		return
 	}
 	t := r.newTask(q, r.trustOfServers())
+	t.aside = true
 	ctx, cancel := context.WithDeadline(r.base, t.budget.deadline)
 	defer cancel()
 	hints := &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}

@@ -119,6 +119,15 @@ func (p provenIn) isHopeless(now time.Time, zone dnsname.Name) bool {
 	return ok && at.holds(now) && at.value >= maxFruitless
 }
 
+// isSigned reports whether a zone is proven to be one that its parent has a DS of use for.
+func (p provenIn) isSigned(now time.Time, zone dnsname.Name) bool {
+	k := p.keyOf(now, zone, dns.TypeDS)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d, ok := p.delegations.Get(k)
+	return ok && d.holds(now) && d.value.Kind == dnssec.DelegationSigned
+}
+
 // load gives the evidence what is proven of name and the zones above it.
 func (p provenIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	p.mu.Lock()

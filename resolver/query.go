@@ -11,18 +11,19 @@ import (
 
 // write makes the next query: a new ID, and new letter case (0x20) each time.
 func (c *conversation) write() {
+	edns := c.edns != ednsNone
 	q := wire.Query{
 		ID: randomID(), Name: c.q.name, Type: c.q.rrtype, Class: dns.ClassINET,
-		CD: c.edns, EDNS: c.edns, UDPSize: udpSize, DO: c.edns,
+		CD: edns, EDNS: edns, UDPSize: udpSize, DO: edns,
 	}
 	if c.cut.from.forwards() {
 		// Who does not judge for himself had better leave that to the forwarder.
-		q.RD, q.DO, q.CD = true, c.edns && c.judges(), c.edns && c.judges()
+		q.RD, q.DO, q.CD = true, edns && c.judges(), edns && c.judges()
 	}
-	if c.to.isEncrypted() && c.edns {
+	if c.to.isEncrypted() && edns {
 		q.PadTo = queryBlock
 	}
-	if c.edns && c.network == "udp" {
+	if c.edns == ednsCookie {
 		q.Cookie = c.features.Cookie
 	}
 	c.query = q.AppendTo(c.query[:0:0]) // a new slice: the transport may still hold the old one

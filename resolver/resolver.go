@@ -31,6 +31,7 @@ type Resolver struct {
 	told     uint64     // functions told apart so far; guarded by changing
 	salt     [16]byte   // of the views of routes with functions that have no name
 	proven   *proven
+	resorts  *resorts
 	ours     atomic.Pointer[localData] // never nil
 	second   *second                   // nil: nothing is shared
 	// cookieSecret is what cookies for clients are made with. RFC 9018 §4.4.
@@ -75,6 +76,7 @@ func New(o Options) (*Resolver, error) {
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
 		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
 		proven:    newProven(),
+		resorts:   newResorts(),
 		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
 		sockets:   newGates[struct{}](c.limits.Sockets),
 		strangers: newGates[struct{}](max(1, c.limits.Sockets-share(c.limits.Sockets))),

@@ -54,10 +54,32 @@ type candidate struct {
 	endProbe   func()       // of the conversation that is one; nil: it is none
 	alone      bool         // nobody else could be asked meanwhile, or all others were silent
 	only       bool         // nobody else could be asked meanwhile
-	spoilt     bool         // only what was no reply came over UDP, and nothing over TCP: one try is left
+	last       bool         // this is the last try that it has
+	awaited    bool         // it has been waited for as long as for slow servers
+	spoilt     bool         // UDP was of no use since what came was no reply, and nothing came over TCP: one try is left
 	doubtedCut dnsname.Name // a referral to it came over UDP that may have been forged; "": none
 	busy       bool         // being asked now
 	out        bool         // gave something of no use: not asked again
+	plain      bool         // asked in the plain way, as the last resort
+	resort     bool         // by a send that it would not have had otherwise
+	settled    bool         // others have refused the question in every way
+	mendable   bool         // it may have failed for the way in which it was asked
+	refused    bool         // it answered, with an error
+	sends      sends        // of this question
+	replies    uint64       // of the server, before it was asked this question
+}
+
+// sends counts the queries to one server by what they went over.
+type sends struct{ udp, tcp int }
+
+// over counts one more over a network, and returns how many that makes.
+func (s *sends) over(network string) int {
+	if network == "tcp" {
+		s.tcp++
+		return s.tcp
+	}
+	s.udp++
+	return s.udp
 }
 
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
@@ -212,6 +234,7 @@ func (l *serverList) has(a netip.Addr) bool {
 
 func (l *serverList) add(now time.Time, c candidate) {
 	c.estimate = l.infra.Estimate(now, c.addr)
+	c.replies = c.estimate.Replies
 	c.patience = time.Duration(l.random.IntN(int(maxPatience)))
 	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*l.random.Float64()))
 	if !c.estimate.Known {
@@ -270,8 +293,18 @@ func (l *serverList) silent() int {
 	return n
 }
 
+// silence records that all that were asked were silent.
+func (l *serverList) silence(now time.Time) {
+	for _, c := range l.candidates {
+		if c.tries > 0 {
+			l.infra.Silent(now, c.addr, c.replies)
+		}
+	}
+}
+
 func (l *serverList) take(c *candidate) *candidate {
 	c.tries++
+	c.last = c.tries == l.perServer
 	c.busy = true
 	l.tries++
 	return c
@@ -288,15 +321,19 @@ func (l *serverList) untake(now time.Time, c *candidate) {
 func (l *serverList) open(want func(*candidate) bool) []*candidate {
 	var open []*candidate
 	for _, c := range l.candidates {
-		tries := l.perServer
-		if c.estimate.Dead && !l.forwarders {
-			tries = 1
-		}
-		if !c.out && !c.busy && c.tries < tries && !c.leadsBackKnown() && want(c) {
+		if !c.out && !c.busy && c.tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
 			open = append(open, c)
 		}
 	}
 	return open
+}
+
+// triesOf is how often one server may be asked.
+func (l *serverList) triesOf(c *candidate) int {
+	if c.estimate.Dead && !l.forwarders {
+		return 1
+	}
+	return l.perServer
 }
 
 // best orders by: fewest tries, serves the zone as far as known, its family works,

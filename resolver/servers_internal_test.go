@@ -143,7 +143,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 	table := infra.NewTable()
 	for i := range 13 {
 		for range 5 {
-			table.TimedOut(listStart, netip.AddrPortFrom(addr(i), 53))
+			table.TimedOut(listStart, netip.AddrPortFrom(addr(i), 53), 0)
 		}
 	}
 	l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}

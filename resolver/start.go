@@ -17,6 +17,7 @@ type zoneCut struct {
 	from    *source   // whose delegation it is
 	expires time.Time // zero: the hints and the routes, which do not age
 	hints   bool
+	signed  bool // its referral had a DS
 }
 
 // isRoute reports whether this is where a route begins.

@@ -33,11 +33,16 @@ type task struct {
 	undaunted bool
 	renewing  bool // the cache has an answer to q, which is about to expire
 	minimised bool // what is asked at the moment is less than q
-	walk      int
-	parent    int
-	depth     int
-	sent      *atomic.Bool  // something was sent on this task's behalf
-	patience  time.Duration // how long it may wait to begin; 0: as long as it may take
+	aside     bool // it belongs to no question: the root's own servers are looked for
+	// signatures is set when what is searched is of no use without signatures.
+	signatures bool
+	// resort is set when a zone's servers were silent to less than q: one is asked for it, once.
+	resort   bool
+	walk     int
+	parent   int
+	depth    int
+	sent     *atomic.Bool  // something was sent on this task's behalf
+	patience time.Duration // how long it may wait to begin; 0: as long as it may take
 	// leaving is called before the flight is left that has not ended, with what gives back
 	// the question's place, and reports whether it takes that over; may be nil.
 	leaving func(fl *flight, place func()) bool
@@ -69,6 +74,10 @@ func (t *task) in(fl *flight) *task {
 	inside.flight, inside.heard = fl, fl.heard
 	return &inside
 }
+
+// isSide reports whether this is a look-up beside a question: of a name server's address, not
+// of the keys that the answer is judged by.
+func (t *task) isSide() bool { return (t.depth > 0 || t.aside) && !t.signatures }
 
 // madeRoom reports whether this work has ended since others needed its place more.
 func (t *task) madeRoom() bool { return t.flight != nil && t.flight.madeRoom.Load() }

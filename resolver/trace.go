@@ -130,6 +130,11 @@ const (
 	ReasonCase QueryReason = "case"
 	// ReasonNoEDNS: the server does not know EDNS (RFC 6891 §6.2.2).
 	ReasonNoEDNS QueryReason = "no-edns"
+	// ReasonNoOption: the server does not take EDNS options (RFC 6891 §6.1.2).
+	ReasonNoOption QueryReason = "no-option"
+	// ReasonLastResort: every server has failed, and one is asked without EDNS option and
+	// in lower case, and, if it was silent to less, for the full name.
+	ReasonLastResort QueryReason = "last-resort"
 	// ReasonCookie: the server wants its cookie (RFC 7873 §5.3).
 	ReasonCookie QueryReason = "cookie"
 	// ReasonLoop: to see whether a route leads back to this resolver.

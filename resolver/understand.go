@@ -21,6 +21,7 @@ type reply struct {
 	wire       []byte       // as received, for traces
 	recalled   bool         // out of the second level
 	vouched    bool         // nobody who does not see the query can have made it
+	blind      bool         // asked for without EDNS, so that no signatures could come
 	told       *atomic.Bool // to the second level; nil: nothing is to be told
 }
 

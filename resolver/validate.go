@@ -31,6 +31,7 @@ type proof struct {
 	pending map[question]dnssec.Need
 	arrived chan fetched
 	sources map[netip.AddrPort]bool       // servers whose word the evidence is
+	blind   []blindServer                 // those of them that were asked without EDNS
 	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
 	started dnsname.Name                  // the zone cut that the walk began at
 	lessons []*lesson                     // for the second level, of what was fetched
@@ -128,7 +129,7 @@ var errRefreshed = errors.New("asked for again a moment ago")
 func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
 	below := t.below(q)
-	below.trust, below.avoid = cache.Unchecked, t.avoid
+	below.trust, below.avoid, below.signatures = cache.Unchecked, t.avoid, true
 	below.sharing, below.recalls = t.sharing, t.recalls // it is validated with what it is for
 	var f *finding
 	var err error

@@ -26,6 +26,7 @@ type walk struct {
 	referrals []*dnssec.Response // followed, for who validates what is found
 	sources   []netip.AddrPort   // servers that had a say
 	lessons   []*lesson          // their replies, for the second level
+	silence   error              // why the servers of the cut are asked the full question once; nil: they are not
 }
 
 // walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
@@ -56,16 +57,18 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 			asked = q
 		}
 		minimised := w.min.asked(asked)
-		m, err := w.ask(ctx, t.asking(minimised), asked)
+		m, err := w.ask(ctx, w.asking(minimised), asked)
 		if err != nil {
 			if minimised && w.fallBack(err) {
 				continue
 			}
-			return nil, err
+			return nil, w.failure(err)
 		}
+		w.silence = nil
 		w.sources = append(w.sources, m.server.addr)
 		w.lessons = append(w.lessons, r.lessonOf(w.rl, w.cut, asked, m))
 		t.proof.used(m.server.addr)
+		t.proof.notice(w.cut, m)
 		if minimised {
 			f, done, err := w.minimised(ctx, asked, m)
 			if done || err != nil {
@@ -201,14 +204,35 @@ func (w *walk) dname(ctx context.Context, m *reply) (*finding, bool, error) {
 
 // fallBack makes the walk ask for the full name after servers have answered a
 // minimised question with an error: some only know the questions of others (RFC 9156
-// §2.3). Silence is no such answer.
+// §2.3). Where they were silent one of them is asked, as the last resort.
 func (w *walk) fallBack(err error) bool {
 	var ze *zoneError
-	if w.r.config.Minimise == MinimiseStrict || ownTrouble(err) || !errors.As(err, &ze) || !ze.responded {
+	if w.r.config.Minimise == MinimiseStrict || ownTrouble(err) || !errors.As(err, &ze) {
 		return false
+	}
+	if !ze.responded {
+		if len(ze.servers) == 0 || !w.t.mayResort() {
+			return false
+		}
+		w.silence = err
 	}
 	w.min.giveUp()
 	return true
+}
+
+// asking returns the task that puts the walk's question, or less of it, to a zone's servers.
+func (w *walk) asking(minimised bool) *task {
+	t := w.t.asking(minimised)
+	t.resort = w.silence != nil
+	return t
+}
+
+// failure is why the walk ends: not the last resort, but what made it necessary.
+func (w *walk) failure(err error) error {
+	if w.silence != nil && !ownTrouble(err) {
+		return w.silence
+	}
+	return err
 }
 
 // descend goes on to the zone that m refers to. The delegation is leased from the
@@ -222,7 +246,9 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	from := w.cut
 	w.t.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
-	w.enter(now, &zoneCut{Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL))})
+	w.enter(now, &zoneCut{
+		Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
+	})
 	w.r.second.noteCut(w.cut, m.recalled)
 	w.t.tell(func(tr *Trace) {
 		if tr.Referral != nil {

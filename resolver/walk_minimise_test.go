@@ -86,13 +86,29 @@ func TestRelaxedFallback(t *testing.T) {
 	}
 }
 
-// TestNoFallbackForSilence: who does not answer the one question will not answer the
-// other.
-func TestNoFallbackForSilence(t *testing.T) {
+// TestFallbackForSilence: servers that do not answer the minimised question are asked the
+// full one once, all of them together, and as plainly as can be. A zone that is down costs
+// no more than that.
+func TestFallbackForSilence(t *testing.T) {
+	full := resolvertest.Name("www.ent.shop.example.")
+	plain := func(q resolvertest.Query) bool { return q.EDNS && q.Cookie == nil && q.Name == strings.ToLower(q.Name) }
 	inWorld(t, wrongServers+"-- fault 198.51.100.3 --\nwhen name ent.shop.example.: drop\n", func(w *world) {
-		w.wantError("www.ent.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
-		w.count(0, resolvertest.Name("www.ent.shop.example."))
-	})
+		w.want("www.ent.shop.example.", dns.TypeA, 0, "www.ent.shop.example. A 192.0.2.80")
+		w.count(1, full)
+		w.count(1, full, plain)
+		w.want("fine.shop.example.", dns.TypeA, dns.RcodeNameError).atMost(w, 1) // it is not down
+	}, ipv4Only)
+	for _, servers := range []string{"198.51.100.3", "198.51.100.3 198.51.100.4 198.51.100.5"} {
+		zone := strings.Replace(wrongServers, "198.51.100.3", servers, 1)
+		inWorld(t, zone+"-- fault shop.example. --\ndrop\n", func(w *world) {
+			w.wantError("www.ent.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+			w.count(1, full)
+		}, ipv4Only)
+		inWorld(t, zone+"-- fault shop.example. --\nwhen name ent.shop.example.: drop\n", func(w *world) {
+			w.wantError("www.ent.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+			w.count(0, full)
+		}, ipv4Only, func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict })
+	}
 }
 
 // TestStrictMinimisation: a name error of an ancestor is final (RFC 8020), an error

@@ -66,6 +66,8 @@ type Estimate struct {
 	Dead bool
 	// Timeouts counts the queries lost since the last reply.
 	Timeouts int
+	// Replies counts the replies there have been, for TimedOut and Silent.
+	Replies uint64
 }
 
 // Estimate says what to expect of addr.
@@ -93,7 +95,7 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 
 // back applies what timeouts have taught.
 func (e *Estimate) back(s *server) {
-	e.Timeouts = s.timeouts
+	e.Timeouts, e.Replies = s.timeouts, s.replies
 	e.Dead = s.timeouts >= deadAfter
 	if e.Dead {
 		return // a probe finds out whether it answers again, not how slow it may be
@@ -113,9 +115,7 @@ func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) 
 	}
 	s.rtt.add(now, rtt)
 	t.heard = now
-	s.timeouts, s.deadTill = 0, time.Time{}
-	s.endProbe()
-	t.families[familyOf(addr.Addr())].answered()
+	t.alive(s, addr)
 }
 
 // HeardLately reports whether any server has answered a short while ago, so that queries get
@@ -131,17 +131,27 @@ func (t *Table) HeardLately(now time.Time) bool {
 func (t *Table) Alive(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.get(addr)
+	t.alive(t.get(addr), addr)
+}
+
+// alive takes in that a server is alive. mu must be held.
+func (t *Table) alive(s *server, addr netip.AddrPort) {
+	s.replies++
 	s.timeouts, s.deadTill = 0, time.Time{}
 	s.endProbe()
 	t.families[familyOf(addr.Addr())].answered()
 }
 
-// TimedOut records that addr did not answer.
-func (t *Table) TimedOut(now time.Time, addr netip.AddrPort) {
+// TimedOut records that addr did not answer a query, before which replies was
+// Estimate.Replies. If it has answered another one meanwhile it is slow with this one, or
+// the packet was lost, but it is not silent.
+func (t *Table) TimedOut(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
+	if s.replies != replies {
+		return
+	}
 	s.timeouts++
 	if s.timeouts >= deadAfter {
 		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
@@ -151,12 +161,13 @@ func (t *Table) TimedOut(now time.Time, addr netip.AddrPort) {
 }
 
 // Silent records that addr was silent together with all other servers of a zone: there
-// is no need to find out three times for each of them.
-func (t *Table) Silent(now time.Time, addr netip.AddrPort) {
+// is no need to find out three times for each of them. It is not silent if it has answered
+// anything since Estimate.Replies was replies.
+func (t *Table) Silent(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.get(addr)
-	if s.timeouts < deadAfter {
+	if s.timeouts < deadAfter && s.replies == replies {
 		s.timeouts, s.deadTill = deadAfter, now.Add(deadFirst)
 	}
 }

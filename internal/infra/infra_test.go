@@ -19,6 +19,11 @@ var (
 // at is where a server listens.
 func at(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), 53) }
 
+// lose is that a query to addr is lost, and nothing is heard of it meanwhile.
+func lose(table *Table, now time.Time, addr netip.AddrPort) {
+	table.TimedOut(now, addr, table.Estimate(now, addr).Replies)
+}
+
 // TestUnknownServer: nothing is known, and something has to be expected.
 func TestUnknownServer(t *testing.T) {
 	e := NewTable().Estimate(start, v4)
@@ -103,7 +108,7 @@ func TestDead(t *testing.T) {
 		if e := table.Estimate(now, v4); e.Dead || e.Timeouts != i {
 			t.Fatalf("after %d losses: got %+v", i, e)
 		}
-		table.TimedOut(now, v4)
+		lose(table, now, v4)
 	}
 	for _, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		wait *= time.Second
@@ -121,7 +126,7 @@ func TestDead(t *testing.T) {
 		if table.Probe(now, v4, false) != nil || table.Probe(now, v4, true) != nil {
 			t.Errorf("probed twice at the same time")
 		}
-		table.TimedOut(now, v4)
+		lose(table, now, v4)
 		end()
 	}
 	table.Answered(now, v4, 20*time.Millisecond)
@@ -147,7 +152,7 @@ func TestProbeEnds(t *testing.T) {
 			t.Fatalf("%s: no leave to probe", name)
 		}
 		ended := table.Probing(v4)
-		table.TimedOut(start, v4)
+		lose(table, start, v4)
 		select {
 		case <-ended:
 			t.Errorf("%s: waited for nothing", name)
@@ -182,7 +187,7 @@ func TestForgottenProbeEnds(t *testing.T) {
 func TestUrgentProbe(t *testing.T) {
 	table := NewTable()
 	for range 5 {
-		table.TimedOut(start, v4)
+		lose(table, start, v4)
 	}
 	if table.Probe(start, v4, false) != nil || table.Probe(start, v4, true) == nil {
 		t.Errorf("want leave for an urgent probe only")
@@ -202,7 +207,7 @@ func TestTimeoutsGrow(t *testing.T) {
 			t.Errorf("got timeout %v after %v, want it to grow up to %v", e.Timeout, last, maxTimeout)
 		}
 		last = e.Timeout
-		table.TimedOut(start, v4)
+		lose(table, start, v4)
 	}
 	if last != maxTimeout {
 		t.Errorf("got timeout %v after several losses, want %v", last, maxTimeout)
@@ -220,7 +225,7 @@ func TestFamilyDown(t *testing.T) {
 		if table.FamilyDown(now, v6) {
 			t.Fatalf("down after %d losses", i)
 		}
-		table.TimedOut(now, at(fmt.Sprintf("2001:db8::%d", i+1)))
+		lose(table, now, at(fmt.Sprintf("2001:db8::%d", i+1)))
 	}
 	if !table.FamilyDown(now, v6) || table.FamilyDown(now, v4) {
 		t.Errorf("after %d losses: want IPv6 down and IPv4 not", familyDeadAfter)
@@ -229,12 +234,12 @@ func TestFamilyDown(t *testing.T) {
 	if table.FamilyDown(now, v6) {
 		t.Errorf("after %v: want it to be tried", familyRetry)
 	}
-	table.TimedOut(now, v6)
+	lose(table, now, v6)
 	if now = now.Add(familyRetry); !table.FamilyDown(now, v6) {
 		t.Errorf("after another loss: want it down for longer")
 	}
 	for range 20 {
-		table.TimedOut(now, v6)
+		lose(table, now, v6)
 	}
 	if !table.FamilyDown(now.Add(familyRetryMax-1), v6) || table.FamilyDown(now.Add(familyRetryMax), v6) {
 		t.Errorf("after many losses: want it down for %v", familyRetryMax)
@@ -244,8 +249,8 @@ func TestFamilyDown(t *testing.T) {
 		t.Errorf("after a reply: want it up")
 	}
 	for range familyDeadAfter {
-		table.TimedOut(now, v4)
-		table.TimedOut(now, v6)
+		lose(table, now, v4)
+		lose(table, now, v6)
 	}
 	if table.FamilyDown(now, v4) || table.FamilyDown(now, v6) {
 		t.Errorf("both silent: want neither called down")
@@ -274,44 +279,12 @@ func TestLame(t *testing.T) {
 	}
 }
 
-// TestFeatures are each server's own, and forgotten in time.
-func TestFeatures(t *testing.T) {
-	table := NewTable()
-	fresh := table.Features(start, v4)
-	if fresh.NoEDNS || fresh.NoCase || fresh.Cookies || len(fresh.Cookie) != clientCookieLen {
-		t.Errorf("got %+v of an unknown server", fresh)
-	}
-	if again := table.Features(start, v4); string(again.Cookie) != string(fresh.Cookie) {
-		t.Errorf("client cookie changed from %x to %x", fresh.Cookie, again.Cookie)
-	}
-	if elsewhere := table.Features(start, other); string(elsewhere.Cookie) == string(fresh.Cookie) {
-		t.Errorf("two servers get the same client cookie %x", fresh.Cookie)
-	}
-	table.SetNoEDNS(start, v4)
-	table.SetNoCase(start, v4)
-	table.SetCookie(v4, []byte("serverpart"))
-	f := table.Features(start.Add(featureFor-1), v4)
-	if !f.NoEDNS || !f.NoCase || !f.Cookies || string(f.Cookie) != string(fresh.Cookie)+"serverpart" {
-		t.Errorf("got %+v, want all three", f)
-	}
-	if f = table.Features(start, other); f.NoEDNS || f.NoCase || f.Cookies {
-		t.Errorf("got %+v of another server", f)
-	}
-	if f = table.Features(start.Add(featureFor), v4); f.NoEDNS || f.NoCase {
-		t.Errorf("after %v: got %+v, want EDNS and case back", featureFor, f)
-	}
-	table.SetCookie(v4, nil)
-	if f = table.Features(start, v4); f.Cookies || len(f.Cookie) != clientCookieLen {
-		t.Errorf("got %+v, want the server's cookie forgotten", f)
-	}
-}
-
 // TestBounded: a hostile zone can name as many servers as it likes.
 func TestBounded(t *testing.T) {
 	table := NewTable()
 	addr := at("2001:db8::")
 	for range maxServers + 1000 {
-		table.TimedOut(start, addr)
+		lose(table, start, addr)
 		table.SetLame(start, addr, dnsname.Root)
 		addr = netip.AddrPortFrom(addr.Addr().Next(), addr.Port())
 	}
@@ -330,11 +303,12 @@ func TestClockSetBack(t *testing.T) {
 	}{{0, true}, {time.Second, true}, {time.Hour, false}, {365 * 24 * time.Hour, false}} {
 		table := NewTable()
 		table.SetLame(start, v4, zone)
-		table.SetNoEDNS(start, v4)
-		table.SetNoCase(start, v4)
+		table.RefusedEDNS(start, v4, true)
+		table.LostCase(start, v4)
+		table.LostCase(start, v4)
 		table.Answered(start, v4, 20*time.Millisecond)
 		for range 20 {
-			table.TimedOut(start, v6)
+			lose(table, start, v6)
 		}
 		now := start.Add(-test.back)
 		probe := table.Probe(now, v6, false)

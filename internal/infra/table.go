@@ -20,18 +20,12 @@ const (
 	// lameFor is how long a server is passed over for a zone it did not know. A
 	// lame delegation is mended by hand; one query a minute does not hurt it.
 	lameFor = time.Minute
-	// featureFor is how long a missing feature (EDNS, letter case) is remembered:
-	// long enough to save the extra queries, short enough that a server that was
-	// mended, or an attacker who forged the signs, does not matter for long.
-	featureFor = 15 * time.Minute
 	// forgetRTT is after how long without news a round-trip time says nothing more
 	// (Unbound's infra-host-ttl is 15 minutes).
 	forgetRTT = 15 * time.Minute
 	// heardFor is for how long one reply shows that port 53 is open: a network that lets
 	// queries through does not block them a moment later.
 	heardFor = time.Minute
-	// clientCookieLen is the length of a client cookie. RFC 7873 §4.1.
-	clientCookieLen = 8
 )
 
 // Table is what is known about servers. It is safe for concurrent use.
@@ -55,11 +49,9 @@ type server struct {
 	timeouts int       // since the last reply
 	deadTill time.Time // not asked before, but for single probes
 	// probe is closed when the probe under way ends; nil: there is none.
-	probe  chan struct{}
-	noEDNS time.Time // until when
-	noCase time.Time // until when
-	client [clientCookieLen]byte
-	cookie []byte // the server's part; nil: none seen
+	probe    chan struct{}
+	replies  uint64 // how many there have been, whatever they were to
+	features features
 }
 
 // NewTable makes an empty table.
@@ -77,7 +69,7 @@ func (t *Table) get(addr netip.AddrPort) *server {
 		return s
 	}
 	s := &server{}
-	rand.Read(s.client[:]) // never fails: crypto/rand ends the program instead
+	rand.Read(s.features.client[:]) // never fails: crypto/rand ends the program instead
 	t.servers.Add(addr, s)
 	return s
 }
@@ -114,50 +106,4 @@ const clockSlack = 10 * time.Second
 func ahead(now, until time.Time, length time.Duration) bool {
 	left, wall := until.Sub(now), until.Round(0).Sub(now.Round(0))
 	return min(left, wall) > 0 && max(left, wall) <= length+clockSlack
-}
-
-// Features is what a server can take.
-type Features struct {
-	NoEDNS bool   // it does not know EDNS
-	NoCase bool   // it does not echo the letter case of questions
-	Cookie []byte // the cookie option to send: the client's part and, if known, the server's
-	// Cookies is set when the server has sent a good cookie before: a reply without
-	// one is then not to be believed (RFC 7873 §5.3).
-	Cookies bool
-}
-
-// Features gives what is known of addr.
-func (t *Table) Features(now time.Time, addr netip.AddrPort) Features {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.get(addr)
-	cookie := make([]byte, 0, clientCookieLen+len(s.cookie))
-	cookie = append(append(cookie, s.client[:]...), s.cookie...)
-	return Features{
-		NoEDNS:  ahead(now, s.noEDNS, featureFor),
-		NoCase:  ahead(now, s.noCase, featureFor),
-		Cookie:  cookie,
-		Cookies: s.cookie != nil,
-	}
-}
-
-// SetNoEDNS remembers that addr does not know EDNS.
-func (t *Table) SetNoEDNS(now time.Time, addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).noEDNS = now.Add(featureFor)
-}
-
-// SetNoCase remembers that addr changes the letter case of questions.
-func (t *Table) SetNoCase(now time.Time, addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).noCase = now.Add(featureFor)
-}
-
-// SetCookie remembers the server's part of the cookie; nil forgets it.
-func (t *Table) SetCookie(addr netip.AddrPort, cookie []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).cookie = cookie
 }
