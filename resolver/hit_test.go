@@ -223,12 +223,13 @@ func wantFilled(t *testing.T, m *dns.Msg, whole, cut []byte, takes int) {
 // Who does not ask again over TCP, as musl before 1.2.4, has the same records from a reply
 // with TC that was in the cache as from one that was not.
 func TestTruncatedAlike(t *testing.T) {
-	zone := "-- zone shop.example. --\n"
+	var zone strings.Builder
+	zone.WriteString("-- zone shop.example. --\n")
 	for i := range 60 {
-		zone += fmt.Sprintf("www A 192.0.2.%d\n", i+1)
+		fmt.Fprintf(&zone, "www A 192.0.2.%d\n", i+1)
 	}
 	for _, edns := range []bool{false, true} {
-		r := resolvertest.New(t, zone).Resolver(t)
+		r := resolvertest.New(t, zone.String()).Resolver(t)
 		query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
 		if edns {
 			query.SetEdns0(600, false)
@@ -263,12 +264,13 @@ func TestAttackLongReplies(t *testing.T) {
 		{"too long", 256, 48, false},
 	} {
 		long := strings.Join([]string{label, label, label, strings.Repeat("b", test.last)}, ".")
-		zones := "-- zone evil.example. --\n@ SOA ns hostmaster 1 3600 600 86400 60\nx CNAME " + long +
-			".evil.test.\n-- zone evil.test. --\n@ SOA ns hostmaster 1 3600 600 86400 60\n"
+		var zones strings.Builder
+		zones.WriteString("-- zone evil.example. --\n@ SOA ns hostmaster 1 3600 600 86400 60\nx CNAME " + long +
+			".evil.test.\n-- zone evil.test. --\n@ SOA ns hostmaster 1 3600 600 86400 60\n")
 		for i := range test.addresses {
-			zones += fmt.Sprintf("%s AAAA 2001:db8::%x\n", long, i+1)
+			fmt.Fprintf(&zones, "%s AAAA 2001:db8::%x\n", long, i+1)
 		}
-		r := resolvertest.New(t, zones).Resolver(t)
+		r := resolvertest.New(t, zones.String()).Resolver(t)
 		query := new(dns.Msg).SetQuestion("x.evil.example.", dns.TypeAAAA)
 		missed := served(r, overTCP, query)
 		if wire := packed(t, missed); len(wire) > dns.MaxMsgSize || missed.Truncated || len(missed.Answer) != 1+test.addresses {

@@ -106,12 +106,13 @@ func TestServeDNSTruncates(t *testing.T) {
 // What is searched is sent as short as what is in the cache, and not padded to more than it
 // needs.
 func TestServeDNSCompresses(t *testing.T) {
-	zone := "-- zone shop.example. --\n"
+	var zone strings.Builder
+	zone.WriteString("-- zone shop.example. --\n")
 	for i := range 30 {
-		zone += fmt.Sprintf("www A 192.0.2.%d\n", i+1)
+		fmt.Fprintf(&zone, "www A 192.0.2.%d\n", i+1)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		r := resolvertest.New(t, zone).Resolver(t)
+		r := resolvertest.New(t, zone.String()).Resolver(t)
 		query := ask("www.shop.example.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, false) })
 		missed := wireLength(t, served(r, overTCP, query))
 		hit, ok := r.AppendHit(nil, packed(t, query), 0)

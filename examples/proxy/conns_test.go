@@ -144,6 +144,9 @@ func TestAttackStrangerStream(t *testing.T) {
 	if err != nil || got.Rcode != dns.RcodeRefused || len(got.Question) != 1 {
 		t.Errorf("got %v\n%v\nwant REFUSED", err, got)
 	}
+	if _, err := conn.Write(make([]byte, 1)); err != io.ErrClosedPipe {
+		t.Fatalf("got %v, want that nobody reads the rest", err)
+	}
 	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("got %v, want the end of the connection", err)
 	}

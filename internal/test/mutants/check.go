@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -51,10 +52,8 @@ func checkTest(words, names []string) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if pattern.MatchString(name) {
-				return nil
-			}
+		if slices.ContainsFunc(names, pattern.MatchString) {
+			return nil
 		}
 		return fmt.Errorf("no test in %s is named %s", words[0], words[i+1])
 	}
