@@ -62,8 +62,21 @@ func TestNotBlockedAMomentAgo(t *testing.T) {
 
 // TestFailureWords: no error has a hole where a cause should be, and RCODE 16 is that of EDNS.
 func TestFailureWords(t *testing.T) {
+	// Of more than two servers that refuse EDNS, the others are not asked without.
+	inWorld(t, rootWorld+"-- fault * --\nrcode BADVERS\n", func(w *world) {
+		seen := ""
+		trace := &resolver.Trace{Response: func(i resolver.ResponseInfo) {
+			if i.Err != nil {
+				seen += i.Err.Error() + "; "
+			}
+		}}
+		w.askWith(resolver.WithTrace(w.Context(), trace), "www.example.", dns.TypeA)
+		if !strings.Contains(seen, "BADVERS") || strings.Contains(seen, "BADSIG") {
+			w.Errorf("got %q, want BADVERS in it", seen)
+		}
+	}, ipv4Only)
 	for fault, want := range map[string]string{
-		"rcode BADVERS":                     "BADVERS",
+		"rcode BADVERS":                     "SERVFAIL", // what they answer without EDNS, which is tried then
 		"rcode SERVFAIL":                    "SERVFAIL",
 		"replace NOERROR\nset ra\nclear aa": "no reachable server",
 		"drop":                              "no reachable server",
