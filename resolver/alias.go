@@ -196,7 +196,7 @@ func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, err
 func (r *Resolver) keepFailure(rl *realm, t *task, q question, err error) {
 	var limit *LimitError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), r.base.Err() != nil:
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), errors.Is(err, ErrAborted), r.base.Err() != nil:
 		return
 	case errors.Is(err, ErrNoDescriptors): // nobody was asked, and the next moment may be better
 		return

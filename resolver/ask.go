@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // maxInFlight is how many servers are asked at the same time: one, and one more when it
@@ -210,12 +211,18 @@ func (a *asking) converse(ctx context.Context, to *candidate, why QueryReason) {
 	}
 	a.inFlight++
 	a.late.Reset(to.estimate.Late + to.patience)
-	a.r.spawn(func() { a.outcomes <- a.r.converse(ctx, a.t, a.cut, a.q, to, why, a.refused) })
+	a.r.spawn(func() {
+		o := outcome{to: to, err: rescue.ErrAborted}
+		defer func() { a.outcomes <- o }()
+		defer rescue.Into(&o.err)
+		o = a.r.converse(ctx, a.t, a.cut, a.q, to, why, a.refused)
+	})
 }
 
 // take looks at what came of asking one server, and gives the reply if it settles
 // the question.
 func (a *asking) take(o outcome) *reply {
+	rescue.Again(o.err)
 	a.inFlight--
 	now := a.r.config.Now()
 	o.to.busy = false
@@ -229,7 +236,7 @@ func (a *asking) take(o outcome) *reply {
 	o.to.out = o.to.spoilt || o.to.resort || !o.timedOut && !o.spoilt
 	o.to.spoilt = o.spoilt
 	if o.err != nil {
-		a.spent = a.spent || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors)
+		a.spent = a.spent || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors) || errors.Is(o.err, rescue.ErrAborted)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
 	if o.to.resort {

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/transport"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -260,7 +261,8 @@ func (c *conversation) refused() {
 // failed decides what follows a send without an acceptable reply.
 func (c *conversation) failed(err error) (again bool, out outcome) {
 	addr := c.to.addr
-	if err = named(err); errors.Is(err, ErrNoDescriptors) {
+	rescue.Again(err) // of a connection that several sends share
+	if err = named(err); errors.Is(err, ErrNoDescriptors) || errors.Is(err, rescue.ErrAborted) {
 		return false, c.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {

@@ -90,6 +90,16 @@
 // too, with the code that says why. Two causes are about the network: [ErrBlocked] and
 // [ErrIntercepted] mean that root servers cannot be asked from here at all.
 //
+// # Functions of the program's
+//
+// Dial, an Exchanger, hooks, a Trace and whatever else is given in [Options] may panic, or end its
+// goroutine as testing.T.FailNow does. The question that it was called for then fails, and nothing
+// is kept of that. Equal questions are worked on once: the caller whose question began the work
+// panics with the same value, in its own goroutine, and those who joined get [ErrAborted], as does
+// everybody where the goroutine was ended. A caller panics for its own Trace alone, also where it
+// joined. What nobody waits for (a refresh, a write to the second level) ends without a word, and
+// what package net asks by way of NetResolver is an error there.
+//
 // # Standards
 //
 // It follows RFC 1034 and 1035 with the clarifications of RFC 2181, 4343 and 9619;

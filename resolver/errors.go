@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // What went wrong, for errors.Is. Each comes wrapped in an *Error.
@@ -45,6 +46,11 @@ var (
 	ErrMetaType = errors.New("not a type that can be resolved")
 	// ErrAliasLoop: a chain of aliases leads back into itself.
 	ErrAliasLoop = errors.New("alias loop")
+	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on) panicked or
+	// ended its goroutine, as testing.T.FailNow does, while it worked on this question. Where
+	// several callers shared the work, the one whose question began it panics as the function
+	// did, in its own goroutine, and the others get this.
+	ErrAborted = rescue.ErrAborted
 	// ErrCached: the question failed a moment ago and is not tried again yet (RFC
 	// 9520).
 	ErrCached = errors.New("failed recently")

@@ -45,7 +45,7 @@ func extendedOf(err error) ExtendedError {
 		return extendedReason(bogus.reason)
 	case errors.As(err, &cached):
 		return cached.reason()
-	case errors.As(err, &limit), errors.Is(err, ErrNoDescriptors), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
+	case errors.Is(err, ErrAborted), errors.As(err, &limit), errors.Is(err, ErrNoDescriptors), errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
 		code = dns.ExtendedErrorCodeOther
 	case errors.Is(err, ErrMetaType):
 		code = dns.ExtendedErrorCodeNotSupported
@@ -70,7 +70,7 @@ func summary(err error) string {
 		return certificate.what
 	}
 	for _, known := range []error{
-		ErrNoDescriptors, ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
+		ErrAborted, ErrNoDescriptors, ErrAliasLoop, ErrCircular, ErrMetaType, ErrName, ErrFiltered, ErrIntercepted, ErrBlocked, ErrRouteLoop, ErrClosed,
 		ErrNoServerAddress, ErrNoReachableServer, ErrHookResult,
 	} {
 		if errors.Is(err, known) {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/singleflight"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // maxJoins is how often a caller joins flights that end by their leaders' limits
@@ -27,7 +27,6 @@ type flights struct {
 	stagger stagger         // nil but in tests
 
 	mu    sync.Mutex
-	group singleflight.Group // changed together with byKey
 	byKey map[string]*flight // guarded by mu
 }
 
@@ -39,6 +38,10 @@ type flight struct {
 	heard  *audience
 	// madeRoom is set before ctx ends because whoever waited had to make room for others.
 	madeRoom atomic.Bool
+
+	landed chan struct{} // closed when the work has ended; then what it came to may be read
+	value  any
+	err    error
 
 	// Guarded by flights.mu.
 	waiters int
@@ -58,14 +61,18 @@ func (f *flights) stop(end func()) {
 	end()
 }
 
-// spawn runs work in a goroutine that Close waits for; not after Close.
+// spawn runs work in a goroutine that Close waits for; not after Close. A panic ends the work
+// and nothing else.
 func (f *flights) spawn(work func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.base.Err() != nil {
 		return false
 	}
-	f.running.Go(f.stagger.delayed(work))
+	f.running.Go(f.stagger.delayed(func() {
+		defer rescue.Quietly()
+		work()
+	}))
 	return true
 }
 
@@ -83,74 +90,90 @@ type traveller struct {
 
 // do gives the result of the flight called key: of the one under way, or of a new
 // one that runs lead. The error is errCircular when waiting would never end, and
-// ctx's cause when ctx ends first.
+// ctx's cause when ctx ends first. When the work panics the one who led it does so too, in his
+// own goroutine, and all others get an error.
 func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
 		landed := f.stagger.pause() // several may wait for the same flight
-		fl, ch, joined, err := f.board(ctx, key, by, lead)
+		fl, joined, err := f.board(ctx, key, by, lead)
 		if err != nil {
 			return nil, err
-		}
-		if joined {
-			if by.joined != nil {
-				by.joined()
-			}
-			err = by.budget.send()
 		}
 		led = led || !joined
-		var res singleflight.Result
-		if err == nil {
-			select {
-			case res = <-ch:
-			case <-ctx.Done():
-				err = context.Cause(ctx)
-				if by.leaving != nil {
-					by.leaving(fl)
-				}
-			}
-		}
-		f.leave(fl, by, err)
-		landed()
-		if err != nil {
+		if err := f.await(ctx, fl, by, joined, landed); err != nil {
 			return nil, err
 		}
-		if res.Err != nil && !led && ownTrouble(res.Err) {
-			if by.retry != nil {
-				by.retry()
-			}
-			continue
+		switch {
+		case fl.err == nil:
+			return fl.value, nil
+		case led:
+			rescue.Again(fl.err)
+			return fl.value, fl.err
+		case !ownTrouble(fl.err):
+			return fl.value, rescue.Shared(fl.err)
+		case by.retry != nil:
+			by.retry()
 		}
-		return res.Val, res.Err
 	}
 	return nil, ErrNoReachableServer
 }
 
+// await waits for the flight that by is on, until ctx ends. Whatever is called meanwhile, by has
+// left the flight afterwards.
+func (f *flights) await(ctx context.Context, fl *flight, by traveller, joined bool, landed func()) (err error) {
+	defer landed()
+	defer func() { f.leave(fl, by, err) }()
+	if joined {
+		if by.joined != nil {
+			by.joined()
+		}
+		if err := by.budget.send(); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-fl.landed:
+		return nil
+	case <-ctx.Done():
+	}
+	err = context.Cause(ctx)
+	if by.leaving != nil {
+		by.leaving(fl)
+	}
+	return err
+}
+
 // board joins the flight called key, or begins it.
-func (f *flights) board(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (*flight, <-chan singleflight.Result, bool, error) {
+func (f *flights) board(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (fl *flight, joined bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.base.Err(); err != nil {
-		return nil, nil, false, ErrClosed
+	if f.base.Err() != nil {
+		return nil, false, ErrClosed
 	}
-	fl, joined := f.byKey[key]
+	fl, joined = f.byKey[key]
 	if joined && by.parent != nil && reaches(fl, by.parent) {
-		return nil, nil, false, ErrCircular
+		return nil, false, ErrCircular
 	}
 	if !joined {
 		fl = f.begin(ctx, key, by)
+		go f.fly(fl, lead)
 	}
 	fl.waiters++
 	fl.heard.join(by.heard)
 	if by.parent != nil {
 		by.parent.waits[fl]++
 	}
-	ch := f.group.DoChan(key, func() (any, error) {
-		defer f.land(fl)
-		widen(0)
-		return lead(fl)
-	})
-	return fl, ch, joined, nil
+	return fl, joined, nil
+}
+
+// fly does a flight's work. Whatever that does, those who wait for it are told.
+func (f *flights) fly(fl *flight, lead func(*flight) (any, error)) {
+	defer f.land(fl)
+	fl.err = rescue.ErrAborted
+	defer rescue.Into(&fl.err)
+	widen(0)
+	fl.value, fl.err = lead(fl)
 }
 
 // hold lets a flight under way go on to its end, whoever leaves it, and then calls done in a
@@ -163,13 +186,11 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 	}
 	fl.held = true
 	fl.waiters++
-	// As long as the flight is on the board it is in the group, where the function given is
-	// not called.
-	ch := f.group.DoChan(fl.key, func() (any, error) { return nil, ErrClosed })
 	f.running.Go(func() {
-		res := <-ch
+		defer rescue.Quietly()
+		<-fl.landed
 		f.leave(fl, traveller{}, nil)
-		done(res.Err)
+		done(fl.err)
 	})
 	return true
 }
@@ -182,7 +203,8 @@ func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
 		key:    key,
 		ctx:    own,
 		cancel: cancel,
-		heard:  &audience{},
+		heard:  &audience{led: by.heard},
+		landed: make(chan struct{}),
 		waits:  make(map[*flight]int),
 	}
 	f.byKey[key] = fl
@@ -196,13 +218,13 @@ func (f *flights) land(fl *flight) {
 	defer f.mu.Unlock()
 	f.forget(fl)
 	f.running.Done()
+	close(fl.landed)
 }
 
 // forget makes the next caller begin a new flight. f.mu must be held.
 func (f *flights) forget(fl *flight) {
 	if f.byKey[fl.key] == fl {
 		delete(f.byKey, fl.key)
-		f.group.Forget(fl.key)
 	}
 }
 

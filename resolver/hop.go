@@ -219,10 +219,16 @@ func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network
 			return nil, err
 		}
 		conn := tls.Client(raw, config)
+		shaken := false
+		defer func() {
+			if !shaken { // it may have panicked: the configuration has functions of the program's
+				raw.Close()
+			}
+		}()
 		if err := conn.HandshakeContext(ctx); err != nil {
-			raw.Close()
 			return nil, printableError{err} // certificates hold whatever their makers like
 		}
+		shaken = true
 		return conn, nil
 	}
 }

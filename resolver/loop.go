@@ -17,6 +17,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
@@ -42,10 +43,17 @@ const (
 func (r *Resolver) CheckRoutes(ctx context.Context) error {
 	checked := make(chan error, 1)
 	// Close has to wait for it: among the servers' addresses there may be some to look up.
-	if !r.flights.spawn(func() { checked <- r.checkRoutes(ctx) }) {
+	if !r.flights.spawn(func() {
+		err := rescue.ErrAborted
+		defer func() { checked <- err }()
+		defer rescue.Into(&err)
+		err = r.checkRoutes(ctx)
+	}) {
 		return ErrClosed
 	}
-	return <-checked
+	err := <-checked
+	rescue.Again(err)
+	return err
 }
 
 func (r *Resolver) checkRoutes(ctx context.Context) error {
@@ -55,12 +63,16 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 	for _, rt := range r.current().routes {
 		for _, c := range r.serversOfRoute(ctx, rt) {
 			checks.Go(func() {
-				if !r.leadsBack(ctx, rt, c) {
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, &RouteError{Zone: rt.zone.String(), Err: fmt.Errorf("%s: %w", c.addr, ErrRouteLoop)})
+				err := rescue.ErrAborted
+				defer func() {
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						errs = append(errs, err)
+					}
+				}()
+				defer rescue.Into(&err)
+				err = r.checkRoute(ctx, rt, c)
 			})
 		}
 	}
@@ -72,6 +84,14 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return errors.Join(errs...)
+}
+
+// checkRoute reports that a server of a route leads back to us.
+func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *candidate) error {
+	if !r.leadsBack(ctx, rt, c) {
+		return nil
+	}
+	return &RouteError{Zone: rt.zone.String(), Err: fmt.Errorf("%s: %w", c.addr, ErrRouteLoop)}
 }
 
 // serversOfRoute lists the servers of a route, looking up the addresses of those that have
@@ -112,9 +132,10 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	asked.tries, asked.estimate = 1, rt.realm.infra.Estimate(r.config.Now(), to.addr)
 	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
 	done := make(chan struct{})
+	var ended error
 	go func() {
 		defer close(done)
-		r.converse(ctx, t, cut, q, &asked, ReasonLoop, make(chan struct{}, 1))
+		rescue.Guarded(&ended, func() { r.converse(ctx, t, cut, q, &asked, ReasonLoop, make(chan struct{}, 1)) })()
 	}()
 	came := false
 	select {
@@ -130,6 +151,7 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	}
 	cancel()
 	<-done
+	rescue.Again(ended)
 	if came {
 		to.guard.looped.Store(time.Now().Add(loopPause).UnixNano())
 	}
@@ -307,8 +329,8 @@ func (a *asking) suspect(ctx context.Context) {
 		if isNew {
 			to := &candidate{addr: c.addr, name: c.name, hop: c.hop, guard: c.guard}
 			a.r.spawn(func() {
+				defer close(s.done)
 				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended
-				close(s.done)
 			})
 		}
 		a.r.spawn(func() {

@@ -13,6 +13,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // LookupNetIP gives the addresses of a host, the best first (Options.AddressOrder).
@@ -278,9 +279,14 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (
 	}
 	ctx = withOneTrace(ctx)
 	var other sync.WaitGroup
-	other.Go(func() { aaaa = r.askLane(ctx, n, dns.TypeAAAA) })
+	var ended error
+	other.Go(rescue.Guarded(&ended, func() { aaaa = r.askLane(ctx, n, dns.TypeAAAA) }))
 	a = r.askLane(ctx, n, dns.TypeA)
 	other.Wait()
+	rescue.Again(ended)
+	if ended != nil {
+		aaaa.err = wrap(question{n, dns.TypeAAAA}.public(), ended)
+	}
 	return a, aaaa
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // DialContext connects to an address as net.Dialer does, but to addresses that this
@@ -75,6 +76,17 @@ type batch struct {
 // sends more than two batches.
 func (r *Resolver) resolveDial(ctx context.Context, want families, host string, out chan<- batch) {
 	defer close(out)
+	var ended error
+	defer func() {
+		if ended != nil {
+			out <- batch{err: ended}
+		}
+	}()
+	rescue.Guarded(&ended, func() { r.resolveHost(ctx, want, host, out) })()
+}
+
+// resolveHost is resolveDial but for the end.
+func (r *Resolver) resolveHost(ctx context.Context, want families, host string, out chan<- batch) {
 	if addrs, ok := r.localAddrs(host); ok {
 		b := batch{addrs: want.of(addrs)}
 		if len(b.addrs) == 0 {
@@ -112,13 +124,19 @@ func (r *Resolver) resolveOne(ctx context.Context, want families, n dnsname.Name
 	for _, q := range addressTypes {
 		if want&q.family != 0 {
 			asked++
-			go func() { answers <- answer{r.askLane(ctx, n, q.rrtype), q.rrtype} }()
+			go func() {
+				a := answer{lane{err: rescue.ErrAborted}, q.rrtype}
+				defer func() { answers <- a }()
+				defer rescue.Into(&a.err)
+				a.lane = r.askLane(ctx, n, q.rrtype)
+			}()
 		}
 	}
 	var failed error
 	found := false
 	for range asked {
 		a := <-answers
+		rescue.Again(a.err)
 		if addrs := a.addrs(a.rrtype); len(addrs) > 0 {
 			found = true
 			out <- batch{addrs: addrs}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // eyeballs is one dial by name.
@@ -41,6 +43,7 @@ func (e *eyeballs) inTurn(ctx context.Context) (net.Conn, error) {
 	for b := range out {
 		known = batch{append(known.addrs, b.addrs...), b.err}
 	}
+	rescue.Again(known.err)
 	e.order(known.addrs)
 	e.trace.done(known)
 	first := known.err
@@ -137,6 +140,7 @@ func (run *raceRun) take(b batch, ok bool) {
 		run.batches = nil
 		return
 	}
+	rescue.Again(b.err)
 	if b.err != nil {
 		run.failed = b.err
 		return
@@ -183,6 +187,7 @@ func (run *raceRun) connectAny(ctx, inner context.Context) (net.Conn, error) {
 			timer.Reset(attemptDelay)
 		case a := <-run.results:
 			run.running--
+			rescue.Again(a.err)
 			if a.err == nil {
 				return a.conn, nil
 			}
@@ -219,8 +224,10 @@ func (run *raceRun) begin(ctx context.Context) {
 	run.started++
 	run.running++
 	go func() {
-		c, err := run.connect(ctx, run.network, net.JoinHostPort(a.String(), run.port))
-		run.results <- attempt{c, err}
+		ended := attempt{err: rescue.ErrAborted}
+		defer func() { run.results <- ended }()
+		defer rescue.Into(&ended.err)
+		ended.conn, ended.err = run.connect(ctx, run.network, net.JoinHostPort(a.String(), run.port))
 	}()
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // NetResolver gives a net.Resolver whose questions this resolver answers, for code that
@@ -69,7 +71,10 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	if t := ContextTrace(ctx); t != nil {
 		work = WithTrace(work, t.guarded(&c.gone, func() bool { return !c.closed && ContextTrace(ctx) == t }))
 	}
-	if !r.begin(func() { r.serveSelf(work, server); cancel() }) {
+	if !r.begin(func() {
+		defer cancel()
+		r.serveSelf(work, server)
+	}) {
 		cancel()
 		return nil, ErrClosed
 	}
@@ -113,7 +118,10 @@ func (r *Resolver) begin(work func()) bool {
 	if r.base.Err() != nil {
 		return false
 	}
-	r.running.Go(work)
+	r.running.Go(func() {
+		defer rescue.Quietly()
+		work()
+	})
 	return true
 }
 
@@ -131,12 +139,17 @@ func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
 			return
 		}
 		queries.Go(func() {
+			defer rescue.Quietly() // package net has no goroutine to panic in
+			answered := false
+			defer func() {
+				if !answered {
+					conn.Close()
+				}
+			}()
 			reply, ok := r.answerSelf(ctx, query)
-			if !ok {
-				conn.Close()
-				return
+			if answered = ok; ok {
+				conn.Write(reply) // nobody to tell when the other side has hung up
 			}
-			conn.Write(reply) // nobody to tell when the other side has hung up
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // ServiceServer is one server of a service that SRV records announce (RFC 2782).
@@ -82,14 +83,17 @@ func (r *Resolver) findServers(ctx context.Context, s *Service) error {
 	for i := range s.Servers {
 		turns <- struct{}{}
 		all.Go(func() {
+			defer func() { <-turns }()
+			lookups[i].err = rescue.ErrAborted
+			defer rescue.Into(&lookups[i].err)
 			lookups[i] = r.lookUpHost(ctx, s.Servers[i].Target)
-			<-turns
 		})
 	}
 	all.Wait()
 	var first error
 	works := false
 	for i, l := range lookups {
+		rescue.Again(l.err)
 		server := &s.Servers[i]
 		server.Err = l.err
 		if l.err != nil {

@@ -85,7 +85,9 @@ func (r *Resolver) exchangeSelf(ctx context.Context, query *dns.Msg) (*dns.Msg, 
 	if !ok {
 		return r.Exchange(ctx, query)
 	}
+	var reply *dns.Msg
 	answered := r.selfAsked.enter(q)
+	defer func() { answered(reply) }() // unless it is called before
 	reply, err := r.Exchange(ctx, query)
 	answered(reply)
 	if err != nil || !denies(reply) {

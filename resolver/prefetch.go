@@ -22,6 +22,8 @@ func (r *Resolver) prefetch(q question) {
 	if r.config.DisablePrefetch {
 		return
 	}
+	now := r.config.Now()
+	view := r.viewOf(q)
 	if r.prefetching.Add(1) > maxPrefetches {
 		r.prefetching.Add(-1)
 		r.counts.prefetchDropped.Add(1)
@@ -38,7 +40,7 @@ func (r *Resolver) prefetch(q question) {
 		r.prefetching.Add(-1)
 	}
 	// The claim keeps it to one refresh a key, with all resolvers that share the cache.
-	if !r.viewOf(q).ClaimRefresh(r.config.Now(), q.name, q.rrtype, cache.Checked) || !r.flights.spawn(func() {
+	if !view.ClaimRefresh(now, q.name, q.rrtype, cache.Checked) || !r.flights.spawn(func() {
 		defer done()
 		r.refresh(q)
 	}) {

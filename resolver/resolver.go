@@ -135,11 +135,17 @@ func (r *Resolver) Close() error {
 	if r.transport != nil {
 		err = r.transport.Close()
 	}
-	r.changing.Lock() // nothing is installed any more once base has ended
-	r.routing.Load().closeHops()
-	r.changing.Unlock()
+	r.closeRoutes()
 	r.running.Wait()
 	return err
+}
+
+// closeRoutes closes the connections to servers of routes. Nothing is installed any more once base
+// has ended.
+func (r *Resolver) closeRoutes() {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	r.routing.Load().closeHops()
 }
 
 // Resolve asks for the records of type qtype at name, which is absolute with or
@@ -239,10 +245,11 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 		return err
 	}
 	t.begin()
+	defer own.close()
 	result, err := work(t)
 	r.counts.asked(t.fromCache, t.stale, err)
+	own.fall()
 	t.tellDone(result, err)
-	own.close()
 	return err
 }
 

@@ -91,7 +91,7 @@ func (r *Resolver) doubting(t *task, q question, err error) *task {
 func aboutZone(err error) bool {
 	var bogus *bogusError
 	var zone *zoneError
-	return err != nil && !ownTrouble(err) && (errors.As(err, &bogus) || errors.As(err, &zone))
+	return err != nil && !ownTrouble(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
 }
 
 // noteCut remembers who said that there is a zone cut.

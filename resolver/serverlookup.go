@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/wire"
 	"github.com/miekg/dns"
 )
@@ -63,12 +65,16 @@ func (a *asking) lookUp(ctx context.Context) {
 	found := a.found
 	a.r.spawn(func() {
 		defer l.end()
-		a.r.lookUpServer(l.ctx, a.t, name, together, found)
+		all := lookup{name: name, last: true, err: rescue.ErrAborted}
+		defer func() { found <- all }()
+		defer rescue.Into(&all.err)
+		all = a.r.lookUpServer(l.ctx, a.t, name, together, found)
 	})
 }
 
 // addFound makes candidates of the addresses that were found.
 func (a *asking) addFound(l lookup) {
+	rescue.Again(l.err)
 	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, false)
 	if l.last {
 		a.lookups--
@@ -87,19 +93,25 @@ func (a *asking) addFound(l lookup) {
 	}
 	if l.err != nil {
 		a.errs = append(a.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
+		a.spent = a.spent || errors.Is(l.err, rescue.ErrAborted)
 		a.nonsense = a.nonsense || l.nonsense
 		a.outage = a.outage || !l.nonsense
 	}
 }
 
-// lookUpServer looks for the addresses of a name server and says what it finds as it
-// finds it. Both families are asked at the same time or, once names have turned out
+// lookUpServer looks for the addresses of a name server, says what it finds as it finds it,
+// and returns what is to be said at the end. Both families are asked at the same time or, once names have turned out
 // not to exist, one after the other: a name error is one for all types, and each
 // look-up may be a query at a victim.
-func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name, together bool, found chan<- lookup) {
+func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name, together bool, found chan<- lookup) lookup {
 	types := r.addressTypes()
 	parts := make(chan lookup, len(types))
-	one := func(rrtype uint16) { parts <- r.lookUpAddrs(ctx, t, name, rrtype) }
+	one := func(rrtype uint16) {
+		l := lookup{name: name, err: rescue.ErrAborted}
+		defer func() { parts <- l }()
+		defer rescue.Into(&l.err)
+		l = r.lookUpAddrs(ctx, t, name, rrtype)
+	}
 	if together {
 		for _, rrtype := range types {
 			r.spawn(func() { one(rrtype) })
@@ -113,6 +125,7 @@ func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name,
 			one(rrtype)
 		}
 		l := <-parts
+		rescue.Again(l.err)
 		if len(l.addrs) > 0 {
 			works = true
 			found <- l
@@ -127,7 +140,7 @@ func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name,
 	if !works {
 		all.err = join(errs)
 	}
-	found <- all
+	return all
 }
 
 // addressTypes lists the types of addresses that can be used.

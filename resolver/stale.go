@@ -101,9 +101,9 @@ func (r *Resolver) goOn(fl *flight, trust cache.Trust, q question, place func())
 	}
 	r.refreshing.Add(1)
 	held := r.flights.hold(fl, func(err error) {
+		defer r.refreshing.Add(-1)
+		defer place()
 		r.refreshed(trust, q, err)
-		place()
-		r.refreshing.Add(-1)
 	})
 	if !held {
 		r.refreshing.Add(-1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // task is one search for a name within the work on a client's question: the
@@ -124,9 +125,11 @@ func (l lasting) Value(key any) any {
 	return l.values.Value(key)
 }
 
-// spawn runs work in a goroutine that Close waits for.
+// spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing else:
+// who waits for it is told by what the work has deferred.
 func (r *Resolver) spawn(work func()) {
 	r.running.Go(r.flights.stagger.delayed(func() {
+		defer rescue.Quietly()
 		widen(0)
 		work()
 	}))

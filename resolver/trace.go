@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // Trace is a set of hooks that a resolver calls while it works on a question, as
@@ -241,21 +243,59 @@ type listener struct {
 	trace *Trace
 
 	mu   sync.Mutex
-	done bool // guarded by mu
+	done bool          // guarded by mu
+	fell *rescue.Panic // guarded by mu: what a hook panicked with in somebody else's work
 }
 
 func (l *listener) close() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.done = true
+}
+
+// fall panics as a hook did that was called in somebody else's work.
+func (l *listener) fall() {
+	l.mu.Lock()
+	fell := l.fell
 	l.mu.Unlock()
+	if fell != nil {
+		panic(fell.Value)
+	}
+}
+
+// tell calls hook, unless the call that l belongs to has ended.
+func (l *listener) tell(hook func(*Trace)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.done {
+		hook(l.trace)
+	}
+}
+
+// tellAside is tell in work that another caller leads, whose trouble a panic of the hook must not
+// be: l's own caller panics when the work has ended.
+func (l *listener) tellAside(hook func(*Trace)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	defer func() {
+		if p, ok := err.(*rescue.Panic); ok {
+			l.fell, l.done = p, true
+		}
+	}()
+	defer rescue.Into(&err)
+	if !l.done {
+		hook(l.trace)
+	}
 }
 
 // audience is who hears of the events of a piece of work. It is a tree: a caller's
 // listener, or the audiences of the flights that wait for this one.
 type audience struct {
 	mu        sync.Mutex
-	listeners []*listener // guarded by mu
+	listeners []*listener // never changed
 	above     []*audience // guarded by mu
+	led       *audience   // of who began the flight; nil: there is none, or it is the caller's own
 }
 
 // newAudience gives the audience of one caller; nil when it has no Trace, so that
@@ -330,11 +370,20 @@ func (a *audience) empty() bool {
 // tell calls hook with the Trace of everybody who listens.
 func (a *audience) tell(hook func(*Trace)) {
 	var into []*listener
+	leader := a.leader()
 	for _, l := range a.collect(into, make(map[*audience]bool)) {
-		l.mu.Lock()
-		if !l.done {
-			hook(l.trace)
+		if slices.Contains(leader.listeners, l) {
+			l.tell(hook)
+		} else {
+			l.tellAside(hook)
 		}
-		l.mu.Unlock()
 	}
+}
+
+// leader returns the audience of the caller for whom the work was begun.
+func (a *audience) leader() *audience {
+	for a.led != nil {
+		a = a.led
+	}
+	return a
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // maxValidationRounds is how often the validator may ask for more about one response.
@@ -110,14 +111,19 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 		// both before new keys are asked for.
 		doubtful := need.Refresh && len(p.t.recalls.all()) > 0
 		p.r.spawn(func() {
-			f := fetched{q: q, err: errRefreshed}
-			if !doubtful {
-				f = p.r.fetch(ctx, p.t, need)
+			f := fetched{q: q, err: rescue.ErrAborted}
+			defer func() {
+				select {
+				case p.arrived <- f:
+				case <-ctx.Done():
+				}
+			}()
+			defer rescue.Into(&f.err)
+			if doubtful {
+				f.err = errRefreshed
+				return
 			}
-			select {
-			case p.arrived <- f:
-			case <-ctx.Done():
-			}
+			f = p.r.fetch(ctx, p.t, need)
 		})
 	}
 }
@@ -279,11 +285,12 @@ func (p *proof) waits(q question) bool {
 
 // take gives the evidence what was fetched.
 func (p *proof) take(f fetched) {
+	rescue.Again(f.err)
 	need := p.pending[f.q]
 	delete(p.pending, f.q)
 	if f.err != nil {
 		p.ev.Fail(need, f.err)
-		if ownTrouble(f.err) {
+		if ownTrouble(f.err) || errors.Is(f.err, rescue.ErrAborted) {
 			p.spent = f.err
 		}
 		return

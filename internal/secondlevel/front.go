@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 const (
@@ -117,12 +118,20 @@ func (f *Front) Put(k Key, b Blob, now time.Time) {
 	}
 }
 
+// writeAll writes what is in the queue. If the store ends its goroutine, another one goes on.
 func (f *Front) writeAll() {
+	aborted := true
+	defer func() {
+		if aborted {
+			f.spawn(f.writeAll)
+		}
+	}()
 	for {
 		select {
 		case w := <-f.queue:
 			f.write(w)
 		case <-f.base.Done():
+			aborted = false
 			return
 		}
 	}
@@ -135,8 +144,15 @@ func (f *Front) write(w write) {
 	}
 	ctx, cancel := context.WithTimeout(f.base, writePatience)
 	defer cancel()
-	began := time.Now()
-	switch err := f.store.Set(ctx, w.key[:], f.close(w.key, w.blob), w.ttl); {
+	began, err := time.Now(), rescue.ErrAborted
+	defer func() { f.written(began, err) }()
+	defer rescue.Into(&err)
+	err = f.store.Set(ctx, w.key[:], f.close(w.key, w.blob), w.ttl)
+}
+
+// written counts what came of a write.
+func (f *Front) written(began time.Time, err error) {
+	switch {
 	case err == nil:
 		f.writes.Add(1)
 		if f.writing.succeeded(time.Now()) {

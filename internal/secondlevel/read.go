@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 const (
@@ -124,10 +126,14 @@ func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value 
 	done := make(chan readResult, 1)
 	f.spawn(func() {
 		defer func() { <-f.places }()
-		done <- f.ask(k, readTimeout)
+		got := readResult{err: rescue.ErrAborted}
+		defer func() { done <- got }()
+		defer rescue.Into(&got.err)
+		got = f.ask(k, readTimeout)
 	})
+	var got readResult
 	select {
-	case got := <-done:
+	case got = <-done:
 		if got.err == nil {
 			return got.value, share + f.pace.least(), true
 		}
@@ -139,6 +145,7 @@ func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value 
 	if ctx.Err() == nil {
 		f.errors.Add(1)
 	}
+	rescue.Again(got.err) // the question that it was read for fails as the store did
 	return nil, share + time.Since(began), false
 }
 
@@ -216,11 +223,19 @@ func (w *wait) stop() {
 }
 
 // ask makes one read, and judges the store by it.
-func (f *Front) ask(k Key, timeout time.Duration) readResult {
+func (f *Front) ask(k Key, timeout time.Duration) (got readResult) {
 	ctx, cancel := context.WithTimeout(f.base, timeout)
 	defer cancel()
 	began := time.Now()
-	value, err := f.store.Get(ctx, k[:])
+	got.err = rescue.ErrAborted
+	defer func() { f.judge(k, began, got.err) }()
+	defer rescue.Into(&got.err)
+	got.value, got.err = f.store.Get(ctx, k[:])
+	return got
+}
+
+// judge draws the conclusions from a read.
+func (f *Front) judge(k Key, began time.Time, err error) {
 	switch took := time.Since(began); {
 	case err != nil:
 		f.readFailed(k, began, err)
@@ -229,7 +244,6 @@ func (f *Front) ask(k Key, timeout time.Duration) readResult {
 	default:
 		f.readSucceeded(took)
 	}
-	return readResult{value, err}
 }
 
 func (f *Front) readSucceeded(took time.Duration) {

@@ -26,7 +26,7 @@ type datagramSend struct {
 }
 
 // close frees the socket, which also ends a Read under way.
-func (s *datagramSend) close() { s.closing.Do(func() { s.conn.Close() }) }
+func (s *datagramSend) close() { s.closing.Do(func() { closeConn(s.conn) }) }
 
 // closeOn closes s when ctx ends. What it returns takes that back.
 func (s *datagramSend) closeOn(ctx context.Context) (release func()) {

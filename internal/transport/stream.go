@@ -2,9 +2,12 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 const (
@@ -97,24 +100,50 @@ func (c *stream) signal() {
 // run owns the connection from opening to its end.
 func (c *stream) run(ctx context.Context, replaced net.Conn) {
 	defer c.pool.goroutines.Done()
+	if c.open(ctx, replaced) {
+		c.pool.goroutines.Add(1)
+		go c.write()
+		c.listen()
+	}
+}
+
+// open opens the connection, after it has closed the one whose place it takes. When it cannot, c
+// has ended.
+func (c *stream) open(ctx context.Context, replaced net.Conn) bool {
+	err := rescue.ErrAborted
+	defer func() {
+		if err != nil {
+			defer c.pool.release()
+			c.end(opDial, fragment{}, err)
+		}
+	}()
+	defer rescue.Into(&err)
 	if replaced != nil {
-		replaced.Close()
+		closeConn(replaced)
 	}
-	conn, err := c.pool.dial(ctx, "tcp", c.server.String())
+	conn, failure := c.pool.dial(ctx, "tcp", c.server.String())
 	c.cancelDial()
-	if err == nil && !c.opened(conn) {
-		conn.Close() // everybody left meanwhile
-		err = net.ErrClosed
+	if failure == nil && !c.opened(conn) {
+		closeConn(conn) // everybody left meanwhile
+		failure = net.ErrClosed
 	}
-	if err != nil {
-		c.end(opDial, fragment{}, err)
-		c.pool.release()
-		return
-	}
-	c.pool.goroutines.Add(1)
-	go c.write()
-	part, err := c.read()
-	c.end(opRead, part, err)
+	err = failure
+	return err == nil
+}
+
+// listen reads to the end of the connection.
+func (c *stream) listen() {
+	part, err := fragment{}, rescue.ErrAborted
+	defer func() { c.end(opRead, part, err) }()
+	defer rescue.Into(&err)
+	part, err = c.read()
+}
+
+// closeConn closes a connection. A Dial function of the program's may have made it: whatever its
+// Close does, what follows is done.
+func closeConn(conn net.Conn) {
+	defer rescue.Quietly()
+	conn.Close()
 }
 
 // opened notes the connection; false if c has ended before.
@@ -136,12 +165,9 @@ func (c *stream) write() {
 	for {
 		w, pause := c.next()
 		if w != nil {
-			_ = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // a failure shows in Write
-			if _, err := c.conn.Write(w.frame); err != nil {
-				c.giveUpWriting(w, err)
+			if !c.put(w) {
 				return
 			}
-			close(w.sent)
 			continue
 		}
 		timer.Reset(pause)
@@ -153,6 +179,22 @@ func (c *stream) write() {
 			return
 		}
 	}
+}
+
+// put writes one query. When it cannot, those that are not sent have failed.
+func (c *stream) put(w *waiter) bool {
+	err := rescue.ErrAborted
+	defer func() {
+		if err != nil {
+			c.giveUpWriting(w, err)
+		}
+	}()
+	defer rescue.Into(&err)
+	_ = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // a failure shows in Write
+	if _, err = c.conn.Write(w.frame); err == nil {
+		close(w.sent)
+	}
+	return err == nil
 }
 
 // next takes the next query from the queue. If there is none, it says when to
@@ -262,7 +304,7 @@ func (c *stream) fail(w *waiter, op string, part fragment, err error) {
 	}
 	w.err = &Error{
 		Op: op, Network: "tcp", Server: c.server, Reused: w.reused, Partial: partial, Err: err,
-		stale: w.reused && !partial && !c.pool.closed && !isTimeout(err),
+		stale: w.reused && !partial && !c.pool.closed && !isTimeout(err) && !errors.Is(err, rescue.ErrAborted),
 	}
 	close(w.failed)
 }
@@ -295,7 +337,7 @@ func (c *stream) detach() {
 func (c *stream) shut() {
 	c.cancelDial()
 	if c.conn != nil {
-		c.conn.Close()
-		c.pool.release()
+		defer c.pool.release()
+		closeConn(c.conn)
 	}
 }
