@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -137,13 +138,13 @@ func TestAttackNoEDNSBelowDS(t *testing.T) {
 // asks a server that it thinks to have no EDNS, the bogus answer has it asked again.
 func TestAttackNoEDNSUnawares(t *testing.T) {
 	inWorld(t, bothWorld, func(w *world) {
+		w.in.Fault("198.51.100.3", resolvertest.NoEDNS(resolvertest.EDNSFormErr))
+		w.ask("www.plain.example.", dns.TypeA)
 		cd := new(dns.Msg).SetQuestion("known.signed.example.", dns.TypeA)
 		cd.CheckingDisabled = true // nothing is proven, but the zone cut is known
 		if _, err := w.r.Exchange(w.Context(), cd); err != nil {
 			w.Fatal(err)
 		}
-		w.in.Fault("198.51.100.3", resolvertest.NoEDNS(resolvertest.EDNSFormErr), resolvertest.Hook(func(_, m *dns.Msg) { m.Extra = nil }))
-		w.ask("www.plain.example.", dns.TypeA)
 		w.in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Latency(20*time.Millisecond))
 		w.wantSecure()
 	}, ipv4Only, minimiseOff)
@@ -423,4 +424,23 @@ func TestAttackLastResort(t *testing.T) {
 			row.run(t, row.name, ipv4Only)
 		}
 	}
+}
+
+// TestForwarderFails: an error of a forwarder is about the name, and has no last resort.
+func TestForwarderFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, "-- zone example. at 198.51.100.1 --\n")
+		in.Handle("10.0.0.3", dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeServerFailure))
+		}))
+		r := in.Resolver(t, func(o *resolver.Options) {
+			o.Routes, o.Validation = []resolver.Route{{Zone: ".", Servers: server("10.0.0.3")}}, resolver.ValidateOff
+		})
+		if result, err := r.Resolve(t.Context(), "www.example.", dns.TypeA); err == nil {
+			t.Errorf("got %v, want an error", result)
+		}
+		if n := in.Count(resolvertest.To("10.0.0.3")); n != 1 {
+			t.Errorf("got %d queries, want 1:\n%s", n, resolvertest.Table(in.Log()))
+		}
+	})
 }
