@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -41,6 +42,7 @@ func TestAttackIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
+		_ = conn.SetReadDeadline(time.Now().Add(patience / 6)) // or what goes wrong would never end
 		return conn
 	}
 	var clients, servers [most]net.Conn
@@ -139,7 +141,7 @@ func TestAttackStrangerStream(t *testing.T) {
 	h := newTestHandler(t, "-allow-client", "192.0.2.0/24")
 	conn := streamOf(t, h)
 	long := message([4]uint16{1, 4000}, asked)
-	begin(t, conn, dns.MaxMsgSize, append(long, make([]byte, smallQuery-len(long))...))
+	begin(t, conn, smallQuery+1, append(long, make([]byte, smallQuery-len(long))...))
 	got, err := (&dns.Conn{Conn: conn}).ReadMsg()
 	if err != nil || got.Rcode != dns.RcodeRefused || len(got.Question) != 1 {
 		t.Errorf("got %v\n%v\nwant REFUSED", err, got)
