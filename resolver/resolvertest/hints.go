@@ -80,7 +80,8 @@ func (in *Internet) Anchors() []dnssec.Anchor {
 // Where a zone below arpa. is written, or one has special-use names
 // (resolver.IsSpecialUse), the answers that resolvers otherwise keep for these names are
 // off, so that its records are found: all of them, so that localhost does not exist unless
-// it is written too, or a LocalZone.
+// it is written too, or a LocalZone. An undelegated zone with special-use names changes
+// nothing, since only a Route leads there, and a Route goes before those answers.
 func (in *Internet) Options() resolver.Options {
 	options := resolver.Options{
 		RootHints:         in.Hints(),
@@ -103,7 +104,8 @@ var (
 	onion = dnsname.MustParse("onion.")
 )
 
-// hasSpecialUse reports whether a written zone is below arpa. or has special-use names.
+// hasSpecialUse reports whether a written zone is below arpa., or is delegated and has
+// special-use names.
 func (in *Internet) hasSpecialUse() bool {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
@@ -113,6 +115,9 @@ func (in *Internet) hasSpecialUse() bool {
 		}
 		if z.origin.IsAtOrBelow(arpa) {
 			return true
+		}
+		if z.undelegated {
+			continue
 		}
 		for name, n := range z.nodes {
 			if len(n.types) > 0 && resolver.IsSpecialUse(name.String()) {
