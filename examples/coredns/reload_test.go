@@ -223,6 +223,63 @@ func TestShutdownIsNoServfail(t *testing.T) {
 	}
 }
 
+const snapshotCorefile = `.:5353 {
+	bind HOST
+	errors
+	prometheus HOST:9153
+	iterdns {
+		mock
+		snapshot %s %s
+	}
+}
+`
+
+// What a server has learnt is there after a restart, however it ends; what was left of a
+// snapshot that was being written is not.
+func TestSnapshotOverRestart(t *testing.T) {
+	for about, c := range map[string]struct {
+		interval string
+		sig      syscall.Signal
+	}{
+		"end":       {"0s", syscall.SIGTERM},
+		"interrupt": {"0s", syscall.SIGINT},
+		"kill":      {"100ms", syscall.SIGKILL},
+	} {
+		t.Run(about, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "cache")
+			if err := os.WriteFile(file+".12.unfinished", []byte("half a snapsh"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := start(t, fmt.Sprintf(snapshotCorefile, file, c.interval))
+			if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || c.interval == "0s" && len(entries) != 0 {
+				t.Errorf("got %v and %v, want that what was left is gone", entries, err)
+			}
+			s.mustAsk(t, "www.shop.example.", dns.TypeA)
+			asked := time.Now()
+			if c.sig == syscall.SIGKILL {
+				// The second one from here on has been begun after the answer.
+				for range 2 {
+					eventually(t, "a snapshot", func() bool {
+						info, err := os.Stat(file)
+						return err == nil && info.ModTime().After(asked)
+					})
+					asked = time.Now()
+				}
+			}
+			s.signal(t, c.sig)
+			<-s.ended
+
+			s = start(t, fmt.Sprintf(snapshotCorefile, file, "0s"))
+			if got := sorted(addresses(s.mustAsk(t, "www.shop.example.", dns.TypeA))); got != shopAddresses {
+				t.Errorf("got %q after the restart, want %s", got, shopAddresses)
+			}
+			if got := s.scrape(t)[`coredns_iterdns_upstream_queries_total{proto="udp",zones="."}`]; got != 0 || s.output.count("is read: ") != 1 {
+				t.Errorf("got %v queries to servers after the restart, want none", got)
+			}
+		})
+	}
+}
+
 // SIGTERM ends the server, while a question is under way too.
 func TestShutdown(t *testing.T) {
 	s := start(t, fmt.Sprintf(reloadCorefile, 90))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/snapshot"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -148,8 +149,8 @@ func (c *config) check() error {
 		if folder, err := os.Stat(filepath.Dir(c.snapshotFile)); err != nil || !folder.IsDir() {
 			return fmt.Errorf("-snapshot %s: its folder is not there", c.snapshotFile)
 		}
-		if err := probe(c.snapshotFile); err != nil {
-			return fmt.Errorf("-snapshot %s: it cannot be written: %w", c.snapshotFile, nameless(err))
+		if err := snapshot.File(c.snapshotFile).Probe(); err != nil {
+			return fmt.Errorf("-snapshot %s: it cannot be written: %w", c.snapshotFile, err)
 		}
 	}
 	return c.checkCertificate()

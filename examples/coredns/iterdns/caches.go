@@ -29,19 +29,21 @@ type cachePool struct {
 type pooledCache struct {
 	*cache.Cache
 	users int
+	maker caddyMark // the instance that has made it
 }
 
-// take gives the cache for key, and the function that gives it back.
-func (p *cachePool) take(key cacheKey) (*cache.Cache, func()) {
+// take gives the cache for key, whether it is one of this instance's own rather than of one
+// before a reload, and the function that gives it back.
+func (p *cachePool) take(key cacheKey, mark caddyMark) (kept *cache.Cache, isNew bool, giveBack func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.caches[key]
 	if c == nil {
-		c = &pooledCache{Cache: cache.New(cache.Options{MaxBytes: key.bytes, KeepStale: key.keepStale})}
+		c = &pooledCache{Cache: cache.New(cache.Options{MaxBytes: key.bytes, KeepStale: key.keepStale}), maker: mark}
 		p.caches[key] = c
 	}
 	c.users++
-	return c.Cache, sync.OnceFunc(func() { p.giveBack(key) })
+	return c.Cache, c.maker == mark, sync.OnceFunc(func() { p.giveBack(key) })
 }
 
 func (p *cachePool) giveBack(key cacheKey) {

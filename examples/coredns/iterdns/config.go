@@ -26,6 +26,7 @@ type config struct {
 	allow       []netip.Prefix
 	redis       *redis.Options // nil: none
 	redisPrefix string
+	snapshot    saverKey
 	mock        *mock // nil: the real Internet
 }
 
@@ -61,6 +62,8 @@ func (c *config) keepStale() time.Duration {
 	return c.options.MaxStale
 }
 
+func (c *config) cacheKey() cacheKey { return cacheKey{c.label, c.cacheBytes, c.keepStale()} }
+
 // finish fills what follows from all properties together.
 func (c *config) finish() {
 	c.label = strings.Join(c.zones, ",")
@@ -70,6 +73,7 @@ func (c *config) finish() {
 		o.AllowServer = c.allowServer
 	}
 	o.ViewName = c.viewName()
+	c.snapshot.cache = c.cacheKey()
 }
 
 func (c *config) allowServer(addr netip.Addr) bool {

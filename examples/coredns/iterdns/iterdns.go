@@ -33,6 +33,7 @@ type Iterdns struct {
 	pending  atomic.Int64
 	ready    atomic.Bool
 	store    storeState
+	saver    *saver // nil: none, or before Start
 	// reloading says that OnShutdown, when it is called, is part of a reload.
 	reloading atomic.Bool
 

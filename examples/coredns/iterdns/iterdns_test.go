@@ -262,7 +262,7 @@ func TestEvictionsOutliveTheirCache(t *testing.T) {
 		})
 		return s.counts[evictions][""], s.gauges[cacheEntries][""]
 	}
-	small, giveBack := pool.take(cacheKey{zones: zones, bytes: minCache})
+	small, _, giveBack := pool.take(cacheKey{zones: zones, bytes: minCache}, nil)
 	view := small.View([32]byte{})
 	for i := 0; small.Stats().Evictions == 0; i++ {
 		rr, err := dns.NewRR(fmt.Sprintf("host-%d.reload.example. 300 IN A 192.0.2.1", i))
@@ -278,7 +278,7 @@ func TestEvictionsOutliveTheirCache(t *testing.T) {
 	if before == 0 || held != float64(small.Len()) {
 		t.Errorf("got %v evictions and %v entries, want some and %d", before, held, small.Len())
 	}
-	_, giveBackLarge := pool.take(cacheKey{zones: zones, bytes: 2 * minCache})
+	_, _, giveBackLarge := pool.take(cacheKey{zones: zones, bytes: 2 * minCache}, nil)
 	giveBack()
 	if after, held := counted(); after != before || held != 0 {
 		t.Errorf("got %v evictions and %v entries after the reload, want %v and none", after, held, before)

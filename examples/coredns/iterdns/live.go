@@ -12,9 +12,11 @@ import (
 // place: a reload makes new plugins that know nothing of the old ones.
 var shared = struct {
 	caches *cachePool
+	savers *saverPool
 	live   *liveSet
 }{
 	&cachePool{caches: make(map[cacheKey]*pooledCache), evicted: make(map[string]uint64)},
+	&saverPool{savers: make(map[saverKey]*saver)},
 	&liveSet{handlers: make(map[*Iterdns]caddyMark), past: make(map[string]*sample)},
 }
 

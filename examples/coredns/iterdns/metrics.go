@@ -61,12 +61,12 @@ var (
 	secondLevel     = newMetric("second_level_total", "Counter of what came of the second level.", "result")
 
 	inFlight      = newMetric("questions_in_flight", "Questions that servers are being asked for.")
-	knownServers  = newMetric("servers", "Name servers' addresses that something is known about.")
+	knownServers  = newMetric("servers", "Name servers' addresses that something is known about, once for each plugin and route that knows it.")
 	cacheEntries  = newMetric("cache_entries", "Entries of the cache.")
 	cacheBytes    = newMetric("cache_bytes", "Memory that the cache takes.")
 	cacheMaxBytes = newMetric("cache_max_bytes", "Memory that the cache may take.")
 	storeInUse    = newMetric("second_level_in_use", "1 if the second level is read or written, 0 if it is left alone.", "use")
-	isReady       = newMetric("ready", "Plugins for which a server of one of the zones has answered.")
+	isReady       = newMetric("ready", "Plugins that have answered for one of their zones.")
 )
 
 func (s *sample) count(m *metric, label string, n uint64) { add(s.counts, m, label, float64(n)) }

@@ -1,6 +1,8 @@
 package iterdns
 
 import (
+	"fmt"
+
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/plugin"
 )
@@ -16,8 +18,8 @@ type parser struct {
 // directive reads `iterdns [ZONES...] { properties }`.
 func (p *parser) directive() error {
 	var err error
-	if p.config.zones, err = p.zones(p.RemainingArgs()); err != nil {
-		return err
+	if p.config.zones, err = parseZones(p.RemainingArgs()); err != nil {
+		return p.Err(err.Error())
 	}
 	if len(p.config.zones) == 0 {
 		p.config.zones = plugin.OriginsFromArgsOrServerBlock(nil, p.ServerBlockKeys)
@@ -48,13 +50,13 @@ func (p *parser) directive() error {
 	return nil
 }
 
-// zones checks names of zones, and brings them into CoreDNS's form.
-func (p *parser) zones(args []string) (plugin.Zones, error) {
+// parseZones checks names of zones, and brings them into CoreDNS's form.
+func parseZones(args []string) (plugin.Zones, error) {
 	var zones plugin.Zones
 	for _, arg := range args {
 		normal := plugin.Host(arg).NormalizeExact()
 		if len(normal) == 0 {
-			return nil, p.Errf("'%s' is no zone", arg)
+			return nil, fmt.Errorf("'%s' is no zone", arg)
 		}
 		zones = append(zones, normal...)
 	}

@@ -30,6 +30,7 @@ var properties = map[string]func(p *parser, args []string) error{
 	"serve_stale":          (*parser).readServeStale,
 	"prefetch":             (*parser).readPrefetch,
 	"redis":                (*parser).readRedis,
+	"snapshot":             (*parser).readSnapshot,
 	"allow_server":         (*parser).readAllowServer,
 	"family":               (*parser).readFamily,
 	"port":                 (*parser).readPort,
@@ -46,7 +47,7 @@ func (p *parser) readExcept(args []string) error {
 	if len(args) == 0 {
 		return errNone
 	}
-	zones, err := p.zones(args)
+	zones, err := parseZones(args)
 	p.config.except = append(p.config.except, zones...)
 	return err
 }

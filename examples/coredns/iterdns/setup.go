@@ -1,6 +1,8 @@
 package iterdns
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/coredns/caddy"
@@ -51,6 +53,9 @@ func (h *Iterdns) stopWhenUnused(c *caddy.Controller) {
 		return nil
 	})
 	c.OnFinalShutdown(func() error {
+		if h.saver != nil { // nobody waits for h.outlast
+			h.saver.finish()
+		}
 		go h.outlast(runs)
 		return nil
 	})
@@ -82,8 +87,9 @@ func parse(c *caddy.Controller) ([]*config, error) {
 		if err := p.directive(); err != nil {
 			return nil, err
 		}
-		if err := try(p.config); err != nil {
-			return nil, c.Errf("directive in line %d: %v", line, err)
+		if err := cmp.Or(try(p.config), claimSnapshot(c, p.config)); err != nil {
+			// The words of c.Errf, which has the line where the directive ends.
+			return nil, fmt.Errorf("%s:%d - Error during parsing: %w", c.File(), line, err)
 		}
 		configs = append(configs, p.config)
 	}

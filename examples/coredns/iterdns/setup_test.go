@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/caddy"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/snapshot"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -49,6 +50,7 @@ func TestProperties(t *testing.T) {
 	hints := write(t, "hints", ". 3600 NS a.root.example.\na.root.example. 3600 A 192.0.2.1\n")
 	anchors := write(t, "anchors", "example. DS 1 13 2 "+strings.Repeat("ab", 32)+"\n")
 	key := write(t, "key", strings.Repeat("k", 32))
+	folder := t.TempDir()
 	world := write(t, "world", "-- zone example. --\n@ A 192.0.2.1\n")
 	tests := []struct {
 		text string
@@ -89,6 +91,11 @@ func TestProperties(t *testing.T) {
 		{"serve_stale 24h 500ms", func(c *config) bool {
 			return c.options.ServeStale && c.keepStale() == 24*time.Hour && c.options.StaleAfter == 500*time.Millisecond
 		}},
+		{"snapshot " + folder + "/cache", func(c *config) bool {
+			return c.snapshot == saverKey{c.cacheKey(), snapshot.File(folder + "/cache"), 15 * time.Minute}
+		}},
+		{"snapshot " + folder + "/cache 30s", func(c *config) bool { return c.snapshot.interval == 30*time.Second }},
+		{"snapshot " + folder + "/cache 0s", func(c *config) bool { return c.snapshot.interval == 0 }},
 		{"prefetch off", func(c *config) bool { return c.options.DisablePrefetch }},
 		{"redis 192.0.2.6:6379", func(c *config) bool { return c.redis.Addr == "192.0.2.6:6379" && c.redisPrefix == "iterdns:" }},
 		{"redis rediss://:secret@redis.example:6380/3 prefix x: key_file " + key, func(c *config) bool {
@@ -163,6 +170,7 @@ func snake(field string) string {
 func TestErrors(t *testing.T) {
 	short := write(t, "short", "abc")
 	broken := write(t, "broken", "-- zone")
+	folder := t.TempDir()
 	tests := []struct{ text, want string }{
 		{"iterdns {\nfoo\n}", "Testfile:2 - Error during parsing: unknown property 'foo'"},
 		{"iterdns {\n\n\ndnssec maybe\n}", "Testfile:4 - Error during parsing: dnssec: want 'on' or 'off'"},
@@ -176,7 +184,7 @@ func TestErrors(t *testing.T) {
 		{"iterdns {\nhints " + short + "\n}", "hints: " + short},
 		{"iterdns {\nanchors " + short + "\n}", "anchors: " + short},
 		{"iterdns {\nnegative_anchor a.example tomorrow\n}", "negative_anchor: 'tomorrow' is no time"},
-		{"iterdns {\nnegative_anchor a..example\n}", "Testfile:3 - Error during parsing: directive in line 1"},
+		{"iterdns {\nnegative_anchor a..example\n}", "Testfile:1 - Error during parsing: resolver: "},
 		{"iterdns {\nminimise some\n}", "minimise: 'some' is none of relaxed, strict, off"},
 		{"iterdns {\nfamily ipv5\n}", "family: 'ipv5' is none of auto, ipv4, ipv6"},
 		{"iterdns {\ncache lots\n}", "cache: 'lots' is no size"},
@@ -207,12 +215,21 @@ func TestErrors(t *testing.T) {
 		{"iterdns {\nallow_server home\n}", "allow_server: 'home' is no address or block"},
 		{"iterdns {\nport 0\n}", "port: '0' is no port"},
 		{"iterdns {\nexcept\n}", "except: argument missing"},
+		{"iterdns {\nexcept a..example\n}", "Testfile:2 - Error during parsing: except: 'a..example' is no zone"},
+		{"iterdns a..example", "Testfile:1 - Error during parsing: 'a..example' is no zone"},
+		{"iterdns {\nsnapshot\n}", "snapshot: argument missing"},
+		{"iterdns {\nsnapshot " + folder + "/cache often\n}", "snapshot: 'often' is no time such as 15m"},
+		{"iterdns {\nsnapshot " + folder + "/cache -1m\n}", "snapshot: '-1m' is no time such as 15m"},
+		{"iterdns {\nsnapshot " + folder + "\n}", "Testfile:2 - Error during parsing: snapshot: " + folder + " cannot be written: it is no regular file"},
+		{"iterdns {\nsnapshot /nowhere/cache\n}", "Testfile:2 - Error during parsing: snapshot: /nowhere/cache cannot be written: no such file"},
+		{"iterdns {\nsnapshot " + folder + "/cache\n}\niterdns corp.example {\nsnapshot " + folder + "/cache\n}",
+			"Testfile:4 - Error during parsing: snapshot: " + folder + "/cache is that of the cache for ., which has other zones or bounds"},
 		{"iterdns {\nmock " + broken + "\n}", "Testfile:2 - Error during parsing: mock: "},
 		{"iterdns {\nmock\nport 53\n}", "'mock' brings an Internet of its own, which 'port' is not for"},
 	}
 	for _, test := range tests {
 		_, err := parseText(test.text)
-		if err == nil || !strings.Contains(err.Error(), test.want) {
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Count(err.Error(), "Testfile:") != 1 {
 			t.Errorf("%q:\ngot  %v\nwant %s", test.text, err, test.want)
 		}
 	}

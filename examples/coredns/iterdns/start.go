@@ -49,8 +49,13 @@ func (h *Iterdns) Start() error {
 		h.store.addr = h.config.redis.Addr
 		o.SecondLevelChanged = h.store.changed
 	}
-	kept, giveBack := shared.caches.take(cacheKey{h.config.label, h.config.cacheBytes, h.config.keepStale()})
+	kept, isNew, giveBack := shared.caches.take(h.config.cacheKey(), h.config.mark)
 	closers = append(closers, func() error { giveBack(); return nil })
+	if h.config.snapshot.file != "" {
+		saver, giveBack := shared.savers.take(h.config.snapshot, kept, isNew)
+		closers = append(closers, func() error { giveBack(); return nil })
+		h.saver = saver
+	}
 	o.Cache = kept
 
 	r, err := resolver.New(o)
@@ -82,8 +87,8 @@ func (h *Iterdns) Stop() error {
 	return err
 }
 
-// Ready implements the interface of the plugin ready: it reports true once the servers of
-// one of the zones have answered. It stays true after that. When the Internet is away all
+// Ready implements the interface of the plugin ready: it reports true once one of
+// the zones is answered for, by its servers or from the cache. It stays true after that. When the Internet is away all
 // replicas are worse off alike, and those that know something should go on answering.
 func (h *Iterdns) Ready() bool { return h.ready.Load() }
 
@@ -103,7 +108,7 @@ func (h *Iterdns) becomeReady() {
 	h.ready.Store(true)
 }
 
-// hasAnswers reports whether the servers of one of the zones answer.
+// hasAnswers reports whether there is an answer for one of the zones.
 func (h *Iterdns) hasAnswers() bool {
 	for _, zone := range h.config.zones {
 		if _, err := h.resolver.Resolve(h.life, zone, dns.TypeNS); err == nil {
