@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/glue"
@@ -13,6 +14,9 @@ type Cut struct {
 	*glue.Delegation // shared: do not change it
 	// Expires is when the parent's word ends, or must be asked again.
 	Expires time.Time
+	// Own are servers that only the zone itself names (PutOwnServers); nil: nobody knows.
+	// Shared: do not change it.
+	Own []dnsname.Name
 }
 
 // cutEntry is a delegation, or the leases on a host's addresses. It is immutable.
@@ -21,6 +25,7 @@ type cutEntry struct {
 	span
 	cut    *glue.Delegation // KindCut
 	leases []lease          // KindGlue
+	own    []dnsname.Name   // KindCut: servers that only the zone itself names
 	bytes  int64
 }
 
@@ -33,17 +38,17 @@ func (e *cutEntry) denies() bool { return false }
 // parent counts, longer or shorter. The child has no say: data of a rank above
 // RankReferral is refused, but for the root, which has no parent, so that a zone that
 // its parent has removed dies with its lease (ghost domains). A delegation without a
-// TTL is not kept. d is copied.
-func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) {
+// TTL is not kept. d is copied; the copy is returned, nil when there is none.
+func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) *glue.Delegation {
 	if d == nil || m.Rank > RankReferral && !d.Zone.IsRoot() {
-		return
+		return nil
 	}
 	life := min(d.TTL, v.cache.options.MaxTTL)
 	if !m.NotAfter.IsZero() {
 		life = min(life, m.NotAfter.Sub(now))
 	}
 	if life <= 0 {
-		return
+		return nil
 	}
 	v.dropNoCut(d.Zone)
 	i := v.cache.at(now)
@@ -54,7 +59,7 @@ func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) {
 	hash := v.cache.hasher.hash(e.key)
 	if !v.cache.cutStore(e.key).shard(hash).put(hash, e, func(*cutEntry) bool { return true }) {
 		v.DropCut(d.Zone) // too large to be kept, but the old one is no longer true
-		return
+		return nil
 	}
 	v.endLeases(old, e.cut)
 	for _, s := range e.cut.Servers {
@@ -62,6 +67,47 @@ func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) {
 			v.addLease(i, s.Name, lease{e.cut.Zone, s.Addrs, e.span})
 		}
 	}
+	return e.cut
+}
+
+// AddGlue remembers addresses of a server of d that did not come with it, as its glue: for
+// life at most, and no longer than d. It does nothing unless d is the delegation that is kept,
+// as GetCut and PutCut return it.
+func (v *View) AddGlue(now time.Time, d *glue.Delegation, host dnsname.Name, addrs []netip.Addr, life time.Duration) {
+	i := v.cache.at(now)
+	e := v.cutEntry(v.cutKey(d.Zone))
+	if e == nil || e.cut != d || len(addrs) == 0 {
+		return
+	}
+	life = min(life, time.Duration(e.left(i))*time.Millisecond)
+	if life > 0 {
+		v.addLease(i, host, lease{e.cut.Zone, slices.Clone(addrs), spanOf(i, life)})
+	}
+}
+
+// PutOwnServers remembers, with the delegation d, which servers the zone itself names that d
+// does not. They die with it: the next word of the parent, changed or not, begins without. It
+// does nothing unless d is the delegation that is kept, as GetCut and PutCut return it.
+func (v *View) PutOwnServers(d *glue.Delegation, servers []dnsname.Name) {
+	k := v.cutKey(d.Zone)
+	e := v.cutEntry(k)
+	if e == nil || e.cut != d {
+		return
+	}
+	next := *e
+	next.own = append(make([]dnsname.Name, 0, len(servers)), servers...)
+	next.bytes = e.bytes - ownSize(e.own) + ownSize(next.own)
+	hash := v.cache.hasher.hash(k)
+	v.cache.cutStore(k).shard(hash).put(hash, &next, func(found *cutEntry) bool { return found == e })
+}
+
+// ownSize is what names beside a delegation take.
+func ownSize(names []dnsname.Name) int64 {
+	size := allocated(cap(names) * nameSize)
+	for _, n := range names {
+		size += allocated(len(n))
+	}
+	return size
 }
 
 // GetCut gives the deepest delegation at or above name that is alive at now.
@@ -72,7 +118,7 @@ func (v *View) GetCut(now time.Time, name dnsname.Name) (Cut, bool) {
 		return Cut{}, false
 	}
 	v.count(e.key, hitCut)
-	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond)}, true
+	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond), e.own}, true
 }
 
 func (v *View) deepest(i instant, name dnsname.Name) *cutEntry {
@@ -106,8 +152,8 @@ func (v *View) endLeases(old *cutEntry, successor *glue.Delegation) {
 		return
 	}
 	for _, s := range old.cut.Servers {
-		if len(s.Addrs) == 0 {
-			continue
+		if len(s.Addrs) == 0 && !old.cut.InDomain(s.Name) {
+			continue // see AddGlue for what those inside have
 		}
 		if successor != nil {
 			if next, ok := successor.Server(s.Name); ok && len(next.Addrs) > 0 {
@@ -146,11 +192,12 @@ func (v *View) cutEntry(k key) *cutEntry {
 
 // What the parts of a cutEntry take on the heap of a 64-bit machine, in octets.
 const (
-	cutEntrySize   = 112
+	cutEntrySize   = 144
 	delegationSize = 48
 	serverSize     = 48
 	leaseSize      = 64
 	addrSize       = 24
+	nameSize       = 16
 )
 
 // cloneDelegation copies d, all names into one string and all addresses into one

@@ -44,8 +44,8 @@ func (d *Delegation) InDomain(ns dnsname.Name) bool { return ns.IsAtOrBelow(d.Zo
 
 // Missing lists the servers for which the referral gave no address, those whose
 // addresses can be looked up without this delegation first. In-domain servers
-// without glue are not listed: their addresses can be asked of no one but
-// themselves (RFC 9471 §2).
+// without glue are not listed: nobody but the parent can be asked for their addresses
+// (RFC 9471 §2).
 func (d *Delegation) Missing() []dnsname.Name {
 	var names []dnsname.Name
 	for _, s := range d.Servers {

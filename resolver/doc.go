@@ -74,7 +74,9 @@
 //
 // Of a reply only that is kept which its sender may say: the RRset asked for, the
 // aliases inside the zone, one referral towards the name, its glue, a denial. Aliases that
-// are not signed and may be forged are kept for the name asked only. What is
+// are not signed and may be forged are kept for the name asked only. For when all servers of
+// a delegation fail, and as long as it lives, the zone's own NS records are kept beside it, if
+// they are secure, came over TCP or with a right cookie, or were asked for. What is
 // left is validated: keys and DS records are fetched beside the walk, so that a secure
 // answer is no further away than another.
 //

@@ -64,6 +64,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 	if m.kind != recursive {
 		w.answered(f)
 	}
+	w.learnServers(m, f)
 	return f, nil
 }
 

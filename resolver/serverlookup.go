@@ -9,6 +9,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/wire"
@@ -32,6 +33,7 @@ type lookup struct {
 	last     bool
 	err      error
 	nonsense bool // with err: there is no such name, or it has no address
+	queries  int  // to the parent's servers, for glue
 }
 
 // lookUp begins to look for the addresses of one more name server.
@@ -45,7 +47,7 @@ func (a *asking) lookUp(ctx context.Context) {
 		a.errs = append(a.errs, a.t.budget.refused.refuse("Depth", limits.Depth))
 		return
 	}
-	name, ok := a.list.nextMissing()
+	name, way, ok := a.list.nextMissing(a.cut, a.inFlight == 0)
 	if !ok {
 		return
 	}
@@ -60,7 +62,7 @@ func (a *asking) lookUp(ctx context.Context) {
 	a.trips = append(a.trips, l)
 	together := !a.nonsense
 	if a.found == nil {
-		a.found = make(chan lookup, 3*len(a.cut.Servers)) // two families and the end
+		a.found = make(chan lookup, 3*(len(a.cut.Servers)+len(a.cut.own))) // two families and the end
 	}
 	found := a.found
 	a.r.spawn(func() {
@@ -68,14 +70,22 @@ func (a *asking) lookUp(ctx context.Context) {
 		all := lookup{name: name, last: true, err: rescue.ErrAborted}
 		defer func() { found <- all }()
 		defer rescue.Into(&all.err)
-		all = a.r.lookUpServer(l.ctx, a.t, name, together, found)
+		switch way {
+		case bySearch:
+			all = a.r.lookUpServer(l.ctx, a.t, name, together, found)
+		case fromParent:
+			all = a.r.lookUpGlue(l.ctx, a.t, a.cut, name)
+		case fromMemory:
+			all = lookup{name: name, last: true, addrs: a.r.ownAddrs(a.r.config.Now(), a.cut, glue.Server{Name: name})}
+		}
 	})
 }
 
 // addFound makes candidates of the addresses that were found.
 func (a *asking) addFound(l lookup) {
 	rescue.Again(l.err)
-	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, false)
+	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.ownServer(l.name))
+	a.list.glueCost.add(l.queries)
 	if l.last {
 		a.lookups--
 		// What a delegation on the way said may work where the zone's own word is

@@ -51,6 +51,7 @@ type candidate struct {
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
+	own        bool         // only the zone itself names it
 	endProbe   func()       // of the conversation that is one; nil: it is none
 	alone      bool         // nobody else could be asked meanwhile, or all others were silent
 	only       bool         // nobody else could be asked meanwhile
@@ -90,6 +91,9 @@ type serverList struct {
 	candidates []*candidate
 	missing    []dnsname.Name // without any address, in random order
 	doubtful   []dnsname.Name // with glue only that their own zone may know better
+	unglued    []dnsname.Name // in the zone, and without glue
+	glueCost   glueCost       // of asking the parent for those
+	own        []dnsname.Name // only the zone itself names them
 	avoid      map[netip.AddrPort]bool
 	side       bool // for a side look-up: dead servers are not tried before their time
 	all        bool // also those known to lead back to us
@@ -145,13 +149,18 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 		case len(own) > 0:
 		case len(glued) == 0 && (cut.Zone.IsRoot() || !cut.InDomain(s.Name)):
 			l.missing = append(l.missing, s.Name)
+		case len(glued) == 0 && !cut.isGiven():
+			l.unglued = append(l.unglued, s.Name)
 		case cut.InDomain(s.Name): // nobody else can say
 		default:
 			l.doubtful = append(l.doubtful, s.Name)
 		}
 	}
-	l.shuffle(l.missing)
-	l.shuffle(l.doubtful)
+	l.glueCost.most = r.config.limits.FailedServerLookups
+	l.own = slices.Clone(cut.own)
+	for _, names := range [][]dnsname.Name{l.missing, l.doubtful, l.unglued, l.own} {
+		l.shuffle(names)
+	}
 	return l
 }
 
@@ -216,7 +225,7 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 			continue
 		}
 		l.add(now, candidate{
-			addr: addr, name: name, guard: guard,
+			addr: addr, name: name, guard: guard, own: cut.ownServer(name),
 			lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
 		})
 	}
@@ -248,7 +257,7 @@ func (l *serverList) add(now time.Time, c candidate) {
 // next takes the server to ask now; nil when there is none.
 func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	if l.tries >= maxTries {
-		return nil, ""
+		return l.takeOwn(now), ReasonNext
 	}
 	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
 	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
@@ -387,17 +396,41 @@ func (l *serverList) onlyLastResorts() bool {
 	return len(l.open(func(c *candidate) bool { return !c.lastResort })) == 0
 }
 
-// nextMissing takes a name server whose addresses are to be looked up. Those that have
-// glue come when nobody is left to ask.
-func (l *serverList) nextMissing() (dnsname.Name, bool) {
-	from := &l.missing
-	if len(l.missing) == 0 && len(l.open(func(*candidate) bool { return true })) == 0 {
-		from = &l.doubtful
+// nextMissing takes a name server whose addresses are to be looked up, and says how. Those
+// that have glue come when nobody is left to ask, and when nobody is being asked any more, so
+// that the delegation would be given up, those that only the parent, and last those that only
+// the zone itself can tell about.
+func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, lookupWay, bool) {
+	if name, ok := takeFirst(&l.missing); ok {
+		return name, bySearch, true
 	}
-	if len(*from) == 0 {
+	exhausted := len(l.open(func(*candidate) bool { return true })) == 0
+	if exhausted {
+		if name, ok := takeFirst(&l.doubtful); ok {
+			return name, bySearch, true
+		}
+	}
+	if exhausted && idle && l.glueCost.allows() {
+		if name, ok := takeFirst(&l.unglued); ok {
+			return name, fromParent, true
+		}
+	}
+	if !idle || !exhausted && l.tries < maxTries {
+		return "", bySearch, false
+	}
+	name, ok := takeFirst(&l.own)
+	if cut.InDomain(name) {
+		return name, fromMemory, ok
+	}
+	return name, bySearch, ok
+}
+
+// takeFirst takes a name off a list.
+func takeFirst(names *[]dnsname.Name) (dnsname.Name, bool) {
+	if len(*names) == 0 {
 		return "", false
 	}
-	name := (*from)[0]
-	*from = (*from)[1:]
+	name := (*names)[0]
+	*names = (*names)[1:]
 	return name, true
 }

@@ -17,7 +17,8 @@ type zoneCut struct {
 	from    *source   // whose delegation it is
 	expires time.Time // zero: the hints and the routes, which do not age
 	hints   bool
-	signed  bool // its referral had a DS
+	signed  bool           // its referral had a DS
+	own     []dnsname.Name // servers that only the zone itself names; nil: nobody knows
 }
 
 // isRoute reports whether this is where a route begins.
@@ -50,7 +51,7 @@ func (r *Resolver) start(now time.Time, t *task, rl *realm, q question) *zoneCut
 		cut, ok = rl.cuts.GetCut(now, cut.Zone.Parent())
 	}
 	if ok && !(t.renewing && endsSoon(now, cut)) {
-		return &zoneCut{Delegation: cut.Delegation, from: rl.source, expires: cut.Expires}
+		return &zoneCut{Delegation: cut.Delegation, from: rl.source, expires: cut.Expires, own: cut.Own}
 	}
 	if rl.route != nil {
 		return &zoneCut{Delegation: rl.route.cut, from: rl.source}

@@ -242,12 +242,15 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 		return err
 	}
 	now := w.r.config.Now()
-	w.rl.cuts.PutCut(now, m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires})
+	delegation := m.delegation
+	if kept := w.rl.cuts.PutCut(now, delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires}); kept != nil {
+		delegation = kept // what is learnt of it belongs to this one
+	}
 	from := w.cut
 	w.t.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.enter(now, &zoneCut{
-		Delegation: m.delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
+		Delegation: delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
 	})
 	w.r.second.noteCut(w.cut, m.recalled)
 	w.t.tell(func(tr *Trace) {

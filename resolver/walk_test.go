@@ -273,9 +273,12 @@ latency 20ms
 `
 	inWorld(t, text, func(w *world) {
 		w.want("www.half.example.", dns.TypeA, 0, "www.half.example. A 192.0.2.81")
+		// One of them asks for the glue.
 		w.wantError("www.noglue.example.", dns.TypeA, resolver.ErrNoServerAddress).
 			within(w, 100*time.Millisecond).atMost(w, 3)
+		w.count(1, resolvertest.Name("ns1.noglue.example."))
 		w.count(0, resolvertest.To("198.51.100.3"))
+		w.wantError("other.noglue.example.", dns.TypeA, resolver.ErrNoServerAddress).atMost(w, 0)
 	})
 }
 

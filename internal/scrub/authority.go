@@ -109,3 +109,15 @@ func (s *scrubber) addresses(r *Reply) {
 		}
 	}
 }
+
+// ApexNS takes the NS records of the zone asked from beside an answer of its servers: what the
+// zone itself says about who serves it, which is no part of the delegation. It is nil when
+// there are none that are usable.
+func ApexNS(m *wire.Message, zone dnsname.Name, maxRecords int) *dnssec.RRset {
+	s := scrubber{m: m, asked: Asked{Zone: zone, Name: zone, Type: dns.TypeNS, MaxRecords: maxRecords}}
+	set, err := s.rrset(m.Authority, zone, dns.TypeNS)
+	if err != nil {
+		return nil
+	}
+	return set
+}
