@@ -149,7 +149,7 @@ type activity struct {
 	idleSince atomic.Int64 // Unix time in nanoseconds; while none is under way
 }
 
-// begin is called when a query has been read, and done when it has been answered.
+// begin is called when a query has been read whole, and end when it has been answered.
 func (a *activity) begin() { a.underWay.Add(1) }
 
 func (a *activity) end() {

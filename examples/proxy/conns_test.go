@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -77,6 +78,56 @@ func TestAttackIdleConnections(t *testing.T) {
 	<-accepted // there is a place again
 }
 
+// A query that is not whole keeps no place from others, whatever it comes by: who never sends
+// the rest of it asks nothing.
+func TestAttackHalfQueries(t *testing.T) {
+	inBody := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", dohPath, dohType, 2*smallQuery)
+	inFrame := string(binary.BigEndian.AppendUint16(nil, 2*smallQuery)) + filled(message([4]uint16{1}, asked), smallQuery)
+	for _, test := range []struct {
+		about, half string
+		make        func(net.Listener, *handler) listener
+	}{
+		{"TCP", inFrame, func(l net.Listener, h *handler) listener { return newStreamListener(l, overTCP, h) }},
+		{"HTTP", inBody, func(l net.Listener, h *handler) listener { return newDoHListener(l, h) }},
+	} {
+		inner, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Skip(err)
+		}
+		h := newTestHandler(t)
+		l := test.make(newLimitedListener(inner, h, 1), h)
+		ended := make(chan error)
+		go func() { ended <- l.serve() }()
+		dial := func(send string) net.Conn {
+			conn, err := net.Dial("tcp", inner.Addr().String())
+			if err == nil {
+				_, err = conn.Write([]byte(send))
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", test.about, err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			_ = conn.SetReadDeadline(time.Now().Add(patience / 6)) // or what goes wrong would never end
+			return conn
+		}
+		half := dial(test.half)
+		eventually(t, "the beginning of a query", func() bool { return h.longBytes.Load() > 0 })
+		other := dial("")
+		if _, err := half.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: half a query: got %v, want the end of its connection", test.about, err)
+		}
+		eventually(t, "its room", func() bool { return h.longBytes.Load() == 0 })
+		_ = other.Close()
+		l.stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", test.about, err)
+		}
+	}
+}
+
+// filled is wire as a string of n bytes.
+func filled(wire []byte, n int) string { return string(append(wire, make([]byte, n-len(wire))...)) }
+
 // The bytes of long queries are bounded for one client and in all; short ones are not
 // concerned.
 func TestAttackHold(t *testing.T) {
@@ -125,6 +176,7 @@ func streamOf(t *testing.T, h *handler) net.Conn {
 		theirs.Close()
 		<-ended
 	})
+	_ = theirs.SetDeadline(time.Now().Add(patience / 6)) // or what goes wrong would never end
 	return theirs
 }
 
@@ -151,6 +203,29 @@ func TestAttackStrangerStream(t *testing.T) {
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("got %v, want the end of the connection", err)
+	}
+}
+
+// What is no query gets no answer; but a stranger is not listened to any longer for that.
+func TestAttackStrangerSendsNoQuery(t *testing.T) {
+	reply := message([4]uint16{1}, asked)
+	reply[2] |= 1 << 7
+	for _, wire := range [][]byte{nil, {1}, reply} {
+		for _, clients := range []string{"127.0.0.0/8", "192.0.2.0/24"} {
+			conn := streamOf(t, newTestHandler(t, "-allow-client", clients))
+			begin(t, conn, uint16(len(wire)), wire)
+			if clients != "127.0.0.0/8" {
+				if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+					t.Fatalf("%x of a stranger: got %v, want the end of the connection", wire, err)
+				}
+				continue
+			}
+			query, _ := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA).Pack()
+			begin(t, conn, uint16(len(query)), query)
+			if got, err := (&dns.Conn{Conn: conn}).ReadMsg(); err != nil || len(got.Answer) != 1 {
+				t.Errorf("a query behind %x: got %v\n%v\nwant an answer", wire, err, got)
+			}
+		}
 	}
 }
 

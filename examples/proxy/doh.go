@@ -48,7 +48,7 @@ type httpListener struct {
 
 func newHTTPListener(name string, l net.Listener, h http.Handler) *httpListener {
 	return &httpListener{Listener: l, name: name, ended: make(chan struct{}), server: &http.Server{
-		Handler:        whileActive(h),
+		Handler:        h,
 		ReadTimeout:    dohRead,
 		WriteTimeout:   dohWrite,
 		IdleTimeout:    streamIdle,
@@ -64,15 +64,14 @@ func newHTTPListener(name string, l net.Listener, h http.Handler) *httpListener 
 	}}
 }
 
-// whileActive has a connection count as active while a request of it is under way.
-func whileActive(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a, ok := r.Context().Value(activityKey{}).(*activity); ok {
-			a.begin()
-			defer a.end()
-		}
-		h.ServeHTTP(w, r)
-	})
+// active has the connection of a request count as active until end is called.
+func active(r *http.Request) (end func()) {
+	a, ok := r.Context().Value(activityKey{}).(*activity)
+	if !ok {
+		return func() {}
+	}
+	a.begin()
+	return a.end
 }
 
 func newDoHListener(l net.Listener, h *handler) *httpListener {
@@ -126,6 +125,7 @@ func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
+	defer active(r)() // not before: a body that does not come would keep its place
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	d.serve(w, &query{
 		handler: d.handler, begun: time.Now(), transport: overHTTPS, tally: d.tally,

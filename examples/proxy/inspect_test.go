@@ -53,7 +53,7 @@ func TestAttackUnpack(t *testing.T) {
 		{"101 options", [4]uint16{1, 0, 0, 1}, asked + options(101), false, false},
 		{"a name in the header", [4]uint16{1}, "\xc0\x04\x00\x01\x00\x01", false, false},
 		{"a name that ends in the header", [4]uint16{1}, "\x03www\xc0\x04\x00\x01\x00\x01", false, false},
-		{"a label longer than there are", [4]uint16{1}, "\xc0" + strings.Repeat("a", 192) + "\x00\x00\x01\x00\x01", false, false},
+		{"a label longer than there are", [4]uint16{1}, "\xc0\x04" + strings.Repeat("a", 191) + "\x00\x00\x01\x00\x01", false, false},
 		{"an owner in the header", [4]uint16{1, 0, 0, 1}, asked + atHeader, false, false},
 		{"an owner behind itself", [4]uint16{1, 1}, asked + late, false, false},
 		{"two OPT", [4]uint16{1, 0, 0, 2}, asked + plain + plain, false, false},

@@ -28,12 +28,20 @@ const (
 )
 
 func main() {
-	// SIGHUP, which ends a program by default, is an orderly stop too: the cache is not lost
-	// when a terminal is closed.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// stopSignals are what ends the program in good order. SIGHUP is one, so that the cache is not
+// lost when a terminal is closed; but not for who started it to outlast that, as nohup(1) does.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // run is the whole program: it serves until ctx ends.

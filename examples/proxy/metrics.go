@@ -106,7 +106,8 @@ func (t *tally) answered(answer []byte, took time.Duration) {
 
 func newMetricsListener(l net.Listener, m *metrics) *httpListener {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		defer active(r)()
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		m.write(w)
 	})

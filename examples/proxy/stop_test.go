@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,5 +188,25 @@ func TestNotify(t *testing.T) {
 		if err != nil || string(buffer[:n]) != want {
 			t.Errorf("got %q, %v, want %q", buffer[:n], err, want)
 		}
+	}
+}
+
+// Who has the proxy outlast the end of the terminal, as nohup(1) does, has it so.
+func TestStopNoHangUp(t *testing.T) {
+	outlasting := command("-log", "json", "-listen", "127.0.0.1:0")
+	outlasting.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, outlasting.Args...)
+	outlasting.Path = "/bin/sh"
+	p := startCommand(t, outlasting)
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	// Had it been told to stop, what comes 100 ms later would not be read.
+	for range 3 {
+		ask(t, "tcp", p.at["tcp"], "version.bind.", dns.TypeTXT, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS })
+		time.Sleep(2 * stopGrace)
+	}
+	p.terminate()
+	if code := p.wait(); code != exitStopped {
+		t.Errorf("exit code %d, want %d", code, exitStopped)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,20 +104,24 @@ func (c *streamConn) next() bool {
 	v := l.handler.judge(c.client.Addr(), head)
 	l.tally.received(v)
 	if v == ignored {
-		return c.skip(rest)
+		return l.handler.clients.mayAsk(c.client.Addr()) && c.skip(rest)
 	}
-	c.activity.begin()
 	q := c.query(head)
 	if r := turnAway(v, l.transport, head); r != nil {
-		defer c.activity.end()
 		q.refuse(r)
 		return v != refused && c.skip(rest)
 	}
-	if rest == 0 && c.hit(q) {
+	if rest > 0 {
+		return c.answerLong(q, rest)
+	}
+	c.activity.begin()
+	if c.hit(q) {
 		c.activity.end()
 		return true
 	}
-	return c.answerLater(q, rest)
+	q.wire = slices.Clone(head)
+	c.answerLater(q, func() {})
+	return true
 }
 
 // readHead reads the length of a query and its beginning (RFC 1035 §4.2.2), and returns how
@@ -168,44 +173,38 @@ func (c *streamConn) hit(q *query) bool {
 	return true
 }
 
-// answerLater reads the rest of a query and answers it in a goroutine.
-func (c *streamConn) answerLater(q *query, rest int) bool {
-	h := c.listener.handler
-	c.places <- struct{}{}
-	leave := h.hold(c.client.Addr(), len(q.wire)+rest)
-	done := func() {
-		c.activity.end()
-		<-c.places
-	}
+// answerLong reads the rest of a long query, for which it holds room, and answers it. The
+// connection is idle until the query is whole.
+func (c *streamConn) answerLong(q *query, rest int) bool {
+	head := len(q.wire)
+	leave := q.handler.hold(c.client.Addr(), head+rest)
 	if leave == nil {
-		defer done()
 		q.refuse(&refuseBytes)
 		return c.skip(rest)
 	}
-	var ok bool
-	if q.wire, ok = c.whole(q.wire, rest); !ok {
+	q.wire = append(make([]byte, 0, head+rest), q.wire...)[:head+rest]
+	c.listener.open.extend(c.Conn, streamRest) // unless there is less time already
+	if _, err := io.ReadFull(c, q.wire[head:]); err != nil {
 		leave()
-		done()
 		return false
 	}
-	c.running.Go(func() {
-		defer done()
-		defer leave()
-		h.answer(q)
-	})
+	c.activity.begin()
+	c.answerLater(q, leave)
 	return true
 }
 
-// whole returns a query that may be kept, from its beginning and what is left to read of it.
-func (c *streamConn) whole(head []byte, rest int) ([]byte, bool) {
-	wire := make([]byte, len(head)+rest)
-	copy(wire, head)
-	if rest == 0 {
-		return wire, true
-	}
-	c.listener.open.extend(c.Conn, streamRest) // unless there is less time already
-	_, err := io.ReadFull(c, wire[len(head):])
-	return wire, err == nil
+// answerLater answers a query, which has begun the activity, in a goroutine. leave gives back
+// the room for it.
+func (c *streamConn) answerLater(q *query, leave func()) {
+	c.places <- struct{}{}
+	c.running.Go(func() {
+		defer func() {
+			leave()
+			c.activity.end()
+			<-c.places
+		}()
+		q.handler.answer(q)
+	})
 }
 
 // send sends one answer. The first one that cannot be sent whole is the last.
