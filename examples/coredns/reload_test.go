@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -295,6 +296,28 @@ func TestShutdown(t *testing.T) {
 	<-s.ended
 	if s.err != nil {
 		t.Errorf("got %v, want exit status 0", s.err)
+	}
+}
+
+// The line on the plugin page has failures counted that would be a line each.
+func TestConsolidate(t *testing.T) {
+	page, err := os.ReadFile("iterdns/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile("`(consolidate 1)m( .+)`").FindSubmatch(page)
+	if line == nil {
+		t.Fatal("the page has no such line")
+	}
+	s := start(t, fmt.Sprintf(".:5353 {\nbind HOST\nerrors {\n%ss%s\n}\niterdns {\nmock\nlimit time 100ms\n}\n}", line[1], line[2]))
+	for i := range 5 {
+		if reply := s.mustAsk(t, fmt.Sprintf("n%d.silent.example.", i), dns.TypeA); reply.Rcode != dns.RcodeServerFailure {
+			t.Errorf("got %v, want SERVFAIL", reply)
+		}
+	}
+	eventually(t, "they are counted", func() bool { return s.output.count("errors like 'plugin/iterdns: ' occurred in last 1s") > 0 })
+	if s.output.count("silent.example") != 0 {
+		t.Error("they are a line each")
 	}
 }
 

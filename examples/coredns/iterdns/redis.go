@@ -48,15 +48,19 @@ func (p *parser) readRedis(args []string) error {
 // redisOptions returns those that fit a resolver, for HOST:PORT, or a URL that may have a
 // password. What an operator writes and nothing would come of is an error.
 func redisOptions(address string) (*redis.Options, error) {
-	if !strings.Contains(address, "://") {
+	scheme, _, isURL := strings.Cut(address, "://")
+	switch {
+	case isOfMany(scheme) || strings.Contains(address[strings.LastIndexByte(address, '@')+1:], ","):
+		return nil, errServers
+	case !isURL:
 		return rediscache.Options(address), checkAddr(address)
 	}
 	parsed, err := url.Parse(address)
-	if err != nil {
+	if err != nil || parsed.Fragment != "" { // as of a password with a number sign
 		return nil, errURL
 	}
-	if len(parsed.Query()) > 0 {
-		return nil, fmt.Errorf("unknown option '%s' in the URL", slices.Sorted(maps.Keys(parsed.Query()))[0])
+	if err := checkQuery(parsed.Query()); err != nil {
+		return nil, err
 	}
 	from, err := redis.ParseURL(address)
 	if err != nil {
@@ -74,6 +78,34 @@ func redisOptions(address string) (*redis.Options, error) {
 	o.Network, o.Username, o.Password, o.DB, o.TLSConfig = from.Network, from.Username, from.Password, from.DB, from.TLSConfig
 	return o, nil
 }
+
+// isOfMany reports whether a scheme is one by which clients find a store that is several
+// servers, as redis-sentinel and redis+cluster.
+func isOfMany(scheme string) bool {
+	scheme = strings.ToLower(scheme)
+	return strings.Contains(scheme, "sentinel") || strings.Contains(scheme, "cluster")
+}
+
+// ofMany are options that other clients' URLs have for a store that is several servers. It
+// never changes.
+var ofMany = []string{"addr", "master", "master_name", "mastername", "service_name", "sentinel"}
+
+// checkQuery refuses the options of a URL, as none has an effect.
+func checkQuery(query url.Values) error {
+	for _, option := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case slices.Contains(ofMany, strings.ToLower(option)):
+			return errServers
+		case strings.Trim(option, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "":
+			return errURL // it may be the end of a password with a question mark
+		}
+		return fmt.Errorf("unknown option '%s' in the URL", option)
+	}
+	return nil
+}
+
+// errServers is about a store that is several servers.
+var errServers = errors.New("one server can be named, not Sentinel or a Cluster: name an address that leads to a primary")
 
 // errURL does not have the URL's text in it, as a password is in that.
 var errURL = errors.New("the URL is none such as rediss://:PASSWORD@HOST:6379/0")

@@ -201,6 +201,12 @@ func TestErrors(t *testing.T) {
 		{"iterdns {\nredis redis://:pw@:6379/0\n}", "redis: the URL has no host"},
 		{"iterdns {\nredis redis://192.0.2.6:6379/0?pool_size=3\n}", "redis: unknown option 'pool_size'"},
 		{"iterdns {\nredis redis://192.0.2.6:6379/0?colour=blue\n}", "redis: unknown option 'colour'"},
+		{"iterdns {\nredis redis-sentinel://192.0.2.6:26379/mymaster\n}", "redis: one server can be named, not Sentinel or a Cluster"},
+		{"iterdns {\nredis redis+cluster://192.0.2.6:6379\n}", "redis: one server can be named"},
+		{"iterdns {\nredis redis://:pw@192.0.2.6:6379,192.0.2.7:6379/0\n}", "redis: one server can be named"},
+		{"iterdns {\nredis redis://192.0.2.6:6379?addr=192.0.2.7:6379\n}", "redis: one server can be named"},
+		{"iterdns {\nredis redis://192.0.2.6:26379?master_name=mymaster\n}", "redis: one server can be named"},
+		{"iterdns {\nredis 192.0.2.6:6379,192.0.2.7:6379\n}", "redis: one server can be named"},
 		{"iterdns {\nlimit patience 3\n}", "limit: unknown limit 'patience'"},
 		{"iterdns {\nlimit sends 0\n}", "limit: sends: '0' is no number above 0"},
 		{"iterdns {\nlimit time 5\n}", "limit: time: '5' is no time"},
@@ -237,9 +243,17 @@ func TestErrors(t *testing.T) {
 
 // A password in a URL is not in the error about it.
 func TestErrorKeepsPassword(t *testing.T) {
-	_, err := parseText("iterdns {\nredis http://:topsecret@192.0.2.6/\n}")
-	if err == nil || strings.Contains(err.Error(), "topsecret") {
-		t.Errorf("got %v, want an error without the password", err)
+	for _, url := range []string{
+		"http://:topsecret@192.0.2.6/", "redis://:topsecret,@/", "redis://user:1?topsecret@192.0.2.6:6379/0",
+		"redis://user:1#topsecret@192.0.2.6:6379/0", "redis-sentinel://:topsecret@192.0.2.6/", "redis://:topsecret@192.0.2.6,192.0.2.7/",
+	} {
+		_, err := parseText("iterdns {\nredis \"" + url + "\"\n}")
+		if err == nil || strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("%s: got %v, want an error without the password", url, err)
+		}
+	}
+	if c := parseOne(t, "iterdns {\nredis redis://:a,b@192.0.2.6:6379/0\n}"); c.redis.Password != "a,b" {
+		t.Errorf("got password %q, want a,b", c.redis.Password)
 	}
 }
 

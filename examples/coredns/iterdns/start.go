@@ -43,10 +43,9 @@ func (h *Iterdns) Start() error {
 		closers = append(closers, func() error { closeMock(); return nil })
 	}
 	if h.config.redis != nil {
-		client := redis.NewClient(h.config.redis)
+		client := redis.NewClient(h.store.options(h.config.redis))
 		closers = append(closers, client.Close)
 		o.SecondLevel = &rediscache.Store{Client: client, Prefix: h.config.redisPrefix}
-		h.store.addr = h.config.redis.Addr
 		o.SecondLevelChanged = h.store.changed
 	}
 	kept, isNew, giveBack := shared.caches.take(h.config.cacheKey(), h.config.mark)
