@@ -91,6 +91,8 @@ func TestReloadFails(t *testing.T) {
 	s := start(t, fmt.Sprintf(reloadCorefile, 90))
 	broken := []struct{ corefile, want string }{
 		{strings.Replace(fmt.Sprintf(reloadCorefile, 90), "mock", "mokc", 1), "plugin/iterdns: " + s.corefile + ":6 - Error during parsing: unknown property 'mokc'"},
+		// What the page says of certificates.
+		{strings.Replace(fmt.Sprintf(reloadCorefile, 91), "errors", "errors\n\ttls nowhere.pem nowhere.key", 1), "nowhere.pem"},
 		// This one fails after the plugin has started: the address is nobody's.
 		{strings.Replace(fmt.Sprintf(reloadCorefile, 91), ".:5353 {\n\tbind HOST", ".:5353 {\n\tbind 192.0.2.1", 1), "192.0.2.1"},
 	}
