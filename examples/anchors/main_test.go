@@ -274,3 +274,27 @@ func TestUsage(t *testing.T) {
 		t.Error("a folder that is not there: got no error")
 	}
 }
+
+// The files that the tests of other programs read are such as this one writes.
+func TestTestdata(t *testing.T) {
+	for file, trusted := range map[string]int{"testdata/state.json": 2, "testdata/lost.json": 0} {
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := filepath.Join(t.TempDir(), "state.json")
+		if err := save(written, state); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(written); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: written as\n%s%v", file, got, err)
+		}
+		if anchors, err := state.Anchors(); len(anchors) != trusted || errors.Is(err, dnssec.ErrNoAnchorLeft) != (trusted == 0) {
+			t.Errorf("%s: got %d trusted keys and %v, want %d", file, len(anchors), err, trusted)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -11,6 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 // What is wrong is said in one line, with exit code 2.
@@ -52,6 +58,7 @@ func TestWrongFlags(t *testing.T) {
 		{"-anchors " + missing, `-anchors: .*missing: no such file`},
 		{"-anchors " + garbage, `-anchors: .*garbage: `},
 		{"-anchors " + unreadable, `-anchors: .*is a directory`},
+		{"-anchors ../anchors/testdata/lost.json", `-anchors: .*lost\.json: \.: no key is trusted any more: start anew`},
 		{"-dnssec=perhaps", `-dnssec`},
 		{"-allow-server example", `-allow-server: want an IP address or block`},
 		{"-allow-client 192.0.2.0/33", `-allow-client: want an IP address or block`},
@@ -140,5 +147,46 @@ func TestHelp(t *testing.T) {
 		if !regexp.MustCompile("(?m)^\\|.*`" + string(f[1]) + "[ =`]").Match(page) {
 			t.Errorf("README.md does not describe %s", f[1])
 		}
+	}
+}
+
+// -anchors reads what examples/anchors keeps: the keys that it trusts, and no others.
+func TestAnchorsKept(t *testing.T) {
+	c, err := parseFlags([]string{"-anchors", "../anchors/testdata/state.json"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := c.options()
+	if a := o.TrustAnchors; err != nil || len(a) != 2 || !strings.Contains(a[0].String(), "DS\t38696 ") || !strings.Contains(a[1].String(), "DNSKEY") {
+		t.Errorf("got %v and %v, want the key that is valid and the one that is missing", a, err)
+	}
+
+	// And with them it validates.
+	w := newInternet(t)
+	f, err := os.Open(w.anchors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	anchors, err := dnssec.ParseAnchors(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := dnssec.NewRollover(anchors, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.anchors = filepath.Join(t.TempDir(), "state.json")
+	write(t, w.anchors, string(text))
+	p := startProxy(t, w.flags()...)
+	if got := ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA, withDO); !got.AuthenticatedData {
+		t.Errorf("got\n%v\nwant a secure answer", got)
+	}
+	if got := ask(t, "udp", p.at["udp"], "www.bogus.example.", dns.TypeA, withDO); got.Rcode != dns.RcodeServerFailure {
+		t.Errorf("got\n%v\nwant SERVFAIL", got)
 	}
 }

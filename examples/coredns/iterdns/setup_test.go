@@ -45,6 +45,9 @@ func write(t *testing.T, file, text string) string {
 	return path
 }
 
+// kept is the path of a file that examples/anchors has written.
+func kept(name string) string { return filepath.Join("..", "..", "anchors", "testdata", name+".json") }
+
 // Each property sets the options that it is for.
 func TestProperties(t *testing.T) {
 	hints := write(t, "hints", ". 3600 NS a.root.example.\na.root.example. 3600 A 192.0.2.1\n")
@@ -66,6 +69,10 @@ func TestProperties(t *testing.T) {
 			return len(s) == 1 && s[0].Addrs[0] == netip.MustParseAddr("192.0.2.1")
 		}},
 		{"anchors " + anchors, func(c *config) bool { return len(c.options.TrustAnchors) == 1 }},
+		{"anchors " + kept("state"), func(c *config) bool {
+			a := c.options.TrustAnchors
+			return len(a) == 2 && a[0].Zone() == "." && strings.Contains(a[0].String(), "DS\t38696 ") && strings.Contains(a[1].String(), "DNSKEY")
+		}},
 		{"negative_anchor broken.example", func(c *config) bool {
 			n := c.options.NegativeTrustAnchors
 			return len(n) == 1 && n[0].Zone == "broken.example" && n[0].Until.IsZero()
@@ -183,6 +190,7 @@ func TestErrors(t *testing.T) {
 		{"iterdns {\nhints /nowhere/hints\n}", "Testfile:2 - Error during parsing: hints: open /nowhere/hints"},
 		{"iterdns {\nhints " + short + "\n}", "hints: " + short},
 		{"iterdns {\nanchors " + short + "\n}", "anchors: " + short},
+		{"iterdns {\nanchors " + kept("lost") + "\n}", "Testfile:2 - Error during parsing: anchors: " + kept("lost") + ": .: no key is trusted any more: start anew"},
 		{"iterdns {\nnegative_anchor a.example tomorrow\n}", "negative_anchor: 'tomorrow' is no time"},
 		{"iterdns {\nnegative_anchor a..example\n}", "Testfile:1 - Error during parsing: resolver: "},
 		{"iterdns {\nminimise some\n}", "minimise: 'some' is none of relaxed, strict, off"},
