@@ -278,7 +278,7 @@ func TestCaseFoldedWithoutTCP(t *testing.T) {
 				inWorld(t, ladderWorld(servers, "")+"-- fault shop.example. --\nfold-case\nwhen tcp: "+tcp+"\n", func(w *world) {
 					name := func(i int) string { return fmt.Sprintf("a-long-name-%d.shop.example.", i) }
 					w.find(name(0), dnssec.Insecure)
-					for _, addr := range strings.Fields(servers) {
+					for addr := range strings.FieldsSeq(servers) {
 						if n := w.in.Count(resolvertest.To(addr), resolvertest.Over("udp")); n > 3 {
 							w.Errorf("%s: %d sends over UDP, want 3 at most", addr, n)
 						}

@@ -53,8 +53,10 @@ const (
 	troubleBadCookie                 // the server wants to be shown its cookie
 	troubleRefused                   // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
 	troubleConnection                // the connection that was reused had been closed
-	troubles                         // how many there are
 )
+
+// troubles is how many there are.
+const troubles = int(troubleConnection) + 1
 
 // restraint is what forbids ways of asking.
 type restraint struct {

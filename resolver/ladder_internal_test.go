@@ -110,7 +110,7 @@ func TestLadder(t *testing.T) {
 // and never that which is forbidden.
 func TestLadderEnds(t *testing.T) {
 	for _, r := range []restraint{{}, {signed: true}, {folds: true}, {settled: true}, {last: true}, {noTCP: true}} {
-		for what := range troubles {
+		for what := range trouble(troubles) {
 			for _, m := range []manner{{"udp", ednsCookie, true}, {"udp", ednsBare, false}, {"udp", ednsNone, true}, {"tcp", ednsCookie, true}} {
 				for times := 1; times <= 3; times++ {
 					next, _, ok := m.after(what, times, r)

@@ -54,11 +54,12 @@ func TestGlueAskedOfTheParent(t *testing.T) {
 // Many names that nobody has an address of cost the attacker's parent no more than they would
 // cost a victim elsewhere, and once.
 func TestAttackUngluedServers(t *testing.T) {
-	text := "-- zone attacker.example. at " + attackerAt + " --\n"
+	var text strings.Builder
+	text.WriteString("-- zone attacker.example. at " + attackerAt + " --\n")
 	for i := range 500 {
-		text += "sub NS n" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + ".sub\n"
+		text.WriteString("sub NS n" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + ".sub\n")
 	}
-	inWorld(t, text, func(w *world) {
+	inWorld(t, text.String(), func(w *world) {
 		w.ask("none.attacker.example.", dns.TypeA)
 		o := w.ask("www.sub.attacker.example.", dns.TypeA)
 		share := w.in.Count(resolvertest.To(attackerAt), resolvertest.Below("sub.attacker.example."), resolvertest.Not(resolvertest.Name("sub.attacker.example.")))
