@@ -83,9 +83,9 @@ func troubles(t *testing.T, url string) string {
 		h := start(t, "iterdns {\nmock\nredis "+url+"\n}")
 		asked := 0
 		some := func() {
-			for range 5 { // NXDOMAIN will do
+			for range 5 { // NXDOMAIN will do; what denies one name of a signed zone denies others
 				asked++
-				_, _, _ = ask(h, fmt.Sprintf("n%d.shop.example.", asked), dns.TypeA)
+				_, _, _ = ask(h, fmt.Sprintf("n%d.cdn.example.", asked), dns.TypeA)
 			}
 		}
 		until(t, "it is told", func() bool {

@@ -1,6 +1,7 @@
 package iterdns
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -88,15 +89,12 @@ func (s *storeState) end(err error) {
 	}
 }
 
-// reason returns why the store is left alone: what is in the way of connections, where all
-// that is seen is that time is over.
+// reason returns why the store is left alone: what is in the way of connections, as far as
+// something is. The resolver may have seen no more than that its time is over.
 func (s *storeState) reason(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trouble != nil && isTimeout(err) {
-		return s.trouble
-	}
-	return err
+	return cmp.Or(s.trouble, err)
 }
 
 func isTimeout(err error) bool {
