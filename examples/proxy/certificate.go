@@ -18,7 +18,7 @@ type certificate struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate // guarded by mu
-	changed time.Time        // guarded by mu; when the file was, at the time it was read
+	changed [2]time.Time     // guarded by mu; when the files were, at the time they were read
 	looked  time.Time        // guarded by mu
 }
 
@@ -48,10 +48,10 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// refresh reads the certificate again if its file has changed. c.mu is held.
+// refresh reads the certificate again if its file, or its key's, has changed. c.mu is held.
 func (c *certificate) refresh() error {
 	changed, err := c.modified()
-	if err != nil || changed.Equal(c.changed) {
+	if err != nil || changed[0].Equal(c.changed[0]) && changed[1].Equal(c.changed[1]) {
 		return err
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
@@ -69,10 +69,13 @@ func (c *certificate) expires() time.Time {
 	return c.current.Leaf.NotAfter
 }
 
-func (c *certificate) modified() (time.Time, error) {
-	info, err := os.Stat(c.certFile)
-	if err != nil {
-		return time.Time{}, err
+func (c *certificate) modified() (at [2]time.Time, err error) {
+	for i, file := range []string{c.certFile, c.keyFile} {
+		info, err := os.Stat(file)
+		if err != nil {
+			return at, err
+		}
+		at[i] = info.ModTime()
 	}
-	return info.ModTime(), nil
+	return at, nil
 }

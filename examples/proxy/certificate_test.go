@@ -88,6 +88,12 @@ func TestCertificateRenewed(t *testing.T) {
 	if !strings.Contains(log.String(), "level=INFO msg=\"over: the certificate cannot be read") {
 		t.Errorf("renewed: got the log\n%swant a line that all is well", &log)
 	}
+	if err := os.Remove(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	if got := serial(); got != 2 || strings.Count(log.String(), "no such file") != 2 {
+		t.Errorf("no key: got serial %d and the log\n%swant 2 still, and a line", got, &log)
+	}
 	if got := c.expires(); !got.Equal(c.current.Leaf.NotAfter) || got.Before(time.Now()) {
 		t.Errorf("expires at %v, want what the certificate says", got)
 	}
