@@ -3,6 +3,9 @@ package cache
 import (
 	"time"
 
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -17,11 +20,15 @@ const MaxBriefTTL = StaleTTL
 // to themselves, so that none of them pushes out another sort of entry.
 //
 // c is as PutChain takes it; an answer that denies has nothing but an Authority, of which the
-// first is the SOA. It lives no longer than its shortest-lived part.
+// first is the SOA. It lives no longer than its shortest-lived part, and NODATA with nothing
+// beside it MaxBareTTL.
 func (v *View) PutBrief(now time.Time, c Chain, m Meta) bool {
 	m.Status = c.Status
 	k := v.briefKey(c.Name, c.Type, m.Trust)
 	ttl, size := c.lowest()
+	if c.isBare() {
+		ttl = MaxBareTTL
+	}
 	d := lifetime(now, min(ttl, MaxBriefTTL), v.cache.options.MaxTTL, m.NotAfter)
 	if d <= 0 || !m.plausible() {
 		return v.refuse(k)
@@ -33,6 +40,11 @@ func (v *View) PutBrief(now time.Time, c Chain, m Meta) bool {
 	}
 	v.cache.briefed.Store(true)
 	return true
+}
+
+// isBare reports whether this is NODATA with nothing beside it (RFC 2308 §2.2, type 3).
+func (c *Chain) isBare() bool {
+	return len(c.Answer)+len(c.Authority) == 0 && c.Rcode == dns.RcodeSuccess && c.Status != dnssec.Secure
 }
 
 // GetBrief looks for an answer of PutBrief that is alive at now. A reader of Unchecked data is

@@ -80,8 +80,16 @@ func TestBriefRefuses(t *testing.T) {
 	if got, ok := v.GetBrief(start, denial.Name, denial.Type, Checked); !ok || got.Rcode != dns.RcodeNameError || got.TTL != 20 || len(got.Authority) != 1 {
 		t.Errorf("a denial: got %+v, %v", got, ok)
 	}
+	bare := Chain{Name: name("bare.example.com"), Type: dns.TypeANY}
+	if kept := v.PutBrief(start, bare, answer); !kept {
+		t.Error("NODATA with nothing beside it was refused")
+	}
+	if got, ok := v.GetBrief(start, bare.Name, bare.Type, Checked); !ok || got.TTL != MaxBareTTL {
+		t.Errorf("NODATA with nothing beside it: got %+v, %v", got, ok)
+	}
 	for about, c := range map[string]Chain{
-		"nothing":             {Name: denial.Name, Type: dns.TypeANY},
+		"no SOA":              {Name: denial.Name, Type: dns.TypeANY, Rcode: dns.RcodeNameError},
+		"nothing, yet Secure": {Name: denial.Name, Type: dns.TypeANY, Status: dnssec.Secure},
 		"bogus":               {Name: denial.Name, Type: dns.TypeANY, Authority: denial.Authority, Status: dnssec.Bogus},
 		"no time to live":     {Name: denial.Name, Type: dns.TypeANY, Answer: []*dnssec.RRset{addressSet(denial.Name, 0, anyAddr)}},
 		"an RCODE of 13 bits": {Name: denial.Name, Type: dns.TypeANY, Authority: denial.Authority, Rcode: 1 << 12},

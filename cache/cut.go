@@ -39,6 +39,10 @@ func (e *cutEntry) denies() bool { return false }
 // RankReferral is refused, but for the root, which has no parent, so that a zone that
 // its parent has removed dies with its lease (ghost domains). A delegation without a
 // TTL is not kept. d is copied; the copy is returned, nil when there is none.
+//
+// Its glue is leased to other delegations too that name the same hosts, as View.Glue has it:
+// that of hosts in the zone itself, and all if m.Vouched. One forged referral of a name made up
+// at random would else redirect every zone that names a host which it brings an address of.
 func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) *glue.Delegation {
 	if d == nil || m.Rank > RankReferral && !d.Zone.IsRoot() {
 		return nil
@@ -61,9 +65,9 @@ func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) *glue.Delegatio
 		v.DropCut(d.Zone) // too large to be kept, but the old one is no longer true
 		return nil
 	}
-	v.endLeases(old, e.cut)
+	v.endLeases(old, e.cut, m.Vouched)
 	for _, s := range e.cut.Servers {
-		if len(s.Addrs) > 0 {
+		if lends(e.cut, &s, m.Vouched) {
 			v.addLease(i, s.Name, lease{e.cut.Zone, s.Addrs, e.span})
 		}
 	}
@@ -142,12 +146,17 @@ func (v *View) DropCut(zone dnsname.Name) {
 	}
 	hash := v.cache.hasher.hash(k)
 	v.cache.cutStore(k).shard(hash).remove(hash, e)
-	v.endLeases(e, nil)
+	v.endLeases(e, nil, false)
 }
 
-// endLeases ends the leases of an old delegation, which may be nil, on hosts for
-// which its successor, which may be nil, brings no addresses.
-func (v *View) endLeases(old *cutEntry, successor *glue.Delegation) {
+// lends reports whether a delegation lets others know of a server's addresses.
+func lends(d *glue.Delegation, s *glue.Server, vouched bool) bool {
+	return len(s.Addrs) > 0 && (vouched || s.Name.IsAtOrBelow(d.Zone))
+}
+
+// endLeases ends the leases of an old delegation, which may be nil, on hosts for which its
+// successor, which may be nil, leases no addresses.
+func (v *View) endLeases(old *cutEntry, successor *glue.Delegation, vouched bool) {
 	if old == nil {
 		return
 	}
@@ -156,7 +165,7 @@ func (v *View) endLeases(old *cutEntry, successor *glue.Delegation) {
 			continue // see AddGlue for what those inside have
 		}
 		if successor != nil {
-			if next, ok := successor.Server(s.Name); ok && len(next.Addrs) > 0 {
+			if next, ok := successor.Server(s.Name); ok && lends(successor, &next, vouched) {
 				continue
 			}
 		}

@@ -120,9 +120,10 @@ func TestGlueOfSeveralDelegations(t *testing.T) {
 		return d
 	}
 	v := newView(Options{})
-	v.PutCut(start, shared("a.com", 100, "192.0.2.1"), referral)
-	v.PutCut(start, shared("b.com", 200, "192.0.2.2"), referral)
-	v.PutCut(start, shared("c.com", 300, "192.0.2.1"), referral)
+	vouched := Meta{Rank: RankReferral, Vouched: true}
+	v.PutCut(start, shared("a.com", 100, "192.0.2.1"), vouched)
+	v.PutCut(start, shared("b.com", 200, "192.0.2.2"), vouched)
+	v.PutCut(start, shared("c.com", 300, "192.0.2.1"), vouched)
 	glueAt := func(after int) []string {
 		var got []string
 		for _, a := range v.Glue(start.Add(time.Duration(after)*time.Second), name("ns.host.com")) {
@@ -157,6 +158,36 @@ func TestGlueOfSeveralDelegations(t *testing.T) {
 	if got := glueAt(0); len(got) != 0 {
 		t.Errorf("glue after referrals without it = %v, want none", got)
 	}
+}
+
+// TestGlueThatMayBeForged: a referral that may be forged, of a name that anybody can make up,
+// teaches nothing of hosts outside its zone to other delegations, and takes back what it taught
+// when it could not be.
+func TestGlueThatMayBeForged(t *testing.T) {
+	v := newView(Options{})
+	d := delegation("rnd.host.com", 300, "ns", "203.0.113.66")
+	d.Servers = append(d.Servers, glue.Server{Name: name("ns.host.com"), Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.66")}})
+	glued := func(when, host string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, a := range v.Glue(start, name(host)) {
+			got = append(got, a.String())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %s has glue %v, want %v", when, host, got, want)
+		}
+	}
+	v.PutCut(start, delegation("host.com", 300, "ns", "192.0.2.1"), referral)
+	v.PutCut(start, d, referral)
+	glued("forged", "ns.host.com", "192.0.2.1")
+	glued("forged", "ns.rnd.host.com", "203.0.113.66")
+	if cut, ok := v.GetCut(start, name("rnd.host.com")); !ok || len(cut.Servers[1].Addrs) != 1 {
+		t.Errorf("GetCut = %+v, %v, want the delegation with its own glue", cut.Delegation, ok)
+	}
+	v.PutCut(start, d, Meta{Rank: RankReferral, Vouched: true})
+	glued("vouched", "ns.host.com", "203.0.113.66", "192.0.2.1")
+	v.PutCut(start, d, referral)
+	glued("forged again", "ns.host.com", "192.0.2.1")
 }
 
 func TestCutIsCopied(t *testing.T) {

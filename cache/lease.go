@@ -19,8 +19,8 @@ type lease struct {
 	span
 }
 
-// Glue gives the addresses of host that delegations alive at now brought along. They
-// may be sent to, and are never an answer. The slice is the caller's.
+// Glue gives the addresses of host that delegations alive at now lease to others, as PutCut
+// says. They may be sent to, and are never an answer. The slice is the caller's.
 func (v *View) Glue(now time.Time, host dnsname.Name) []netip.Addr {
 	e := v.cutEntry(v.glueKey(host))
 	if e == nil {

@@ -57,6 +57,9 @@ type Meta struct {
 	// supported (RFC 8914 §4, RFC 9276 §3.2). It costs no memory. 0 is nothing, and so are
 	// all others.
 	Extended uint16
+	// Vouched: nobody can have made the reply who did not see the query, since it came over a
+	// connection or with a right cookie. PutCut alone looks at it.
+	Vouched bool
 }
 
 func (m Meta) standing() standing { return standing{m.Rank, m.Status} }

@@ -107,8 +107,10 @@ func (v *View) superseded(i instant, e entry) bool {
 		about := v.strict || k.kind != KindNameError || k.name == e.name()
 		return ok && other.span().arrived() > e.span().arrived() && (about || other.proven())
 	}
-	if e.rrtype() != dns.TypeCNAME && newer(key{name: e.name(), rrtype: dns.TypeCNAME, kind: KindRRset, trust: e.trust()}) {
-		return true
+	for _, what := range [...]Kind{KindRRset, KindChain} {
+		if e.rrtype() != dns.TypeCNAME && newer(key{name: e.name(), rrtype: dns.TypeCNAME, kind: what, trust: e.trust()}) {
+			return true
+		}
 	}
 	for name := e.name(); !name.IsRoot(); name = name.Parent() {
 		if newer(key{name: name, kind: KindNameError, trust: Checked}) {

@@ -15,6 +15,10 @@ func TestStale(t *testing.T) {
 	deny := func(v *View, nameError bool, at time.Time) {
 		v.PutNegative(at, Negative{Name: n, Type: dns.TypeA, NameError: nameError, SOA: soa(t, "example.com", 60, 60)}, Meta{})
 	}
+	alone := func(v *View, at time.Time) {
+		aliases := []*dnssec.RRset{set(t, "www.example.com. 10 IN CNAME a.example.com."), set(t, "a.example.com. 10 IN CNAME b.example.com.")}
+		v.PutChain(at, Chain{Name: n, Type: dns.TypeCNAME, Answer: aliases}, answer)
+	}
 	for _, tt := range []struct {
 		about            string
 		keep             time.Duration
@@ -40,6 +44,9 @@ func TestStale(t *testing.T) {
 			deny(v, false, start)
 			v.Put(start.Add(30*time.Second), set(t, "www.example.com. 10 IN CNAME other.example.com."), answer)
 		}, 61 * time.Second, false, false},
+		{"aliases of the name alone since", day, func(v *View) { put(v); alone(v, start.Add(30*time.Second)) }, 61 * time.Second, false, false},
+		{"denial expired, aliases of the name alone since", day, func(v *View) { deny(v, false, start); alone(v, start.Add(30*time.Second)) }, 61 * time.Second, false, false},
+		{"aliases of the name alone before", day, func(v *View) { alone(v, start.Add(-10*time.Second)); put(v) }, 61 * time.Second, true, false},
 		{"glue", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankGlue}) }, 61 * time.Second, false, false},
 		{"unchecked", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankAnswer, Trust: Unchecked}) }, 61 * time.Second, false, false},
 	} {

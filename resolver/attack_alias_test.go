@@ -2,6 +2,7 @@ package resolver_test
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -274,6 +275,67 @@ new             A       192.0.2.82
 			w.want("bank.shop.example.", dns.TypeMX, 0)
 			w.count(0, target) // there is a zone cut now
 		}, ipv4Only)
+	}
+}
+
+// hostedWorld has zones that all are on one host, which is named in a zone of its own.
+func hostedWorld(fault string) string {
+	text := "-- zone example. at 198.51.100.2 --\n-- zone host.example. at 198.51.100.3 --\n" +
+		"-- zone evil.test. at 198.51.100.66 --\n-- fault * --\n" + fault + "\n"
+	for i := range 8 {
+		text += fmt.Sprintf("-- zone bank%d.test. at 198.51.100.3 --\n@ NS ns1.host.example.\nwww A 192.0.2.80\n", i)
+	}
+	return text
+}
+
+// glueOf makes a server delegate a name to a host, with an address that the host may not have.
+func glueOf(name, host, addr string) resolvertest.Fault {
+	return resolvertest.Hook(func(query, reply *dns.Msg) {
+		if dns.CanonicalName(query.Question[0].Name) != name {
+			return
+		}
+		header := func(owner string, rrtype uint16) dns.RR_Header {
+			return dns.RR_Header{Name: owner, Rrtype: rrtype, Class: dns.ClassINET, Ttl: 9999}
+		}
+		reply.Rcode, reply.Authoritative, reply.Answer = 0, false, nil
+		reply.Ns = []dns.RR{&dns.NS{Hdr: header(name, dns.TypeNS), Ns: host}}
+		reply.Extra = append(reply.Extra, &dns.A{Hdr: header(host, dns.TypeA), A: net.ParseIP(addr)})
+	})
+}
+
+// TestAttackGlueOfOthers: who guesses one referral of a name made up at random, of which there
+// are as many as wanted, has that name, and none of the zones that are on a host which he gave
+// another address of (attacks.md 41). What nobody can have guessed spares others the look-up.
+func TestAttackGlueOfOthers(t *testing.T) {
+	for _, from := range []struct{ server, rnd string }{
+		{"198.51.100.3", "rnd.host.example."}, // beside what the delegation of host.example. taught
+		{"198.51.100.2", "rnd.example."},      // before it was heard of
+	} {
+		held := cache.New(cache.Options{})
+		inWorld(t, hostedWorld(""), func(w *world) {
+			w.ask("none."+from.rnd[len("rnd."):], dns.TypeMX)
+			w.ask("none.evil.test.", dns.TypeMX)
+			w.in.Fault(from.server, glueOf(from.rnd, "ns1.host.example.", "198.51.100.66"))
+			before := w.held(held)
+			o := w.ask(from.rnd, dns.TypeA)
+			// Kept: the delegation that was forged, its failure, and what the host's own zone says.
+			got := cost{o.sends, w.in.Count(resolvertest.To("198.51.100.66")), len(w.held(held)) - len(before), 0}
+			wantCost(w.T, "one forged referral for "+from.rnd, got, cost{5, 1, 5, 0})
+			for i := range 8 {
+				w.want(fmt.Sprintf("www.bank%d.test.", i), dns.TypeA, 0, fmt.Sprintf("www.bank%d.test. A 192.0.2.80", i))
+				w.count(0, resolvertest.To("198.51.100.66"))
+			}
+		}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Cache = held })
+	}
+	for fault, lookUps := range map[string]int{"": 1, "cookies": 0, "when udp: truncate": 0} {
+		inWorld(t, hostedWorld(fault)+"-- zone rnd.example. at 198.51.100.3 undelegated --\n@ A 192.0.2.81\n", func(w *world) {
+			w.in.Fault("198.51.100.2", glueOf("rnd.example.", "ns1.host.example.", "198.51.100.3"))
+			w.want("rnd.example.", dns.TypeA, 0, "rnd.example. A 192.0.2.81")
+			w.want("www.bank0.test.", dns.TypeA, 0, "www.bank0.test. A 192.0.2.80")
+			if got := w.in.Count(resolvertest.To("198.51.100.2"), resolvertest.Type(dns.TypeA), notPriming); min(got, 1) != lookUps {
+				t.Errorf("fault %q: asked %d times for the address of the host, want %d:\n%s", fault, got, lookUps, resolvertest.Table(w.in.Log()))
+			}
+		}, ipv4Only, minimiseOff)
 	}
 }
 

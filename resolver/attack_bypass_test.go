@@ -10,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // bypassWorld has names of each sort, and an RRset that is larger than any that the cache keeps
@@ -88,5 +89,59 @@ func TestKnownNameErrorAnswersANY(t *testing.T) {
 		if o := w.ask("shop.example.", dns.TypeANY); o.err != nil || len(o.Answer) == 0 {
 			t.Errorf("a name without MX: got %v, want what it has", o)
 		}
+	}, ipv4Only)
+}
+
+// TestAttackLargeProofs: what is small, but not with its proof or with all aliases of its name, is
+// too large for the cache as a whole; whoever asks for it again has it for half a minute too.
+func TestAttackLargeProofs(t *testing.T) {
+	label := func(i int) string { return strings.Repeat(string(rune('a'+i)), 60) }
+	aliases := ""
+	for i := range 4 {
+		aliases += label(i) + " CNAME " + label(i+1) + "\n"
+	}
+	for _, q := range []struct {
+		words string
+		dns.Question
+	}{
+		{"signed nsec3", dns.Question{Name: "x.wild.shop.example.", Qtype: dns.TypeA}},
+		{"signed nsec3", dns.Question{Name: "none.shop.example.", Qtype: dns.TypeA}},
+		{"signed nsec3", dns.Question{Name: "none.shop.example.", Qtype: dns.TypeANY}},
+		{"signed nsec3", dns.Question{Name: "x.wild.shop.example.", Qtype: dns.TypeMX}},
+		{"", dns.Question{Name: label(0) + ".shop.example.", Qtype: dns.TypeA}},
+	} {
+		inWorld(t, bypassWorld(q.words)+aliases+label(4)+" A 192.0.2.83\n", func(w *world) {
+			first := w.ask(q.Name, q.Qtype)
+			if first.err != nil || first.TTL <= 0 || first.TTL > cache.MaxBriefTTL*time.Second {
+				t.Fatalf("%v: got %v for %v", q, first, first.TTL)
+			}
+			for range 3 {
+				o := w.want(q.Name, q.Qtype, first.Rcode, brief(first.Answer)...).atMost(w, 0)
+				if o.Status != first.Status || len(o.Authority) != len(first.Authority) {
+					t.Errorf("%v: got %v with %v, want %v with %v", q, o.Status, o.Authority, first.Status, first.Authority)
+				}
+			}
+			time.Sleep((cache.MaxBriefTTL + 1) * time.Second)
+			if o := w.want(q.Name, q.Qtype, first.Rcode, brief(first.Answer)...); o.sends == 0 {
+				t.Errorf("%v: kept for longer than %v s", q, cache.MaxBriefTTL)
+			}
+		}, ipv4Only, func(o *resolver.Options) { o.Cache = cache.New(cache.Options{MaxEntry: 250}) })
+	}
+}
+
+// TestBareANY: a server that has nothing to say to ANY, without an SOA for how long, is asked
+// again after some seconds, as it is of any other type.
+func TestBareANY(t *testing.T) {
+	inWorld(t, bypassWorld(""), func(w *world) {
+		w.in.Fault("198.51.100.3", resolvertest.Hook(func(query, m *dns.Msg) {
+			if query.Question[0].Qtype == dns.TypeANY {
+				m.Answer, m.Ns = nil, nil
+			}
+		}))
+		w.want("www.shop.example.", dns.TypeANY, 0)
+		w.want("www.shop.example.", dns.TypeANY, 0).atMost(w, 0)
+		time.Sleep((cache.MaxBareTTL + 1) * time.Second)
+		w.want("www.shop.example.", dns.TypeANY, 0)
+		w.count(1, target)
 	}, ipv4Only)
 }

@@ -36,7 +36,7 @@ type finding struct {
 	stale     bool          // it has expired (RFC 8767)
 	extended  ExtendedError // why it is not secure, where there is more to say
 	notKept   error         // a *cache.LimitError: why the cache did not take it
-	large     bool          // too much so for the cache, but to be kept briefly
+	unplaced  bool          // the cache has no room for it where it would be: it is kept briefly
 	alone     bool          // it answers for this name only, whatever it says of others
 
 	zone      dnsname.Name       // that was asked; "" out of the cache
@@ -325,13 +325,13 @@ func (r *Resolver) keep(w *walk, f *finding, m *reply) {
 	}
 	switch {
 	case !f.isPositive():
-		view.PutNegative(now, denial, meta)
+		f.unplaced = !view.PutNegative(now, denial, meta)
 	case f.alone:
-		view.PutChain(now, f.chain(), meta)
+		f.unplaced = !view.PutChain(now, f.chain(), meta)
 	default:
 		f.keepSets(now, view, meta)
+		f.keepExpanded(now, view, meta)
 	}
-	w.rl.keepExpanded(now, f, meta)
 	if f.isBrief() {
 		f.keepBriefly(now, view, meta)
 	}
@@ -369,7 +369,7 @@ func (f *finding) note(err error) {
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
 		f.notKept = limit
-		f.large = f.large || limit.Option == "MaxEntry"
+		f.unplaced = f.unplaced || limit.Option == "MaxEntry"
 	}
 }
 
@@ -377,7 +377,7 @@ func (f *finding) note(err error) {
 // it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
 // not there is one, and what is large would push out much else.
 func (f *finding) isBrief() bool {
-	return f.large || f.q.rrtype == dns.TypeANY && (f.kind != nameError || f.compact)
+	return f.unplaced || f.q.rrtype == dns.TypeANY && (f.kind != nameError || f.compact)
 }
 
 // keepBriefly keeps the finding as it is, and bounds its TTLs to the time.
@@ -404,7 +404,7 @@ func zoneOfDenial(w *walk, f *finding) dnsname.Name {
 // keepExpanded keeps an answer made from a wildcard together with the proof that nothing
 // is closer, without which it is of no use: with NSEC3 that proof alone does not make an
 // answer for another name, nor for this one again (RFC 5155 §7.2.6).
-func (rl *realm) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
+func (f *finding) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
 	var set *dnssec.RRset
 	switch {
 	case len(f.denial) == 0:
@@ -413,11 +413,13 @@ func (rl *realm) keepExpanded(now time.Time, f *finding, meta cache.Meta) {
 	case f.kind == alias && len(f.aliases) == 1:
 		set = f.aliases[0].Set
 	}
-	if set != nil && fromWildcard(set) {
-		rl.view.PutChain(now, cache.Chain{
-			Name: set.Owner, Type: set.Type, Answer: []*dnssec.RRset{set}, Authority: f.denial, Status: f.status,
-		}, meta)
+	if set == nil || !fromWildcard(set) {
+		return
 	}
+	kept := view.PutChain(now, cache.Chain{
+		Name: set.Owner, Type: set.Type, Answer: []*dnssec.RRset{set}, Authority: f.denial, Status: f.status,
+	}, meta)
+	f.unplaced = f.unplaced || !kept
 }
 
 // negativeTTL is how long a denial may be kept: by the SOA that came with it (RFC

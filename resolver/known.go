@@ -51,10 +51,7 @@ func (r *Resolver) knownIn(rl *realm, now time.Time, trust cache.Trust, q questi
 	if f, ok := rl.knownDNAME(now, trust, q); ok {
 		return f, true
 	}
-	if f, ok := rl.knownProofs(now, trust, q); ok {
-		return f, true
-	}
-	return rl.knownBriefly(now, trust, q)
+	return rl.knownMade(now, trust, q)
 }
 
 // knownOfANY gives what is known of a name whatever the type: what a server answered a moment
@@ -94,7 +91,7 @@ func (rl *realm) knownBriefly(now time.Time, trust cache.Trust, q question) (*fi
 	if c.Rcode == dns.RcodeNameError {
 		f.kind = nameError
 	}
-	if c.Authority[0].Type == dns.TypeSOA {
+	if len(c.Authority) > 0 && c.Authority[0].Type == dns.TypeSOA {
 		f.soa, f.denial = c.Authority[0], c.Authority[1:]
 	}
 	return f, true
@@ -168,12 +165,20 @@ func (rl *realm) knownProofs(now time.Time, trust cache.Trust, q question) (*fin
 }
 
 // knownExpanded gives an answer that was made from a wildcard for this very name, with its
-// proof, or makes it anew from what is proven.
+// proof, or makes it anew from what is proven; one that is large may be kept briefly.
 func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	if f, ok := rl.knownWhole(now, trust, q); ok {
 		return f, true
 	}
-	return rl.knownProofs(now, trust, q)
+	return rl.knownMade(now, trust, q)
+}
+
+// knownMade makes an answer of what is proven, or gives one that is kept for some seconds only.
+func (rl *realm) knownMade(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := rl.knownProofs(now, trust, q); ok {
+		return f, true
+	}
+	return rl.knownBriefly(now, trust, q)
 }
 
 // knownWhole gives an answer, or the aliases, that were kept for this very name.

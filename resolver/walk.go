@@ -242,8 +242,8 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 		return err
 	}
 	now := w.r.config.Now()
-	delegation := m.delegation
-	if kept := w.rl.cuts.PutCut(now, delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires}); kept != nil {
+	delegation, meta := m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires, Vouched: m.vouched}
+	if kept := w.rl.cuts.PutCut(now, delegation, meta); kept != nil {
 		delegation = kept // what is learnt of it belongs to this one
 	}
 	from := w.cut
