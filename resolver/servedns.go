@@ -133,7 +133,11 @@ const paddedBlock = 468
 // pad makes the reply, which has an OPT record, as long as others.
 func pad(reply *dns.Msg) {
 	const optionHeader = 4
-	opt, length := reply.IsEdns0(), reply.Len()+optionHeader
+	wire, err := reply.Pack() // its Len counts some names, as those of signers, with more bytes
+	if err != nil {
+		return // WriteMsg has the same error
+	}
+	opt, length := reply.IsEdns0(), len(wire)+optionHeader
 	padded := min((length+paddedBlock-1)/paddedBlock*paddedBlock, dns.MaxMsgSize)
 	if padded < length {
 		return

@@ -156,6 +156,7 @@ func TestServeDNSPadsOverTLS(t *testing.T) {
 		want  bool
 	}{
 		{"padded over TLS", ask("www.shop.example.", dns.TypeA, padded), new(tls.ConnectionState), true},
+		{"signed over TLS", ask("www.shop.example.", dns.TypeA, padded, func(m *dns.Msg) { m.IsEdns0().SetDo() }), new(tls.ConnectionState), true},
 		{"denial over TLS", ask("nx.shop.example.", dns.TypeA, padded), new(tls.ConnectionState), true},
 		{"not padded over TLS", ask("www.shop.example.", dns.TypeA, withEDNS), new(tls.ConnectionState), false},
 		{"no EDNS over TLS", ask("www.shop.example.", dns.TypeA), new(tls.ConnectionState), false},
