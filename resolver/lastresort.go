@@ -72,7 +72,7 @@ func (t *task) mayResort() bool {
 func (a *asking) isLast(to *candidate) bool {
 	allSilent := !a.responded && a.list.tries == maxTries
 	return (to.mendable || allSilent || to.isOddProbe()) && to.hop.isDatagram() &&
-		a.lookups == 0 && len(a.list.missing) == 0 && a.list.isExhausted()
+		a.lookups == 0 && len(a.list.missing) == 0 && !a.list.mayBeTold() && a.list.isExhausted()
 }
 
 // isOddProbe reports whether this is every other one of the probes of a server that is marked

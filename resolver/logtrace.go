@@ -45,7 +45,7 @@ func LogTrace(l *slog.Logger) *Trace {
 		},
 		Validated: func(i ValidatedInfo) {
 			t.step(i.Step, "validated", slog.String("zone", i.Zone), slog.String("status", i.Status.String()),
-				slog.Int("code", int(i.Extended.Code)), slog.String("why", i.Extended.Text))
+				slog.Int("code", int(i.Extended.Code)), slog.String("why", Printable(i.Extended.Text)))
 		},
 		Done: t.done,
 	}
@@ -76,13 +76,13 @@ func (t traceLogger) done(i DoneInfo) {
 		slog.Duration("took", i.Elapsed), errorAttr(i.Err))
 }
 
-func questionText(q dns.Question) string { return q.Name + " " + dns.Type(q.Qtype).String() }
+func questionText(q dns.Question) string { return Printable(q.Name) + " " + dns.Type(q.Qtype).String() }
 
 // errorAttr gives the attribute for an error; the zero Attr, which handlers leave out,
-// for none.
+// for none. Handlers that write JSON leave some of what a terminal obeys as it is.
 func errorAttr(err error) slog.Attr {
 	if err == nil {
 		return slog.Attr{}
 	}
-	return slog.Any("error", err)
+	return slog.Any("error", printableError{err})
 }

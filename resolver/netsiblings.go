@@ -42,14 +42,15 @@ type selfAsked struct {
 }
 
 // selfQuestion is one of them, or several equal ones, which share a flight: the first
-// answer is that of all.
+// answer is that of all. That one of those who asked has gone says nothing for the others.
 type selfQuestion struct {
 	answered chan struct{}
-	reply    *dns.Msg // to be read when answered is closed; nil: none
+	reply    *dns.Msg // to be read when answered is closed; nil: nobody waited for it
+	asking   int      // guarded by selfAsked.mu
 }
 
 // enter notes that q is asked, until answered is called with the reply, or with nil when
-// there is none.
+// there is none. Only its first call counts.
 func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,14 +62,20 @@ func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 		}
 		s.underWay[q] = asked
 	}
-	return func(reply *dns.Msg) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.underWay[q] == asked {
-			delete(s.underWay, q)
-			asked.reply = reply
-			close(asked.answered)
-		}
+	asked.asking++
+	var once sync.Once
+	return func(reply *dns.Msg) { once.Do(func() { s.leave(q, asked, reply) }) }
+}
+
+// leave ends a question with its reply, or, when there is none, once nobody asks it any more.
+func (s *selfAsked) leave(q question, asked *selfQuestion, reply *dns.Msg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked.asking--
+	if s.underWay[q] == asked && (reply != nil || asked.asking == 0) {
+		delete(s.underWay, q)
+		asked.reply = reply
+		close(asked.answered)
 	}
 }
 
@@ -146,7 +153,8 @@ func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside qu
 }
 
 // awaitSibling waits for the question beside query if it is under way, and returns the
-// reply to query when that has failed.
+// reply to query when that has failed. It waits in vain when who asked that has gone: the one
+// that belongs to query may arrive yet.
 func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
 	asked := r.selfAsked.get(beside)
 	if asked == nil {
@@ -158,7 +166,7 @@ func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside ques
 		return nil, true
 	}
 	if asked.reply == nil {
-		return nil, true
+		return nil, false
 	}
 	switch asked.reply.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError:

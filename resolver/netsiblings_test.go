@@ -122,3 +122,43 @@ func TestNetResolverDenialWaits(t *testing.T) {
 		wants(t, c, map[uint16]int{1: dns.RcodeServerFailure, 2: dns.RcodeServerFailure})
 	})
 }
+
+// Who asked for the other family first and has gone ends the wait of nobody else.
+func TestNetResolverDenialOutlastsOthers(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			in := resolvertest.New(t, oneFamilyFails)
+			in.Fault("*", resolvertest.Latency(20*time.Millisecond))
+			r := in.Resolver(t, plain)
+			ask := func(c net.Conn, id, qtype uint16) {
+				m := new(dns.Msg).SetQuestion("www.half.example.", qtype)
+				m.Id = id
+				writeQuery(t, c, m)
+			}
+			other, own := dialSelf(t, t.Context(), r, "udp"), dialSelf(t, t.Context(), r, "udp")
+			defer own.Close()
+			ask(own, 1, dns.TypeTXT) // the zone is known
+			if _, err := readReply(own); err != nil {
+				t.Fatal(err)
+			}
+			ask(other, 2, dns.TypeA)
+			synctest.Wait()
+			ask(own, 3, dns.TypeAAAA)
+			if !alone {
+				ask(own, 4, dns.TypeA)
+			}
+			time.Sleep(50 * time.Millisecond)
+			other.Close()
+			if alone {
+				synctest.Wait()
+				ask(own, 4, dns.TypeA) // within the grace
+			}
+			for range 2 {
+				m, err := readReply(own)
+				if err != nil || m.Rcode != dns.RcodeServerFailure {
+					t.Errorf("alone %t: got %v %v, want SERVFAIL", alone, m, err)
+				}
+			}
+		})
+	}
+}

@@ -179,3 +179,21 @@ func (w *world) addSignedNS(server string) {
 		w.in.Fault(server, f)
 	}
 }
+
+// The last resort comes after the servers that only the zone names, which may be those that
+// need it, and is one send.
+func TestOwnServersBeforeLastResort(t *testing.T) {
+	const own = "198.51.100.9"
+	plainly := func(q resolvertest.Query) bool { return q.Cookie == nil }
+	refusesCookies := resolvertest.Rcode(dns.RcodeRefused).When(resolvertest.Not(plainly))
+	inWorld(t, strings.ReplaceAll(ownServers, "SIGNED", ""), func(w *world) {
+		w.ask("shop.example.", dns.TypeNS)
+		w.in.Fault("198.51.100.3", resolvertest.Dead())
+		w.in.Fault(own, refusesCookies)
+		w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")
+		w.count(3, resolvertest.To("198.51.100.3"), resolvertest.Name("www.shop.example."))
+		w.count(2, resolvertest.To(own))
+		w.count(1, resolvertest.To(own), plainly)
+		w.count(0, resolvertest.To("198.51.100.3"), plainly)
+	}, ipv4Only)
+}

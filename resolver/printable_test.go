@@ -2,6 +2,8 @@ package resolver_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"unicode"
@@ -66,5 +68,23 @@ func TestErrorsArePrintable(t *testing.T) {
 		if strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("%s: got %q", what, text)
 		}
+	}
+}
+
+// Nor has a log, which handlers that write JSON do not make printable.
+func TestLogTraceIsPrintable(t *testing.T) {
+	var b strings.Builder
+	trace := resolver.LogTrace(slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	failed := fmt.Errorf("said %s: %w", hostile, resolver.ErrName)
+	trace.Response(resolver.ResponseInfo{Err: failed})
+	trace.ServerLookup(resolver.ServerLookupInfo{Err: failed})
+	trace.Validated(resolver.ValidatedInfo{Extended: resolver.ExtendedError{Text: hostile}})
+	trace.Done(resolver.DoneInfo{Step: resolver.Step{Question: dns.Question{Name: hostile, Qtype: dns.TypeA}}, Err: failed})
+	log := b.String()
+	if n := strings.Count(log, "pwned"); n != 5 {
+		t.Errorf("got the text %d times, want it 5 times", n)
+	}
+	if strings.ContainsFunc(log, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) || strings.Contains(log, `\u00`) {
+		t.Errorf("got %q", log)
 	}
 }

@@ -425,6 +425,11 @@ func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, lookupW
 	return name, bySearch, ok
 }
 
+// mayBeTold reports whether servers are left of which only the parent or the zone can tell.
+func (l *serverList) mayBeTold() bool {
+	return len(l.own) > 0 || len(l.unglued) > 0 && l.glueCost.allows()
+}
+
 // takeFirst takes a name off a list.
 func takeFirst(names *[]dnsname.Name) (dnsname.Name, bool) {
 	if len(*names) == 0 {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // config is what the command line says.
@@ -21,8 +23,12 @@ type config struct {
 	keep      string
 }
 
+// stdout shows nothing that a terminal obeys, whatever the resolvers answer.
+var stdout = resolver.PrintableWriter(os.Stdout)
+
 func main() {
 	log.SetFlags(0)
+	log.SetOutput(resolver.PrintableWriter(os.Stderr))
 	var c config
 	flag.IntVar(&c.questions, "questions", 10000, "how many questions to ask")
 	flag.Uint64Var(&c.seed, "seed", 1, "what the Internet and the questions are made from")
@@ -57,8 +63,8 @@ func main() {
 // dump prints what would be asked about what.
 func dump(c config) {
 	w := newWorld(c.seed, c.questions)
-	fmt.Print(w.text)
+	fmt.Fprint(stdout, w.text)
 	for _, q := range w.questions {
-		fmt.Println("#", q)
+		fmt.Fprintln(stdout, "#", q)
 	}
 }

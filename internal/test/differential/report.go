@@ -131,12 +131,12 @@ func (r *report) count(c config, w *world, classes []*class) tally {
 			found := explain(classes, s)
 			if found == nil {
 				t.unexplained++
-				fmt.Printf("UNEXPLAINED %s: %s: %s\n%s", s.peer, s.question, s.difference, r.table(i))
+				fmt.Fprintf(stdout, "UNEXPLAINED %s: %s: %s\n%s", s.peer, s.question, s.difference, r.table(i))
 			}
 			for _, class := range found {
 				t.add(class, s.peer)
 				if shown[class]++; shown[class] <= c.examples {
-					fmt.Printf("%s: %s: %s: %s\n%s", class.name, s.peer, s.question, s.difference, r.table(i))
+					fmt.Fprintf(stdout, "%s: %s: %s: %s\n%s", class.name, s.peer, s.question, s.difference, r.table(i))
 				}
 			}
 		}
@@ -159,13 +159,13 @@ func (t *tally) add(c *class, peer string) {
 func (r *report) print(c config, w *world, classes []*class, took time.Duration) error {
 	t := r.count(c, w, classes)
 	for _, line := range r.tooLong {
-		fmt.Println("TTL", line)
+		fmt.Fprintln(stdout, "TTL", line)
 	}
 	for _, class := range classes {
-		fmt.Printf("%-44s %s\n", class.name, countText(t.byClass[class]))
+		fmt.Fprintf(stdout, "%-44s %s\n", class.name, countText(t.byClass[class]))
 	}
 	unused := len(classes) - len(t.byClass)
-	fmt.Printf("differential: %d questions, seed %d, %d resolvers: %d answered alike by all, %d differences in %d of %d classes, %d unexplained, %d TTLs too long, %d asked again, %v\n",
+	fmt.Fprintf(stdout, "differential: %d questions, seed %d, %d resolvers: %d answered alike by all, %d differences in %d of %d classes, %d unexplained, %d TTLs too long, %d asked again, %v\n",
 		len(w.questions), c.seed, len(r.names), t.alike, t.differences, len(t.byClass), len(classes),
 		t.unexplained, len(r.tooLong), r.repeated, took.Round(time.Second))
 	switch {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // config is what the flags say.
@@ -32,15 +34,16 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	report, err := soak(c, os.Stdout)
+	stdout, stderr := resolver.PrintableWriter(os.Stdout), resolver.PrintableWriter(os.Stderr)
+	report, err := soak(c, stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
+		fmt.Fprintln(stderr, "soak:", err)
 		os.Exit(1)
 	}
-	fmt.Print(report)
+	fmt.Fprint(stdout, report)
 	if faults := report.faults(); len(faults) > 0 {
 		for _, f := range faults {
-			fmt.Fprintln(os.Stderr, "soak:", f)
+			fmt.Fprintln(stderr, "soak:", f)
 		}
 		os.Exit(1)
 	}
