@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -86,6 +87,13 @@ func (s minedStore) Get(ctx context.Context, key []byte) ([]byte, error) {
 	return s.store.Get(ctx, key)
 }
 
+// minedAlgorithm takes all signatures for right, and steps on a mine for each.
+type minedAlgorithm struct{ m *mine }
+
+func (a minedAlgorithm) ParseKey(string) (dnssec.PublicKey, error) { return a, nil }
+func (a minedAlgorithm) Cost() int                                 { return 1 }
+func (a minedAlgorithm) Verify([]byte, string) bool                { a.m.step(); return true }
+
 // narrow lets one question do one thing at a time, so that a place that is not given back stops
 // the next one.
 func narrow(o *resolver.Options) {
@@ -156,6 +164,21 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 		}},
 		"Trace.Start": {trace: func(m *mine) *resolver.Trace {
 			return &resolver.Trace{Start: func(resolver.StartInfo) { m.step() }}
+		}},
+		"Algorithms": {set: func(m *mine, o *resolver.Options) {
+			o.Algorithms = map[uint8]dnssec.Algorithm{dns.ED25519: minedAlgorithm{m}}
+		}},
+		"AllowAddress": {alone: true, set: func(m *mine, o *resolver.Options) {
+			o.AllowAddress = func(string, netip.Addr) bool { m.step(); return true }
+		}},
+		"Hooks.Before": {alone: true, set: func(m *mine, o *resolver.Options) {
+			o.Hooks.Before = func(context.Context, dns.Question) (*resolver.Result, error) { m.step(); return nil, nil }
+		}},
+		"Hooks.After": {alone: true, set: func(m *mine, o *resolver.Options) {
+			o.Hooks.After = func(_ context.Context, _ dns.Question, result *resolver.Result, err error) (*resolver.Result, error) {
+				m.step()
+				return result, err
+			}
 		}},
 		"SecondLevel": {alone: true, passes: true, set: func(m *mine, o *resolver.Options) {
 			o.SecondLevel, o.ViewName = minedStore{newStore(), m}, "mined"
@@ -245,29 +268,37 @@ func (e *ending) of(r *resolver.Resolver, ctx context.Context) {
 	e.returned = true
 }
 
-// TestTraceOfAJoinerPanics: it is the joiner's, and he panics, when the question has ended; the
-// one who led has nothing to do with it.
-func TestTraceOfAJoinerPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := resolvertest.New(t, forgeWorld).Resolver(t, narrow)
-		var all sync.WaitGroup
-		var leads, joins ending
-		all.Go(func() { leads.of(r, t.Context()) })
-		all.Go(func() {
-			time.Sleep(10 * time.Millisecond)
-			calls := 0
-			joins.of(r, resolver.WithTrace(t.Context(), &resolver.Trace{Response: func(resolver.ResponseInfo) {
-				if calls++; calls > 1 {
-					t.Error("a Trace that panicked was called again")
-				}
-				panic("boom")
-			}}))
+// TestTraceOfAJoinerDoesNotReturn: it is the joiner's, who panics or fails when the question has
+// ended; the one who led has nothing to do with it.
+func TestTraceOfAJoinerDoesNotReturn(t *testing.T) {
+	for _, panics := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := resolvertest.New(t, forgeWorld).Resolver(t, narrow)
+			var all sync.WaitGroup
+			var leads, joins ending
+			all.Go(func() { leads.of(r, t.Context()) })
+			all.Go(func() {
+				time.Sleep(10 * time.Millisecond)
+				calls := 0
+				joins.of(r, resolver.WithTrace(t.Context(), &resolver.Trace{Response: func(resolver.ResponseInfo) {
+					if calls++; calls > 1 {
+						t.Error("a Trace that did not return was called again")
+					}
+					if panics {
+						panic("boom")
+					}
+					runtime.Goexit()
+				}}))
+			})
+			all.Wait()
+			if leads.err != nil || leads.value != nil || !leads.returned {
+				t.Errorf("who led: got %+v", leads)
+			}
+			if panics && joins.value != "boom" || !panics && (!joins.returned || !errors.Is(joins.err, resolver.ErrAborted)) {
+				t.Errorf("who joined, panics %t: got %+v", panics, joins)
+			}
 		})
-		all.Wait()
-		if leads.err != nil || leads.value != nil || joins.value != "boom" {
-			t.Errorf("who led: got %+v; who joined: %+v", leads, joins)
-		}
-	})
+	}
 }
 
 // TestBackgroundThatDoesNotReturn: where nobody is there to panic, nothing ends but the work.

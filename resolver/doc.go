@@ -98,8 +98,8 @@
 // goroutine as testing.T.FailNow does. The question that it was called for then fails, and nothing
 // is kept of that. Equal questions are worked on once: the caller whose question began the work
 // panics with the same value, in its own goroutine, and those who joined get [ErrAborted], as does
-// everybody where the goroutine was ended. A caller panics for its own Trace alone, also where it
-// joined. What nobody waits for (a refresh, a write to the second level) ends without a word, and
+// everybody where the goroutine was ended. A Trace is its caller's alone: what it does to its
+// goroutine is no trouble of the others, wherever it is called. What nobody waits for (a refresh, a write to the second level) ends without a word, and
 // what package net asks by way of NetResolver is an error there.
 //
 // # Standards

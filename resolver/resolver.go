@@ -174,7 +174,10 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, t, q) })
 		return result, err
 	})
-	return result, err
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // resolve is Resolve for a question that can be worked on.
@@ -248,7 +251,9 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	defer own.close()
 	result, err := work(t)
 	r.counts.asked(t.fromCache, t.stale, err)
-	own.fall()
+	if fell := own.fall(); fell != nil {
+		return wrap(q.public(), fell)
+	}
 	t.tellDone(result, err)
 	return err
 }

@@ -243,8 +243,8 @@ type listener struct {
 	trace *Trace
 
 	mu   sync.Mutex
-	done bool          // guarded by mu
-	fell *rescue.Panic // guarded by mu: what a hook panicked with in somebody else's work
+	done bool  // guarded by mu
+	fell error // guarded by mu: how a hook ended that did not return, in somebody else's work
 }
 
 func (l *listener) close() {
@@ -253,14 +253,14 @@ func (l *listener) close() {
 	l.done = true
 }
 
-// fall panics as a hook did that was called in somebody else's work.
-func (l *listener) fall() {
+// fall panics as a hook did that was called in somebody else's work, or returns ErrAborted where
+// it ended its goroutine; nil if all have returned.
+func (l *listener) fall() error {
 	l.mu.Lock()
 	fell := l.fell
 	l.mu.Unlock()
-	if fell != nil {
-		panic(fell.Value)
-	}
+	rescue.Again(fell)
+	return fell
 }
 
 // tell calls hook, unless the call that l belongs to has ended.
@@ -272,21 +272,18 @@ func (l *listener) tell(hook func(*Trace)) {
 	}
 }
 
-// tellAside is tell in work that another caller leads, whose trouble a panic of the hook must not
-// be: l's own caller panics when the work has ended.
+// tellAside is tell in work that another caller leads, which no hook may end: only a goroutine of
+// its own keeps runtime.Goexit from that. How it ended is told to l's own caller when the work has.
 func (l *listener) tellAside(hook func(*Trace)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var err error
-	defer func() {
-		if p, ok := err.(*rescue.Panic); ok {
-			l.fell, l.done = p, true
-		}
-	}()
-	defer rescue.Into(&err)
-	if !l.done {
-		hook(l.trace)
+	if l.done {
+		return
 	}
+	var hooked sync.WaitGroup
+	hooked.Go(rescue.Guarded(&l.fell, func() { hook(l.trace) }))
+	hooked.Wait()
+	l.done = l.fell != nil
 }
 
 // audience is who hears of the events of a piece of work. It is a tree: a caller's
