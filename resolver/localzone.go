@@ -11,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
 // LocalZone is a zone that this resolver answers for itself: names of a private network,
@@ -50,12 +51,11 @@ const localZoneTTL = 3600
 // or the record that a LocalZone may not have.
 func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 	z := LocalZone{Zone: zone}
-	parser := dns.NewZoneParser(text, dns.Fqdn(zone), "")
-	parser.SetDefaultTTL(localZoneTTL)
-	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		z.Records = append(z.Records, rr)
+	octets, err := io.ReadAll(text)
+	if err == nil {
+		z.Records, err = zonetext.Records(string(octets), zone, localZoneTTL)
 	}
-	if err := parser.Err(); err != nil {
+	if err != nil {
 		return LocalZone{}, fmt.Errorf("resolver: local zone %s: %w", zone, err)
 	}
 	if _, err := z.data(); err != nil {

@@ -205,3 +205,43 @@ func TestLookupOfChangedRData(t *testing.T) {
 		}
 	})
 }
+
+// RFC 3597 §5: RDATA that zone files have in the generic form is served as it is written, by mock
+// servers, signed, and out of local zones.
+func TestRFC3597GenericZoneText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		odd := []uint16{dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeRKEY, dns.TypeNID, dns.TypeURI, dns.TypeLOC, dns.TypeDLV, dns.TypeCAA, dns.TypeNULL, 65534}
+		const rdata = "\x00\x05iss\\e\\@"
+		var text strings.Builder
+		for _, rrtype := range odd {
+			fmt.Fprintf(&text, "n%d TYPE%d \\# %d %x\n", rrtype, rrtype, len(rdata), rdata)
+		}
+		in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 signed --\n"+text.String())
+		local, err := resolver.ParseLocalZone("local.example.", strings.NewReader(text.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := in.Resolver(t, func(o *resolver.Options) { o.LocalZones = []resolver.LocalZone{local} })
+		for _, rrtype := range odd {
+			for _, zone := range []string{"shop.example.", "local.example."} {
+				name := fmt.Sprintf("n%d.%s", rrtype, zone)
+				for range 2 {
+					result, err := r.Resolve(t.Context(), name, rrtype)
+					if err != nil {
+						t.Errorf("%s %s: %v", name, dns.Type(rrtype), err)
+						continue
+					}
+					wantRData(t, rrtype, rdata, result.Answer[:1]) // its signature is behind it
+					if secure := result.Status == dnssec.Secure; secure != (zone == "shop.example.") {
+						t.Errorf("%s %s: got %s", name, dns.Type(rrtype), result.Status)
+					}
+					reply := exchanged(t, r, ask(name, rrtype))
+					wantRData(t, rrtype, rdata, reply.Answer)
+					if packed, err := reply.Pack(); err != nil || !strings.HasSuffix(string(packed), rdata) {
+						t.Errorf("%s %s: got %q, %v", name, dns.Type(rrtype), packed, err)
+					}
+				}
+			}
+		}
+	})
+}

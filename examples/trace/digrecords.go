@@ -38,18 +38,18 @@ func addressType(a netip.Addr) string {
 // records prints the sections of a reply. Of a referral, cut is what the resolver made
 // of it.
 func (d *digPrinter) records(message []byte, cut *glue.Delegation) {
-	var m dns.Msg
-	if err := m.Unpack(message); err != nil {
+	m, err := unpack(message)
+	if err != nil {
 		fmt.Fprintf(d.w, ";; the reply cannot be shown: %v\n", err)
 		return
 	}
-	for _, rr := range slices.Concat(m.Answer, m.Ns) {
+	for _, rr := range slices.Concat(m.answer, m.authority) {
 		fmt.Fprintln(d.w, recordText(rr))
 	}
 	if !d.additional {
 		return
 	}
-	for _, rr := range m.Extra {
+	for _, rr := range m.additional {
 		switch {
 		case rr.Header().Rrtype == dns.TypeOPT:
 		case cut != nil && !isGlue(cut, rr):

@@ -197,10 +197,9 @@ func (p *jsonPrinter) response(i resolver.ResponseInfo) {
 		ID: i.ID, Zone: i.Zone, Server: i.Server.String(), ServerName: i.ServerName, Network: i.Network,
 		Kind: i.Kind, RTT: inMillis(i.RTT), Bytes: len(i.Message), Error: errorText(i.Err),
 	}
-	var m dns.Msg
-	if i.Message != nil && m.Unpack(i.Message) == nil {
+	if m, err := unpack(i.Message); err == nil {
 		e.Rcode = rcodeText(i.Rcode)
-		e.Answer, e.Authority, e.Additional = recordTexts(m.Answer), recordTexts(m.Ns), recordTexts(m.Extra)
+		e.Answer, e.Authority, e.Additional = recordTexts(m.answer), recordTexts(m.authority), recordTexts(m.additional)
 	}
 	p.put("response", i.Step, e)
 }

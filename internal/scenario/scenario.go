@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
 // Scenario is a scenario file: a network, and what happens in it, in order.
@@ -253,7 +255,7 @@ func (a *Ask) parseRecords(s Section, lines []Line) error {
 			section, a.HasAuthority = &a.Authority, true
 			continue
 		}
-		rr, err := dns.NewRR(line.Text)
+		rr, err := zonetext.NewRR(line.Text)
 		if err != nil {
 			return s.Errorf(line.Number, "%w", err)
 		}

@@ -42,6 +42,14 @@ func wellFormed(rrtype uint16, rdata []byte) bool {
 	return err == nil && off == len(rdata)
 }
 
+// DecodeUnread is Decode for RDATA that AppendRData has not read, whose form is unknown.
+func DecodeUnread(h dns.RR_Header, rdata []byte) (dns.RR, error) {
+	if !fits(h.Rrtype, rdata) {
+		return nil, ErrRData
+	}
+	return Decode(h, rdata)
+}
+
 // Decode returns the record with this header and uncompressed RDATA: as miekg/dns decodes it,
 // if that packs to the same bytes again; else it is opaque, a *dns.RFC3597 of its type (RFC
 // 3597 §3). It fails with ErrRData when the RDATA does not have the form of its type.

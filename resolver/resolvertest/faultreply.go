@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
 // Section is a section of a message.
@@ -113,7 +114,7 @@ func parseRecords(records []string) ([]dns.RR, error) {
 }
 
 func parseRecord(record string) (dns.RR, error) {
-	parser := dns.NewZoneParser(newLineReader(record+"\n"), ".", "")
+	parser := dns.NewZoneParser(newLineReader(zonetext.Wrap(record)+"\n"), ".", "")
 	rr, ok := parser.Next()
 	if err := parser.Err(); err != nil {
 		return nil, fmt.Errorf("record %q: %w", record, withoutPlace(err))

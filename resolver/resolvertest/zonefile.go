@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/scenario"
+	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
 // defaultTTL is what a record gets that is written without a TTL, in seconds.
@@ -23,7 +24,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 	}
 	z := newZone(header.Origin)
 	z.addrs, z.undelegated, z.signing = header.Addrs, header.Undelegated, header.Signing
-	source := newLineReader(s.Body)
+	source := newLineReader(zonetext.Wrap(s.Body))
 	parser := dns.NewZoneParser(source, header.Origin.String(), "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		normal, err := normalised(rr)
@@ -57,7 +58,7 @@ func normalised(rr dns.RR) (dns.RR, error) {
 	if normal.Header().Rdlength == 0 && !mayBeEmpty(rr) {
 		return nil, errNoData
 	}
-	return normal, nil
+	return zonetext.Unwrap(normal)
 }
 
 // mayBeEmpty reports whether a record may do without data: those of types that
