@@ -228,6 +228,7 @@ func (a *asking) take(o outcome) *reply {
 	o.to.busy = false
 	if o.unsent {
 		a.list.untake(now, o.to)
+		a.untakeResort(o.to)
 		return nil
 	}
 	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)

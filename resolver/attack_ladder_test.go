@@ -246,20 +246,25 @@ func TestOneRefusalIsForgotten(t *testing.T) {
 }
 
 // TestMixedCaseRefused: servers that answer mixed letters with an error or with silence are
-// asked in lower case as the last resort.
+// asked in lower case as the last resort, or in the last step down.
 func TestMixedCaseRefused(t *testing.T) {
 	isMixed := func(q resolvertest.Query) bool { return q.Name != strings.ToLower(q.Name) }
-	for _, how := range []string{"REFUSED", "SERVFAIL", "silence"} {
+	for _, how := range []string{"REFUSED", "SERVFAIL", "silence", "FORMERR without OPT", "NOTIMP"} {
 		for _, servers := range []string{"198.51.100.5", "198.51.100.5 198.51.100.6"} {
-			t.Run(how+", "+servers, func(t *testing.T) {
-				inWorld(t, ladderWorld(servers, ""), func(w *world) {
-					w.in.Fault("shop.example.", refusing(refusers[how], isMixed))
-					for i := range 4 {
-						name := fmt.Sprintf("a-long-name-%d.shop.example.", i)
-						w.find(name, dnssec.Insecure)
-					}
-				}, ipv4Only, minimiseOff)
-			})
+			for signing, status := range map[string]dnssec.Status{"": dnssec.Insecure, "signed": dnssec.Secure} {
+				t.Run(how+", "+servers+" "+signing, func(t *testing.T) {
+					inWorld(t, ladderWorld(servers, signing), func(w *world) {
+						w.in.Fault("shop.example.", refusing(refusers[how], isMixed))
+						for i := range 8 {
+							w.find(fmt.Sprintf("a-long-name-%d.shop.example.", i), status)
+							w.wantFewSends()
+						}
+						if how != "silence" && !strings.Contains(servers, " ") { // from silence nothing is learnt
+							w.find("a-long-name-8.shop.example.", status).atMost(w, 1)
+						}
+					}, ipv4Only, minimiseOff)
+				})
+			}
 		}
 	}
 	// Who wants nothing revealed gets what the servers say.
@@ -267,6 +272,45 @@ func TestMixedCaseRefused(t *testing.T) {
 		w.in.Fault("shop.example.", refusing(refusers["SERVFAIL"], isMixed))
 		w.wantError("a-long-name.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
 	}, ipv4Only, func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict })
+}
+
+// wantFewSends wants no question to have been sent to one address more than three times over UDP.
+func (w *world) wantFewSends() {
+	w.Helper()
+	sends := make(map[string]int)
+	for _, q := range w.in.Log(resolvertest.Over("udp")) {
+		sends[fmt.Sprintf("%s %s to %s", strings.ToLower(q.Name), dns.TypeToString[q.Type], q.Server)]++
+	}
+	for question, n := range sends {
+		if n > 3 {
+			w.Errorf("%s: %d sends, want 3 at most:\n%s", question, n, resolvertest.Table(w.in.Log()))
+		}
+	}
+}
+
+// TestSilenceOfMany: where several servers are silent to how they are asked, and the question
+// and the one for the zone's keys find them dead together, each has its last resort.
+func TestSilenceOfMany(t *testing.T) {
+	for what, odd := range map[string]resolvertest.Filter{
+		"cookie":        func(q resolvertest.Query) bool { return q.Cookie != nil },
+		"mixed letters": func(q resolvertest.Query) bool { return q.Name != strings.ToLower(q.Name) },
+	} {
+		for signing, status := range map[string]dnssec.Status{"": dnssec.Insecure, "signed": dnssec.Secure} {
+			for range 10 { // the order of the servers is a matter of chance
+				inWorld(t, ladderWorld("198.51.100.5 198.51.100.6 198.51.100.7 198.51.100.8", signing), func(w *world) {
+					w.in.Fault("shop.example.", resolvertest.Drop().When(odd))
+					for i := range 6 {
+						o := w.find(fmt.Sprintf("a-long-name-%d.shop.example.", i), status)
+						w.wantFewSends()
+						if o.err != nil {
+							w.Fatalf("silent to %s, %s:\n%s", what, signing, resolvertest.Table(w.in.Log()))
+						}
+						time.Sleep(7 * time.Second)
+					}
+				})
+			}
+		}
+	}
 }
 
 // TestCaseFoldedWithoutTCP: a server that lowers names and has no TCP is found, each time; that
@@ -388,12 +432,12 @@ func TestAnsweredMeanwhileIsNotSilent(t *testing.T) {
 }
 
 // TestAttackRefusedEverywhere: thirteen servers that refuse a question however they are asked
-// cost a ladder at the first two of them, and no last resort.
+// cost a ladder at the first two of them, and the last resort.
 func TestAttackRefusedEverywhere(t *testing.T) {
 	for _, rcode := range []string{"FORMERR", "NOTIMP", "BADSIG"} { // BADVERS, that is
 		row := attack{
 			name: "13 servers " + rcode, text: manyServers(13), known: known, faults: faulty("rcode " + rcode), ask: "www.attacker.example.",
-			goal: cost{sends: 3 + 3 + 11, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer,
+			goal: cost{sends: 3 + 3 + 11 + 1, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer,
 		}
 		row.run(t, row.name, ipv4Only)
 	}

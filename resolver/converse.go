@@ -516,6 +516,8 @@ func (c *conversation) learnManner() {
 	case c.to.plain && c.to.refused: // by an error that does not say what it was for
 		table.RefusedOption(now, addr)
 		table.LostCase(now, addr)
+	case refusals > 0 && c.edns == ednsNone && c.features.EDNS: // so that it was for the letters
+		table.LostCase(now, addr)
 	case refusals > 0 && c.edns == ednsNone:
 		table.RefusedEDNS(now, addr, refusals > 1 || c.network == "tcp")
 	case refusals > 0:
@@ -524,14 +526,16 @@ func (c *conversation) learnManner() {
 }
 
 // isMendable reports whether it may be for the way of asking that no good reply came. An error
-// is not if the server has taken all of it a moment ago. What was right but for the ID is a
-// guess: who guesses shall not have it made easier for him. An error of a forwarder is about
-// the name more often than not, and where forwarders ask each other in a loop each further
-// query would double.
+// is not if the server has taken all of it a moment ago, unless it is one that EDNS is refused
+// by: the letters have not been left out yet. What was right but for the ID is a guess: who
+// guesses shall not have it made easier for him. An error of a forwarder is about the name more
+// often than not, and where forwarders ask each other in a loop each further query would double.
 func (c *conversation) isMendable(out outcome) bool {
 	switch {
-	case out.isGood() || c.spoilt || c.to.spoilt || c.refusedAll(out):
+	case out.isGood() || c.spoilt || c.to.spoilt:
 		return false
+	case c.refusedAll(out):
+		return !c.cut.from.forwards()
 	case out.reply != nil:
 		return !isSilentOn(out.reply.Rcode) && !c.features.Full && !c.cut.from.forwards()
 	}

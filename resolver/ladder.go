@@ -134,7 +134,8 @@ func (m manner) afterBadCookie(times int) manner {
 }
 
 // afterRefusal goes down a step. Each one is a query of its own from another port, so that
-// nobody who has guessed one of them has EDNS given up.
+// nobody who has guessed one of them has EDNS given up. The last one is without mixed letters
+// too, as some servers answer these with such an error.
 func (m manner) afterRefusal(r restraint) (manner, QueryReason, bool) {
 	switch {
 	case r.settled:
@@ -143,7 +144,7 @@ func (m manner) afterRefusal(r restraint) (manner, QueryReason, bool) {
 		m.edns = ednsBare
 		return m, ReasonNoOption, true
 	case m.edns == ednsBare && !r.signed:
-		m.edns = ednsNone
+		m.edns, m.case0x20 = ednsNone, false
 		return m, ReasonNoEDNS, true
 	}
 	return m, "", false

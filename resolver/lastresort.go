@@ -31,7 +31,7 @@ func (a *asking) lastResort(ctx context.Context) bool {
 // enterResort waits for the last resort of another question to the same zone, if one is under
 // way, and reports whether this one may have its own.
 func (a *asking) enterResort(ctx context.Context) bool {
-	key := resortKey{a.cut.from.id, a.cut.Zone}
+	key := a.resortKey()
 	for {
 		ended, ok := a.r.resorts.enter(a.r.config.Now(), key)
 		if ended == nil {
@@ -48,11 +48,15 @@ func (a *asking) enterResort(ctx context.Context) bool {
 	}
 }
 
+func (a *asking) resortKey() resortKey {
+	return resortKey{a.cut.from.id, a.cut.Zone}
+}
+
 // leaveResort tells what came of the last resort that was entered, if one was.
 func (a *asking) leaveResort(how resortEnd) {
 	if a.resorting {
 		a.resorting = false
-		a.r.resorts.leave(a.r.config.Now(), resortKey{a.cut.from.id, a.cut.Zone}, how)
+		a.r.resorts.leave(a.r.config.Now(), a.resortKey(), how)
 	}
 }
 
@@ -68,9 +72,9 @@ func (t *task) mayResort() bool {
 }
 
 // isLast reports whether nobody is left to be asked after to, which has been taken, so that
-// it may as well be the last resort: if it was silent before, or all that were asked were.
+// it may as well be the last resort: if it was silent before, or all others were.
 func (a *asking) isLast(to *candidate) bool {
-	allSilent := !a.responded && a.list.tries == maxTries
+	allSilent := !a.responded && a.list.tries > 1
 	return (to.mendable || allSilent || to.isOddProbe()) && to.hop.isDatagram() &&
 		a.lookups == 0 && len(a.list.missing) == 0 && !a.list.mayBeTold() && a.list.isExhausted()
 }
@@ -79,16 +83,26 @@ func (a *asking) isLast(to *candidate) bool {
 // down: it may have been silent to how it was asked, and a probe is all that is sent to it.
 func (c *candidate) isOddProbe() bool { return c.estimate.Dead && c.estimate.Timeouts%2 == 1 }
 
+// untakeResort puts back the last resort if it was for to, which was not asked after all.
+func (a *asking) untakeResort(to *candidate) {
+	if to.plain {
+		a.resorted, to.plain, to.resort = false, false, false
+		a.leaveResort(resortUnknown)
+	}
+}
+
 // makePlain makes the conversation that is about to begin the last resort.
 func (a *asking) makePlain(to *candidate) { a.resorted, to.plain = true, true }
 
 // forResort returns the server that the last resort is for: one that answered before one that
 // was silent, and a quick one before a slow one. All will do if none has been asked this
-// question. It is nil when there is none that was asked less often than sends.
+// question. It is nil when there is none that was asked less often than sends. Of one that was
+// found dead by this question a probe is the last resort, unless so many were asked already that
+// it is the servers that are dead.
 func (l *serverList) forResort(all bool, sends int) *candidate {
 	var best *candidate
 	for _, c := range l.candidates {
-		ok := all || c.mendable && !c.estimate.Dead
+		ok := all || c.mendable && (!c.estimate.Dead || c.endProbe == nil && l.tries < maxTries)
 		if !ok || c.busy || c.sends.udp >= sends || c.leadsBackKnown() || !c.hop.isDatagram() {
 			continue
 		}

@@ -91,6 +91,9 @@ func (s *resorts) leave(now time.Time, key resortKey, how resortEnd) {
 	case resortHelped:
 		s.zones.Add(key, timed[resort]{resort{helped: true}, now, resortHelps})
 	case resortInVain:
+		if latest.value.helped && latest.holds(now) {
+			return // one name fails, which is no reason not to help others
+		}
 		s.zones.Add(key, timed[resort]{resort{}, now, resortPause})
 	}
 	latest.value.end()

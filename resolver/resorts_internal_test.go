@@ -11,7 +11,8 @@ import (
 // as many as there are questions, or none for a while.
 func TestResorts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	key, other := resortKey{1, dnsname.MustParse("shop.example.")}, resortKey{2, dnsname.MustParse("shop.example.")}
+	shop := dnsname.MustParse("shop.example.")
+	key, other := resortKey{1, shop}, resortKey{2, shop}
 	s := newResorts()
 	enter := func(at time.Time, k resortKey) (waits, ok bool) {
 		ended, ok := s.enter(at, k)
@@ -39,6 +40,11 @@ func TestResorts(t *testing.T) {
 		}
 	}
 	s.leave(now, key, resortUnknown)
+	s.leave(now, key, resortInVain)
+	if waits, ok := enter(now, key); waits || !ok {
+		t.Errorf("after one that helped and one in vain: waits %t, may %t", waits, ok)
+	}
+	now = now.Add(resortHelps)
 	s.leave(now, key, resortInVain)
 	if waits, ok := enter(now.Add(resortPause-1), key); waits || ok {
 		t.Errorf("after one in vain: waits %t, may %t", waits, ok)
