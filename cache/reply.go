@@ -62,7 +62,8 @@ type Hit struct {
 
 // AppendReply appends the whole reply to a query if the cache holds it: one RRset, with
 // the aliases that lead to it; a chain; or a denial, as octets that were never decoded.
-// Owner names are compressed against the question. It allocates nothing when dst has room.
+// Names are compressed (RFC 1035 §4.1.4), so that as much fits into a datagram as when the
+// message was made from its records. It allocates nothing when dst has room.
 // Without a hit dst comes back as it was, and nothing is counted. What comes with an extended
 // DNS error (Meta.Extended) is none for a query with EDNS, as this writes no options.
 func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, bool) {
@@ -112,6 +113,11 @@ type message struct {
 	full   bool      // a record had no room, and what follows is left out too
 	ttl    uint32    // of all together, which that of a denial cannot be above
 	counts [3]uint16 // of answer, authority and additional section
+
+	plain bool // the question is in lower case
+	// Names to point to, as places[:placed].
+	places [maxPlaces]place
+	placed int
 }
 
 // Sections of a message that have records.
@@ -192,6 +198,7 @@ func (m *message) header(hit Hit) {
 }
 
 func (m *message) question() {
+	m.plain = len(m.q.QNAME) != len(m.q.Name) || string(m.q.QNAME) == string(m.q.Name)
 	if len(m.q.QNAME) == len(m.q.Name) {
 		m.octets = append(m.octets, m.q.QNAME...)
 	} else {
@@ -277,28 +284,22 @@ func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata st
 	if m.full {
 		return
 	}
-	b := m.owner(set.Owner)
+	b := m.name(m.octets, set.Owner)
 	b = binary.BigEndian.AppendUint16(b, rrtype)
 	b = binary.BigEndian.AppendUint16(b, dns.ClassINET)
 	b = binary.BigEndian.AppendUint32(b, set.TTL)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(rdata)))
-	if m.full = len(b)+len(rdata)-m.start > m.room; m.full {
+	at := len(b)
+	if _, names := compressible(rrtype); names == 0 && at+2+len(rdata)-m.start > m.room {
+		m.full = true // seen before the buffer is made larger for it
 		return
 	}
-	m.octets = append(b, rdata...)
-	m.counts[section]++
-}
-
-// owner writes a name, with a pointer to the part of it that the question has too.
-func (m *message) owner(name dnsname.Name) []byte {
-	for rest := name; !rest.IsRoot(); rest = rest.Parent() {
-		if m.q.Name.IsAtOrBelow(rest) {
-			at := wire.HeaderLen + len(m.q.Name) - len(rest)
-			b := append(m.octets, name[:len(name)-len(rest)]...)
-			return binary.BigEndian.AppendUint16(b, 0xC000|uint16(at))
-		}
+	b = m.rdata(binary.BigEndian.AppendUint16(b, 0), rrtype, rdata)
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
+	if m.full = len(b)-m.start > m.room; m.full {
+		return
 	}
-	return append(m.octets, name...)
+	m.octets = b
+	m.counts[section]++
 }
 
 // optSize is the length of an OPT record without options. RFC 6891 §6.1.2.

@@ -246,7 +246,7 @@ func TestOwnersAreCompressedAgainstTheQuestion(t *testing.T) {
 		".":                 "\x00",
 	} {
 		m := message{q: q}
-		if got := string(m.owner(name(owner))); got != want {
+		if got := string(m.name(nil, name(owner))); got != want {
 			t.Errorf("owner(%s) = %q, want %q", owner, got, want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -223,67 +224,80 @@ func wantFilled(t *testing.T, m *dns.Msg, whole, cut []byte, takes int) {
 // Who does not ask again over TCP, as musl before 1.2.4, has the same records from a reply
 // with TC that was in the cache as from one that was not.
 func TestTruncatedAlike(t *testing.T) {
-	var zone strings.Builder
-	zone.WriteString("-- zone shop.example. --\n")
+	var shop, cdn strings.Builder
+	shop.WriteString("-- zone shop.example. --\nalias CNAME edge.site.cdn.example.\nother CNAME www\n")
+	cdn.WriteString("-- zone cdn.example. --\n")
 	for i := range 60 {
-		fmt.Fprintf(&zone, "www A 192.0.2.%d\n", i+1)
+		fmt.Fprintf(&shop, "www A 192.0.2.%d\nmail MX %d in%d.mx.cdn.example.\n", i+1, i, i)
+		fmt.Fprintf(&cdn, "edge.site A 192.0.2.%d\n", i+1)
 	}
-	for _, edns := range []bool{false, true} {
-		r := resolvertest.New(t, zone.String()).Resolver(t)
-		query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
-		if edns {
-			query.SetEdns0(600, false)
-		}
-		missed := served(r, overUDP, query)
-		octets, ok := r.AppendHit(nil, packed(t, query), 1232)
-		if !ok {
-			t.Fatal("no hit")
-		}
-		var hit dns.Msg
-		if err := hit.Unpack(octets); err != nil {
-			t.Fatal(err)
-		}
-		if !hit.Truncated || !missed.Truncated || len(missed.Answer) < 29 || len(hit.Answer) != len(missed.Answer) {
-			t.Errorf("EDNS %t: %d records as a hit and %d as a miss, want as many, at least 29", edns, len(hit.Answer), len(missed.Answer))
+	r := resolvertest.New(t, shop.String()+cdn.String()).Resolver(t)
+	for _, test := range []struct {
+		name   string
+		rrtype uint16
+		least  int // records without EDNS
+	}{
+		{"www.shop.example.", dns.TypeA, 29},
+		{"alias.shop.example.", dns.TypeA, 28},
+		{"other.shop.example.", dns.TypeA, 28},
+		{"mail.shop.example.", dns.TypeMX, 22},
+	} {
+		for _, edns := range []bool{false, true} {
+			query := new(dns.Msg).SetQuestion(test.name, test.rrtype)
+			if edns {
+				query.SetEdns0(600, false)
+			}
+			missed := served(r, overUDP, query)
+			octets, ok := r.AppendHit(nil, packed(t, query), 1232)
+			if !ok {
+				t.Fatalf("%s: no hit", test.name)
+			}
+			var hit dns.Msg
+			if err := hit.Unpack(octets); err != nil {
+				t.Fatal(err)
+			}
+			if !hit.Truncated || !missed.Truncated || len(missed.Answer) < test.least || len(hit.Answer) != len(missed.Answer) {
+				t.Errorf("%s, EDNS %t: %d records as a hit and %d as a miss, want as many, at least %d",
+					test.name, edns, len(hit.Answer), len(missed.Answer), test.least)
+			}
 		}
 	}
 }
 
-// TestAttackLongReplies: an alias to a long name with as many addresses as an RRset may have
-// makes a reply whose length is none that can be written before it. It is no hit, and
-// ServeDNS sends what fits.
+// TestAttackLongReplies: an alias to as many bytes as fit into a message makes a reply whose
+// length is none that can be written before it. It is no hit, and ServeDNS sends what fits.
 func TestAttackLongReplies(t *testing.T) {
-	label := strings.Repeat("a", 63)
 	for _, test := range []struct {
-		about     string
-		addresses int
-		last      int // length of the name's last label
-		hit       bool
+		about string
+		last  int // bytes of the last text
+		hit   bool
 	}{
-		{"as long as a message", 231, 47, true},
-		{"too long", 256, 48, false},
+		{"as long as a message", 227, true},
+		{"too long", 228, false},
 	} {
-		long := strings.Join([]string{label, label, label, strings.Repeat("b", test.last)}, ".")
+		const texts = 250 // all others have 249 bytes
 		var zones strings.Builder
-		zones.WriteString("-- zone evil.example. --\n@ SOA ns hostmaster 1 3600 600 86400 60\nx CNAME " + long +
-			".evil.test.\n-- zone evil.test. --\n@ SOA ns hostmaster 1 3600 600 86400 60\n")
-		for i := range test.addresses {
-			fmt.Fprintf(&zones, "%s AAAA 2001:db8::%x\n", long, i+1)
+		zones.WriteString("-- zone evil.example. --\nx CNAME y.evil.test.\n-- zone evil.test. --\n")
+		for i := range texts - 1 {
+			fmt.Fprintf(&zones, "y TXT %0249d\n", i)
 		}
-		r := resolvertest.New(t, zones.String()).Resolver(t)
-		query := new(dns.Msg).SetQuestion("x.evil.example.", dns.TypeAAAA)
+		fmt.Fprintf(&zones, "y TXT %0*d\n", test.last, texts)
+		r := resolvertest.New(t, zones.String()).Resolver(t, func(o *resolver.Options) {
+			o.Cache = cache.New(cache.Options{MaxEntry: 1 << 17})
+		})
+		query := new(dns.Msg).SetQuestion("x.evil.example.", dns.TypeTXT)
 		missed := served(r, overTCP, query)
-		if wire := packed(t, missed); len(wire) > dns.MaxMsgSize || missed.Truncated || len(missed.Answer) != 1+test.addresses {
-			t.Errorf("%s: ServeDNS answers with %d octets and %d records, TC %t", test.about, len(wire), len(missed.Answer), missed.Truncated)
+		if wire := packed(t, missed); len(wire) > dns.MaxMsgSize || missed.Truncated == test.hit {
+			t.Errorf("%s: ServeDNS answers with %d bytes and %d records, TC %t", test.about, len(wire), len(missed.Answer), missed.Truncated)
 		}
 		for _, size := range []int{0, dns.MaxMsgSize, 1 << 20} {
 			octets, ok := r.AppendHit([]byte("before"), packed(t, query), size)
 			if ok != test.hit || len(octets)-len("before") > dns.MaxMsgSize || !ok && string(octets) != "before" {
-				t.Errorf("%s, size %d: hit %t with %d octets, want %t", test.about, size, ok, len(octets), test.hit)
+				t.Errorf("%s, size %d: hit %t with %d bytes, want %t", test.about, size, ok, len(octets), test.hit)
 			}
 		}
 		if octets, ok := r.AppendHit(nil, packed(t, query), 1232); !ok || len(octets) > dns.MinMsgSize {
-			t.Errorf("%s, as a datagram: hit %t with %d octets", test.about, ok, len(octets))
+			t.Errorf("%s, as a datagram: hit %t with %d bytes", test.about, ok, len(octets))
 		}
 	}
 }
