@@ -280,12 +280,13 @@ new             A       192.0.2.82
 
 // hostedWorld has zones that all are on one host, which is named in a zone of its own.
 func hostedWorld(fault string) string {
-	text := "-- zone example. at 198.51.100.2 --\n-- zone host.example. at 198.51.100.3 --\n" +
-		"-- zone evil.test. at 198.51.100.66 --\n-- fault * --\n" + fault + "\n"
+	var text strings.Builder
+	text.WriteString("-- zone example. at 198.51.100.2 --\n-- zone host.example. at 198.51.100.3 --\n" +
+		"-- zone evil.test. at 198.51.100.66 --\n-- fault * --\n" + fault + "\n")
 	for i := range 8 {
-		text += fmt.Sprintf("-- zone bank%d.test. at 198.51.100.3 --\n@ NS ns1.host.example.\nwww A 192.0.2.80\n", i)
+		fmt.Fprintf(&text, "-- zone bank%d.test. at 198.51.100.3 --\n@ NS ns1.host.example.\nwww A 192.0.2.80\n", i)
 	}
-	return text
+	return text.String()
 }
 
 // glueOf makes a server delegate a name to a host, with an address that the host may not have.

@@ -96,9 +96,9 @@ func TestKnownNameErrorAnswersANY(t *testing.T) {
 // too large for the cache as a whole; whoever asks for it again has it for half a minute too.
 func TestAttackLargeProofs(t *testing.T) {
 	label := func(i int) string { return strings.Repeat(string(rune('a'+i)), 60) }
-	aliases := ""
+	var aliases strings.Builder
 	for i := range 4 {
-		aliases += label(i) + " CNAME " + label(i+1) + "\n"
+		aliases.WriteString(label(i) + " CNAME " + label(i+1) + "\n")
 	}
 	for _, q := range []struct {
 		words string
@@ -110,7 +110,7 @@ func TestAttackLargeProofs(t *testing.T) {
 		{"signed nsec3", dns.Question{Name: "x.wild.shop.example.", Qtype: dns.TypeMX}},
 		{"", dns.Question{Name: label(0) + ".shop.example.", Qtype: dns.TypeA}},
 	} {
-		inWorld(t, bypassWorld(q.words)+aliases+label(4)+" A 192.0.2.83\n", func(w *world) {
+		inWorld(t, bypassWorld(q.words)+aliases.String()+label(4)+" A 192.0.2.83\n", func(w *world) {
 			first := w.ask(q.Name, q.Qtype)
 			if first.err != nil || first.TTL <= 0 || first.TTL > cache.MaxBriefTTL*time.Second {
 				t.Fatalf("%v: got %v for %v", q, first, first.TTL)
