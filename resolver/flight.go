@@ -157,12 +157,14 @@ func (f *flights) board(ctx context.Context, key string, by traveller, lead func
 	}
 	if !joined {
 		fl = f.begin(ctx, key, by)
-		go f.fly(fl, lead)
 	}
 	fl.waiters++
 	fl.heard.join(by.heard)
 	if by.parent != nil {
 		by.parent.waits[fl]++
+	}
+	if !joined {
+		go f.fly(fl, lead) // last, so that who leads hears of the first step too
 	}
 	return fl, joined, nil
 }

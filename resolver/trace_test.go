@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // recorder writes down the events of one question. Its hooks take no lock, since they
@@ -90,6 +91,25 @@ func TestTraceOfAWalk(t *testing.T) {
 }
 
 // TestTraceOfLookups: name servers that have to be found first, aliases, failures.
+// Who leads hears of every step: no event is told before its Trace is there.
+func TestTraceHearsTheFirstStep(t *testing.T) {
+	r := resolvertest.New(t, "-- zone shop.example. --\n* A 192.0.2.1\n").Resolver(t)
+	var missed int
+	for i := range 10_000 {
+		started := 0
+		ctx := resolver.WithTrace(t.Context(), &resolver.Trace{Start: func(resolver.StartInfo) { started++ }})
+		if _, err := r.Resolve(ctx, fmt.Sprintf("n%d.shop.example.", i), dns.TypeA); err != nil {
+			t.Fatal(err)
+		}
+		if started == 0 {
+			missed++
+		}
+	}
+	if missed > 0 {
+		t.Errorf("%d of 10,000 questions were not heard to begin", missed)
+	}
+}
+
 func TestTraceOfLookups(t *testing.T) {
 	inWorld(t, plainWorld+`
 -- zone alias.example. at 198.51.100.9 --
