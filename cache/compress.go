@@ -67,9 +67,13 @@ func (m *message) note(name dnsname.Name, at, written int) {
 // come to stand in them.
 func (m *message) rdata(b []byte, rrtype uint16, rdata string) []byte {
 	before, names := compressible(rrtype)
+	before = min(before, len(rdata))
 	b, rdata = append(b, rdata[:before]...), rdata[before:]
 	for range names {
 		end := nameEnd(rdata)
+		if end == 0 {
+			break
+		}
 		name := dnsname.Name(rdata[:end])
 		rdata = rdata[end:]
 		if m.plain {
@@ -96,12 +100,16 @@ func compressible(rrtype uint16) (before, names int) {
 	return 0, 0
 }
 
-// nameEnd returns the length of the name in wire format that s begins with. What is in the
-// cache was checked before.
+// nameEnd returns the length of the name in wire format that s begins with; 0: with none, as
+// in a snapshot that somebody has written to.
 func nameEnd(s string) int {
-	end := 0
-	for s[end] != 0 {
-		end += 1 + int(s[end])
+	for end := 0; end < len(s) && end < dnsname.MaxWire; end += 1 + int(s[end]) {
+		switch {
+		case s[end] == 0:
+			return end + 1
+		case s[end] > dnsname.MaxLabel:
+			return 0
+		}
 	}
-	return end + 1
+	return 0
 }
