@@ -78,6 +78,9 @@ func compareRecord(t *testing.T, m *Message, rec Record, want dns.RR) bool {
 	header := *h // with the owner in the case miekg/dns saw
 	header.Rdlength = uint16(len(rdata))
 	got, _, err := dns.UnpackRRWithHeader(header, rdata, 0)
+	if opaque(rec.Type) && slices.ContainsFunc(rdata, func(c byte) bool { return c >= 0xC0 }) {
+		return true // miekg/dns follows pointers in types where they are plain data (RFC 3597 §4)
+	}
 	if err != nil {
 		t.Errorf("miekg/dns does not decode what was accepted of %v: %v", want, err)
 		return true
@@ -353,9 +356,7 @@ func checkRData(t *testing.T, m *Message, rec Record) {
 		return
 	}
 	h := dns.RR_Header{Name: ".", Rrtype: rec.Type, Class: rec.Class, Rdlength: uint16(len(rdata))}
-	layout, known := layouts[rec.Type]
-	opaque := !known || slices.Contains(layout, free) || slices.Contains(layout, decoded) // RFC 3597 §3
-	if _, _, err := dns.UnpackRRWithHeader(h, rdata, 0); err != nil && !opaque {
+	if _, _, err := dns.UnpackRRWithHeader(h, rdata, 0); err != nil && !opaque(rec.Type) {
 		t.Fatalf("%s %q: accepted, but miekg/dns: %v", dns.Type(rec.Type), rdata, err)
 	}
 	canonical := CanonicalRData(rec.Type, string(rdata))
@@ -365,6 +366,12 @@ func checkRData(t *testing.T, m *Message, rec Record) {
 	if again := CanonicalRData(rec.Type, canonical); again != canonical {
 		t.Fatalf("%s: canonical form %q of %q", dns.Type(rec.Type), again, canonical)
 	}
+}
+
+// opaque reports whether the walker leaves a part of the type's RDATA undecoded (RFC 3597 §3).
+func opaque(rrtype uint16) bool {
+	layout, known := layouts[rrtype]
+	return !known || slices.Contains(layout, free) || slices.Contains(layout, decoded)
 }
 
 // foldASCII lowers the 26 letters and nothing else, whatever the octets around them.
