@@ -1,0 +1,353 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// errNoQuery says that what Exchange was given is no query.
+var errNoQuery = errors.New("resolver: not a query")
+
+// Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2,
+// RFC 6840 §5.7-5.9, RFC 6891). Where Resolve has an error the answer is SERVFAIL with
+// an extended DNS error (RFC 8914), provided that the query has EDNS.
+//
+// RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
+// question; AD is set when everything is Secure and the query has AD or DO set; records
+// of DNSSEC are left out unless DO is set or they were asked for. A name that a compact
+// denial denies is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). What is
+// no question for a resolver gets the error that says so: FORMERR unless there is exactly
+// one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
+// than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
+// REFUSED for zone transfers and classes other than IN.
+//
+// The question is echoed as it came, and records at its name are spelled like it. EDNS
+// options of the query have no effect, and go nowhere. The answer is never truncated:
+// whoever knows the transport does that, as ServeDNS, over streams too, where a message has
+// at most 65,535 bytes. It is compressed when it is packed, and belongs to the caller.
+//
+// A question that has to be searched waits for its turn (Limits.Questions) for as long as ctx
+// lasts: whoever calls waits in a goroutine of his own. A server that calls Exchange for
+// strangers bounds how many wait and, with ctx, how long, as ServeDNS does. One that has its
+// turn may have to make room for others when it takes longer than half a second, and is then
+// answered with SERVFAIL and an extended error that says so.
+//
+// The error is not nil only when query is nil or no query, when ctx has ended, and after
+// Close.
+func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
+	return r.exchangeWithin(ctx, query, 0)
+}
+
+// exchangeWithin is Exchange for a question that may wait no longer than patience for
+// its turn; 0 is no bound of its own.
+func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+	switch {
+	case query == nil || query.Response:
+		return nil, errNoQuery
+	case r.base.Err() != nil:
+		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	x := newExchange(query)
+	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
+		return x.failed(rcode, extended), nil
+	}
+	name, err := dnsname.Parse(query.Question[0].Name)
+	if err != nil {
+		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
+	}
+	q := question{name, query.Question[0].Qtype}
+	if r.probes.caught(name) {
+		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
+	}
+	var result *Result
+	err = r.traced(ctx, q, x.trust(), func(t *task) (*Result, error) {
+		t.patience, t.asked = patience, q
+		var err error
+		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.exchange(ctx, t, q, query.RecursionDesired) })
+		return nil, err
+	})
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		rotate(result.Answer, r.config.Rotate)
+		return x.answer(result), nil
+	case errors.As(err, &refusal):
+		return x.failed(refusal.rcode(), refusal.extended()), nil
+	case errors.Is(err, ErrFiltered):
+		// No records, and no SOA either, so that nobody keeps it: what is asked for is
+		// there. An error would make clients ask other servers.
+		return x.failed(dns.RcodeSuccess, extendedOf(err)), nil
+	case errors.Is(err, errNotCached):
+		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, ErrClosed):
+		return nil, ErrClosed
+	}
+	return x.unresolved(err), nil
+}
+
+// unresolved makes the reply SERVFAIL, with the reason and, if it is a remembered one, that it
+// is: whoever looks for a reason finds the same one each time.
+func (x *exchange) unresolved(err error) *dns.Msg {
+	x.failed(dns.RcodeServerFailure, failureOf(err))
+	if errors.Is(err, ErrCached) {
+		x.extend(extendedCached)
+	}
+	return x.reply
+}
+
+// failureOf gives the extended DNS error that a SERVFAIL is explained with: there is
+// always one.
+func failureOf(err error) ExtendedError {
+	e := extendedOf(err)
+	var bogus *bogusError
+	var failed *Error
+	if errors.As(err, &failed) {
+		e = failed.Extended
+	}
+	switch {
+	case e != (ExtendedError{}):
+	case errors.As(err, &bogus), failed != nil && failed.Status == dnssec.Bogus:
+		e.Code = dns.ExtendedErrorCodeDNSBogus
+	default:
+		e.Text = "resolution failed"
+	}
+	return e
+}
+
+// errNotCached says that the answer is not in the cache and nobody may be asked.
+var errNotCached = errors.New("not in the cache")
+
+func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bool) (*Result, error) {
+	f, err := r.answerOrKnown(ctx, t, q, recurse)
+	if err != nil {
+		return nil, err
+	}
+	result, err := f.result()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUndecodable, err)
+	}
+	return result, nil
+}
+
+// answerOrKnown is answer, out of the cache alone unless recurse is set.
+func (r *Resolver) answerOrKnown(ctx context.Context, t *task, q question, recurse bool) (*found, error) {
+	if recurse {
+		return r.answer(ctx, t, q)
+	}
+	if f, ok := r.searchCache(q, t.trust); ok {
+		t.fromCache = true
+		t.tellFound(f)
+		return r.filtered(f)
+	}
+	return nil, errNotCached
+}
+
+// exchange is one query and the reply being made to it.
+type exchange struct {
+	query *dns.Msg
+	reply *dns.Msg
+	opt   *dns.OPT // of the query; nil: no EDNS
+}
+
+func newExchange(query *dns.Msg) *exchange {
+	x := &exchange{query: query, reply: &dns.Msg{Compress: true}, opt: query.IsEdns0()}
+	x.reply.MsgHdr = dns.MsgHdr{
+		Id: query.Id, Response: true, Opcode: query.Opcode, RecursionAvailable: true,
+		RecursionDesired: query.RecursionDesired, CheckingDisabled: query.CheckingDisabled,
+	}
+	if len(query.Question) == 1 {
+		x.reply.Question = slices.Clone(query.Question) // a reply with more would be malformed too
+	}
+	if x.opt != nil {
+		x.reply.SetEdns0(udpSize, x.opt.Do())
+	}
+	return x
+}
+
+// refuse gives the response code for what is no question for a resolver.
+func (x *exchange) refuse() (rcode int, extended ExtendedError) {
+	if x.query.Opcode != dns.OpcodeQuery {
+		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
+	}
+	if len(x.query.Question) != 1 {
+		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "not exactly one question"} // RFC 9619 §4
+	}
+	if !x.wellFormedEDNS() {
+		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "OPT"}
+	}
+	if x.opt != nil && x.opt.Version() != 0 {
+		return dns.RcodeBadVers, ExtendedError{}
+	}
+	q := x.query.Question[0]
+	switch {
+	case q.Qtype == dns.TypeNXNAME:
+		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.5
+	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
+		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "zone transfer"}
+	case q.Qclass != dns.ClassINET:
+		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "class"}
+	case isMeta(q.Qtype):
+		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "type"}
+	}
+	return dns.RcodeSuccess, ExtendedError{}
+}
+
+// extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.5.
+const extendedInvalidQueryType = 30
+
+// maxQueryOptions is how many EDNS options a query may have. Clients send up to five;
+// Unbound takes 100 since one query could make it work through thousands.
+const maxQueryOptions = 100
+
+// wellFormedEDNS reports whether there is at most one OPT record, in the additional
+// section and owned by the root (RFC 6891 §6.1.1, §6.1.2), and its options make sense.
+func (x *exchange) wellFormedEDNS() bool {
+	isOPT := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
+	if slices.ContainsFunc(x.query.Answer, isOPT) || slices.ContainsFunc(x.query.Ns, isOPT) {
+		return false
+	}
+	n := 0
+	for _, rr := range x.query.Extra {
+		if isOPT(rr) {
+			n++
+		}
+	}
+	if n == 0 {
+		return true
+	}
+	cookie := cookieOf(x.query)
+	return n == 1 && x.opt.Hdr.Name == "." && len(x.opt.Option) <= maxQueryOptions &&
+		(cookie == nil || isWellFormedCookie(cookie)) // RFC 7873 §5.2.2
+}
+
+// trust: with CD the client judges for itself.
+func (x *exchange) trust() cache.Trust {
+	if x.query.CheckingDisabled {
+		return cache.Unchecked
+	}
+	return cache.Checked
+}
+
+// do reports whether the client wants DNSSEC records. RFC 3225.
+func (x *exchange) do() bool { return x.opt != nil && x.opt.Do() }
+
+// failed makes the reply an error.
+func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
+	x.reply.Rcode = x.expressible(rcode)
+	x.extend(extended)
+	return x.reply
+}
+
+// expressible gives the response code, or SERVFAIL for one that is none, or takes EDNS (RFC
+// 6891 §6.1.3) where the client has none, as hooks may choose: the reply could not be packed.
+func (x *exchange) expressible(rcode int) int {
+	const most = 0xf // of the header's four bits
+	if !isRcode(rcode) || rcode > most && x.opt == nil {
+		return dns.RcodeServerFailure
+	}
+	return rcode
+}
+
+// isRcode reports whether a response code has the 12 bits that there are for one. RFC 6891
+// §6.1.3.
+func isRcode(rcode int) bool { return 0 <= rcode && rcode <= 0xfff }
+
+// maxExtraText is how many octets of text an extended DNS error carries: it is for
+// people, and names in it come from the network (RFC 8914 §2).
+const maxExtraText = 200
+
+// extend adds an extended DNS error to the reply, once.
+func (x *exchange) extend(e ExtendedError) {
+	opt := x.reply.IsEdns0()
+	if opt == nil || e == (ExtendedError{}) {
+		return
+	}
+	text := e.Text[:min(len(e.Text), maxExtraText)]
+	for !utf8.ValidString(text) && text != "" {
+		text = text[:len(text)-1]
+	}
+	for _, o := range opt.Option {
+		if ede, ok := o.(*dns.EDNS0_EDE); ok && ede.InfoCode == e.Code && ede.ExtraText == text {
+			return
+		}
+	}
+	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: text})
+}
+
+// answer makes the reply of a result, whose records become the reply's.
+func (x *exchange) answer(result *Result) *dns.Msg {
+	x.reply.Rcode = x.expressible(x.rcode(result))
+	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
+	if !x.do() {
+		x.reply.Answer = withoutDNSSEC(x.reply.Answer, result.Question.Qtype)
+		x.reply.Ns = withoutDNSSEC(x.reply.Ns, dns.TypeNone)
+	}
+	x.spell(result.Question.Name)
+	x.reply.AuthenticatedData = result.Status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
+	for _, e := range result.Extended {
+		x.extend(e)
+	}
+	return x.reply
+}
+
+// rcode gives the response code. A name that is denied compactly does not exist, and
+// the client is told; but one that sets DO may validate, and to a validator the proof is
+// one of NODATA, so that NXDOMAIN would be bogus. It gets NXDOMAIN if it says with CO that
+// it knows better. RFC 9824 §5.
+func (x *exchange) rcode(result *Result) int {
+	if result.Rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(result.Authority, deniesCompactly) {
+		return dns.RcodeSuccess
+	}
+	return result.Rcode
+}
+
+// deniesCompactly reports whether a record is an NSEC record with the type NXNAME, which
+// stands at names that do not exist. RFC 9824 §3.1.
+func deniesCompactly(rr dns.RR) bool {
+	nsec, ok := rr.(*dns.NSEC)
+	return ok && slices.Contains(nsec.TypeBitMap, dns.TypeNXNAME)
+}
+
+// spell gives the owners that are the name of the question its letter case, in which
+// they compress against it, and which some clients compare.
+func (x *exchange) spell(name string) {
+	asked := dns.Fqdn(x.query.Question[0].Name)
+	if asked == name {
+		return
+	}
+	for _, rr := range slices.Concat(x.reply.Answer, x.reply.Ns) {
+		if rr.Header().Name == name {
+			rr.Header().Name = asked
+		}
+	}
+}
+
+// withoutDNSSEC leaves out what a client that does not set DO must not be sent: RRSIG,
+// NSEC and NSEC3 records it did not ask for. RFC 4035 §3.2.1.
+func withoutDNSSEC(records []dns.RR, asked uint16) []dns.RR {
+	kept := records[:0]
+	for _, rr := range records {
+		switch t := rr.Header().Rrtype; t {
+		case dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3:
+			if t != asked && asked != dns.TypeANY {
+				continue
+			}
+		}
+		kept = append(kept, rr)
+	}
+	return kept
+}
