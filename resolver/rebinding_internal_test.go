@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -117,21 +116,4 @@ func FuzzHintsIn(f *testing.F) {
 			t.Errorf("got %v %t, want %v, in %x", got, ok, want, rdata)
 		}
 	})
-}
-
-func TestTurnLeft(t *testing.T) {
-	for by, want := range map[int]string{0: "abc", 1: "bca", 2: "cab", 3: "abc", 7: "bca", -1: "cab"} {
-		var set []dns.RR
-		for _, c := range "abc" {
-			set = append(set, &dns.A{Hdr: dns.RR_Header{Name: string(c)}})
-		}
-		turnLeft(set, by)
-		var got strings.Builder
-		for _, rr := range set {
-			got.WriteString(rr.Header().Name)
-		}
-		if got.String() != want {
-			t.Errorf("turned by %d: got %s, want %s", by, got.String(), want)
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/serve"
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
@@ -34,8 +35,7 @@ type Resolver struct {
 	resorts  *resorts
 	ours     atomic.Pointer[localData] // never nil
 	second   *second                   // nil: nothing is shared
-	// cookieSecret is what cookies for clients are made with. RFC 9018 §4.4.
-	cookieSecret [16]byte
+	cookies  *serve.ServerCookies
 
 	flights   *flights
 	servers   *gates[netip.AddrPort] // queries to one server
@@ -100,8 +100,8 @@ func New(o Options) (*Resolver, error) {
 		r.sender = r.transport
 	}
 	r.random = systemChance()
+	r.cookies = serve.NewServerCookies(c.Now)
 	r.ours.Store(&c.zones)
-	rand.Read(r.cookieSecret[:])
 	rand.Read(r.salt[:])
 	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
 	r.base, r.end = context.WithCancel(context.Background())

@@ -13,6 +13,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/serve"
 )
 
 // errNoQuery says that what Exchange was given is no query.
@@ -81,7 +82,7 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 	var refusal *Refusal
 	switch {
 	case err == nil:
-		rotate(result.Answer, r.config.Rotate)
+		serve.Rotate(result.Answer, r.config.Rotate)
 		return x.answer(result), nil
 	case errors.As(err, &refusal):
 		return x.failed(refusal.rcode(), refusal.extended()), nil
@@ -229,9 +230,9 @@ func (x *exchange) wellFormedEDNS() bool {
 	if n == 0 {
 		return true
 	}
-	cookie := cookieOf(x.query)
+	cookie := serve.CookieOf(x.query)
 	return n == 1 && x.opt.Hdr.Name == "." && len(x.opt.Option) <= maxQueryOptions &&
-		(cookie == nil || isWellFormedCookie(cookie)) // RFC 7873 §5.2.2
+		(cookie == nil || serve.IsWellFormedCookie(cookie)) // RFC 7873 §5.2.2
 }
 
 // trust: with CD the client judges for itself.

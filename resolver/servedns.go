@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/serve"
 )
 
 // ServeDNS makes a Resolver a dns.Handler: it answers query over w, truncated to what
@@ -32,7 +34,7 @@ import (
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	var reply *dns.Msg
 	var err error
-	if query != nil && asksForCookie(query) {
+	if query != nil && serve.AsksForCookie(query) {
 		reply = newExchange(query).reply
 	} else {
 		reply, err = r.exchangeWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
@@ -43,7 +45,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if err != nil {
 		reply = newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
 	}
-	r.setCookie(reply, query, addrPortOf(w.RemoteAddr()).Addr())
+	r.cookies.Set(reply, query, addrPortOf(w.RemoteAddr()).Addr())
 	r.setNSID(reply, query)
 	size := dns.MaxMsgSize
 	if _, datagram := w.RemoteAddr().(*net.UDPAddr); datagram {
@@ -144,6 +146,10 @@ func pad(reply *dns.Msg) {
 	}
 	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, padded-length)})
 }
+
+// AcceptQuery judges a message by its header, before anything of it is unpacked: it is the
+// MsgAcceptFunc of a dns.Server that a Resolver answers for. Sections that no query has
+// use for could otherwise make megabytes of a message.
 //
 // What dns.DefaultMsgAcceptFunc accepts is accepted, so that an answer section may have one
 // record, an authority section one and the additional section two; but no opcode other than

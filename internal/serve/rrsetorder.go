@@ -1,11 +1,12 @@
-package resolver
+package serve
 
 import "github.com/miekg/dns"
 
-// rotate turns the records of each RRset of an answer, so that clients that take the first
+// Rotate turns the records of each RRset of an answer, so that clients that take the first
 // one spread over all (RFC 1794). Aliases stay before what they lead to, and signatures
-// behind what they cover. turn gives by how many places n records are to be turned.
-func rotate(answer []dns.RR, turn func(n int) int) {
+// behind what they cover. turn returns by how many places n records are to be turned; nil
+// turns nothing.
+func Rotate(answer []dns.RR, turn func(n int) int) {
 	if turn == nil {
 		return
 	}

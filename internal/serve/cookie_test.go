@@ -1,4 +1,4 @@
-package resolver
+package serve
 
 import (
 	"encoding/hex"
@@ -25,7 +25,7 @@ func TestSipHash24(t *testing.T) {
 		0: 0x726fdb47dd0e0e31, 1: 0x74f839c593dc67fd, 7: 0xab0200f58b01d137, 8: 0x93f5f5799a932462, 15: 0xa129ca6149be45e5,
 	} {
 		if got := sipHash24(key, message[:n]); got != want {
-			t.Errorf("of %d octets: got %016x, want %016x", n, got, want)
+			t.Errorf("of %d bytes: got %016x, want %016x", n, got, want)
 		}
 	}
 }
@@ -55,10 +55,10 @@ func TestRFC9018AppendixA(t *testing.T) {
 }
 
 func TestIsWellFormedCookie(t *testing.T) {
-	for octets := range 50 {
-		got := isWellFormedCookie(&dns.EDNS0_COOKIE{Cookie: strings.Repeat("ab", octets)})
-		if want := octets == 8 || 16 <= octets && octets <= 40; got != want {
-			t.Errorf("%d octets: got %t, want %t", octets, got, want)
+	for size := range 50 {
+		got := IsWellFormedCookie(&dns.EDNS0_COOKIE{Cookie: strings.Repeat("ab", size)})
+		if want := size == 8 || 16 <= size && size <= 40; got != want {
+			t.Errorf("%d bytes: got %t, want %t", size, got, want)
 		}
 	}
 }
