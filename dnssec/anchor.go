@@ -190,7 +190,7 @@ func (a Anchor) matches(zone dnsname.Name, key *zoneKey) bool {
 // zone whose operator broke it and is known to be at work on it (RFC 7646). A trust
 // anchor below the zone still holds.
 type NegativeAnchor struct {
-	Zone dnsname.Name
+	Zone Name
 	// Until ends it; the zero time never comes. RFC 7646 §2 asks for a short time;
 	// more than a week is bad practice.
 	Until time.Time

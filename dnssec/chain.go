@@ -18,7 +18,7 @@ import (
 // its denial) and DNSKEY, and ends with the response itself. A link without records says
 // that they could not be had.
 type Link struct {
-	Name dnsname.Name
+	Name Name
 	Type uint16 // DNSKEY, DS, or of the last link what was asked for
 	Kind ResponseKind
 	// Answer and Authority hold the RRsets with all their signatures.

@@ -47,7 +47,7 @@ func (k DelegationKind) isCut() bool { return k == DelegationSigned || k == Dele
 // Delegation is what is known of a name's DS RRset. It is immutable and may be kept
 // and shared, as long as TTL says, by all that use the same anchors and algorithms.
 type Delegation struct {
-	Name dnsname.Name
+	Name Name
 	Kind DelegationKind
 	// Reason says why it is Bogus or Unsigned.
 	Reason Reason

@@ -57,11 +57,11 @@ type dsEvidence struct {
 // Need is something that has to be known before a verdict. All needs of one call
 // can be fetched at the same time.
 type Need struct {
-	Name dnsname.Name
+	Name Name
 	Type uint16 // DS or DNSKEY
 	// Zone is the deepest zone cut known whose servers answer this: for DNSKEY Name
 	// itself, for DS the one above it. A server of a deeper cut may know better.
-	Zone dnsname.Name
+	Zone Name
 	// Refresh: what the cache holds does not fit what was received, because the zone
 	// has changed its keys in between (RFC 8901 §3). It is to be fetched from the
 	// zone, at most once in a while, and given to Fail if that is refused.
@@ -86,7 +86,7 @@ func ended(stopped func() error) error {
 }
 
 // AddCut notes names that the walk found to be zone cuts.
-func (e *Evidence) AddCut(zones ...dnsname.Name) {
+func (e *Evidence) AddCut(zones ...Name) {
 	for _, zone := range zones {
 		e.cuts[zone] = true
 	}
@@ -160,7 +160,7 @@ func (e *Evidence) Fail(n Need, cause error) {
 }
 
 // KeySet gives the proven keys of a zone, to be cached; nil if none are known.
-func (e *Evidence) KeySet(zone dnsname.Name) *KeySet {
+func (e *Evidence) KeySet(zone Name) *KeySet {
 	if st := e.zones[zone]; st != nil {
 		return st.keys
 	}
@@ -172,7 +172,7 @@ func (e *Evidence) KeySet(zone dnsname.Name) *KeySet {
 
 // Delegation gives what has been judged of a name's DS, to be cached; nil if
 // nothing was yet.
-func (e *Evidence) Delegation(name dnsname.Name) *Delegation {
+func (e *Evidence) Delegation(name Name) *Delegation {
 	if de := e.ds[name]; de != nil {
 		return de.judged
 	}
@@ -226,7 +226,7 @@ func (e *Evidence) knownCut(name dnsname.Name) bool {
 // so that it can be fetched while the walk goes on: the DNSKEY RRsets of the anchored
 // zone and of the signed zones below it, and the DS of known cuts that came without.
 // It computes nothing, believes what it sees, and repeats what is still missing.
-func (e *Evidence) Prefetch(name dnsname.Name) []Need {
+func (e *Evidence) Prefetch(name Name) []Need {
 	e.begin()
 	point := e.trustPoint(name, false)
 	if point.kind != trustAnchored {

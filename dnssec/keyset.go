@@ -12,7 +12,7 @@ import (
 // and may be kept and shared, as long as TTL says, by all that use the same anchors
 // and algorithms.
 type KeySet struct {
-	Zone  dnsname.Name
+	Zone  Name
 	RRset *RRset
 	TTL   uint32 // seconds from when it was judged, RFC 4035 §5.3.3
 

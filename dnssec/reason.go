@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // ReasonCode says why data is not Secure.
@@ -200,7 +198,7 @@ func (c ReasonCode) ede() uint16 {
 // nothing.
 type Reason struct {
 	Code ReasonCode
-	Name dnsname.Name
+	Name Name
 	Type uint16 // 0: the reason is about the zone Name
 	// KeyTag is the key's, where the reason is about one signature or key.
 	KeyTag uint16

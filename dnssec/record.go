@@ -129,9 +129,9 @@ type Signature struct {
 	Expiration  uint32 // seconds since 1970, modulo 2^32
 	Inception   uint32 // likewise
 	KeyTag      uint16
-	Signer      dnsname.Name // the zone, canonical
-	Signature   string       // in the format of its algorithm
-	fixed       string       // the octets before the signer's name
+	Signer      Name   // the zone, canonical
+	Signature   string // in the format of its algorithm
+	fixed       string // the octets before the signer's name
 }
 
 // rrsigFixed is the length of RRSIG RDATA before the signer's name.

@@ -45,11 +45,11 @@ func (k ResponseKind) String() string {
 // Its RRsets are not changed and must not change later, since what was found of
 // them is remembered.
 type Response struct {
-	Name dnsname.Name // the name asked; of a referral the delegated zone
-	Type uint16       // of a referral it does not matter
+	Name Name   // the name asked; of a referral the delegated zone
+	Type uint16 // of a referral it does not matter
 	// Zone is the zone cut whose server was asked, as far as the caller knows: the
 	// server may speak for zones below as well. "" means unknown.
-	Zone dnsname.Name
+	Zone Name
 	Kind ResponseKind
 	// Answer holds the aliases from Name on in order, then the RRset asked for. A
 	// CNAME made from a DNAME may be there after it or be left out.

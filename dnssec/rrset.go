@@ -80,7 +80,7 @@ func (p Packed) With(field string) Packed {
 // cover it (RFC 2181 §5, RFC 4035 §5.3), in packed form. Treat it as immutable once
 // it is shared.
 type RRset struct {
-	Owner dnsname.Name // canonical
+	Owner Name // canonical
 	Type  uint16
 	Class uint16
 	// TTL in seconds: the lowest of the records and their signatures, since an

@@ -12,7 +12,7 @@ import "github.com/iterdns/iterdns/internal/dnsname"
 //
 // If the result has a Wildcard, name does not exist, but what would answer for it
 // does, and the cache may know its data.
-func Synthesise(zone, name dnsname.Name, rrtype uint16, records []*RRset, work *Work) (*Denial, error) {
+func Synthesise(zone, name Name, rrtype uint16, records []*RRset, work *Work) (*Denial, error) {
 	if !name.IsAtOrBelow(zone) || parentSide(name, rrtype) && name == zone {
 		return nil, nil
 	}

@@ -34,7 +34,7 @@ func (e *Evidence) Validate(r *Response) (*Verdict, []Need, error) {
 }
 
 // Judge judges what is known of a name's DS RRset, as Validate does for a response.
-func (e *Evidence) Judge(zone dnsname.Name) (*Delegation, []Need, error) {
+func (e *Evidence) Judge(zone Name) (*Delegation, []Need, error) {
 	e.begin()
 	d, err := e.delegation(zone)
 	if err == errPending {
@@ -55,7 +55,7 @@ type ZoneVerdict struct {
 
 // JudgeZone judges a zone by what is known of its keys and of the chain of trust
 // that leads to it, as Validate does for a response.
-func (e *Evidence) JudgeZone(zone dnsname.Name) (*ZoneVerdict, []Need, error) {
+func (e *Evidence) JudgeZone(zone Name) (*ZoneVerdict, []Need, error) {
 	e.begin()
 	st, err := e.zone(zone)
 	if err == errPending {

@@ -1,7 +1,5 @@
 package dnssec
 
-import "github.com/iterdns/iterdns/internal/dnsname"
-
 // Verdict is what was found of a response.
 type Verdict struct {
 	// Status is the worst of the parts.
@@ -14,7 +12,7 @@ type Verdict struct {
 	TTL uint32
 	// Zone is the zone that signed the last part: the data asked for or its denial.
 	// "" unless that is Secure or a proof with opt-out or too many iterations.
-	Zone dnsname.Name
+	Zone Name
 	// Sets tells about each RRset of Answer, then about those of Authority that the
 	// verdict rests on. Others in Authority are of no use and unproven.
 	Sets []SetVerdict
@@ -31,10 +29,10 @@ type SetVerdict struct {
 	Status Status
 	TTL    uint32 // seconds
 	// Zone signed it; "" unless Secure.
-	Zone dnsname.Name
+	Zone Name
 	// Wildcard is the name the RRset was synthesised from (RFC 4592); "" if it was
 	// not. Expansion holds the records proving that nothing was closer.
-	Wildcard  dnsname.Name
+	Wildcard  Name
 	Expansion []*RRset
 }
 
@@ -52,9 +50,9 @@ type Denial struct {
 	// ClosestEncloser is the longest existing ancestor and NextCloser the name below
 	// it that does not exist, nor anything under that; "" where the name itself
 	// exists or the proof is compact.
-	ClosestEncloser, NextCloser dnsname.Name
+	ClosestEncloser, NextCloser Name
 	// Wildcard is set by Synthesise only.
-	Wildcard dnsname.Name
+	Wildcard Name
 	// Records are the NSEC or NSEC3 RRsets of the proof, all Secure and of one zone:
 	// good for answering other names (RFC 8198) unless Compact or OptOut.
 	Records []*RRset

@@ -1,7 +1,5 @@
 package glue
 
-import "github.com/iterdns/iterdns/internal/dnsname"
-
 // Bailiwick says where a name server's name stands in relation to the delegation
 // that lists it. RFC 9499 §7.
 type Bailiwick uint8
@@ -32,7 +30,7 @@ func (b Bailiwick) String() string {
 
 // BailiwickOf places the name server ns of a delegation from the zone parent to the
 // zone child.
-func BailiwickOf(ns, parent, child dnsname.Name) Bailiwick {
+func BailiwickOf(ns, parent, child Name) Bailiwick {
 	switch {
 	case ns.IsAtOrBelow(child):
 		return InDomain

@@ -68,12 +68,4 @@ func TestDelegation(t *testing.T) {
 			t.Errorf("%s in-domain: got %t, want %t", name, got, want)
 		}
 	}
-	// What is in-domain and has no glue cannot be looked up, RFC 9471 §2.
-	want := []dnsname.Name{dnsname.MustParse("ns.test."), dnsname.MustParse("ns.example.")}
-	if got := d.Missing(); !slices.Equal(got, want) {
-		t.Errorf("missing: got %s, want %s", got, want)
-	}
-	if got := (&Delegation{Servers: []Server{glued}}).Missing(); got != nil {
-		t.Errorf("missing: got %s, want none", got)
-	}
 }

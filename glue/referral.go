@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 const (
@@ -38,22 +36,22 @@ var (
 
 // NS is one NS record of a referral.
 type NS struct {
-	Owner  dnsname.Name
-	Target dnsname.Name
+	Owner  Name
+	Target Name
 	TTL    uint32 // seconds
 }
 
 // Address is one address record of a referral's additional section.
 type Address struct {
-	Owner dnsname.Name
+	Owner Name
 	Addr  netip.Addr
 	TTL   uint32 // seconds
 }
 
 // Referral is what a server of Zone answered when asked for Name.
 type Referral struct {
-	Zone      dnsname.Name // the zone asked
-	Name      dnsname.Name // the name searched
+	Zone      Name // the zone asked
+	Name      Name // the name searched
 	NS        []NS
 	Addresses []Address
 	// Pick orders name servers when there are more than MaxServers of them: it
@@ -96,9 +94,9 @@ func (r Referral) Apex() *Delegation {
 }
 
 // servers lists the distinct name servers, at most MaxServers of them.
-func (r Referral) servers(zone dnsname.Name) []Server {
+func (r Referral) servers(zone Name) []Server {
 	servers := make([]Server, 0, len(r.NS))
-	seen := make(map[dnsname.Name]bool, len(r.NS))
+	seen := make(map[Name]bool, len(r.NS))
 	for _, ns := range r.NS {
 		if !seen[ns.Target] {
 			seen[ns.Target] = true
@@ -126,8 +124,8 @@ const (
 	unreachable             // in-domain, and the glue it needs is not there
 )
 
-func (r Referral) ranks(servers []Server) map[dnsname.Name]rank {
-	ranks := make(map[dnsname.Name]rank, len(servers))
+func (r Referral) ranks(servers []Server) map[Name]rank {
+	ranks := make(map[Name]rank, len(servers))
 	for _, s := range servers {
 		ranks[s.Name] = lookedUp
 		if s.Bailiwick == InDomain {
