@@ -49,7 +49,7 @@ func (c *Chain) isBare() bool {
 
 // GetBrief looks for an answer of PutBrief that is alive at now. A reader of Unchecked data is
 // given Checked data where there is some.
-func (v *View) GetBrief(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+func (v *View) GetBrief(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	if !v.cache.briefed.Load() {
 		return Chain{}, false // as nearly always: it costs other answers nothing
 	}

@@ -257,7 +257,7 @@ func TestAgainstModel(t *testing.T) {
 				s := &dnssec.RRset{Owner: k.name, Type: k.rrtype, Class: dns.ClassINET, TTL: uint32(rng.IntN(120)),
 					Records: dnssec.Pack(fmt.Sprint(step))}
 				want := s.TTL > 0 && (!had || mayReplace(old.meta.standing(), m.standing()))
-				if got := v.Put(now, s, m); got != want {
+				if got := v.Put(now, s, m) == nil; got != want {
 					t.Fatalf("seed %d step %d: Put(%s %d, %+v) over %+v = %v, want %v", seed, step, k.name, k.rrtype, m, old, got, want)
 				}
 				if want {
@@ -375,7 +375,7 @@ func TestTheLastWordCounts(t *testing.T) {
 			var ok bool
 			switch op {
 			case "rrset":
-				ok = v.Put(start, set, answer)
+				ok = v.Put(start, set, answer) == nil
 			case "chain":
 				ok = v.PutChain(start, Chain{Name: n, Type: rrtype, Answer: []*dnssec.RRset{set, set}}, answer)
 			default:

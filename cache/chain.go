@@ -7,7 +7,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // Chain is an answer of several RRsets: the aliases that a name leads through, and
@@ -17,8 +16,8 @@ import (
 // One of type CNAME holds aliases that are known for its name only, each where the one
 // before leads to, and not what is at their end, whatever type is asked for.
 type Chain struct {
-	Name dnsname.Name // asked
-	Type uint16       // asked
+	Name dnssec.Name // asked
+	Type uint16      // asked
 	// Rcode is that of the last name (RFC 6604 §2).
 	Rcode int
 	// Answer is the chain in order and the RRset asked for, Authority the denial of
@@ -52,7 +51,7 @@ const maxChain = 254
 
 // GetChain looks for a chain that is alive at now and counts as a use of it. A reader
 // of Unchecked data is given Checked data where there is some.
-func (v *View) GetChain(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+func (v *View) GetChain(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}

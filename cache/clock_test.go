@@ -30,7 +30,7 @@ func TestExpiryByEitherClock(t *testing.T) {
 			{"wall only, a step back of a year", arrival.AddDate(-1, 0, 0).Round(0), 0},
 			{"wall only, a reader that lags", arrival.Add(-5 * time.Second).Round(0), 300},
 		} {
-			item, ok := v.Peek(tt.now, n, dns.TypeA, Checked, RankAnswer)
+			item, ok := v.Get(tt.now, n, dns.TypeA, Checked, RankAnswer)
 			if item.TTL != tt.want && (ok || tt.want > 0) {
 				t.Errorf("%s: TTL %d, found %v; want %d", tt.about, item.TTL, ok, tt.want)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
@@ -16,7 +17,7 @@ type Cut struct {
 	Expires time.Time
 	// Own are servers that only the zone itself names (PutOwnServers); nil: nobody knows.
 	// Shared: do not change it.
-	Own []dnsname.Name
+	Own []dnssec.Name
 }
 
 // cutEntry is a delegation, or the leases on a host's addresses. It is immutable.
@@ -77,7 +78,7 @@ func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) *glue.Delegatio
 // AddGlue remembers addresses of a server of d that did not come with it, as its glue: for
 // life at most, and no longer than d. It does nothing unless d is the delegation that is kept,
 // as GetCut and PutCut return it.
-func (v *View) AddGlue(now time.Time, d *glue.Delegation, host dnsname.Name, addrs []netip.Addr, life time.Duration) {
+func (v *View) AddGlue(now time.Time, d *glue.Delegation, host dnssec.Name, addrs []netip.Addr, life time.Duration) {
 	i := v.cache.at(now)
 	e := v.cutEntry(v.cutKey(d.Zone))
 	if e == nil || e.cut != d || len(addrs) == 0 {
@@ -92,7 +93,7 @@ func (v *View) AddGlue(now time.Time, d *glue.Delegation, host dnsname.Name, add
 // PutOwnServers remembers, with the delegation d, which servers the zone itself names that d
 // does not. They die with it: the next word of the parent, changed or not, begins without. It
 // does nothing unless d is the delegation that is kept, as GetCut and PutCut return it.
-func (v *View) PutOwnServers(d *glue.Delegation, servers []dnsname.Name) {
+func (v *View) PutOwnServers(d *glue.Delegation, servers []dnssec.Name) {
 	k := v.cutKey(d.Zone)
 	e := v.cutEntry(k)
 	if e == nil || e.cut != d {
@@ -115,7 +116,7 @@ func ownSize(names []dnsname.Name) int64 {
 }
 
 // GetCut gives the deepest delegation at or above name that is alive at now.
-func (v *View) GetCut(now time.Time, name dnsname.Name) (Cut, bool) {
+func (v *View) GetCut(now time.Time, name dnssec.Name) (Cut, bool) {
 	i := v.cache.at(now)
 	e := v.deepest(i, name)
 	if e == nil {
@@ -138,7 +139,7 @@ func (v *View) deepest(i instant, name dnsname.Name) *cutEntry {
 }
 
 // DropCut forgets the delegation of zone and the glue that came with it.
-func (v *View) DropCut(zone dnsname.Name) {
+func (v *View) DropCut(zone dnssec.Name) {
 	k := v.cutKey(zone)
 	e := v.cutEntry(k)
 	if e == nil {

@@ -25,7 +25,7 @@ func Example() {
 	now := time.Now()
 	view.Put(now, set, cache.Meta{Rank: cache.RankAnswer, Status: dnssec.Insecure})
 
-	name, err := cache.ParseName("WWW.example.com")
+	name, err := dnssec.ParseName("WWW.example.com")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func Example() {
 func ExampleCache_Purge() {
 	c := cache.New(cache.Options{})
 	view, now := c.View([32]byte{}), time.Now()
-	name, err := cache.ParseName("dead.example.com")
+	name, err := dnssec.ParseName("dead.example.com")
 	if err != nil {
 		log.Fatal(err)
 	}

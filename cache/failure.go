@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 const (
@@ -34,7 +34,7 @@ type Failure struct {
 // GetFailure tells whether name and type failed so recently that they must not be
 // tried again at now. Each class of trust fails for itself: what is bogus to the one
 // may be good enough for the other.
-func (v *View) GetFailure(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Failure, bool) {
+func (v *View) GetFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Failure, bool) {
 	i := v.cache.at(now)
 	k := key{name: name, rrtype: rrtype, kind: KindFailure, trust: trust}
 	e, _, ok := v.entry(k, true)
@@ -52,7 +52,7 @@ func (v *View) GetFailure(now time.Time, name dnsname.Name, rrtype uint16, trust
 // PutFailure remembers that name and type failed at now: for 5 s, and twice as long
 // each time it keeps failing, up to 300 s. A second report of a failure whose time has
 // not passed changes nothing, since nobody can have tried again.
-func (v *View) PutFailure(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, cause uint16, text string) Failure {
+func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, cause uint16, text string) Failure {
 	i := v.cache.at(now)
 	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindFailure, trust: trust}
 	next := Failure{Cause: cause, Text: text[:min(len(text), maxFailureText)], Count: 1}
@@ -75,7 +75,7 @@ func (v *View) PutFailure(now time.Time, name dnsname.Name, rrtype uint16, trust
 
 // ClearFailure forgets that name and type failed, because they did not now. Put and
 // PutNegative do so by themselves.
-func (v *View) ClearFailure(name dnsname.Name, rrtype uint16, trust Trust) {
+func (v *View) ClearFailure(name dnssec.Name, rrtype uint16, trust Trust) {
 	v.forget(KindFailure, key{name: name, rrtype: rrtype, trust: trust})
 }
 

@@ -12,7 +12,7 @@ import (
 // PutDenial lets the NSEC or NSEC3 RRsets that came with a wildcard answer of zone
 // deny other names too. It takes only what is Secure and Checked. PutNegative does so
 // by itself for the denials it keeps.
-func (v *View) PutDenial(now time.Time, zone dnsname.Name, sets []*dnssec.RRset, m Meta) {
+func (v *View) PutDenial(now time.Time, zone dnssec.Name, sets []*dnssec.RRset, m Meta) {
 	if m.Status != dnssec.Secure || m.Trust != Checked {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -21,7 +22,7 @@ type lease struct {
 
 // Glue gives the addresses of host that delegations alive at now lease to others, as PutCut
 // says. They may be sent to, and are never an answer. The slice is the caller's.
-func (v *View) Glue(now time.Time, host dnsname.Name) []netip.Addr {
+func (v *View) Glue(now time.Time, host dnssec.Name) []netip.Addr {
 	e := v.cutEntry(v.glueKey(host))
 	if e == nil {
 		return nil

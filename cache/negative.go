@@ -26,7 +26,7 @@ const maxProof = 254
 type Negative struct {
 	// Name and Type are what does not exist. For a name error the type is the one
 	// that was asked, and not part of what is denied.
-	Name dnsname.Name
+	Name dnssec.Name
 	Type uint16
 	// NameError: the name does not exist (NXDOMAIN). Otherwise the type does not
 	// (NODATA).
@@ -42,7 +42,7 @@ type Negative struct {
 	// where no SOA came.
 	TTL uint32
 	// Zone is the zone that denies; empty when storing means the SOA's owner.
-	Zone dnsname.Name
+	Zone dnssec.Name
 	// Cut: the denial is of an ancestor and so denies Name too (RFC 8020).
 	Cut bool
 	// Synthesised: it was made of what other denials proved (RFC 8198).
@@ -68,7 +68,7 @@ func (n *Negative) setTTL(ttl uint32) {
 
 // GetNegative looks for a denial of name and type that is alive at now: that there
 // is no such type, no such name, or no such ancestor of the name.
-func (v *View) GetNegative(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Negative, bool) {
+func (v *View) GetNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		for _, k := range denialKeys(name, rrtype, t) {

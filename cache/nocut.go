@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -52,7 +53,7 @@ func (t *noCutTable) shard(hash uint64) *noCutShard { return &t.shards[hash>>60]
 // Options.MaxNegativeTTL, as it is the denial of a delegation, nor beyond notAfter, the end
 // of the zone's lease, unless that is zero. The least is MaxBareTTL, so that one question
 // need not ask the same again for each alias of a chain.
-func (v *View) PutNoCut(now time.Time, zone, name dnsname.Name, ttl uint32, notAfter time.Time) {
+func (v *View) PutNoCut(now time.Time, zone, name dnssec.Name, ttl uint32, notAfter time.Time) {
 	d := lifetime(now, max(ttl, MaxBareTTL), v.cache.options.MaxNegativeTTL, notAfter)
 	if d <= 0 || !name.IsBelow(zone) {
 		return
@@ -63,7 +64,7 @@ func (v *View) PutNoCut(now time.Time, zone, name dnsname.Name, ttl uint32, notA
 
 // NoCut gives the deepest name at or above name, and below zone, of which it is known at now
 // that there is no zone cut; "" when nothing is known.
-func (v *View) NoCut(now time.Time, zone, name dnsname.Name) dnsname.Name {
+func (v *View) NoCut(now time.Time, zone, name dnssec.Name) dnssec.Name {
 	if !name.IsBelow(zone) {
 		return ""
 	}

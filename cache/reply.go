@@ -7,14 +7,13 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // ReplyTo is a query to be answered from the cache, and how.
 type ReplyTo struct {
 	ID   uint16
-	Name dnsname.Name
+	Name dnssec.Name
 	Type uint16
 	// QNAME is the name on the wire as the client wrote it, whose letter case is
 	// repeated. It has the length of Name. Nil: as Name is. With QNAME, Name may be left
@@ -39,25 +38,22 @@ type ReplyTo struct {
 	MaxSize int
 	// Admit is asked about each name on the way, the one asked for first; false makes it no
 	// hit. Nil: all will do.
-	Admit func(name dnsname.Name, rrtype uint16) bool
+	Admit func(name dnssec.Name, rrtype uint16) bool
 	// Turn, if not nil, says by how many places, which may be any number, the n records of an
-	// RRset of the answer are turned, and is called for each that has several; Rotate is then
-	// not looked at.
+	// RRset of the answer are turned, and is called for each that has several.
 	Turn func(n int) int
-	// Rotate puts another record of the answer first, the next one for each step.
-	Rotate uint
 }
 
 // Hit is what a reply from the cache was made of.
 type Hit struct {
-	Name      dnsname.Name // that was asked for
+	Name      dnssec.Name // that was asked for
 	Rcode     int
 	Status    dnssec.Status // the worst of all parts
 	TTL       uint32        // seconds left, of the part that has least
 	Truncated bool
 	// Due is a name, the one asked for or one that it is an alias of, at which the type
 	// asked for is worth being fetched again, as Item.Prefetch says of an RRset; "": none.
-	Due dnsname.Name
+	Due dnssec.Name
 }
 
 // AppendReply appends the whole reply to a query if the cache holds it: one RRset, with
@@ -266,17 +262,14 @@ func (m *message) set(section int, set *dnssec.RRset) {
 
 // turn gives which record of an RRset goes first.
 func (q *ReplyTo) turn(set *dnssec.RRset) uint {
-	if q.Turn == nil && q.Rotate == 0 {
+	if q.Turn == nil {
 		return 0
 	}
 	n := set.Len()
-	switch {
-	case n < 2:
+	if n < 2 {
 		return 0
-	case q.Turn != nil:
-		return uint((q.Turn(n)%n + n) % n)
 	}
-	return q.Rotate % uint(n)
+	return uint((q.Turn(n)%n + n) % n)
 }
 
 // record writes one record, unless it or one before it has no room.

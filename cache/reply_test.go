@@ -82,7 +82,7 @@ func TestAppendReply(t *testing.T) {
 = www.example.com. 290 IN A 192.0.2.1
 = www.example.com. 290 IN A 192.0.2.2
 = www.example.com. 290 IN A 192.0.2.3`},
-		{"rotated, with AD, case of the client", ReplyTo{Name: www, Type: dns.TypeA, RD: true, AD: true, Rotate: 4, QNAME: []byte("\x03wWw\x07eXample\x03cOm\x00")},
+		{"rotated, with AD, case of the client", ReplyTo{Name: www, Type: dns.TypeA, RD: true, AD: true, Turn: turned(4), QNAME: []byte("\x03wWw\x07eXample\x03cOm\x00")},
 			`NOERROR qr rd ra ad
 ? wWw.eXample.cOm. IN  A
 = wWw.eXample.cOm. 290 IN A 192.0.2.2
@@ -126,7 +126,7 @@ func TestAppendReply(t *testing.T) {
 ~ www.example.com. 290 IN NSEC example.com. A
 ~ www.example.com. 290 IN` + strings.Replace(rrsig, "%s", "NSEC", 1) + `
 + OPT do`},
-		{"chain, last set rotated", ReplyTo{Name: name("alias.example.com"), Type: dns.TypeA, AD: true, Rotate: 1},
+		{"chain, last set rotated", ReplyTo{Name: name("alias.example.com"), Type: dns.TypeA, AD: true, Turn: turned(1)},
 			`NOERROR qr ra
 ? alias.example.com. IN  A
 = alias.example.com. 90 IN CNAME target.example.net.
@@ -206,10 +206,10 @@ func TestChain(t *testing.T) {
 	if got, ok := v.GetChain(start.Add(100*time.Second), n, dns.TypeA, Checked); ok {
 		t.Errorf("GetChain at its end = %+v, want nothing", got)
 	}
-	if v.Put(start, addressSet(n, 300, anyAddr), Meta{Rank: RankAnswer}) {
+	if v.Put(start, addressSet(n, 300, anyAddr), Meta{Rank: RankAnswer}) == nil {
 		t.Error("an address that nothing proves took the place of a Secure chain")
 	}
-	if !v.Put(start, addressSet(n, 300, anyAddr), Meta{Rank: RankAnswer, Status: dnssec.Secure}) {
+	if err := v.Put(start, addressSet(n, 300, anyAddr), Meta{Rank: RankAnswer, Status: dnssec.Secure}); err != nil {
 		t.Error("a Secure address was refused")
 	}
 	if got, ok := v.GetChain(start, n, dns.TypeA, Checked); ok {
@@ -258,7 +258,7 @@ func TestAppendReplyOfWildcard(t *testing.T) {
 	v, zone, n := newView(Options{}), name("example.com"), name("a.w.example.com")
 	answer := packSet(t, mustRR(t, "a.w.example.com. 300 IN A 192.0.2.1"), signatureOver(t, dns.TypeA, n, 3, zone))
 	m := Meta{Rank: RankAnswer, Status: dnssec.Secure}
-	if !v.Put(start, answer, m) {
+	if err := v.Put(start, answer, m); err != nil {
 		t.Fatal("not kept")
 	}
 	q := ReplyTo{Name: n, Type: dns.TypeA, EDNS: true, DO: true}
@@ -306,3 +306,6 @@ func TestAppendReplyFollowsAliases(t *testing.T) {
 		t.Error("a hit though a name on the way was not admitted")
 	}
 }
+
+// turned always turns by n places.
+func turned(n int) func(int) int { return func(int) int { return n } }

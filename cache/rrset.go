@@ -1,14 +1,11 @@
 package cache
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Item is a cached RRset.
@@ -28,20 +25,6 @@ type Item struct {
 	Stale bool
 	// Extended is as Meta.Extended.
 	Extended uint16
-}
-
-// AppendAddrs appends the addresses of an A or AAAA RRset, and nothing of any other,
-// without decoding records. It allocates only to make dst longer.
-func (item *Item) AppendAddrs(dst []netip.Addr) []netip.Addr {
-	if item.Set.Type != dns.TypeA && item.Set.Type != dns.TypeAAAA {
-		return dst
-	}
-	for rdata := range item.Set.Records.All() {
-		if addr, ok := wire.Addr(rdata); ok {
-			dst = append(dst, addr)
-		}
-	}
-	return dst
 }
 
 // Meta says what data is worth and for how long.
@@ -69,21 +52,11 @@ func (m Meta) note() note { return noteOf(m.Status, m.Extended) }
 // Get looks for an RRset of at least the given rank that is alive at now, and counts
 // as a use of it. A reader of Unchecked data is given Checked data where there is
 // some.
-func (v *View) Get(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
-	return v.find(now, key{name: name, rrtype: rrtype}, trust, least, true)
-}
-
-// Peek is Get without counting as a use: for looks of the resolver's own within the
-// question that brought the data, which say nothing about its being asked for again.
-func (v *View) Peek(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
-	return v.find(now, key{name: name, rrtype: rrtype}, trust, least, false)
-}
-
-func (v *View) find(now time.Time, k key, trust Trust, least Rank, use bool) (Item, bool) {
-	i := v.cache.at(now)
+func (v *View) Get(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
+	i, k := v.cache.at(now), key{name: name, rrtype: rrtype}
 	missed := missAbsent
 	for k.trust = Checked; k.trust <= trust; k.trust++ {
-		e, hot, ok := v.entry(k, use)
+		e, hot, ok := v.entry(k, true)
 		if !ok {
 			continue
 		}
@@ -95,15 +68,11 @@ func (v *View) find(now time.Time, k key, trust Trust, least Rank, use bool) (It
 			missed = missRank
 		default:
 			item.Prefetch = hot && dueForPrefetch(e.span(), i)
-			if use {
-				v.count(k, hitRRset)
-			}
+			v.count(k, hitRRset)
 			return item, true
 		}
 	}
-	if use {
-		v.count(k, missed)
-	}
+	v.count(k, missed)
 	return Item{}, false
 }
 
@@ -138,18 +107,13 @@ func (e entry) item(i instant) Item {
 	}
 }
 
-// Put keeps a copy of the set and reports whether it did. It does not keep sets
-// without a TTL to live, of another class than IN, of types that are no data (OPT,
-// ANY and the like), over a limit of Options, or Bogus yet said to be Checked; nor sets
-// that may not replace what is there. A set that is kept ends a failure of its name and
-// type, and denials that it contradicts unless their standing is better.
-func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) bool {
-	return v.Store(now, set, m) == nil
-}
-
-// Store is Put that says why a set was not kept: a *LimitError or ErrNotKept. The set
-// can be used all the same.
-func (v *View) Store(now time.Time, set *dnssec.RRset, m Meta) error {
+// Put keeps a copy of the set, or returns why it does not: a *LimitError or ErrNotKept. The
+// set can be used all the same. It does not keep sets without a TTL to live, of another
+// class than IN, of types that are no data (OPT, ANY and the like), over a limit of
+// Options, or Bogus yet said to be Checked; nor sets that may not replace what is there. A
+// set that is kept ends a failure of its name and type, and denials that it contradicts
+// unless their standing is better.
+func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) error {
 	if set == nil {
 		return ErrNotKept
 	}

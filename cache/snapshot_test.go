@@ -345,7 +345,7 @@ func useAll(t *testing.T, c *Cache) {
 			v.GetChain(start, e.Name, e.Type, trust)
 			v.GetStale(start, e.Name, e.Type, trust, RankGlue)
 			v.GetStaleNegative(start, e.Name, e.Type, trust)
-			v.AppendReply(nil, start, ReplyTo{Name: e.Name, Type: e.Type, CD: trust == Unchecked, DO: true, EDNS: true, Rotate: 1})
+			v.AppendReply(nil, start, ReplyTo{Name: e.Name, Type: e.Type, CD: trust == Unchecked, DO: true, EDNS: true, Turn: turned(1)})
 		}
 		v.Synthesise(start, e.Name, e.Type)
 		if child, err := e.Name.Child("\xff"); err == nil {

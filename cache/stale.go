@@ -33,7 +33,7 @@ func dueForPrefetch(s span, i instant) bool {
 // business. It finds nothing where something newer is known, alive or not: a denial of
 // the name or of one above it, or an alias instead; nor what is bogus. Item.TTL is
 // StaleTTL.
-func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
+func (v *View) GetStale(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
 	i := v.cache.at(now)
 	if v.denied(i, name, rrtype, trust) {
 		return Item{}, false
@@ -55,7 +55,7 @@ func (v *View) GetStale(now time.Time, name dnsname.Name, rrtype uint16, trust T
 // GetStaleNegative is GetStale for denials of the name and type themselves; those of
 // an ancestor, and synthesised ones, are not given out once they have expired, nor those
 // of a type at a name that was found to be an alias since.
-func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Negative, bool) {
+func (v *View) GetStaleNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		if e, _, ok := v.entry(key{name: name, rrtype: rrtype, kind: KindRRset, trust: t}, false); ok && e.span().left(i) > 0 {
@@ -78,7 +78,7 @@ func (v *View) GetStaleNegative(now time.Time, name dnsname.Name, rrtype uint16,
 
 // GetStaleChain is GetStale for an answer kept whole, as those made from wildcards are.
 // Chain.TTL and that of all its parts is StaleTTL.
-func (v *View) GetStaleChain(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) (Chain, bool) {
+func (v *View) GetStaleChain(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	i := v.cache.at(now)
 	if v.denied(i, name, rrtype, trust) {
 		return Chain{}, false
@@ -123,7 +123,7 @@ func (v *View) superseded(i instant, e entry) bool {
 // EndStale drops what GetStale, GetStaleNegative and GetStaleChain would still give for
 // name and type, because a newer answer is known to be different or was found to be
 // bogus. What is alive stays. An answer that was not Checked says nothing about what was.
-func (v *View) EndStale(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) {
+func (v *View) EndStale(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) {
 	if v.cache.options.KeepStale == 0 {
 		return
 	}
@@ -167,28 +167,28 @@ func (v *View) staleEntry(i instant, k key) (entry, bool) {
 // and type again now, before or after its end. Everybody else is told no for 30 s, so
 // that data about to expire is fetched once, and dead servers are left alone while
 // stale data is given out (RFC 8767 §5).
-func (v *View) ClaimRefresh(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) bool {
+func (v *View) ClaimRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) bool {
 	i := v.cache.at(now)
 	return v.claim(i, key{name: name, rrtype: rrtype, trust: trust}, claimed, func(old entry) bool { return old.span().left(i) <= 0 })
 }
 
 // EndRefresh gives a claim back because the data was fetched: it may be fetched again as
 // soon as it is due.
-func (v *View) EndRefresh(name dnsname.Name, rrtype uint16, trust Trust) {
+func (v *View) EndRefresh(name dnssec.Name, rrtype uint16, trust Trust) {
 	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})
 }
 
 // PostponeRefresh remembers that fetching what has this name and type failed, or takes
 // too long to be waited for, at now: for 30 s RefreshPostponed says so, and nobody can
 // claim it (RFC 8767 §5).
-func (v *View) PostponeRefresh(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) {
+func (v *View) PostponeRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) {
 	k := key{name: name, rrtype: rrtype, trust: trust}
 	v.claim(v.cache.at(now), k, postponed, func(entry) bool { return true })
 }
 
 // RefreshPostponed reports whether PostponeRefresh was called within the last 30 s, and
 // EndRefresh was not since.
-func (v *View) RefreshPostponed(now time.Time, name dnsname.Name, rrtype uint16, trust Trust) bool {
+func (v *View) RefreshPostponed(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) bool {
 	e, _, ok := v.entry(key{name: name, rrtype: rrtype, kind: KindClaim, trust: trust}, false)
 	return ok && e.body() == postponed && e.span().left(v.cache.at(now)) > 0
 }

@@ -13,7 +13,7 @@ import (
 func TestTypesOfOneName(t *testing.T) {
 	v, n := newView(Options{}), name("many.example.com")
 	put := func(now time.Time, rrtype uint16, ttl uint32) bool {
-		return v.Put(now, &dnssec.RRset{Owner: n, Type: rrtype, Class: dns.ClassINET, TTL: ttl, Records: dnssec.Pack("x")}, answer)
+		return v.Put(now, &dnssec.RRset{Owner: n, Type: rrtype, Class: dns.ClassINET, TTL: ttl, Records: dnssec.Pack("x")}, answer) == nil
 	}
 	const private, maxRareTypes = 65280, DefaultMaxTypes - commonTypes
 	for at := range uint16(maxRareTypes) {
@@ -39,7 +39,7 @@ func TestTypesOfOneName(t *testing.T) {
 		}
 	}
 	var limit *LimitError
-	err := v.Store(later, &dnssec.RRset{Owner: n, Type: private + maxRareTypes + 2, Class: dns.ClassINET, TTL: 60, Records: dnssec.Pack("x")}, answer)
+	err := v.Put(later, &dnssec.RRset{Owner: n, Type: private + maxRareTypes + 2, Class: dns.ClassINET, TTL: 60, Records: dnssec.Pack("x")}, answer)
 	if !errors.As(err, &limit) || limit.Option != "MaxTypes" || limit.Limit != DefaultMaxTypes {
 		t.Errorf("Store of one too many: %v, want a *LimitError of MaxTypes", err)
 	}

@@ -14,8 +14,8 @@ import (
 type Entry struct {
 	View   [32]byte // the digest of its view
 	Kind   Kind
-	Name   dnsname.Name // the owner, the denied name, the zone or the host
-	Type   uint16       // 0 where the kind has none
+	Name   dnssec.Name // the owner, the denied name, the zone or the host
+	Type   uint16      // 0 where the kind has none
 	Trust  Trust
 	Rank   Rank
 	Status dnssec.Status
@@ -24,16 +24,6 @@ type Entry struct {
 	Set dnssec.RRset
 	// Delegation is what a cut holds. Do not change it.
 	Delegation *glue.Delegation
-}
-
-// ParseName gives a name in the form that this package's methods take, which is
-// canonical and absolute, with or without the trailing dot.
-func ParseName(s string) (dnsname.Name, error) {
-	n, err := dnsname.Parse(s)
-	if err != nil {
-		return "", fmt.Errorf("cache: name %q: %w", s, err)
-	}
-	return n, nil
 }
 
 // Walk shows everything in the cache to visit until that returns false, in no
@@ -84,7 +74,7 @@ func (e entry) entry(i instant, view [32]byte) Entry {
 // forgotten too, and at which names no zone is cut, but not an NXDOMAIN of a name above. It
 // looks at every entry, one shard at a time. The error says that it is no name.
 func (c *Cache) Purge(name string) (int, error) {
-	n, err := ParseName(name)
+	n, err := parseName(name)
 	if err != nil {
 		return 0, err
 	}
@@ -93,11 +83,19 @@ func (c *Cache) Purge(name string) (int, error) {
 
 // PurgeBelow is Purge for a name and all names below it.
 func (c *Cache) PurgeBelow(name string) (int, error) {
-	n, err := ParseName(name)
+	n, err := parseName(name)
 	if err != nil {
 		return 0, err
 	}
 	return c.purge(n, func(found dnsname.Name) bool { return found.IsAtOrBelow(n) }), nil
+}
+
+func parseName(s string) (dnsname.Name, error) {
+	n, err := dnsname.Parse(s)
+	if err != nil {
+		return "", fmt.Errorf("cache: name %q: %w", s, err)
+	}
+	return n, nil
 }
 
 func (c *Cache) purge(n dnsname.Name, chosen func(dnsname.Name) bool) int {

@@ -149,7 +149,6 @@ func TestStats(t *testing.T) {
 	v.Get(start, www, dns.TypeAAAA, Checked, RankAnswer)
 	v.Get(start, www, dns.TypeA, Checked, RankLocal)
 	v.Get(start.Add(time.Hour), www, dns.TypeA, Checked, RankAnswer)
-	v.Peek(start, www, dns.TypeA, Checked, RankAnswer)
 	v.GetNegative(start, www, dns.TypeMX, Checked)
 	v.GetFailure(start, name("dead.example.com"), dns.TypeA, Checked)
 	v.GetCut(start, www)

@@ -355,11 +355,11 @@ func (f *finding) concernsOthers() bool {
 func (f *finding) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {
-			f.note(view.Store(now, s, meta))
+			f.note(view.Put(now, s, meta))
 		}
 	}
 	for _, a := range f.aliases {
-		f.note(view.Store(now, a.Set, meta))
+		f.note(view.Put(now, a.Set, meta))
 	}
 }
 

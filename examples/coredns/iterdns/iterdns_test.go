@@ -270,7 +270,7 @@ func TestEvictionsOutliveTheirCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		set, err := dnssec.NewRRset(rr)
-		if err != nil || !view.Put(time.Now(), set, cache.Meta{Rank: cache.RankAnswer}) {
+		if err != nil || view.Put(time.Now(), set, cache.Meta{Rank: cache.RankAnswer}) != nil {
 			t.Fatalf("%v was not kept: %v", rr, err)
 		}
 	}
