@@ -12,7 +12,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// maxSize is how many octets a hints file may have. IANA's has 3,313, most of
+// maxSize is how many bytes a hints file may have. IANA's has 3,313, most of
 // them comments; the bound keeps a wrong path (a log, a disk) from being read in.
 const maxSize = 64 << 10
 

@@ -133,7 +133,7 @@ func TestParseRefuses(t *testing.T) {
 		{"IPv4 address in AAAA", ok + "ns.example. AAAA 192.0.2.1", 3, ErrAddress},
 		{"mapped address", ok + "ns.example. AAAA ::ffff:192.0.2.1", 3, ErrAddress},
 		{"address with a zone", ok + "ns.example. AAAA fe80::1%eth0", 3, ErrAddress},
-		{"three octets", ok + "ns.example. A 192.0.2", 3, ErrAddress},
+		{"three bytes", ok + "ns.example. A 192.0.2", 3, ErrAddress},
 		{"unspecified", ok + "ns.example. A 0.0.0.0", 3, ErrAddress},
 		{"unspecified IPv6", ok + "ns.example. AAAA ::", 3, ErrAddress},
 		{"multicast", ok + "ns.example. A 224.0.0.251", 3, ErrAddress},
@@ -151,8 +151,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no owner to repeat", "\n NS ns.example.", 2, ErrSyntax},
 		{"empty label in owner", ok + "a..example. A 192.0.2.1", 3, dnsname.ErrEmptyLabel},
 		{"empty label in target", ok + ". NS .example.", 3, dnsname.ErrEmptyLabel},
-		{"label of 64 octets", ok + ". NS " + label64 + ".example.", 3, dnsname.ErrLabelTooLong},
-		{"name of 256 octets", ok + ". NS " + name256, 3, dnsname.ErrTooLong},
+		{"label of 64 bytes", ok + ". NS " + label64 + ".example.", 3, dnsname.ErrLabelTooLong},
+		{"name of 256 bytes", ok + ". NS " + name256, 3, dnsname.ErrTooLong},
 		{"name too long by its origin", "$ORIGIN " + name256[:192] + "\n. NS " + name256[:64-1] + "\n", 2, dnsname.ErrTooLong},
 		{"escape over 255", ok + `. NS \256.example.`, 3, dnsname.ErrEscape},
 		{"parenthesis never closed", ok + ". NS (\n\nns.example.\n", 3, ErrSyntax},
@@ -162,7 +162,7 @@ func TestParseRefuses(t *testing.T) {
 		{"quotation marks", ok + `. NS "ns.example."`, 3, ErrSyntax},
 		{"byte order mark", "\ufeff" + ok, 1, ErrSyntax},
 		{"NUL", ok + ". NS ns\x00.example.", 3, ErrSyntax},
-		{"octet over 127", ok + ". NS n\xff.example.", 3, ErrSyntax},
+		{"byte over 127", ok + ". NS n\xff.example.", 3, ErrSyntax},
 		{"backslash at the end", ok + `. NS ns\`, 3, ErrSyntax},
 		{"backslash before a line end", ok + ". NS ns\\\n", 3, ErrSyntax},
 		{"too large", ok + strings.Repeat("; comment\n", 7000), 6552, ErrTooLarge},
@@ -194,7 +194,7 @@ func TestParseStopsReading(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrTooLarge)
 	}
 	if endless.n > maxSize+1 {
-		t.Errorf("read %d octets, want at most %d", endless.n, maxSize+1)
+		t.Errorf("read %d bytes, want at most %d", endless.n, maxSize+1)
 	}
 }
 

@@ -66,7 +66,7 @@ func (s *scanner) next() (entry, error) {
 }
 
 // word reads to the next blank, comment or parenthesis. Nothing in a hints file
-// needs quotation marks, and octets that are not printable ASCII are written as
+// needs quotation marks, and bytes that are not printable ASCII are written as
 // escapes, so that whatever else turns up (a BOM, a binary file) is refused here.
 func (s *scanner) word() (word, error) {
 	n := 0

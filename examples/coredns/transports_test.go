@@ -127,7 +127,7 @@ func TestTruncation(t *testing.T) {
 	large := func(m *dns.Msg) { m.SetEdns0(4096, false) }
 	reply := s.mustAsk(t, "big.example.", dns.TypeTXT, large)
 	if !reply.Truncated || reply.Len() > 1232 {
-		t.Errorf("over UDP: got TC %v and %d octets, want at most 1232 with TC", reply.Truncated, reply.Len())
+		t.Errorf("over UDP: got TC %v and %d bytes, want at most 1232 with TC", reply.Truncated, reply.Len())
 	}
 	reply, err := s.ask("tcp", "big.example.", dns.TypeTXT, large)
 	if err != nil || reply.Truncated || len(reply.Answer) != records {

@@ -36,7 +36,7 @@ func Algorithms() map[uint8]dnssec.Algorithm {
 	return map[uint8]dnssec.Algorithm{dns.ED448: Algorithm{}}
 }
 
-// ParseKey takes exactly 57 octets (RFC 8080 §3): none may trail. Which of them are a
+// ParseKey takes exactly 57 bytes (RFC 8080 §3): none may trail. Which of them are a
 // point of the curve is found out when a signature is checked.
 func (Algorithm) ParseKey(public string) (dnssec.PublicKey, error) {
 	if len(public) != ed448.PublicKeySize {
@@ -53,7 +53,7 @@ const cost = 10
 // Cost is the same for all keys.
 func (key) Cost() int { return cost }
 
-// Verify checks a signature of exactly 114 octets with an empty context (RFC 8080 §4).
+// Verify checks a signature of exactly 114 bytes with an empty context (RFC 8080 §4).
 func (k key) Verify(message []byte, signature string) bool {
 	return len(signature) == ed448.SignatureSize &&
 		ed448.Verify(ed448.PublicKey(k), message, []byte(signature), "")

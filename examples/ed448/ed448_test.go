@@ -51,15 +51,15 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
-// Only keys and signatures of the lengths of RFC 8080 count, and every octet matters.
+// Only keys and signatures of the lengths of RFC 8080 count, and every byte matters.
 func TestLengths(t *testing.T) {
 	public, private, err := ed448.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, octets := range []string{"", string(public[1:]), string(public) + "\x00", "\x00" + string(public)} {
-		if k, err := (Algorithm{}).ParseKey(octets); !errors.Is(err, dnssec.ErrMalformedKey) {
-			t.Errorf("key of %d octets: got %v, %v, want %v", len(octets), k, err, dnssec.ErrMalformedKey)
+	for _, s := range []string{"", string(public[1:]), string(public) + "\x00", "\x00" + string(public)} {
+		if k, err := (Algorithm{}).ParseKey(s); !errors.Is(err, dnssec.ErrMalformedKey) {
+			t.Errorf("key of %d bytes: got %v, %v, want %v", len(s), k, err, dnssec.ErrMalformedKey)
 		}
 	}
 	k, err := Algorithm{}.ParseKey(string(public))
@@ -71,21 +71,21 @@ func TestLengths(t *testing.T) {
 	if !k.Verify(message, string(good)) {
 		t.Error("a good signature is wrong")
 	}
-	for _, octets := range []string{"", string(good[1:]), string(good) + "\x00", string(ed448.Sign(private, message, "context"))} {
-		if k.Verify(message, octets) {
-			t.Errorf("signature of %d octets: got true, want false", len(octets))
+	for _, s := range []string{"", string(good[1:]), string(good) + "\x00", string(ed448.Sign(private, message, "context"))} {
+		if k.Verify(message, s) {
+			t.Errorf("signature of %d bytes: got true, want false", len(s))
 		}
 	}
 	for i := range good {
 		flipped := []byte(string(good))
 		flipped[i] ^= 1
 		if k.Verify(message, string(flipped)) {
-			t.Errorf("signature with octet %d changed: got true, want false", i)
+			t.Errorf("signature with byte %d changed: got true, want false", i)
 		}
 	}
 }
 
-// FuzzVerify: foreign octets make no panic and no good signature.
+// FuzzVerify: foreign bytes make no panic and no good signature.
 func FuzzVerify(f *testing.F) {
 	f.Add("", "", []byte{})
 	f.Add(string(make([]byte, ed448.PublicKeySize)), string(make([]byte, ed448.SignatureSize)), []byte("message"))

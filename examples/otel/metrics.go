@@ -32,7 +32,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	m.responses, errs[3] = meter.Float64Histogram("iterdns.response.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time from query to response, by transport and kind."))
 	m.received, errs[4] = meter.Int64Counter("iterdns.received", metric.WithUnit("By"),
-		metric.WithDescription("Octets received from servers."))
+		metric.WithDescription("Bytes received from servers."))
 	return &m, errors.Join(errs[:]...)
 }
 

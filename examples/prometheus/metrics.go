@@ -51,7 +51,7 @@ var metrics = []metric{
 		func(s *resolver.Stats) map[string]float64 {
 			return map[string]float64{"udp": float64(s.SentUDP), "tcp": float64(s.SentTCP)}
 		}),
-	counter("received_bytes_total", "Octets of the replies to them.", func(s *resolver.Stats) uint64 { return s.Received }),
+	counter("received_bytes_total", "Bytes of the replies to them.", func(s *resolver.Stats) uint64 { return s.Received }),
 	counter("timeouts_total", "Queries that nobody replied to in time.", func(s *resolver.Stats) uint64 { return s.TimedOut }),
 	labelled("limits_total", "How often each limit struck.", "limit",
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Limits) }),

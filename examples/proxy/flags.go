@@ -83,7 +83,7 @@ func (c *config) flagSet() *flag.FlagSet {
 
 	f.StringVar(&c.nsid, "nsid", "", "`TEXT` that tells clients which of several servers they have got (RFC 5001)")
 
-	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in octets")
+	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in bytes")
 	f.DurationVar(&c.stale, "stale", 0, "`TIME` after their end for which answers are given while servers fail, RFC 8767 (default: none are)")
 	f.BoolVar(&c.prefetch, "prefetch", true, "fetch what is asked for often again before it expires")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")

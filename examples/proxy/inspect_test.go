@@ -116,7 +116,7 @@ func TestAttackRefusal(t *testing.T) {
 			t.Errorf("%s: got the reason %v, want %v", test.about, e, why)
 		}
 		if reason := 6 + len(why.Text); len(wire) > len(query)+reason {
-			t.Errorf("%s: %d octets for %d", test.about, len(wire), len(query))
+			t.Errorf("%s: %d bytes for %d", test.about, len(wire), len(query))
 		}
 	}
 }

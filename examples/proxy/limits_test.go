@@ -138,7 +138,7 @@ func TestNoAmplification(t *testing.T) {
 	for range 2 { // the second time out of the cache
 		got := ask(t, "udp", p.at["udp"], "large.shop.example.", dns.TypeTXT, func(m *dns.Msg) {})
 		if got.Len() > dns.MinMsgSize {
-			t.Errorf("without EDNS: got %d octets, want at most %d", got.Len(), dns.MinMsgSize)
+			t.Errorf("without EDNS: got %d bytes, want at most %d", got.Len(), dns.MinMsgSize)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func writeStats(out exposition, s resolver.Stats) {
 	out.each("iterdns_upstream_queries_total", "Queries sent to servers.", "network",
 		count{"udp", s.SentUDP}, count{"tcp", s.SentTCP})
 	out.one("iterdns_upstream_timeouts_total", "counter", "Queries to servers that nobody replied to in time.", s.TimedOut)
-	out.one("iterdns_upstream_received_bytes_total", "counter", "Octets of the replies of servers.", s.Received)
+	out.one("iterdns_upstream_received_bytes_total", "counter", "Bytes of the replies of servers.", s.Received)
 	out.each("iterdns_limits_total", "Refusals, by the limit that was reached.", "limit", tagged(s.Limits)...)
 	out.each("iterdns_dropped_packets_total", "What arrived and was not taken for a reply, by why.", "reason", tagged(s.Dropped)...)
 	out.each("iterdns_left_out_total", "Replies that had more of something than is kept, by what.", "what", tagged(s.LeftOut)...)

@@ -325,11 +325,11 @@ func linger(conn net.Conn) {
 	if !ok || half.CloseWrite() != nil || raw.SetReadDeadline(time.Now().Add(streamLinger)) != nil {
 		return // it is closed
 	}
-	_, _ = io.CopyN(io.Discard, raw, lingerOctets)
+	_, _ = io.CopyN(io.Discard, raw, lingerBytes)
 }
 
 // lingerOctets is how much is thrown away at most.
-const lingerOctets = 1 << 20
+const lingerBytes = 1 << 20
 
 // addrPort gives a client's address, an IPv4 one as IPv4.
 func addrPort(a net.Addr) netip.AddrPort {

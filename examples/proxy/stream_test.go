@@ -67,7 +67,7 @@ func TestAttackHalfFrame(t *testing.T) {
 	got, err := io.ReadAll(theirs)
 	_ = theirs.Close()
 	if err != nil || len(got) > half {
-		t.Errorf("got %d octets and %v, want the first %d and the end", len(got), err, half)
+		t.Errorf("got %d bytes and %v, want the first %d and the end", len(got), err, half)
 	}
 	<-ended
 	if err := writeFrame(ours, make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {

@@ -42,7 +42,7 @@ type udpListener struct {
 	batch   batchConn
 	handler *handler
 	tally   *tally
-	control int // octets of control messages: 0 unless the socket has many addresses
+	control int // bytes of control messages: 0 unless the socket has many addresses
 	running sync.WaitGroup
 	stopped atomic.Bool
 

@@ -18,7 +18,7 @@ func Example() {
 	defer client.Close()
 	r, err := resolver.New(resolver.Options{
 		SecondLevel:    &rediscache.Store{Client: client, Prefix: "iterdns:"},
-		SecondLevelKey: []byte("32 octets that the fleet shares."),
+		SecondLevelKey: []byte("32 bytes, which the fleet shares"),
 	})
 	if err != nil {
 		log.Fatal(err)

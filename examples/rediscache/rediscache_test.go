@@ -131,7 +131,7 @@ func (f *fleet) recovers(r *resolver.Resolver, how string) {
 	f.shared()
 }
 
-// TestStore: what is not there is no error, and octets are octets.
+// TestStore: a missing key is no error, and any bytes come back unchanged.
 func TestStore(t *testing.T) {
 	client := redis.NewClient(rediscache.Options(startServer(t).addr))
 	defer client.Close()

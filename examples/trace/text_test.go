@@ -76,7 +76,7 @@ func TestOneLine(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := oneLine(strings.Repeat("ä", maxLine)); len(got) > maxLine+5 || !strings.HasSuffix(got, "ä …") {
-		t.Errorf("got %d octets, ending in %q, want at most %d of whole characters", len(got), got[len(got)-8:], maxLine)
+		t.Errorf("got %d bytes, ending in %q, want at most %d of whole characters", len(got), got[len(got)-8:], maxLine)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestPad(t *testing.T) {
 		"me.":                              "me.\t\t\t",
 		"draveness.me.":                    "draveness.me.\t\t",
 		"f1g1ns1.dnspod.net.":              "f1g1ns1.dnspod.net.\t",
-		"a-name-with-24-octets-x.":         "a-name-with-24-octets-x.\t",
+		"a-name-of-24-characters.":         "a-name-of-24-characters.\t",
 		"a-name-that-is-longer-than-that.": "a-name-that-is-longer-than-that.\t",
 	} {
 		if got := pad(owner); got != want {

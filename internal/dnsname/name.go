@@ -16,28 +16,28 @@ import (
 )
 
 const (
-	// MaxWire is the length of the longest name on the wire in octets, root
+	// MaxWire is the length of the longest name on the wire in bytes, root
 	// label included. RFC 1035 §2.3.4.
 	MaxWire = 255
-	// MaxLabel is the length of the longest label in octets. RFC 1035 §2.3.4.
+	// MaxLabel is the length of the longest label in bytes. RFC 1035 §2.3.4.
 	MaxLabel = 63
 	// MaxLabels is how many labels a name can have without the root label:
-	// 127 of one octet each fill the 255.
+	// 127 of one byte each fill the 255.
 	MaxLabels = 127
 )
 
 // Why a name is refused.
 var (
-	// ErrTooLong says that a name takes more than 255 octets on the wire.
-	ErrTooLong = errors.New("domain name longer than 255 octets")
-	// ErrLabelTooLong says that a label takes more than 63 octets.
-	ErrLabelTooLong = errors.New("label longer than 63 octets")
+	// ErrTooLong says that a name takes more than 255 bytes on the wire.
+	ErrTooLong = errors.New("domain name longer than 255 bytes")
+	// ErrLabelTooLong says that a label takes more than 63 bytes.
+	ErrLabelTooLong = errors.New("label longer than 63 bytes")
 	// ErrEmptyLabel says that there is nothing between two dots.
 	ErrEmptyLabel = errors.New("empty label in domain name")
 	// ErrEscape says that a backslash is not followed by a character or by
 	// three digits up to 255.
 	ErrEscape = errors.New("malformed escape in domain name")
-	// ErrSyntax says that octets are no uncompressed name in wire format.
+	// ErrSyntax says that bytes are no uncompressed name in wire format.
 	ErrSyntax = errors.New("malformed domain name")
 	// ErrEmpty says that there is no name at all.
 	ErrEmpty = errors.New("empty domain name")
@@ -59,11 +59,11 @@ func Parse(s string) (Name, error) {
 	if s == "" {
 		return "", ErrEmpty
 	}
-	if len(s) > 4*MaxWire { // every octet escaped
+	if len(s) > 4*MaxWire { // every byte escaped
 		return "", ErrTooLong
 	}
 	buf := make([]byte, 1, len(s)+2)
-	start := 0 // where the length octet of the current label stands
+	start := 0 // where the length byte of the current label stands
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch c {
@@ -75,12 +75,12 @@ func Parse(s string) (Name, error) {
 			buf = append(buf, 0)
 			continue
 		case '\\':
-			n, octet, err := unescape(s[i+1:])
+			n, b, err := unescape(s[i+1:])
 			if err != nil {
 				return "", err
 			}
 			i += n
-			c = octet
+			c = b
 		}
 		buf = append(buf, lower(c))
 	}
@@ -120,8 +120,8 @@ func closeLabel(buf []byte, start int) error {
 }
 
 // unescape reads what follows a backslash: how many characters it takes and
-// which octet it stands for.
-func unescape(s string) (n int, octet byte, err error) {
+// which byte it stands for.
+func unescape(s string) (n int, b byte, err error) {
 	if s == "" {
 		return 0, 0, ErrEscape
 	}
@@ -160,11 +160,11 @@ func FromWire(b []byte) (Name, error) {
 	return "", ErrSyntax
 }
 
-// Canonical makes a Name of octets that are known to be a well-formed
+// Canonical makes a Name of bytes that are known to be a well-formed
 // uncompressed name, such as the wire walker's.
 func Canonical(b []byte) Name { return canonical(b) }
 
-// canonical lowers the letters of b. Length octets are at most 63 and so below
+// canonical lowers the letters of b. Length bytes are at most 63 and so below
 // the letters: the whole name can be lowered without looking at labels.
 func canonical(b []byte) Name {
 	for i, c := range b {
@@ -191,7 +191,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// String gives the name in presentation form with its trailing dot; octets
+// String gives the name in presentation form with its trailing dot; bytes
 // other than letters, digits, hyphen, underscore and a few harmless signs are
 // escaped. For the zero Name it is "".
 func (n Name) String() string {
@@ -212,7 +212,7 @@ func (n Name) String() string {
 	return b.String()
 }
 
-// writeEscaped writes one octet as miekg/dns does, so that names of both can be
+// writeEscaped writes one byte as miekg/dns does, so that names of both can be
 // compared as text.
 func writeEscaped(b *strings.Builder, c byte) {
 	switch c {

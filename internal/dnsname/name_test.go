@@ -12,13 +12,13 @@ import (
 // label is n times the letter a.
 func label(n int) string { return strings.Repeat("a", n) }
 
-// longName is a name in presentation form that takes octets on the wire.
-func longName(octets int) string {
+// longName is a name in presentation form that takes bytes on the wire.
+func longName(b int) string {
 	var labels []string
-	for octets > 1+64 {
-		labels, octets = append(labels, label(63)), octets-64
+	for b > 1+64 {
+		labels, b = append(labels, label(63)), b-64
 	}
-	return strings.Join(append(labels, label(octets-2)), ".") + "."
+	return strings.Join(append(labels, label(b-2)), ".") + "."
 }
 
 func TestParse(t *testing.T) {
@@ -56,7 +56,7 @@ func TestParse(t *testing.T) {
 func TestParseLengths(t *testing.T) {
 	longest := longName(255)
 	if n, err := Parse(longest); err != nil || len(n) != MaxWire {
-		t.Errorf("%d octets: got %d octets, %v", MaxWire, len(n), err)
+		t.Errorf("%d bytes: got %d bytes, %v", MaxWire, len(n), err)
 	}
 	most := strings.Repeat("a.", MaxLabels)
 	if n, err := Parse(most); err != nil || n.Labels() != MaxLabels {
@@ -67,7 +67,7 @@ func TestParseLengths(t *testing.T) {
 		escaped.WriteString(strings.Repeat(`\097`, len(l)) + ".")
 	}
 	if n, err := Parse(escaped.String()); err != nil || n != MustParse(longest) {
-		t.Errorf("%d octets, all escaped: got %s, %v", MaxWire, n, err)
+		t.Errorf("%d bytes, all escaped: got %s, %v", MaxWire, n, err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestFromWire(t *testing.T) {
 		{"\x01", "", ErrSyntax},
 		{"\x01a", "", ErrSyntax},                     // no root label
 		{"\x02a\x00", "", ErrSyntax},                 // label runs past the end
-		{"\x01a\x00\x00", "", ErrSyntax},             // octets after the root label
+		{"\x01a\x00\x00", "", ErrSyntax},             // bytes after the root label
 		{"\x00\x01a\x00", "", ErrSyntax},             // root label in the middle
 		{"\x01a\xc0\x00", "", ErrSyntax},             // compression pointer
 		{"\x40" + label(64) + "\x00", "", ErrSyntax}, // extended label type
@@ -182,8 +182,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(longName(255))               // longest name
 	f.Add(longName(256))               // one more
 	f.Add(label(63) + "." + label(64)) // longest label and one more
-	f.Add("\xff\x00 ;")                // octets that need escapes
-	f.Add("\u05fd\\\\")                // character of two octets before an escaped backslash
+	f.Add("\xff\x00 ;")                // bytes that need escapes
+	f.Add("\u05fd\\\\")                // character of two bytes before an escaped backslash
 	f.Fuzz(func(t *testing.T, s string) {
 		n, err := Parse(s)
 		if err != nil {

@@ -3,7 +3,7 @@ package dnsname
 // IsRoot reports whether n is the root.
 func (n Name) IsRoot() bool { return n == Root }
 
-// Label gives the first label without its length octet; "" for the root.
+// Label gives the first label without its length byte; "" for the root.
 func (n Name) Label() string {
 	if n == "" {
 		return ""
@@ -50,7 +50,7 @@ func (n Name) IsAtOrBelow(zone Name) bool {
 	if cut < 0 || zone == "" || n[cut:] != zone {
 		return false
 	}
-	// The octets match, but only a label boundary makes it an ancestor: the
+	// The bytes match, but only a label boundary makes it an ancestor: the
 	// tail of a label may look like one.
 	i := 0
 	for i < cut {
@@ -69,8 +69,8 @@ func CommonAncestor(a, b Name) Name {
 	return a
 }
 
-// Child puts label, given as plain octets, in front of n. It fails when label is
-// empty or longer than 63 octets or the name would be longer than 255.
+// Child puts label, given as plain bytes, in front of n. It fails when label is
+// empty or longer than 63 bytes or the name would be longer than 255.
 func (n Name) Child(label string) (Name, error) {
 	switch {
 	case label == "":
@@ -95,7 +95,7 @@ func (n Name) IsWildcard() bool { return len(n) > 2 && n[0] == 1 && n[1] == '*' 
 
 // Replace moves n from below owner to below target, as DNAME does (RFC 6672
 // §2.2). n must be below owner. It fails with ErrTooLong when the new name
-// would be longer than 255 octets.
+// would be longer than 255 bytes.
 func (n Name) Replace(owner, target Name) (Name, error) {
 	prefix := n[:len(n)-len(owner)]
 	if len(prefix)+len(target) > MaxWire {
@@ -105,7 +105,7 @@ func (n Name) Replace(owner, target Name) (Name, error) {
 }
 
 // Compare orders names canonically (RFC 4034 §6.1): label by label from the
-// root, each as unsigned octets, an absent label first. It returns a negative
+// root, each as unsigned bytes, an absent label first. It returns a negative
 // number, zero or a positive number.
 func Compare(a, b Name) int {
 	al, bl := a.Labels(), b.Labels()

@@ -23,7 +23,7 @@ func TestIsAtOrBelow(t *testing.T) {
 		{MustParse("example."), MustParse("www.example."), false, false},
 		{MustParse("www.example."), MustParse("www.other."), false, false},
 		{MustParse("xexample."), MustParse("example."), false, false},
-		// The tail of a label that reads like a label with its length octet.
+		// The tail of a label that reads like a label with its length byte.
 		{MustParse(`\003www.`), MustParse("www."), false, false},
 		{MustParse(`a\003www.example.`), MustParse("www.example."), false, false},
 		{MustParse(`a\003www.example.`), MustParse("example."), true, true},
@@ -158,7 +158,7 @@ func TestReplace(t *testing.T) {
 		{"a.b.old.example.", "old.example.", ".", "a.b.", nil},
 		{"a.example.", "example.", "a.example.", "a.a.example.", nil},
 		{"a.", ".", "example.", "a.example.", nil},
-		{"abcd.old.", "old.", long, "abcd." + long, nil}, // 255 octets
+		{"abcd.old.", "old.", long, "abcd." + long, nil}, // 255 bytes
 		{"abcde.old.", "old.", long, "", ErrTooLong},     // 256
 	}
 	for _, tt := range tests {

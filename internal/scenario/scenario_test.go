@@ -249,7 +249,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("-- zone")                                        // a header that does not end
 	f.Add("-- ask a. A --\nNOERROR\na. A \\# 4 c0000201")   // a record in generic form
 	f.Add("-- ask a. A --\nNOERROR\na. TXT \"-- ask --\"")  // a record that looks like a header
-	f.Add("-- ask a. A --\nerror\n-- zone a. --\n\x00\xff") // octets that are no text
+	f.Add("-- ask a. A --\nerror\n-- zone a. --\n\x00\xff") // bytes that are no text
 	f.Add("# only a comment\r\n")                           // line ends of other systems
 	f.Add("-- expect queries <= 1 to 192.0.2.1 type A --")  // all parts of a bound
 	f.Add("-- sleep 9223372036854775807ns --")              // the longest duration

@@ -77,7 +77,7 @@ const (
 	BreakFuture    BreakKind = "future"    // begins in a day
 	BreakInverted  BreakKind = "inverted"  // ends before it begins
 	BreakEnding    BreakKind = "ending"    // ends in a minute
-	BreakCorrupt   BreakKind = "corrupt"   // the signature's octets are wrong
+	BreakCorrupt   BreakKind = "corrupt"   // the signature's bytes are wrong
 	BreakUnsigned  BreakKind = "unsigned"  // there is none
 	BreakSigner    BreakKind = "signer"    // made by the zone above with its key
 	BreakTag       BreakKind = "tag"       // names a key tag that no key has

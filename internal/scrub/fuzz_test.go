@@ -12,7 +12,7 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// FuzzScrub: whatever the octets, nothing panics, and nothing outside the allow list is
+// FuzzScrub: whatever the bytes, nothing panics, and nothing outside the allow list is
 // kept.
 func FuzzScrub(f *testing.F) {
 	for _, seed := range []struct {
@@ -32,8 +32,8 @@ func FuzzScrub(f *testing.F) {
 	} {
 		f.Add(packed(f, seed.answer, seed.authority, seed.additional), dns.TypeA)
 	}
-	f.Fuzz(func(t *testing.T, octets []byte, qtype uint16) {
-		m, err := wire.Parse(octets)
+	f.Fuzz(func(t *testing.T, b []byte, qtype uint16) {
+		m, err := wire.Parse(b)
 		if err != nil {
 			return
 		}
@@ -53,11 +53,11 @@ func packed(t testing.TB, answer, authority, additional string) []byte {
 	m.SetQuestion("www.shop.example.", dns.TypeA)
 	m.Response = true
 	m.Answer, m.Ns, m.Extra = records(t, answer), records(t, authority), records(t, additional)
-	octets, err := m.Pack()
+	b, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return octets
+	return b
 }
 
 // checkAllowed is the allow list said a second time, as a property of the result.

@@ -57,7 +57,7 @@ type Alias struct {
 	From, To dnsname.Name
 	// Set is the CNAME RRset at From, or the DNAME RRset above it.
 	Set *dnssec.RRset
-	// TooLong is set when a DNAME makes a name of more than 255 octets (RFC 6672
+	// TooLong is set when a DNAME makes a name of more than 255 bytes (RFC 6672
 	// §2.2: YXDOMAIN); To is then empty.
 	TooLong bool
 }

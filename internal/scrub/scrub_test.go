@@ -31,11 +31,11 @@ func (r reply) message(t testing.TB, name string, qtype uint16) *wire.Message {
 
 func parsed(t testing.TB, m *dns.Msg) *wire.Message {
 	t.Helper()
-	octets, err := m.Pack()
+	b, err := m.Pack()
 	if err != nil {
 		t.Fatalf("pack: %v", err)
 	}
-	w, err := wire.Parse(octets)
+	w, err := wire.Parse(b)
 	if err != nil {
 		t.Fatalf("parse: %v", err)
 	}
@@ -420,7 +420,7 @@ func TestMalformedAnswer(t *testing.T) {
 	m.Response = true
 	m.Answer = []dns.RR{short("www.shop.example.")}
 	if _, err := Scrub(parsed(t, m), asked()); !errors.Is(err, ErrMalformed) {
-		t.Errorf("an address of three octets: got error %v, want %v", err, ErrMalformed)
+		t.Errorf("an address of three bytes: got error %v, want %v", err, ErrMalformed)
 	}
 	m.Answer = nil
 	m.Ns = records(t, "www.shop.example. NS ns.www.shop.example.")
@@ -431,7 +431,7 @@ func TestMalformedAnswer(t *testing.T) {
 	}
 }
 
-// short is an address of three octets.
+// short is an address of three bytes.
 func short(owner string) dns.RR {
 	return &dns.RFC3597{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}, Rdata: "010203"}
 }

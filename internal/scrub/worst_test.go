@@ -85,7 +85,7 @@ func deepChain() []string {
 // are sorted out with little memory, since the search ends with the record that is one too
 // many, and says so (CVE-2026-75029): else each record would be compared with all others.
 func TestWorstReplies(t *testing.T) {
-	const limit = 256 << 10 // octets; what 1,500 different SOA records take is more
+	const limit = 256 << 10 // bytes; what 1,500 different SOA records take is more
 	for _, test := range worstReplies {
 		t.Run(test.name, func(t *testing.T) {
 			asked := Asked{Zone: dnsname.MustParse("shop.example."), Name: dnsname.MustParse("www.shop.example."), Type: dns.TypeA, MaxRecords: 256}
@@ -100,9 +100,9 @@ func TestWorstReplies(t *testing.T) {
 			if !errors.Is(err, test.err) {
 				t.Fatalf("got error %v, want %v", err, test.err)
 			}
-			t.Logf("%d records: %d octets allocated, %v", len(m.Answer)+len(m.Authority)+len(m.Additional), allocated, took)
+			t.Logf("%d records: %d bytes allocated, %v", len(m.Answer)+len(m.Authority)+len(m.Additional), allocated, took)
 			if allocated > limit {
-				t.Errorf("%d octets allocated, want at most %d", allocated, limit)
+				t.Errorf("%d bytes allocated, want at most %d", allocated, limit)
 			}
 			if err != nil {
 				return

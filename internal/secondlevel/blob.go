@@ -25,7 +25,7 @@ type Blob struct {
 //	 4  version
 //	 5  stored, milliseconds since 1970
 //	13  expires, likewise
-//	21  seal: HMAC-SHA-256, cut to 16 octets, of key, all before, and payload
+//	21  seal: HMAC-SHA-256, cut to 16 bytes, of key, all before, and payload
 //	37  payload
 const (
 	magic    = "iDNS"
@@ -92,15 +92,15 @@ func (s sealer) close(k Key, b Blob) []byte {
 }
 
 // open checks and opens what was found under a key. What has expired is no error. The
-// payload is part of octets.
-func (s sealer) open(k Key, octets []byte, now time.Time) (Blob, error) {
+// payload is part of b.
+func (s sealer) open(k Key, b []byte, now time.Time) (Blob, error) {
 	switch {
-	case len(octets) < overhead, string(octets[:len(magic)]) != magic, octets[len(magic)] != version:
+	case len(b) < overhead, string(b[:len(magic)]) != magic, b[len(magic)] != version:
 		return Blob{}, errNoBlob
-	case len(octets) > overhead+MaxPayload:
+	case len(b) > overhead+MaxPayload:
 		return Blob{}, errTooLong
 	}
-	head, seal, payload := octets[:sealAt], octets[sealAt:overhead], octets[overhead:]
+	head, seal, payload := b[:sealAt], b[sealAt:overhead], b[overhead:]
 	if !hmac.Equal(seal, s.seal(k, head, payload)) {
 		return Blob{}, errSeal
 	}

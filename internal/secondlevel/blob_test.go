@@ -41,7 +41,7 @@ func TestKeysDiffer(t *testing.T) {
 	}
 }
 
-// Every octet counts, and a blob is of its own key only.
+// Every byte counts, and a blob is of its own key only.
 func TestOpenRefuses(t *testing.T) {
 	k := keyed.key([]byte("a"))
 	good := keyed.close(k, whole)
@@ -50,13 +50,13 @@ func TestOpenRefuses(t *testing.T) {
 			bad := bytes.Clone(good)
 			bad[at] ^= flip
 			if got, err := keyed.open(k, bad, start); err == nil {
-				t.Errorf("octet %d changed: got %+v, want an error", at, got)
+				t.Errorf("byte %d changed: got %+v, want an error", at, got)
 			}
 		}
 	}
 	for n := range good {
 		if got, err := keyed.open(k, good[:n], start); err == nil {
-			t.Errorf("%d octets of %d: got %+v, want an error", n, len(good), got)
+			t.Errorf("%d bytes of %d: got %+v, want an error", n, len(good), got)
 		}
 	}
 	long := whole
@@ -64,7 +64,7 @@ func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct {
 		about  string
 		key    Key
-		octets []byte
+		sealed []byte
 		now    time.Time
 		want   error
 	}{
@@ -78,7 +78,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"before 1970", k, keyed.close(k, Blob{Stored: time.UnixMilli(-1), Expires: start}), start, errTime},
 		{"nothing", k, nil, start, errNoBlob},
 	} {
-		if got, err := keyed.open(c.key, c.octets, c.now); !errors.Is(err, c.want) {
+		if got, err := keyed.open(c.key, c.sealed, c.now); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %+v, %v, want %v", c.about, got, err, c.want)
 		}
 	}
@@ -96,16 +96,16 @@ func FuzzOpen(f *testing.F) {
 	f.Add(append([]byte("iDNS\x02"), good[5:]...))                     // another version
 	f.Add(none.close(k, Blob{Stored: start, Expires: start.Add(1e6)})) // of one millisecond
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, octets []byte) {
-		b, err := none.open(k, octets, start)
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		b, err := none.open(k, sealed, start)
 		if err != nil {
 			return
 		}
 		if life := b.Expires.Sub(b.Stored); life <= 0 || life > MaxLife || len(b.Payload) > MaxPayload || b.Stored.After(start.Add(maxSkew)) {
 			t.Fatalf("got %+v", b)
 		}
-		if again := none.close(k, b); !bytes.Equal(again, octets) {
-			t.Fatalf("got %x, sealed again %x", octets, again)
+		if again := none.close(k, b); !bytes.Equal(again, sealed) {
+			t.Fatalf("got %x, sealed again %x", sealed, again)
 		}
 	})
 }

@@ -16,7 +16,7 @@
 //
 // # Limitations
 //
-// Each UDP send under way holds a read buffer of 65,535 octets, of which the
+// Each UDP send under way holds a read buffer of 65,535 bytes, of which the
 // memory touched is as large as the largest datagram that came.
 //
 // DF is set on Linux, Android, macOS, iOS, FreeBSD and Windows. On Windows no refused port

@@ -11,7 +11,7 @@ var (
 	ErrAbandoned = errors.New("abandoned after a forged reply")
 
 	// ErrStale is matched by the error of a send over a TCP connection that had
-	// been used before and ended before an octet of the reply came. That is how
+	// been used before and ended before a byte of the reply came. That is how
 	// servers close idle connections, and says nothing about whether they are
 	// alive (RFC 7766 §6.2.4): the same query may be sent again, on what will be
 	// another connection.
@@ -29,7 +29,7 @@ var (
 	ErrServerConns = errors.New("all connections to the server are in use")
 
 	// ErrQuery is wrapped by the error of a send whose query has no header or is
-	// longer than 65,535 octets. Nothing was sent.
+	// longer than 65,535 bytes. Nothing was sent.
 	ErrQuery = errors.New("query has not the size of a DNS message")
 
 	// errUnsolicited ends a connection on which the server speaks though nobody

@@ -13,38 +13,38 @@ const readBufferSize = 4096
 // fragment is what had come of a message when the connection ended; the zero
 // fragment is nothing.
 type fragment struct {
-	octets int // the two of the length included
-	id     uint16
-	hasID  bool
+	size  int // the two of the length included
+	id    uint16
+	hasID bool
 }
 
 // mayBe reports whether the message may have been the reply to query id.
-func (f fragment) mayBe(id uint16) bool { return f.octets > 0 && (!f.hasID || f.id == id) }
+func (f fragment) mayBe(id uint16) bool { return f.size > 0 && (!f.hasID || f.id == id) }
 
 // readMessage reads one message with its length, RFC 1035 §4.2.2. With an error it
 // returns what had come.
 func readMessage(r *bufio.Reader) ([]byte, fragment, error) {
 	var prefix [2]byte
 	for i := range prefix {
-		octet, err := r.ReadByte()
+		b, err := r.ReadByte()
 		if i > 0 && err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return nil, fragment{octets: i}, err
+			return nil, fragment{size: i}, err
 		}
-		prefix[i] = octet
+		prefix[i] = b
 	}
 	length := int(binary.BigEndian.Uint16(prefix[:]))
 	if length < headerSize {
-		return nil, fragment{octets: len(prefix)}, fmt.Errorf("%w: length %d", ErrFraming, length)
+		return nil, fragment{size: len(prefix)}, fmt.Errorf("%w: length %d", ErrFraming, length)
 	}
 	message := make([]byte, length)
 	n, err := io.ReadFull(r, message)
 	if err == nil {
 		return message, fragment{}, nil
 	}
-	part := fragment{octets: len(prefix) + n, hasID: n >= 2}
+	part := fragment{size: len(prefix) + n, hasID: n >= 2}
 	if part.hasID {
 		part.id = binary.BigEndian.Uint16(message)
 	}

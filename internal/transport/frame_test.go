@@ -21,19 +21,19 @@ func TestReadMessage(t *testing.T) {
 		{"smallest", framed(short), short, fragment{}, nil},
 		{"largest", framed(long), long, fragment{}, nil},
 		{"end", nil, nil, fragment{}, io.EOF},
-		{"half a length", []byte{0}, nil, fragment{octets: 1}, io.ErrUnexpectedEOF},
-		{"length alone", []byte{0, 12}, nil, fragment{octets: 2}, io.EOF},
-		{"half an ID", []byte{0, 12, 1}, nil, fragment{octets: 3}, io.ErrUnexpectedEOF},
-		{"cut after the ID", []byte{0, 12, 1, 2}, nil, fragment{octets: 4, id: 0x0102, hasID: true}, io.ErrUnexpectedEOF},
-		{"cut before the end", framed(long)[:maxMessage], nil, fragment{octets: maxMessage, id: 0x0304, hasID: true}, io.ErrUnexpectedEOF},
-		{"length 0", []byte{0, 0, 1, 2}, nil, fragment{octets: 2}, ErrFraming},
-		{"length below a header", append([]byte{0, 11}, short...), nil, fragment{octets: 2}, ErrFraming},
+		{"half a length", []byte{0}, nil, fragment{size: 1}, io.ErrUnexpectedEOF},
+		{"length alone", []byte{0, 12}, nil, fragment{size: 2}, io.EOF},
+		{"half an ID", []byte{0, 12, 1}, nil, fragment{size: 3}, io.ErrUnexpectedEOF},
+		{"cut after the ID", []byte{0, 12, 1, 2}, nil, fragment{size: 4, id: 0x0102, hasID: true}, io.ErrUnexpectedEOF},
+		{"cut before the end", framed(long)[:maxMessage], nil, fragment{size: maxMessage, id: 0x0304, hasID: true}, io.ErrUnexpectedEOF},
+		{"length 0", []byte{0, 0, 1, 2}, nil, fragment{size: 2}, ErrFraming},
+		{"length below a header", append([]byte{0, 11}, short...), nil, fragment{size: 2}, ErrFraming},
 	} {
-		for how, r := range map[string]io.Reader{"at once": bytes.NewReader(test.in), "octet by octet": iotest.OneByteReader(bytes.NewReader(test.in))} {
+		for how, r := range map[string]io.Reader{"at once": bytes.NewReader(test.in), "byte by byte": iotest.OneByteReader(bytes.NewReader(test.in))} {
 			t.Run(test.name+" "+how, func(t *testing.T) {
 				got, part, err := readMessage(bufio.NewReaderSize(r, readBufferSize))
 				if !bytes.Equal(got, test.want) || part != test.part || !errors.Is(err, test.err) {
-					t.Errorf("got %d octets, %+v, %v, want %d octets, %+v, %v", len(got), part, err, len(test.want), test.part, test.err)
+					t.Errorf("got %d bytes, %+v, %v, want %d bytes, %+v, %v", len(got), part, err, len(test.want), test.part, test.err)
 				}
 			})
 		}
@@ -46,9 +46,9 @@ func TestFragmentMayBe(t *testing.T) {
 		want bool
 	}{
 		{fragment{}, false},
-		{fragment{octets: 1}, true},
-		{fragment{octets: 4, id: 7, hasID: true}, true},
-		{fragment{octets: 4, id: 8, hasID: true}, false},
+		{fragment{size: 1}, true},
+		{fragment{size: 4, id: 7, hasID: true}, true},
+		{fragment{size: 4, id: 8, hasID: true}, false},
 	} {
 		if got := test.part.mayBe(7); got != test.want {
 			t.Errorf("%+v.mayBe(7): got %t, want %t", test.part, got, test.want)
@@ -74,7 +74,7 @@ func FuzzReadMessage(f *testing.F) {
 			if err != nil {
 				whole := len(rest) >= 2 && len(rest)-2 >= int(rest[0])<<8+int(rest[1])
 				framing := len(rest) >= 2 && int(rest[0])<<8+int(rest[1]) < headerSize
-				if errors.Is(err, ErrFraming) != framing || whole && !framing || !framing && part.octets != len(rest) {
+				if errors.Is(err, ErrFraming) != framing || whole && !framing || !framing && part.size != len(rest) {
 					t.Fatalf("got %+v, %v at %x", part, err, rest)
 				}
 				return

@@ -20,7 +20,7 @@ var (
 	server3 = netip.MustParseAddrPort("203.0.113.3:53")
 )
 
-// message makes a header with this ID and length octets in all, marked with mark.
+// message makes a header with this ID and length bytes in all, marked with mark.
 func message(id uint16, length int, mark byte) []byte {
 	m := make([]byte, max(length, headerSize))
 	binary.BigEndian.PutUint16(m, id)

@@ -48,9 +48,9 @@ func TestLoopbackStream(t *testing.T) {
 		want           []byte
 		stale, partial bool
 	}{
-		{"octet by octet", func(c *net.TCPConn, q []byte) {
-			for _, octet := range reply(q) {
-				c.Write([]byte{octet})
+		{"byte by byte", func(c *net.TCPConn, q []byte) {
+			for _, b := range reply(q) {
+				c.Write([]byte{b})
 				runtime.Gosched()
 			}
 		}, message(2, 40, 'r'), false, false},
@@ -77,7 +77,7 @@ func TestLoopbackStream(t *testing.T) {
 			wantOpen(t, tr, 0, 1)
 			got, err := tr.Exchange(ctx, "tcp", server, message(2, 40, 'q'))
 			if !bytes.Equal(got, test.want) {
-				t.Errorf("reply: got %d octets, want %d", len(got), len(test.want))
+				t.Errorf("reply: got %d bytes, want %d", len(got), len(test.want))
 			}
 			if test.want != nil {
 				if err != nil {
@@ -163,7 +163,7 @@ func TestLoopbackLargestDatagram(t *testing.T) {
 		return accept('r').Check(reply)
 	}})
 	if err != nil || !bytes.Equal(got, want) || !seenEmpty {
-		t.Errorf("got %d octets, %v, empty datagram seen %t, want %d, true", len(got), err, seenEmpty, largest)
+		t.Errorf("got %d bytes, %v, empty datagram seen %t, want %d, true", len(got), err, seenEmpty, largest)
 	}
 }
 

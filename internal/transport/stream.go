@@ -216,7 +216,7 @@ func (c *stream) next() (w *waiter, pause time.Duration) {
 	return nil, c.pool.idleTimeout
 }
 
-// endIfUnused ends c at the end of its idle time. Octets that came without anyone
+// endIfUnused ends c at the end of its idle time. Bytes that came without anyone
 // waiting do not prolong it.
 func (c *stream) endIfUnused() {
 	c.pool.mu.Lock()
@@ -284,7 +284,7 @@ func (c *stream) note(w *waiter, how leaving) {
 	switch how {
 	case answered, cancelled:
 	case expired:
-		// A server that drips octets, or a path that has died without notice,
+		// A server that drips bytes, or a path that has died without notice,
 		// keeps no later query waiting.
 		c.retired = c.retired || c.conn != nil
 	case abandoned:

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// exchange sends a query of 40 octets over TCP and wants it back, marked 'r'.
+// exchange sends a query of 40 bytes over TCP and wants it back, marked 'r'.
 func exchange(t *testing.T, ctx context.Context, tr *Transport, server netip.AddrPort, id uint16) {
 	t.Helper()
 	reply, err := tr.Send(ctx, "tcp", server, message(id, 40, 'q'), accept('r'))
@@ -170,13 +170,13 @@ func TestStreamEqualID(t *testing.T) {
 	}
 }
 
-// Octets may come one by one, with pauses; only the context ends that.
-func TestStreamOctetByOctet(t *testing.T) {
+// Bytes may come one by one, with pauses; only the context ends that.
+func TestStreamByteByByte(t *testing.T) {
 	n := &network{streams: func(c net.Conn) {
 		for q := readQuery(c); q != nil; q = readQuery(c) {
-			for _, octet := range reply(q) {
+			for _, b := range reply(q) {
 				time.Sleep(time.Second)
-				if _, err := c.Write([]byte{octet}); err != nil {
+				if _, err := c.Write([]byte{b}); err != nil {
 					return
 				}
 			}
@@ -550,13 +550,13 @@ func TestStreamIdleClose(t *testing.T) {
 	})
 }
 
-// Octets that nobody waits for do not keep an idle connection open.
+// Bytes that nobody waits for do not keep an idle connection open.
 func TestStreamIdleDrip(t *testing.T) {
 	n := &network{streams: func(c net.Conn) {
 		c.Write(reply(readQuery(c)))
-		for _, octet := range framed(message(9, 400, 'r')) {
+		for _, b := range framed(message(9, 400, 'r')) {
 			time.Sleep(time.Second)
-			if _, err := c.Write([]byte{octet}); err != nil {
+			if _, err := c.Write([]byte{b}); err != nil {
 				return
 			}
 		}

@@ -34,7 +34,7 @@ const (
 	// headerSize is that of RFC 1035 §4.1.1: what is shorter is no DNS message.
 	headerSize = 12
 
-	// maxMessage is what the two-octet length of RFC 1035 §4.2.2 can say.
+	// maxMessage is what the two-byte length of RFC 1035 §4.2.2 can say.
 	maxMessage = 65535
 )
 
@@ -59,7 +59,7 @@ type Transport struct {
 type Options struct {
 	// Dial opens connections; nil: the host's sockets. network is "udp" or "tcp",
 	// address an IP address and port. What it returns for "udp" keeps message
-	// boundaries, for "tcp" it carries two-octet lengths; closing it ends a Read
+	// boundaries, for "tcp" it carries two-byte lengths; closing it ends a Read
 	// or Write under way. It is called concurrently and returns when ctx ends,
 	// which for "tcp" is not the context of the caller: a connection is shared.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -154,7 +154,7 @@ func checkSend(network string, server netip.AddrPort, query []byte) error {
 		return &net.AddrError{Err: "no address and port of a server", Addr: server.String()}
 	}
 	if len(query) < headerSize || len(query) > maxMessage {
-		return fmt.Errorf("%w: %d octets", ErrQuery, len(query))
+		return fmt.Errorf("%w: %d bytes", ErrQuery, len(query))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func TestSendRefusesArguments(t *testing.T) {
 	} {
 		reply, err := tr.Exchange(t.Context(), test.network, test.server, make([]byte, test.length))
 		if e := wantError(t, err, nil, "dial", false); reply != nil || !test.is(e) {
-			t.Errorf("%s to %v, %d octets: got %x, %v", test.network, test.server, test.length, reply, err)
+			t.Errorf("%s to %v, %d bytes: got %x, %v", test.network, test.server, test.length, reply, err)
 		}
 	}
 	wantDialled(t, n, 0)

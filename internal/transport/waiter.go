@@ -9,7 +9,7 @@ import (
 // waiter is one query on a connection.
 type waiter struct {
 	id     uint16
-	frame  []byte        // the two-octet length and the query, to be sent in one Write
+	frame  []byte        // the two-byte length and the query, to be sent in one Write
 	inbox  chan delivery // unbuffered: a server that floods waits for the check
 	sent   chan struct{} // closed when the query has been written
 	left   chan struct{} // closed when Send stops waiting

@@ -184,15 +184,15 @@ func TestParseAgreesWithMiekg(t *testing.T) {
 			msg.SetEdns0(1232, true)
 		}
 		msg.Compress = i%3 != 0
-		octets, err := msg.Pack()
+		b, err := msg.Pack()
 		if err != nil {
 			t.Fatalf("%v: %v", msg, err)
 		}
 		unpacked := new(dns.Msg)
-		if err := unpacked.Unpack(octets); err != nil {
+		if err := unpacked.Unpack(b); err != nil {
 			t.Fatalf("%v: %v", msg, err)
 		}
-		m, err := Parse(octets)
+		m, err := Parse(b)
 		if err != nil {
 			t.Fatalf("%v: %v", msg, err)
 		}
@@ -210,13 +210,13 @@ func TestParseAgreesWithMiekg(t *testing.T) {
 func TestParseCaptured(t *testing.T) {
 	path := realdata.Path(t, "captured/zonemaster-2015-2025.jsonl.gz")
 	count := 0
-	for line, octets := range captured(t, path) {
+	for line, b := range captured(t, path) {
 		count++
 		msg := new(dns.Msg)
-		if err := msg.Unpack(octets); err != nil {
+		if err := msg.Unpack(b); err != nil {
 			t.Fatalf("line %d: miekg/dns: %v", line+1, err)
 		}
-		m, err := Parse(octets)
+		m, err := Parse(b)
 		if err != nil {
 			t.Errorf("line %d: %v\n%v", line+1, err, msg)
 			continue
@@ -250,11 +250,11 @@ func captured(t *testing.T, path string) [][]byte {
 		if err := json.Unmarshal(lines.Bytes(), &reply); err != nil {
 			t.Fatal(err)
 		}
-		octets, err := base64.StdEncoding.DecodeString(reply.Wire)
+		b, err := base64.StdEncoding.DecodeString(reply.Wire)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, octets)
+		all = append(all, b)
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
@@ -273,17 +273,17 @@ func FuzzParse(f *testing.F) {
 	f.Add(message(1, 2, 0, 0, question, record("\x00", 65280, pointer(afterQuestion+11)), rootRecord))  // RDATA like a loop
 	f.Add(message(1, 1, 0, 0, question, record("\x01a"+pointer(afterQuestion), 65280, "")))             // a loop
 	f.Add(message(1, 1, 0, 0, question, record(name255, dns.TypeNS, pointer(afterQuestion))))           // longest names
-	f.Add(message(1, 0, 0, 1, question, opt(0, 1<<24, option(10, "8 octets")+option(15, "\x00\x01x")))) // options
+	f.Add(message(1, 0, 0, 1, question, opt(0, 1<<24, option(10, "8 bytes!")+option(15, "\x00\x01x")))) // options
 	for _, rr := range records(f) {
 		msg := &dns.Msg{Question: []dns.Question{{Name: "example.", Qtype: 1, Qclass: 1}}, Answer: []dns.RR{rr}, Compress: true}
-		octets, err := msg.Pack()
+		b, err := msg.Pack()
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(octets) // every type that has a layout
+		f.Add(b) // every type that has a layout
 	}
-	f.Fuzz(func(t *testing.T, octets []byte) {
-		m, err := Parse(octets)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := Parse(b)
 		if err != nil {
 			if m != nil {
 				t.Fatalf("%v beside error %v", m, err)
@@ -296,7 +296,7 @@ func FuzzParse(f *testing.F) {
 				checkRData(t, m, rec)
 			}
 		}
-		if msg := new(dns.Msg); msg.Unpack(octets) == nil {
+		if msg := new(dns.Msg); msg.Unpack(b) == nil {
 			compare(t, m, msg)
 		}
 	})
@@ -307,7 +307,7 @@ func FuzzRData(f *testing.F) {
 	f.Add(dns.TypeNS, []byte("\x01a"+pointer(HeaderLen)))                                      // compressed
 	f.Add(dns.TypeRRSIG, []byte(strings.Repeat("\x00", 18)+pointer(HeaderLen)+"SIG"))          // compressed where it must not be
 	f.Add(dns.TypeNSEC, []byte(example+"\x00\x01\x40\x01\x01\x40"))                            // bitmap of two windows
-	f.Add(dns.TypeNSEC3, []byte("\x01\x00\x00\x05\x02SS\x04HASH\x00\x02\x40\x00"))             // needless zero octet
+	f.Add(dns.TypeNSEC3, []byte("\x01\x00\x00\x05\x02SS\x04HASH\x00\x02\x40\x00"))             // needless zero byte
 	f.Add(dns.TypeHTTPS, []byte("\x00\x01\x00\x00\x00\x00\x02\x00\x01\x00\x01\x00\x03\x02h2")) // mandatory and alpn
 	f.Add(dns.TypeIPSECKEY, []byte("\x0a\x03\x02"+example+"KEY"))                              // a name in the middle
 	f.Add(dns.TypeHIP, []byte("\x01\x02\x00\x01HK\xc0\x00"))                                   // a pointer into its own RDATA
@@ -374,7 +374,7 @@ func opaque(rrtype uint16) bool {
 	return !known || slices.Contains(layout, free) || slices.Contains(layout, decoded)
 }
 
-// foldASCII lowers the 26 letters and nothing else, whatever the octets around them.
+// foldASCII lowers the 26 letters and nothing else, whatever the bytes around them.
 func foldASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {

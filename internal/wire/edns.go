@@ -12,8 +12,8 @@ const typeOPT = 41
 const (
 	// MaxOptions and maxOptionOctets bound the EDNS options of one message:
 	// Unbound's limits after CVE-2026-41292.
-	MaxOptions      = 100
-	maxOptionOctets = 4096
+	MaxOptions     = 100
+	maxOptionBytes = 4096
 	// optionCookie is the option code of DNS cookies. RFC 7873 §4.
 	optionCookie = 10
 	// optionPadding is the option code of padding. RFC 7830 §3.
@@ -42,14 +42,14 @@ type EDE struct {
 	Text string
 }
 
-func parseOPT(rec Record, octets []byte) (*EDNS, error) {
+func parseOPT(rec Record, msg []byte) (*EDNS, error) {
 	e := &EDNS{
 		UDPSize:       max(rec.Class, 512),
 		ExtendedRcode: uint8(rec.TTL >> 24),
 		Version:       uint8(rec.TTL >> 16),
 		DO:            rec.TTL&doBit != 0,
 	}
-	if rec.rdlen > maxOptionOctets {
+	if rec.rdlen > maxOptionBytes {
 		return nil, fail(rec.rdata, ErrTooManyOpts)
 	}
 	off, end := rec.rdata, rec.rdata+rec.rdlen
@@ -60,13 +60,13 @@ func parseOPT(rec Record, octets []byte) (*EDNS, error) {
 		if off+4 > end {
 			return nil, fail(off, ErrOptions)
 		}
-		code := binary.BigEndian.Uint16(octets[off:])
-		n := int(binary.BigEndian.Uint16(octets[off+2:]))
+		code := binary.BigEndian.Uint16(msg[off:])
+		n := int(binary.BigEndian.Uint16(msg[off+2:]))
 		off += 4
 		if off+n > end {
 			return nil, fail(off, ErrOptions)
 		}
-		e.option(code, octets[off:off+n])
+		e.option(code, msg[off:off+n])
 		off += n
 	}
 	return e, nil
@@ -79,7 +79,7 @@ func (m *Message) BlankOptions() {
 	if m.EDNS == nil || m.opt.rdlen < head {
 		return
 	}
-	options := m.octets[m.opt.rdata : m.opt.rdata+m.opt.rdlen]
+	options := m.msg[m.opt.rdata : m.opt.rdata+m.opt.rdlen]
 	clear(options)
 	binary.BigEndian.PutUint16(options, optionPadding)
 	binary.BigEndian.PutUint16(options[2:], uint16(len(options)-head))

@@ -37,7 +37,7 @@ func TestParseOPT(t *testing.T) {
 		{"other flags", opt(512, 0x7FFF, ""), EDNS{UDPSize: 512}},
 		{"version 1", opt(512, 1<<16, ""), EDNS{UDPSize: 512, Version: 1}},
 		{"extended RCODE", opt(512, 1<<24, ""), EDNS{UDPSize: 512, ExtendedRcode: 1}},
-		{"cookie", opt(512, 0, option(10, "8 octets")), EDNS{UDPSize: 512, Cookie: []byte("8 octets")}},
+		{"cookie", opt(512, 0, option(10, "8 bytes!")), EDNS{UDPSize: 512, Cookie: []byte("8 bytes!")}},
 		{"empty cookie", opt(512, 0, option(10, "")), EDNS{UDPSize: 512, Cookie: []byte{}}},
 		{"the first of two cookies", opt(512, 0, option(10, "first...")+option(10, "second..")),
 			EDNS{UDPSize: 512, Cookie: []byte("first...")}},
@@ -45,7 +45,7 @@ func TestParseOPT(t *testing.T) {
 			EDNS{UDPSize: 512, Errors: []EDE{{22, ""}, {9, "no key"}}}},
 		{"options of no use", opt(512, 0, option(3, "nsid")+option(12, "\x00\x00")+option(65001, "")), EDNS{UDPSize: 512}},
 		{"100 options", opt(512, 0, strings.Repeat(option(3, ""), MaxOptions)), EDNS{UDPSize: 512}},
-		{"4096 octets", opt(512, 0, option(12, strings.Repeat("\x00", maxOptionOctets-4))), EDNS{UDPSize: 512}},
+		{"4096 bytes", opt(512, 0, option(12, strings.Repeat("\x00", maxOptionBytes-4))), EDNS{UDPSize: 512}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestParseOPTRefuses(t *testing.T) {
 		{"length past the end", "\x00\x03\x00\x05nsid", ErrOptions},
 		{"length of 65535", "\x00\x03\xff\xff", ErrOptions},
 		{"101 options", strings.Repeat(option(3, ""), MaxOptions+1), ErrTooManyOpts},
-		{"4097 octets", option(12, strings.Repeat("\x00", maxOptionOctets-3)), ErrTooManyOpts},
+		{"4097 bytes", option(12, strings.Repeat("\x00", maxOptionBytes-3)), ErrTooManyOpts},
 		{"flood", strings.Repeat(option(10, ""), 16000), ErrTooManyOpts},
 	}
 	for _, tt := range tests {
@@ -103,11 +103,11 @@ func TestParseOPTOfMiekg(t *testing.T) {
 		&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNoReachableAuthority, ExtraText: "all dead"},
 	}
 	msg.Extra = append(msg.Extra, o)
-	octets, err := msg.Pack()
+	b, err := msg.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Parse(octets)
+	m, err := Parse(b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,20 +11,20 @@ import (
 type field uint8
 
 const (
-	fixed1      field = iota // that many octets
+	fixed1      field = iota // that many bytes
 	fixed2                   //
 	fixed4                   //
 	fixed6                   //
 	fixed16                  //
 	fixed20                  //
-	charString               // one octet of length and that many; RFC 1035 §3.3 <character-string>
+	charString               // one byte of length and that many; RFC 1035 §3.3 <character-string>
 	charStrings              // one or more to the end
 	compressed               // a name that may be compressed on the wire, RFC 3597 §4
 	lowered                  // a name never compressed, lower case in canonical form
 	plain                    // a name never compressed, case kept in canonical form
 	bitmap                   // a type bitmap to the end, RFC 4034 §4.1.2
 	rest                     // anything to the end
-	restNotNull              // at least one octet to the end
+	restNotNull              // at least one byte to the end
 	free                     // anything to the end, which miekg/dns may not pack as it was
 	decoded                  // anything to the end; miekg/dns judges the whole RDATA
 )
@@ -82,7 +82,7 @@ var layouts = map[uint16][]field{
 
 // fieldReader copies RDATA field by field.
 type fieldReader struct {
-	octets   []byte
+	buf      []byte
 	off, end int
 }
 
@@ -113,7 +113,7 @@ func (r *fieldReader) append(dst []byte, f field) ([]byte, error) {
 	case lowered, plain:
 		return r.name(dst, false)
 	case bitmap:
-		if !validBitmap(r.octets[r.off:r.end]) {
+		if !validBitmap(r.buf[r.off:r.end]) {
 			return nil, fail(r.off, ErrRData)
 		}
 		return r.take(dst, r.end-r.off)
@@ -132,7 +132,7 @@ func (r *fieldReader) take(dst []byte, n int) ([]byte, error) {
 	if r.off+n > r.end {
 		return nil, fail(r.off, ErrRData)
 	}
-	dst = append(dst, r.octets[r.off:r.off+n]...)
+	dst = append(dst, r.buf[r.off:r.off+n]...)
 	r.off += n
 	return dst, nil
 }
@@ -141,12 +141,12 @@ func (r *fieldReader) charString(dst []byte) ([]byte, error) {
 	if r.off >= r.end {
 		return nil, fail(r.off, ErrRData)
 	}
-	return r.take(dst, 1+int(r.octets[r.off]))
+	return r.take(dst, 1+int(r.buf[r.off]))
 }
 
 func (r *fieldReader) name(dst []byte, mayCompress bool) ([]byte, error) {
 	start := len(dst)
-	dst, next, err := expandName(dst, r.octets, r.off, r.end)
+	dst, next, err := expandName(dst, r.buf, r.off, r.end)
 	if err != nil {
 		var where *Error
 		errors.As(err, &where)
@@ -160,7 +160,7 @@ func (r *fieldReader) name(dst []byte, mayCompress bool) ([]byte, error) {
 }
 
 // validBitmap reports whether b is a type bitmap: windows in order, none empty or
-// longer than its 32 octets. Trailing zero octets should not be sent, but
+// longer than its 32 bytes. Trailing zero bytes should not be sent, but
 // change no meaning, and are let through.
 func validBitmap(b []byte) bool {
 	for last := -1; len(b) > 0; {

@@ -36,10 +36,10 @@ const (
 
 const (
 	// MaxRecords is how many records one message may hold. A full 64 KiB message
-	// of real data has about 4,000 (16-octet A records with compressed owners);
+	// of real data has about 4,000 (16-byte A records with compressed owners);
 	// limits table of PowerDNS and BIND, attacks of 2024-2026 (item 31).
 	MaxRecords = 5000
-	// MaxExpanded bounds the octets of all names of a message written out, so
+	// MaxExpanded bounds the bytes of all names of a message written out, so
 	// that compression cannot turn 64 KiB into hundreds of megabytes.
 	MaxExpanded = 1 << 20
 	// MaxHops is how many compression pointers one name may follow: a name has
@@ -54,29 +54,29 @@ var (
 	ErrShort        = errors.New("message ends early")
 	ErrPointer      = errors.New("compression pointer does not point backwards")
 	ErrHops         = errors.New("name follows more than 126 compression pointers")
-	ErrNameTooLong  = errors.New("name longer than 255 octets")
+	ErrNameTooLong  = errors.New("name longer than 255 bytes")
 	ErrLabelType    = errors.New("label type other than plain or pointer")
 	ErrTooMany      = errors.New("more than 5000 records in a message")
 	ErrCounts       = errors.New("record counts exceed the message length")
 	ErrExpansion    = errors.New("names of the message expand to more than 1 MiB")
 	ErrQuestions    = errors.New("question count is not one")
-	ErrTrailing     = errors.New("octets after the last record")
+	ErrTrailing     = errors.New("bytes after the last record")
 	ErrRData        = errors.New("malformed RDATA")
 	ErrManyOPT      = errors.New("more than one OPT record")
 	ErrOPTPlace     = errors.New("OPT record outside the additional section or not owned by the root")
 	ErrOptions      = errors.New("malformed EDNS options")
-	ErrTooManyOpts  = errors.New("more than 100 EDNS options or 4096 octets of them")
+	ErrTooManyOpts  = errors.New("more than 100 EDNS options or 4096 bytes of them")
 	ErrNameExpected = errors.New("name runs past the end of its RDATA")
 )
 
-// Error says at which octet of a message the walker stopped, and why. It wraps
+// Error says at which byte of a message the walker stopped, and why. It wraps
 // one of the Err values of this package.
 type Error struct {
 	Offset int
 	Err    error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("dns message: octet %d: %v", e.Offset, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("dns message: byte %d: %v", e.Offset, e.Err) }
 
 // Unwrap gives the reason.
 func (e *Error) Unwrap() error { return e.Err }
@@ -102,7 +102,7 @@ type Record struct {
 	rdlen     int
 }
 
-// Message is a message that Parse has walked. It keeps the octets it was made of.
+// Message is a message that Parse has walked. It keeps the bytes it was made of.
 type Message struct {
 	ID         uint16
 	Flags      uint16 // the second header word: bits, opcode, RCODE
@@ -113,13 +113,13 @@ type Message struct {
 	Additional []Record // without the OPT record
 	EDNS       *EDNS    // nil: no OPT record
 
-	octets []byte
-	opt    Record // what EDNS was read from
+	msg []byte
+	opt Record // what EDNS was read from
 }
 
 // PatchTTL writes rec.TTL into the message, where rec is one of its records.
 func (m *Message) PatchTTL(rec Record) {
-	binary.BigEndian.PutUint32(m.octets[rec.TTLOffset:], rec.TTL)
+	binary.BigEndian.PutUint32(m.msg[rec.TTLOffset:], rec.TTL)
 }
 
 // Opcode gives the operation code.
@@ -134,24 +134,24 @@ func (m *Message) Rcode() int {
 	return rcode
 }
 
-// Len gives the length of the message in octets.
-func (m *Message) Len() int { return len(m.octets) }
+// Len gives the length of the message in bytes.
+func (m *Message) Len() int { return len(m.msg) }
 
 // Parse walks one whole message. The message must not change while the result is
 // in use. A message with no question is accepted (FORMERR replies come so), one
 // with several is not (RFC 9619).
-func Parse(octets []byte) (*Message, error) {
-	if len(octets) < HeaderLen {
-		return nil, fail(len(octets), ErrShort)
+func Parse(msg []byte) (*Message, error) {
+	if len(msg) < HeaderLen {
+		return nil, fail(len(msg), ErrShort)
 	}
 	m := &Message{
-		ID:     binary.BigEndian.Uint16(octets),
-		Flags:  binary.BigEndian.Uint16(octets[2:]),
-		octets: octets,
+		ID:    binary.BigEndian.Uint16(msg),
+		Flags: binary.BigEndian.Uint16(msg[2:]),
+		msg:   msg,
 	}
 	counts := [4]int{}
 	for i := range counts {
-		counts[i] = int(binary.BigEndian.Uint16(octets[4+2*i:]))
+		counts[i] = int(binary.BigEndian.Uint16(msg[4+2*i:]))
 	}
 	if counts[0] > 1 {
 		return nil, fail(4, ErrQuestions)
@@ -160,10 +160,10 @@ func Parse(octets []byte) (*Message, error) {
 	if total > MaxRecords {
 		return nil, fail(6, ErrTooMany)
 	}
-	if total*minRecord > len(octets)-HeaderLen {
+	if total*minRecord > len(msg)-HeaderLen {
 		return nil, fail(6, ErrCounts)
 	}
-	w := walker{octets: octets}
+	w := walker{msg: msg}
 	off, err := w.question(m, counts[0])
 	if err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func Parse(octets []byte) (*Message, error) {
 			if m.EDNS != nil {
 				return nil, fail(rec.rdata, ErrManyOPT)
 			}
-			if m.EDNS, err = parseOPT(rec, octets); err != nil {
+			if m.EDNS, err = parseOPT(rec, msg); err != nil {
 				return nil, err
 			}
 			m.opt = rec
@@ -201,7 +201,7 @@ func Parse(octets []byte) (*Message, error) {
 			m.Additional = part
 		}
 	}
-	if off != len(octets) {
+	if off != len(msg) {
 		return nil, fail(off, ErrTrailing)
 	}
 	return m, nil

@@ -30,13 +30,13 @@ func record(owner string, rrtype uint16, rdata string) string {
 	return string(b) + rdata
 }
 
-// pointer is a compression pointer to the octet at.
+// pointer is a compression pointer to the byte at.
 func pointer(at int) string {
 	return string(binary.BigEndian.AppendUint16(nil, 0xC000|uint16(at)))
 }
 
 const (
-	example  = "\x07example\x00" // 9 octets
+	example  = "\x07example\x00" // 9 bytes
 	question = example + "\x00\x01\x00\x01"
 	// afterQuestion is where the first record stands in messages with question.
 	afterQuestion = HeaderLen + len(question)
@@ -151,7 +151,7 @@ func TestParseRefuses(t *testing.T) {
 		want   error
 	}{
 		{"nothing", nil, 0, ErrShort},
-		{"11 octets", make([]byte, 11), 11, ErrShort},
+		{"11 bytes", make([]byte, 11), 11, ErrShort},
 		{"two questions", message(2, 0, 0, 0, question, question), 4, ErrQuestions},
 		{"65535 questions", message(0xFFFF, 0, 0, 0, question), 4, ErrQuestions},
 		{"no question where one is announced", message(1, 0, 0, 0), HeaderLen, ErrShort},
@@ -164,13 +164,13 @@ func TestParseRefuses(t *testing.T) {
 		{"65535 records in each section", message(1, 0xFFFF, 0xFFFF, 0xFFFF, question), 6, ErrTooMany},
 		{"5001 records", message(1, 5001, 0, 0, question, strings.Repeat(rootRecord, 5001)), 6, ErrTooMany},
 		{"5001 records in three sections", message(0, 2000, 2000, 1001, strings.Repeat(rootRecord, 5001)), 6, ErrTooMany},
-		{"record missing", message(1, 2, 0, 0, question, record(pointer(HeaderLen), 65280, "ten octets")), q + 22, ErrShort},
+		{"record missing", message(1, 2, 0, 0, question, record(pointer(HeaderLen), 65280, "ten bytes!")), q + 22, ErrShort},
 		{"record header cut off", message(1, 1, 0, 0, question, example, "\x00\x01\x00\x01\x00\x00"), q + 9, ErrShort},
 		{"RDATA cut off", message(1, 1, 0, 0, question, aRecord[:len(aRecord)-1]), q + 10, ErrShort},
-		{"one octet too many", message(1, 1, 0, 0, question, aRecord, "\x00"), q + len(aRecord), ErrTrailing},
+		{"one byte too many", message(1, 1, 0, 0, question, aRecord, "\x00"), q + len(aRecord), ErrTrailing},
 		{"a record too many", message(1, 1, 0, 0, question, aRecord, aRecord), q + len(aRecord), ErrTrailing},
 		{"pointer cut in two", message(1, 1, 0, 0, question, rootRecord[:10], "\xc0"), q + 9, ErrShort},
-		{"pointer at the very end", message(1, 2, 0, 0, question, record("\x00", 65280, "ten octets"), "\xc0"), q + 21, ErrShort},
+		{"pointer at the very end", message(1, 2, 0, 0, question, record("\x00", 65280, "ten bytes!"), "\xc0"), q + 21, ErrShort},
 		{"forward pointer", message(1, 1, 0, 0, question, record(pointer(q+2), 65280, example)), q, ErrPointer},
 		{"pointer to itself", message(1, 1, 0, 0, question, record(pointer(q), 65280, "")), q, ErrPointer},
 		{"pointer to its own label", message(1, 1, 0, 0, question, record("\x01a"+pointer(q), 65280, "")), q + 2, ErrPointer},
@@ -184,8 +184,8 @@ func TestParseRefuses(t *testing.T) {
 			q + 13, ErrPointer},
 		{"label type 01", message(1, 1, 0, 0, question, record("\x41\x00", 65280, "")), q, ErrLabelType},
 		{"label type 10", message(1, 1, 0, 0, question, record("\x80\x00", 65280, "")), q, ErrLabelType},
-		{"name of 256 octets", message(1, 1, 0, 0, question, record(name256, 65280, "")), q + 255, ErrNameTooLong},
-		{"name of 257 octets by a pointer",
+		{"name of 256 bytes", message(1, 1, 0, 0, question, record(name256, 65280, "")), q + 255, ErrNameTooLong},
+		{"name of 257 bytes by a pointer",
 			message(1, 2, 0, 0, question, record(name255, 65280, ""), record("\x01a"+pointer(q), 65280, "")),
 			q + 192, ErrNameTooLong},
 		{"128 labels", message(1, 1, 0, 0, question, record("\x01a"+labels127, 65280, "")), q + 254, ErrNameTooLong},
@@ -199,7 +199,7 @@ func TestParseRefuses(t *testing.T) {
 			m, err := Parse(tt.in)
 			var where *Error
 			if m != nil || !errors.As(err, &where) || !errors.Is(err, tt.want) || where.Offset != tt.offset {
-				t.Errorf("got %v, %v; want octet %d: %v", m, err, tt.offset, tt.want)
+				t.Errorf("got %v, %v; want byte %d: %v", m, err, tt.offset, tt.want)
 			}
 			if err != nil && !strings.Contains(err.Error(), tt.want.Error()) {
 				t.Errorf("%q does not say %q", err, tt.want)
@@ -222,7 +222,7 @@ func TestParseLongestName(t *testing.T) {
 			continue
 		}
 		if last := m.Answer[len(m.Answer)-1].Owner; len(last) != dnsname.MaxWire {
-			t.Errorf("%s: got %d octets, want %d", name, len(last), dnsname.MaxWire)
+			t.Errorf("%s: got %d bytes, want %d", name, len(last), dnsname.MaxWire)
 		}
 	}
 }
@@ -297,10 +297,10 @@ func TestParseExpansion(t *testing.T) {
 	most := (MaxExpanded - len(example)) / 255
 	for _, chained := range []bool{false, true} {
 		if _, err := Parse(expanding(most, chained)); err != nil {
-			t.Errorf("chained %t: %d names of 255 octets: %v", chained, most, err)
+			t.Errorf("chained %t: %d names of 255 bytes: %v", chained, most, err)
 		}
 		if _, err := Parse(expanding(most+1, chained)); !errors.Is(err, ErrExpansion) {
-			t.Errorf("chained %t: %d names of 255 octets: got %v, want %v", chained, most+1, err, ErrExpansion)
+			t.Errorf("chained %t: %d names of 255 bytes: got %v, want %v", chained, most+1, err, ErrExpansion)
 		}
 	}
 }
@@ -324,8 +324,8 @@ func worst() map[string][]byte {
 }
 
 // digest does with a message what the resolver does: walk it and keep the RDATA.
-func digest(octets []byte) []string {
-	m, err := Parse(octets)
+func digest(b []byte) []string {
+	m, err := Parse(b)
 	if err != nil {
 		return nil
 	}
@@ -346,16 +346,16 @@ func TestWorstMessages(t *testing.T) {
 	const limit = 4 << 20
 	for name, in := range worst() {
 		if len(in) > 0xFFFF {
-			t.Fatalf("%s: %d octets are no message", name, len(in))
+			t.Fatalf("%s: %d bytes are no message", name, len(in))
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		kept := digest(in)
 		runtime.ReadMemStats(&after)
 		if got := after.TotalAlloc - before.TotalAlloc; got > limit {
-			t.Errorf("%s: %d octets allocated, want at most %d", name, got, limit)
+			t.Errorf("%s: %d bytes allocated, want at most %d", name, got, limit)
 		}
-		t.Logf("%s: %d octets, %d RDATA kept, %d octets allocated in %d pieces",
+		t.Logf("%s: %d bytes, %d RDATA kept, %d bytes allocated in %d pieces",
 			name, len(in), len(kept), after.TotalAlloc-before.TotalAlloc, after.Mallocs-before.Mallocs)
 	}
 }
@@ -404,9 +404,9 @@ func realReply(tb testing.TB) []byte {
 	}
 	m.SetEdns0(1232, true)
 	m.Compress = true
-	octets, err := m.Pack()
+	b, err := m.Pack()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return octets
+	return b
 }

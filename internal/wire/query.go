@@ -79,7 +79,7 @@ func (q *Query) appendPadding(dst []byte, start int) []byte {
 	return append(dst, make([]byte, fill)...)
 }
 
-// QuestionName gives the octets of a query's question name in place, so that its
+// QuestionName gives the bytes of a query's question name in place, so that its
 // letters' case can be changed (0x20) and compared.
 func QuestionName(message []byte) []byte {
 	end := HeaderLen

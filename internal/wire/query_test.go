@@ -86,18 +86,18 @@ func checkQuery(t *testing.T, msg *dns.Msg, q Query) {
 
 func TestQuestionName(t *testing.T) {
 	q := Query{Name: "\x03www\x07example\x00", Type: dns.TypeA, Class: dns.ClassINET, EDNS: true}
-	octets := q.AppendTo(nil)
-	name := QuestionName(octets)
+	b := q.AppendTo(nil)
+	name := QuestionName(b)
 	if got, want := string(name), string(q.Name); got != want {
 		t.Fatalf("got %q, want %q", got, want)
 	}
 	name[1] = 'W'
-	if octets[HeaderLen+1] != 'W' {
+	if b[HeaderLen+1] != 'W' {
 		t.Error("the name is a copy, not a part of the query")
 	}
 	q.Name = "\x00"
 	if got := QuestionName(q.AppendTo(nil)); string(got) != "\x00" {
-		t.Errorf("root: got %q, want one zero octet", got)
+		t.Errorf("root: got %q, want one zero byte", got)
 	}
 	for name, in := range map[string][]byte{
 		"nothing":       nil,

@@ -17,9 +17,9 @@ func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	start := len(dst)
 	layout, ok := layouts[rec.Type]
 	if !ok {
-		return append(dst, m.octets[rec.rdata:rec.rdata+rec.rdlen]...), nil
+		return append(dst, m.msg[rec.rdata:rec.rdata+rec.rdlen]...), nil
 	}
-	r := fieldReader{octets: m.octets, off: rec.rdata, end: rec.rdata + rec.rdlen}
+	r := fieldReader{buf: m.msg, off: rec.rdata, end: rec.rdata + rec.rdlen}
 	for _, f := range layout {
 		var err error
 		if dst, err = r.append(dst, f); err != nil {
@@ -96,7 +96,7 @@ func mayChange(f field) bool { return f == bitmap || f == free || f == decoded }
 
 // fits reports whether uncompressed RDATA has the form of its type, if that has one.
 func fits(rrtype uint16, rdata []byte) bool {
-	r := fieldReader{octets: rdata, end: len(rdata)}
+	r := fieldReader{buf: rdata, end: len(rdata)}
 	for _, f := range layouts[rrtype] {
 		if _, err := r.append(nil, uncompressed(f)); err != nil {
 			return false
@@ -142,7 +142,7 @@ func CanonicalRData(rrtype uint16, rdata string) string {
 		return rdata
 	}
 	var out []byte
-	r := fieldReader{octets: []byte(rdata), end: len(rdata)}
+	r := fieldReader{buf: []byte(rdata), end: len(rdata)}
 	for _, f := range layout {
 		start := r.off
 		f = uncompressed(f)

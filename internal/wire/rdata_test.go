@@ -15,7 +15,7 @@ import (
 )
 
 // parseOne gives a message with the question example. and one record, at the end or
-// with octets behind it.
+// with bytes behind it.
 func parseOne(t *testing.T, rrtype uint16, rdata string, behind ...string) (*Message, Record) {
 	t.Helper()
 	parts := append([]string{question, record("\x00", rrtype, rdata)}, behind...)
@@ -65,7 +65,7 @@ func TestAppendRData(t *testing.T) {
 		{dns.TypeRRSIG, sig + long + "SIG", sig + long + "SIG", sig + strings.ToLower(long) + "SIG"},
 		{dns.TypeNSEC, long + "\x00\x01\x40", long + "\x00\x01\x40", ""}, // RFC 6840 §5.1: case is kept
 		{dns.TypeNSEC, long, long, ""},
-		{dns.TypeNSEC, long + "\x00\x02\x40\x00", long + "\x00\x02\x40\x00", ""}, // a zero octet too many
+		{dns.TypeNSEC, long + "\x00\x02\x40\x00", long + "\x00\x02\x40\x00", ""}, // a zero byte too many
 		{dns.TypeNSEC3, "\x01\x00\x00\x05\x02SS\x04HASH\x00\x01\x40\x01\x01\x40", "\x01\x00\x00\x05\x02SS\x04HASH\x00\x01\x40\x01\x01\x40", ""},
 		{dns.TypeNSEC3, "\x01\x00\x00\x05\x00\x04HASH", "\x01\x00\x00\x05\x00\x04HASH", ""},
 		{dns.TypeNSEC3PARAM, "\x01\x00\x00\x05\x02SS", "\x01\x00\x00\x05\x02SS", ""},
@@ -210,7 +210,7 @@ func TestAppendRDataRefuses(t *testing.T) {
 		{dns.TypeSVCB, "\x00\x01" + ptr, nil},                                                // RFC 9460 §2.2: not compressed
 		{dns.TypeSVCB, "\x00\x01\x00\x00\x03\x00", nil},                                      // half a parameter
 		{dns.TypeSVCB, "\x00\x01\x00\x00\x03\x00\x02\x01", nil},                              // value cut off
-		{dns.TypeSVCB, "\x00\x01\x00\x00\x03\x00\x03\x01\xbb\x00", nil},                      // port of three octets
+		{dns.TypeSVCB, "\x00\x01\x00\x00\x03\x00\x03\x01\xbb\x00", nil},                      // port of three bytes
 		{dns.TypeSVCB, "\x00\x01\x00\x00\x04\x00\x03\x7f\x00\x00", nil},                      // short ipv4hint
 		{dns.TypeSVCB, "\x00\x01\x00\x00\x06\x00\x04" + loopback, nil},                       // short ipv6hint
 		{dns.TypeHTTPS, "\x00\x01\x00\x00\x03\x00\x02\x01\xbb\x00\x03\x00\x02\x01\xbb", nil}, // key twice
@@ -228,7 +228,7 @@ func TestAppendRDataRefuses(t *testing.T) {
 			}
 			var where *Error
 			if !errors.As(err, &where) || where.Offset < HeaderLen || where.Offset > m.Len() {
-				t.Errorf("got %v, want an octet of the message", err)
+				t.Errorf("got %v, want a byte of the message", err)
 			}
 			for _, reason := range []error{ErrNameExpected, ErrPointer, ErrLabelType, ErrNameTooLong, ErrHops, ErrShort} {
 				if errors.Is(err, reason) != (reason == tt.reason) {
@@ -252,13 +252,13 @@ func TestAppendRDataTooLong(t *testing.T) {
 	sig := strings.Repeat("\x00", 18)
 	m, rec := parseOne(t, dns.TypeSIG, sig+pointer(HeaderLen)+strings.Repeat("S", 0xFFFF-20-120))
 	if out, err := m.AppendRData(nil, rec); err != nil || len(out) != 0xFFFF-120+7 {
-		t.Fatalf("got %d octets, %v; want %d", len(out), err, 0xFFFF-120+7)
+		t.Fatalf("got %d bytes, %v; want %d", len(out), err, 0xFFFF-120+7)
 	}
 	in := message(1, 2, 0, 0, question, record(name255, 65280, ""),
 		record("\x00", dns.TypeSIG, sig+pointer(afterQuestion)+strings.Repeat("S", 0xFFFF-20)))
 	if m, err := Parse(in); err == nil {
 		if out, err := m.AppendRData(nil, m.Answer[1]); !errors.Is(err, ErrRData) {
-			t.Errorf("got %d octets, %v; want %v", len(out), err, ErrRData)
+			t.Errorf("got %d bytes, %v; want %v", len(out), err, ErrRData)
 		}
 	} else {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestParseSOA(t *testing.T) {
 		}
 	}
 	if got, ok := ParseSOA("\x00" + numbers); ok || got != (SOA{}) {
-		t.Errorf("21 octets: got %+v, %t; want nothing", got, ok)
+		t.Errorf("21 bytes: got %+v, %t; want nothing", got, ok)
 	}
 }
 

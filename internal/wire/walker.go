@@ -8,7 +8,7 @@ import (
 
 // walker reads names and records and keeps count of what they cost.
 type walker struct {
-	octets   []byte
+	msg      []byte
 	expanded int
 	seen     [8]seenName // owners met, by where they stand; most messages have few
 	nseen    int
@@ -28,13 +28,13 @@ func (w *walker) question(m *Message, count int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if off+4 > len(w.octets) {
+	if off+4 > len(w.msg) {
 		return 0, fail(off, ErrShort)
 	}
 	m.Question = Question{
 		Name:  name,
-		Type:  binary.BigEndian.Uint16(w.octets[off:]),
-		Class: binary.BigEndian.Uint16(w.octets[off+2:]),
+		Type:  binary.BigEndian.Uint16(w.msg[off:]),
+		Class: binary.BigEndian.Uint16(w.msg[off+2:]),
 	}
 	return off + 4, nil
 }
@@ -45,7 +45,7 @@ func (w *walker) record(off int, rec *Record) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	b := w.octets
+	b := w.msg
 	if off+10 > len(b) {
 		return 0, fail(off, ErrShort)
 	}
@@ -69,8 +69,8 @@ func (w *walker) record(off int, rec *Record) (int, error) {
 // written at, so that the pointers of one RRset share one string.
 func (w *walker) name(off int) (dnsname.Name, int, error) {
 	at, next := off, 0
-	if off+1 < len(w.octets) && w.octets[off]&0xC0 == 0xC0 {
-		at, next = int(binary.BigEndian.Uint16(w.octets[off:])&0x3FFF), off+2
+	if off+1 < len(w.msg) && w.msg[off]&0xC0 == 0xC0 {
+		at, next = int(binary.BigEndian.Uint16(w.msg[off:])&0x3FFF), off+2
 	}
 	for _, s := range w.seen[:w.nseen] {
 		if s.off == at && next != 0 {
@@ -82,7 +82,7 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 		}
 	}
 	var buf [dnsname.MaxWire]byte
-	written, end, err := expandName(buf[:0], w.octets, off, len(w.octets))
+	written, end, err := expandName(buf[:0], w.msg, off, len(w.msg))
 	if err != nil {
 		return "", 0, err
 	}
@@ -101,21 +101,21 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 // expandName appends the name at off to dst, uncompressed, and gives where it
 // ends. Nothing behind limit is part of it, and pointers lead backwards only (RFC
 // 1035 §4.1.4: to a prior occurrence), which excludes loops.
-func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
+func expandName(dst, msg []byte, off, limit int) ([]byte, int, error) {
 	start := len(dst)
 	end := 0      // where the name ends in the message, once known
 	lowest := off // pointers must lead below this
 	for hops := 0; ; {
 		if off >= limit {
-			return nil, 0, fail(off, overrun(limit, octets))
+			return nil, 0, fail(off, overrun(limit, msg))
 		}
-		c := int(octets[off])
+		c := int(msg[off])
 		switch c & 0xC0 {
 		case 0x00:
 			if off+1+c > limit {
-				return nil, 0, fail(off, overrun(limit, octets))
+				return nil, 0, fail(off, overrun(limit, msg))
 			}
-			dst = append(dst, octets[off:off+1+c]...)
+			dst = append(dst, msg[off:off+1+c]...)
 			if len(dst)-start > dnsname.MaxWire {
 				return nil, 0, fail(off, ErrNameTooLong)
 			}
@@ -128,9 +128,9 @@ func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
 			}
 		case 0xC0:
 			if off+2 > limit {
-				return nil, 0, fail(off, overrun(limit, octets))
+				return nil, 0, fail(off, overrun(limit, msg))
 			}
-			target := int(binary.BigEndian.Uint16(octets[off:]) & 0x3FFF)
+			target := int(binary.BigEndian.Uint16(msg[off:]) & 0x3FFF)
 			if end == 0 {
 				end = off + 2
 			}
@@ -148,8 +148,8 @@ func expandName(dst, octets []byte, off, limit int) ([]byte, int, error) {
 }
 
 // overrun tells what a name that goes on behind limit has run past.
-func overrun(limit int, octets []byte) error {
-	if limit < len(octets) {
+func overrun(limit int, msg []byte) error {
+	if limit < len(msg) {
 		return ErrNameExpected
 	}
 	return ErrShort

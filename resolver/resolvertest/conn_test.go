@@ -143,11 +143,11 @@ func TestRepliesOvertake(t *testing.T) {
 func TestStreamInPieces(t *testing.T) {
 	in := New(t, shop)
 	c := open(t, in, "tcp")
-	for _, octet := range framed(wireOf(t, query("www.shop.example.", dns.TypeA))) {
+	for _, b := range framed(wireOf(t, query("www.shop.example.", dns.TypeA))) {
 		if n := in.Count(); n != 0 {
 			t.Fatalf("got %d queries before the query was whole", n)
 		}
-		if _, err := c.Write([]byte{octet}); err != nil {
+		if _, err := c.Write([]byte{b}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestStreamAfterItsEnd(t *testing.T) {
 	}
 }
 
-// TestDripKeepsOrder: octets of two replies do not mix.
+// TestDripKeepsOrder: bytes of two replies do not mix.
 func TestDripKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := New(t, shop)

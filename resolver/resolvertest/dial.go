@@ -19,7 +19,7 @@ const dnsPort = 53
 // number of a family, and address an IP address with port 53.
 //
 // A "udp" connection keeps message boundaries and is a net.PacketConn too; a "tcp"
-// connection carries messages behind two-octet lengths, any number at once. At an
+// connection carries messages behind two-byte lengths, any number at once. At an
 // address without a server nothing answers, and opening a TCP connection waits for
 // ctx to end. No goroutine is started: what a server does happens in Write, what
 // takes time is waited for in Read. It can be used inside testing/synctest also

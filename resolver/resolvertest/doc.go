@@ -98,7 +98,7 @@
 //	refuse                   Refuse: connection refused
 //	unreachable              Unreachable: no route
 //	close, reset             CloseInstead, ResetInstead of answering over TCP
-//	drip 1s                  Drip: TCP replies octet by octet
+//	drip 1s                  Drip: TCP replies byte by byte
 //	truncate                 Truncated over UDP
 //	udp-size 512             UDPSize: largest UDP reply
 //	oversize 3000            Oversize: larger than the client takes
@@ -118,7 +118,7 @@
 //	no-edns formerr          NoEDNS; also notimp, ignore, drop
 //	cookies                  Cookies; also require-cookies, bad-cookie, wrong-cookie
 //	garbage                  Garbage
-//	cut 20                   Cut: first octets only
+//	cut 20                   Cut: first bytes only
 //	mend                     Mend: takes away what was there before
 //
 // Conditions stand before the fault and end with a colon:

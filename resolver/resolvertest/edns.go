@@ -20,7 +20,7 @@ const (
 	maxMessage = 65535
 )
 
-// Lengths of the parts of a cookie in octets (RFC 7873 §4).
+// Lengths of the parts of a cookie in bytes (RFC 7873 §4).
 const (
 	clientCookieLen    = 8
 	minServerCookieLen = 8
@@ -33,11 +33,11 @@ const (
 func cookieOf(opt *dns.OPT) []byte {
 	for _, option := range opt.Option {
 		if c, ok := option.(*dns.EDNS0_COOKIE); ok {
-			octets, err := hex.DecodeString(c.Cookie)
+			cookie, err := hex.DecodeString(c.Cookie)
 			if err != nil {
 				return []byte{}
 			}
-			return octets
+			return cookie
 		}
 	}
 	return nil
@@ -85,6 +85,6 @@ func judgeCookie(server netip.Addr, cookie []byte) cookieStatus {
 
 // cookieOption makes the option of a reply.
 func cookieOption(server netip.Addr, clientCookie []byte) *dns.EDNS0_COOKIE {
-	octets := append(clientCookie[:clientCookieLen:clientCookieLen], serverCookie(server, clientCookie[:clientCookieLen])...)
-	return &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(octets)}
+	cookie := append(clientCookie[:clientCookieLen:clientCookieLen], serverCookie(server, clientCookie[:clientCookieLen])...)
+	return &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)}
 }

@@ -95,7 +95,7 @@ func onReply(edit func(query, reply *dns.Msg)) Fault {
 	return onQuery(func(x *exchange) { x.edits.message = append(x.edits.message, edit) })
 }
 
-// onWire makes a fault that edits the octets of the reply.
+// onWire makes a fault that edits the bytes of the reply.
 func onWire(edit func(x *exchange, reply []byte) []byte) Fault {
 	return onQuery(func(x *exchange) {
 		x.edits.wire = append(x.edits.wire, func(_, reply []byte) []byte { return edit(x, reply) })
@@ -170,13 +170,13 @@ func ResetInstead() Fault {
 	return onQuery(func(x *exchange) { x.refused = x.query.Network == "tcp" })
 }
 
-// Partial makes the server send only the first n octets of a TCP reply, of the length
+// Partial makes the server send only the first n bytes of a TCP reply, of the length
 // before it too, and then close the connection. Over UDP it does nothing; see Cut.
 func Partial(n int) Fault {
 	return onQuery(func(x *exchange) { x.partial = max(n, 1) })
 }
 
-// Drip makes the server send its TCP replies one octet at a time, pause apart.
+// Drip makes the server send its TCP replies one byte at a time, pause apart.
 func Drip(pause time.Duration) Fault {
 	return onQuery(func(x *exchange) { x.dripping = pause })
 }

@@ -113,7 +113,7 @@ func TestOversize(t *testing.T) {
 	in.Fault(shopServer, Oversize(size))
 	wire, err := send(t, in, inMemory, "udp", shopServer, wireOf(t, query(owner+".shop.example.", dns.TypeA)))
 	if err != nil || len(wire) < size || len(wire) >= size+300 {
-		t.Errorf("got a reply of %d octets, error %v; want %d at least, and not much more", len(wire), err, size)
+		t.Errorf("got a reply of %d bytes, error %v; want %d at least, and not much more", len(wire), err, size)
 	}
 }
 
@@ -287,7 +287,7 @@ func TestErrorsAreThoseOfSockets(t *testing.T) {
 	}
 }
 
-// TestPartial: so many octets of the length and the message arrive, and then the end; over
+// TestPartial: so many bytes of the length and the message arrive, and then the end; over
 // UDP it is no fault.
 func TestPartial(t *testing.T) {
 	for _, dial := range []dialer{inMemory, onLoopback} {
@@ -307,7 +307,7 @@ func TestPartial(t *testing.T) {
 		}
 		got, err := io.ReadAll(conn)
 		if err != nil || len(got) != 20 {
-			t.Errorf("got %d octets and %v, want 20 and the end", len(got), err)
+			t.Errorf("got %d bytes and %v, want 20 and the end", len(got), err)
 		}
 		if _, err := send(t, in, dial, "udp", shopServer, wire); err != nil {
 			t.Errorf("over UDP: got %v, want an answer", err)

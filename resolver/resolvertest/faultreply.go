@@ -38,7 +38,7 @@ func (s Section) of(m *dns.Msg) *[]dns.RR {
 // called concurrently, must not keep the messages, and must not block.
 func Hook(f func(query, reply *dns.Msg)) Fault { return onReply(f) }
 
-// RawHook calls f with the octets of each query and of the reply, and sends what
+// RawHook calls f with the bytes of each query and of the reply, and sends what
 // it returns; nothing if that is nil. It is called like a Hook, after the Hooks.
 func RawHook(f func(query, reply []byte) []byte) Fault {
 	return onQuery(func(x *exchange) { x.edits.wire = append(x.edits.wire, f) })
@@ -293,9 +293,9 @@ func WrongCookie() Fault {
 		}
 		for _, option := range opt.Option {
 			if c, ok := option.(*dns.EDNS0_COOKIE); ok {
-				octets := bytes.Clone(cookieOf(opt))
-				octets[0] ^= 0xff
-				c.Cookie = hex.EncodeToString(octets)
+				cookie := bytes.Clone(cookieOf(opt))
+				cookie[0] ^= 0xff
+				c.Cookie = hex.EncodeToString(cookie)
 			}
 		}
 	})
@@ -307,7 +307,7 @@ func WrongCookie() Fault {
 	return f
 }
 
-// Oversize fills the reply up to at least n octets with TXT records in the
+// Oversize fills the reply up to at least n bytes with TXT records in the
 // additional section, and sends it over UDP whatever size the client takes.
 func Oversize(n int) Fault {
 	f := onReply(func(_, reply *dns.Msg) {
@@ -328,7 +328,7 @@ func Oversize(n int) Fault {
 	return f
 }
 
-// Garbage sends random octets instead of the reply. The ID is the query's, or
+// Garbage sends random bytes instead of the reply. The ID is the query's, or
 // nobody would look at them.
 func Garbage() Fault {
 	return onWire(func(x *exchange, reply []byte) []byte {
@@ -339,7 +339,7 @@ func Garbage() Fault {
 	})
 }
 
-// Cut sends only the first n octets of the reply. TC is not set.
+// Cut sends only the first n bytes of the reply. TC is not set.
 func Cut(n int) Fault {
 	return onWire(func(_ *exchange, reply []byte) []byte { return reply[:min(n, len(reply))] })
 }

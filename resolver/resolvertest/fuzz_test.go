@@ -22,7 +22,7 @@ func FuzzText(f *testing.F) {
 	f.Add("-- zone a. --\n* NS b.\n*.b CNAME c", "x.a.", uint16(dns.TypeDS))                 // a wildcard delegation
 	f.Add("-- zone a. --\nb TYPE2 \\# 0\nb TYPE5 \\# 1 00", "b.a.", uint16(dns.TypeA))       // names in generic form, one malformed
 	f.Add("-- zone a. --\nb TYPE65280 \\# 0", "b.a.", uint16(65280))                         // no data at all
-	f.Add("-- zone a. --\n$ORIGIN .\n\\000.a 4294967295 A 192.0.2.1", "\\000.a.", uint16(1)) // odd octets, the longest TTL
+	f.Add("-- zone a. --\n$ORIGIN .\n\\000.a 4294967295 A 192.0.2.1", "\\000.a.", uint16(1)) // odd bytes, the longest TTL
 	f.Add("-- zone a. --\n$GENERATE 1-9 n$ A 192.0.2.$", "n1.a.", uint16(1))                 // many at once
 	f.Add("-- zone a. at 192.0.2.1 --\n-- zone b.a. at 192.0.2.1 --", "b.a.", uint16(dns.TypeDS))
 	f.Add("-- zone a. at 192.0.2.1 --\n-- fault * --\nforge 3 oversize 9000; cut 11\nreplace NXDOMAIN", "a.", uint16(1))
@@ -47,7 +47,7 @@ func FuzzText(f *testing.F) {
 			for _, network := range []string{"udp", "tcp"} {
 				for _, p := range in.handle(mustAddrPort(server.String()), network, mustAddrPort("192.0.2.99"), wire) {
 					if len(p.wire) > maxMessage {
-						t.Errorf("a reply of %d octets", len(p.wire))
+						t.Errorf("a reply of %d bytes", len(p.wire))
 					}
 				}
 			}
@@ -55,7 +55,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// FuzzQuery takes any octets as a query.
+// FuzzQuery takes any bytes as a query.
 func FuzzQuery(f *testing.F) {
 	plain, err := query("www.shop.example.", dns.TypeA).Pack()
 	if err != nil {
@@ -65,7 +65,7 @@ func FuzzQuery(f *testing.F) {
 	f.Add(plain[:12])                                                       // the header alone
 	f.Add([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1}) // a name that points at itself
 	f.Add([]byte{0, 1, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1})     // an update
-	f.Add([]byte{0, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0})                 // more questions than octets
+	f.Add([]byte{0, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0})                 // more questions than bytes
 	in, err := NewInternet(answers + "-- fault * --\ncookies\n")
 	if err != nil {
 		f.Fatal(err)
@@ -74,7 +74,7 @@ func FuzzQuery(f *testing.F) {
 		for _, server := range in.Servers("shop.example.") {
 			for _, p := range in.handle(mustAddrPort(server.String()), "udp", mustAddrPort("192.0.2.99"), wire) {
 				if len(p.wire) > serverUDPSize {
-					t.Errorf("a reply of %d octets over UDP", len(p.wire))
+					t.Errorf("a reply of %d bytes over UDP", len(p.wire))
 				}
 				if err := new(dns.Msg).Unpack(p.wire); err != nil {
 					t.Errorf("reply %x: %v", p.wire, err)

@@ -67,7 +67,7 @@ func newKey(spec keySpec) (signingKey, error) {
 
 // derivedKey gives a private key and its public half in the form of a DNSKEY record
 // (RFC 3110 §2, RFC 6605 §4, RFC 8080 §3). Of other algorithms the key is random
-// octets, and there is no private one.
+// bytes, and there is no private one.
 func derivedKey(seed [sha512.Size]byte, spec keySpec) (crypto.Signer, []byte, error) {
 	switch spec.algorithm {
 	case dns.ED25519:
@@ -94,7 +94,7 @@ func ecdsaKey(curve elliptic.Curve, scalar []byte) (crypto.Signer, []byte, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return private, point[1:], nil // without the octet that says uncompressed
+	return private, point[1:], nil // without the byte that says uncompressed
 }
 
 // rsaExponent is the public exponent that everybody uses.
@@ -122,20 +122,20 @@ func rsaKey(seed [sha512.Size]byte, bits int) (crypto.Signer, []byte, error) {
 		return nil, nil, err
 	}
 	private.Precompute()
-	public := append([]byte{3, 1, 0, 1}, private.N.Bytes()...) // 3 octets: the exponent
+	public := append([]byte{3, 1, 0, 1}, private.N.Bytes()...) // 3 bytes: the exponent
 	return private, public, nil
 }
 
 // primeFrom finds a prime of so many bits, the upper two of them set so that the
 // product of two has twice as many, that is good for rsaExponent.
 func primeFrom(source *rand.ChaCha8, bits int) *big.Int {
-	octets := make([]byte, bits/8)
+	b := make([]byte, bits/8)
 	exponent, one := big.NewInt(rsaExponent), big.NewInt(1)
 	for {
-		_, _ = source.Read(octets) // never fails
-		octets[0] |= 0xc0
-		octets[len(octets)-1] |= 1
-		p := new(big.Int).SetBytes(octets)
+		_, _ = source.Read(b) // never fails
+		b[0] |= 0xc0
+		b[len(b)-1] |= 1
+		p := new(big.Int).SetBytes(b)
 		below := new(big.Int).Sub(p, one)
 		if new(big.Int).GCD(nil, nil, below, exponent).Cmp(one) == 0 && p.ProbablyPrime(20) {
 			return p

@@ -43,7 +43,7 @@ type Query struct {
 	UDPSize uint16
 	// Cookie is the DNS cookie option (RFC 7873): nil without one.
 	Cookie []byte
-	// Size is the length of the query in octets, without TCP's length field.
+	// Size is the length of the query in bytes, without TCP's length field.
 	Size int
 
 	// Answered says that something was sent back. Rcode, Truncated and ReplySize

@@ -270,16 +270,16 @@ func (l *listeners) sendStream(conn *net.TCPConn, p packet) {
 	}
 }
 
-func (l *listeners) drip(conn net.Conn, octets []byte, pace time.Duration) {
+func (l *listeners) drip(conn net.Conn, b []byte, pace time.Duration) {
 	if pace <= 0 {
-		conn.Write(octets)
+		conn.Write(b)
 		return
 	}
-	for i := range octets {
+	for i := range b {
 		if i > 0 && !l.wait(pace) {
 			return
 		}
-		if _, err := conn.Write(octets[i : i+1]); err != nil {
+		if _, err := conn.Write(b[i : i+1]); err != nil {
 			return
 		}
 	}

@@ -100,7 +100,7 @@ func TestQueriesThatAreNone(t *testing.T) {
 	}
 }
 
-// sized is a zone with an RRset that takes some 16 octets for each of n records.
+// sized is a zone with an RRset that takes some 16 bytes for each of n records.
 func sized(n int) string {
 	var b strings.Builder
 	b.WriteString("-- zone shop.example. at 198.51.100.3 --\n")

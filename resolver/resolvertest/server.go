@@ -29,9 +29,9 @@ type server struct {
 // newServer makes a server whose chances depend on the seed and its address only,
 // so that other servers and goroutines do not change them.
 func newServer(addr netip.Addr, seed uint64) *server {
-	octets := addr.As16()
+	b := addr.As16()
 	key := [32]byte{}
-	copy(key[:16], octets[:])
+	copy(key[:16], b[:])
 	for i := range 8 {
 		key[16+i] = byte(seed >> (8 * i))
 	}
@@ -45,7 +45,7 @@ func (s *server) chance(probability float64) bool {
 	return s.rng.Float64() < probability
 }
 
-// random fills b with reproducible octets.
+// random fills b with reproducible bytes.
 func (s *server) random(b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ type exchange struct {
 	unreachable bool // the local host has no route
 	closes      bool // the TCP connection ends instead of an answer
 	dripping    time.Duration
-	partial     int // so many octets of a TCP reply are sent, then the end; 0: all
+	partial     int // so many bytes of a TCP reply are sent, then the end; 0: all
 	wrongSource bool
 
 	edits  edits
@@ -81,7 +81,7 @@ type exchange struct {
 }
 
 // edits are what is done to a reply before it is sent: to the message, then to
-// its octets.
+// its bytes.
 type edits struct {
 	message []func(query, reply *dns.Msg)
 	wire    []func(query, reply []byte) []byte
@@ -113,9 +113,9 @@ type packet struct {
 	after time.Duration // since the query was sent
 	wire  []byte
 	event event
-	// pace is the time between two octets on a TCP connection; 0: all at once.
+	// pace is the time between two bytes on a TCP connection; 0: all at once.
 	pace time.Duration
-	// partial is how many octets are sent before a TCP connection ends; 0: all.
+	// partial is how many bytes are sent before a TCP connection ends; 0: all.
 	partial int
 	// wrongSource: it leaves from another address than the query went to.
 	wrongSource bool
@@ -193,10 +193,10 @@ func (x *exchange) packets(query []byte) []packet {
 	return append(out, packet{after: x.latency, wire: wire, pace: x.dripping, partial: x.partial, wrongSource: x.wrongSource})
 }
 
-// headerSize is the length of a message's header in octets (RFC 1035 §4.1.1).
+// headerSize is the length of a message's header in bytes (RFC 1035 §4.1.1).
 const headerSize = 12
 
-// reply makes the octets of one reply; nil when there is none.
+// reply makes the bytes of one reply; nil when there is none.
 func (x *exchange) reply(query []byte, e edits) []byte {
 	wire := x.packed(query, e.message)
 	for _, edit := range e.wire {

@@ -147,7 +147,7 @@ func (z *zone) signature(signer dnsname.Name, key signingKey, set []dns.RR, brok
 }
 
 // signWith makes the signature itself. One of an algorithm that nobody knows is
-// random octets.
+// random bytes.
 func signWith(sig *dns.RRSIG, key signingKey, set []dns.RR) error {
 	if key.signer != nil {
 		return sig.Sign(key.signer, set)
@@ -155,8 +155,8 @@ func signWith(sig *dns.RRSIG, key signingKey, set []dns.RR) error {
 	h := set[0].Header()
 	sig.TypeCovered, sig.OrigTtl = h.Rrtype, h.Ttl
 	sig.Labels = uint8(dns.CountLabel(h.Name))
-	octets := sha512.Sum512([]byte(h.Name))
-	sig.Signature = base64.StdEncoding.EncodeToString(octets[:])
+	b := sha512.Sum512([]byte(h.Name))
+	sig.Signature = base64.StdEncoding.EncodeToString(b[:])
 	return nil
 }
 

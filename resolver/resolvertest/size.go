@@ -6,7 +6,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// fit packs a reply into size octets. What is optional in the additional section
+// fit packs a reply into size bytes. What is optional in the additional section
 // goes first, without a word; if that is not enough, TC says that something is
 // missing (RFC 2181 §9): also when it is glue that a referral cannot do without
 // (RFC 9471 §3.1).

@@ -99,12 +99,12 @@ func spoil(sig *dns.RRSIG, broken map[scenario.BreakKind]bool) error {
 		sig.Algorithm = unknownAlgorithm
 	}
 	if broken[scenario.BreakCorrupt] {
-		octets, err := base64.StdEncoding.DecodeString(sig.Signature)
+		b, err := base64.StdEncoding.DecodeString(sig.Signature)
 		if err != nil {
 			return err
 		}
-		octets[len(octets)/2] ^= 1
-		sig.Signature = base64.StdEncoding.EncodeToString(octets)
+		b[len(b)/2] ^= 1
+		sig.Signature = base64.StdEncoding.EncodeToString(b)
 	}
 	return nil
 }

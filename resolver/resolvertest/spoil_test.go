@@ -113,8 +113,8 @@ func TestBrokenDS(t *testing.T) {
 			t.Errorf("%s: got %v, which differs from %v in %v, want %v", test.words, ds, good, got, want)
 		}
 	}
-	for digest, octets := range map[uint8]int{dns.SHA1: 20, dns.SHA256: 32, dns.SHA384: 48, 200: 32} {
-		if ds := zone(fmt.Sprint("digest=", digest)); ds.DigestType != digest || len(ds.Digest) != 2*octets {
+	for digest, n := range map[uint8]int{dns.SHA1: 20, dns.SHA256: 32, dns.SHA384: 48, 200: 32} {
+		if ds := zone(fmt.Sprint("digest=", digest)); ds.DigestType != digest || len(ds.Digest) != 2*n {
 			t.Errorf("digest %d: got %v", digest, ds)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// lengthSize is how many octets TCP has before each message (RFC 1035 §4.2.2).
+// lengthSize is how many bytes TCP has before each message (RFC 1035 §4.2.2).
 const lengthSize = 2
 
 // streamConn is a TCP connection to a server.
@@ -30,7 +30,7 @@ func newStreamConn(in *Internet, remote netip.AddrPort) *streamConn {
 	return c
 }
 
-// Write takes octets of queries; each query that is complete is answered.
+// Write takes bytes of queries; each query that is complete is answered.
 func (c *streamConn) Write(b []byte) (int, error) {
 	if err := c.writable(); err != nil {
 		return 0, c.failure("write", err)
@@ -44,7 +44,7 @@ func (c *streamConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// queries adds octets to what was written and takes the whole queries out.
+// queries adds bytes to what was written and takes the whole queries out.
 func (c *streamConn) queries(b []byte) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,8 +83,8 @@ func framed(message []byte) []byte {
 	return append(out, message...)
 }
 
-// send queues a packet: at once, or octet by octet. What is sent later waits
-// until a slow one is out, since the octets of two messages cannot mix.
+// send queues a packet: at once, or byte by byte. What is sent later waits
+// until a slow one is out, since the bytes of two messages cannot mix.
 func (c *streamConn) send(now time.Time, p packet) {
 	at := now.Add(p.after)
 	c.mu.Lock()
@@ -117,7 +117,7 @@ func (c *streamConn) send(now time.Time, p packet) {
 	}
 }
 
-// trickle queues octets, pace apart or all at once.
+// trickle queues bytes, pace apart or all at once.
 func (c *streamConn) trickle(at time.Time, stream []byte, pace time.Duration) {
 	if pace <= 0 {
 		c.arrive(arrival{at: at, packet: packet{wire: stream}})
@@ -128,7 +128,7 @@ func (c *streamConn) trickle(at time.Time, stream []byte, pace time.Duration) {
 	}
 }
 
-// Read gives octets as they have arrived.
+// Read gives bytes as they have arrived.
 func (c *streamConn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil

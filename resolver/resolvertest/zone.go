@@ -294,7 +294,7 @@ func (z *zone) find(name dnsname.Name, qtype uint16) finding {
 func (z *zone) findWildcard(f finding) finding {
 	f.kind, f.node = missing, nil
 	source, err := f.encloser.Wildcard()
-	if err != nil { // no room for it in 255 octets
+	if err != nil { // no room for it in 255 bytes
 		return f
 	}
 	if n, ok := z.nodes[source]; ok {

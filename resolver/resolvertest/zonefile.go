@@ -44,7 +44,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 var errNoData = errors.New("no data behind the type")
 
 // normalised gives a record as it would come off the wire: with one way to write
-// each octet of a name, and nothing that cannot be sent.
+// each byte of a name, and nothing that cannot be sent.
 func normalised(rr dns.RR) (dns.RR, error) {
 	buffer := make([]byte, dns.Len(rr)+1)
 	n, err := dns.PackRR(rr, buffer, 0, nil, false)
@@ -71,7 +71,7 @@ func mayBeEmpty(rr dns.RR) bool {
 	return false
 }
 
-// lineReader hands a zone file to the parser octet by octet, so that at any
+// lineReader hands a zone file to the parser byte by byte, so that at any
 // moment it is known which line has been read.
 type lineReader struct {
 	*strings.Reader

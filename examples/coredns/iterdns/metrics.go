@@ -50,7 +50,7 @@ var (
 	stale           = newMetric("stale_answers_total", "Counter of questions answered with expired data.")
 	failures        = newMetric("failures_total", "Counter of questions that failed.", "reason")
 	upstream        = newMetric("upstream_queries_total", "Counter of queries sent to name servers, retries included.", "proto")
-	upstreamOctets  = newMetric("upstream_response_bytes_total", "Counter of the octets of their replies.")
+	upstreamBytes   = newMetric("upstream_response_bytes_total", "Counter of the bytes of their replies.")
 	upstreamTimeout = newMetric("upstream_timeouts_total", "Counter of queries that nobody replied to in time.")
 	limitsHit       = newMetric("limits_total", "Counter of how often each limit struck.", "limit")
 	dropped         = newMetric("dropped_packets_total", "Counter of packets that were not taken for a reply.", "reason")
@@ -106,7 +106,7 @@ func (s *sample) addCounts(h *Iterdns) {
 	}
 	s.count(upstream, "udp", st.SentUDP)
 	s.count(upstream, "tcp", st.SentTCP)
-	s.count(upstreamOctets, "", st.Received)
+	s.count(upstreamBytes, "", st.Received)
 	s.count(upstreamTimeout, "", st.TimedOut)
 	for limit, n := range st.Limits {
 		s.count(limitsHit, limit, n)
@@ -189,7 +189,7 @@ type collector struct{ live *liveSet }
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range [...]*metric{
-		questions, fromCache, stale, failures, upstream, upstreamOctets, upstreamTimeout, limitsHit, bogus, dropped, leftOut,
+		questions, fromCache, stale, failures, upstream, upstreamBytes, upstreamTimeout, limitsHit, bogus, dropped, leftOut,
 		prefetches, evictions, secondLevel, inFlight, knownServers, cacheEntries, cacheBytes, cacheMaxBytes, storeInUse, isReady,
 	} {
 		ch <- m.Desc

@@ -210,11 +210,11 @@ func (p *parser) readMock(args []string) error {
 	}
 	text := builtIn
 	if len(args) == 1 {
-		octets, err := os.ReadFile(p.path(args[0]))
+		raw, err := os.ReadFile(p.path(args[0]))
 		if err != nil {
 			return err
 		}
-		text = string(octets)
+		text = string(raw)
 	}
 	in, err := resolvertest.NewInternet(text)
 	if err != nil {

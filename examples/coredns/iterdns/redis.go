@@ -122,7 +122,7 @@ func checkAddr(address string) error {
 	return nil
 }
 
-// minKey is the shortest secret that is taken, in octets: a shorter one can be guessed.
+// minKey is the shortest secret that is taken, in bytes: a shorter one can be guessed.
 const minKey = 16
 
 func (p *parser) readKey(file string) ([]byte, error) {
@@ -131,7 +131,7 @@ func (p *parser) readKey(file string) ([]byte, error) {
 		return nil, err
 	}
 	if len(key) < minKey {
-		return nil, fmt.Errorf("%s has %d octets, want %d at least", file, len(key), minKey)
+		return nil, fmt.Errorf("%s has %d bytes, want %d at least", file, len(key), minKey)
 	}
 	return key, nil
 }

@@ -225,7 +225,7 @@ func TestErrors(t *testing.T) {
 		{"iterdns {\nredis\n}", "redis: argument missing"},
 		{"iterdns {\nredis 192.0.2.6:6379 prefix\n}", "redis: 'prefix' has no value"},
 		{"iterdns {\nredis 192.0.2.6:6379 colour blue\n}", "redis: unknown word 'colour'"},
-		{"iterdns {\nredis 192.0.2.6:6379 key_file " + short + "\n}", "has 3 octets"},
+		{"iterdns {\nredis 192.0.2.6:6379 key_file " + short + "\n}", "has 3 bytes"},
 		{"iterdns {\nallow_server home\n}", "allow_server: 'home' is no address or block"},
 		{"iterdns {\nport 0\n}", "port: '0' is no port"},
 		{"iterdns {\nexcept\n}", "except: argument missing"},

@@ -53,7 +53,7 @@ func choose[T any](args []string, field *T, words []string, values []T) error {
 // minCache is the smallest cache: below it not even the root's servers stay in.
 const minCache = 1 << 20
 
-// parseSize reads a number of octets such as 64MiB.
+// parseSize reads a number of bytes such as 64MiB.
 func parseSize(text string) (int64, error) {
 	digits, unit := text, int64(1)
 	for suffix, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {

@@ -11,10 +11,10 @@ import (
 // Names and links that every zone has, so that aliases lead anywhere.
 const (
 	webDepth   = 6  // of the chains of aliases through all zones
-	bigStrings = 12 // of 200 octets, in a TXT record that no UDP reply can hold
+	bigStrings = 12 // of 200 bytes, in a TXT record that no UDP reply can hold
 	crooked    = 10 // of 100 aliases: lead into zones that cannot be resolved
 	chainMax   = 16 // aliases in the longest chain
-	longLabel  = 60 // octets; four of them make a name to which nothing can be added
+	longLabel  = 60 // bytes; four of them make a name to which nothing can be added
 )
 
 // dataAddr is an address that records may give.

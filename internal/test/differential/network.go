@@ -18,7 +18,7 @@ const (
 	// never reply are given up then.
 	serverPatience = 5 * time.Second
 
-	// socketBuffer is for bursts of four resolvers at once, in octets.
+	// socketBuffer is for bursts of four resolvers at once, in bytes.
 	socketBuffer = 1 << 20
 )
 

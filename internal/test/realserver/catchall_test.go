@@ -177,7 +177,7 @@ func TestLogStreamPieces(t *testing.T) {
 		c := &loggedConn{router: r, network: "tcp"}
 		c.logStream(stream[:cut])
 		if got, want := len(r.Queries(0)), cut/len(one); got != want {
-			t.Errorf("after %d octets: got %d queries, want %d", cut, got, want)
+			t.Errorf("after %d bytes: got %d queries, want %d", cut, got, want)
 		}
 		c.logStream(stream[cut:])
 		if got := len(r.Queries(0)); got != 2 {

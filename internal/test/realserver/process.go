@@ -24,7 +24,7 @@ const (
 	// stopWithin is how long a daemon may take to end after SIGTERM.
 	stopWithin = 10 * time.Second
 
-	// logTail is how many octets of a daemon's log a failed test prints.
+	// logTail is how many bytes of a daemon's log a failed test prints.
 	logTail = 4 << 10
 )
 

@@ -107,7 +107,7 @@ func (c *loggedConn) Write(b []byte) (int, error) {
 }
 
 // logStream logs the messages that b completes: over TCP each stands behind its
-// length in two octets (RFC 1035 §4.2.2), and may come in any pieces.
+// length in two bytes (RFC 1035 §4.2.2), and may come in any pieces.
 func (c *loggedConn) logStream(b []byte) {
 	c.stream = append(c.stream, b...)
 	for len(c.stream) >= 2 {

@@ -121,7 +121,7 @@ func (s *Server) askSOA(ctx context.Context, network, origin string) error {
 
 // TempDir makes a directory for the files of a daemon, which is removed when the test ends.
 // Unlike t.TempDir its name does not contain the test's: the path of Knot's control socket
-// must stay below 108 octets.
+// must stay below 108 bytes.
 func TempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "realserver-")

@@ -7,7 +7,7 @@
 // ones, aliases, denials, long answers over TCP, zones with a dead or a slow server. The
 // tenth (-hostile, in per cent) is for zones that do not mean well: name servers without
 // addresses by the dozen (NXNSAttack), keys that collide (KeyTrap), chains and loops of
-// aliases, silence, octets that drip, forged replies, garbage, bogus signatures, and records
+// aliases, silence, bytes that drip, forged replies, garbage, bogus signatures, and records
 // about other zones. Which question comes when depends on -seed only; what becomes of it
 // on the machine too.
 //

@@ -28,7 +28,7 @@ func main() {
 	flag.Uint64Var(&c.seed, "seed", 1, "seed of the questions")
 	flag.IntVar(&c.workers, "workers", 64, "how many questions for zones that work are under way")
 	flag.IntVar(&c.rate, "rate", 0, "questions a second; 0: as many as the machine can")
-	flag.Int64Var(&c.cache, "cache", 32<<20, "limit of the cache, in octets")
+	flag.Int64Var(&c.cache, "cache", 32<<20, "limit of the cache, in bytes")
 	flag.Parse()
 	if flag.NArg() > 0 || c.time <= 0 || c.phases < 1 || c.hostile < 0 || c.hostile > 100 || c.workers < 1 || c.rate < 0 || c.cache < 1<<20 {
 		flag.Usage()

@@ -51,7 +51,7 @@ func (h *histogram) quantile(part float64) time.Duration {
 
 // usage is what the process holds when no question is under way.
 type usage struct {
-	heap       uint64 // live octets
+	heap       uint64 // live bytes
 	goroutines int
 	files      int
 }
@@ -60,7 +60,7 @@ func (u usage) String() string {
 	return fmt.Sprintf("heap %.1f MiB, %d goroutines, %d descriptors", mebi(u.heap), u.goroutines, u.files)
 }
 
-func mebi(octets uint64) float64 { return float64(octets) / (1 << 20) }
+func mebi(n uint64) float64 { return float64(n) / (1 << 20) }
 
 // usageNow collects garbage first. What a sync.Pool holds goes with the second time.
 func usageNow() usage {

@@ -12,7 +12,7 @@ const (
 	// heapShare is what the resolver may hold, as a part of the limit of its cache: a tenth
 	// more (attacks.md section 4, gate 8).
 	heapShare = 1.1
-	// heapRest is what may be left when the resolver is gone, in octets: signatures that the
+	// heapRest is what may be left when the resolver is gone, in bytes: signatures that the
 	// servers have made meanwhile, and the descriptors of goroutines, half a kibibyte for each
 	// that there was at the same time, which the runtime keeps for the next.
 	heapRest = 10 << 20
@@ -36,7 +36,7 @@ type phaseReport struct {
 	length    time.Duration
 	questions uint64 // so far
 	usage     usage
-	cached    uint64 // octets, as the cache counts them
+	cached    uint64 // bytes, as the cache counts them
 	p50, p99  time.Duration
 }
 

@@ -170,14 +170,14 @@ func keyTrap(_, reply *dns.Msg) {
 // sameTag makes keys that have the tag of a key, which is a sum of 16-bit words (RFC 4034
 // appendix B): two words that change by opposite amounts leave it, but for a carry.
 func sameTag(key *dns.DNSKEY) []dns.RR {
-	octets, err := base64.StdEncoding.DecodeString(key.PublicKey)
+	raw, err := base64.StdEncoding.DecodeString(key.PublicKey)
 	if err != nil {
 		return nil
 	}
 	var made []dns.RR
-	for i := 1; i+3 < len(octets) && len(made) < trapKeys; i += 2 {
-		for j := i + 2; j < len(octets) && len(made) < trapKeys; j += 2 {
-			changed := append([]byte(nil), octets...)
+	for i := 1; i+3 < len(raw) && len(made) < trapKeys; i += 2 {
+		for j := i + 2; j < len(raw) && len(made) < trapKeys; j += 2 {
+			changed := append([]byte(nil), raw...)
 			changed[i]++
 			changed[j]--
 			other := dns.Copy(key).(*dns.DNSKEY)
@@ -190,15 +190,15 @@ func sameTag(key *dns.DNSKEY) []dns.RR {
 	return made
 }
 
-// wrongSignatures makes signatures that are wrong, each in another octet.
+// wrongSignatures makes signatures that are wrong, each in another byte.
 func wrongSignatures(sig *dns.RRSIG) []dns.RR {
-	octets, err := base64.StdEncoding.DecodeString(sig.Signature)
+	raw, err := base64.StdEncoding.DecodeString(sig.Signature)
 	if err != nil {
 		return nil
 	}
 	made := make([]dns.RR, 0, trapSignatures)
 	for i := range trapSignatures {
-		changed := append([]byte(nil), octets...)
+		changed := append([]byte(nil), raw...)
 		changed[i%len(changed)] ^= 1
 		other := dns.Copy(sig).(*dns.RRSIG)
 		other.Signature = base64.StdEncoding.EncodeToString(changed)
