@@ -31,85 +31,85 @@ const (
 	maxDroppedMessages = 3
 )
 
-// check judges a message that arrived: is it the reply to the query? Whatever is not
+// accept judges a message that arrived: is it the reply to the query? Whatever is not
 // changes nothing and the wait goes on (TuDoor), except for what is so nearly right
 // that somebody must be guessing.
-func (c *conversation) check(m []byte) transport.Verdict {
+func (x *exchange) accept(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
-		return c.drop(DroppedForeign)
+		return x.drop(DroppedForeign)
 	}
-	sameID := bytes.Equal(m[:2], c.query[:2])
-	c.odd = c.odd || sameID // unless it is accepted, when nobody asks
+	sameID := bytes.Equal(m[:2], x.query[:2])
+	x.odd = x.odd || sameID // unless it is accepted, when nobody asks
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
-		return c.drop(DroppedForeign)
+		return x.drop(DroppedForeign)
 	}
 	if binary.BigEndian.Uint16(m[4:]) == 0 {
-		return c.checkNoQuestion(m, flags, sameID)
+		return x.checkNoQuestion(m, flags, sameID)
 	}
-	echo, exact := c.sameQuestion(m)
+	echo, exact := x.sameQuestion(m)
 	switch {
 	case !echo:
-		return c.drop(DroppedForeign)
+		return x.drop(DroppedForeign)
 	case !sameID:
-		return c.abandon(wrongID)
-	case !c.pays(m):
+		return x.abandon(wrongID)
+	case !x.pays(m):
 		return transport.Abandon
-	case !exact && c.case0x20 && c.network == "udp":
-		return c.abandon(wrongCase)
+	case !exact && x.case0x20 && x.network == "udp":
+		return x.abandon(wrongCase)
 	}
 	// Names that the reply compresses against the question shall not carry its random
 	// letter case into the cache.
-	copy(m[wire.HeaderLen:], c.q.name)
-	if c.network == "udp" && (flags&wire.TC != 0 || len(m) > c.offered()) {
+	copy(m[wire.HeaderLen:], x.q.name)
+	if x.network == "udp" && (flags&wire.TC != 0 || len(m) > x.offered()) {
 		return transport.Accept // as a reason to use TCP, whatever it holds
 	}
 	parsed, err := wire.Parse(m)
 	if err != nil {
-		return c.unreadable(err)
+		return x.unreadable(err)
 	}
-	return c.checkCookie(parsed)
+	return x.checkCookie(parsed)
 }
 
 // pays charges the question for a message with the ID and question of its query, whatever it is
 // good for: what is dropped in the end was read and taken apart all the same. False when that is
 // more than the question has.
-func (c *conversation) pays(m []byte) bool {
-	c.r.counts.received.Add(uint64(len(m)))
-	c.overdrawn = c.t.budget.received(len(m))
-	return c.overdrawn == nil
+func (x *exchange) pays(m []byte) bool {
+	x.r.counts.received.Add(uint64(len(m)))
+	x.overdrawn = x.st.budget.received(len(m))
+	return x.overdrawn == nil
 }
 
 // drop counts a packet that changes nothing.
-func (c *conversation) drop(why DropReason) transport.Verdict {
-	c.r.counts.drop(why)
-	return c.ignore()
+func (x *exchange) drop(why DropReason) transport.Verdict {
+	x.r.counts.drop(why)
+	return x.ignore()
 }
 
 // ignore goes on waiting, unless too much has been ignored by this send.
-func (c *conversation) ignore() transport.Verdict {
+func (x *exchange) ignore() transport.Verdict {
 	limit := maxDroppedDatagrams
-	if c.network == "tcp" {
+	if x.network == "tcp" {
 		limit = maxDroppedMessages
 	}
-	if c.dropped++; c.dropped < limit {
+	if x.dropped++; x.dropped < limit {
 		return transport.Ignore
 	}
-	c.doubt = flooded
+	x.doubt = flooded
 	return transport.Abandon
 }
 
 // unreadable drops a reply that is to our query and cannot be taken apart. The wait goes
 // on, as somebody else may have sent it; what was wrong is told if nothing better comes.
-func (c *conversation) unreadable(err error) transport.Verdict {
-	c.broken = c.r.messageError(err)
-	return c.drop(DroppedMalformed)
+func (x *exchange) unreadable(err error) transport.Verdict {
+	x.broken = x.r.messageError(err)
+	return x.drop(DroppedMalformed)
 }
 
 // offered is the length of the largest reply that the query allows over UDP: without
 // EDNS that of RFC 1035 §2.3.4.
-func (c *conversation) offered() int {
-	if c.edns != ednsNone {
+func (x *exchange) offered() int {
+	if x.edns != ednsNone {
 		return udpSize
 	}
 	return dns.MinMsgSize
@@ -117,32 +117,32 @@ func (c *conversation) offered() int {
 
 // checkNoQuestion: only a server that could not read the query may leave the question
 // out (RFC 9619 §4).
-func (c *conversation) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
+func (x *exchange) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
 	rcode := int(flags & 0xF)
 	switch {
 	case rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented:
-		return c.drop(DroppedForeign)
+		return x.drop(DroppedForeign)
 	case !sameID: // it takes no more to be guessed than port and ID
-		return c.abandon(wrongID)
+		return x.abandon(wrongID)
 	}
-	if !c.pays(m) {
+	if !x.pays(m) {
 		return transport.Abandon
 	}
 	parsed, err := wire.Parse(m)
 	if err != nil {
-		return c.unreadable(err)
+		return x.unreadable(err)
 	}
-	return c.checkCookie(parsed)
+	return x.checkCookie(parsed)
 }
 
 // sameQuestion reports whether m has our one question, and whether letter for letter.
-func (c *conversation) sameQuestion(m []byte) (same, exact bool) {
-	ours := c.query[wire.HeaderLen : wire.HeaderLen+len(c.q.name)+4]
+func (x *exchange) sameQuestion(m []byte) (same, exact bool) {
+	ours := x.query[wire.HeaderLen : wire.HeaderLen+len(x.q.name)+4]
 	if len(m) < wire.HeaderLen+len(ours) || binary.BigEndian.Uint16(m[4:]) != 1 {
 		return false, false
 	}
 	theirs := m[wire.HeaderLen : wire.HeaderLen+len(ours)]
-	n := len(c.q.name)
+	n := len(x.q.name)
 	if !bytes.Equal(theirs[n:], ours[n:]) || !equalFold(theirs[:n], ours[:n]) {
 		return false, false
 	}
@@ -163,36 +163,36 @@ func equalFold(a, b []byte) bool {
 
 // checkCookie: a server that has shown to know our cookie will show it again. A reply
 // with somebody else's is not for us (RFC 7873 §5.3).
-func (c *conversation) checkCookie(m *wire.Message) transport.Verdict {
-	c.accepted = m
-	if c.network == "tcp" || c.edns != ednsCookie {
+func (x *exchange) checkCookie(m *wire.Message) transport.Verdict {
+	x.accepted = m
+	if x.network == "tcp" || x.edns != ednsCookie {
 		return transport.Accept
 	}
-	cookie := c.cookieOfReply()
+	cookie := x.cookieOfReply()
 	switch {
-	case cookie == nil && !c.features.Cookies:
+	case cookie == nil && !x.features.Cookies:
 		return transport.Accept
 	case cookie == nil:
-		return c.abandon(wrongCookie)
-	case len(cookie) < clientCookieLen || !bytes.Equal(cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen]):
-		return c.abandon(wrongCookie)
+		return x.abandon(wrongCookie)
+	case len(cookie) < clientCookieLen || !bytes.Equal(cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen]):
+		return x.abandon(wrongCookie)
 	}
 	return transport.Accept
 }
 
-func (c *conversation) abandon(why doubt) transport.Verdict {
-	c.accepted, c.doubt = nil, why
+func (x *exchange) abandon(why doubt) transport.Verdict {
+	x.accepted, x.doubt = nil, why
 	switch why {
 	case wrongID:
-		c.r.counts.drop(DroppedID)
+		x.r.counts.drop(DroppedID)
 	case wrongCase:
-		c.r.counts.drop(DroppedCase)
+		x.r.counts.drop(DroppedCase)
 	case wrongCookie:
-		c.r.counts.drop(DroppedCookie)
+		x.r.counts.drop(DroppedCookie)
 	case doubtless, flooded: // nobody abandons here for that
 	}
-	if c.network == "tcp" {
-		return c.ignore()
+	if x.network == "tcp" {
+		return x.ignore()
 	}
 	return transport.Abandon
 }

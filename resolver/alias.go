@@ -14,23 +14,23 @@ import (
 // search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
 // to alias. Each name is searched from its own zone, whatever else came with the
 // alias.
-func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, error) {
+func (r *Resolver) search(ctx context.Context, st *step, q question) (*found, error) {
 	a := newFound(q)
-	t = t.on(q)
-	t.proof = r.newProof(t, q)
+	st = st.on(q)
+	st.proof = r.newProof(st, q)
 	for at := q; ; {
-		if t.proof != nil && t.proof.rl.id != r.realmOf(r.config.Now(), at).id {
-			t.proof = r.newProof(t, at) // other names, other trust
+		if st.proof != nil && st.proof.view.id != r.viewOf(r.config.Now(), at).id {
+			st.proof = r.newProof(st, at) // other names, other trust
 		}
-		f, err := r.find(ctx, t.on(at), at)
+		f, err := r.find(ctx, st.on(at), at)
 		if err != nil {
 			return nil, err
 		}
-		next, more, err := a.add(f, t.budget.alias)
+		next, more, err := a.add(f, st.budget.alias)
 		if err != nil {
 			return nil, err
 		}
-		t.tellAliases(f)
+		st.tellAliases(f)
 		if !more {
 			return a, nil
 		}
@@ -42,21 +42,21 @@ func (r *Resolver) search(ctx context.Context, t *task, q question) (*found, err
 // all of the answer. It makes nothing that an answer does not need: this is the path of
 // most questions.
 func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
-	return r.searchKnown(q, trust, lookAlive)
+	return r.searchCached(q, trust, lookAlive)
 }
 
-// look says what searchKnown takes, and whether the cache is to count it.
-type look uint8
+// cacheLook says what searchCached takes, and whether the cache is to count it.
+type cacheLook uint8
 
 const (
-	lookAlive        look = iota
-	lookStale             // where nothing alive is known, also what has expired
-	lookStaleQuietly      // likewise, but nothing is made of it: it is not counted
-	lookQuietly           // what is alive, not counted
+	lookAlive        cacheLook = iota
+	lookStale                  // where nothing alive is known, also what has expired
+	lookStaleQuietly           // likewise, but nothing is made of it: it is not counted
+	lookQuietly                // what is alive, not counted
 )
 
-// searchKnown is searchCache that may take what has expired.
-func (r *Resolver) searchKnown(q question, trust cache.Trust, l look) (*found, bool) {
+// searchCached is searchCache that may take what has expired.
+func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*found, bool) {
 	now := r.config.Now()
 	a := newFound(q)
 	short := func() error { // like budget.alias
@@ -68,13 +68,13 @@ func (r *Resolver) searchKnown(q question, trust cache.Trust, l look) (*found, b
 	for at := q; ; {
 		f, ok := r.localData(trust, at)
 		if !ok {
-			rl := r.realmOf(now, at)
+			v := r.viewOf(now, at)
 			if l == lookStaleQuietly || l == lookQuietly {
-				rl = rl.uncounted()
+				v = v.uncounted()
 			}
-			f, ok = r.knownIn(rl, now, trust, at, len(a.aliases) == 0)
+			f, ok = r.cachedIn(v, now, trust, at, len(a.aliases) == 0)
 			if !ok && (l == lookStale || l == lookStaleQuietly) {
-				f, ok = r.expired(rl.view, now, trust, at)
+				f, ok = r.expired(v.cache, now, trust, at)
 			}
 		}
 		if !ok {
@@ -154,55 +154,55 @@ func (a *found) visited(name dnsname.Name) bool {
 }
 
 // find gives what is known of one name, or walks to find out.
-func (r *Resolver) find(ctx context.Context, t *task, q question) (*finding, error) {
-	if t.depth == 0 { // clients have local data, name servers are where the network says
-		if f, ok := r.localData(t.trust, q); ok {
-			t.tellCache(f)
+func (r *Resolver) find(ctx context.Context, st *step, q question) (*finding, error) {
+	if st.depth == 0 { // clients have local data, name servers are where the network says
+		if f, ok := r.localData(st.trust, q); ok {
+			st.tellCache(f)
 			return f, nil
 		}
 	}
 	now := r.config.Now()
-	first := t.depth == 0 && t.budget.aliases.Load() == 0
-	if !t.renewing || !first {
-		if f, ok := r.known(now, t.trust, q, first); ok {
-			t.tellCache(f)
+	first := st.depth == 0 && st.budget.aliases.Load() == 0
+	if !st.renewing || !first {
+		if f, ok := r.cached(now, st.trust, q, first); ok {
+			st.tellCache(f)
 			return f, nil
 		}
 	}
-	if failure, ok := r.realmOf(now, q).view.GetFailure(now, q.name, q.rrtype, t.trust); ok && !t.undaunted {
-		t.tell(func(tr *Trace) {
+	if failure, ok := r.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, st.trust); ok && !st.retryFailure {
+		st.tell(func(tr *Trace) {
 			if tr.Cache != nil {
-				tr.Cache(CacheInfo{Step: t.step(), Hit: true, Failure: true})
+				tr.Cache(CacheInfo{Step: st.info(), Hit: true, Failure: true})
 			}
 		})
 		return nil, &cachedError{failure}
 	}
-	t.tellCache(nil)
-	f, err := r.walkTrusting(ctx, t, q)
+	st.tellCache(nil)
+	f, err := r.walkRetryingBogus(ctx, st, q)
 	if err != nil {
-		r.keepFailure(r.realmOf(now, q), t, q, err)
+		r.keepFailure(r.viewOf(now, q), st, q, err)
 		if !isOutage(err) && failureReason(err) == FailureBogus {
-			r.realmOf(now, q).view.EndStale(r.config.Now(), q.name, q.rrtype, t.trust)
+			r.viewOf(now, q).cache.EndStale(r.config.Now(), q.name, q.rrtype, st.trust)
 		}
 		return nil, err
 	}
-	r.realmOf(now, q).view.ClearFailure(q.name, q.rrtype, t.trust)
-	r.realmOf(now, q).view.EndStale(r.config.Now(), q.name, q.rrtype, t.trust)
+	r.viewOf(now, q).cache.ClearFailure(q.name, q.rrtype, st.trust)
+	r.viewOf(now, q).cache.EndStale(r.config.Now(), q.name, q.rrtype, st.trust)
 	return f, nil
 }
 
 // keepFailure remembers that q failed (RFC 9520), unless it failed for reasons that
 // lie in how it came to be asked: the caller's time, or the path that led to it.
-func (r *Resolver) keepFailure(rl *realm, t *task, q question, err error) {
+func (r *Resolver) keepFailure(v *view, st *step, q question, err error) {
 	var limit *LimitError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), errors.Is(err, ErrAborted), r.base.Err() != nil:
 		return
 	case errors.Is(err, ErrNoDescriptors): // nobody was asked, and the next moment may be better
 		return
-	case t.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
+	case st.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
 		return
 	}
 	e := extendedOf(err)
-	rl.view.PutFailure(r.config.Now(), q.name, q.rrtype, t.trust, e.Code, e.Text)
+	v.cache.PutFailure(r.config.Now(), q.name, q.rrtype, st.trust, e.Code, e.Text)
 }

@@ -29,41 +29,41 @@ const (
 	fromMemory
 )
 
-// maxOwnTries is how many servers that the zone itself names are tried after maxTries of
+// maxApexTries is how many servers that the zone itself names are tried after maxTries of
 // those that its parent names. They are a last resort; one in use is enough.
-const maxOwnTries = 3
+const maxApexTries = 3
 
 // lookUpGlue asks the servers of the parent for the address of a name server in the zone for
 // which the referral brought none. Glue is due in every referral (RFC 9471 §3.1), but what did
 // not fit may be left out, and then comes for who asks for it. It is glue of this delegation
 // and lives no longer. One type is asked for, as glue of both comes along; that there was
 // none is remembered (RFC 9520), so that the next question does not ask again.
-func (r *Resolver) lookUpGlue(ctx context.Context, t *task, cut *zoneCut, name dnsname.Name) lookup {
+func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookup {
 	q := question{name, r.addressTypes()[0]}
 	l := lookup{name: name, last: true}
 	now := r.config.Now()
-	rl := r.realmOf(now, q)
-	if _, failed := rl.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || rl.source != cut.from {
+	v := r.viewOf(now, q)
+	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.from {
 		l.err, l.nonsense = ErrNoServerAddress, true
 		return l
 	}
-	below := t.below(q)
+	below := st.below(q)
 	below.startAbove = cut.Zone
-	m, err := r.ask(ctx, below, r.start(now, below, rl, q), q)
+	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
 	if err != nil {
-		t.budget.lookupFailed(below)
+		st.budget.lookupFailed(below)
 		l.err = err
 		return l
 	}
 	l.queries = queriesFor(m)
 	var life time.Duration
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
-		t.budget.lookupFailed(below)
+		st.budget.lookupFailed(below)
 		l.err, l.nonsense = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
-		r.keepFailure(rl, below, q, l.err)
+		r.keepFailure(v, below, q, l.err)
 		return l
 	}
-	rl.cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)
+	v.cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)
 	return l
 }
 
@@ -108,27 +108,27 @@ func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
 	return nil, 0
 }
 
-// learnServers remembers which name servers the zone itself names beside those that its parent
+// learnApexNS remembers which name servers the zone itself names beside those that its parent
 // does, for when all of these fail. It may be believed who was asked for them, who has signed
 // them, and who has seen our query; anybody else may have forged the reply. They are no part
 // of the delegation, which is the parent's to make, and die with it.
-func (w *walk) learnServers(m *reply, f *finding) {
+func (w *walk) learnApexNS(m *reply, f *finding) {
 	asked := f.q == (question{w.cut.Zone, dns.TypeNS})
 	switch {
-	case !m.AA || m.recalled, w.cut.isGiven() || w.cut.from.forwards() || w.cut.Zone.IsRoot():
+	case !m.AA || m.fromSecond, w.cut.isGiven() || w.cut.from.forwards() || w.cut.Zone.IsRoot():
 		return
 	case asked && f.kind == answer:
-		w.keepOwn(w.ownServers(f.sets[0]))
+		w.keepApexNS(w.apexServers(f.sets[0]))
 		return
-	case asked || w.cut.own != nil || !m.Upward || !m.vouched && f.status != dnssec.Secure:
+	case asked || w.cut.apexNS != nil || !m.Upward || !m.vouched && f.status != dnssec.Secure:
 		return
 	}
 	set := w.apexNS(m)
 	if set == nil {
 		return
 	}
-	if own := w.ownServers(set); m.vouched || len(own) == 0 || w.signedByZone(f, set) {
-		w.keepOwn(own)
+	if own := w.apexServers(set); m.vouched || len(own) == 0 || w.signedByZone(f, set) {
+		w.keepApexNS(own)
 	}
 }
 
@@ -141,8 +141,8 @@ func (w *walk) apexNS(m *reply) *dnssec.RRset {
 	return scrub.ApexNS(message, w.cut.Zone, w.r.config.limits.Records)
 }
 
-// ownServers lists the servers of the zone's NS records that its parent does not name.
-func (w *walk) ownServers(set *dnssec.RRset) []dnsname.Name {
+// apexServers lists the servers of the zone's NS records that its parent does not name.
+func (w *walk) apexServers(set *dnssec.RRset) []dnsname.Name {
 	own := []dnsname.Name{}
 	for rdata := range set.Records.All() {
 		target, ok := wire.TargetName(dns.TypeNS, rdata)
@@ -155,25 +155,25 @@ func (w *walk) ownServers(set *dnssec.RRset) []dnsname.Name {
 
 // signedByZone reports whether the NS records beside a secure answer are secure too.
 func (w *walk) signedByZone(f *finding, set *dnssec.RRset) bool {
-	if w.t.proof == nil || f.signer != w.cut.Zone || len(set.Signatures) == 0 {
+	if w.st.proof == nil || f.signer != w.cut.Zone || len(set.Signatures) == 0 {
 		return false
 	}
-	verdict, needs, err := w.t.proof.ev.Validate(&dnssec.Response{
+	verdict, needs, err := w.st.proof.ev.Validate(&dnssec.Response{
 		Name: set.Owner, Type: set.Type, Zone: w.cut.Zone, Kind: dnssec.KindAnswer, Answer: []*dnssec.RRset{set},
 	})
 	return err == nil && len(needs) == 0 && verdict.Status == dnssec.Secure
 }
 
-func (w *walk) keepOwn(own []dnsname.Name) {
-	w.rl.cuts.PutOwnServers(w.cut.Delegation, own)
+func (w *walk) keepApexNS(own []dnsname.Name) {
+	w.view.cuts.PutOwnServers(w.cut.Delegation, own)
 }
 
-// ownServer reports whether only the zone itself names a server.
-func (c *zoneCut) ownServer(name dnsname.Name) bool { return slices.Contains(c.own, name) }
+// apexServer reports whether only the zone itself names a server.
+func (c *zoneCut) apexServer(name dnsname.Name) bool { return slices.Contains(c.apexNS, name) }
 
-// takeOwn takes the server to ask after maxTries of others: one that the zone itself names.
-func (l *serverList) takeOwn(now time.Time) *candidate {
-	if l.tries >= maxTries+maxOwnTries {
+// takeApexServer takes the server to ask after maxTries of others: one that the zone itself names.
+func (l *serverList) takeApexServer(now time.Time) *candidate {
+	if l.tries >= maxTries+maxApexTries {
 		return nil
 	}
 	own := l.open(func(c *candidate) bool { return c.own && !c.estimate.Dead })

@@ -21,20 +21,20 @@ const maxInFlight = 2
 
 // ask puts one question to the servers of one zone, until one of them gives a
 // response that says something. Equal questions under way are one.
-func (r *Resolver) ask(ctx context.Context, t *task, cut *zoneCut, q question) (*reply, error) {
-	by := traveller{parent: t.flight, heard: t.heard, budget: t.budget, joined: func() {
-		t.tell(func(tr *Trace) {
+func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) (*reply, error) {
+	by := waiter{parent: st.flight, heard: st.heard, budget: st.budget, joined: func() {
+		st.tell(func(tr *Trace) {
 			if tr.Joined != nil {
-				tr.Joined(JoinedInfo{Step: t.step(), Zone: cut.Zone.String()})
+				tr.Joined(JoinedInfo{Step: st.info(), Zone: cut.Zone.String()})
 			}
 		})
 	}}
 	key := askKey(cut.from.id, cut.Zone, q)
-	if len(t.avoid) > 0 {
-		key += fmt.Sprint(t.walk, len(t.avoid)) // a question of this walk's own
+	if len(st.avoid) > 0 {
+		key += fmt.Sprint(st.walk, len(st.avoid)) // a question of this walk's own
 	}
 	v, err := r.flights.do(ctx, key, by, func(fl *flight) (any, error) {
-		return r.newAsking(t.in(fl), cut, q).run(fl.ctx)
+		return r.newAsking(st.in(fl), cut, q).run(fl.ctx)
 	})
 	if err != nil {
 		return nil, err
@@ -64,18 +64,18 @@ const maxRefusals = 2
 // is being looked for, and what has come of it.
 type asking struct {
 	r    *Resolver
-	t    *task
+	st   *step
 	cut  *zoneCut
 	q    question
 	list *serverList
 
-	outcomes chan outcome
-	refused  chan struct{}   // a port was unreachable
-	found    chan lookup     // nil until a name server's address is looked for
-	loops    chan *candidate // servers of a route that lead back to us
-	late     *time.Timer     // fires when what is awaited is later than expected
-	probed   probed          // waited for when nobody can be asked
-	trips    []*sideTrip     // look-ups, under way or not any more
+	outcomes      chan outcome
+	refused       chan struct{}   // a port was unreachable
+	found         chan lookup     // nil until a name server's address is looked for
+	loops         chan *candidate // servers of a route that lead back to us
+	late          *time.Timer     // fires when what is awaited is later than expected
+	deadProbe     deadProbe       // waited for when nobody can be asked
+	targetLookups []*targetLookup // look-ups, under way or not any more
 
 	inFlight int
 	lookups  int
@@ -93,10 +93,10 @@ type asking struct {
 	intercepted int  // responses of a recursive resolver in a root server's place
 }
 
-func (r *Resolver) newAsking(t *task, cut *zoneCut, q question) *asking {
+func (r *Resolver) newAsking(st *step, cut *zoneCut, q question) *asking {
 	return &asking{
-		r: r, t: t, cut: cut, q: q,
-		list:     r.serversOf(r.config.Now(), cut, q, r.triesFor(t), t.depth > 0, t.avoid),
+		r: r, st: st, cut: cut, q: q,
+		list:     r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoid),
 		outcomes: make(chan outcome, maxInFlight),
 		refused:  make(chan struct{}, 1),
 		loops:    make(chan *candidate),
@@ -110,7 +110,7 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	defer a.detach(ctx) // before stop, which would end them
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
-	defer a.forgetProbed()
+	defer a.forgetDeadProbe()
 	defer a.leaveResort(resortUnknown)
 	a.advance(ctx)
 	for a.inFlight+a.lookups > 0 || a.awaitProbe() || a.lastResort(ctx) {
@@ -123,19 +123,19 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 		case l := <-a.found:
 			a.addFound(l)
 			a.advance(ctx)
-		case <-a.probed.ended:
-			a.takeProbed()
+		case <-a.deadProbe.ended:
+			a.takeDeadProbe()
 			a.advance(ctx)
 		case <-a.late.C:
 			a.suspect(ctx)
-			a.overtake(ctx)
+			a.hedge(ctx)
 		case c := <-a.loops:
 			if a.takeLoop(c) {
 				return nil, a.failure(nil)
 			}
-			a.overtake(ctx)
+			a.hedge(ctx)
 		case <-a.refused:
-			a.overtake(ctx)
+			a.hedge(ctx)
 		case <-ctx.Done():
 			return nil, a.failure(context.Cause(ctx))
 		}
@@ -159,7 +159,7 @@ func endOf(ctx context.Context) error {
 // advance makes sure that somebody is being asked, or that an address is being
 // looked for when there is nobody to ask.
 func (a *asking) advance(ctx context.Context) {
-	if a.inFlight > 0 || a.t.resort {
+	if a.inFlight > 0 || a.st.resort {
 		return
 	}
 	if a.lookups == 0 && a.list.lookFirst() {
@@ -173,11 +173,11 @@ func (a *asking) advance(ctx context.Context) {
 	}
 }
 
-// overtake asks a second server, or looks for another address, because the first is
+// hedge asks a second server, or looks for another address, because the first is
 // later than expected.
-func (a *asking) overtake(ctx context.Context) {
+func (a *asking) hedge(ctx context.Context) {
 	switch {
-	case a.inFlight >= maxInFlight, a.t.resort:
+	case a.inFlight >= maxInFlight, a.st.resort:
 	case a.inFlight > 0 && a.send(ctx, ReasonHedge):
 	case a.lookups < maxLookups:
 		a.lookUp(ctx)
@@ -200,22 +200,22 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	if a.mayResort(ctx) && a.isLast(to) {
 		a.makePlain(to)
 	}
-	a.converse(ctx, to, why)
+	a.exchange(ctx, to, why)
 	return true
 }
 
-// converse begins to ask a server.
-func (a *asking) converse(ctx context.Context, to *candidate, why QueryReason) {
+// exchange begins to ask a server.
+func (a *asking) exchange(ctx context.Context, to *candidate, why QueryReason) {
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
 	a.inFlight++
-	a.late.Reset(to.estimate.Late + to.patience)
+	a.late.Reset(to.estimate.Late + to.jitter)
 	a.r.spawn(func() {
 		o := outcome{to: to, err: rescue.ErrAborted}
 		defer func() { a.outcomes <- o }()
 		defer rescue.Into(&o.err)
-		o = a.r.converse(ctx, a.t, a.cut, a.q, to, why, a.refused)
+		o = a.r.exchange(ctx, a.st, a.cut, a.q, to, why, a.refused)
 	})
 }
 
@@ -289,14 +289,14 @@ func (a *asking) noteRecursion(m *reply) {
 // bringsKeys reports whether a response has the keys that a validator asked for. The trust
 // anchor or a DS judges them, whoever gives them.
 func (a *asking) bringsKeys(m *reply) bool {
-	return a.t.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
+	return a.st.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
 // doubtEmpty reports whether another server is asked before it is believed that the
 // type is not there: NODATA without an SOA (RFC 2308 §2.2) is also what broken servers
 // answer to everything.
 func (a *asking) doubtEmpty(m *reply) bool {
-	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.t.minimised || a.fallback != nil {
+	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.st.minimised || a.fallback != nil {
 		return false
 	}
 	a.fallback = m

@@ -9,80 +9,80 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// maxSecondOpinions is how often other servers are asked when what one gave turns out
+// maxBogusRetries is how often other servers are asked when what one gave turns out
 // bogus: a single broken server, or one with an old zone, shall not make the name
 // unresolvable (Unbound's val-max-restart is 5).
-const maxSecondOpinions = 3
+const maxBogusRetries = 3
 
-// walkTrusting walks, and when the answer is bogus walks again, preferring servers that
+// walkRetryingBogus walks, and when the answer is bogus walks again, preferring servers that
 // had no part in what was wrong, as long as there are any.
-func (r *Resolver) walkTrusting(ctx context.Context, t *task, q question) (*finding, error) {
-	f, err := r.walk(ctx, t, q)
-	if again := r.doubting(t, q, err); again != nil {
-		t = again
-		f, err = r.walk(ctx, t, q)
+func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*finding, error) {
+	f, err := r.walk(ctx, st, q)
+	if again := r.doubting(st, q, err); again != nil {
+		st = again
+		f, err = r.walk(ctx, st, q)
 	}
-	if again := r.withSignatures(t, q, err); again != nil {
-		t = again
-		f, err = r.walk(ctx, t, q)
+	if again := r.withSignatures(st, q, err); again != nil {
+		st = again
+		f, err = r.walk(ctx, st, q)
 	}
 	first := err
-	for range maxSecondOpinions {
+	for range maxBogusRetries {
 		var bogus *bogusError
 		switch {
-		case err == nil || t.proof == nil:
+		case err == nil || st.proof == nil:
 			return f, err
 		case !errors.As(err, &bogus):
 			return nil, first // bogus says more than that nobody else could be asked
-		case r.provenNow().isHopeless(r.config.Now(), bogus.zone):
+		case r.keyCacheNow().isHopeless(r.config.Now(), bogus.zone):
 			return nil, first
 		}
-		again := *t
-		if again.avoid = t.proof.suspects(bogus, t.avoid); again.avoid == nil {
+		again := *st
+		if again.avoid = st.proof.suspects(bogus, st.avoid); again.avoid == nil {
 			break // nobody else is left
 		}
 		// One cut further up, so that the delegation and its DS come anew.
-		again.startAbove = t.proof.started
+		again.startAbove = st.proof.started
 		again.proof = r.newProof(&again, q)
-		t = &again
-		f, err = r.walk(ctx, t, q)
+		st = &again
+		f, err = r.walk(ctx, st, q)
 	}
 	if err != nil {
 		var bogus *bogusError
 		if errors.As(first, &bogus) {
-			r.provenNow().inVain(r.config.Now(), bogus.zone)
+			r.keyCacheNow().inVain(r.config.Now(), bogus.zone)
 		}
 		return nil, first
 	}
 	return f, nil
 }
 
-// blindServer is one that was asked without EDNS, and so could send no signatures.
-type blindServer struct {
+// unsignedServer is one that was asked without EDNS, and so could send no signatures.
+type unsignedServer struct {
 	infra *infra.Table
 	addr  netip.AddrPort
 }
 
-// notice records that a server was asked without EDNS for a part of the evidence.
-func (p *proof) notice(cut *zoneCut, m *reply) {
+// noteUnsigned records that a server was asked without EDNS for a part of the evidence.
+func (p *proof) noteUnsigned(cut *zoneCut, m *reply) {
 	if p != nil && m.blind {
-		p.blind = append(p.blind, blindServer{cut.from.infra, m.server.addr})
+		p.blind = append(p.blind, unsignedServer{cut.from.infra, m.server.addr})
 	}
 }
 
 // withSignatures decides what it means that an answer is bogus for which servers were asked
 // that are thought to know no EDNS: that they may be thought so by mistake. It forgets that,
 // and returns a task that asks them again with EDNS; nil when there are none.
-func (r *Resolver) withSignatures(t *task, q question, err error) *task {
+func (r *Resolver) withSignatures(st *step, q question, err error) *step {
 	var bogus *bogusError
-	if t.proof == nil || t.signatures || len(t.proof.blind) == 0 || !errors.As(err, &bogus) {
+	if st.proof == nil || st.signatures || len(st.proof.blind) == 0 || !errors.As(err, &bogus) {
 		return nil
 	}
-	for _, s := range t.proof.blind {
+	for _, s := range st.proof.blind {
 		s.infra.ForgetNoEDNS(s.addr)
 	}
-	again := *t
-	again.signatures, again.startAbove = true, t.proof.started
+	again := *st
+	again.signatures, again.startAbove = true, st.proof.started
 	again.proof = r.newProof(&again, q)
 	return &again
 }

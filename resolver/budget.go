@@ -134,8 +134,8 @@ func (b *budget) mayMinimise() bool {
 
 // lookupFailed pays for a name server's address that was not found. Names known not
 // to work cost no query, and so do not count.
-func (b *budget) lookupFailed(t *task) {
-	if t.sent.Load() {
+func (b *budget) lookupFailed(st *step) {
+	if st.sent.Load() {
 		b.failedLookups.Add(1)
 	}
 }

@@ -40,7 +40,7 @@ func TestMayLookUp(t *testing.T) {
 	limits := Limits{FailedServerLookups: 2}.fill()
 	b := newBudget(&limits, nil)
 	r := &Resolver{}
-	free, paid := &task{r: r, budget: b}, &task{r: r, budget: b}
+	free, paid := &step{r: r, budget: b}, &step{r: r, budget: b}
 	free.sent, paid.sent = newSent(false), newSent(true)
 	for range 10 {
 		b.lookupFailed(free)

@@ -9,65 +9,65 @@ import (
 	"github.com/miekg/dns"
 )
 
-// known gives what the cache, or nobody but us, knows of q. direct says that a client
+// cached gives what the cache, or nobody but us, knows of q. direct says that a client
 // asked for q itself.
-func (r *Resolver) known(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
-	return r.knownIn(r.realmOf(now, q), now, trust, q, direct)
+func (r *Resolver) cached(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
+	return r.cachedIn(r.viewOf(now, q), now, trust, q, direct)
 }
 
-// knownIn is known, with the realm that the answer to q belongs to.
-func (r *Resolver) knownIn(rl *realm, now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
+// cachedIn is known, with the view that the answer to q belongs to.
+func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if q.rrtype == dns.TypeANY {
-		if f, ok := r.local(trust, q, direct); ok {
+		if f, ok := r.specialUse(trust, q, direct); ok {
 			return f, true
 		}
-		return rl.knownOfANY(now, trust, q)
+		return v.cachedANY(now, trust, q)
 	}
-	if item, ok := rl.view.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
+	if item, ok := v.cache.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
 		if fromWildcard(&item.Set) {
-			return rl.knownExpanded(now, trust, q)
+			return v.cachedExpanded(now, trust, q)
 		}
 		return setFinding(q, item), true
 	}
 	// What the cache has an RRset for is no special-use name, and need not be looked up.
-	if f, ok := r.local(trust, q, direct); ok {
+	if f, ok := r.specialUse(trust, q, direct); ok {
 		return f, true
 	}
 	if !isAliasType(q.rrtype) {
-		if item, ok := rl.view.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok {
+		if item, ok := v.cache.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok {
 			if fromWildcard(&item.Set) {
-				return rl.knownExpanded(now, trust, q)
+				return v.cachedExpanded(now, trust, q)
 			}
 			return aliasFinding(q, item)
 		}
 	}
-	if f, ok := rl.knownWhole(now, trust, q); ok {
-		f.aliases = r.within(rl, f.aliases) // routes may have changed
+	if f, ok := v.cachedChain(now, trust, q); ok {
+		f.aliases = r.within(v, f.aliases) // routes may have changed
 		return f, true
 	}
-	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
+	if n, ok := v.cache.GetNegative(now, q.name, q.rrtype, trust); ok {
 		return negativeFinding(q, n), true
 	}
-	if f, ok := rl.knownDNAME(now, trust, q); ok {
+	if f, ok := v.cachedDNAME(now, trust, q); ok {
 		return f, true
 	}
-	return rl.knownMade(now, trust, q)
+	return v.cachedSynthesis(now, trust, q)
 }
 
-// knownOfANY gives what is known of a name whatever the type: what a server answered a moment
+// cachedANY gives what is known of a name whatever the type: what a server answered a moment
 // ago, that there is no such name, or a DNAME above it.
-func (rl *realm) knownOfANY(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := rl.knownBriefly(now, trust, q); ok {
+func (v *view) cachedANY(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := v.cachedBriefly(now, trust, q); ok {
 		return f, true
 	}
-	if n, ok := rl.view.GetNegative(now, q.name, q.rrtype, trust); ok {
+	if n, ok := v.cache.GetNegative(now, q.name, q.rrtype, trust); ok {
 		return negativeFinding(q, n), true
 	}
-	if f, ok := rl.knownDNAME(now, trust, q); ok {
+	if f, ok := v.cachedDNAME(now, trust, q); ok {
 		return f, true
 	}
 	// A name that is proven not to be there has no type: any will do to ask for the proof.
-	f, ok := rl.knownProofs(now, trust, question{q.name, dns.TypeA})
+	f, ok := v.cachedProofs(now, trust, question{q.name, dns.TypeA})
 	if !ok || f.kind != nameError {
 		return nil, false
 	}
@@ -75,9 +75,9 @@ func (rl *realm) knownOfANY(now time.Time, trust cache.Trust, q question) (*find
 	return f, true
 }
 
-// knownBriefly gives an answer that is kept for some seconds only.
-func (rl *realm) knownBriefly(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := rl.view.GetBrief(now, q.name, q.rrtype, trust)
+// cachedBriefly gives an answer that is kept for some seconds only.
+func (v *view) cachedBriefly(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	c, ok := v.cache.GetBrief(now, q.name, q.rrtype, trust)
 	if !ok {
 		return nil, false
 	}
@@ -128,15 +128,15 @@ func deniedCompactly(n *cache.Negative) bool {
 	return false
 }
 
-// knownProofs answers from what earlier denials and wildcard answers prove about the
+// cachedProofs answers from what earlier denials and wildcard answers prove about the
 // zone (RFC 8198).
-func (rl *realm) knownProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if rl.validator == nil || trust != cache.Checked {
+func (v *view) cachedProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if v.validator == nil || trust != cache.Checked {
 		return nil, false
 	}
-	s, ok := rl.view.Synthesise(now, q.name, q.rrtype)
+	s, ok := v.cache.Synthesise(now, q.name, q.rrtype)
 	if !ok && !isAliasType(q.rrtype) {
-		s, ok = rl.view.Synthesise(now, q.name, dns.TypeCNAME)
+		s, ok = v.cache.Synthesise(now, q.name, dns.TypeCNAME)
 		ok = ok && !s.Denied
 	}
 	if !ok {
@@ -164,28 +164,28 @@ func (rl *realm) knownProofs(now time.Time, trust cache.Trust, q question) (*fin
 	return f, true
 }
 
-// knownExpanded gives an answer that was made from a wildcard for this very name, with its
+// cachedExpanded gives an answer that was made from a wildcard for this very name, with its
 // proof, or makes it anew from what is proven; one that is large may be kept briefly.
-func (rl *realm) knownExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := rl.knownWhole(now, trust, q); ok {
+func (v *view) cachedExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := v.cachedChain(now, trust, q); ok {
 		return f, true
 	}
-	return rl.knownMade(now, trust, q)
+	return v.cachedSynthesis(now, trust, q)
 }
 
-// knownMade makes an answer of what is proven, or gives one that is kept for some seconds only.
-func (rl *realm) knownMade(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := rl.knownProofs(now, trust, q); ok {
+// cachedSynthesis makes an answer of what is proven, or gives one that is kept for some seconds only.
+func (v *view) cachedSynthesis(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	if f, ok := v.cachedProofs(now, trust, q); ok {
 		return f, true
 	}
-	return rl.knownBriefly(now, trust, q)
+	return v.cachedBriefly(now, trust, q)
 }
 
-// knownWhole gives an answer, or the aliases, that were kept for this very name.
-func (rl *realm) knownWhole(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := rl.view.GetChain(now, q.name, q.rrtype, trust)
+// cachedChain gives an answer, or the aliases, that were kept for this very name.
+func (v *view) cachedChain(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+	c, ok := v.cache.GetChain(now, q.name, q.rrtype, trust)
 	if !ok && !isAliasType(q.rrtype) {
-		c, ok = rl.view.GetChain(now, q.name, dns.TypeCNAME, trust)
+		c, ok = v.cache.GetChain(now, q.name, dns.TypeCNAME, trust)
 	}
 	if !ok {
 		return nil, false
@@ -247,10 +247,10 @@ func fromWildcard(set *dnssec.RRset) bool {
 	return false
 }
 
-// knownDNAME looks for a DNAME above q's name.
-func (rl *realm) knownDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
+// cachedDNAME looks for a DNAME above q's name.
+func (v *view) cachedDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := rl.view.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
+		if item, ok := v.cache.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
 			return aliasFinding(q, item)
 		}
 	}

@@ -8,31 +8,31 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// gates bounds how many may be inside at once for each of many keys; more wait in
+// concurrencyLimits bounds how many may be inside at once for each of many keys; more wait in
 // line. A key takes memory only while somebody is inside or waiting.
-type gates[K comparable] struct {
+type concurrencyLimits[K comparable] struct {
 	limit int64
 
 	mu    sync.Mutex
-	byKey map[K]*gate // guarded by mu
+	byKey map[K]*concurrencyLimit // guarded by mu
 }
 
-type gate struct {
+type concurrencyLimit struct {
 	inside *semaphore.Weighted
 	users  int // inside or waiting; guarded by gates.mu
 }
 
-func newGates[K comparable](limit int) *gates[K] {
-	return &gates[K]{limit: int64(limit), byKey: make(map[K]*gate)}
+func newConcurrencyLimits[K comparable](limit int) *concurrencyLimits[K] {
+	return &concurrencyLimits[K]{limit: int64(limit), byKey: make(map[K]*concurrencyLimit)}
 }
 
 // enter waits for a place and gives the function that gives it back. It fails when
 // ctx ends first.
-func (g *gates[K]) enter(ctx context.Context, key K) (leave func(), err error) {
+func (g *concurrencyLimits[K]) enter(ctx context.Context, key K) (leave func(), err error) {
 	g.mu.Lock()
 	at := g.byKey[key]
 	if at == nil {
-		at = &gate{inside: semaphore.NewWeighted(g.limit)}
+		at = &concurrencyLimit{inside: semaphore.NewWeighted(g.limit)}
 		g.byKey[key] = at
 	}
 	at.users++
@@ -47,9 +47,9 @@ func (g *gates[K]) enter(ctx context.Context, key K) (leave func(), err error) {
 	}, nil
 }
 
-// pass is enter for a query. While it waits, the budget of its question knows for which of
+// acquire is enter for a query. While it waits, the budget of its question knows for which of
 // Limits; when it waits in vain, the error says so.
-func pass[K comparable](ctx context.Context, b *budget, g *gates[K], key K, limit string, value int) (leave func(), err error) {
+func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[K], key K, limit string, value int) (leave func(), err error) {
 	if leave, ok := g.tryEnter(key); ok {
 		return leave, nil
 	}
@@ -63,11 +63,11 @@ func pass[K comparable](ctx context.Context, b *budget, g *gates[K], key K, limi
 }
 
 // tryEnter is enter that does not wait.
-func (g *gates[K]) tryEnter(key K) (leave func(), ok bool) {
+func (g *concurrencyLimits[K]) tryEnter(key K) (leave func(), ok bool) {
 	g.mu.Lock()
 	at := g.byKey[key]
 	if at == nil {
-		at = &gate{inside: semaphore.NewWeighted(g.limit)}
+		at = &concurrencyLimit{inside: semaphore.NewWeighted(g.limit)}
 	}
 	if ok = at.inside.TryAcquire(1); ok {
 		g.byKey[key] = at
@@ -80,7 +80,7 @@ func (g *gates[K]) tryEnter(key K) (leave func(), ok bool) {
 	}, ok
 }
 
-func (g *gates[K]) forget(key K, at *gate) {
+func (g *concurrencyLimits[K]) forget(key K, at *concurrencyLimit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if at.users--; at.users == 0 {

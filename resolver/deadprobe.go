@@ -1,7 +1,7 @@
 package resolver
 
-// probed is a server held to be dead that somebody else is trying at the moment.
-type probed struct {
+// deadProbe is a server held to be dead that somebody else is trying at the moment.
+type deadProbe struct {
 	server *candidate
 	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
 	heard  func()          // waits for its turn among those who wait for the same probe
@@ -21,7 +21,7 @@ func endedProbe() <-chan struct{} {
 // and the one whose answer they are for. But not all questions there may be: random names
 // of a zone whose servers are silent would take the places of all others (attacks.md 24).
 func (a *asking) awaitProbe() bool {
-	if a.probed.ended != nil {
+	if a.deadProbe.ended != nil {
 		return true // it was waited for before
 	}
 	if a.fallback != nil {
@@ -33,44 +33,44 @@ func (a *asking) awaitProbe() bool {
 	}
 	leave, ok := a.r.watchers.tryEnter(p.server.addr)
 	if !ok {
-		a.errs = append(a.errs, a.t.budget.refused.refuse(limitQuestions, a.r.config.limits.Questions))
+		a.errs = append(a.errs, a.st.budget.refused.refuse(limitQuestions, a.r.config.limits.Questions))
 		return false
 	}
 	p.leave = leave
-	a.probed = p
+	a.deadProbe = p
 	return true
 }
 
-// forgetProbed ends the wait for a server.
-func (a *asking) forgetProbed() {
-	if a.probed.leave != nil {
-		a.probed.leave()
+// forgetDeadProbe ends the wait for a server.
+func (a *asking) forgetDeadProbe() {
+	if a.deadProbe.leave != nil {
+		a.deadProbe.leave()
 	}
-	a.probed = probed{}
+	a.deadProbe = deadProbe{}
 }
 
 // probing finds a server that is being tried, or has just been found to answer again.
-func (a *asking) probing() probed {
+func (a *asking) probing() deadProbe {
 	if a.list.tries >= maxTries || a.list.probes >= maxProbes {
-		return probed{}
+		return deadProbe{}
 	}
 	for _, c := range a.list.open(func(c *candidate) bool { return c.estimate.Dead }) {
 		if ended := a.list.infra.Probing(c.addr); ended != nil {
-			return probed{server: c, ended: ended, heard: a.r.flights.stagger.pause()}
+			return deadProbe{server: c, ended: ended, heard: a.r.flights.jitter.pause()}
 		}
 		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
-			return probed{server: c, ended: endedProbe(), heard: a.r.flights.stagger.pause()}
+			return deadProbe{server: c, ended: endedProbe(), heard: a.r.flights.jitter.pause()}
 		}
 	}
-	return probed{}
+	return deadProbe{}
 }
 
-// takeProbed takes in what has become known of the server. If it is dead still, that
+// takeDeadProbe takes in what has become known of the server. If it is dead still, that
 // counts as if this question had tried it.
-func (a *asking) takeProbed() {
-	c := a.probed.server
-	a.probed.heard()
-	a.forgetProbed()
+func (a *asking) takeDeadProbe() {
+	c := a.deadProbe.server
+	a.deadProbe.heard()
+	a.forgetDeadProbe()
 	if c.busy {
 		return
 	}

@@ -15,31 +15,31 @@ const (
 	ednsNone                  // no OPT record
 )
 
-// manner is the way in which a server is asked.
-type manner struct {
+// queryForm is the way in which a server is asked.
+type queryForm struct {
 	network  string // "udp" or "tcp"
 	edns     ednsUse
 	case0x20 bool // the letters of the name are mixed
 }
 
-// firstManner returns the way in which a server is asked that f is known of. Without EDNS
+// firstForm returns the way in which a server is asked that f is known of. Without EDNS
 // no signatures come, so that a signed zone's servers are never asked so.
-func firstManner(network string, f infra.Features, mixCase, signed bool) manner {
-	m := manner{network: network, case0x20: mixCase && !f.NoCase}
+func firstForm(network string, known infra.Features, mixCase, signed bool) queryForm {
+	f := queryForm{network: network, case0x20: mixCase && !known.NoCase}
 	switch {
-	case f.NoEDNS && !signed:
-		m.edns = ednsNone
-	case f.NoEDNS, f.NoOption, network == "tcp": // nobody forges what comes over TCP
-		m.edns = ednsBare
+	case known.NoEDNS && !signed:
+		f.edns = ednsNone
+	case known.NoEDNS, known.NoOption, network == "tcp": // nobody forges what comes over TCP
+		f.edns = ednsBare
 	}
-	return m
+	return f
 }
 
 // plain returns the way that least servers stumble over: no EDNS option, no mixed letters.
 // EDNS stays: that it is of no use is learnt from replies only (RFC 6891 §6.2.2).
-func (m manner) plain() manner {
-	m.edns, m.case0x20 = max(m.edns, ednsBare), false
-	return m
+func (f queryForm) plain() queryForm {
+	f.edns, f.case0x20 = max(f.edns, ednsBare), false
+	return f
 }
 
 // trouble is what came of a query and is a reason to ask the same server in another way.
@@ -58,8 +58,8 @@ const (
 // troubles is how many there are.
 const troubles = int(troubleConnection) + 1
 
-// restraint is what forbids ways of asking.
-type restraint struct {
+// fallbackBounds is what forbids ways of asking.
+type fallbackBounds struct {
 	signed bool // the zone is known to be signed: without EDNS its answers are bogus
 	folds  bool // the server has changed the letter case of questions before
 	// settled is set when it is known to be the question that is refused, not EDNS.
@@ -70,31 +70,31 @@ type restraint struct {
 
 // after returns the way in which the same server is asked after something went wrong for
 // the times-th time, and why. It is not ok when no other way is left.
-func (m manner) after(what trouble, times int, r restraint) (next manner, why QueryReason, ok bool) {
+func (f queryForm) after(what trouble, times int, r fallbackBounds) (next queryForm, why QueryReason, ok bool) {
 	if r.forbids(what, times) {
-		return m, "", false
+		return f, "", false
 	}
 	switch what {
 	case troubleTruncated:
-		return m.overTCP(ednsBare), ReasonTruncated, true
+		return f.overTCP(ednsBare), ReasonTruncated, true
 	case troubleForged:
-		return m.overTCP(ednsBare), ReasonSpoofed, true
+		return f.overTCP(ednsBare), ReasonSpoofed, true
 	case troubleCase:
-		return m.afterCase(times, r), ReasonCase, true
+		return f.afterCase(times, r), ReasonCase, true
 	case troubleCookie:
-		return m.overTCP(ednsCookie), ReasonCookie, true // to see whether it still sends one
+		return f.overTCP(ednsCookie), ReasonCookie, true // to see whether it still sends one
 	case troubleBadCookie:
-		return m.afterBadCookie(times), ReasonCookie, true
+		return f.afterBadCookie(times), ReasonCookie, true
 	case troubleRefused:
-		return m.afterRefusal(r)
+		return f.afterRefusal(r)
 	case troubleConnection:
-		return m, ReasonConnection, true
+		return f, ReasonConnection, true
 	}
-	return m, "", false
+	return f, "", false
 }
 
 // forbids reports whether nothing is to follow from what went wrong.
-func (r restraint) forbids(what trouble, times int) bool {
+func (r fallbackBounds) forbids(what trouble, times int) bool {
 	switch what {
 	case troubleTruncated, troubleConnection:
 		return false
@@ -108,46 +108,46 @@ func (r restraint) forbids(what trouble, times int) bool {
 }
 
 // overTCP returns the same way over TCP, with no more of EDNS than most.
-func (m manner) overTCP(most ednsUse) manner {
-	m.network, m.edns = "tcp", max(m.edns, most)
-	return m
+func (f queryForm) overTCP(most ednsUse) queryForm {
+	f.network, f.edns = "tcp", max(f.edns, most)
+	return f
 }
 
 // afterCase: one reply in another letter case may be an attacker's, unless the server is
 // known for it.
-func (m manner) afterCase(times int, r restraint) manner {
+func (f queryForm) afterCase(times int, r fallbackBounds) queryForm {
 	switch {
 	case times > 1:
-		return m.overTCP(ednsBare)
+		return f.overTCP(ednsBare)
 	case r.folds:
-		m.case0x20 = false
+		f.case0x20 = false
 	}
-	return m
+	return f
 }
 
 // afterBadCookie: the reply had the cookie to be shown (RFC 7873 §5.3).
-func (m manner) afterBadCookie(times int) manner {
-	if times > 1 || m.network == "tcp" {
-		return m.overTCP(ednsBare)
+func (f queryForm) afterBadCookie(times int) queryForm {
+	if times > 1 || f.network == "tcp" {
+		return f.overTCP(ednsBare)
 	}
-	return m
+	return f
 }
 
 // afterRefusal goes down a step. Each one is a query of its own from another port, so that
 // nobody who has guessed one of them has EDNS given up. The last one is without mixed letters
 // too, as some servers answer these with such an error.
-func (m manner) afterRefusal(r restraint) (manner, QueryReason, bool) {
+func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, QueryReason, bool) {
 	switch {
 	case r.settled:
-		return m, "", false
-	case m.edns == ednsCookie:
-		m.edns = ednsBare
-		return m, ReasonNoOption, true
-	case m.edns == ednsBare && !r.signed:
-		m.edns, m.case0x20 = ednsNone, false
-		return m, ReasonNoEDNS, true
+		return f, "", false
+	case f.edns == ednsCookie:
+		f.edns = ednsBare
+		return f, ReasonNoOption, true
+	case f.edns == ednsBare && !r.signed:
+		f.edns, f.case0x20 = ednsNone, false
+		return f, ReasonNoEDNS, true
 	}
-	return m, "", false
+	return f, "", false
 }
 
 // refusesEDNS reports whether a response code is what servers answer that do not know EDNS

@@ -17,19 +17,19 @@ func TestFirstManner(t *testing.T) {
 		known   infra.Features
 		mix     bool
 		signed  bool
-		want    manner
+		want    queryForm
 	}{
-		{"nothing known", "udp", infra.Features{}, true, false, manner{"udp", ednsCookie, true}},
-		{"letters are not to be mixed", "udp", infra.Features{}, false, false, manner{"udp", ednsCookie, false}},
-		{"over TCP", "tcp", infra.Features{}, true, false, manner{"tcp", ednsBare, true}},
-		{"no options", "udp", infra.Features{NoOption: true}, true, false, manner{"udp", ednsBare, true}},
-		{"no EDNS", "udp", infra.Features{NoEDNS: true, NoOption: true}, true, false, manner{"udp", ednsNone, true}},
-		{"no EDNS over TCP", "tcp", infra.Features{NoEDNS: true}, true, false, manner{"tcp", ednsNone, true}},
-		{"no EDNS, signed", "udp", infra.Features{NoEDNS: true}, true, true, manner{"udp", ednsBare, true}},
-		{"no case", "udp", infra.Features{NoCase: true, Folds: true}, true, false, manner{"udp", ednsCookie, false}},
-		{"folds, but not for sure", "udp", infra.Features{Folds: true}, true, false, manner{"udp", ednsCookie, true}},
+		{"nothing known", "udp", infra.Features{}, true, false, queryForm{"udp", ednsCookie, true}},
+		{"letters are not to be mixed", "udp", infra.Features{}, false, false, queryForm{"udp", ednsCookie, false}},
+		{"over TCP", "tcp", infra.Features{}, true, false, queryForm{"tcp", ednsBare, true}},
+		{"no options", "udp", infra.Features{NoOption: true}, true, false, queryForm{"udp", ednsBare, true}},
+		{"no EDNS", "udp", infra.Features{NoEDNS: true, NoOption: true}, true, false, queryForm{"udp", ednsNone, true}},
+		{"no EDNS over TCP", "tcp", infra.Features{NoEDNS: true}, true, false, queryForm{"tcp", ednsNone, true}},
+		{"no EDNS, signed", "udp", infra.Features{NoEDNS: true}, true, true, queryForm{"udp", ednsBare, true}},
+		{"no case", "udp", infra.Features{NoCase: true, Folds: true}, true, false, queryForm{"udp", ednsCookie, false}},
+		{"folds, but not for sure", "udp", infra.Features{Folds: true}, true, false, queryForm{"udp", ednsCookie, true}},
 	} {
-		if got := firstManner(tt.network, tt.known, tt.mix, tt.signed); got != tt.want {
+		if got := firstForm(tt.network, tt.known, tt.mix, tt.signed); got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
@@ -37,7 +37,7 @@ func TestFirstManner(t *testing.T) {
 
 // TestPlain: the last resort keeps EDNS, unless it is known to be of no use.
 func TestPlain(t *testing.T) {
-	for from, want := range map[manner]manner{
+	for from, want := range map[queryForm]queryForm{
 		{"udp", ednsCookie, true}: {"udp", ednsBare, false},
 		{"udp", ednsBare, true}:   {"udp", ednsBare, false},
 		{"udp", ednsNone, true}:   {"udp", ednsNone, false},
@@ -50,51 +50,51 @@ func TestPlain(t *testing.T) {
 
 // TestLadder: which way of asking follows from what went wrong; none is the end.
 func TestLadder(t *testing.T) {
-	full, bare, without := manner{"udp", ednsCookie, true}, manner{"udp", ednsBare, true}, manner{"udp", ednsNone, false}
-	plain := manner{"udp", ednsBare, false}
-	stream, streamCookie, streamWithout := manner{"tcp", ednsBare, true}, manner{"tcp", ednsCookie, true}, manner{"tcp", ednsNone, false}
-	var none manner
+	full, bare, without := queryForm{"udp", ednsCookie, true}, queryForm{"udp", ednsBare, true}, queryForm{"udp", ednsNone, false}
+	plain := queryForm{"udp", ednsBare, false}
+	stream, streamCookie, streamWithout := queryForm{"tcp", ednsBare, true}, queryForm{"tcp", ednsCookie, true}, queryForm{"tcp", ednsNone, false}
+	var none queryForm
 	for _, tt := range []struct {
 		name  string
-		from  manner
+		from  queryForm
 		what  trouble
 		times int
-		r     restraint
-		want  manner
+		r     fallbackBounds
+		want  queryForm
 		why   QueryReason
 	}{
-		{"truncated", full, troubleTruncated, 1, restraint{}, stream, ReasonTruncated},
-		{"truncated, without EDNS", without, troubleTruncated, 1, restraint{}, streamWithout, ReasonTruncated},
-		{"truncated, last resort", plain, troubleTruncated, 1, restraint{last: true}, manner{"tcp", ednsBare, false}, ReasonTruncated},
-		{"truncated, TCP was of no use", full, troubleTruncated, 1, restraint{noTCP: true}, stream, ReasonTruncated},
+		{"truncated", full, troubleTruncated, 1, fallbackBounds{}, stream, ReasonTruncated},
+		{"truncated, without EDNS", without, troubleTruncated, 1, fallbackBounds{}, streamWithout, ReasonTruncated},
+		{"truncated, last resort", plain, troubleTruncated, 1, fallbackBounds{last: true}, queryForm{"tcp", ednsBare, false}, ReasonTruncated},
+		{"truncated, TCP was of no use", full, troubleTruncated, 1, fallbackBounds{noTCP: true}, stream, ReasonTruncated},
 
-		{"forged", full, troubleForged, 1, restraint{}, stream, ReasonSpoofed},
-		{"forged, TCP was of no use", full, troubleForged, 1, restraint{noTCP: true}, none, ""},
-		{"forged, last resort", plain, troubleForged, 1, restraint{last: true}, none, ""},
+		{"forged", full, troubleForged, 1, fallbackBounds{}, stream, ReasonSpoofed},
+		{"forged, TCP was of no use", full, troubleForged, 1, fallbackBounds{noTCP: true}, none, ""},
+		{"forged, last resort", plain, troubleForged, 1, fallbackBounds{last: true}, none, ""},
 
-		{"case", full, troubleCase, 1, restraint{}, full, ReasonCase},
-		{"case again", full, troubleCase, 2, restraint{}, stream, ReasonCase},
-		{"case of who is known for it", full, troubleCase, 1, restraint{folds: true}, manner{"udp", ednsCookie, false}, ReasonCase},
-		{"case again, TCP was of no use", full, troubleCase, 2, restraint{noTCP: true}, none, ""},
+		{"case", full, troubleCase, 1, fallbackBounds{}, full, ReasonCase},
+		{"case again", full, troubleCase, 2, fallbackBounds{}, stream, ReasonCase},
+		{"case of who is known for it", full, troubleCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
+		{"case again, TCP was of no use", full, troubleCase, 2, fallbackBounds{noTCP: true}, none, ""},
 
-		{"cookie", full, troubleCookie, 1, restraint{}, streamCookie, ReasonCookie},
-		{"cookie, TCP was of no use", full, troubleCookie, 1, restraint{noTCP: true}, none, ""},
-		{"BADCOOKIE", full, troubleBadCookie, 1, restraint{}, full, ReasonCookie},
-		{"BADCOOKIE again", full, troubleBadCookie, 2, restraint{}, stream, ReasonCookie},
-		{"BADCOOKIE over TCP", streamCookie, troubleBadCookie, 1, restraint{}, stream, ReasonCookie},
+		{"cookie", full, troubleCookie, 1, fallbackBounds{}, streamCookie, ReasonCookie},
+		{"cookie, TCP was of no use", full, troubleCookie, 1, fallbackBounds{noTCP: true}, none, ""},
+		{"BADCOOKIE", full, troubleBadCookie, 1, fallbackBounds{}, full, ReasonCookie},
+		{"BADCOOKIE again", full, troubleBadCookie, 2, fallbackBounds{}, stream, ReasonCookie},
+		{"BADCOOKIE over TCP", streamCookie, troubleBadCookie, 1, fallbackBounds{}, stream, ReasonCookie},
 
-		{"refused", full, troubleRefused, 1, restraint{}, bare, ReasonNoOption},
-		{"refused, no option", bare, troubleRefused, 2, restraint{}, without, ReasonNoEDNS},
-		{"refused, no EDNS", without, troubleRefused, 3, restraint{}, none, ""},
-		{"refused over TCP", stream, troubleRefused, 1, restraint{}, streamWithout, ReasonNoEDNS},
-		{"refused with a cookie over TCP", streamCookie, troubleRefused, 1, restraint{}, stream, ReasonNoOption},
-		{"refused, signed", full, troubleRefused, 1, restraint{signed: true}, bare, ReasonNoOption},
-		{"refused, no option, signed", bare, troubleRefused, 2, restraint{signed: true}, none, ""},
-		{"refused by others too", full, troubleRefused, 1, restraint{settled: true}, none, ""},
-		{"refused, last resort", plain, troubleRefused, 1, restraint{last: true}, none, ""},
+		{"refused", full, troubleRefused, 1, fallbackBounds{}, bare, ReasonNoOption},
+		{"refused, no option", bare, troubleRefused, 2, fallbackBounds{}, without, ReasonNoEDNS},
+		{"refused, no EDNS", without, troubleRefused, 3, fallbackBounds{}, none, ""},
+		{"refused over TCP", stream, troubleRefused, 1, fallbackBounds{}, streamWithout, ReasonNoEDNS},
+		{"refused with a cookie over TCP", streamCookie, troubleRefused, 1, fallbackBounds{}, stream, ReasonNoOption},
+		{"refused, signed", full, troubleRefused, 1, fallbackBounds{signed: true}, bare, ReasonNoOption},
+		{"refused, no option, signed", bare, troubleRefused, 2, fallbackBounds{signed: true}, none, ""},
+		{"refused by others too", full, troubleRefused, 1, fallbackBounds{settled: true}, none, ""},
+		{"refused, last resort", plain, troubleRefused, 1, fallbackBounds{last: true}, none, ""},
 
-		{"connection", stream, troubleConnection, 1, restraint{}, stream, ReasonConnection},
-		{"connection, last resort", manner{"tcp", ednsBare, false}, troubleConnection, 1, restraint{last: true}, manner{"tcp", ednsBare, false}, ReasonConnection},
+		{"connection", stream, troubleConnection, 1, fallbackBounds{}, stream, ReasonConnection},
+		{"connection, last resort", queryForm{"tcp", ednsBare, false}, troubleConnection, 1, fallbackBounds{last: true}, queryForm{"tcp", ednsBare, false}, ReasonConnection},
 	} {
 		got, why, ok := tt.from.after(tt.what, tt.times, tt.r)
 		if !ok {
@@ -109,17 +109,17 @@ func TestLadder(t *testing.T) {
 // TestLadderEnds: whatever goes wrong, and however often, less and less is asked of a server,
 // and never that which is forbidden.
 func TestLadderEnds(t *testing.T) {
-	for _, r := range []restraint{{}, {signed: true}, {folds: true}, {settled: true}, {last: true}, {noTCP: true}} {
+	for _, r := range []fallbackBounds{{}, {signed: true}, {folds: true}, {settled: true}, {last: true}, {noTCP: true}} {
 		for what := range trouble(troubles) {
-			for _, m := range []manner{{"udp", ednsCookie, true}, {"udp", ednsBare, false}, {"udp", ednsNone, true}, {"tcp", ednsCookie, true}} {
+			for _, f := range []queryForm{{"udp", ednsCookie, true}, {"udp", ednsBare, false}, {"udp", ednsNone, true}, {"tcp", ednsCookie, true}} {
 				for times := 1; times <= 3; times++ {
-					next, _, ok := m.after(what, times, r)
+					next, _, ok := f.after(what, times, r)
 					switch {
 					case !ok:
-					case next.edns < m.edns, next.case0x20 && !m.case0x20, next.network == "udp" && m.network == "tcp":
-						t.Errorf("%+v after %d: got %+v, which asks for more", m, what, next)
-					case r.signed && next.edns == ednsNone && m.edns != ednsNone:
-						t.Errorf("%+v after %d: got %+v for a signed zone", m, what, next)
+					case next.edns < f.edns, next.case0x20 && !f.case0x20, next.network == "udp" && f.network == "tcp":
+						t.Errorf("%+v after %d: got %+v, which asks for more", f, what, next)
+					case r.signed && next.edns == ednsNone && f.edns != ednsNone:
+						t.Errorf("%+v after %d: got %+v for a signed zone", f, what, next)
 					}
 				}
 			}

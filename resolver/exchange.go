@@ -25,19 +25,19 @@ const (
 	clientCookieLen = 8
 )
 
-// conversation is the exchange with one server about one question: a query, and as
+// exchange is the exchange with one server about one question: a query, and as
 // many more as it takes to get a whole, genuine reply from this server or to see
 // that there is none. How each is sent follows from what came of the one before.
-type conversation struct {
+type exchange struct {
 	r    *Resolver
-	t    *task
+	st   *step
 	cut  *zoneCut
 	q    question
 	to   *candidate
 	why  QueryReason
 	late chan<- struct{} // told when the host says that the port is unreachable
 
-	manner
+	queryForm
 	features infra.Features
 	signed   bool          // the zone is known to be signed
 	times    [troubles]int // how often each of them came
@@ -56,7 +56,7 @@ type conversation struct {
 	broken    error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
 }
 
-// outcome is what came of a conversation.
+// outcome is what came of an exchange.
 type outcome struct {
 	to    *candidate
 	reply *reply // nil: none
@@ -77,120 +77,120 @@ type outcome struct {
 	unsent bool
 }
 
-// converse asks one server until there is a reply that can be classified.
-func (r *Resolver) converse(ctx context.Context, t *task, cut *zoneCut, q question, to *candidate, why QueryReason, late chan<- struct{}) outcome {
-	c := &conversation{
-		r: r, t: t, cut: cut, q: q, to: to, why: why, late: late,
+// exchange asks one server until there is a reply that can be classified.
+func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *candidate, why QueryReason, late chan<- struct{}) outcome {
+	x := &exchange{
+		r: r, st: st, cut: cut, q: q, to: to, why: why, late: late,
 		features: cut.from.infra.Features(r.config.Now(), to.addr),
 	}
-	c.begin()
+	x.begin()
 	if to.endProbe != nil {
 		defer to.endProbe()
 	}
-	leave, err := r.enter(ctx, t.budget, cut, to.addr)
+	leave, err := r.enter(ctx, st.budget, cut, to.addr)
 	if err != nil {
-		return c.fail(err)
+		return x.fail(err)
 	}
 	defer leave()
-	if c.diedMeanwhile() {
+	if x.diedMeanwhile() {
 		return outcome{to: to, unsent: true}
 	}
 	for {
-		again, out := c.send(ctx)
+		again, out := x.send(ctx)
 		if !again {
-			out.heard, out.mendable, out.refused = c.heard, c.isMendable(out), c.refusedAll(out)
+			out.heard, out.mendable, out.refused = x.heard, x.isMendable(out), x.refusedAll(out)
 			return out
 		}
 	}
 }
 
 // begin chooses the way of asking to begin with.
-func (c *conversation) begin() {
-	c.signed = c.mustSign()
-	c.manner = firstManner(c.to.network(), c.features, !c.r.config.DisableCaseRandomisation, c.signed)
-	if c.to.plain {
-		c.manner = c.manner.plain()
+func (x *exchange) begin() {
+	x.signed = x.mustSign()
+	x.queryForm = firstForm(x.to.network(), x.features, !x.r.config.DisableCaseRandomisation, x.signed)
+	if x.to.plain {
+		x.queryForm = x.queryForm.plain()
 	}
 }
 
 // mustSign reports whether the answer is known to be of no use without signatures.
-func (c *conversation) mustSign() bool {
-	if c.r.config.Validation != Validate {
+func (x *exchange) mustSign() bool {
+	if x.r.config.Validation != Validate {
 		return false
 	}
-	return c.t.signatures || c.cut.signed || !c.cut.from.forwards() && c.r.provenNow().isSigned(c.r.config.Now(), c.cut.Zone)
+	return x.st.signatures || x.cut.signed || !x.cut.from.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
 }
 
 // diedMeanwhile reports whether others have found the server silent while this query
 // waited for its turn. Dead servers are for single probes, not for all who stand in line.
-func (c *conversation) diedMeanwhile() bool {
-	return !c.to.estimate.Dead && !c.cut.from.forwards() &&
-		c.cut.from.infra.Estimate(c.r.config.Now(), c.to.addr).Dead
+func (x *exchange) diedMeanwhile() bool {
+	return !x.to.estimate.Dead && !x.cut.from.forwards() &&
+		x.cut.from.infra.Estimate(x.r.config.Now(), x.to.addr).Dead
 }
 
 // send sends once and decides what follows: another query to the same server, or the
 // outcome.
-func (c *conversation) send(ctx context.Context) (again bool, out outcome) {
-	if n := c.to.sends.over(c.network); n > c.r.config.limits.SendsPerServer {
-		limit := c.t.budget.refused.refuse("SendsPerServer", c.r.config.limits.SendsPerServer)
-		return false, c.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
+func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
+	if n := x.to.sends.over(x.network); n > x.r.config.limits.SendsPerServer {
+		limit := x.st.budget.refused.refuse("SendsPerServer", x.r.config.limits.SendsPerServer)
+		return false, x.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
-	if err := c.t.budget.send(); err != nil {
-		return false, c.fail(err)
+	if err := x.st.budget.send(); err != nil {
+		return false, x.fail(err)
 	}
-	leave, err := c.connect(ctx)
+	leave, err := x.connect(ctx)
 	if err != nil {
-		return false, c.fail(err)
+		return false, x.fail(err)
 	}
 	defer leave()
-	c.write()
-	id := c.traceQuery()
-	timeout := c.timeout()
+	x.write()
+	id := x.traceQuery()
+	timeout := x.timeout()
 	end, ends := ctx.Deadline()
-	c.cutShort = ends && time.Until(end) < timeout
+	x.cutShort = ends && time.Until(end) < timeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c.accepted, c.doubt, c.odd, c.dropped = nil, doubtless, false, 0
-	c.sent = time.Now()
-	replied := c.r.flights.stagger.pause() // a connection that ends fails several
-	octets, err := c.sender().Send(ctx, c.network, c.to.addr, c.query, transport.Watch{
-		Check: c.check, Sent: c.left, Refused: c.refused, Waits: c.waits,
+	x.accepted, x.doubt, x.odd, x.dropped = nil, doubtless, false, 0
+	x.sent = time.Now()
+	replied := x.r.flights.jitter.pause() // a connection that ends fails several
+	octets, err := x.sender().Send(ctx, x.network, x.to.addr, x.query, transport.Watch{
+		Check: x.accept, Sent: x.left, Refused: x.refused, Waits: x.waits,
 	})
-	rtt := time.Since(c.sent)
+	rtt := time.Since(x.sent)
 	replied()
 	if err != nil {
-		c.traceFailure(id, c.network, rtt, octets, err)
-		if c.overdrawn != nil {
-			return false, c.fail(c.overdrawn)
+		x.traceFailure(id, x.network, rtt, octets, err)
+		if x.overdrawn != nil {
+			return false, x.fail(x.overdrawn)
 		}
-		return c.failed(err)
+		return x.failed(err)
 	}
-	c.heard = true
-	c.learn(rtt)
-	network := c.network // of this send; judging may choose another for the next
-	again, out = c.judge(octets)
-	c.traceResponse(id, network, rtt, octets, out)
+	x.heard = true
+	x.learn(rtt)
+	network := x.network // of this send; judging may choose another for the next
+	again, out = x.judge(octets)
+	x.traceResponse(id, network, rtt, octets, out)
 	return again, out
 }
 
 // timeout is how long to wait for a reply to this send.
-func (c *conversation) timeout() time.Duration { return c.wait() + c.to.patience }
+func (x *exchange) timeout() time.Duration { return x.wait() + x.to.jitter }
 
-func (c *conversation) wait() time.Duration {
-	e := c.to.estimate
+func (x *exchange) wait() time.Duration {
+	e := x.to.estimate
 	switch {
-	case c.network == "tcp":
+	case x.network == "tcp":
 		return tcpTimeout
-	case c.cut.from.forwards():
-		return max(e.Timeout, forwardTimeout<<min(max(c.to.tries-1, 0), 2))
-	case c.to.resort:
+	case x.cut.from.forwards():
+		return max(e.Timeout, forwardTimeout<<min(max(x.to.tries-1, 0), 2))
+	case x.to.resort:
 		return max(e.Timeout, loneTimeout)
 	case e.Dead:
 		return e.Timeout
-	case c.to.isSlow(c.t.isSide()):
-		c.to.awaited = true
+	case x.to.isSlow(x.st.isSide()):
+		x.to.awaited = true
 		return max(e.Timeout, slowTimeout)
-	case c.to.alone && !e.Known, c.to.only && c.to.last:
+	case x.to.alone && !e.Known, x.to.only && x.to.last:
 		return max(e.Timeout, loneTimeout)
 	}
 	return e.Timeout
@@ -227,231 +227,233 @@ const slowTimeout = 2 * time.Second
 const forwardTimeout = time.Second
 
 // sender gives who carries the queries.
-func (c *conversation) sender() sender {
-	if c.to.hop != nil && c.to.hop.sender != nil {
-		return c.to.hop.sender
+func (x *exchange) sender() sender {
+	if x.to.forwarder != nil && x.to.forwarder.sender != nil {
+		return x.to.forwarder.sender
 	}
-	return c.r.sender
+	return x.r.sender
 }
 
 // network gives what the first query goes over, as the transport knows it.
 func (c *candidate) network() string {
-	if c.hop != nil && c.hop.stream {
+	if c.forwarder != nil && c.forwarder.stream {
 		return "tcp"
 	}
 	return "udp"
 }
 
 // isEncrypted reports whether nobody on the way can read the query.
-func (c *candidate) isEncrypted() bool { return c.hop != nil && c.hop.stream && c.hop.network != "tcp" }
-
-// left is called when a query has left this host.
-func (c *conversation) left() {
-	c.asked = true
-	c.r.counts.sent(c.network)
+func (c *candidate) isEncrypted() bool {
+	return c.forwarder != nil && c.forwarder.stream && c.forwarder.network != "tcp"
 }
 
-func (c *conversation) refused() {
+// left is called when a query has left this host.
+func (x *exchange) left() {
+	x.asked = true
+	x.r.counts.sent(x.network)
+}
+
+func (x *exchange) refused() {
 	select {
-	case c.late <- struct{}{}:
+	case x.late <- struct{}{}:
 	default: // somebody has been told already
 	}
 }
 
 // failed decides what follows a send without an acceptable reply.
-func (c *conversation) failed(err error) (again bool, out outcome) {
-	addr := c.to.addr
+func (x *exchange) failed(err error) (again bool, out outcome) {
+	addr := x.to.addr
 	rescue.Again(err) // of a connection that several sends share
 	if err = named(err); errors.Is(err, ErrNoDescriptors) || errors.Is(err, rescue.ErrAborted) {
-		return false, c.fail(err)
+		return false, x.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
-		return false, c.fail(c.t.budget.heldBy(limitConnections, c.r.config.limits.Connections, err))
+		return false, x.fail(x.st.budget.heldBy(limitConnections, x.r.config.limits.Connections, err))
 	}
 	var sending *transport.Error
-	if c.network == "udp" && errors.As(err, &sending) && sending.Unsent() {
+	if x.network == "udp" && errors.As(err, &sending) && sending.Unsent() {
 		switch {
-		case !isTimeout(err) || c.cutShort:
-			return false, c.fail(err)
-		case c.asked: // and it wants to be asked in another way, which is for another try
-			return false, outcome{to: c.to, err: err, timedOut: true}
+		case !isTimeout(err) || x.cutShort:
+			return false, x.fail(err)
+		case x.asked: // and it wants to be asked in another way, which is for another try
+			return false, outcome{to: x.to, err: err, timedOut: true}
 		}
-		return false, outcome{to: c.to, unsent: true}
+		return false, outcome{to: x.to, unsent: true}
 	}
 	if isTimeout(err) {
-		c.r.counts.timedOut.Add(1)
+		x.r.counts.timedOut.Add(1)
 	}
-	if c.broken != nil {
-		err = fmt.Errorf("%w: %w", c.broken, err)
+	if x.broken != nil {
+		err = fmt.Errorf("%w: %w", x.broken, err)
 	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
-		return c.distrust(err)
+		return x.distrust(err)
 	case errors.Is(err, transport.ErrStale):
-		return c.another(troubleConnection, err)
+		return x.another(troubleConnection, err)
 	case errors.Is(err, context.Canceled):
-		c.overtaken()
-		return false, outcome{to: c.to, err: err}
-	case isTimeout(err) && c.network == "tcp" && !c.streamOnly():
+		x.lateLoss()
+		return false, outcome{to: x.to, err: err}
+	case isTimeout(err) && x.network == "tcp" && !x.streamOnly():
 		// It may well be alive over UDP, from where we come; but it is of no use.
-		return false, c.inVain(err)
-	case isTimeout(err) && c.cutShort: // the question's time is over, and not the server's
-		c.overtaken()
-		return false, c.fail(err)
+		return false, x.inVain(err)
+	case isTimeout(err) && x.cutShort: // the question's time is over, and not the server's
+		x.lateLoss()
+		return false, x.fail(err)
 	case isTimeout(err):
-		c.cut.from.infra.TimedOut(c.r.config.Now(), addr, c.to.estimate.Replies)
-		if c.odd && c.network == "udp" && !c.to.spoilt && !c.to.plain {
-			c.spoilt = true
-			return c.another(troubleForged, err) // not silent: what came is spoilt, or forged
+		x.cut.from.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
+		if x.odd && x.network == "udp" && !x.to.spoilt && !x.to.plain {
+			x.spoilt = true
+			return x.another(troubleForged, err) // not silent: what came is spoilt, or forged
 		}
-		return false, outcome{to: c.to, err: err, timedOut: true}
+		return false, outcome{to: x.to, err: err, timedOut: true}
 	}
-	return false, c.inVain(err)
+	return false, x.inVain(err)
 }
 
-// inVain ends the conversation after a send that failed. If TCP was only used since what came
+// inVain ends the exchange after a send that failed. If TCP was only used since what came
 // over UDP was spoilt or right but for the ID, UDP gets another try from another port: one
 // packet of a stranger, or one that was spoilt on the way, would else cost the answer of a
 // server that has no TCP. It is one more guess for who guesses (RFC 5452 §9.2), and no more.
-func (c *conversation) inVain(err error) outcome {
-	return outcome{to: c.to, err: err, spoilt: c.spoilt && c.network == "tcp"}
+func (x *exchange) inVain(err error) outcome {
+	return outcome{to: x.to, err: err, spoilt: x.spoilt && x.network == "tcp"}
 }
 
-// overtaken records what it says about a server that another one answered first, or that
+// lateLoss records what it says about a server that another one answered first, or that
 // nobody waits for it any more: that it is as good as lost, if it was late by then. When the
 // question had to make room for others it says nothing: that happens to what is slow.
-func (c *conversation) overtaken() {
-	addr := c.to.addr
-	if c.t.madeRoom() {
+func (x *exchange) lateLoss() {
+	addr := x.to.addr
+	if x.st.isShed() {
 		return
 	}
-	if (c.network == "udp" || c.streamOnly()) && time.Since(c.sent) >= c.to.estimate.Late {
-		c.cut.from.infra.TimedOut(c.r.config.Now(), addr, c.to.estimate.Replies)
+	if (x.network == "udp" || x.streamOnly()) && time.Since(x.sent) >= x.to.estimate.Late {
+		x.cut.from.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
 	}
 }
 
 // distrust decides how to ask again after a reply that may be forged. Over TCP an
 // attacker who sees nothing has no say.
-func (c *conversation) distrust(err error) (again bool, out outcome) {
-	switch c.doubt {
+func (x *exchange) distrust(err error) (again bool, out outcome) {
+	switch x.doubt {
 	case wrongCase:
-		c.cut.from.infra.LostCase(c.r.config.Now(), c.to.addr)
-		return c.another(troubleCase, err)
+		x.cut.from.infra.LostCase(x.r.config.Now(), x.to.addr)
+		return x.another(troubleCase, err)
 	case wrongCookie:
-		return c.another(troubleCookie, err)
+		return x.another(troubleCookie, err)
 	case flooded:
-		return c.leaveFlood()
+		return x.leaveFlood()
 	case wrongID, doubtless:
 	}
-	c.spoilt = true
-	return c.another(troubleForged, err)
+	x.spoilt = true
+	return x.another(troubleForged, err)
 }
 
 // leaveFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
 // question no more than silence does.
-func (c *conversation) leaveFlood() (again bool, out outcome) {
-	if c.network == "tcp" {
-		return false, c.inVain(because(errFlooded, c.broken))
+func (x *exchange) leaveFlood() (again bool, out outcome) {
+	if x.network == "tcp" {
+		return false, x.inVain(because(errFlooded, x.broken))
 	}
-	c.spoilt = true
-	return c.another(troubleForged, because(errFlooded, c.broken))
+	x.spoilt = true
+	return x.another(troubleForged, because(errFlooded, x.broken))
 }
 
 // streamOnly reports whether the server is never asked over UDP.
-func (c *conversation) streamOnly() bool { return c.to.hop != nil && c.to.hop.stream }
+func (x *exchange) streamOnly() bool { return x.to.forwarder != nil && x.to.forwarder.stream }
 
 // another has the server asked in the way that follows from what went wrong. If there is
-// none the conversation ends with err.
-func (c *conversation) another(what trouble, err error) (again bool, out outcome) {
-	if c.follow(what) {
+// none the exchange ends with err.
+func (x *exchange) another(what trouble, err error) (again bool, out outcome) {
+	if x.follow(what) {
 		return true, outcome{}
 	}
-	return false, outcome{to: c.to, err: err}
+	return false, outcome{to: x.to, err: err}
 }
 
 // follow chooses the next way of asking, and reports whether there is one.
-func (c *conversation) follow(what trouble) bool {
-	c.times[what]++
-	next, why, ok := c.manner.after(what, c.times[what], restraint{
-		signed: c.signed, folds: c.features.Folds, settled: c.to.settled, last: c.to.plain, noTCP: c.to.spoilt,
+func (x *exchange) follow(what trouble) bool {
+	x.times[what]++
+	next, why, ok := x.queryForm.after(what, x.times[what], fallbackBounds{
+		signed: x.signed, folds: x.features.Folds, settled: x.to.settled, last: x.to.plain, noTCP: x.to.spoilt,
 	})
 	if ok {
-		c.manner, c.why = next, why
+		x.queryForm, x.why = next, why
 	}
 	return ok
 }
 
-// fail ends the conversation with an error that says nothing about whether the server
+// fail ends the exchange with an error that says nothing about whether the server
 // is alive.
-func (c *conversation) fail(err error) outcome { return outcome{to: c.to, err: err} }
+func (x *exchange) fail(err error) outcome { return outcome{to: x.to, err: err} }
 
 // learn remembers that the server is alive, how fast it is, and its cookie.
-func (c *conversation) learn(rtt time.Duration) {
-	now, addr := c.r.config.Now(), c.to.addr
-	if c.network == "udp" || c.streamOnly() {
-		c.cut.from.infra.Answered(now, addr, rtt)
+func (x *exchange) learn(rtt time.Duration) {
+	now, addr := x.r.config.Now(), x.to.addr
+	if x.network == "udp" || x.streamOnly() {
+		x.cut.from.infra.Answered(now, addr, rtt)
 	} else {
-		c.cut.from.infra.Alive(addr)
+		x.cut.from.infra.Alive(addr)
 	}
-	if c.accepted != nil && c.edns == ednsCookie {
-		c.learnCookie(now)
+	if x.accepted != nil && x.edns == ednsCookie {
+		x.learnCookie(now)
 	}
 }
 
 // learnCookie renews what is known of the server's cookie. That it needs none any more is
 // believed over TCP only, where nobody forges.
-func (c *conversation) learnCookie(now time.Time) {
-	cookie := c.cookieOfReply()
+func (x *exchange) learnCookie(now time.Time) {
+	cookie := x.cookieOfReply()
 	switch {
-	case len(cookie) > clientCookieLen && bytes.Equal(cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen]):
-		c.cut.from.infra.SetCookie(now, c.to.addr, cookie[clientCookieLen:])
-	case len(cookie) == 0 && c.network == "tcp":
-		c.cut.from.infra.SetCookie(now, c.to.addr, nil)
+	case len(cookie) > clientCookieLen && bytes.Equal(cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen]):
+		x.cut.from.infra.SetCookie(now, x.to.addr, cookie[clientCookieLen:])
+	case len(cookie) == 0 && x.network == "tcp":
+		x.cut.from.infra.SetCookie(now, x.to.addr, nil)
 	}
 }
 
 // cookieOfReply returns the cookie option of the reply; nil if it has none.
-func (c *conversation) cookieOfReply() []byte {
-	if c.accepted.EDNS == nil {
+func (x *exchange) cookieOfReply() []byte {
+	if x.accepted.EDNS == nil {
 		return nil
 	}
-	return c.accepted.EDNS.Cookie
+	return x.accepted.EDNS.Cookie
 }
 
 // judge decides what a genuine reply means: that another way of asking is needed, or
 // what kind of response it is.
-func (c *conversation) judge(octets []byte) (again bool, out outcome) {
-	m := c.accepted
+func (x *exchange) judge(octets []byte) (again bool, out outcome) {
+	m := x.accepted
 	if m == nil {
-		c.follow(troubleTruncated)
+		x.follow(troubleTruncated)
 		return true, outcome{}
 	}
-	if c.network == "tcp" && m.Flags&wire.TC != 0 {
-		return false, c.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
+	if x.network == "tcp" && m.Flags&wire.TC != 0 {
+		return false, x.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
 	}
 	switch rcode := m.Rcode(); {
-	case rcode == dns.RcodeBadCookie && c.edns == ednsCookie:
-		c.features.Cookie = c.cut.from.infra.Features(c.r.config.Now(), c.to.addr).Cookie
-		if c.follow(troubleBadCookie) {
+	case rcode == dns.RcodeBadCookie && x.edns == ednsCookie:
+		x.features.Cookie = x.cut.from.infra.Features(x.r.config.Now(), x.to.addr).Cookie
+		if x.follow(troubleBadCookie) {
 			return true, outcome{}
 		}
 	case refusesEDNS(rcode):
-		if c.follow(troubleRefused) {
+		if x.follow(troubleRefused) {
 			return true, outcome{}
 		}
 	}
 	if m.NoQuestion {
-		return false, c.fail(errNoQuestion)
+		return false, x.fail(errNoQuestion)
 	}
-	out = c.r.understand(m, c.cut, c.q, octets, c.to)
+	out = x.r.readResponse(m, x.cut, x.q, octets, x.to)
 	if out.reply != nil {
-		out.reply.vouched, out.reply.blind = c.vouchedFor(m), c.edns == ednsNone
-		if c.cutsAnew(out.reply) {
-			return c.doubtCut(out.reply)
+		out.reply.vouched, out.reply.blind = x.vouchedFor(m), x.edns == ednsNone
+		if x.cutsAnew(out.reply) {
+			return x.doubtCut(out.reply)
 		}
 	}
 	if out.isGood() {
-		c.learnManner()
+		x.learnForm()
 	}
 	return false, out
 }
@@ -459,20 +461,20 @@ func (c *conversation) judge(octets []byte) (again bool, out outcome) {
 // cutsAnew reports whether a reply that may be forged refers to a zone at a name of which it is
 // known that no zone is cut there. A forger has a try for each random name below a name that he
 // would have delegated to himself, and this is how most of them show.
-func (c *conversation) cutsAnew(m *reply) bool {
-	if m.kind != referral || m.vouched || c.to.doubtedCut == m.delegation.Zone {
+func (x *exchange) cutsAnew(m *reply) bool {
+	if m.kind != referral || m.vouched || x.to.doubtedCut == m.delegation.Zone {
 		return false
 	}
-	known := c.cut.from.cuts.NoCut(c.r.config.Now(), c.cut.Zone, c.q.name)
+	known := x.cut.from.cuts.NoCut(x.r.config.Now(), x.cut.Zone, x.q.name)
 	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
 }
 
 // doubtCut asks again over TCP, as after every reply that is nearly right. Where TCP fails, the
 // same from another port over UDP will do: nobody guesses twice in a row.
-func (c *conversation) doubtCut(m *reply) (again bool, out outcome) {
-	c.r.counts.drop(DroppedReferral)
-	c.to.doubtedCut, c.spoilt = m.delegation.Zone, true
-	return c.another(troubleForged, errDoubtedCut)
+func (x *exchange) doubtCut(m *reply) (again bool, out outcome) {
+	x.r.counts.drop(DroppedReferral)
+	x.to.doubtedCut, x.spoilt = m.delegation.Zone, true
+	return x.another(troubleForged, errDoubtedCut)
 }
 
 // errDoubtedCut says that a referral may be forged, and that there was no way to confirm it.
@@ -481,9 +483,9 @@ var errDoubtedCut = errors.New("unconfirmed referral below a name without zone c
 // vouchedFor reports whether a reply shows that its sender has seen the query: it came over a
 // connection, or has the cookie that we sent and one of the server's (RFC 7873 §5.3), which is
 // 64 bits more for a forger to guess.
-func (c *conversation) vouchedFor(m *wire.Message) bool {
-	return c.network == "tcp" || c.edns == ednsCookie && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
-		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], c.features.Cookie[:clientCookieLen])
+func (x *exchange) vouchedFor(m *wire.Message) bool {
+	return x.network == "tcp" || x.edns == ednsCookie && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
+		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen])
 }
 
 // isGood reports whether the server said something of the question.
@@ -492,7 +494,7 @@ func (o outcome) isGood() bool {
 }
 
 // ofResort says what came of a last resort.
-func (o outcome) ofResort() resortEnd {
+func (o outcome) ofResort() lastResortEnd {
 	switch {
 	case o.isGood():
 		return resortHelped
@@ -502,24 +504,24 @@ func (o outcome) ofResort() resortEnd {
 	return resortUnknown
 }
 
-// learnManner remembers of the way in which a good reply was got what will spare queries:
+// learnForm remembers of the way in which a good reply was got what will spare queries:
 // what the server takes, and, once that is confirmed, what it does not.
-func (c *conversation) learnManner() {
-	table, now, addr := c.cut.from.infra, c.r.config.Now(), c.to.addr
-	hasEDNS, mixed := c.edns != ednsNone && c.accepted.EDNS != nil, c.case0x20 && c.network == "udp"
-	full := c.edns == ednsCookie && (mixed || c.r.config.DisableCaseRandomisation)
-	if hasEDNS && !c.features.EDNS || full && !c.features.Full || c.features.Doubted {
-		table.Took(now, addr, hasEDNS, c.edns == ednsCookie, mixed, full)
+func (x *exchange) learnForm() {
+	table, now, addr := x.cut.from.infra, x.r.config.Now(), x.to.addr
+	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
+	full := x.edns == ednsCookie && (mixed || x.r.config.DisableCaseRandomisation)
+	if hasEDNS && !x.features.EDNS || full && !x.features.Full || x.features.Doubted {
+		table.Took(now, addr, hasEDNS, x.edns == ednsCookie, mixed, full)
 	}
-	refusals := c.times[troubleRefused]
+	refusals := x.times[troubleRefused]
 	switch {
-	case c.to.plain && c.to.refused: // by an error that does not say what it was for
+	case x.to.plain && x.to.refused: // by an error that does not say what it was for
 		table.RefusedOption(now, addr)
 		table.LostCase(now, addr)
-	case refusals > 0 && c.edns == ednsNone && c.features.EDNS: // so that it was for the letters
+	case refusals > 0 && x.edns == ednsNone && x.features.EDNS: // so that it was for the letters
 		table.LostCase(now, addr)
-	case refusals > 0 && c.edns == ednsNone:
-		table.RefusedEDNS(now, addr, refusals > 1 || c.network == "tcp")
+	case refusals > 0 && x.edns == ednsNone:
+		table.RefusedEDNS(now, addr, refusals > 1 || x.network == "tcp")
 	case refusals > 0:
 		table.RefusedOption(now, addr)
 	}
@@ -530,16 +532,16 @@ func (c *conversation) learnManner() {
 // by: the letters have not been left out yet. What was right but for the ID is a guess: who
 // guesses shall not have it made easier for him. An error of a forwarder is about the name more
 // often than not, and where forwarders ask each other in a loop each further query would double.
-func (c *conversation) isMendable(out outcome) bool {
+func (x *exchange) isMendable(out outcome) bool {
 	switch {
-	case out.isGood() || c.spoilt || c.to.spoilt:
+	case out.isGood() || x.spoilt || x.to.spoilt:
 		return false
-	case c.refusedAll(out):
-		return !c.cut.from.forwards()
+	case x.refusedAll(out):
+		return !x.cut.from.forwards()
 	case out.reply != nil:
-		return !isSilentOn(out.reply.Rcode) && !c.features.Full && !c.cut.from.forwards()
+		return !isSilentOn(out.reply.Rcode) && !x.features.Full && !x.cut.from.forwards()
 	}
-	return out.timedOut || c.times[troubleCase]+c.times[troubleCookie] > 0
+	return out.timedOut || x.times[troubleCase]+x.times[troubleCookie] > 0
 }
 
 // isSilentOn reports whether a response code says nothing against how the question was asked.
@@ -548,6 +550,6 @@ func isSilentOn(rcode int) bool {
 }
 
 // refusedAll reports whether the server refused EDNS, and said nothing of use without it.
-func (c *conversation) refusedAll(out outcome) bool {
-	return c.times[troubleRefused] > 0 && c.accepted != nil && !out.isGood()
+func (x *exchange) refusedAll(out outcome) bool {
+	return x.times[troubleRefused] > 0 && x.accepted != nil && !out.isGood()
 }

@@ -17,20 +17,20 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// queryOut is a conversation whose query is out: for www.shop.example. A with the ID
+// queryOut is an exchange whose query is out: for www.shop.example. A with the ID
 // 0x1234, EDNS, a cookie, and letters mixed as written here.
-func queryOut(network string) *conversation {
+func queryOut(network string) *exchange {
 	limits := Limits{}.Filled()
-	c := &conversation{
-		r: new(Resolver), t: &task{budget: newBudget(&limits, nil)},
-		q:        question{dnsname.MustParse("www.shop.example."), dns.TypeA},
-		manner:   manner{network: network, edns: ednsCookie, case0x20: true},
-		features: infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
+	x := &exchange{
+		r: new(Resolver), st: &step{budget: newBudget(&limits, nil)},
+		q:         question{dnsname.MustParse("www.shop.example."), dns.TypeA},
+		queryForm: queryForm{network: network, edns: ednsCookie, case0x20: true},
+		features:  infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
 	}
-	q := wire.Query{ID: 0x1234, Name: c.q.name, Type: dns.TypeA, Class: dns.ClassINET, EDNS: true, UDPSize: udpSize, Cookie: c.features.Cookie}
-	c.query = q.AppendTo(nil)
-	copy(wire.QuestionName(c.query), "\x03wWw\x04sHoP\x07eXaMpLe\x00")
-	return c
+	q := wire.Query{ID: 0x1234, Name: x.q.name, Type: dns.TypeA, Class: dns.ClassINET, EDNS: true, UDPSize: udpSize, Cookie: x.features.Cookie}
+	x.query = q.AppendTo(nil)
+	copy(wire.QuestionName(x.query), "\x03wWw\x04sHoP\x07eXaMpLe\x00")
+	return x
 }
 
 // genuine is the reply to it.
@@ -97,14 +97,14 @@ func TestCheck(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
-			c := queryOut(network)
-			if got := c.check(octets); got != want {
+			x := queryOut(network)
+			if got := x.accept(octets); got != want {
 				t.Errorf("%s over %s: got verdict %v, want %v", tt.name, network, got, want)
 			}
-			if network == "udp" && c.doubt != tt.doubt {
-				t.Errorf("%s: got doubt %v, want %v", tt.name, c.doubt, tt.doubt)
+			if network == "udp" && x.doubt != tt.doubt {
+				t.Errorf("%s: got doubt %v, want %v", tt.name, x.doubt, tt.doubt)
 			}
-			if want != transport.Accept && c.accepted != nil {
+			if want != transport.Accept && x.accepted != nil {
 				t.Errorf("%s over %s: something was kept of what was not accepted", tt.name, network)
 			}
 		}
@@ -130,9 +130,9 @@ func TestCheckWithServerCookie(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := queryOut("udp")
-		c.features.Cookies = true
-		if got := c.check(octets); got != tt.want {
+		x := queryOut("udp")
+		x.features.Cookies = true
+		if got := x.accept(octets); got != tt.want {
 			t.Errorf("cookie %q: got verdict %v, want %v", tt.cookie, got, tt.want)
 		}
 	}
@@ -149,21 +149,21 @@ func TestCheckSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := queryOut("udp")
-	if got := c.check(bytes.Clone(big)); got != transport.Accept || c.accepted != nil {
-		t.Errorf("%d octets over UDP: got verdict %v and message %v, want one that is not looked into", len(big), got, c.accepted)
+	x := queryOut("udp")
+	if got := x.accept(bytes.Clone(big)); got != transport.Accept || x.accepted != nil {
+		t.Errorf("%d octets over UDP: got verdict %v and message %v, want one that is not looked into", len(big), got, x.accepted)
 	}
-	if c = queryOut("tcp"); c.check(bytes.Clone(big)) != transport.Accept || c.accepted == nil {
+	if x = queryOut("tcp"); x.accept(bytes.Clone(big)) != transport.Accept || x.accepted == nil {
 		t.Errorf("%d octets over TCP: want them accepted", len(big))
 	}
-	if c = queryOut("udp"); c.offered() != udpSize {
-		t.Errorf("with EDNS: %d octets offered, want %d", c.offered(), udpSize)
+	if x = queryOut("udp"); x.offered() != udpSize {
+		t.Errorf("with EDNS: %d octets offered, want %d", x.offered(), udpSize)
 	}
-	if c.edns = ednsNone; c.offered() != dns.MinMsgSize {
-		t.Errorf("without EDNS: %d octets offered, want %d", c.offered(), dns.MinMsgSize)
+	if x.edns = ednsNone; x.offered() != dns.MinMsgSize {
+		t.Errorf("without EDNS: %d octets offered, want %d", x.offered(), dns.MinMsgSize)
 	}
 	cut := bytes.Clone(big[:len(big)-1])
-	if c = queryOut("tcp"); c.check(cut) != transport.Ignore {
+	if x = queryOut("tcp"); x.accept(cut) != transport.Ignore {
 		t.Errorf("a message that ends early: want it ignored")
 	}
 }
@@ -177,11 +177,11 @@ func TestCheckTakesTheCaseAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := queryOut("udp")
-	if c.check(octets) != transport.Accept {
+	x := queryOut("udp")
+	if x.accept(octets) != transport.Accept {
 		t.Fatal("not accepted")
 	}
-	if want := []byte(c.q.name); !bytes.Equal(octets[wire.HeaderLen:wire.HeaderLen+len(want)], want) {
+	if want := []byte(x.q.name); !bytes.Equal(octets[wire.HeaderLen:wire.HeaderLen+len(want)], want) {
 		t.Errorf("got question %q, want %q", octets[wire.HeaderLen:wire.HeaderLen+len(want)], want)
 	}
 }
@@ -246,18 +246,18 @@ func FuzzCheck(f *testing.F) {
 		if udp {
 			network = "udp"
 		}
-		c := queryOut(network)
-		c.features.Cookies = cookies
+		x := queryOut(network)
+		x.features.Cookies = cookies
 		before := bytes.Clone(octets)
-		verdict := c.check(octets)
+		verdict := x.accept(octets)
 		if verdict != transport.Accept {
-			if c.accepted != nil {
+			if x.accepted != nil {
 				t.Errorf("not accepted, but kept")
 			}
 			return
 		}
 		flags := binary.BigEndian.Uint16(before[2:])
-		if flags&wire.QR == 0 || flags>>11&15 != 0 || !bytes.Equal(before[:2], c.query[:2]) {
+		if flags&wire.QR == 0 || flags>>11&15 != 0 || !bytes.Equal(before[:2], x.query[:2]) {
 			t.Errorf("accepted with header % x", before[:12])
 		}
 		if binary.BigEndian.Uint16(before[4:]) == 0 {
@@ -266,7 +266,7 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		ours := c.query[wire.HeaderLen : wire.HeaderLen+len(c.q.name)+4]
+		ours := x.query[wire.HeaderLen : wire.HeaderLen+len(x.q.name)+4]
 		theirs := before[wire.HeaderLen : wire.HeaderLen+len(ours)]
 		if udp && !bytes.Equal(ours, theirs) || !strings.EqualFold(string(ours), string(theirs)) {
 			t.Errorf("accepted question %q, want %q", theirs, ours)
@@ -298,15 +298,15 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		"overtaken before it was sent": {err: at("wait", context.Canceled)},
 		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
 	} {
-		c := queryOut("udp")
-		c.asked, c.t = test.asked, &task{flight: new(flight)}
-		c.t.flight.madeRoom.Store(test.madeRoom)
+		x := queryOut("udp")
+		x.asked, x.st = test.asked, &step{flight: new(flight)}
+		x.st.flight.shed.Store(test.madeRoom)
 		table := infra.NewTable()
-		c.r.config = config{Options: Options{Now: time.Now}}
-		c.cut, c.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}
-		c.sent, c.cutShort = time.Now().Add(-time.Second), test.cutShort
-		c.to.estimate = table.Estimate(time.Now(), server)
-		again, out := c.failed(test.err)
+		x.r.config = config{Options: Options{Now: time.Now}}
+		x.cut, x.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}
+		x.sent, x.cutShort = time.Now().Add(-time.Second), test.cutShort
+		x.to.estimate = table.Estimate(time.Now(), server)
+		again, out := x.failed(test.err)
 		if again || out.unsent != test.unsent || out.timedOut != test.timedOut || (out.err == nil) != test.unsent {
 			t.Errorf("%s: got again %v and %+v", name, again, out)
 		}

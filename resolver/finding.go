@@ -43,7 +43,7 @@ type finding struct {
 	signer    dnsname.Name       // the zone that signed it; "" unless Secure
 	referrals []*dnssec.Response // on the way there
 	sources   []netip.AddrPort   // servers that had a say in it
-	lessons   []*lesson          // for the second level
+	writes    []*secondWrite     // for the second level
 }
 
 // maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
@@ -64,7 +64,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 	if m.kind != recursive {
 		w.answered(f)
 	}
-	w.learnServers(m, f)
+	w.learnApexNS(m, f)
 	return f, nil
 }
 
@@ -72,10 +72,10 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
 	f := &finding{
 		q: asked, kind: m.kind,
-		sets: m.Answer, aliases: r.within(w.rl, m.Aliases), soa: m.SOA, denial: m.Denial,
-		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources, lessons: w.lessons,
+		sets: m.Answer, aliases: r.within(w.view, m.Aliases), soa: m.SOA, denial: m.Denial,
+		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources, writes: w.writes,
 	}
-	if w.rl.forwards() {
+	if w.view.forwards() {
 		f.zone = "" // a forwarder answers for whatever zone it is
 	}
 	if f.kind == recursive {
@@ -83,14 +83,14 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	}
 	f.reconcile()
 	f.ttl = maxTTL
-	if w.t.proof == nil {
+	if w.st.proof == nil {
 		return f, nil
 	}
-	verdict, response, err := w.t.proof.validate(ctx, f)
+	verdict, response, err := w.st.proof.validate(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	w.t.proof.tell(verdict, f)
+	w.st.proof.tell(verdict, f)
 	if err := verdict.Err(); err != nil {
 		return nil, &bogusError{
 			zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err, verdict: verdict, response: response,
@@ -144,20 +144,20 @@ func (m *reply) restsOnProof() bool {
 	return m.kind == noData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }
 
-// within leaves those steps of an alias chain, from its start, that the realm has a say
+// within leaves those steps of an alias chain, from its start, that the view has a say
 // on: the server of a zone does not know where names below it are searched that have a
 // route, and a forwarder not those that we answer here.
-func (r *Resolver) within(rl *realm, steps []scrub.Alias) []scrub.Alias {
-	now, g := r.config.Now(), r.current()
+func (r *Resolver) within(v *view, steps []scrub.Alias) []scrub.Alias {
+	now, rt := r.config.Now(), r.current()
 	for i, step := range steps {
 		if i == 0 {
 			continue // it was asked for
 		}
 		q := question{step.From, dns.TypeCNAME}
-		if g.realmOf(now, q).id != rl.id {
+		if rt.viewOf(now, q).id != v.id {
 			return steps[:i]
 		}
-		if _, special := r.local(cache.Checked, q, false); special {
+		if _, special := r.specialUse(cache.Checked, q, false); special {
 			return steps[:i]
 		}
 	}
@@ -315,8 +315,8 @@ func (f *finding) negative(w *walk) cache.Negative {
 // keep puts what was found into the cache, notes by which of its limits a part stays out, and
 // bounds the TTLs to how long it is kept.
 func (r *Resolver) keep(w *walk, f *finding, m *reply) {
-	now, view := r.config.Now(), w.rl.view
-	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.t.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
+	now, view := r.config.Now(), w.view.cache
+	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.st.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
 	denial := f.negative(w)
 	f.alone = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
 	f.lease(now, view, meta, denial)
@@ -335,7 +335,7 @@ func (r *Resolver) keep(w *walk, f *finding, m *reply) {
 	if f.isBrief() {
 		f.keepBriefly(now, view, meta)
 	}
-	r.share(w, f)
+	r.writeBack(w, f)
 }
 
 // concernsOthers reports whether the finding would answer for names that were not asked for:

@@ -24,7 +24,7 @@ const maxJoins = 4
 type flights struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts flights
-	stagger stagger         // nil but in tests
+	jitter  jitter          // nil but in tests
 
 	mu    sync.Mutex
 	byKey map[string]*flight // guarded by mu
@@ -36,12 +36,12 @@ type flight struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	heard  *audience
-	// madeRoom is set before ctx ends because whoever waited had to make room for others.
-	madeRoom atomic.Bool
+	// shed is set before ctx ends because whoever waited had to make room for others.
+	shed atomic.Bool
 
-	landed chan struct{} // closed when the work has ended; then what it came to may be read
-	value  any
-	err    error
+	ended chan struct{} // closed when the work has ended; then what it came to may be read
+	value any
+	err   error
 
 	// Guarded by flights.mu.
 	waiters int
@@ -69,15 +69,15 @@ func (f *flights) spawn(work func()) bool {
 	if f.base.Err() != nil {
 		return false
 	}
-	f.running.Go(f.stagger.delayed(func() {
+	f.running.Go(f.jitter.delayed(func() {
 		defer rescue.Quietly()
 		work()
 	}))
 	return true
 }
 
-// traveller is who wants a flight's result.
-type traveller struct {
+// waiter is who wants a flight's result.
+type waiter struct {
 	parent *flight   // the flight that will wait; nil: a caller
 	heard  *audience // who hears what happens
 	budget *budget
@@ -92,11 +92,11 @@ type traveller struct {
 // one that runs lead. The error is errCircular when waiting would never end, and
 // ctx's cause when ctx ends first. When the work panics the one who led it does so too, in his
 // own goroutine, and all others get an error.
-func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (any, error) {
+func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
-		landed := f.stagger.pause() // several may wait for the same flight
-		fl, joined, err := f.board(ctx, key, by, lead)
+		landed := f.jitter.pause() // several may wait for the same flight
+		fl, joined, err := f.join(ctx, key, by, lead)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 		case led:
 			rescue.Again(fl.err)
 			return fl.value, fl.err
-		case !ownTrouble(fl.err):
+		case !leaderOnly(fl.err):
 			return fl.value, rescue.Shared(fl.err)
 		case by.retry != nil:
 			by.retry()
@@ -121,7 +121,7 @@ func (f *flights) do(ctx context.Context, key string, by traveller, lead func(*f
 
 // await waits for the flight that by is on, until ctx ends. Whatever is called meanwhile, by has
 // left the flight afterwards.
-func (f *flights) await(ctx context.Context, fl *flight, by traveller, joined bool, landed func()) (err error) {
+func (f *flights) await(ctx context.Context, fl *flight, by waiter, joined bool, landed func()) (err error) {
 	defer landed()
 	defer func() { f.leave(fl, by, err) }()
 	if joined {
@@ -133,7 +133,7 @@ func (f *flights) await(ctx context.Context, fl *flight, by traveller, joined bo
 		}
 	}
 	select {
-	case <-fl.landed:
+	case <-fl.ended:
 		return nil
 	case <-ctx.Done():
 	}
@@ -144,8 +144,8 @@ func (f *flights) await(ctx context.Context, fl *flight, by traveller, joined bo
 	return err
 }
 
-// board joins the flight called key, or begins it.
-func (f *flights) board(ctx context.Context, key string, by traveller, lead func(*flight) (any, error)) (fl *flight, joined bool, err error) {
+// join joins the flight called key, or begins it.
+func (f *flights) join(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (fl *flight, joined bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.base.Err() != nil {
@@ -164,14 +164,14 @@ func (f *flights) board(ctx context.Context, key string, by traveller, lead func
 		by.parent.waits[fl]++
 	}
 	if !joined {
-		go f.fly(fl, lead) // last, so that who leads hears of the first step too
+		go f.run(fl, lead) // last, so that who leads hears of the first step too
 	}
 	return fl, joined, nil
 }
 
-// fly does a flight's work. Whatever that does, those who wait for it are told.
-func (f *flights) fly(fl *flight, lead func(*flight) (any, error)) {
-	defer f.land(fl)
+// run does a flight's work. Whatever that does, those who wait for it are told.
+func (f *flights) run(fl *flight, lead func(*flight) (any, error)) {
+	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
 	defer rescue.Into(&fl.err)
 	widen(0)
@@ -190,15 +190,15 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 	fl.waiters++
 	f.running.Go(func() {
 		defer rescue.Quietly()
-		<-fl.landed
-		f.leave(fl, traveller{}, nil)
+		<-fl.ended
+		f.leave(fl, waiter{}, nil)
 		done(fl.err)
 	})
 	return true
 }
 
 // begin makes the flight, under the values but not the end of ctx. f.mu must be held.
-func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
+func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 	limit := &LimitError{Limit: limitTime, Value: int(by.budget.limits.Time.Milliseconds())}
 	own, cancel := context.WithDeadlineCause(lasting{f.base, ctx}, by.budget.deadline, limit)
 	fl := &flight{
@@ -206,7 +206,7 @@ func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
 		ctx:    own,
 		cancel: cancel,
 		heard:  &audience{led: by.heard},
-		landed: make(chan struct{}),
+		ended:  make(chan struct{}),
 		waits:  make(map[*flight]int),
 	}
 	f.byKey[key] = fl
@@ -214,13 +214,13 @@ func (f *flights) begin(ctx context.Context, key string, by traveller) *flight {
 	return fl
 }
 
-// land takes the flight off the board when its work is done.
-func (f *flights) land(fl *flight) {
+// finish takes the flight off the board when its work is done.
+func (f *flights) finish(fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forget(fl)
 	f.running.Done()
-	close(fl.landed)
+	close(fl.ended)
 }
 
 // forget makes the next caller begin a new flight. f.mu must be held.
@@ -232,7 +232,7 @@ func (f *flights) forget(fl *flight) {
 
 // leave ends by's waiting, for cause if the flight has not ended; the last to leave ends the
 // flight.
-func (f *flights) leave(fl *flight, by traveller, cause error) {
+func (f *flights) leave(fl *flight, by waiter, cause error) {
 	fl.heard.leave(by.heard)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -243,7 +243,7 @@ func (f *flights) leave(fl *flight, by traveller, cause error) {
 	}
 	if fl.waiters--; fl.waiters == 0 {
 		f.forget(fl)
-		fl.madeRoom.Store(isNoRoom(cause) || by.parent != nil && by.parent.madeRoom.Load())
+		fl.shed.Store(isShed(cause) || by.parent != nil && by.parent.shed.Load())
 		fl.cancel()
 	}
 }
@@ -270,11 +270,11 @@ func reaches(from, to *flight) bool {
 	return search(from)
 }
 
-// ownTrouble reports whether an error is about the budget or the time of the caller
+// leaderOnly reports whether an error is about the budget or the time of the caller
 // that led the flight, and so says nothing about the question; a limit that the data
 // exceeds says it to everybody. Among what was wrong with
 // the servers of a zone, the end of time is that of packets waited for in vain.
-func ownTrouble(err error) bool {
+func leaderOnly(err error) bool {
 	var zone *zoneError
 	switch {
 	case ownLimit(err), errors.Is(err, context.Canceled):

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// newTestFlights gives flights with a traveller that waits on behalf of nobody.
-func newTestFlights(t *testing.T) (*flights, func() traveller) {
+// newTestFlights gives flights with a waiter that waits on behalf of nobody.
+func newTestFlights(t *testing.T) (*flights, func() waiter) {
 	t.Helper()
 	base, end := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { end(); running.Wait() })
 	limits := Limits{}.fill()
-	return newFlights(base, &running), func() traveller {
-		return traveller{heard: &audience{}, budget: newBudget(&limits, nil)}
+	return newFlights(base, &running), func() waiter {
+		return waiter{heard: &audience{}, budget: newBudget(&limits, nil)}
 	}
 }
 
@@ -170,7 +170,7 @@ func TestNoFlightsAfterStop(t *testing.T) {
 // TestGatesAreForgotten when nobody is inside or waiting.
 func TestGatesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGates[string](2)
+		g := newConcurrencyLimits[string](2)
 		var inside atomic.Int32
 		var all sync.WaitGroup
 		for range 10 {

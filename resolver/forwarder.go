@@ -17,13 +17,13 @@ import (
 
 // route is a Route checked and filled.
 type route struct {
-	zone     dnsname.Name
-	kind     RouteKind
-	unsigned bool
-	hops     []*hop
-	watch    *resolvConf
-	text     string // stands for everything that decides what it teaches
-	realm    *realm // nil for RouteIterate
+	zone       dnsname.Name
+	kind       RouteKind
+	unsigned   bool
+	forwarders []*forwarder
+	watch      *resolvConf
+	text       string // stands for everything that decides what it teaches
+	view       *view  // nil for RouteIterate
 	// cut stands for the route where a walk has a delegation. Its servers are those
 	// whose addresses have to be looked up.
 	cut   *glue.Delegation
@@ -31,8 +31,8 @@ type route struct {
 	named loopGuards          // of the servers whose addresses are looked up
 }
 
-// hop is one server of a route.
-type hop struct {
+// forwarder is one server of a route.
+type forwarder struct {
 	addr      netip.AddrPort
 	name      dnsname.Name // "" if it has none
 	network   string       // for traces: udp, tcp, tls, or https for whatever a hook does
@@ -69,7 +69,7 @@ var (
 )
 
 // route checks and fills a Route.
-func (m *routingMaker) route(given Route) (*route, error) {
+func (m *routeTableMaker) route(given Route) (*route, error) {
 	zone, err := dnsname.Parse(given.Zone)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (m *routingMaker) route(given Route) (*route, error) {
 			return nil, fmt.Errorf("server %s: %w", s, err)
 		}
 	}
-	if len(rt.hops)+len(rt.cut.Servers) == 0 {
+	if len(rt.forwarders)+len(rt.cut.Servers) == 0 {
 		return nil, errNoRouteServer
 	}
 	rt.text = m.textOf(rt, servers)
@@ -108,7 +108,7 @@ func (m *routingMaker) route(given Route) (*route, error) {
 }
 
 // textOf writes what decides what a route teaches.
-func (m *routingMaker) textOf(rt *route, servers []RouteServer) string {
+func (m *routeTableMaker) textOf(rt *route, servers []RouteServer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
 	for i, s := range servers {
@@ -124,7 +124,7 @@ func (m *routingMaker) textOf(rt *route, servers []RouteServer) string {
 }
 
 // server adds a server to a route.
-func (m *routingMaker) server(rt *route, s RouteServer) error {
+func (m *routeTableMaker) server(rt *route, s RouteServer) error {
 	var name dnsname.Name
 	if s.Name != "" {
 		var err error
@@ -143,7 +143,7 @@ func (m *routingMaker) server(rt *route, s RouteServer) error {
 	}
 	switch {
 	case s.Exchanger != nil:
-		rt.hops = append(rt.hops, &hop{addr: addr, name: name, network: "https", stream: true, sender: checked{s.Exchanger}})
+		rt.forwarders = append(rt.forwarders, &forwarder{addr: addr, name: name, network: "https", stream: true, sender: checked{s.Exchanger}})
 		return nil
 	case !addr.Addr().IsValid() && name == "":
 		return errNoRouteServer
@@ -158,12 +158,12 @@ func (m *routingMaker) server(rt *route, s RouteServer) error {
 		return errUnspecifiedAddr
 	}
 	rt.addrs[addr.Addr()] = true
-	rt.hops = append(rt.hops, m.hop(addr, name, s))
+	rt.forwarders = append(rt.forwarders, m.forwarder(addr, name, s))
 	return nil
 }
 
-// hop makes the hop to a server with an address.
-func (m *routingMaker) hop(addr netip.AddrPort, name dnsname.Name, s RouteServer) *hop {
+// forwarder makes the forwarder to a server with an address.
+func (m *routeTableMaker) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
 	port := m.r.config.Port
 	if s.Transport == TransportTLS {
 		port = tlsPort
@@ -171,12 +171,12 @@ func (m *routingMaker) hop(addr netip.AddrPort, name dnsname.Name, s RouteServer
 	if addr.Port() == 0 {
 		addr = netip.AddrPortFrom(addr.Addr(), port)
 	}
-	h := &hop{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
+	h := &forwarder{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
 	if s.Transport != TransportTLS {
 		return h
 	}
 	h.key = tlsKey{addr, s.Name, s.TLSConfig}
-	if before, ok := m.hops[h.key]; ok {
+	if before, ok := m.forwarders[h.key]; ok {
 		return before
 	}
 	h.transport = transport.New(transport.Options{

@@ -98,19 +98,19 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *candidate) erro
 // names only.
 func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*candidate {
 	var servers []*candidate
-	for _, h := range rt.hops {
-		servers = append(servers, &candidate{addr: h.addr, name: h.name, hop: h, guard: &h.guard})
+	for _, h := range rt.forwarders {
+		servers = append(servers, &candidate{addr: h.addr, name: h.name, forwarder: h, guard: &h.guard})
 	}
 	if rt.kind == RouteIterate {
 		return servers
 	}
-	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
+	cut := &zoneCut{Delegation: rt.cut, from: rt.view.source}
 	l := &serverList{infra: cut.from.infra, all: true}
 	for _, s := range rt.cut.Servers {
-		t := r.newTask(question{s.Name, dns.TypeA}, r.trustOfServers())
-		l.random = r.random(rt.zone, t.q)
+		st := r.newStep(question{s.Name, dns.TypeA}, r.trustOfServers())
+		l.random = r.random(rt.zone, st.q)
 		for _, rrtype := range r.addressTypes() {
-			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, t, s.Name, rrtype).addrs, false)
+			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs, false)
 		}
 	}
 	return append(servers, l.candidates...)
@@ -125,17 +125,17 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	}
 	defer forget()
 	q := question{name, dns.TypeHINFO}
-	t := r.newTask(q, cache.Unchecked)
-	ctx, cancel := context.WithDeadline(ctx, t.budget.deadline)
+	st := r.newStep(q, cache.Unchecked)
+	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	asked := *to
-	asked.tries, asked.estimate = 1, rt.realm.infra.Estimate(r.config.Now(), to.addr)
-	cut := &zoneCut{Delegation: rt.cut, from: rt.realm.source}
+	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.config.Now(), to.addr)
+	cut := &zoneCut{Delegation: rt.cut, from: rt.view.source}
 	done := make(chan struct{})
 	var ended error
 	go func() {
 		defer close(done)
-		rescue.Guarded(&ended, func() { r.converse(ctx, t, cut, q, &asked, ReasonLoop, make(chan struct{}, 1)) })()
+		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, ReasonLoop, make(chan struct{}, 1)) })()
 	}()
 	came := false
 	select {
@@ -308,7 +308,7 @@ func (a *arrivals) count(q question) int {
 // asking a forwarder. It may be another client, or ourselves.
 func (a *asking) isEcho() bool {
 	others := a.r.arrivals.count(a.q)
-	if a.t.asked == a.q {
+	if a.st.asked == a.q {
 		others--
 	}
 	return others > 0
@@ -327,7 +327,7 @@ func (a *asking) suspect(ctx context.Context) {
 		}
 		s, isNew := c.guard.suspect()
 		if isNew {
-			to := &candidate{addr: c.addr, name: c.name, hop: c.hop, guard: c.guard}
+			to := &candidate{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
 			a.r.spawn(func() {
 				defer close(s.done)
 				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended

@@ -8,40 +8,40 @@ import (
 	"time"
 )
 
-// yieldAfter is how long a question may be under way before it gives up its place to
+// jostleTimeout is how long a question may be under way before it gives up its place to
 // another, if it has to: a cold one that goes three times around the world takes less.
 // Unbound's jostle-timeout is 200 ms.
-const yieldAfter = 500 * time.Millisecond
+const jostleTimeout = 500 * time.Millisecond
 
-// places are those of Limits.Questions, given in the order of asking. When there is none
+// jostleList are those of Limits.Questions, given in the order of asking. When there is none
 // left, questions that came as messages of clients make room for others of the kind: names
 // below zones whose servers are slow are made up by the thousand, and would else take all
 // places for as long as they please. Half of those of messages are given for good, so that
 // what takes long is also answered (as by Unbound's jostle lists).
-type places struct {
+type jostleList struct {
 	limit int
 	full  func() error // counts a refusal, and says why
 
 	mu       sync.Mutex
 	taken    int
-	kept     int         // by messages, for good
-	yielding list.List   // of *place, the oldest first
-	told     int         // how many were told to make room, and have not yet
-	line     list.List   // of *place, those that wait
-	pressing int         // how many of the line are messages
-	timer    *time.Timer // runs out when the oldest has to yield; nil: none has to
-	telling  []*place    // who has been told, but for the call of end that is due after unlock
+	kept     int           // by messages, for good
+	yielding list.List     // of *place, the oldest first
+	told     int           // how many were told to make room, and have not yet
+	line     list.List     // of *place, those that wait
+	pressing int           // how many of the line are messages
+	timer    *time.Timer   // runs out when the oldest has to yield; nil: none has to
+	telling  []*jostleSlot // who has been told, but for the call of end that is due after unlock
 }
 
-// isNoRoom reports whether work ended because its place was needed by others, or it got none.
-func isNoRoom(cause error) bool {
+// isShed reports whether work ended because its place was needed by others, or it got none.
+func isShed(cause error) bool {
 	var limit *LimitError
 	return errors.As(cause, &limit) && limit.Limit == limitQuestions
 }
 
-// place is that of one question, taken or waited for.
-type place struct {
-	of    *places
+// jostleSlot is that of one question, taken or waited for.
+type jostleSlot struct {
+	of    *jostleList
 	end   context.CancelCauseFunc // of the work on a message; nil for what never yields
 	given chan struct{}           // closed when the place is taken
 
@@ -53,160 +53,162 @@ type place struct {
 
 // unlock gives mu back, and has those end who were told to make room: what hangs on their
 // contexts is not to find the places locked.
-func (p *places) unlock() {
-	telling := p.telling
-	p.telling = nil
-	p.mu.Unlock()
-	for _, own := range telling {
-		own.end(p.full())
+func (l *jostleList) unlock() {
+	telling := l.telling
+	l.telling = nil
+	l.mu.Unlock()
+	for _, s := range telling {
+		s.end(l.full())
 	}
 }
 
-func newPlaces(limit int, full func() error) *places { return &places{limit: limit, full: full} }
+func newJostleList(limit int, full func() error) *jostleList {
+	return &jostleList{limit: limit, full: full}
+}
 
 // enter waits for a place. The end of a message is called when it has to give it back, and
 // when it has; what is no message has none. It fails when ctx ends first.
-func (p *places) enter(ctx context.Context, end context.CancelCauseFunc) (*place, error) {
-	p.mu.Lock()
-	own := &place{of: p, end: end, given: make(chan struct{})}
-	if p.taken < p.limit {
-		p.give(own)
-		p.unlock()
-		return own, nil
+func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*jostleSlot, error) {
+	l.mu.Lock()
+	s := &jostleSlot{of: l, end: end, given: make(chan struct{})}
+	if l.taken < l.limit {
+		l.give(s)
+		l.unlock()
+		return s, nil
 	}
-	waiting := p.line.PushBack(own)
+	waiting := l.line.PushBack(s)
 	if end != nil {
-		p.pressing++
-		p.press()
+		l.pressing++
+		l.press()
 	}
-	p.unlock()
+	l.unlock()
 	select {
-	case <-own.given:
-		return own, nil
+	case <-s.given:
+		return s, nil
 	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	defer p.unlock()
+	l.mu.Lock()
+	defer l.unlock()
 	select {
-	case <-own.given: // meanwhile
-		p.free(own)
+	case <-s.given: // meanwhile
+		l.free(s)
 	default:
-		p.unqueue(waiting)
-		p.press()
+		l.unqueue(waiting)
+		l.press()
 	}
 	return nil, context.Cause(ctx)
 }
 
 // tryEnter takes a place that is free.
-func (p *places) tryEnter() (*place, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.taken >= p.limit {
+func (l *jostleList) tryEnter() (*jostleSlot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken >= l.limit {
 		return nil, false
 	}
-	own := &place{of: p, given: make(chan struct{})}
-	p.give(own)
-	return own, true
+	s := &jostleSlot{of: l, given: make(chan struct{})}
+	l.give(s)
+	return s, true
 }
 
 // leave gives the place back.
-func (own *place) leave() {
-	own.of.mu.Lock()
-	own.of.free(own)
-	own.of.unlock()
-	if own.end != nil {
-		own.end(nil)
+func (s *jostleSlot) leave() {
+	s.of.mu.Lock()
+	s.of.free(s)
+	s.of.unlock()
+	if s.end != nil {
+		s.end(nil)
 	}
 }
 
 // keep makes the place one that is never to be given up for another.
-func (own *place) keep() {
-	own.of.mu.Lock()
-	defer own.of.unlock()
-	own.of.settle(own)
-	own.of.press()
+func (s *jostleSlot) keep() {
+	s.of.mu.Lock()
+	defer s.of.unlock()
+	s.of.settle(s)
+	s.of.press()
 }
 
 // inside counts who has a place or waits for one.
-func (p *places) inside() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.taken + p.line.Len()
+func (l *jostleList) inside() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.taken + l.line.Len()
 }
 
 // give has own take a place. p.mu must be held, as for all that follow.
-func (p *places) give(own *place) {
-	p.taken++
-	own.since = time.Now()
+func (l *jostleList) give(s *jostleSlot) {
+	l.taken++
+	s.since = time.Now()
 	switch {
-	case own.end == nil:
-	case p.kept <= p.yielding.Len()+p.told:
-		p.kept++
-		own.kept = true
+	case s.end == nil:
+	case l.kept <= l.yielding.Len()+l.told:
+		l.kept++
+		s.kept = true
 	default:
-		own.at = p.yielding.PushBack(own)
+		s.at = l.yielding.PushBack(s)
 	}
-	close(own.given)
+	close(s.given)
 }
 
 // free gives own's place to the first in the line. What was told to make room has done so
 // for a message.
-func (p *places) free(own *place) {
-	told := own.told
-	p.taken--
-	p.settle(own)
-	next := p.line.Front()
-	for told && p.pressing > 0 && next.Value.(*place).end == nil {
+func (l *jostleList) free(s *jostleSlot) {
+	told := s.told
+	l.taken--
+	l.settle(s)
+	next := l.line.Front()
+	for told && l.pressing > 0 && next.Value.(*jostleSlot).end == nil {
 		next = next.Next()
 	}
 	if next != nil {
-		p.give(p.unqueue(next))
+		l.give(l.unqueue(next))
 	}
-	p.press()
+	l.press()
 }
 
 // settle makes own a place of no kind.
-func (p *places) settle(own *place) {
+func (l *jostleList) settle(s *jostleSlot) {
 	switch {
-	case own.kept:
-		p.kept--
-	case own.told:
-		p.told--
-	case own.at != nil:
-		p.yielding.Remove(own.at)
+	case s.kept:
+		l.kept--
+	case s.told:
+		l.told--
+	case s.at != nil:
+		l.yielding.Remove(s.at)
 	}
-	own.kept, own.told, own.at = false, false, nil
+	s.kept, s.told, s.at = false, false, nil
 }
 
 // unqueue takes who waits out of the line.
-func (p *places) unqueue(waiting *list.Element) *place {
-	own := p.line.Remove(waiting).(*place)
-	if own.end != nil {
-		p.pressing--
+func (l *jostleList) unqueue(waiting *list.Element) *jostleSlot {
+	s := l.line.Remove(waiting).(*jostleSlot)
+	if s.end != nil {
+		l.pressing--
 	}
-	return own
+	return s
 }
 
 // press tells as many to make room as messages wait, the oldest first, and comes back when
 // the next is old enough.
-func (p *places) press() {
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
+func (l *jostleList) press() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
 	}
-	for p.pressing > p.told && p.yielding.Len() > 0 {
-		oldest := p.yielding.Front().Value.(*place)
-		if left := yieldAfter - time.Since(oldest.since); left > 0 {
-			p.timer = time.AfterFunc(left, func() {
-				p.mu.Lock()
-				defer p.unlock()
-				p.press()
+	for l.pressing > l.told && l.yielding.Len() > 0 {
+		oldest := l.yielding.Front().Value.(*jostleSlot)
+		if left := jostleTimeout - time.Since(oldest.since); left > 0 {
+			l.timer = time.AfterFunc(left, func() {
+				l.mu.Lock()
+				defer l.unlock()
+				l.press()
 			})
 			return
 		}
-		p.yielding.Remove(oldest.at)
+		l.yielding.Remove(oldest.at)
 		oldest.at, oldest.told = nil, true
-		p.told++
-		p.telling = append(p.telling, oldest)
+		l.told++
+		l.telling = append(l.telling, oldest)
 	}
 }

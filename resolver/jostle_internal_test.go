@@ -12,7 +12,7 @@ var errTestFull = errors.New("full")
 
 // guest is who takes a place, or waits for one.
 type guest struct {
-	own   *place
+	own   *jostleSlot
 	err   error // why there was none
 	work  context.Context
 	since time.Duration // when that was known
@@ -21,7 +21,7 @@ type guest struct {
 
 // guests lets messages, or others, come to places at the same moment, and gives what they
 // hold when all of them wait or are inside.
-func guests(ctx context.Context, p *places, n int, message bool) []*guest {
+func guests(ctx context.Context, l *jostleList, n int, message bool) []*guest {
 	begin := time.Now()
 	var all []*guest
 	for range n {
@@ -32,7 +32,7 @@ func guests(ctx context.Context, p *places, n int, message bool) []*guest {
 		}
 		all = append(all, g)
 		go func() {
-			g.own, g.err = p.enter(ctx, end)
+			g.own, g.err = l.enter(ctx, end)
 			g.since = time.Since(begin)
 			close(g.known)
 		}()
@@ -70,9 +70,9 @@ func TestPlacesYield(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				refusals := 0
-				p := newPlaces(10, func() error { refusals++; return errTestFull })
-				inside := guests(t.Context(), p, test.inside, test.insideMessage)
-				waiting := guests(t.Context(), p, test.waiting, test.waitingMessage)
+				l := newJostleList(10, func() error { refusals++; return errTestFull })
+				inside := guests(t.Context(), l, test.inside, test.insideMessage)
+				waiting := guests(t.Context(), l, test.waiting, test.waitingMessage)
 				time.Sleep(400 * time.Millisecond)
 				synctest.Wait()
 				if got := yielded(inside); got != test.early {
@@ -83,8 +83,8 @@ func TestPlacesYield(t *testing.T) {
 				if got := yielded(inside); got != test.late || refusals != test.late {
 					t.Errorf("after 500 ms %d were told and %d counted, want %d", got, refusals, test.late)
 				}
-				if want := test.inside + test.waiting; p.inside() != want {
-					t.Errorf("%d inside or waiting, want %d", p.inside(), want)
+				if want := test.inside + test.waiting; l.inside() != want {
+					t.Errorf("%d inside or waiting, want %d", l.inside(), want)
 				}
 				for _, some := range [][]*guest{inside, waiting} { // who waited comes in when the first have left
 					for i, g := range some {
@@ -95,8 +95,8 @@ func TestPlacesYield(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				if p.taken+p.kept+p.told+p.pressing+p.yielding.Len()+p.line.Len() != 0 {
-					t.Errorf("when all have left there remains %+v", p)
+				if l.taken+l.kept+l.told+l.pressing+l.yielding.Len()+l.line.Len() != 0 {
+					t.Errorf("when all have left there remains %+v", l)
 				}
 			})
 		})
@@ -107,16 +107,16 @@ func TestPlacesYield(t *testing.T) {
 // he is half a second old.
 func TestPlacesYieldInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces(2, func() error { return errTestFull })
-		inside := guests(t.Context(), p, 2, true) // the first stays for good
-		waiting := guests(t.Context(), p, 3, true)
+		l := newJostleList(2, func() error { return errTestFull })
+		inside := guests(t.Context(), l, 2, true) // the first stays for good
+		waiting := guests(t.Context(), l, 3, true)
 		for _, g := range append(inside, waiting...) {
 			context.AfterFunc(g.work, func() { <-g.known; g.own.leave() })
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		for i, g := range waiting {
-			if want := time.Duration(i+1) * yieldAfter; g.err != nil || g.since != want {
+			if want := time.Duration(i+1) * jostleTimeout; g.err != nil || g.since != want {
 				t.Errorf("guest %d: place after %v, error %v; want one after %v", i, g.since, g.err, want)
 			}
 		}
@@ -129,10 +129,10 @@ func TestPlacesYieldInTurn(t *testing.T) {
 // What makes room does so for a message, though others have waited for longer.
 func TestPlacesYieldToMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces(10, func() error { return errTestFull })
-		inside := guests(t.Context(), p, 10, true)
-		callers := guests(t.Context(), p, 3, false)
-		messages := guests(t.Context(), p, 1, true)
+		l := newJostleList(10, func() error { return errTestFull })
+		inside := guests(t.Context(), l, 10, true)
+		callers := guests(t.Context(), l, 3, false)
+		messages := guests(t.Context(), l, 1, true)
 		for _, g := range inside {
 			context.AfterFunc(g.work, func() { <-g.known; g.own.leave() })
 		}
@@ -157,10 +157,10 @@ func TestPlacesYieldToMessages(t *testing.T) {
 // A place that is kept for good is not asked for, and another is instead.
 func TestPlacesKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces(4, func() error { return errTestFull })
-		inside := guests(t.Context(), p, 4, true)
+		l := newJostleList(4, func() error { return errTestFull })
+		inside := guests(t.Context(), l, 4, true)
 		inside[1].own.keep()
-		guests(t.Context(), p, 1, true)
+		guests(t.Context(), l, 1, true)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if yielded(inside) != 1 || context.Cause(inside[3].work) != errTestFull {
@@ -170,8 +170,8 @@ func TestPlacesKeep(t *testing.T) {
 		inside[1].own.leave()
 		inside[1].own.keep() // too late, and without effect
 		synctest.Wait()
-		if p.taken != 4 || p.told != 0 || p.line.Len() != 0 {
-			t.Errorf("got %+v, want all four places taken and nobody waiting", p)
+		if l.taken != 4 || l.told != 0 || l.line.Len() != 0 {
+			t.Errorf("got %+v, want all four places taken and nobody waiting", l)
 		}
 	})
 }
@@ -179,25 +179,25 @@ func TestPlacesKeep(t *testing.T) {
 // What happens when a message's work ends may ask for places, or how many are taken.
 func TestPlacesEndUnlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p *places
+		var l *jostleList
 		ends := 0
-		p = newPlaces(2, func() error { return errTestFull })
+		l = newJostleList(2, func() error { return errTestFull })
 		end := func(error) {
-			if _, ok := p.tryEnter(); ok || p.inside() == 0 {
+			if _, ok := l.tryEnter(); ok || l.inside() == 0 {
 				t.Error("a place is free, or nobody is inside")
 			}
 			ends++
 		}
-		var inside []*place
+		var inside []*jostleSlot
 		for range 2 {
-			own, err := p.enter(t.Context(), end)
+			s, err := l.enter(t.Context(), end)
 			if err != nil {
 				t.Fatal(err)
 			}
-			inside = append(inside, own)
+			inside = append(inside, s)
 		}
-		waiting := guests(t.Context(), p, 2, true)
-		time.Sleep(yieldAfter)
+		waiting := guests(t.Context(), l, 2, true)
+		time.Sleep(jostleTimeout)
 		synctest.Wait()
 		if ends != 1 {
 			t.Fatalf("%d were told to go, want 1", ends)
@@ -213,8 +213,8 @@ func TestPlacesEndUnlocked(t *testing.T) {
 		for _, g := range waiting {
 			g.own.leave()
 		}
-		if ends != 3 || p.inside() != 0 {
-			t.Errorf("%d ends and %d inside, want 3 and none", ends, p.inside())
+		if ends != 3 || l.inside() != 0 {
+			t.Errorf("%d ends and %d inside, want 3 and none", ends, l.inside())
 		}
 	})
 }

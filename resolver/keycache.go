@@ -12,38 +12,38 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// maxProven is how many zones' keys, and as many delegations, are kept proven. A key
+// maxKeyCache is how many zones' keys, and as many delegations, are kept proven. A key
 // set takes about 1 KiB.
-const maxProven = 10_000
+const maxKeyCache = 10_000
 
-// proven keeps what validation has proven of zones, in the form it works with, so that
+// keyCache keeps what validation has proven of zones, in the form it works with, so that
 // a chain of trust is not followed again for every answer. It belongs to one resolver:
 // what another one believes is not taken over, whatever cache they share.
-type proven struct {
+type keyCache struct {
 	mu          sync.Mutex
-	keys        *simplelru.LRU[provenKey, timed[*dnssec.KeySet]]     // guarded by mu
-	delegations *simplelru.LRU[provenKey, timed[*dnssec.Delegation]] // guarded by mu
+	keys        *simplelru.LRU[keyCacheKey, timed[*dnssec.KeySet]]     // guarded by mu
+	delegations *simplelru.LRU[keyCacheKey, timed[*dnssec.Delegation]] // guarded by mu
 	// What was asked again, and how often zones were in vain. Guarded by mu.
-	refreshed *simplelru.LRU[provenKey, timed[struct{}]]
-	fruitless *simplelru.LRU[provenKey, timed[int]]
+	refreshed *simplelru.LRU[keyCacheKey, timed[struct{}]]
+	fruitless *simplelru.LRU[keyCacheKey, timed[int]]
 }
 
-// provenKey is a zone as one realm sees it: one name can be a zone on either side of a
+// keyCacheKey is a zone as one view sees it: one name can be a zone on either side of a
 // route, with other keys.
-type provenKey struct {
-	realm  uint32
+type keyCacheKey struct {
+	view   uint32
 	zone   dnsname.Name
 	rrtype uint16 // of what was asked again; else 0
 }
 
-// provenIn is what is proven as the routing of one moment divides it.
-type provenIn struct {
-	*proven
-	g *routing
+// keyCacheIn is what is proven as the routing of one moment divides it.
+type keyCacheIn struct {
+	*keyCache
+	g *routeTable
 }
 
-func (p provenIn) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) provenKey {
-	return provenKey{realm: p.g.realmOf(now, question{zone, rrtype}).id, zone: zone}
+func (c keyCacheIn) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) keyCacheKey {
+	return keyCacheKey{view: c.g.viewOf(now, question{zone, rrtype}).id, zone: zone}
 }
 
 const (
@@ -73,70 +73,70 @@ func (v timed[T]) holds(now time.Time) bool {
 // other and come here in another order.
 const clockSlack = 10 * time.Second
 
-func newProven() *proven {
+func newKeyCache() *keyCache {
 	// NewLRU fails for sizes below one only.
-	keys, _ := simplelru.NewLRU[provenKey, timed[*dnssec.KeySet]](maxProven, nil)
-	delegations, _ := simplelru.NewLRU[provenKey, timed[*dnssec.Delegation]](maxProven, nil)
-	refreshed, _ := simplelru.NewLRU[provenKey, timed[struct{}]](maxProven, nil)
-	fruitless, _ := simplelru.NewLRU[provenKey, timed[int]](maxProven, nil)
-	return &proven{keys: keys, delegations: delegations, refreshed: refreshed, fruitless: fruitless}
+	keys, _ := simplelru.NewLRU[keyCacheKey, timed[*dnssec.KeySet]](maxKeyCache, nil)
+	delegations, _ := simplelru.NewLRU[keyCacheKey, timed[*dnssec.Delegation]](maxKeyCache, nil)
+	refreshed, _ := simplelru.NewLRU[keyCacheKey, timed[struct{}]](maxKeyCache, nil)
+	fruitless, _ := simplelru.NewLRU[keyCacheKey, timed[int]](maxKeyCache, nil)
+	return &keyCache{keys: keys, delegations: delegations, refreshed: refreshed, fruitless: fruitless}
 }
 
 // mayRefresh reports whether keys or a DS that are proven may be asked for again because
 // a signature does not go with them, and counts that as done. Whoever signs with keys
 // that nobody publishes must not make us ask for each answer (RFC 8901 §3).
-func (p provenIn) mayRefresh(now time.Time, q question) bool {
-	k := p.keyOf(now, q.name, q.rrtype)
+func (c keyCacheIn) mayRefresh(now time.Time, q question) bool {
+	k := c.keyOf(now, q.name, q.rrtype)
 	k.rrtype = q.rrtype
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at, ok := p.refreshed.Get(k); ok && at.holds(now) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.refreshed.Get(k); ok && at.holds(now) {
 		return false
 	}
-	p.refreshed.Add(k, timed[struct{}]{since: now, ttl: retryPause})
+	c.refreshed.Add(k, timed[struct{}]{since: now, ttl: retryPause})
 	return true
 }
 
 // inVain counts that an answer of a zone was bogus, whoever was asked.
-func (p provenIn) inVain(now time.Time, zone dnsname.Name) {
-	k := p.keyOf(now, zone, dns.TypeDNSKEY)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	at, ok := p.fruitless.Get(k)
+func (c keyCacheIn) inVain(now time.Time, zone dnsname.Name) {
+	k := c.keyOf(now, zone, dns.TypeDNSKEY)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.fruitless.Get(k)
 	if !ok || !at.holds(now) {
 		at = timed[int]{since: now, ttl: retryPause}
 	}
 	at.value++
-	p.fruitless.Add(k, at)
+	c.fruitless.Add(k, at)
 }
 
 // isHopeless reports whether asking others in a zone has been in vain often enough.
-func (p provenIn) isHopeless(now time.Time, zone dnsname.Name) bool {
-	k := p.keyOf(now, zone, dns.TypeDNSKEY)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	at, ok := p.fruitless.Get(k)
+func (c keyCacheIn) isHopeless(now time.Time, zone dnsname.Name) bool {
+	k := c.keyOf(now, zone, dns.TypeDNSKEY)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.fruitless.Get(k)
 	return ok && at.holds(now) && at.value >= maxFruitless
 }
 
 // isSigned reports whether a zone is proven to be one that its parent has a DS of use for.
-func (p provenIn) isSigned(now time.Time, zone dnsname.Name) bool {
-	k := p.keyOf(now, zone, dns.TypeDS)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d, ok := p.delegations.Get(k)
+func (c keyCacheIn) isSigned(now time.Time, zone dnsname.Name) bool {
+	k := c.keyOf(now, zone, dns.TypeDS)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.delegations.Get(k)
 	return ok && d.holds(now) && d.value.Kind == dnssec.DelegationSigned
 }
 
 // load gives the evidence what is proven of name and the zones above it.
-func (p provenIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (c keyCacheIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k, ok := p.keys.Get(p.keyOf(now, zone, dns.TypeDNSKEY)); ok && k.holds(now) {
+		if k, ok := c.keys.Get(c.keyOf(now, zone, dns.TypeDNSKEY)); ok && k.holds(now) {
 			into.AddKeySet(k.value)
 		}
-		if d, ok := p.delegations.Get(p.keyOf(now, zone, dns.TypeDS)); ok && d.holds(now) {
+		if d, ok := c.delegations.Get(c.keyOf(now, zone, dns.TypeDS)); ok && d.holds(now) {
 			into.AddDelegation(d.value)
 		}
 		if zone.IsRoot() {
@@ -147,15 +147,15 @@ func (p provenIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) 
 
 // save keeps what the evidence has proven of name and the zones above it, and gives the
 // delegations that were not known before.
-func (p provenIn) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (c keyCacheIn) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
-			keepNew(p.keys, p.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
+			keepNew(c.keys, c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
 		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
-			if keepNew(p.delegations, p.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
+			if keepNew(c.delegations, c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}
 		}
@@ -174,17 +174,17 @@ func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	}
 	set := *d.DS
 	set.TTL = min(set.TTL, d.TTL)
-	rl := r.realmOf(now, question{d.Name, dns.TypeDS})
+	v := r.viewOf(now, question{d.Name, dns.TypeDS})
 	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
-	if cut, ok := rl.cuts.GetCut(now, d.Name.Parent()); ok {
+	if cut, ok := v.cuts.GetCut(now, d.Name.Parent()); ok {
 		meta.NotAfter = cut.Expires
 	}
-	rl.view.Put(now, &set, meta)
+	v.cache.Put(now, &set, meta)
 }
 
 // keepNew adds a value unless it is the one that is there: its TTL counts from when
 // it was proven.
-func keepNew[T comparable](lru *simplelru.LRU[provenKey, timed[T]], k provenKey, value T, now time.Time, ttl uint32) bool {
+func keepNew[T comparable](lru *simplelru.LRU[keyCacheKey, timed[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
 	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false
 	}
@@ -192,4 +192,4 @@ func keepNew[T comparable](lru *simplelru.LRU[provenKey, timed[T]], k provenKey,
 	return true
 }
 
-func (r *Resolver) provenNow() provenIn { return provenIn{r.proven, r.current()} }
+func (r *Resolver) keyCacheNow() keyCacheIn { return keyCacheIn{r.keyCache, r.current()} }

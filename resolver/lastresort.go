@@ -13,7 +13,7 @@ func (a *asking) lastResort(ctx context.Context) bool {
 	if !a.mayResort(ctx) {
 		return false
 	}
-	to := a.list.forResort(a.t.resort, a.r.config.limits.SendsPerServer)
+	to := a.list.forResort(a.st.resort, a.r.config.limits.SendsPerServer)
 	if to == nil || !a.enterResort(ctx) {
 		return false
 	}
@@ -24,7 +24,7 @@ func (a *asking) lastResort(ctx context.Context) bool {
 	to.resort = true
 	to.only, to.alone = false, false
 	a.makePlain(to)
-	a.converse(ctx, to, ReasonLastResort)
+	a.exchange(ctx, to, ReasonLastResort)
 	return true
 }
 
@@ -38,7 +38,7 @@ func (a *asking) enterResort(ctx context.Context) bool {
 			a.resorting = ok
 			return ok
 		}
-		heard := a.r.flights.stagger.pause()
+		heard := a.r.flights.jitter.pause()
 		select {
 		case <-ended:
 			heard()
@@ -48,12 +48,12 @@ func (a *asking) enterResort(ctx context.Context) bool {
 	}
 }
 
-func (a *asking) resortKey() resortKey {
-	return resortKey{a.cut.from.id, a.cut.Zone}
+func (a *asking) resortKey() lastResortKey {
+	return lastResortKey{a.cut.from.id, a.cut.Zone}
 }
 
 // leaveResort tells what came of the last resort that was entered, if one was.
-func (a *asking) leaveResort(how resortEnd) {
+func (a *asking) leaveResort(how lastResortEnd) {
 	if a.resorting {
 		a.resorting = false
 		a.r.resorts.leave(a.r.config.Now(), a.resortKey(), how)
@@ -62,20 +62,20 @@ func (a *asking) leaveResort(how resortEnd) {
 
 // mayResort reports whether this question may have its last resort.
 func (a *asking) mayResort(ctx context.Context) bool {
-	return !a.resorted && a.fallback == nil && !a.spent && !a.t.minimised && a.t.mayResort() && ctx.Err() == nil
+	return !a.resorted && a.fallback == nil && !a.spent && !a.st.minimised && a.st.mayResort() && ctx.Err() == nil
 }
 
 // mayResort: look-ups beside the question have none, as there are many of them, nor have those
 // that renew what is known. Nor has who wants nothing revealed, at the price of names that fail.
-func (t *task) mayResort() bool {
-	return !t.isSide() && !t.renewing && t.r.config.Minimise != MinimiseStrict && time.Until(t.budget.deadline) > loneTimeout
+func (st *step) mayResort() bool {
+	return !st.isSide() && !st.renewing && st.r.config.Minimise != MinimiseStrict && time.Until(st.budget.deadline) > loneTimeout
 }
 
 // isLast reports whether nobody is left to be asked after to, which has been taken, so that
 // it may as well be the last resort: if it was silent before, or all others were.
 func (a *asking) isLast(to *candidate) bool {
 	allSilent := !a.responded && a.list.tries > 1
-	return (to.mendable || allSilent || to.isOddProbe()) && to.hop.isDatagram() &&
+	return (to.mendable || allSilent || to.isOddProbe()) && to.forwarder.isDatagram() &&
 		a.lookups == 0 && len(a.list.missing) == 0 && !a.list.mayBeTold() && a.list.isExhausted()
 }
 
@@ -91,7 +91,7 @@ func (a *asking) untakeResort(to *candidate) {
 	}
 }
 
-// makePlain makes the conversation that is about to begin the last resort.
+// makePlain makes the exchange that is about to begin the last resort.
 func (a *asking) makePlain(to *candidate) { a.resorted, to.plain = true, true }
 
 // forResort returns the server that the last resort is for: one that answered before one that
@@ -103,7 +103,7 @@ func (l *serverList) forResort(all bool, sends int) *candidate {
 	var best *candidate
 	for _, c := range l.candidates {
 		ok := all || c.mendable && (!c.estimate.Dead || c.endProbe == nil && l.tries < maxTries)
-		if !ok || c.busy || c.sends.udp >= sends || c.leadsBackKnown() || !c.hop.isDatagram() {
+		if !ok || c.busy || c.sends.udp >= sends || c.leadsBackKnown() || !c.forwarder.isDatagram() {
 			continue
 		}
 		if best == nil || c.isBetterResort(best) {
@@ -146,4 +146,4 @@ func (l *serverList) isExhausted() bool {
 }
 
 // isDatagram reports whether a server is asked over UDP; h is nil for those of a zone.
-func (h *hop) isDatagram() bool { return h == nil || !h.stream }
+func (h *forwarder) isDatagram() bool { return h == nil || !h.stream }

@@ -12,10 +12,10 @@ import (
 func TestResorts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	shop := dnsname.MustParse("shop.example.")
-	key, other := resortKey{1, shop}, resortKey{2, shop}
-	s := newResorts()
-	enter := func(at time.Time, k resortKey) (waits, ok bool) {
-		ended, ok := s.enter(at, k)
+	key, other := lastResortKey{1, shop}, lastResortKey{2, shop}
+	l := newLastResorts()
+	enter := func(at time.Time, k lastResortKey) (waits, ok bool) {
+		ended, ok := l.enter(at, k)
 		return ended != nil, ok
 	}
 	if waits, ok := enter(now, key); waits || !ok {
@@ -24,28 +24,28 @@ func TestResorts(t *testing.T) {
 	if waits, ok := enter(now, other); waits || !ok {
 		t.Errorf("of another source's zone: waits %t, may %t", waits, ok)
 	}
-	ended, ok := s.enter(now, key)
+	ended, ok := l.enter(now, key)
 	if ended == nil || ok {
 		t.Fatalf("a second one: does not wait, may %t", ok)
 	}
-	s.leave(now, key, resortUnknown)
+	l.leave(now, key, resortUnknown)
 	<-ended
 	if waits, ok := enter(now, key); waits || !ok {
 		t.Errorf("after one that was given up: waits %t, may %t", waits, ok)
 	}
-	s.leave(now, key, resortHelped)
+	l.leave(now, key, resortHelped)
 	for range 3 {
 		if waits, ok := enter(now.Add(resortHelps-1), key); waits || !ok {
 			t.Errorf("after one that helped: waits %t, may %t", waits, ok)
 		}
 	}
-	s.leave(now, key, resortUnknown)
-	s.leave(now, key, resortInVain)
+	l.leave(now, key, resortUnknown)
+	l.leave(now, key, resortInVain)
 	if waits, ok := enter(now, key); waits || !ok {
 		t.Errorf("after one that helped and one in vain: waits %t, may %t", waits, ok)
 	}
 	now = now.Add(resortHelps)
-	s.leave(now, key, resortInVain)
+	l.leave(now, key, resortInVain)
 	if waits, ok := enter(now.Add(resortPause-1), key); waits || ok {
 		t.Errorf("after one in vain: waits %t, may %t", waits, ok)
 	}
@@ -57,15 +57,15 @@ func TestResorts(t *testing.T) {
 // TestResortsForgotten: nobody waits for what is no longer remembered.
 func TestResortsForgotten(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	s := newResorts()
-	s.enter(now, resortKey{zone: dnsname.Root})
-	ended, _ := s.enter(now, resortKey{zone: dnsname.Root})
-	for i := range maxResorts {
-		s.enter(now, resortKey{uint32(i + 1), dnsname.Root})
+	l := newLastResorts()
+	l.enter(now, lastResortKey{zone: dnsname.Root})
+	ended, _ := l.enter(now, lastResortKey{zone: dnsname.Root})
+	for i := range maxLastResorts {
+		l.enter(now, lastResortKey{uint32(i + 1), dnsname.Root})
 	}
 	<-ended
-	s.leave(now, resortKey{zone: dnsname.Root}, resortInVain)
-	if n := s.zones.Len(); n > maxResorts {
-		t.Errorf("%d zones are remembered, want %d at most", n, maxResorts)
+	l.leave(now, lastResortKey{zone: dnsname.Root}, resortInVain)
+	if n := l.zones.Len(); n > maxLastResorts {
+		t.Errorf("%d zones are remembered, want %d at most", n, maxLastResorts)
 	}
 }

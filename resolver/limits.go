@@ -95,9 +95,9 @@ type Limits struct {
 // to count.
 const noLimit = 1 << 30
 
-// share gives a quarter of a limit, at least one: what those who may be hostile get, or
+// quarter gives a quarter of a limit, at least one: what those who may be hostile get, or
 // are kept out of.
-func share(limit int) int { return max(1, limit/4) }
+func quarter(limit int) int { return max(1, limit/4) }
 
 // validation gives the part of filled limits that is the validator's.
 func (l *Limits) validation() dnssec.Limits {

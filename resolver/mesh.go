@@ -8,45 +8,45 @@ import (
 )
 
 // answer answers out of the cache, or in a flight with everybody who asks the same.
-func (r *Resolver) answer(ctx context.Context, t *task, q question) (*found, error) {
-	f, err := r.answerUnfiltered(ctx, t, q)
+func (r *Resolver) answer(ctx context.Context, st *step, q question) (*found, error) {
+	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {
 		return nil, err
 	}
-	t.fromCache, t.stale = f.fromCache, f.stale
+	st.fromCache, st.stale = f.fromCache, f.stale
 	return r.filtered(f)
 }
 
-func (r *Resolver) answerUnfiltered(ctx context.Context, t *task, q question) (*found, error) {
-	if f, ok := r.searchCache(q, t.trust); ok {
+func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (*found, error) {
+	if f, ok := r.searchCache(q, st.trust); ok {
 		r.prefetchAll(f.due)
-		t.tellFound(f)
+		st.tellFound(f)
 		return f, nil
 	}
 	if !r.config.ServeStale {
-		return r.fetchAnswer(ctx, t, q)
+		return r.fetchAnswer(ctx, st, q)
 	}
-	if !r.hasStale(q, t.trust) {
-		return r.fetchAnswer(ctx, t, q)
+	if !r.hasStale(q, st.trust) {
+		return r.fetchAnswer(ctx, st, q)
 	}
-	f, err := r.answerOrStale(ctx, t, q)
+	f, err := r.answerOrStale(ctx, st, q)
 	if err == nil && f.stale {
-		t.tellFound(f)
+		st.tellFound(f)
 	}
 	return f, err
 }
 
 // fetchAnswer answers in a flight with everybody who asks the same.
-func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found, error) {
-	t.begin()
-	ctx, own, err := r.admit(ctx, t)
+func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*found, error) {
+	st.begin()
+	ctx, s, err := r.admit(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	leave := own.leave
-	if t.asked == q {
+	leave := s.leave
+	if st.asked == q {
 		arrived := r.arrivals.enter(q)
-		leave = func() { arrived(); own.leave() }
+		leave = func() { arrived(); s.leave() }
 	}
 	handedOver := false
 	defer func() {
@@ -55,20 +55,20 @@ func (r *Resolver) fetchAnswer(ctx context.Context, t *task, q question) (*found
 		}
 	}()
 	leaving := func(fl *flight) {
-		if handedOver = t.leaving != nil && t.leaving(fl, leave); handedOver {
-			own.keep() // nobody is told any more that it has to go
+		if handedOver = st.leaving != nil && st.leaving(fl, leave); handedOver {
+			s.keep() // nobody is told any more that it has to go
 		}
 	}
-	by := traveller{heard: t.heard, budget: t.budget, leaving: leaving, retry: func() { t.undaunted = true }, joined: func() {
-		t.tell(func(tr *Trace) {
+	by := waiter{heard: st.heard, budget: st.budget, leaving: leaving, retry: func() { st.retryFailure = true }, joined: func() {
+		st.tell(func(tr *Trace) {
 			if tr.Joined != nil {
-				tr.Joined(JoinedInfo{Step: t.step()})
+				tr.Joined(JoinedInfo{Step: st.info()})
 			}
 		})
 	}}
-	v, err := r.flights.do(ctx, r.questionKey(q, t.trust), by, func(fl *flight) (any, error) {
-		f, err := r.search(fl.ctx, t.in(fl), q)
-		return f, t.budget.end(err)
+	v, err := r.flights.do(ctx, r.questionKey(q, st.trust), by, func(fl *flight) (any, error) {
+		f, err := r.search(fl.ctx, st.in(fl), q)
+		return f, st.budget.end(err)
 	})
 	if err != nil {
 		if r.base.Err() != nil {

@@ -206,7 +206,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 		return nil, false
 	}
 	now := r.config.Now()
-	view := r.realmOf(now, question{n, dns.TypeA}).view // that of AAAA too
+	view := r.viewOf(now, question{n, dns.TypeA}).cache // that of AAAA too
 	var sets [len(addressTypes)]dnssec.Packed
 	count := 0
 	for i, q := range addressTypes {

@@ -91,7 +91,7 @@ func (c *config) fillNet() error {
 	if !c.DisableHostsFile {
 		c.hosts = newHostsFile(c.HostsFile)
 	}
-	c.reach = newRouteTable(routeSource)
+	c.reach = newAddressTable(routeSource)
 	return nil
 }
 

@@ -134,7 +134,7 @@ func denies(reply *dns.Msg) bool {
 // denial is given; nil when it has not. It sends nothing: a question that nobody asks is
 // not asked here.
 func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
-	if _, known := r.searchKnown(beside, cache.Checked, lookQuietly); known {
+	if _, known := r.searchCached(beside, cache.Checked, lookQuietly); known {
 		return nil
 	}
 	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
@@ -172,7 +172,7 @@ func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside ques
 	case dns.RcodeSuccess, dns.RcodeNameError:
 		return nil, true
 	}
-	return newExchange(query).failed(asked.reply.Rcode, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
+	return newResponder(query).failed(asked.reply.Rcode, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
 }
 
 // rememberedFailure returns the reply to query when the question beside it failed not long
@@ -189,8 +189,8 @@ func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dn
 	}
 	for _, name := range names {
 		q := question{name, beside.rrtype}
-		if _, failed := r.realmOf(now, q).view.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
-			return newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
+		if _, failed := r.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
+			return newResponder(query).failed(dns.RcodeServerFailure, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
 		}
 	}
 	return nil

@@ -159,10 +159,10 @@ func commonPrefix(a, b netip.Addr) int {
 	return 8 * networkBytes
 }
 
-// routeTable remembers for a while what is known about destinations. Without it every
+// addressTable remembers for a while what is known about destinations. Without it every
 // look-up would open a socket for each address, which costs many times more than finding
 // the addresses in the cache.
-type routeTable struct {
+type addressTable struct {
 	// source gives the address that this host would send from to another, or the zero
 	// Addr when it cannot send there.
 	source func(netip.Addr) netip.Addr
@@ -180,12 +180,12 @@ const (
 	maxRoutes = 1024
 )
 
-func newRouteTable(source func(netip.Addr) netip.Addr) *routeTable {
-	return &routeTable{source: source, known: make(map[netip.Addr]destination)}
+func newAddressTable(source func(netip.Addr) netip.Addr) *addressTable {
+	return &addressTable{source: source, known: make(map[netip.Addr]destination)}
 }
 
 // sort orders destination addresses as RFC 6724 §6 says, best first.
-func (t *routeTable) sort(addrs []netip.Addr) {
+func (t *addressTable) sort(addrs []netip.Addr) {
 	var few [8]destination // as many as most hosts have, and no allocation
 	list := t.destinations(few[:0], addrs)
 	slices.SortStableFunc(list, compareDestinations)
@@ -195,7 +195,7 @@ func (t *routeTable) sort(addrs []netip.Addr) {
 }
 
 // destinations appends what is known about each address.
-func (t *routeTable) destinations(list []destination, addrs []netip.Addr) []destination {
+func (t *addressTable) destinations(list []destination, addrs []netip.Addr) []destination {
 	now := time.Now()
 	t.mu.Lock()
 	if len(t.known)+len(addrs) > maxRoutes || now.Sub(t.since) >= routeAge {

@@ -78,7 +78,7 @@ func TestSortByPolicy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := addrList(c.addrs)
-			newRouteTable(routes(c.routes)).sort(got)
+			newAddressTable(routes(c.routes)).sort(got)
 			if want := addrList(c.want); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -99,7 +99,7 @@ func TestPolicyTable(t *testing.T) {
 }
 
 func TestAddressOrder(t *testing.T) {
-	table := newRouteTable(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
+	table := newAddressTable(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
 	for order, want := range map[AddressOrder]string{
 		OrderByPolicy:   "[2001:db8::1 192.0.2.2 192.0.2.1 2001:db8::2]",
 		OrderAsAnswered: "[192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1]",
@@ -117,7 +117,7 @@ func TestAddressOrder(t *testing.T) {
 func TestRouteTableForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked := 0
-		table := newRouteTable(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
+		table := newAddressTable(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
 		pair := addrList("192.0.2.1 2001:db8::1")
 		table.sort(pair)
 		time.Sleep(routeAge - 1)

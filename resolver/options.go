@@ -289,7 +289,7 @@ type config struct {
 	Options
 	hosts  *hostsFile // nil: none
 	search []string   // SearchList, each ending with its dot; "." is the root
-	reach  *routeTable
+	reach  *addressTable
 	limits Limits
 	allow  func(netip.Addr) bool
 	filter *addressFilter // nil: all addresses are allowed

@@ -23,20 +23,20 @@ func (r *Resolver) prefetch(q question) {
 		return
 	}
 	now := r.config.Now()
-	view := r.viewOf(q)
+	view := r.cacheOf(q)
 	if r.prefetching.Add(1) > maxPrefetches {
 		r.prefetching.Add(-1)
 		r.counts.prefetchDropped.Add(1)
 		return
 	}
-	own, ok := r.questions.tryEnter()
+	s, ok := r.questions.tryEnter()
 	if !ok {
 		r.prefetching.Add(-1)
 		r.counts.prefetchDropped.Add(1)
 		return
 	}
 	done := func() {
-		own.leave()
+		s.leave()
 		r.prefetching.Add(-1)
 	}
 	// The claim keeps it to one refresh a key, with all resolvers that share the cache.
@@ -55,21 +55,21 @@ func (r *Resolver) prefetch(q question) {
 func (r *Resolver) refresh(q question) {
 	// Another refresh may have ended between the look into the cache that said the entry is
 	// due and our claim.
-	if f, ok := r.known(r.config.Now(), cache.Checked, q, true); ok && !f.due {
-		r.viewOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
+	if f, ok := r.cached(r.config.Now(), cache.Checked, q, true); ok && !f.due {
+		r.cacheOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
 		return
 	}
-	t := r.newTask(q, cache.Checked)
-	t.renewing, t.sharing = true, sharesLessons
-	_, err := r.flights.do(r.base, r.questionKey(q, t.trust), traveller{budget: t.budget}, func(fl *flight) (any, error) {
-		return r.search(fl.ctx, t.in(fl), q)
+	st := r.newStep(q, cache.Checked)
+	st.renewing, st.sharing = true, sharesLessons
+	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{budget: st.budget}, func(fl *flight) (any, error) {
+		return r.search(fl.ctx, st.in(fl), q)
 	})
 	if err != nil {
 		r.counts.prefetchFailed.Add(1)
 		return
 	}
 	r.counts.prefetched.Add(1)
-	r.viewOf(q).EndRefresh(q.name, q.rrtype, t.trust)
+	r.cacheOf(q).EndRefresh(q.name, q.rrtype, st.trust)
 }
 
 // prefetchAll fetches the parts of an answer that are about to expire.

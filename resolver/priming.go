@@ -29,40 +29,40 @@ func (r *Resolver) prime() {
 func (r *Resolver) primeOnce() {
 	q := question{dnsname.Root, dns.TypeNS}
 	now := r.config.Now()
-	rl := r.current().iteration
-	if _, failed := rl.view.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
+	v := r.current().iteration
+	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
-	t := r.newTask(q, r.trustOfServers())
-	t.aside = true
-	ctx, cancel := context.WithDeadline(r.base, t.budget.deadline)
+	st := r.newStep(q, r.trustOfServers())
+	st.aside = true
+	ctx, cancel := context.WithDeadline(r.base, st.budget.deadline)
 	defer cancel()
-	hints := &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}
-	m, err := r.ask(ctx, t, hints, q)
+	hints := &zoneCut{Delegation: r.config.RootHints, from: v.source, hints: true}
+	m, err := r.ask(ctx, st, hints, q)
 	if err == nil && m.kind != answer {
 		err = ErrNoReachableServer
 	}
 	if err != nil {
-		r.keepFailure(rl, t, q, err)
+		r.keepFailure(v, st, q, err)
 		return
 	}
 	root := r.rootOf(m, hints)
-	r.completeRoot(ctx, t, root)
+	r.completeRoot(ctx, st, root)
 	if len(root.Servers) == 0 {
-		r.keepFailure(rl, t, q, ErrNoServerAddress)
+		r.keepFailure(v, st, q, ErrNoServerAddress)
 		return
 	}
-	rl.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
+	v.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
 }
 
 // completeRoot looks up the addresses that neither the response nor the hints give
 // (RFC 9609 §4.3), from the hints, and leaves out servers that have none.
-func (r *Resolver) completeRoot(ctx context.Context, t *task, root *glue.Delegation) {
+func (r *Resolver) completeRoot(ctx context.Context, st *step, root *glue.Delegation) {
 	reachable := root.Servers[:0]
 	for _, s := range root.Servers {
 		for _, rrtype := range r.addressTypes() {
 			if len(s.Addrs) == 0 {
-				s.Addrs = r.lookUpAddrs(ctx, t, s.Name, rrtype).addrs
+				s.Addrs = r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs
 			}
 		}
 		if len(s.Addrs) > 0 {

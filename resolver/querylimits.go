@@ -10,11 +10,11 @@ import (
 func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
 	if !cut.from.forwards() { // a forwarder's zone is many zones
-		if leaveZone, err = pass(ctx, b, r.zones, cut.Zone, limitZone, r.config.limits.QueriesPerZone); err != nil {
+		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitZone, r.config.limits.QueriesPerZone); err != nil {
 			return nil, err
 		}
 	}
-	leaveServer, err := pass(ctx, b, r.servers, server, limitServer, r.config.limits.QueriesPerServer)
+	leaveServer, err := acquire(ctx, b, r.servers, server, limitServer, r.config.limits.QueriesPerServer)
 	if err != nil {
 		leaveZone()
 		return nil, err
@@ -31,23 +31,23 @@ const quickServer = 400 * time.Millisecond
 
 // connect waits until there is room for what the next send needs of this host. That is no
 // part of the time that the server has to answer.
-func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
-	limits := &c.r.config.limits
+func (x *exchange) connect(ctx context.Context) (leave func(), err error) {
+	limits := &x.r.config.limits
 	switch {
-	case c.to.hop != nil && c.to.hop.sender != nil, c.r.transport == nil:
+	case x.to.forwarder != nil && x.to.forwarder.sender != nil, x.r.transport == nil:
 		return func() {}, nil // a sender with room of its own
-	case c.network == "tcp" && c.cut.from.forwards():
+	case x.network == "tcp" && x.cut.from.forwards():
 		return func() {}, nil // the caller's own choice, and not one of a hostile zone
-	case c.network == "tcp":
-		return pass(ctx, c.t.budget, c.r.streams, c.cut.Zone, limitConnections, limits.Connections)
-	case c.to.estimate.Known && c.to.estimate.Timeouts == 0 && c.to.estimate.RTT <= quickServer:
-		return pass(ctx, c.t.budget, c.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+	case x.network == "tcp":
+		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections, limits.Connections)
+	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
+		return acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets, limits.Sockets)
 	}
-	leaveStrangers, err := pass(ctx, c.t.budget, c.r.strangers, struct{}{}, limitSockets, limits.Sockets)
+	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.strangers, struct{}{}, limitSockets, limits.Sockets)
 	if err != nil {
 		return nil, err
 	}
-	leaveSockets, err := pass(ctx, c.t.budget, c.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+	leaveSockets, err := acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets, limits.Sockets)
 	if err != nil {
 		leaveStrangers()
 		return nil, err
@@ -59,6 +59,6 @@ func (c *conversation) connect(ctx context.Context) (leave func(), err error) {
 }
 
 // waits is called when all connections are in use.
-func (c *conversation) waits() (release func()) {
-	return c.t.budget.hold(limitConnections, c.r.config.limits.Connections)
+func (x *exchange) waits() (release func()) {
+	return x.st.budget.hold(limitConnections, x.r.config.limits.Connections)
 }

@@ -10,25 +10,25 @@ import (
 )
 
 // write makes the next query: a new ID, and new letter case (0x20) each time.
-func (c *conversation) write() {
-	edns := c.edns != ednsNone
+func (x *exchange) write() {
+	edns := x.edns != ednsNone
 	q := wire.Query{
-		ID: randomID(), Name: c.q.name, Type: c.q.rrtype, Class: dns.ClassINET,
+		ID: randomID(), Name: x.q.name, Type: x.q.rrtype, Class: dns.ClassINET,
 		CD: edns, EDNS: edns, UDPSize: udpSize, DO: edns,
 	}
-	if c.cut.from.forwards() {
+	if x.cut.from.forwards() {
 		// Who does not judge for himself had better leave that to the forwarder.
-		q.RD, q.DO, q.CD = true, edns && c.judges(), edns && c.judges()
+		q.RD, q.DO, q.CD = true, edns && x.judges(), edns && x.judges()
 	}
-	if c.to.isEncrypted() && edns {
+	if x.to.isEncrypted() && edns {
 		q.PadTo = queryBlock
 	}
-	if c.edns == ednsCookie {
-		q.Cookie = c.features.Cookie
+	if x.edns == ednsCookie {
+		q.Cookie = x.features.Cookie
 	}
-	c.query = q.AppendTo(c.query[:0:0]) // a new slice: the transport may still hold the old one
-	if c.case0x20 {
-		randomiseCase(wire.QuestionName(c.query))
+	x.query = q.AppendTo(x.query[:0:0]) // a new slice: the transport may still hold the old one
+	if x.case0x20 {
+		randomiseCase(wire.QuestionName(x.query))
 	}
 }
 
@@ -36,8 +36,8 @@ func (c *conversation) write() {
 const queryBlock = 128
 
 // judges reports whether what the server of a route says is validated here.
-func (c *conversation) judges() bool {
-	return c.r.config.Validation == Validate && !c.cut.from.route.unsigned
+func (x *exchange) judges() bool {
+	return x.r.config.Validation == Validate && !x.cut.from.route.unsigned
 }
 
 func randomID() uint16 {

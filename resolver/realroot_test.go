@@ -216,8 +216,8 @@ func TestRealRootValidated(t *testing.T) {
 	t.Logf("upstream queries per question, %d in all:\n%s", len(w.router.Queries(0)), counts)
 }
 
-// proven expects a status and evidence that holds with the embedded anchors.
-func proven(want dnssec.Status, also func(*resolver.Result) error) func(*resolver.Result) error {
+// keyCache expects a status and evidence that holds with the embedded anchors.
+func keyCache(want dnssec.Status, also func(*resolver.Result) error) func(*resolver.Result) error {
 	return func(result *resolver.Result) error {
 		if result.Status != want {
 			return fmt.Errorf("got %v, want %v", result.Status, want)
@@ -234,7 +234,7 @@ func proven(want dnssec.Status, also func(*resolver.Result) error) func(*resolve
 func (w *realWorld) provenQuestions() []realQuestion {
 	questions := w.dsQuestions()
 	for i := range questions {
-		questions[i].check = proven(dnssec.Secure, questions[i].check)
+		questions[i].check = keyCache(dnssec.Secure, questions[i].check)
 	}
 	return questions
 }
@@ -244,7 +244,7 @@ func (w *realWorld) belowUnsigned() []realQuestion {
 	var questions []realQuestion
 	for i, q := range w.nameQuestions("probe", kindName, checkProbe) {
 		if len(w.root.TLDs[i].DS) == 0 {
-			q.check = proven(dnssec.Insecure, q.check)
+			q.check = keyCache(dnssec.Insecure, q.check)
 			questions = append(questions, q)
 		}
 	}
@@ -255,7 +255,7 @@ func (w *realWorld) belowUnsigned() []realQuestion {
 func (w *realWorld) provenMissing() []realQuestion {
 	questions := w.missingTLDs()
 	for i := range questions {
-		questions[i].check = proven(dnssec.Secure, questions[i].check)
+		questions[i].check = keyCache(dnssec.Secure, questions[i].check)
 	}
 	return questions
 }

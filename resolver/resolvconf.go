@@ -103,18 +103,18 @@ func loopbackOf(a netip.Addr) netip.Addr {
 
 // rereadServers makes a new routing when one of the files has changed that g depends on.
 // When that fails, g stays.
-func (r *Resolver) rereadServers(g *routing) {
+func (r *Resolver) rereadServers(rt *routeTable) {
 	changed := false
-	for _, file := range g.watched {
+	for _, file := range rt.watched {
 		changed = file.isStale() || changed
 	}
 	if !changed || !r.changing.TryLock() {
 		return
 	}
 	defer r.changing.Unlock()
-	if r.routing.Load() != g || r.base.Err() != nil {
+	if r.routing.Load() != rt || r.base.Err() != nil {
 		return // somebody was faster
 	}
-	next := g.again()
-	_ = r.install(g, next) // a file that is being written has nothing to say yet
+	next := rt.again()
+	_ = r.install(rt, next) // a file that is being written has nothing to say yet
 }

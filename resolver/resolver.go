@@ -26,38 +26,38 @@ type Resolver struct {
 	hintAddrs map[netip.Addr]bool
 	ipv6      bool // the host can send to IPv6 addresses
 
-	routing  atomic.Pointer[routing]
+	routing  atomic.Pointer[routeTable]
 	changing sync.Mutex // held to replace routing and ours
-	numbered uint32     // realms so far; guarded by changing
+	numbered uint32     // views so far; guarded by changing
 	told     uint64     // functions told apart so far; guarded by changing
 	salt     [16]byte   // of the views of routes with functions that have no name
-	proven   *proven
-	resorts  *resorts
+	keyCache *keyCache
+	resorts  *lastResorts
 	ours     atomic.Pointer[localData] // never nil
 	second   *second                   // nil: nothing is shared
 	cookies  *serve.ServerCookies
 
 	flights   *flights
-	servers   *gates[netip.AddrPort] // queries to one server
-	zones     *gates[dnsname.Name]   // queries to the servers of one zone
-	questions *places                // questions in all
-	sockets   *gates[struct{}]       // queries over UDP in all
-	strangers *gates[struct{}]       // those to servers that are not known to answer
-	streams   *gates[dnsname.Name]   // queries over TCP to the servers of one zone
-	watchers  *gates[netip.AddrPort] // questions that wait for the probe of one server
-	queued    atomic.Int64           // queries to ServeDNS that wait for questions
+	servers   *concurrencyLimits[netip.AddrPort] // queries to one server
+	zones     *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
+	questions *jostleList                        // questions in all
+	sockets   *concurrencyLimits[struct{}]       // queries over UDP in all
+	strangers *concurrencyLimits[struct{}]       // those to servers that are not known to answer
+	streams   *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
+	watchers  *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
+	queued    atomic.Int64                       // queries to ServeDNS that wait for questions
 	priming   atomic.Bool
 	probes    probes
 	arrivals  arrivals
 	selfAsked selfAsked
 
-	random      chance
-	prefetching atomic.Int64
-	refreshing  atomic.Int64
-	goingOn     sync.Mutex                      // held to change refreshing upwards
-	sideTrips   atomic.Int64                    // those that go on by themselves
-	admitHit    func(dnsname.Name, uint16) bool // cacheDecidesFor
-	counts      counts
+	random        chance
+	prefetching   atomic.Int64
+	refreshing    atomic.Int64
+	goingOn       sync.Mutex                      // held to change refreshing upwards
+	targetLookups atomic.Int64                    // those that go on by themselves
+	admitHit      func(dnsname.Name, uint16) bool // cacheDecidesFor
+	counts        counts
 
 	base    context.Context // ends with Close
 	end     context.CancelFunc
@@ -74,16 +74,16 @@ func New(o Options) (*Resolver, error) {
 		config:    c,
 		hintAddrs: make(map[netip.Addr]bool),
 		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
-		servers:   newGates[netip.AddrPort](c.limits.QueriesPerServer),
-		proven:    newProven(),
-		resorts:   newResorts(),
-		zones:     newGates[dnsname.Name](c.limits.QueriesPerZone),
-		sockets:   newGates[struct{}](c.limits.Sockets),
-		strangers: newGates[struct{}](max(1, c.limits.Sockets-share(c.limits.Sockets))),
-		streams:   newGates[dnsname.Name](share(c.limits.Connections)),
-		watchers:  newGates[netip.AddrPort](share(c.limits.Questions)),
+		servers:   newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
+		keyCache:  newKeyCache(),
+		resorts:   newLastResorts(),
+		zones:     newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
+		sockets:   newConcurrencyLimits[struct{}](c.limits.Sockets),
+		strangers: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
+		streams:   newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
+		watchers:  newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
 	}
-	r.questions = newPlaces(c.limits.Questions, func() error {
+	r.questions = newJostleList(c.limits.Questions, func() error {
 		return r.counts.refusals.refuse(limitQuestions, c.limits.Questions)
 	})
 	for _, s := range c.RootHints.Servers {
@@ -106,7 +106,7 @@ func New(o Options) (*Resolver, error) {
 	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
-	first := &routing{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
+	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
 	first.give(o.Routes)
 	if err := r.install(nil, first); err != nil {
 		r.end()
@@ -145,7 +145,7 @@ func (r *Resolver) Close() error {
 func (r *Resolver) closeRoutes() {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	r.routing.Load().closeHops()
+	r.routing.Load().closeForwarders()
 }
 
 // Resolve asks for the records of type qtype at name, which is absolute with or
@@ -169,9 +169,9 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		return nil, err
 	}
 	var result *Result
-	err = r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
+	err = r.traced(ctx, q, cache.Checked, func(st *step) (*Result, error) {
 		var err error
-		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, t, q) })
+		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, st, q) })
 		return result, err
 	})
 	if err != nil {
@@ -181,8 +181,8 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 }
 
 // resolve is Resolve for a question that can be worked on.
-func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, error) {
-	found, err := r.answer(ctx, t, q)
+func (r *Resolver) resolve(ctx context.Context, st *step, q question) (*Result, error) {
+	found, err := r.answer(ctx, st, q)
 	var result *Result
 	if err == nil {
 		result, err = found.result()
@@ -191,7 +191,7 @@ func (r *Resolver) resolve(ctx context.Context, t *task, q question) (*Result, e
 		return nil, wrapIn(ctx, q.public(), err)
 	}
 	if wantsChain(ctx) {
-		result.Chain = r.chainOf(ctx, t, found)
+		result.Chain = r.chainOf(ctx, st, found)
 	}
 	return result, nil
 }
@@ -203,10 +203,10 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 		return nil, err
 	}
 	var f *found
-	err := r.traced(ctx, q, cache.Checked, func(t *task) (*Result, error) {
+	err := r.traced(ctx, q, cache.Checked, func(st *step) (*Result, error) {
 		var err error
 		f, err = r.hookedPacked(ctx, q, func() (*found, error) {
-			f, err := r.answer(ctx, t, q)
+			f, err := r.answer(ctx, st, q)
 			if err != nil {
 				return nil, wrapIn(ctx, q.public(), err)
 			}
@@ -236,25 +236,25 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 
 // traced runs the work on one question between the first and the last event of its
 // trace.
-func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*task) (*Result, error)) error {
+func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*step) (*Result, error)) error {
 	heard, own := newAudience(ContextTrace(ctx))
-	t := &task{r: r, q: q, trust: trust, heard: heard}
+	st := &step{r: r, q: q, trust: trust, heard: heard}
 	if trust == cache.Checked && r.second != nil {
-		t.sharing, t.recalls = sharesAll, new(recalls)
+		st.sharing, st.secondReads = sharesAll, new(secondReads)
 	}
 	if own == nil {
-		_, err := work(t)
-		r.counts.asked(t.fromCache, t.stale, err)
+		_, err := work(st)
+		r.counts.asked(st.fromCache, st.stale, err)
 		return err
 	}
-	t.begin()
+	st.begin()
 	defer own.close()
-	result, err := work(t)
-	r.counts.asked(t.fromCache, t.stale, err)
+	result, err := work(st)
+	r.counts.asked(st.fromCache, st.stale, err)
 	if fell := own.fall(); fell != nil {
 		return wrap(q.public(), fell)
 	}
-	t.tellDone(result, err)
+	st.tellDone(result, err)
 	return err
 }
 

@@ -46,12 +46,12 @@ var errNoQuery = errors.New("resolver: not a query")
 // The error is not nil only when query is nil or no query, when ctx has ended, and after
 // Close.
 func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
-	return r.exchangeWithin(ctx, query, 0)
+	return r.respondWithin(ctx, query, 0)
 }
 
-// exchangeWithin is Exchange for a question that may wait no longer than patience for
+// respondWithin is Exchange for a question that may wait no longer than patience for
 // its turn; 0 is no bound of its own.
-func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
 	switch {
 	case query == nil || query.Response:
 		return nil, errNoQuery
@@ -60,7 +60,7 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
-	x := newExchange(query)
+	x := newResponder(query)
 	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
 		return x.failed(rcode, extended), nil
 	}
@@ -73,10 +73,10 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
 	}
 	var result *Result
-	err = r.traced(ctx, q, x.trust(), func(t *task) (*Result, error) {
-		t.patience, t.asked = patience, q
+	err = r.traced(ctx, q, x.trust(), func(st *step) (*Result, error) {
+		st.maxQueued, st.asked = patience, q
 		var err error
-		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.exchange(ctx, t, q, query.RecursionDesired) })
+		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
 		return nil, err
 	})
 	var refusal *Refusal
@@ -102,7 +102,7 @@ func (r *Resolver) exchangeWithin(ctx context.Context, query *dns.Msg, patience 
 
 // unresolved makes the reply SERVFAIL, with the reason and, if it is a remembered one, that it
 // is: whoever looks for a reason finds the same one each time.
-func (x *exchange) unresolved(err error) *dns.Msg {
+func (x *responder) unresolved(err error) *dns.Msg {
 	x.failed(dns.RcodeServerFailure, failureOf(err))
 	if errors.Is(err, ErrCached) {
 		x.extend(extendedCached)
@@ -132,8 +132,8 @@ func failureOf(err error) ExtendedError {
 // errNotCached says that the answer is not in the cache and nobody may be asked.
 var errNotCached = errors.New("not in the cache")
 
-func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bool) (*Result, error) {
-	f, err := r.answerOrKnown(ctx, t, q, recurse)
+func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bool) (*Result, error) {
+	f, err := r.answerOrKnown(ctx, st, q, recurse)
 	if err != nil {
 		return nil, err
 	}
@@ -145,27 +145,27 @@ func (r *Resolver) exchange(ctx context.Context, t *task, q question, recurse bo
 }
 
 // answerOrKnown is answer, out of the cache alone unless recurse is set.
-func (r *Resolver) answerOrKnown(ctx context.Context, t *task, q question, recurse bool) (*found, error) {
+func (r *Resolver) answerOrKnown(ctx context.Context, st *step, q question, recurse bool) (*found, error) {
 	if recurse {
-		return r.answer(ctx, t, q)
+		return r.answer(ctx, st, q)
 	}
-	if f, ok := r.searchCache(q, t.trust); ok {
-		t.fromCache = true
-		t.tellFound(f)
+	if f, ok := r.searchCache(q, st.trust); ok {
+		st.fromCache = true
+		st.tellFound(f)
 		return r.filtered(f)
 	}
 	return nil, errNotCached
 }
 
-// exchange is one query and the reply being made to it.
-type exchange struct {
+// responder is one query and the reply being made to it.
+type responder struct {
 	query *dns.Msg
 	reply *dns.Msg
 	opt   *dns.OPT // of the query; nil: no EDNS
 }
 
-func newExchange(query *dns.Msg) *exchange {
-	x := &exchange{query: query, reply: &dns.Msg{Compress: true}, opt: query.IsEdns0()}
+func newResponder(query *dns.Msg) *responder {
+	x := &responder{query: query, reply: &dns.Msg{Compress: true}, opt: query.IsEdns0()}
 	x.reply.MsgHdr = dns.MsgHdr{
 		Id: query.Id, Response: true, Opcode: query.Opcode, RecursionAvailable: true,
 		RecursionDesired: query.RecursionDesired, CheckingDisabled: query.CheckingDisabled,
@@ -180,7 +180,7 @@ func newExchange(query *dns.Msg) *exchange {
 }
 
 // refuse gives the response code for what is no question for a resolver.
-func (x *exchange) refuse() (rcode int, extended ExtendedError) {
+func (x *responder) refuse() (rcode int, extended ExtendedError) {
 	if x.query.Opcode != dns.OpcodeQuery {
 		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
 	}
@@ -216,7 +216,7 @@ const maxQueryOptions = 100
 
 // wellFormedEDNS reports whether there is at most one OPT record, in the additional
 // section and owned by the root (RFC 6891 §6.1.1, §6.1.2), and its options make sense.
-func (x *exchange) wellFormedEDNS() bool {
+func (x *responder) wellFormedEDNS() bool {
 	isOPT := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 	if slices.ContainsFunc(x.query.Answer, isOPT) || slices.ContainsFunc(x.query.Ns, isOPT) {
 		return false
@@ -236,7 +236,7 @@ func (x *exchange) wellFormedEDNS() bool {
 }
 
 // trust: with CD the client judges for itself.
-func (x *exchange) trust() cache.Trust {
+func (x *responder) trust() cache.Trust {
 	if x.query.CheckingDisabled {
 		return cache.Unchecked
 	}
@@ -244,10 +244,10 @@ func (x *exchange) trust() cache.Trust {
 }
 
 // do reports whether the client wants DNSSEC records. RFC 3225.
-func (x *exchange) do() bool { return x.opt != nil && x.opt.Do() }
+func (x *responder) do() bool { return x.opt != nil && x.opt.Do() }
 
 // failed makes the reply an error.
-func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
+func (x *responder) failed(rcode int, extended ExtendedError) *dns.Msg {
 	x.reply.Rcode = x.expressible(rcode)
 	x.extend(extended)
 	return x.reply
@@ -255,7 +255,7 @@ func (x *exchange) failed(rcode int, extended ExtendedError) *dns.Msg {
 
 // expressible gives the response code, or SERVFAIL for one that is none, or takes EDNS (RFC
 // 6891 §6.1.3) where the client has none, as hooks may choose: the reply could not be packed.
-func (x *exchange) expressible(rcode int) int {
+func (x *responder) expressible(rcode int) int {
 	const most = 0xf // of the header's four bits
 	if !isRcode(rcode) || rcode > most && x.opt == nil {
 		return dns.RcodeServerFailure
@@ -272,7 +272,7 @@ func isRcode(rcode int) bool { return 0 <= rcode && rcode <= 0xfff }
 const maxExtraText = 200
 
 // extend adds an extended DNS error to the reply, once.
-func (x *exchange) extend(e ExtendedError) {
+func (x *responder) extend(e ExtendedError) {
 	opt := x.reply.IsEdns0()
 	if opt == nil || e == (ExtendedError{}) {
 		return
@@ -290,7 +290,7 @@ func (x *exchange) extend(e ExtendedError) {
 }
 
 // answer makes the reply of a result, whose records become the reply's.
-func (x *exchange) answer(result *Result) *dns.Msg {
+func (x *responder) answer(result *Result) *dns.Msg {
 	x.reply.Rcode = x.expressible(x.rcode(result))
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
 	if !x.do() {
@@ -309,7 +309,7 @@ func (x *exchange) answer(result *Result) *dns.Msg {
 // the client is told; but one that sets DO may validate, and to a validator the proof is
 // one of NODATA, so that NXDOMAIN would be bogus. It gets NXDOMAIN if it says with CO that
 // it knows better. RFC 9824 §5.
-func (x *exchange) rcode(result *Result) int {
+func (x *responder) rcode(result *Result) int {
 	if result.Rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(result.Authority, deniesCompactly) {
 		return dns.RcodeSuccess
 	}
@@ -325,7 +325,7 @@ func deniesCompactly(rr dns.RR) bool {
 
 // spell gives the owners that are the name of the question its letter case, in which
 // they compress against it, and which some clients compare.
-func (x *exchange) spell(name string) {
+func (x *responder) spell(name string) {
 	asked := dns.Fqdn(x.query.Question[0].Name)
 	if asked == name {
 		return

@@ -19,15 +19,15 @@ type reply struct {
 	delegation *glue.Delegation // of a referral
 	server     *candidate
 	wire       []byte       // as received, for traces
-	recalled   bool         // out of the second level
+	fromSecond bool         // out of the second level
 	vouched    bool         // nobody who does not see the query can have made it
 	blind      bool         // asked for without EDNS, so that no signatures could come
 	told       *atomic.Bool // to the second level; nil: nothing is to be told
 }
 
-// understand makes of a genuine reply to q what its sender may say for the zone, and what
+// readResponse makes of a genuine reply to q what its sender may say for the zone, and what
 // kind of response that is.
-func (r *Resolver) understand(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
+func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
 		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
 		Recursive: cut.from.forwards(),

@@ -46,7 +46,7 @@ func TestRFC8914Extend(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
 			query.SetEdns0(1232, false)
-			x := newExchange(query)
+			x := newResponder(query)
 			for _, e := range test.add {
 				x.extend(e)
 			}
@@ -59,7 +59,7 @@ func TestRFC8914Extend(t *testing.T) {
 			}
 		})
 	}
-	plain := newExchange(new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA))
+	plain := newResponder(new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA))
 	if plain.extend(ExtendedError{code, "a"}); len(plain.reply.Extra) != 0 {
 		t.Errorf("without EDNS: got %v", plain.reply.Extra)
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// routing is who is asked about which names, and which of these are not validated. It
+// routeTable is who is asked about which names, and which of these are not validated. It
 // does not change once made: SetRoutes and SetNegativeTrustAnchors replace it as a whole.
-type routing struct {
+type routeTable struct {
 	generation uint64
 	routes     map[dnsname.Name]*route
 	negative   []dnssec.NegativeAnchor // empty when nothing is validated
-	iteration  *realm
+	iteration  *view
 	watched    []*resolvConf // read again when they change
 
 	// As given, to change the one without the other.
@@ -28,7 +28,7 @@ type routing struct {
 	givenNegative []NegativeTrustAnchor
 
 	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
-	numbers   map[[32]byte]uint32 // of realms, by the digests of their views
+	numbers   map[[32]byte]uint32 // of views, by the digests of their views
 }
 
 // SetRoutes replaces Options.Routes. Questions asked from then on go by the new routes;
@@ -36,33 +36,33 @@ type routing struct {
 // as before, that of the others is found again when they get their route back. On an
 // error nothing changes. It may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.change(func(g *routing) { g.give(routes) })
+	return r.change(func(rt *routeTable) { rt.give(routes) })
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
 // routes.
 func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.change(func(g *routing) { g.givenNegative = slices.Clone(anchors) })
+	return r.change(func(rt *routeTable) { rt.givenNegative = slices.Clone(anchors) })
 }
 
 // give sets the routes. They are copied, as they are looked at again when something else
 // changes: the caller may go on with what is his.
-func (g *routing) give(routes []Route) {
+func (rt *routeTable) give(routes []Route) {
 	copied := slices.Clone(routes)
 	for i := range copied {
 		copied[i].Servers = slices.Clone(copied[i].Servers)
 	}
-	g.givenRoutes = copied
-	g.givenTimes++
+	rt.givenRoutes = copied
+	rt.givenTimes++
 }
 
 // again gives a routing to be made of what the old one was made of.
-func (g *routing) again() *routing {
-	return &routing{givenRoutes: g.givenRoutes, givenTimes: g.givenTimes, givenNegative: g.givenNegative}
+func (rt *routeTable) again() *routeTable {
+	return &routeTable{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative}
 }
 
 // change replaces the routing by one that differs in what set changes.
-func (r *Resolver) change(set func(*routing)) error {
+func (r *Resolver) change(set func(*routeTable)) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	if r.base.Err() != nil {
@@ -78,20 +78,20 @@ func (r *Resolver) change(set func(*routing)) error {
 }
 
 // current gives the routing of now, with the files read that it depends on.
-func (r *Resolver) current() *routing {
-	g := r.routing.Load()
-	if len(g.watched) > 0 {
-		r.rereadServers(g)
-		g = r.routing.Load()
+func (r *Resolver) current() *routeTable {
+	rt := r.routing.Load()
+	if len(rt.watched) > 0 {
+		r.rereadServers(rt)
+		rt = r.routing.Load()
 	}
-	return g
+	return rt
 }
 
 // install makes next what its given parts say and puts it in the place of old, which is
 // nil at first. r.changing must be held.
-func (r *Resolver) install(old, next *routing) error {
+func (r *Resolver) install(old, next *routeTable) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
-	m := routingMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source), before: &routing{}}
+	m := routeTableMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source), before: &routeTable{}}
 	if old != nil {
 		next.generation = old.generation + 1
 		m.keep(old)
@@ -107,34 +107,34 @@ func (r *Resolver) install(old, next *routing) error {
 	return nil
 }
 
-// routingMaker makes a routing of its given parts.
-type routingMaker struct {
-	r       *Resolver
-	g       *routing
-	base    [32]byte
-	sources map[[32]byte]*source // that were in use before, with what is known of their servers
-	hops    map[tlsKey]*hop      // likewise
-	before  *routing             // empty at first
-	fresh   []*hop               // made now
+// routeTableMaker makes a routing of its given parts.
+type routeTableMaker struct {
+	r          *Resolver
+	g          *routeTable
+	base       [32]byte
+	sources    map[[32]byte]*source  // that were in use before, with what is known of their servers
+	forwarders map[tlsKey]*forwarder // likewise
+	before     *routeTable           // empty at first
+	fresh      []*forwarder          // made now
 }
 
-func (m *routingMaker) keep(old *routing) {
+func (m *routeTableMaker) keep(old *routeTable) {
 	m.before = old
 	m.sources[old.iteration.digest] = old.iteration.source
-	m.hops = make(map[tlsKey]*hop)
+	m.forwarders = make(map[tlsKey]*forwarder)
 	for _, rt := range old.routes {
-		if rt.realm != nil {
-			m.sources[rt.realm.digest] = rt.realm.source
+		if rt.view != nil {
+			m.sources[rt.view.digest] = rt.view.source
 		}
-		for _, h := range rt.hops {
+		for _, h := range rt.forwarders {
 			if h.transport != nil {
-				m.hops[h.key] = h
+				m.forwarders[h.key] = h
 			}
 		}
 	}
 }
 
-func (m *routingMaker) make() error {
+func (m *routeTableMaker) make() error {
 	for _, a := range m.g.givenNegative {
 		zone, err := dnsname.Parse(a.Zone)
 		if err != nil {
@@ -149,7 +149,7 @@ func (m *routingMaker) make() error {
 	if validator == nil {
 		m.g.negative = nil
 	}
-	m.g.iteration = m.realm(nil, validator, m.base)
+	m.g.iteration = m.view(nil, validator, m.base)
 	m.g.routes = make(map[dnsname.Name]*route, len(m.g.givenRoutes))
 	for _, given := range m.g.givenRoutes {
 		rt, err := m.route(given)
@@ -172,14 +172,14 @@ func (m *routingMaker) make() error {
 				return err
 			}
 		}
-		rt.realm = m.realm(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.text)))
+		rt.view = m.view(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.text)))
 	}
 	return nil
 }
 
 // validator makes the validator of the anchors; nil when nothing is validated. Names at
 // and below unsigned, if that is a name, are not.
-func (m *routingMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
+func (m *routeTableMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
 	if m.r.config.Validation != Validate {
 		return nil, nil
 	}
@@ -187,37 +187,37 @@ func (m *routingMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, erro
 	if unsigned != "" {
 		negative = append(negative[:len(negative):len(negative)], dnssec.NegativeAnchor{Zone: unsigned})
 	}
-	v, err := dnssec.New(dnssec.Options{
+	validator, err := dnssec.New(dnssec.Options{
 		Anchors: m.r.config.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.config.Algorithms,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("resolver: options: %w", err)
 	}
-	return v, nil
+	return validator, nil
 }
 
-// realm makes the realm of a route, or with nil that of iteration, and those of the
+// view makes the view of a route, or with nil that of iteration, and those of the
 // negative trust anchors that may be in force in it.
-func (m *routingMaker) realm(rt *route, v *dnssec.Validator, digest [32]byte) *realm {
-	rl := &realm{
-		id: m.number(digest), digest: digest, validator: v, view: m.r.openView(digest),
-		distrusted: make(map[dnsname.Name]*realm),
+func (m *routeTableMaker) view(rt *route, validator *dnssec.Validator, digest [32]byte) *view {
+	v := &view{
+		id: m.number(digest), digest: digest, validator: validator, cache: m.r.openView(digest),
+		distrusted: make(map[dnsname.Name]*view),
 	}
-	src := source{id: rl.id, route: rt, cuts: rl.view, infra: infra.NewTable()}
+	src := source{id: v.id, route: rt, cuts: v.cache, infra: infra.NewTable()}
 	if before, ok := m.sources[digest]; ok {
 		src.infra = before.infra
 	}
-	rl.source = &src
+	v.source = &src
 	for _, a := range m.g.negative {
 		if rt != nil && !rt.zone.IsAtOrBelow(a.Zone) && !a.Zone.IsAtOrBelow(rt.zone) {
 			continue
 		}
-		below := *rl
+		below := *v
 		below.digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
-		below.id, below.view = m.number(below.digest), m.r.openView(below.digest)
-		rl.distrusted[a.Zone] = &below
+		below.id, below.cache = m.number(below.digest), m.r.openView(below.digest)
+		v.distrusted[a.Zone] = &below
 	}
-	return rl
+	return v
 }
 
 // openView gives the part of the cache with a digest, as this resolver reads it.
@@ -232,7 +232,7 @@ func (r *Resolver) openView(digest [32]byte) *cache.View {
 // number gives a small number for a digest: the same as long as each routing has it that
 // follows, and never one that another digest has had. What is under way by its old number
 // when a route comes back is not found by others.
-func (m *routingMaker) number(digest [32]byte) uint32 {
+func (m *routeTableMaker) number(digest [32]byte) uint32 {
 	n, ok := m.g.numbers[digest]
 	if !ok {
 		n, ok = m.before.numbers[digest]
@@ -250,7 +250,7 @@ func (m *routingMaker) number(digest [32]byte) uint32 {
 // ViewName, they need not be told apart; else data is kept for as long as it is the very
 // same one, and shared with no other resolver: an address in memory would not do, as
 // something else may be there later. at is the place of the server in its route.
-func (m *routingMaker) identity(function any, at int) string {
+func (m *routeTableMaker) identity(function any, at int) string {
 	if m.r.config.ViewName != "" {
 		return "named"
 	}
@@ -270,7 +270,7 @@ func (m *routingMaker) identity(function any, at int) string {
 }
 
 // abandon closes what was made for a routing that will not be.
-func (m *routingMaker) abandon() {
+func (m *routeTableMaker) abandon() {
 	for _, h := range m.fresh {
 		h.transport.Close()
 	}
@@ -278,15 +278,15 @@ func (m *routingMaker) abandon() {
 
 // retire closes the connections to servers that the routing has no more, once the
 // questions that may still use them have ended.
-func (r *Resolver) retire(old, next *routing) {
-	kept := make(map[*hop]bool)
+func (r *Resolver) retire(old, next *routeTable) {
+	kept := make(map[*forwarder]bool)
 	for _, rt := range next.routes {
-		for _, h := range rt.hops {
+		for _, h := range rt.forwarders {
 			kept[h] = true
 		}
 	}
 	for _, rt := range old.routes {
-		for _, h := range rt.hops {
+		for _, h := range rt.forwarders {
 			if h.transport == nil || kept[h] {
 				continue
 			}
@@ -303,10 +303,10 @@ func (r *Resolver) retire(old, next *routing) {
 	}
 }
 
-// closeHops ends the connections to the servers of routes.
-func (g *routing) closeHops() {
-	for _, rt := range g.routes {
-		for _, h := range rt.hops {
+// closeForwarders ends the connections to the servers of routes.
+func (rt *routeTable) closeForwarders() {
+	for _, rt := range rt.routes {
+		for _, h := range rt.forwarders {
 			if h.transport != nil {
 				h.transport.Close()
 			}

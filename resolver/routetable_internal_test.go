@@ -24,18 +24,18 @@ func TestRoutingForgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := r.current()
-		if len(g.numbers) != 2 || len(g.functions) != 1 {
-			t.Fatalf("change %d: %d realms and %d functions are remembered, want 2 and 1", i, len(g.numbers), len(g.functions))
+		rt := r.current()
+		if len(rt.numbers) != 2 || len(rt.functions) != 1 {
+			t.Fatalf("change %d: %d realms and %d functions are remembered, want 2 and 1", i, len(rt.numbers), len(rt.functions))
 		}
-		if g.iteration.id != iteration {
-			t.Fatalf("change %d: iteration has become realm %d", i, g.iteration.id)
+		if rt.iteration.id != iteration {
+			t.Fatalf("change %d: iteration has become realm %d", i, rt.iteration.id)
 		}
-		for _, rt := range g.routes {
-			if seen[rt.realm.id] {
-				t.Fatalf("change %d: number %d given twice", i, rt.realm.id)
+		for _, rt := range rt.routes {
+			if seen[rt.view.id] {
+				t.Fatalf("change %d: number %d given twice", i, rt.view.id)
 			}
-			seen[rt.realm.id] = true
+			seen[rt.view.id] = true
 		}
 	}
 }

@@ -58,17 +58,17 @@ func (r *Resolver) newSecond() *second {
 
 // key names a reply of a zone's servers for resolvers of the same view. What a route or a
 // negative trust anchor has to do with is of another view.
-func (s *second) key(rl *realm, zone dnsname.Name, q question) secondlevel.Key {
-	return s.Key([]byte("reply"), rl.digest[:], []byte(zone), []byte(q.name), []byte{byte(q.rrtype >> 8), byte(q.rrtype)})
+func (s *second) key(v *view, zone dnsname.Name, q question) secondlevel.Key {
+	return s.Key([]byte("reply"), v.digest[:], []byte(zone), []byte(q.name), []byte{byte(q.rrtype >> 8), byte(q.rrtype)})
 }
 
 // doubting decides what it means for the second level that a walk failed. When the store
 // had a part in it, it gives a task that walks again as if there were no store; else nil.
-func (r *Resolver) doubting(t *task, q question, err error) *task {
-	if r.second == nil || t.sharing != sharesAll || !aboutZone(err) {
+func (r *Resolver) doubting(st *step, q question, err error) *step {
+	if r.second == nil || st.sharing != sharesAll || !aboutZone(err) {
 		return nil
 	}
-	keys, led := t.recalls.all(), r.forgetCuts(q)
+	keys, led := st.secondReads.all(), r.forgetCuts(q)
 	if len(keys) == 0 && !led {
 		return nil
 	}
@@ -76,11 +76,11 @@ func (r *Resolver) doubting(t *task, q question, err error) *task {
 	if errors.As(err, &bogus) && len(keys) > 0 {
 		r.second.Distrust(keys)
 	}
-	again := *t
-	again.sharing, again.recalls = sharesLessons, nil
-	if t.proof != nil {
+	again := *st
+	again.sharing, again.secondReads = sharesLessons, nil
+	if st.proof != nil {
 		// One cut further up, so that the delegation and its DS come anew.
-		again.startAbove = t.proof.started
+		again.startAbove = st.proof.started
 		again.proof = r.newProof(&again, q)
 	}
 	return &again
@@ -91,7 +91,7 @@ func (r *Resolver) doubting(t *task, q question, err error) *task {
 func aboutZone(err error) bool {
 	var bogus *bogusError
 	var zone *zoneError
-	return err != nil && !ownTrouble(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
+	return err != nil && !leaderOnly(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
 }
 
 // noteCut remembers who said that there is a zone cut.
@@ -112,14 +112,14 @@ func (s *second) noteCut(cut *zoneCut, recalled bool) {
 // whether there were any: their servers may be somebody else's.
 func (r *Resolver) forgetCuts(q question) bool {
 	now, led := r.config.Now(), false
-	rl := r.realmOf(now, q)
+	v := r.viewOf(now, q)
 	r.second.mu.Lock()
 	defer r.second.mu.Unlock()
 	for zone := q.name; !zone.IsRoot(); zone = zone.Parent() {
-		at := cutOf{rl.source.id, zone}
+		at := cutOf{v.source.id, zone}
 		if until, ok := r.second.cuts.Peek(at); ok {
 			r.second.cuts.Remove(at)
-			rl.cuts.DropCut(zone)
+			v.cuts.DropCut(zone)
 			led = led || now.Before(until)
 		}
 	}

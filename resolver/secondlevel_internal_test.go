@@ -53,7 +53,7 @@ const (
 func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
 	q := question{dnsname.MustParse("www.example."), dns.TypeA}
 	b := secondlevel.Blob{Stored: sealedAt, Expires: sealedAt.Add(100 * time.Second), Payload: payload}
-	tk := r.newTask(q, 0)
+	tk := r.newStep(q, 0)
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.Root}, from: new(source)}
 	return r.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
 }
@@ -96,7 +96,7 @@ func TestSecondReply(t *testing.T) {
 		switch {
 		case c.kind == unusable && (err == nil || m != nil):
 			t.Errorf("%s: got %v, want it refused", c.about, m.kind)
-		case c.kind != unusable && (err != nil || m.kind != c.kind || !m.recalled):
+		case c.kind != unusable && (err != nil || m.kind != c.kind || !m.fromSecond):
 			t.Errorf("%s: got %+v, %v, want %v", c.about, m, err, c.kind)
 		}
 	}

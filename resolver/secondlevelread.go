@@ -39,49 +39,49 @@ func (t *readTime) left() time.Duration {
 	return maxReadTime - t.spent
 }
 
-// recall gives what the second level knows of a zone's servers' reply to q; nil when it
+// readSecond gives what the second level knows of a zone's servers' reply to q; nil when it
 // is not to be asked or knows nothing of use. Equal questions to it are one.
-func (r *Resolver) recall(ctx context.Context, t *task, rl *realm, cut *zoneCut, q question) *reply {
-	if r.second == nil || t.sharing != sharesAll || len(t.avoid) > 0 || q.rrtype == dns.TypeANY {
+func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneCut, q question) *reply {
+	if r.second == nil || st.sharing != sharesAll || len(st.avoid) > 0 || q.rrtype == dns.TypeANY {
 		return nil
 	}
-	patience := t.budget.reading.left()
-	by := traveller{parent: t.flight, heard: t.heard, budget: t.budget}
-	key := r.second.key(rl, cut.Zone, q)
-	v, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
-		return r.readSecond(fl.ctx, t.in(fl), key, cut, q, patience), nil
+	patience := st.budget.reading.left()
+	by := waiter{parent: st.flight, heard: st.heard, budget: st.budget}
+	key := r.second.key(v, cut.Zone, q)
+	shared, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
+		return r.readSecondStore(fl.ctx, st.in(fl), key, cut, q, patience), nil
 	})
 	if err != nil {
 		return nil // whatever it is stops the servers from being asked too
 	}
-	got := v.(recalled)
-	t.budget.reading.add(got.cost, time.Now())
+	got := shared.(secondRead)
+	st.budget.reading.add(got.cost, time.Now())
 	if got.reply != nil {
-		t.recalls.add(key)
+		st.secondReads.add(key)
 	}
 	return got.reply
 }
 
-// recalled is a reply out of the second level, nil for none, and for how long the store was
+// secondRead is a reply out of the second level, nil for none, and for how long the store was
 // waited for.
-type recalled struct {
+type secondRead struct {
 	reply *reply
 	cost  time.Duration
 }
 
-func (r *Resolver) readSecond(ctx context.Context, t *task, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) recalled {
+func (r *Resolver) readSecondStore(ctx context.Context, st *step, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
 	now, start := r.config.Now(), time.Now()
 	read := r.second.Get(ctx, key, now, patience)
 	if !read.Found {
-		t.tellSecond(cut, q, start, nil, 0, nil)
-		return recalled{nil, read.Cost}
+		st.tellSecond(cut, q, start, nil, 0, nil)
+		return secondRead{nil, read.Cost}
 	}
-	m, err := r.secondReply(t, cut, q, read.Blob, now)
+	m, err := r.secondReply(st, cut, q, read.Blob, now)
 	if err != nil {
 		r.second.Refuse(key)
 	}
-	t.tellSecond(cut, q, start, m, now.Sub(read.Blob.Stored), err)
-	return recalled{m, read.Cost}
+	st.tellSecond(cut, q, start, m, now.Sub(read.Blob.Stored), err)
+	return secondRead{m, read.Cost}
 }
 
 // Why what the second level holds is no reply.
@@ -91,8 +91,8 @@ var (
 )
 
 // secondReply makes a reply of a blob, by the same steps as of a message off the network.
-func (r *Resolver) secondReply(t *task, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
-	if err := t.budget.received(len(b.Payload)); err != nil {
+func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
+	if err := st.budget.received(len(b.Payload)); err != nil {
 		return nil, err
 	}
 	octets, m, err := aged(b, now)
@@ -104,14 +104,14 @@ func (r *Resolver) secondReply(t *task, cut *zoneCut, q question, b secondlevel.
 		return nil, errNotTheReply
 	}
 	copy(octets[wire.HeaderLen:], q.name) // as check does
-	out := r.understand(m, cut, q, octets, &candidate{})
+	out := r.readResponse(m, cut, q, octets, &candidate{})
 	switch {
 	case out.err != nil:
 		return nil, out.err
 	case !worthKeeping(out.reply):
 		return nil, errNotFinal
 	}
-	out.reply.recalled, out.reply.told = true, nil
+	out.reply.fromSecond, out.reply.told = true, nil
 	return out.reply, nil
 }
 
@@ -141,13 +141,13 @@ func aged(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
 	return octets, m, nil
 }
 
-// recalls are the keys of what the second level gave for one search. Nil keeps none.
-type recalls struct {
+// secondReads are the keys of what the second level gave for one search. Nil keeps none.
+type secondReads struct {
 	mu   sync.Mutex
 	keys []secondlevel.Key
 }
 
-func (l *recalls) add(k secondlevel.Key) {
+func (l *secondReads) add(k secondlevel.Key) {
 	if l != nil {
 		l.mu.Lock()
 		l.keys = append(l.keys, k)
@@ -156,7 +156,7 @@ func (l *recalls) add(k secondlevel.Key) {
 }
 
 // all gives the keys so far.
-func (l *recalls) all() []secondlevel.Key {
+func (l *secondReads) all() []secondlevel.Key {
 	if l == nil {
 		return nil
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// lesson is a reply off the network that may be worth telling others, once it is known to
+// secondWrite is a reply off the network that may be worth telling others, once it is known to
 // be true.
-type lesson struct {
+type secondWrite struct {
 	key     secondlevel.Key
 	octets  []byte
 	learnt  time.Time
@@ -21,21 +21,21 @@ type lesson struct {
 	told    *atomic.Bool // by whoever else learnt from the same reply
 }
 
-// minLesson is the least life that is worth writing: what is gone in a moment nobody else
+// minSecondWriteLife is the least life that is worth writing: what is gone in a moment nobody else
 // will ask for in time.
-const minLesson = 5 * time.Second
+const minSecondWriteLife = 5 * time.Second
 
-// lessonOf makes a lesson of a reply; nil when it is of no use to others.
-func (r *Resolver) lessonOf(rl *realm, cut *zoneCut, q question, m *reply) *lesson {
+// secondWriteOf makes a write of a reply; nil when it is of no use to others.
+func (r *Resolver) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *secondWrite {
 	if r.second == nil || m.told == nil || q.rrtype == dns.TypeANY || !worthKeeping(m) || len(m.wire) > secondlevel.MaxPayload {
 		return nil
 	}
 	now := r.config.Now()
 	expires := earliest(now.Add(time.Duration(lifeOf(m))*time.Second), cut.expires)
-	if expires.Sub(now) < minLesson {
+	if expires.Sub(now) < minSecondWriteLife {
 		return nil
 	}
-	return &lesson{key: r.second.key(rl, cut.Zone, q), octets: m.wire, learnt: now, expires: expires, told: m.told}
+	return &secondWrite{key: r.second.key(v, cut.Zone, q), octets: m.wire, learnt: now, expires: expires, told: m.told}
 }
 
 // lifeOf is how long all that a reply says is true, in seconds.
@@ -64,23 +64,23 @@ func lifeOf(m *reply) uint32 {
 	return life
 }
 
-// share tells others what led to a finding that is validated, or need not be.
-func (r *Resolver) share(w *walk, f *finding) {
-	t := w.t
-	if r.second == nil || t.sharing == sharesNothing || w.rl.validator != nil && t.proof == nil {
+// writeBack tells others what led to a finding that is validated, or need not be.
+func (r *Resolver) writeBack(w *walk, f *finding) {
+	st := w.st
+	if r.second == nil || st.sharing == sharesNothing || w.view.validator != nil && st.proof == nil {
 		return
 	}
-	if f.status == dnssec.Secure && t.sharing == sharesAll && len(t.recalls.all()) > 0 {
+	if f.status == dnssec.Secure && st.sharing == sharesAll && len(st.secondReads.all()) > 0 {
 		r.second.Believed() // what is not signed proves nothing of who says it
 	}
-	r.tellOthers(f.lessons)
-	if t.proof != nil {
-		r.tellOthers(t.proof.lessons)
-		t.proof.lessons = nil
+	r.writeSecond(f.writes)
+	if st.proof != nil {
+		r.writeSecond(st.proof.writes)
+		st.proof.writes = nil
 	}
 }
 
-func (r *Resolver) tellOthers(lessons []*lesson) {
+func (r *Resolver) writeSecond(lessons []*secondWrite) {
 	now := r.config.Now()
 	for _, l := range lessons {
 		if l != nil && l.told.CompareAndSwap(false, true) {

@@ -35,15 +35,15 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	var reply *dns.Msg
 	var err error
 	if query != nil && serve.AsksForCookie(query) {
-		reply = newExchange(query).reply
+		reply = newResponder(query).reply
 	} else {
-		reply, err = r.exchangeWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
+		reply, err = r.respondWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
 	}
 	if errors.Is(err, errNoQuery) {
 		return // answering an answer would make a loop
 	}
 	if err != nil {
-		reply = newExchange(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
+		reply = newResponder(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
 	}
 	r.cookies.Set(reply, query, addrPortOf(w.RemoteAddr()).Addr())
 	r.setNSID(reply, query)
@@ -77,9 +77,9 @@ const maxServeWait = time.Second
 // admit waits until the question may be worked on, and gives its place, and the context to
 // work under: that of a message ends when others need its place more. Whoever has a place
 // gives it back by his own deadline, so that nobody waits longer than that.
-func (r *Resolver) admit(ctx context.Context, t *task) (context.Context, *place, error) {
+func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostleSlot, error) {
 	waiting, impatient := ctx, error(nil)
-	if t.patience > 0 {
+	if st.maxQueued > 0 {
 		// Whoever calls a method waits in a goroutine of his own; these here are the
 		// network's, so that there must be a bound on them too.
 		defer r.queued.Add(-1)
@@ -87,22 +87,22 @@ func (r *Resolver) admit(ctx context.Context, t *task) (context.Context, *place,
 			return ctx, nil, r.questions.full()
 		}
 		impatient = &LimitError{Limit: limitQuestions, Value: r.config.limits.Questions}
-		within, cancel := context.WithTimeoutCause(ctx, t.patience, impatient)
+		within, cancel := context.WithTimeoutCause(ctx, st.maxQueued, impatient)
 		defer cancel()
 		waiting = within
 	}
 	var end context.CancelCauseFunc
-	if t.asked != (question{}) {
+	if st.asked != (question{}) {
 		ctx, end = context.WithCancelCause(ctx)
 	}
-	own, err := r.questions.enter(waiting, end)
+	s, err := r.questions.enter(waiting, end)
 	if err != nil && end != nil {
 		end(nil)
 	}
 	if err != nil && (impatient == nil || err == impatient) {
 		r.counts.refusals.count(limitQuestions) // otherwise its caller is gone
 	}
-	return ctx, own, err
+	return ctx, s, err
 }
 
 // setNSID says which server this is to who asks. RFC 5001 §2.

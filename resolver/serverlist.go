@@ -31,28 +31,28 @@ const (
 	// larger at random, so that servers of about the same speed share the questions
 	// and an attacker cannot tell which one will be asked (RFC 5452 §4.4).
 	scatter = 0.25
-	// maxPatience is the end of the range of candidate.patience.
-	maxPatience = time.Microsecond
+	// maxJitter is the end of the range of candidate.patience.
+	maxJitter = time.Microsecond
 )
 
 // candidate is one address that may be asked.
 type candidate struct {
-	addr     netip.AddrPort
-	name     dnsname.Name // of the name server
-	hop      *hop         // of a route; nil: it is known by its name
-	guard    *loopGuard   // nil: no server of a route
-	estimate infra.Estimate
-	score    time.Duration
-	// patience is added to how long a reply is waited for: next to nothing, but never the
+	addr      netip.AddrPort
+	name      dnsname.Name // of the name server
+	forwarder *forwarder   // of a route; nil: it is known by its name
+	guard     *loopGuard   // nil: no server of a route
+	estimate  infra.Estimate
+	score     time.Duration
+	// jitter is added to how long a reply is waited for: next to nothing, but never the
 	// same twice. What is learnt of a server from two questions that are lost together
 	// does not depend on which of them is looked at first.
-	patience time.Duration
-	tries    int
+	jitter time.Duration
+	tries  int
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
 	lastResort bool
 	own        bool         // only the zone itself names it
-	endProbe   func()       // of the conversation that is one; nil: it is none
+	endProbe   func()       // of the exchange that is one; nil: it is none
 	alone      bool         // nobody else could be asked meanwhile, or all others were silent
 	only       bool         // nobody else could be asked meanwhile
 	last       bool         // this is the last try that it has
@@ -136,7 +136,7 @@ func (r *Resolver) usable(a netip.Addr) bool {
 // be asked q.
 func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
 	l := &serverList{infra: cut.from.infra, perServer: perServer, avoid: avoid, side: side, random: r.random(cut.Zone, q)}
-	l.addHops(now, cut)
+	l.addForwarders(now, cut)
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
 		r.addTo(l, now, cut, s.Name, own, false)
@@ -157,25 +157,25 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 		}
 	}
 	l.glueCost.most = r.config.limits.FailedServerLookups
-	l.own = slices.Clone(cut.own)
+	l.own = slices.Clone(cut.apexNS)
 	for _, names := range [][]dnsname.Name{l.missing, l.doubtful, l.unglued, l.own} {
 		l.shuffle(names)
 	}
 	return l
 }
 
-// addHops adds the servers of a route that are given by address.
-func (l *serverList) addHops(now time.Time, cut *zoneCut) {
+// addForwarders adds the servers of a route that are given by address.
+func (l *serverList) addForwarders(now time.Time, cut *zoneCut) {
 	l.forwarders = cut.from.forwards()
 	if !cut.isRoute() {
 		return
 	}
-	for _, h := range cut.from.route.hops {
+	for _, h := range cut.from.route.forwarders {
 		if h.guard.leadsBackKnown() {
 			l.leadBack = true
 			continue
 		}
-		c := candidate{addr: h.addr, name: h.name, hop: h, guard: &h.guard}
+		c := candidate{addr: h.addr, name: h.name, forwarder: h, guard: &h.guard}
 		c.lastResort = l.infra.Lame(now, h.addr, cut.Zone) || l.avoid[h.addr]
 		l.add(now, c)
 	}
@@ -203,7 +203,7 @@ func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.
 // cachedInfra gives an authoritative RRset about a name server; it need not be
 // validated, since what the server says will be.
 func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
-	return r.realmOf(now, question{name, rrtype}).view.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
+	return r.viewOf(now, question{name, rrtype}).cache.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
 }
 
 // addTo adds the addresses of one name server that may be asked, each once.
@@ -225,7 +225,7 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 			continue
 		}
 		l.add(now, candidate{
-			addr: addr, name: name, guard: guard, own: cut.ownServer(name),
+			addr: addr, name: name, guard: guard, own: cut.apexServer(name),
 			lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
 		})
 	}
@@ -238,13 +238,13 @@ func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
 }
 
 func (l *serverList) has(a netip.Addr) bool {
-	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.hop == nil && c.addr.Addr() == a })
+	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.forwarder == nil && c.addr.Addr() == a })
 }
 
 func (l *serverList) add(now time.Time, c candidate) {
 	c.estimate = l.infra.Estimate(now, c.addr)
 	c.replies = c.estimate.Replies
-	c.patience = time.Duration(l.random.IntN(int(maxPatience)))
+	c.jitter = time.Duration(l.random.IntN(int(maxJitter)))
 	c.score = time.Duration(float64(c.estimate.RTT) * (1 + scatter*l.random.Float64()))
 	if !c.estimate.Known {
 		// Half to one and a half times what is usual: sometimes before, sometimes
@@ -257,7 +257,7 @@ func (l *serverList) add(now time.Time, c candidate) {
 // next takes the server to ask now; nil when there is none.
 func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	if l.tries >= maxTries {
-		return l.takeOwn(now), ReasonNext
+		return l.takeApexServer(now), ReasonNext
 	}
 	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
 	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })

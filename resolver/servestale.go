@@ -46,42 +46,42 @@ func (c *config) fillStale() error {
 // §5). The attempt then goes on in the background. When it failed, or is known to take
 // long, the next one is half a minute away, and until then the expired answer is given at
 // once.
-func (r *Resolver) answerOrStale(ctx context.Context, t *task, q question) (*found, error) {
-	if r.viewOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, t.trust) {
-		if f, ok := r.searchStale(q, t.trust, "not tried again yet"); ok {
+func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*found, error) {
+	if r.cacheOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, st.trust) {
+		if f, ok := r.searchStale(q, st.trust, "not tried again yet"); ok {
 			return f, nil
 		}
 	}
-	t.begin()
-	patient, cancel := context.WithTimeoutCause(ctx, r.patience(ctx), errImpatient)
+	st.begin()
+	patient, cancel := context.WithTimeoutCause(ctx, r.clientTimer(ctx), errClientTimer)
 	defer cancel()
-	inside := *t // the flight has it for longer
+	inside := *st // the flight has it for longer
 	inside.leaving = func(fl *flight, place func()) bool {
-		return context.Cause(patient) == errImpatient && r.goOn(fl, t.trust, q, place)
+		return context.Cause(patient) == errClientTimer && r.continueStale(fl, st.trust, q, place)
 	}
 	f, err := r.fetchAnswer(patient, &inside, q)
 	switch {
-	case err == errImpatient:
-		if f, ok := r.searchStale(q, t.trust, "no answer in time"); ok {
-			r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, t.trust)
+	case err == errClientTimer:
+		if f, ok := r.searchStale(q, st.trust, "no answer in time"); ok {
+			r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, st.trust)
 			return f, nil
 		}
 		// What there was turned out wrong meanwhile: only the servers can tell.
-		return r.fetchAnswer(ctx, t, q)
+		return r.fetchAnswer(ctx, st, q)
 	case ctx.Err() != nil:
 		return f, err
 	}
-	r.refreshed(t.trust, q, err)
+	r.refreshed(st.trust, q, err)
 	if err != nil && isOutage(err) {
-		if f, ok := r.searchStale(q, t.trust, summary(err)); ok {
+		if f, ok := r.searchStale(q, st.trust, summary(err)); ok {
 			return f, nil
 		}
 	}
 	return f, err
 }
 
-// errImpatient is why a client that can be given an expired answer stops waiting for another.
-var errImpatient = errors.New("there is an expired answer to be given")
+// errClientTimer is why a client that can be given an expired answer stops waiting for another.
+var errClientTimer = errors.New("there is an expired answer to be given")
 
 // maxRefreshes is how many questions are worked on in the background at the same time after
 // the clients were given expired answers. When the servers of many names are gone, each of
@@ -89,9 +89,9 @@ var errImpatient = errors.New("there is an expired answer to be given")
 // somebody waits for it, and again half a minute later.
 const maxRefreshes = 100
 
-// goOn lets the work on q go on that a client is about to leave, in the client's place among
+// continueStale lets the work on q go on that a client is about to leave, in the client's place among
 // the questions and once for all clients who ask it; false when it does not.
-func (r *Resolver) goOn(fl *flight, trust cache.Trust, q question, place func()) bool {
+func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, place func()) bool {
 	// One at a time: of the clients who leave at one moment, those whose question goes on
 	// already must not take the place of others.
 	r.goingOn.Lock()
@@ -111,12 +111,12 @@ func (r *Resolver) goOn(fl *flight, trust cache.Trust, q question, place func())
 	return held
 }
 
-// viewOf gives the part of the cache that the answer to q belongs to.
-func (r *Resolver) viewOf(q question) *cache.View { return r.realmOf(r.config.Now(), q).view }
+// cacheOf gives the part of the cache that the answer to q belongs to.
+func (r *Resolver) cacheOf(q question) *cache.View { return r.viewOf(r.config.Now(), q).cache }
 
-// patience is how long a client waits before it is given an expired answer. One that
+// clientTimer is how long a client waits before it is given an expired answer. One that
 // waits for less than the timer still prefers such an answer to none.
-func (r *Resolver) patience(ctx context.Context) time.Duration {
+func (r *Resolver) clientTimer(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return r.config.StaleAfter
@@ -131,9 +131,9 @@ func (r *Resolver) patience(ctx context.Context) time.Duration {
 func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
 	switch {
 	case err == nil:
-		r.viewOf(q).EndRefresh(q.name, q.rrtype, trust)
+		r.cacheOf(q).EndRefresh(q.name, q.rrtype, trust)
 	case isOutage(err) && !errors.Is(err, ErrCached):
-		r.viewOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
+		r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
 	}
 }
 
@@ -184,14 +184,14 @@ func isBogusCode(code uint16) bool {
 
 // hasStale reports whether searchStale would find something at this moment.
 func (r *Resolver) hasStale(q question, trust cache.Trust) bool {
-	f, ok := r.searchKnown(q, trust, lookStaleQuietly)
+	f, ok := r.searchCached(q, trust, lookStaleQuietly)
 	return ok && f.stale
 }
 
 // searchStale is searchCache that also takes what has expired; false when nothing of what
 // it found has, or something is missing. The reason goes with the extended DNS error.
 func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*found, bool) {
-	f, ok := r.searchKnown(q, trust, lookStale)
+	f, ok := r.searchCached(q, trust, lookStale)
 	if !ok || !f.stale {
 		return nil, false
 	}

@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// maxSideTrips is how many look-ups of name servers may go on when what they were for has
+// maxTargetLookups is how many look-ups of name servers may go on when what they were for has
 // been answered: as many as may be waiting for the default's sockets. Each takes what a
 // question takes, and no place of Limits.Questions.
-const maxSideTrips = 1_000
+const maxTargetLookups = 1_000
 
-// sideTrip is the look-up of a name server, under a context that ends with the question's
+// targetLookup is the look-up of a name server, under a context that ends with the question's
 // time, with the resolver, and, until it is detached, with the flight it is made for. Until
 // it has ended the resolver holds the context.
-type sideTrip struct {
+type targetLookup struct {
 	r      *Resolver
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -22,31 +22,31 @@ type sideTrip struct {
 	state atomic.Int32
 }
 
-// What has become of a sideTrip.
+// What has become of a target look-up.
 const (
-	tripBegun int32 = iota
-	tripDetached
-	tripOver
+	targetLookupBegun int32 = iota
+	targetLookupDetached
+	targetLookupOver
 )
 
-func (r *Resolver) newSideTrip(ctx context.Context, b *budget) *sideTrip {
+func (r *Resolver) newTargetLookup(ctx context.Context, b *budget) *targetLookup {
 	own, cancel := context.WithDeadline(lasting{r.base, ctx}, b.deadline)
-	return &sideTrip{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
+	return &targetLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
 }
 
 // end is called by the trip itself, when it is over.
-func (s *sideTrip) end() {
+func (s *targetLookup) end() {
 	s.cancel()
-	if !s.state.CompareAndSwap(tripBegun, tripOver) {
-		s.r.sideTrips.Add(-1)
+	if !s.state.CompareAndSwap(targetLookupBegun, targetLookupOver) {
+		s.r.targetLookups.Add(-1)
 	}
 }
 
 // detach lets the trip go on by itself, unless it is over or there are too many of the kind,
 // when it ends.
-func (s *sideTrip) detach() {
-	if s.r.sideTrips.Add(1) > maxSideTrips || !s.state.CompareAndSwap(tripBegun, tripDetached) {
-		s.r.sideTrips.Add(-1)
+func (s *targetLookup) detach() {
+	if s.r.targetLookups.Add(1) > maxTargetLookups || !s.state.CompareAndSwap(targetLookupBegun, targetLookupDetached) {
+		s.r.targetLookups.Add(-1)
 		s.cancel()
 		return
 	}
@@ -59,7 +59,7 @@ func (a *asking) detach(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	for _, s := range a.trips {
+	for _, s := range a.targetLookups {
 		s.detach()
 	}
 }

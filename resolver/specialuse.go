@@ -12,21 +12,21 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// localZone is a special-use name that is answered here, and everything below it: no
+// specialZone is a special-use name that is answered here, and everything below it: no
 // server out there has anything to say about it, and what is asked is often private.
-type localZone struct {
+type specialZone struct {
 	name dnsname.Name
-	kind localKind
+	kind specialKind
 	rfc  string // that says so
 }
 
-// localKind says how the names of a localZone are answered.
-type localKind uint8
+// specialKind says how the names of a localZone are answered.
+type specialKind uint8
 
 const (
 	// loopbackZone: the loopback addresses for A and AAAA, nothing else (RFC 6761
 	// §6.3).
-	loopbackZone localKind = iota
+	loopbackZone specialKind = iota
 	// absentZone: neither the name nor anything below it exists.
 	absentZone
 	// emptyZone: SOA and NS at the name itself, nothing below it (RFC 6303 §3). The
@@ -37,7 +37,7 @@ const (
 	silentZone
 )
 
-// local answers a question about a special-use name; false when it is none. Nobody is
+// specialUse answers a question about a special-use name; false when it is none. Nobody is
 // asked, whoever wants to know: a client, an alias, or a delegation to a name server
 // with such a name. Only a route that is as long as the special-use name is asked instead.
 //
@@ -46,11 +46,11 @@ const (
 // DNS rebinding sees those that come from the network, and must not be got round by a
 // CNAME that lets us put the address in. The public DNS has no address there either.
 // Nor has a name server that is called localhost: asking it would be asking ourselves.
-func (r *Resolver) local(trust cache.Trust, q question, direct bool) (*finding, bool) {
+func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if r.config.DisableLocalZones {
 		return nil, false
 	}
-	zone, ok := localZoneOf(q.name)
+	zone, ok := specialZoneOf(q.name)
 	if !ok || zone.isParents(q) {
 		return nil, false
 	}
@@ -73,39 +73,39 @@ func IsSpecialUse(name string) bool {
 	if err != nil {
 		return false
 	}
-	_, special := localZoneOf(n)
+	_, special := specialZoneOf(n)
 	return special
 }
 
-// localZoneOf gives the zone that name is at or below. Of other names than those below
+// specialZoneOf gives the zone that name is at or below. Of other names than those below
 // arpa. only the last label counts.
-func localZoneOf(name dnsname.Name) (localZone, bool) {
+func specialZoneOf(name dnsname.Name) (specialZone, bool) {
 	last := 0
 	for i := 0; i < len(name) && name[i] != 0; i += int(name[i]) + 1 {
 		last = i
 	}
 	if top := name[last:]; top != arpa {
-		zone, ok := localZones[top]
+		zone, ok := specialZones[top]
 		return zone, ok
 	}
 	for ; !name.IsRoot(); name = name.Parent() {
-		if zone, ok := localZones[name]; ok {
+		if zone, ok := specialZones[name]; ok {
 			return zone, true
 		}
 	}
-	return localZone{}, false
+	return specialZone{}, false
 }
 
 // isParents reports whether the zone above has the answer: that the delegation is
 // unsigned must come with its proof, or who validates behind us takes the empty zone for
 // forged (RFC 8375 §4).
-func (z localZone) isParents(q question) bool {
+func (z specialZone) isParents(q question) bool {
 	return q.rrtype == dns.TypeDS && q.name == z.name && (z.kind == emptyZone || z.kind == silentZone)
 }
 
 // answer gives what the zone says. direct is false when the question has come here by
 // an alias or from a delegation.
-func (z localZone) answer(q question, direct bool) *finding {
+func (z specialZone) answer(q question, direct bool) *finding {
 	f := &finding{q: q, kind: noData, ttl: localTTL, fromCache: true, local: true}
 	var exists bool
 	switch z.kind {
@@ -150,7 +150,7 @@ func loopbackSets(q question) []*dnssec.RRset {
 }
 
 // apex gives the records at the name of the zone itself that q asks for.
-func (z localZone) apex(q question) []*dnssec.RRset {
+func (z specialZone) apex(q question) []*dnssec.RRset {
 	if q.name != z.name {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (z localZone) apex(q question) []*dnssec.RRset {
 }
 
 // soa makes the zone's SOA, with the values of RFC 6303 §3.
-func (z localZone) soa() *dnssec.RRset { return madeUpSOA(z.name, localTTL) }
+func (z specialZone) soa() *dnssec.RRset { return madeUpSOA(z.name, localTTL) }
 
 // madeUpSOA makes an SOA for a zone that has none, with the TTL of what it denies.
 func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
@@ -186,19 +186,19 @@ func localSet(owner dnsname.Name, rrtype uint16, rdata string) *dnssec.RRset {
 // arpa is the zone of reverse names and other infrastructure. RFC 3172.
 var arpa = dnsname.MustParse("arpa.")
 
-// localZones are the special-use names answered locally (the IANA registries
+// specialZones are the special-use names answered locally (the IANA registries
 // Special-Use Domain Names and Locally-Served DNS Zones, as of 2026-11). Not among them
 // are those that are names like others to a resolver: test., example. and its like (RFC
 // 6761 §6.2, §6.5), ipv4only.arpa. (RFC 8880 §7.1), and internal., which ICANN has
 // reserved without a word on resolvers. It never changes.
-var localZones = makeLocalZones()
+var specialZones = makeSpecialZones()
 
-func makeLocalZones() map[dnsname.Name]localZone {
-	zones := make(map[dnsname.Name]localZone)
-	add := func(kind localKind, rfc string, names ...string) {
+func makeSpecialZones() map[dnsname.Name]specialZone {
+	zones := make(map[dnsname.Name]specialZone)
+	add := func(kind specialKind, rfc string, names ...string) {
 		for _, text := range names {
 			name := dnsname.MustParse(text)
-			zones[name] = localZone{name, kind, rfc}
+			zones[name] = specialZone{name, kind, rfc}
 		}
 	}
 	add(loopbackZone, "RFC 6761", "localhost.")

@@ -59,7 +59,7 @@ func TestLocalZoneOf(t *testing.T) {
 		{"internal.", ""},
 		{".", ""},
 	} {
-		zone, ok := localZoneOf(dnsname.MustParse(test.name))
+		zone, ok := specialZoneOf(dnsname.MustParse(test.name))
 		if got := zone.name.String(); got != test.want || ok != (test.want != "") {
 			t.Errorf("localZoneOf(%s) = %q, %t, want %q", test.name, got, ok, test.want)
 		}
@@ -69,10 +69,10 @@ func TestLocalZoneOf(t *testing.T) {
 func TestLocalZonesComplete(t *testing.T) {
 	// Whatever is lost in an edit shows here.
 	const named, private172, shared100, reverse, undefined = 7, 16, 64, 17, 1
-	if got, want := len(localZones), named+private172+shared100+reverse+undefined; got != want {
+	if got, want := len(specialZones), named+private172+shared100+reverse+undefined; got != want {
 		t.Errorf("got %d local zones, want %d", got, want)
 	}
-	for name, zone := range localZones {
+	for name, zone := range specialZones {
 		if name != zone.name || zone.rfc == "" {
 			t.Errorf("zone %s is kept as %s, with %q as its reason", zone.name, name, zone.rfc)
 		}
@@ -108,7 +108,7 @@ func TestLocalZoneAnswer(t *testing.T) {
 		{"1.0.0.10.in-addr.arpa.", dns.TypePTR, true, "NXDOMAIN"},
 	} {
 		q := question{dnsname.MustParse(test.name), test.rrtype}
-		zone, ok := localZoneOf(q.name)
+		zone, ok := specialZoneOf(q.name)
 		if !ok {
 			t.Fatalf("%s is in no local zone", test.name)
 		}
@@ -133,7 +133,7 @@ func TestLocalZoneDSIsTheParents(t *testing.T) {
 		"x.home.arpa.": false, "localhost.": false, "onion.": false,
 	} {
 		q := question{dnsname.MustParse(name), dns.TypeDS}
-		zone, _ := localZoneOf(q.name)
+		zone, _ := specialZoneOf(q.name)
 		if got := zone.isParents(q); got != want {
 			t.Errorf("DS of %s is the parent's: got %t, want %t", name, got, want)
 		}
@@ -149,7 +149,7 @@ func BenchmarkLocalZoneOf(b *testing.B) {
 			n := dnsname.MustParse(name)
 			b.ReportAllocs()
 			for b.Loop() {
-				localZoneOf(n)
+				specialZoneOf(n)
 			}
 		})
 	}

@@ -248,7 +248,7 @@ func (r *Resolver) open() (sockets, connections int) {
 		sockets, connections = r.transport.Open()
 	}
 	for _, rt := range r.routing.Load().routes {
-		for _, h := range rt.hops {
+		for _, h := range rt.forwarders {
 			if h.transport != nil {
 				_, streams := h.transport.Open()
 				connections += streams
@@ -259,11 +259,11 @@ func (r *Resolver) open() (sockets, connections int) {
 }
 
 // servers counts the servers that something is known about.
-func (g *routing) servers() int {
-	n := g.iteration.infra.Len()
-	for _, rt := range g.routes {
-		if rt.realm != nil {
-			n += rt.realm.infra.Len()
+func (rt *routeTable) servers() int {
+	n := rt.iteration.infra.Len()
+	for _, rt := range rt.routes {
+		if rt.view != nil {
+			n += rt.view.infra.Len()
 		}
 	}
 	return n

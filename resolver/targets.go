@@ -39,12 +39,12 @@ type lookup struct {
 // lookUp begins to look for the addresses of one more name server.
 func (a *asking) lookUp(ctx context.Context) {
 	limits := &a.r.config.limits
-	if err := a.t.budget.mayLookUp(a.outage || !a.nonsense); err != nil {
+	if err := a.st.budget.mayLookUp(a.outage || !a.nonsense); err != nil {
 		a.errs = append(a.errs, err)
 		return
 	}
-	if a.t.depth >= limits.Depth {
-		a.errs = append(a.errs, a.t.budget.refused.refuse("Depth", limits.Depth))
+	if a.st.depth >= limits.Depth {
+		a.errs = append(a.errs, a.st.budget.refused.refuse("Depth", limits.Depth))
 		return
 	}
 	name, way, ok := a.list.nextMissing(a.cut, a.inFlight == 0)
@@ -53,16 +53,16 @@ func (a *asking) lookUp(ctx context.Context) {
 	}
 	a.lookups++
 	a.late.Reset(lookupLate)
-	a.t.tell(func(tr *Trace) {
+	a.st.tell(func(tr *Trace) {
 		if tr.ServerLookup != nil {
-			tr.ServerLookup(ServerLookupInfo{Step: a.t.step(), Zone: a.cut.Zone.String(), Server: name.String()})
+			tr.ServerLookup(ServerLookupInfo{Step: a.st.info(), Zone: a.cut.Zone.String(), Server: name.String()})
 		}
 	})
-	l := a.r.newSideTrip(ctx, a.t.budget)
-	a.trips = append(a.trips, l)
+	l := a.r.newTargetLookup(ctx, a.st.budget)
+	a.targetLookups = append(a.targetLookups, l)
 	together := !a.nonsense
 	if a.found == nil {
-		a.found = make(chan lookup, 3*(len(a.cut.Servers)+len(a.cut.own))) // two families and the end
+		a.found = make(chan lookup, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the end
 	}
 	found := a.found
 	a.r.spawn(func() {
@@ -72,9 +72,9 @@ func (a *asking) lookUp(ctx context.Context) {
 		defer rescue.Into(&all.err)
 		switch way {
 		case bySearch:
-			all = a.r.lookUpServer(l.ctx, a.t, name, together, found)
+			all = a.r.lookUpServer(l.ctx, a.st, name, together, found)
 		case fromParent:
-			all = a.r.lookUpGlue(l.ctx, a.t, a.cut, name)
+			all = a.r.lookUpGlue(l.ctx, a.st, a.cut, name)
 		case fromMemory:
 			all = lookup{name: name, last: true, addrs: a.r.ownAddrs(a.r.config.Now(), a.cut, glue.Server{Name: name})}
 		}
@@ -84,7 +84,7 @@ func (a *asking) lookUp(ctx context.Context) {
 // addFound makes candidates of the addresses that were found.
 func (a *asking) addFound(l lookup) {
 	rescue.Again(l.err)
-	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.ownServer(l.name))
+	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.apexServer(l.name))
 	a.list.glueCost.add(l.queries)
 	if l.last {
 		a.lookups--
@@ -93,10 +93,10 @@ func (a *asking) addFound(l lookup) {
 		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.from.cuts.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
-		a.t.tell(func(tr *Trace) {
+		a.st.tell(func(tr *Trace) {
 			if tr.ServerLookup != nil {
 				tr.ServerLookup(ServerLookupInfo{
-					Step: a.t.step(), Zone: a.cut.Zone.String(), Server: l.name.String(), Done: true, Addrs: l.addrs, Err: l.err,
+					Step: a.st.info(), Zone: a.cut.Zone.String(), Server: l.name.String(), Done: true, Addrs: l.addrs, Err: l.err,
 				})
 			}
 		})
@@ -113,14 +113,14 @@ func (a *asking) addFound(l lookup) {
 // and returns what is to be said at the end. Both families are asked at the same time or, once names have turned out
 // not to exist, one after the other: a name error is one for all types, and each
 // look-up may be a query at a victim.
-func (r *Resolver) lookUpServer(ctx context.Context, t *task, name dnsname.Name, together bool, found chan<- lookup) lookup {
+func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name, together bool, found chan<- lookup) lookup {
 	types := r.addressTypes()
 	parts := make(chan lookup, len(types))
 	one := func(rrtype uint16) {
 		l := lookup{name: name, err: rescue.ErrAborted}
 		defer func() { parts <- l }()
 		defer rescue.Into(&l.err)
-		l = r.lookUpAddrs(ctx, t, name, rrtype)
+		l = r.lookUpAddrs(ctx, st, name, rrtype)
 	}
 	if together {
 		for _, rrtype := range types {
@@ -171,12 +171,12 @@ func (r *Resolver) addressTypes() []uint16 {
 // lookUpAddrs searches one address type of a name server, as a question of its own
 // within the same budget. What it finds need not be validated: the answers of the
 // server will be.
-func (r *Resolver) lookUpAddrs(ctx context.Context, t *task, name dnsname.Name, rrtype uint16) lookup {
+func (r *Resolver) lookUpAddrs(ctx context.Context, st *step, name dnsname.Name, rrtype uint16) lookup {
 	q := question{name, rrtype}
-	below := t.below(q)
+	below := st.below(q)
 	found, err := r.search(ctx, below, q)
 	if err != nil {
-		t.budget.lookupFailed(below)
+		st.budget.lookupFailed(below)
 		return lookup{name: name, err: err}
 	}
 	l := lookup{name: name}
@@ -187,7 +187,7 @@ func (r *Resolver) lookUpAddrs(ctx context.Context, t *task, name dnsname.Name, 
 		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), ErrNoServerAddress)
 		l.nonsense = true
 		if found.rcode == dns.RcodeNameError {
-			t.budget.lookupFailed(below)
+			st.budget.lookupFailed(below)
 		}
 	}
 	return l
@@ -208,8 +208,8 @@ func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
 const maxSideTries = 2
 
 // triesFor is how often one server may be asked a question of t.
-func (r *Resolver) triesFor(t *task) int {
-	if t.depth > 0 {
+func (r *Resolver) triesFor(st *step) int {
+	if st.depth > 0 {
 		return min(maxSideTries, r.config.limits.SendsPerServer)
 	}
 	return r.config.limits.SendsPerServer

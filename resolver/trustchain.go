@@ -22,14 +22,14 @@ func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil 
 // is judged once more, by the keys proven before it, so that the chain says what is
 // true now and of this very answer, wherever that came from: cold, out of the cache, or
 // shared with somebody who asked before. It spends from the budget of the question.
-func (r *Resolver) chainOf(ctx context.Context, t *task, f *found) []dnssec.Link {
-	t.begin()
-	p := r.newProof(t, f.q)
+func (r *Resolver) chainOf(ctx context.Context, st *step, f *found) []dnssec.Link {
+	st.begin()
+	p := r.newProof(st, f.q)
 	if p == nil || f.stale {
 		return nil
 	}
 	// What is being fetched when this returns is of no use to anybody.
-	ctx, cancel := context.WithDeadline(ctx, t.budget.deadline)
+	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	whole := f.whole()
 	now := r.config.Now()

@@ -25,17 +25,17 @@ const maxValidationRounds = 48
 // touches it.
 type proof struct {
 	r       *Resolver
-	t       *task
-	rl      *realm // whose validator judges
-	proven  provenIn
+	st      *step
+	view    *view // whose validator judges
+	proven  keyCacheIn
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
 	sources map[netip.AddrPort]bool       // servers whose word the evidence is
-	blind   []blindServer                 // those of them that were asked without EDNS
+	blind   []unsignedServer              // those of them that were asked without EDNS
 	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
 	started dnsname.Name                  // the zone cut that the walk began at
-	lessons []*lesson                     // for the second level, of what was fetched
+	writes  []*secondWrite                // for the second level, of what was fetched
 	spent   error                         // why something was not fetched that is the question's own trouble
 }
 
@@ -44,20 +44,20 @@ type fetched struct {
 	q         question
 	responses []*dnssec.Response
 	sources   []netip.AddrPort
-	lessons   []*lesson
+	writes    []*secondWrite
 	err       error
 }
 
 // newProof begins the validation of a search; nil when it is not to be validated.
-func (r *Resolver) newProof(t *task, q question) *proof {
-	now, g := r.config.Now(), r.current()
-	rl := g.realmOf(now, q)
-	if rl.validator == nil || t.trust == cache.Unchecked {
+func (r *Resolver) newProof(st *step, q question) *proof {
+	now, rt := r.config.Now(), r.current()
+	v := rt.viewOf(now, q)
+	if v.validator == nil || st.trust == cache.Unchecked {
 		return nil
 	}
 	p := &proof{
-		r: r, t: t, rl: rl, proven: provenIn{r.proven, g},
-		ev:      rl.validator.Evidence(now, r.config.SignatureTime(), t.budget.work),
+		r: r, st: st, view: v, proven: keyCacheIn{r.keyCache, rt},
+		ev:      v.validator.Evidence(now, r.config.SignatureTime(), st.budget.work),
 		pending: make(map[question]dnssec.Need),
 		arrived: make(chan fetched),
 		sources: make(map[netip.AddrPort]bool),
@@ -109,7 +109,7 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 		p.pending[q] = need
 		// What the second level gave may be older than the keys: servers are asked for
 		// both before new keys are asked for.
-		doubtful := need.Refresh && len(p.t.recalls.all()) > 0
+		doubtful := need.Refresh && len(p.st.secondReads.all()) > 0
 		p.r.spawn(func() {
 			f := fetched{q: q, err: rescue.ErrAborted}
 			defer func() {
@@ -123,7 +123,7 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 				f.err = errRefreshed
 				return
 			}
-			f = p.r.fetch(ctx, p.t, need)
+			f = p.r.fetch(ctx, p.st, need)
 		})
 	}
 }
@@ -132,21 +132,21 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 var errRefreshed = errors.New("asked for again a moment ago")
 
 // fetch searches keys or a DS as the servers have them, not validated.
-func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched {
+func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
-	below := t.below(q)
-	below.trust, below.avoid, below.signatures = cache.Unchecked, t.avoid, true
-	below.sharing, below.recalls = t.sharing, t.recalls // it is validated with what it is for
+	below := st.below(q)
+	below.trust, below.avoid, below.signatures = cache.Unchecked, st.avoid, true
+	below.sharing, below.secondReads = st.sharing, st.secondReads // it is validated with what it is for
 	var f *finding
 	var err error
 	var ok bool
-	if need.Refresh && !r.provenNow().mayRefresh(r.config.Now(), q) {
+	if need.Refresh && !r.keyCacheNow().mayRefresh(r.config.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
-	if !need.Refresh && len(t.avoid) == 0 {
+	if !need.Refresh && len(st.avoid) == 0 {
 		// What was proven before will do; what was not may be why the last answer was
 		// bogus, and is asked for anew.
-		f, ok = r.known(r.config.Now(), t.trust, q, false)
+		f, ok = r.cached(r.config.Now(), st.trust, q, false)
 	}
 	if !ok {
 		f, err = r.walk(ctx, below, q)
@@ -161,21 +161,21 @@ func (r *Resolver) fetch(ctx context.Context, t *task, need dnssec.Need) fetched
 	if resp.Zone == "" {
 		resp.Zone = need.Zone
 	}
-	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources, lessons: f.lessons}
+	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources, writes: f.writes}
 }
 
 // referredDS gets a DS, or the proof that there is none, out of a referral, after the
 // question for it has failed with cause. Referrals have it too (RFC 4035 §3.1.4), and some
 // servers that cannot answer for type DS do refer. The walk took a referral before, but who
 // did not want to validate (a client with CD, a look-up of a name server) has not kept it.
-func (r *Resolver) referredDS(ctx context.Context, t *task, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
+func (r *Resolver) referredDS(ctx context.Context, st *step, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
 	var ze *zoneError
-	if q.rrtype != dns.TypeDS || ownTrouble(cause) || !errors.As(cause, &ze) || !ze.responded {
+	if q.rrtype != dns.TypeDS || leaderOnly(cause) || !errors.As(cause, &ze) || !ze.responded {
 		return nil, nil
 	}
 	now := r.config.Now()
-	cut := r.start(now, t, r.realmOf(now, q), q)
-	m, err := r.ask(ctx, t.asking(true), cut, question{q.name, dns.TypeA})
+	cut := r.closestCut(now, st, r.viewOf(now, q), q)
+	m, err := r.ask(ctx, st.asking(true), cut, question{q.name, dns.TypeA})
 	if err != nil || m.kind != referral || m.delegation.Zone != q.name {
 		return nil, nil
 	}
@@ -251,7 +251,7 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 			return nil, nil, err
 		}
 	}
-	return nil, nil, p.t.budget.refused.refuse("Referrals", maxValidationRounds)
+	return nil, nil, p.st.budget.refused.refuse("Referrals", maxValidationRounds)
 }
 
 // await waits until none of the needs is pending.
@@ -290,7 +290,7 @@ func (p *proof) take(f fetched) {
 	delete(p.pending, f.q)
 	if f.err != nil {
 		p.ev.Fail(need, f.err)
-		if ownTrouble(f.err) || errors.Is(f.err, rescue.ErrAborted) {
+		if leaderOnly(f.err) || errors.Is(f.err, rescue.ErrAborted) {
 			p.spent = f.err
 		}
 		return
@@ -299,7 +299,7 @@ func (p *proof) take(f fetched) {
 		p.ev.Add(resp)
 	}
 	p.used(f.sources...)
-	p.lessons = append(p.lessons, f.lessons...)
+	p.writes = append(p.writes, f.writes...)
 	p.gave[f.q] = f.sources
 }
 
@@ -308,9 +308,9 @@ func (p *proof) tell(v *dnssec.Verdict, f *finding) {
 	if zone == "" {
 		zone = f.zone
 	}
-	p.t.tell(func(tr *Trace) {
+	p.st.tell(func(tr *Trace) {
 		if tr.Validated != nil {
-			tr.Validated(ValidatedInfo{Step: p.t.step(), Zone: zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
+			tr.Validated(ValidatedInfo{Step: p.st.info(), Zone: zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
 		}
 	})
 }
@@ -319,7 +319,7 @@ func (p *proof) tell(v *dnssec.Verdict, f *finding) {
 func (p *proof) limitOf(err error) error {
 	var limit *dnssec.LimitError
 	if errors.As(err, &limit) {
-		return fmt.Errorf("%w: %w", p.t.budget.refused.refuse(limitField(limit.Limit), limit.Max), err)
+		return fmt.Errorf("%w: %w", p.st.budget.refused.refuse(limitField(limit.Limit), limit.Max), err)
 	}
 	return err
 }

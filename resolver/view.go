@@ -13,25 +13,25 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// realm is a part of the name space whose data is kept apart from all other: what a
+// view is a part of the name space whose data is kept apart from all other: what a
 // route teaches must never answer what iteration is asked, nor the other way round
 // (MaginotDNS), and what a negative trust anchor let pass must not be found without it.
-// Which realm a name belongs to depends on the name and the time only, so that changing
+// Which view a name belongs to depends on the name and the time only, so that changing
 // routes or anchors leaves what is cached of other names as it is.
-type realm struct {
+type view struct {
 	*source
 	id        uint32 // numbers the views
 	digest    [32]byte
-	view      *cache.View
+	cache     *cache.View
 	validator *dnssec.Validator // nil: nothing is validated
-	// distrusted are the realms of the names below negative trust anchors.
-	distrusted map[dnsname.Name]*realm
+	// distrusted are the views of the names below negative trust anchors.
+	distrusted map[dnsname.Name]*view
 }
 
-// uncounted is the same realm for looking what the cache has without being counted.
-func (rl *realm) uncounted() *realm {
-	quiet := *rl
-	quiet.view = rl.view.Uncounted()
+// uncounted is the same view for looking what the cache has without being counted.
+func (v *view) uncounted() *view {
+	quiet := *v
+	quiet.cache = v.cache.Uncounted()
 	return &quiet
 }
 
@@ -46,35 +46,35 @@ type source struct {
 // forwards reports whether recursive servers are asked.
 func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
 
-// realmOf gives the realm that the answer to q belongs to.
-func (r *Resolver) realmOf(now time.Time, q question) *realm { return r.current().realmOf(now, q) }
+// viewOf gives the view that the answer to q belongs to.
+func (r *Resolver) viewOf(now time.Time, q question) *view { return r.current().viewOf(now, q) }
 
-// realmOf gives the realm of q: that of the longest route, and within it that of the
+// viewOf gives the view of q: that of the longest route, and within it that of the
 // longest negative trust anchor in force. DS records belong to the zone above.
-func (g *routing) realmOf(now time.Time, q question) *realm {
-	if len(g.routes) == 0 && len(g.negative) == 0 {
-		return g.iteration
+func (rt *routeTable) viewOf(now time.Time, q question) *view {
+	if len(rt.routes) == 0 && len(rt.negative) == 0 {
+		return rt.iteration
 	}
 	name := searchedFrom(q)
-	rl := g.iteration
-	if rt := g.match(name); rt != nil && rt.kind != RouteIterate {
-		rl = rt.realm
+	v := rt.iteration
+	if rt := rt.match(name); rt != nil && rt.kind != RouteIterate {
+		v = rt.view
 	}
-	if anchor := g.distrusts(now, name); anchor != "" {
-		if below, ok := rl.distrusted[anchor]; ok {
+	if anchor := rt.distrusts(now, name); anchor != "" {
+		if below, ok := v.distrusted[anchor]; ok {
 			return below
 		}
 	}
-	return rl
+	return v
 }
 
 // match gives the longest route for name; nil if there is none.
-func (g *routing) match(name dnsname.Name) *route {
-	if len(g.routes) == 0 {
+func (rt *routeTable) match(name dnsname.Name) *route {
+	if len(rt.routes) == 0 {
 		return nil
 	}
 	for {
-		if rt, ok := g.routes[name]; ok {
+		if rt, ok := rt.routes[name]; ok {
 			return rt
 		}
 		if name.IsRoot() {
@@ -86,9 +86,9 @@ func (g *routing) match(name dnsname.Name) *route {
 
 // distrusts gives the longest negative trust anchor in force at or above name, "" if
 // there is none.
-func (g *routing) distrusts(now time.Time, name dnsname.Name) dnsname.Name {
+func (rt *routeTable) distrusts(now time.Time, name dnsname.Name) dnsname.Name {
 	var longest dnsname.Name
-	for _, a := range g.negative {
+	for _, a := range rt.negative {
 		if name.IsAtOrBelow(a.Zone) && len(a.Zone) > len(longest) && (a.Until.IsZero() || now.Before(a.Until)) {
 			longest = a.Zone
 		}

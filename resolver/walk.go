@@ -16,43 +16,43 @@ import (
 
 // walk searches one name from zone cut to zone cut.
 type walk struct {
-	r   *Resolver
-	t   *task
-	q   question
-	rl  *realm // that what is found belongs to
-	cut *zoneCut
-	min minimiser
+	r    *Resolver
+	st   *step
+	q    question
+	view *view // that what is found belongs to
+	cut  *zoneCut
+	min  minimiser
 
 	referrals []*dnssec.Response // followed, for who validates what is found
 	sources   []netip.AddrPort   // servers that had a say
-	lessons   []*lesson          // their replies, for the second level
+	writes    []*secondWrite     // their replies, for the second level
 	silence   error              // why the servers of the cut are asked the full question once; nil: they are not
 }
 
 // walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
 // servers of the deepest zone have answered.
-func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, error) {
+func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, error) {
 	now := r.config.Now()
-	rl := r.realmOf(now, q)
-	if t.proof != nil {
-		// Routes and anchors may have changed since: what the validator of one realm lets
+	v := r.viewOf(now, q)
+	if st.proof != nil {
+		// Routes and anchors may have changed since: what the validator of one view lets
 		// pass must not be kept in another.
-		rl = t.proof.rl
+		v = st.proof.view
 	}
-	w := &walk{r: r, t: t, q: q, rl: rl, min: r.newMinimiser(rl, q)}
-	w.enter(now, r.start(now, t, rl, q))
-	t.tell(func(tr *Trace) {
+	w := &walk{r: r, st: st, q: q, view: v, min: r.newMinimiser(v, q)}
+	w.enter(now, r.closestCut(now, st, v, q))
+	st.tell(func(tr *Trace) {
 		if tr.Start != nil {
-			tr.Start(StartInfo{Step: t.step(), Cut: w.cut.Delegation, Hints: w.cut.hints})
+			tr.Start(StartInfo{Step: st.info(), Cut: w.cut.Delegation, Hints: w.cut.hints})
 		}
 	})
-	t.proof.begin(ctx, w.cut, q.name)
-	if t.proof != nil {
-		t.proof.started = w.cut.Zone
+	st.proof.begin(ctx, w.cut, q.name)
+	if st.proof != nil {
+		st.proof.started = w.cut.Zone
 	}
 	for {
 		asked := w.min.next(w.cut.Zone)
-		if asked != q && !t.budget.mayMinimise() {
+		if asked != q && !st.budget.mayMinimise() {
 			w.min.giveUp()
 			asked = q
 		}
@@ -66,9 +66,9 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 		}
 		w.silence = nil
 		w.sources = append(w.sources, m.server.addr)
-		w.lessons = append(w.lessons, r.lessonOf(w.rl, w.cut, asked, m))
-		t.proof.used(m.server.addr)
-		t.proof.notice(w.cut, m)
+		w.writes = append(w.writes, r.secondWriteOf(w.view, w.cut, asked, m))
+		st.proof.used(m.server.addr)
+		st.proof.noteUnsigned(w.cut, m)
 		if minimised {
 			f, done, err := w.minimised(ctx, asked, m)
 			if done || err != nil {
@@ -95,23 +95,23 @@ func (r *Resolver) walk(ctx context.Context, t *task, q question) (*finding, err
 func (w *walk) enter(now time.Time, cut *zoneCut) {
 	w.cut = cut
 	if !w.min.off {
-		w.min.known = w.rl.cuts.NoCut(now, cut.Zone, w.q.name).Labels()
+		w.min.known = w.view.cuts.NoCut(now, cut.Zone, w.q.name).Labels()
 	}
 }
 
 // ask asks the second level, and if that does not know, the servers.
-func (w *walk) ask(ctx context.Context, t *task, asked question) (*reply, error) {
-	if m := w.r.recall(ctx, t, w.rl, w.cut, asked); m != nil {
+func (w *walk) ask(ctx context.Context, st *step, asked question) (*reply, error) {
+	if m := w.r.readSecond(ctx, st, w.view, w.cut, asked); m != nil {
 		return m, nil
 	}
-	return w.r.ask(ctx, t, w.cut, asked)
+	return w.r.ask(ctx, st, w.cut, asked)
 }
 
-func (r *Resolver) newMinimiser(rl *realm, q question) minimiser {
+func (r *Resolver) newMinimiser(v *view, q question) minimiser {
 	// With type DS the last label's zone cut is not crossed, so that revealing it
 	// early tells nothing new.
 	// A forwarder has to be told everything anyway.
-	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || rl.forwards()}
+	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || v.forwards()}
 }
 
 // minimised decides what a response to a minimised question means for the walk.
@@ -144,12 +144,12 @@ const maxNoCuts = 32
 // servers have answered for it.
 func (w *walk) noCut(name dnsname.Name, ttl uint32) {
 	w.min.noCut(name)
-	if w.rl.forwards() {
+	if w.view.forwards() {
 		return // it answers for whatever zone it is
 	}
 	now := w.r.config.Now()
 	for range min(name.Labels()-w.cut.Zone.Labels(), maxNoCuts) {
-		w.rl.cuts.PutNoCut(now, w.cut.Zone, name, ttl, w.cut.expires)
+		w.view.cuts.PutNoCut(now, w.cut.Zone, name, ttl, w.cut.expires)
 		name = name.Parent()
 	}
 }
@@ -173,7 +173,7 @@ func (w *walk) answered(f *finding) {
 // non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked.
 func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*finding, bool, error) {
 	strict := w.r.config.Minimise == MinimiseStrict
-	if strict || w.t.proof != nil {
+	if strict || w.st.proof != nil {
 		f, err := w.r.judge(ctx, w, asked, m)
 		switch {
 		case err != nil && strict:
@@ -207,11 +207,11 @@ func (w *walk) dname(ctx context.Context, m *reply) (*finding, bool, error) {
 // §2.3). Where they were silent one of them is asked, as the last resort.
 func (w *walk) fallBack(err error) bool {
 	var ze *zoneError
-	if w.r.config.Minimise == MinimiseStrict || ownTrouble(err) || !errors.As(err, &ze) {
+	if w.r.config.Minimise == MinimiseStrict || leaderOnly(err) || !errors.As(err, &ze) {
 		return false
 	}
 	if !ze.responded {
-		if len(ze.servers) == 0 || !w.t.mayResort() {
+		if len(ze.servers) == 0 || !w.st.mayResort() {
 			return false
 		}
 		w.silence = err
@@ -221,15 +221,15 @@ func (w *walk) fallBack(err error) bool {
 }
 
 // asking returns the task that puts the walk's question, or less of it, to a zone's servers.
-func (w *walk) asking(minimised bool) *task {
-	t := w.t.asking(minimised)
-	t.resort = w.silence != nil
-	return t
+func (w *walk) asking(minimised bool) *step {
+	st := w.st.asking(minimised)
+	st.resort = w.silence != nil
+	return st
 }
 
 // failure is why the walk ends: not the last resort, but what made it necessary.
 func (w *walk) failure(err error) error {
-	if w.silence != nil && !ownTrouble(err) {
+	if w.silence != nil && !leaderOnly(err) {
 		return w.silence
 	}
 	return err
@@ -238,24 +238,24 @@ func (w *walk) failure(err error) error {
 // descend goes on to the zone that m refers to. The delegation is leased from the
 // parent, and not for longer than the parent is itself.
 func (w *walk) descend(ctx context.Context, m *reply) error {
-	if err := w.t.budget.referral(); err != nil {
+	if err := w.st.budget.referral(); err != nil {
 		return err
 	}
 	now := w.r.config.Now()
 	delegation, meta := m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires, Vouched: m.vouched}
-	if kept := w.rl.cuts.PutCut(now, delegation, meta); kept != nil {
+	if kept := w.view.cuts.PutCut(now, delegation, meta); kept != nil {
 		delegation = kept // what is learnt of it belongs to this one
 	}
 	from := w.cut
-	w.t.proof.referred(ctx, from, m, w.q.name)
+	w.st.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.enter(now, &zoneCut{
 		Delegation: delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
 	})
-	w.r.second.noteCut(w.cut, m.recalled)
-	w.t.tell(func(tr *Trace) {
+	w.r.second.noteCut(w.cut, m.fromSecond)
+	w.st.tell(func(tr *Trace) {
 		if tr.Referral != nil {
-			info := ReferralInfo{Step: w.t.step(), From: from.Zone.String(), Cut: m.delegation}
+			info := ReferralInfo{Step: w.st.info(), From: from.Zone.String(), Cut: m.delegation}
 			if m.DS != nil {
 				info.DS, _ = m.DS.AppendRRs(nil, m.DS.TTL, true)
 			}

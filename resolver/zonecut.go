@@ -18,7 +18,7 @@ type zoneCut struct {
 	expires time.Time // zero: the hints and the routes, which do not age
 	hints   bool
 	signed  bool           // its referral had a DS
-	own     []dnsname.Name // servers that only the zone itself names; nil: nobody knows
+	apexNS  []dnsname.Name // servers that only the zone itself names; nil: nobody knows
 }
 
 // isRoute reports whether this is where a route begins.
@@ -35,29 +35,29 @@ func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
 	return c.from.route.named.of(addr)
 }
 
-// start gives the deepest zone cut known on the way to what q asks for (RFC 1034
+// closestCut gives the deepest zone cut known on the way to what q asks for (RFC 1034
 // §5.3.3 step 2), or the root hints. In a route there is nothing above its servers, and
 // where these are recursive, nothing below.
-func (r *Resolver) start(now time.Time, t *task, rl *realm, q question) *zoneCut {
-	if rl.forwards() {
-		return &zoneCut{Delegation: rl.route.cut, from: rl.source}
+func (r *Resolver) closestCut(now time.Time, st *step, v *view, q question) *zoneCut {
+	if v.forwards() {
+		return &zoneCut{Delegation: v.route.cut, from: v.source}
 	}
 	from := searchedFrom(q)
-	if t.startAbove != "" {
-		from = t.startAbove.Parent()
+	if st.startAbove != "" {
+		from = st.startAbove.Parent()
 	}
-	cut, ok := rl.cuts.GetCut(now, from)
-	for ok && t.renewing && endsSoon(now, cut) && !cut.Zone.IsRoot() {
-		cut, ok = rl.cuts.GetCut(now, cut.Zone.Parent())
+	cut, ok := v.cuts.GetCut(now, from)
+	for ok && st.renewing && endsSoon(now, cut) && !cut.Zone.IsRoot() {
+		cut, ok = v.cuts.GetCut(now, cut.Zone.Parent())
 	}
-	if ok && !(t.renewing && endsSoon(now, cut)) {
-		return &zoneCut{Delegation: cut.Delegation, from: rl.source, expires: cut.Expires, own: cut.Own}
+	if ok && !(st.renewing && endsSoon(now, cut)) {
+		return &zoneCut{Delegation: cut.Delegation, from: v.source, expires: cut.Expires, apexNS: cut.Own}
 	}
-	if rl.route != nil {
-		return &zoneCut{Delegation: rl.route.cut, from: rl.source}
+	if v.route != nil {
+		return &zoneCut{Delegation: v.route.cut, from: v.source}
 	}
 	r.prime()
-	return &zoneCut{Delegation: r.config.RootHints, from: rl.source, hints: true}
+	return &zoneCut{Delegation: r.config.RootHints, from: v.source, hints: true}
 }
 
 // searchedFrom is the name whose zone has the answer. DS records are on the parent's
