@@ -47,7 +47,7 @@ func TestWarm(t *testing.T) {
 	if err != nil || again.Status != Secure {
 		t.Errorf("chain: got %+v, %v, want Secure", again, err)
 	}
-	if ks := e.KeySet(name("child.example.")); ks == nil || ks.TTL != 3600 || len(ks.Keys()) != 1 {
+	if ks := e.KeySet(name("child.example.")); ks == nil || ks.TTL != 3600 || len(ks.keys) != 1 {
 		t.Errorf("key set: got %+v", ks)
 	}
 	if e.KeySet(name("sibling.example.")) != nil || e.Delegation(name("sibling.example.")) != nil {

@@ -20,15 +20,6 @@ type KeySet struct {
 	keys []*zoneKey  // ordered by tag
 }
 
-// Keys gives the keys, ordered by tag.
-func (k *KeySet) Keys() []Key {
-	keys := make([]Key, len(k.keys))
-	for i, key := range k.keys {
-		keys[i] = key.Key
-	}
-	return keys
-}
-
 // newKeySet reads the keys of an RRset. Malformed ones are left out.
 func newKeySet(set *RRset, supported algorithms) *KeySet {
 	ks := &KeySet{Zone: set.Owner, RRset: set, TTL: set.TTL}

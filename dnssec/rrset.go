@@ -57,25 +57,6 @@ func (p Packed) Len() int {
 	return n
 }
 
-// Contains reports whether one of the fields is field, octet for octet.
-func (p Packed) Contains(field string) bool {
-	for f := range p.All() {
-		if f == field {
-			return true
-		}
-	}
-	return false
-}
-
-// With gives p with one more field, unless it is there already: an RRset has no
-// two equal records (RFC 2181 §5).
-func (p Packed) With(field string) Packed {
-	if p.Contains(field) {
-		return p
-	}
-	return Packed(appendField([]byte(p), field))
-}
-
 // RRset is one owner, class and type with all its records and the signatures that
 // cover it (RFC 2181 §5, RFC 4035 §5.3), in packed form. Treat it as immutable once
 // it is shared.
@@ -187,8 +168,8 @@ func typeCovered(rdata string) (uint16, bool) {
 	return uint16(rdata[0])<<8 | uint16(rdata[1]), true
 }
 
-// uniqueFields collects RDATA fields, each once: what Packed.With does for one field,
-// for many without looking at all of them again for each.
+// uniqueFields collects RDATA fields, each once: an RRset has no two equal records (RFC 2181
+// §5). It does not look at all of them again for each.
 type uniqueFields struct {
 	octets []byte
 	seen   map[string]bool // nil until there are two: most RRsets have one record

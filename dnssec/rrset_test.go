@@ -63,35 +63,6 @@ func TestPackedCutOff(t *testing.T) {
 	}
 }
 
-func TestPackedContains(t *testing.T) {
-	p := Pack("abc", "", "\x00\x01x")
-	for field, want := range map[string]bool{
-		"abc": true, "": true, "\x00\x01x": true,
-		"ABC": false, "ab": false, "abcd": false, "x": false, "\x03abc": false,
-	} {
-		if got := p.Contains(field); got != want {
-			t.Errorf("%q: got %t, want %t", field, got, want)
-		}
-	}
-	if Packed("").Contains("") {
-		t.Error("an empty field where there is none")
-	}
-}
-
-func TestPackedWith(t *testing.T) {
-	p := Pack("a")
-	q := p.With("b").With("a").With("").With("").With("B").With("b")
-	if got, want := packedFields(q), []string{"a", "b", "", "B"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := packedFields(p); !slices.Equal(got, []string{"a"}) {
-		t.Errorf("the one it was made from became %q", got)
-	}
-	if got := q.With(strings.Repeat("x", 0x10000)); got != q {
-		t.Errorf("a field longer than a record: got %d fields, want %d", got.Len(), q.Len())
-	}
-}
-
 func rrsetRecord(t *testing.T, text string) dns.RR {
 	t.Helper()
 	rr, err := dns.NewRR(text)
