@@ -11,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
@@ -77,16 +78,15 @@ const maxHostsPointers = 16
 // of package net do. Each name has its addresses, and each address, but for the unspecified
 // ones, its first 16 names. Lines that make no sense are passed over, as everybody does.
 func ParseHosts(text io.Reader) (LocalZone, error) {
-	octets, err := io.ReadAll(io.LimitReader(text, maxHostsFile))
+	h, err := stub.ReadHosts(text)
 	if err != nil {
 		return LocalZone{}, fmt.Errorf("resolver: hosts file: %w", err)
 	}
-	h := parseHosts(octets)
 	z := LocalZone{Zone: ".", Transparent: true}
-	for _, name := range slices.Sorted(maps.Keys(h.byName)) {
-		z.Records = append(z.Records, hostRecords(name, h.byName[name])...)
+	for _, name := range slices.Sorted(maps.Keys(h.Names)) {
+		z.Records = append(z.Records, hostRecords(name, h.Names[name])...)
 	}
-	for addr, names := range h.byAddr {
+	for addr, names := range h.Addrs {
 		if addr.IsUnspecified() || addr.Zone() != "" {
 			continue
 		}
@@ -104,14 +104,14 @@ func ParseHosts(text io.Reader) (LocalZone, error) {
 }
 
 // hostRecords gives the address records of one name in a hosts file.
-func hostRecords(name string, e hostsEntry) (records []dns.RR) {
+func hostRecords(name string, h stub.Host) (records []dns.RR) {
 	if _, err := dnsname.Parse(name); err != nil {
 		return nil
 	}
-	for _, addr := range e.addrs {
+	for _, addr := range h.Addrs {
 		switch {
 		case addr.Zone() != "": // means nothing to anybody else
-		case isIPv4(addr):
+		case stub.IsIPv4(addr):
 			records = append(records, &dns.A{Hdr: hostsHeader(name, dns.TypeA), A: addr.Unmap().AsSlice()})
 		default:
 			records = append(records, &dns.AAAA{Hdr: hostsHeader(name, dns.TypeAAAA), AAAA: addr.AsSlice()})

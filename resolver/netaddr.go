@@ -2,10 +2,10 @@ package resolver
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -14,6 +14,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // LookupNetIP gives the addresses of a host, the best first (Options.AddressOrder).
@@ -29,7 +30,7 @@ import (
 // *NotFoundError behind them; failures, bogus answers among them, are IsTemporary, with
 // an *Error behind them. The package comment lists what differs from net.Resolver.
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	want, err := parseIPNetwork(network)
+	want, err := stub.ParseIPNetwork(network)
 	if err != nil {
 		return nil, err
 	}
@@ -58,31 +59,23 @@ func (r *Resolver) LookupIP(ctx context.Context, network, host string) ([]net.IP
 
 // LookupIPAddr is LookupNetIP for both families, and keeps the zone of an IPv6 address.
 func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
-	addrs, err := r.lookupAddrs(ctx, bothFamilies, host)
+	addrs, err := r.lookupAddrs(ctx, stub.BothFamilies, host)
 	if err != nil {
 		return nil, err
 	}
-	return ipAddrs(addrs), nil
-}
-
-func ipAddrs(addrs []netip.Addr) []net.IPAddr {
-	ips := make([]net.IPAddr, len(addrs))
-	for i, a := range addrs {
-		ips[i] = net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-	}
-	return ips
+	return stub.IPAddrs(addrs), nil
 }
 
 // LookupHost is LookupNetIP for both families, as text. An IP address is returned as it
 // was given, and addresses of the hosts file are in the file's order.
 func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error) {
-	if _, literal := parseLiteral(host); literal {
+	if _, literal := stub.ParseLiteral(host); literal {
 		return []string{host}, nil
 	}
-	addrs := r.config.hosts.name(host).addrs
+	addrs := r.config.hosts.Host(host).Addrs
 	if len(addrs) == 0 {
 		var err error
-		if addrs, err = r.lookupAddrs(ctx, bothFamilies, host); err != nil {
+		if addrs, err = r.lookupAddrs(ctx, stub.BothFamilies, host); err != nil {
 			return nil, err
 		}
 	}
@@ -93,90 +86,66 @@ func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error
 	return texts, nil
 }
 
-// families is a set of address families.
-type families uint8
-
-const (
-	onlyIPv4 families = 1 << iota
-	onlyIPv6
-	bothFamilies = onlyIPv4 | onlyIPv6
-)
-
-// parseIPNetwork reads the network of LookupIP and LookupNetIP.
-func parseIPNetwork(network string) (families, error) {
-	switch network {
-	case "ip":
-		return bothFamilies, nil
-	case "ip4":
-		return onlyIPv4, nil
-	case "ip6":
-		return onlyIPv6, nil
+// fillNet checks and fills in what the methods of package net need.
+func (c *config) fillNet() error {
+	search, err := stub.NewSearchList(c.SearchList, c.Ndots)
+	if err != nil {
+		return fmt.Errorf("resolver: options: %w", err)
 	}
-	return 0, net.UnknownNetworkError(network)
+	c.search = search
+	if !c.DisableHostsFile {
+		c.hosts = stub.NewHostsFile(c.HostsFile)
+	}
+	c.destinations = stub.NewDestinations(stub.RouteSource)
+	return nil
 }
 
-// of leaves the addresses of these families.
-func (want families) of(addrs []netip.Addr) []netip.Addr {
-	if want == bothFamilies {
-		return addrs
-	}
-	return slices.DeleteFunc(addrs, func(a netip.Addr) bool { return isIPv4(a) != (want == onlyIPv4) })
-}
+// sort puts addresses in the order of the options.
+func (c *config) sort(addrs []netip.Addr) { c.destinations.Sort(stub.Order(c.AddressOrder), addrs) }
 
 // lookupAddrs finds a host's addresses: it is one, the hosts file has it, or DNS. They
 // are the caller's.
-func (r *Resolver) lookupAddrs(ctx context.Context, want families, host string) ([]netip.Addr, error) {
+func (r *Resolver) lookupAddrs(ctx context.Context, want stub.Families, host string) ([]netip.Addr, error) {
 	if host == "" {
-		return nil, noSuchHost(host)
+		return nil, stub.NoSuchHost(host)
 	}
 	addrs, ok := r.localAddrs(host)
 	if ok {
-		if addrs = want.of(addrs); len(addrs) == 0 {
-			return nil, noSuitableAddress(host)
+		if addrs = want.Of(addrs); len(addrs) == 0 {
+			return nil, stub.NoSuitableAddress(host)
 		}
 		r.config.sort(addrs)
 		return addrs, nil
 	}
-	if !isHostName(host) {
-		return nil, noSuchHost(host)
+	if !stub.IsHostName(host) {
+		return nil, stub.NoSuchHost(host)
 	}
 	var last *net.DNSError
-	for _, n := range r.config.candidates(host) {
+	for _, n := range r.config.search.Candidates(host) {
 		addrs, err := r.addrsOf(ctx, want, n)
 		if err == nil {
 			r.config.sort(addrs)
 			return addrs, nil
 		}
-		last = dnsError(host, withContext(ctx, err))
+		last = dnsError(host, stub.WithContext(ctx, err))
 	}
 	if last == nil {
-		last = noSuchHost(host)
+		last = stub.NoSuchHost(host)
 	}
 	return nil, last
 }
 
 // localAddrs finds the addresses of a host without DNS.
 func (r *Resolver) localAddrs(host string) ([]netip.Addr, bool) {
-	if a, ok := parseLiteral(host); ok {
+	if a, ok := stub.ParseLiteral(host); ok {
 		return []netip.Addr{a}, true
 	}
-	addrs := slices.Clone(r.config.hosts.name(host).addrs)
+	addrs := slices.Clone(r.config.hosts.Host(host).Addrs)
 	return addrs, len(addrs) > 0
 }
 
-// parseLiteral is netip.ParseAddr without the making of an error for host names: an
-// address has a colon or ends with a digit.
-func parseLiteral(host string) (netip.Addr, bool) {
-	last := len(host) - 1
-	if last < 0 || (host[last] < '0' || host[last] > '9') && !strings.Contains(host, ":") {
-		return netip.Addr{}, false
-	}
-	a, err := netip.ParseAddr(host)
-	return a, err == nil
-}
-
 // addrsOf asks DNS for the addresses of one name.
-func (r *Resolver) addrsOf(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, error) {
+func (r *Resolver) addrsOf(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, error) {
 	if addrs, ok := r.hitAddrs(ctx, want, n); ok {
 		return addrs, nil
 	}
@@ -201,7 +170,7 @@ func cutShort(ctx context.Context, err error) bool {
 // family wanted addresses or the knowledge that there are none. Nothing is decoded, and
 // of what it makes only the addresses outlive it. What else has a say in an answer must
 // be asked before it; whoever listens with a Trace is told by the longer way.
-func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) ([]netip.Addr, bool) {
+func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasSay(ctx, n) {
 		return nil, false
 	}
@@ -243,9 +212,9 @@ func (r *Resolver) hitAddrs(ctx context.Context, want families, n dnsname.Name) 
 
 // addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
 var addressTypes = [...]struct {
-	family families
+	family stub.Families
 	rrtype uint16
-}{{onlyIPv4, dns.TypeA}, {onlyIPv6, dns.TypeAAAA}}
+}{{stub.OnlyIPv4, dns.TypeA}, {stub.OnlyIPv6, dns.TypeAAAA}}
 
 // lane is what one of several questions that are asked together gave: an answer with
 // records, or an error that says why not, beside an answer without records if there is
@@ -265,13 +234,13 @@ func (l lane) addrs(rrtype uint16) []netip.Addr {
 
 // askBoth asks for a name's A and AAAA records together. The lane of a family that is
 // not wanted is zero.
-func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want families) (a, aaaa lane) {
+func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Families) (a, aaaa lane) {
 	switch want {
-	case onlyIPv4:
+	case stub.OnlyIPv4:
 		return r.askLane(ctx, n, dns.TypeA), lane{}
-	case onlyIPv6:
+	case stub.OnlyIPv6:
 		return lane{}, r.askLane(ctx, n, dns.TypeAAAA)
-	case bothFamilies:
+	case stub.BothFamilies:
 	}
 	a, ok := r.cachedLane(ctx, n, dns.TypeA)
 	if ok {

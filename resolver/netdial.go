@@ -3,12 +3,11 @@ package resolver
 import (
 	"context"
 	"net"
-	"net/http/httptrace"
-	"net/netip"
 	"strconv"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // DialContext connects to an address as net.Dialer does, but to addresses that this
@@ -27,91 +26,71 @@ import (
 // address.
 func (r *Resolver) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Resolver: r.NetResolver()}
-	want, ok := dialFamilies(network)
+	want, ok := stub.ParseDialNetwork(network)
 	host, service, err := net.SplitHostPort(address)
-	if _, literal := parseLiteral(host); !ok || err != nil || host == "" || literal {
+	if _, literal := stub.ParseLiteral(host); !ok || err != nil || host == "" || literal {
 		return d.DialContext(ctx, network, address)
 	}
 	port, err := r.LookupPort(ctx, network, service)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	e := &eyeballs{
-		network: network,
-		port:    strconv.Itoa(port),
-		connect: d.DialContext,
-		resolve: func(ctx context.Context, out chan<- batch) { r.resolveDial(ctx, want, host, out) },
-		order:   r.config.sort,
-		prefer4: r.config.AddressOrder == OrderIPv4First,
-		trace:   newDialTrace(ctx, host),
+	dial := &stub.Dial{
+		Network:    network,
+		Port:       strconv.Itoa(port),
+		Connect:    d.DialContext,
+		Resolve:    func(ctx context.Context, out chan<- stub.Batch) { r.resolveDial(ctx, want, host, out) },
+		Order:      r.config.sort,
+		PreferIPv4: r.config.AddressOrder == OrderIPv4First,
+		Trace:      stub.NewDialTrace(ctx, host),
 	}
 	if network[:3] == "udp" {
-		return e.inTurn(ctx)
+		return dial.InTurn(ctx)
 	}
-	return e.race(ctx)
-}
-
-// dialFamilies gives the address families of a network that has ports.
-func dialFamilies(network string) (families, bool) {
-	switch network {
-	case "tcp", "udp":
-		return bothFamilies, true
-	case "tcp4", "udp4":
-		return onlyIPv4, true
-	case "tcp6", "udp6":
-		return onlyIPv6, true
-	}
-	return 0, false
-}
-
-// batch is what the resolution of a host being dialled has brought: addresses, or why
-// there are none.
-type batch struct {
-	addrs []netip.Addr
-	err   error // a *net.DNSError
+	return dial.Race(ctx)
 }
 
 // resolveDial sends a host's addresses to out as soon as they are known, those of one
 // family first if the other's are late, or one error; then it closes out. It never
 // sends more than two batches.
-func (r *Resolver) resolveDial(ctx context.Context, want families, host string, out chan<- batch) {
+func (r *Resolver) resolveDial(ctx context.Context, want stub.Families, host string, out chan<- stub.Batch) {
 	defer close(out)
 	var ended error
 	defer func() {
 		if ended != nil {
-			out <- batch{err: ended}
+			out <- stub.Batch{Err: ended}
 		}
 	}()
 	rescue.Guarded(&ended, func() { r.resolveHost(ctx, want, host, out) })()
 }
 
 // resolveHost is resolveDial but for the end.
-func (r *Resolver) resolveHost(ctx context.Context, want families, host string, out chan<- batch) {
+func (r *Resolver) resolveHost(ctx context.Context, want stub.Families, host string, out chan<- stub.Batch) {
 	if addrs, ok := r.localAddrs(host); ok {
-		b := batch{addrs: want.of(addrs)}
-		if len(b.addrs) == 0 {
-			b.err = noSuitableAddress(host)
+		b := stub.Batch{Addrs: want.Of(addrs)}
+		if len(b.Addrs) == 0 {
+			b.Err = stub.NoSuitableAddress(host)
 		}
 		out <- b
 		return
 	}
-	var last error = noSuchHost(host)
-	if isHostName(host) {
-		for _, n := range r.config.candidates(host) {
+	var last error = stub.NoSuchHost(host)
+	if stub.IsHostName(host) {
+		for _, n := range r.config.search.Candidates(host) {
 			err := r.resolveOne(ctx, want, n, out)
 			if err == nil {
 				return
 			}
-			last = dnsError(host, withContext(ctx, err))
+			last = dnsError(host, stub.WithContext(ctx, err))
 		}
 	}
-	out <- batch{err: last}
+	out <- stub.Batch{Err: last}
 }
 
 // resolveOne sends the addresses of one name, or returns why there are none.
-func (r *Resolver) resolveOne(ctx context.Context, want families, n dnsname.Name, out chan<- batch) error {
+func (r *Resolver) resolveOne(ctx context.Context, want stub.Families, n dnsname.Name, out chan<- stub.Batch) error {
 	if addrs, ok := r.hitAddrs(ctx, want, n); ok {
-		out <- batch{addrs: addrs}
+		out <- stub.Batch{Addrs: addrs}
 		return nil
 	}
 	ctx = withOneTrace(ctx)
@@ -139,7 +118,7 @@ func (r *Resolver) resolveOne(ctx context.Context, want families, n dnsname.Name
 		rescue.Again(a.err)
 		if addrs := a.addrs(a.rrtype); len(addrs) > 0 {
 			found = true
-			out <- batch{addrs: addrs}
+			out <- stub.Batch{Addrs: addrs}
 			continue
 		}
 		failed = worse(failed, a.err)
@@ -148,22 +127,4 @@ func (r *Resolver) resolveOne(ctx context.Context, want families, n dnsname.Name
 		return nil
 	}
 	return failed
-}
-
-// dialTrace calls the hooks for the resolution of a host. Those for connections are
-// called by net.Dialer.
-type dialTrace struct{ hooks *httptrace.ClientTrace }
-
-func newDialTrace(ctx context.Context, host string) dialTrace {
-	t := dialTrace{httptrace.ContextClientTrace(ctx)}
-	if t.hooks != nil && t.hooks.DNSStart != nil {
-		t.hooks.DNSStart(httptrace.DNSStartInfo{Host: host})
-	}
-	return t
-}
-
-func (t dialTrace) done(b batch) {
-	if t.hooks != nil && t.hooks.DNSDone != nil {
-		t.hooks.DNSDone(httptrace.DNSDoneInfo{Addrs: ipAddrs(b.addrs), Err: b.err})
-	}
 }

@@ -7,10 +7,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // LookupPort gives the port of a service, which may be a number, as net.Resolver's
@@ -24,20 +27,20 @@ func (r *Resolver) LookupPort(ctx context.Context, network, service string) (int
 // the host itself, absolute. A name without aliases must have addresses. See
 // LookupNetIP for names and errors.
 func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
-	if e := r.config.hosts.name(host); e.canonical != "" {
-		return e.canonical, nil
+	if e := r.config.hosts.Host(host); e.Canonical != "" {
+		return e.Canonical, nil
 	}
-	if !isHostName(host) {
-		return "", noSuchHost(host)
+	if !stub.IsHostName(host) {
+		return "", stub.NoSuchHost(host)
 	}
-	var last error = noSuchHost(host)
-	for name, n := range r.config.candidates(host) {
+	var last error = stub.NoSuchHost(host)
+	for name, n := range r.config.search.Candidates(host) {
 		canonical, err := r.canonicalName(ctx, name, n)
 		switch {
 		case err != nil:
-			last = dnsError(host, withContext(ctx, err))
-		case !isHostName(canonical):
-			return "", malformedNames(host)
+			last = dnsError(host, stub.WithContext(ctx, err))
+		case !stub.IsHostName(canonical):
+			return "", stub.MalformedNames(host)
 		default:
 			return canonical, nil
 		}
@@ -48,7 +51,7 @@ func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error)
 // canonicalName follows name's aliases. The chain counts even when nothing is at its
 // end, and its first step even when the next zone does not answer.
 func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Name) (string, error) {
-	a, aaaa := r.askBoth(ctx, n, bothFamilies)
+	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for _, l := range []lane{a, aaaa} {
 		if l.found != nil && (len(l.found.aliases) > 0 || l.err == nil) {
 			return l.found.canonical(name), nil
@@ -63,7 +66,7 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 		return "", err
 	}
 	for target := range found.records(dns.TypeCNAME).All() {
-		return hostName(target), nil
+		return stub.HostName(target), nil
 	}
 	return found.canonical(name), nil
 }
@@ -80,13 +83,13 @@ func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (
 		return "", nil, err
 	}
 	canonical := found.canonical(asked)
-	if !isHostName(canonical) {
-		return "", nil, &net.DNSError{Err: textSRVHeader, Name: name}
+	if !stub.IsHostName(canonical) {
+		return "", nil, &net.DNSError{Err: stub.TextSRVHeader, Name: name}
 	}
-	records, all := decode(found, dns.TypeSRV, parseSRV)
-	sortSRV(records, rand.IntN)
+	records, all := stub.Decode(found.records(dns.TypeSRV), stub.ParseSRV)
+	stub.SortSRV(records, rand.IntN)
 	if !all {
-		return canonical, records, malformedNames(name)
+		return canonical, records, stub.MalformedNames(name)
 	}
 	return canonical, records, nil
 }
@@ -107,11 +110,10 @@ func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	if err != nil {
 		return nil, err
 	}
-	records, all := decode(found, dns.TypeMX, parseMX)
-	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
-	slices.SortStableFunc(records, func(a, b *net.MX) int { return int(a.Pref) - int(b.Pref) })
+	records, all := stub.Decode(found.records(dns.TypeMX), stub.ParseMX)
+	stub.SortMX(records, rand.IntN)
 	if !all {
-		return records, malformedNames(name)
+		return records, stub.MalformedNames(name)
 	}
 	return records, nil
 }
@@ -123,9 +125,9 @@ func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error)
 	if err != nil {
 		return nil, err
 	}
-	records, all := decode(found, dns.TypeNS, parseNS)
+	records, all := stub.Decode(found.records(dns.TypeNS), stub.ParseNS)
 	if !all {
-		return records, malformedNames(name)
+		return records, stub.MalformedNames(name)
 	}
 	return records, nil
 }
@@ -137,7 +139,7 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	texts, _ := decode(found, dns.TypeTXT, parseTXT)
+	texts, _ := stub.Decode(found.records(dns.TypeTXT), stub.ParseTXT)
 	return texts, nil
 }
 
@@ -146,25 +148,25 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 // others. See LookupNetIP for errors.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
 	if a, err := netip.ParseAddr(addr); err == nil {
-		if names := r.config.hosts.addr(a); len(names) > 0 {
+		if names := r.config.hosts.NamesOf(a); len(names) > 0 {
 			return slices.Clone(names), nil
 		}
 	}
 	reverse, err := dns.ReverseAddr(addr)
 	if err != nil {
-		return nil, &net.DNSError{Err: textUnrecognized, Name: addr}
+		return nil, &net.DNSError{Err: stub.TextUnrecognized, Name: addr}
 	}
 	n, err := dnsname.Parse(reverse)
 	if err != nil {
-		return nil, noSuchHost(addr)
+		return nil, stub.NoSuchHost(addr)
 	}
 	found, err := r.records(ctx, n, dns.TypePTR)
 	if err != nil {
-		return nil, dnsError(addr, withContext(ctx, err))
+		return nil, dnsError(addr, stub.WithContext(ctx, err))
 	}
-	names, all := decode(found, dns.TypePTR, parseHost)
+	names, all := stub.Decode(found.records(dns.TypePTR), stub.ParseHost)
 	if !all {
-		return names, malformedNames(addr)
+		return names, stub.MalformedNames(addr)
 	}
 	return names, nil
 }
@@ -172,16 +174,16 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 // lookup asks for the records of a name, in the search list too, and says which name
 // it was that has them.
 func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *found, asked string, _ error) {
-	if !isHostName(name) {
-		return nil, "", noSuchHost(name)
+	if !stub.IsHostName(name) {
+		return nil, "", stub.NoSuchHost(name)
 	}
-	var last error = noSuchHost(name)
-	for candidate, n := range r.config.candidates(name) {
+	var last error = stub.NoSuchHost(name)
+	for candidate, n := range r.config.search.Candidates(name) {
 		found, err := r.records(ctx, n, qtype)
 		if err == nil {
 			return found, candidate, nil
 		}
-		last = dnsError(name, withContext(ctx, err))
+		last = dnsError(name, stub.WithContext(ctx, err))
 	}
 	return nil, "", last
 }
@@ -212,8 +214,20 @@ func (f *found) canonical(asked string) string {
 	last := f.aliases[len(f.aliases)-1]
 	if !last.IsDNAME() {
 		for target := range last.Set.Records.All() {
-			return hostName(target)
+			return stub.HostName(target)
 		}
 	}
 	return last.To.String()
 }
+
+// records returns the records of a type in an answer, without the aliases.
+func (f *found) records(rrtype uint16) dnssec.Packed {
+	for _, set := range f.sets {
+		if set.Type == rrtype {
+			return set.Records
+		}
+	}
+	return ""
+}
+
+func (f *found) timeToLive() time.Duration { return time.Duration(f.ttl) * time.Second }

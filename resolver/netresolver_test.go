@@ -22,6 +22,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -571,5 +572,28 @@ func TestAddressesAreSorted(t *testing.T) {
 	expectNet(t, "IPv6 first", "[2001:db8::80 192.0.2.80]", addrs, err)
 	if want := netip.MustParseAddr("2001:db8::80"); len(addrs) > 0 && addrs[0] != want {
 		t.Errorf("got %v, want %v", addrs[0], want)
+	}
+}
+
+// internal/stub has the orders by the same numbers.
+func TestAddressOrderNumbers(t *testing.T) {
+	for order, want := range map[resolver.AddressOrder]stub.Order{
+		resolver.OrderByPolicy: stub.ByPolicy, resolver.OrderAsAnswered: stub.AsAnswered,
+		resolver.OrderIPv4First: stub.IPv4First, resolver.OrderIPv6First: stub.IPv6First,
+	} {
+		if stub.Order(order) != want {
+			t.Errorf("order %d: want %d", order, want)
+		}
+	}
+}
+
+func TestNetOptionsAreChecked(t *testing.T) {
+	for _, o := range []resolver.Options{
+		{SearchList: []string{"corp..example"}},
+		{AddressOrder: resolver.OrderIPv6First + 1},
+	} {
+		if _, err := resolver.New(o); err == nil || !strings.HasPrefix(err.Error(), "resolver: options: ") {
+			t.Errorf("%q, order %d: got %v, want an error about options", o.SearchList, o.AddressOrder, err)
+		}
 	}
 }

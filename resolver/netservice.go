@@ -15,6 +15,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // ServiceServer is one server of a service that SRV records announce (RFC 2782).
@@ -59,14 +60,14 @@ func (r *Resolver) LookupService(ctx context.Context, service, proto, name strin
 	if err != nil {
 		return Service{}, err
 	}
-	records, _ := decode(found, dns.TypeSRV, parseSRV)
+	records, _ := stub.Decode(found.records(dns.TypeSRV), stub.ParseSRV)
 	if len(records) == 0 {
-		return Service{}, malformedNames(target)
+		return Service{}, stub.MalformedNames(target)
 	}
 	if len(records) == 1 && records[0].Target == "." {
-		return Service{}, noSuchHost(target)
+		return Service{}, stub.NoSuchHost(target)
 	}
-	sortSRV(records, rand.IntN)
+	stub.SortSRV(records, rand.IntN)
 	s := Service{Canonical: found.canonical(asked), TTL: found.timeToLive(), Status: found.status, Servers: make([]ServiceServer, len(records))}
 	for i, srv := range records {
 		s.Servers[i].SRV = *srv
@@ -124,10 +125,10 @@ type hostLookup struct {
 func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	n, err := dnsname.Parse(name)
 	if err != nil {
-		return hostLookup{err: noSuchHost(name)}
+		return hostLookup{err: stub.NoSuchHost(name)}
 	}
 	l := hostLookup{ttl: maxTTL * time.Second, status: dnssec.Secure}
-	a, aaaa := r.askBoth(ctx, n, bothFamilies)
+	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for i, one := range []lane{a, aaaa} {
 		if addrs := one.addrs(addressTypes[i].rrtype); len(addrs) > 0 {
 			l.addrs = append(l.addrs, addrs...)
@@ -135,7 +136,7 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 		}
 	}
 	if err := worse(a.err, aaaa.err); len(l.addrs) == 0 || cutShort(ctx, err) {
-		return hostLookup{err: dnsError(name, withContext(ctx, err))}
+		return hostLookup{err: dnsError(name, stub.WithContext(ctx, err))}
 	}
 	r.config.sort(l.addrs)
 	return l

@@ -11,6 +11,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/stub"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
@@ -287,13 +288,13 @@ const (
 // config is Options checked and filled.
 type config struct {
 	Options
-	hosts  *hostsFile // nil: none
-	search []string   // SearchList, each ending with its dot; "." is the root
-	reach  *addressTable
-	limits Limits
-	allow  func(netip.Addr) bool
-	filter *addressFilter // nil: all addresses are allowed
-	zones  localData      // LocalZones to begin with
+	hosts        *stub.HostsFile // nil: none
+	search       stub.SearchList
+	destinations *stub.Destinations
+	limits       Limits
+	allow        func(netip.Addr) bool
+	filter       *addressFilter // nil: all addresses are allowed
+	zones        localData      // LocalZones to begin with
 
 	ownSignatureTime bool // SignatureTime was given
 }

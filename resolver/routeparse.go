@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // Why a text is no route.
@@ -96,7 +97,7 @@ func parseRouteServer(text string) (RouteServer, error) {
 		s.Addr = addr
 		return s, nil
 	}
-	if _, nameErr := dnsname.Parse(address); nameErr != nil || strings.Contains(address, ":") || !isHostName(address) {
+	if _, nameErr := dnsname.Parse(address); nameErr != nil || strings.Contains(address, ":") || !stub.IsHostName(address) {
 		return s, err
 	}
 	s.Name = address

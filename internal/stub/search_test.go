@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
@@ -41,7 +40,7 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Whoever has what they want asks for no more.
+// A caller that has what it wants asks for no more.
 func TestCandidatesStop(t *testing.T) {
 	for stop := range 3 {
 		seen := 0
@@ -77,10 +76,10 @@ func FuzzIsHostName(f *testing.F) {
 		}
 		asked = false
 		r.LookupTXT(t.Context(), name)
-		if got := isHostName(name); got != asked {
+		if got := IsHostName(name); got != asked {
 			t.Errorf("%q: got %t, package net %t", name, got, asked)
 		}
-		if n, err := dnsname.Parse(name); isHostName(name) && (err != nil || n == "") {
+		if n, err := dnsname.Parse(name); IsHostName(name) && (err != nil || n == "") {
 			t.Errorf("%q: a host name but no domain name: %v", name, err)
 		}
 	})
@@ -94,21 +93,32 @@ func refuse(asked *bool) func(context.Context, string, string) (net.Conn, error)
 	}
 }
 
-func TestFillNet(t *testing.T) {
-	hints := &glue.Delegation{Zone: dnsname.Root, Servers: []glue.Server{{Name: "\x01a\x00"}}}
-	c, err := Options{RootHints: hints, SearchList: []string{"corp.example", "example.", "."}}.fill()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"corp.example.", "example.", "."}; !slices.Equal(c.search, want) {
-		t.Errorf("got %q, want %q", c.search, want)
-	}
-	for _, o := range []Options{
-		{RootHints: hints, SearchList: []string{"corp..example"}},
-		{RootHints: hints, AddressOrder: OrderIPv6First + 1},
+func TestSearchList(t *testing.T) {
+	for _, c := range []struct {
+		domains []string
+		ndots   int
+		want    string
+	}{
+		{nil, 0, "www"},
+		{[]string{"corp.example", "example.", "."}, 0, "www.corp.example. www.example. www. www"},
+		{[]string{"corp.example"}, -1, "www www.corp.example."},
 	} {
-		if _, err := o.fill(); err == nil || !strings.HasPrefix(err.Error(), "resolver: options: ") {
-			t.Errorf("%+v: got %v, want an error about options", o.SearchList, err)
+		s, err := NewSearchList(c.domains, c.ndots)
+		if err != nil {
+			t.Fatal(err)
 		}
+		var got []string
+		for name, n := range s.Candidates("www") {
+			got = append(got, name)
+			if want := dnsname.MustParse(name); n != want {
+				t.Errorf("%q: got %v, want %v", name, n, want)
+			}
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%q, ndots %d: got %q, want %q", c.domains, c.ndots, got, c.want)
+		}
+	}
+	if _, err := NewSearchList([]string{"corp..example"}, 0); err == nil {
+		t.Error("got no error for an empty label")
 	}
 }

@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"cmp"
@@ -10,28 +10,36 @@ import (
 	"time"
 )
 
-// sort puts addresses into the order of the options.
-func (c *config) sort(addrs []netip.Addr) {
+// Order is how the addresses of a host are put in order. It has the numbers of
+// resolver.AddressOrder.
+type Order uint8
+
+const (
+	ByPolicy   Order = iota // RFC 6724
+	AsAnswered              // not sorted
+	IPv4First               // as ByPolicy, then all IPv4 addresses before all others
+	IPv6First               // as ByPolicy, then all IPv6 addresses before all others
+)
+
+// Sort puts destination addresses in order, the best first.
+func (d *Destinations) Sort(order Order, addrs []netip.Addr) {
 	if len(addrs) < 2 {
 		return
 	}
-	switch c.AddressOrder {
-	case OrderAsAnswered:
-	case OrderByPolicy:
-		c.reach.sort(addrs)
-	case OrderIPv4First:
-		c.reach.sort(addrs)
-		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(isIPv4(a), isIPv4(b)) })
-	case OrderIPv6First:
-		c.reach.sort(addrs)
-		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!isIPv4(a), !isIPv4(b)) })
+	switch order {
+	case AsAnswered:
+	case ByPolicy:
+		d.sort(addrs)
+	case IPv4First:
+		d.sort(addrs)
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(IsIPv4(a), IsIPv4(b)) })
+	case IPv6First:
+		d.sort(addrs)
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!IsIPv4(a), !IsIPv4(b)) })
 	}
 }
 
-// isIPv4 takes an IPv4-mapped address for the IPv4 address that it stands for.
-func isIPv4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
-
-// destination is an address and what the rules look at.
+// destination is an address with what the rules compare.
 type destination struct {
 	addr         netip.Addr
 	reachable    bool
@@ -51,14 +59,14 @@ func newDestination(addr, source netip.Addr) destination {
 	d.reachable = true
 	d.matchesScope = scopeOf(source) == d.scope
 	d.matchesLabel = policyOf(source).label == policy.label
-	if !isIPv4(addr) && !isIPv4(source) {
+	if !IsIPv4(addr) && !IsIPv4(source) {
 		d.common = commonPrefix(addr, source)
 	}
 	return d
 }
 
-// compareDestinations goes through the rules of RFC 6724 §6. Left out are those for
-// which the host would have to be asked more than where it sends from: 3 (deprecated
+// compareDestinations applies the rules of RFC 6724 §6. Left out are those for which the
+// host would have to be asked more than which source address it uses: 3 (deprecated
 // source addresses), 4 (home addresses) and 7 (encapsulation). Rule 9 is applied to
 // IPv6 only: it would undo the round robin among IPv4 addresses, whose prefixes say
 // little about distance (golang/go#13283).
@@ -73,7 +81,7 @@ func compareDestinations(a, b destination) int {
 		cmp.Compare(b.precedence, a.precedence), // rule 6
 		cmp.Compare(a.scope, b.scope),           // rule 8
 	)
-	if order == 0 && !isIPv4(a.addr) && !isIPv4(b.addr) {
+	if order == 0 && !IsIPv4(a.addr) && !IsIPv4(b.addr) {
 		order = cmp.Compare(b.common, a.common) // rule 9
 	}
 	return order
@@ -159,12 +167,12 @@ func commonPrefix(a, b netip.Addr) int {
 	return 8 * networkBytes
 }
 
-// addressTable remembers for a while what is known about destinations. Without it every
-// look-up would open a socket for each address, which costs many times more than finding
-// the addresses in the cache.
-type addressTable struct {
-	// source gives the address that this host would send from to another, or the zero
-	// Addr when it cannot send there.
+// Destinations sorts destination addresses, and remembers for a while by which source
+// address each is reached. Without that every look-up would open a socket for each address,
+// which costs many times more than finding the addresses in the cache.
+type Destinations struct {
+	// source returns the address that this host sends from to another, or the zero Addr
+	// when it cannot send there.
 	source func(netip.Addr) netip.Addr
 
 	mu    sync.Mutex
@@ -180,47 +188,51 @@ const (
 	maxRoutes = 1024
 )
 
-func newAddressTable(source func(netip.Addr) netip.Addr) *addressTable {
-	return &addressTable{source: source, known: make(map[netip.Addr]destination)}
+// NewDestinations returns a Destinations with the source function that is told, which is
+// RouteSource but in tests.
+func NewDestinations(source func(netip.Addr) netip.Addr) *Destinations {
+	return &Destinations{source: source, known: make(map[netip.Addr]destination)}
 }
 
 // sort orders destination addresses as RFC 6724 §6 says, best first.
-func (t *addressTable) sort(addrs []netip.Addr) {
+func (d *Destinations) sort(addrs []netip.Addr) {
 	var few [8]destination // as many as most hosts have, and no allocation
-	list := t.destinations(few[:0], addrs)
+	list := d.lookup(few[:0], addrs)
 	slices.SortStableFunc(list, compareDestinations)
-	for i, d := range list {
-		addrs[i] = d.addr
+	for i, to := range list {
+		addrs[i] = to.addr
 	}
 }
 
-// destinations appends what is known about each address.
-func (t *addressTable) destinations(list []destination, addrs []netip.Addr) []destination {
+// lookup appends what is known about each address.
+func (d *Destinations) lookup(list []destination, addrs []netip.Addr) []destination {
 	now := time.Now()
-	t.mu.Lock()
-	if len(t.known)+len(addrs) > maxRoutes || now.Sub(t.since) >= routeAge {
-		clear(t.known)
-		t.since = now
+	d.mu.Lock()
+	if len(d.known)+len(addrs) > maxRoutes || now.Sub(d.since) >= routeAge {
+		clear(d.known)
+		d.since = now
 	}
 	for _, a := range addrs {
-		list = append(list, t.known[a])
+		list = append(list, d.known[a])
 	}
-	t.mu.Unlock()
+	d.mu.Unlock()
 	for i, a := range addrs {
 		if list[i].addr != a {
-			list[i] = newDestination(a, t.source(a))
-			t.mu.Lock()
-			t.known[a] = list[i]
-			t.mu.Unlock()
+			list[i] = newDestination(a, d.source(a))
+			d.mu.Lock()
+			d.known[a] = list[i]
+			d.mu.Unlock()
 		}
 	}
 	return list
 }
 
-// routeSource asks the system's routes. Connecting a datagram socket looks the route
-// up and sends nothing; any port does.
-func routeSource(a netip.Addr) netip.Addr {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, defaultPort)))
+// RouteSource returns the source address that the system's routes select for a destination,
+// or the zero Addr when there is no route. Connecting a datagram socket looks the route up
+// and sends nothing; any port does.
+func RouteSource(a netip.Addr) netip.Addr {
+	const port = 53
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, port)))
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -1,14 +1,11 @@
-package resolver
+package stub
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
@@ -29,7 +26,7 @@ func TestHostNameOfWire(t *testing.T) {
 		"\x05a":                                   "",
 		"":                                        "",
 	} {
-		if got := hostName(wire); got != want {
+		if got := HostName(wire); got != want {
 			t.Errorf("%q: got %q, want %q", wire, got, want)
 		}
 	}
@@ -43,32 +40,55 @@ func FuzzHostNameOfWire(f *testing.F) {
 	f.Add("\x3f" + strings.Repeat("a", 62))      // a label that is cut off
 	f.Add(strings.Repeat("\x01a", 200) + "\x00") // longer than a name
 	f.Fuzz(func(t *testing.T, wire string) {
-		host := hostName(wire)
+		host := HostName(wire)
 		n, err := dnsname.FromWire([]byte(wire))
-		if isHostName(host) && err == nil {
+		if IsHostName(host) && err == nil {
 			if back, err := dnsname.Parse(host); err != nil || back != n {
 				t.Errorf("%q: %q stands for another name", wire, host)
 			}
 		}
-		parseSRV(wire)
-		parseMX(wire)
-		parseTXT(wire)
+		ParseSRV(wire)
+		ParseMX(wire)
+		ParseTXT(wire)
 	})
 }
 
 func TestParseShortRDATA(t *testing.T) {
 	for _, rdata := range []string{"", "\x00", "\x00\x01", "\x00\x01\x00\x02\x00\x03"} {
-		if srv, ok := parseSRV(rdata); ok {
+		if srv, ok := ParseSRV(rdata); ok {
 			t.Errorf("SRV %q: got %+v", rdata, srv)
 		}
 	}
 	for _, rdata := range []string{"", "\x00", "\x00\x01"} {
-		if mx, ok := parseMX(rdata); ok {
+		if mx, ok := ParseMX(rdata); ok {
 			t.Errorf("MX %q: got %+v", rdata, mx)
 		}
 	}
-	if text, ok := parseTXT("\x05abc"); ok {
+	if text, ok := ParseTXT("\x05abc"); ok {
 		t.Errorf("TXT: got %q", text)
+	}
+}
+
+// RFC 5321 §5.1: equal preferences are tried in random order.
+func TestSortMX(t *testing.T) {
+	draws := map[string]int{}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	const runs = 6000
+	for range runs {
+		records := []*net.MX{{Host: "late", Pref: 20}, {Host: "a", Pref: 10}, {Host: "b", Pref: 10}, {Host: "c", Pref: 10}}
+		SortMX(records, rnd.IntN)
+		if records[3].Host != "late" {
+			t.Fatalf("got %s last, want the one of lower preference", records[3].Host)
+		}
+		draws[records[0].Host+records[1].Host]++
+	}
+	for order, n := range draws {
+		if got := float64(n) / runs; got < 1./6-0.02 || got > 1./6+0.02 {
+			t.Errorf("%s: in %.3f of all draws, want %.3f", order, got, 1./6)
+		}
+	}
+	if len(draws) != 6 {
+		t.Errorf("got %d orders, want 6", len(draws))
 	}
 }
 
@@ -83,7 +103,7 @@ func TestSortSRV(t *testing.T) {
 			{Target: "a", Priority: 10, Weight: 60}, {Target: "b", Priority: 10, Weight: 30}, {Target: "c", Priority: 10, Weight: 10},
 			{Target: "zero", Priority: 10},
 		}
-		sortSRV(records, rnd.IntN)
+		SortSRV(records, rnd.IntN)
 		if records[4].Target != "late" {
 			t.Fatalf("got %s last, want the one of lower priority", records[4].Target)
 		}
@@ -103,7 +123,7 @@ func TestSortSRVKeepsAll(t *testing.T) {
 		for i := range n {
 			records = append(records, &net.SRV{Target: fmt.Sprint(i), Priority: uint16(i / 2), Weight: uint16(i % 2)})
 		}
-		sortSRV(records, rand.IntN)
+		SortSRV(records, rand.IntN)
 		seen := map[string]bool{}
 		for i, s := range records {
 			seen[s.Target] = true
@@ -113,18 +133,6 @@ func TestSortSRVKeepsAll(t *testing.T) {
 		}
 		if len(seen) != n {
 			t.Errorf("got %d of %d records", len(seen), n)
-		}
-	}
-}
-
-// Every record type that miekg/dns has a Go type for can be looked up by it, the
-// meta-types apart.
-func TestRecordTypes(t *testing.T) {
-	for rrtype, newRR := range dns.TypeToRR {
-		want := !isMeta(rrtype) && rrtype != dns.TypeANY
-		got, ok := recordTypes[reflect.TypeOf(newRR())]
-		if ok != want || ok && got != rrtype {
-			t.Errorf("%s: got %s %t, want %t", dns.Type(rrtype), dns.Type(got), ok, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"encoding/binary"
@@ -6,28 +6,16 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// records gives the records of a type in an answer, aliases apart.
-func (f *found) records(rrtype uint16) dnssec.Packed {
-	for _, set := range f.sets {
-		if set.Type == rrtype {
-			return set.Records
-		}
-	}
-	return ""
-}
-
-func (f *found) timeToLive() time.Duration { return time.Duration(f.ttl) * time.Second }
-
-// decode reads the records of a type. all is false when some were left out.
-func decode[T any](f *found, rrtype uint16, parse func(rdata string) (T, bool)) (records []T, all bool) {
+// Decode reads the records of an RRset. all is false when some were left out, since parse
+// refused them.
+func Decode[T any](set dnssec.Packed, parse func(rdata string) (T, bool)) (records []T, all bool) {
 	all = true
-	for rdata := range f.records(rrtype).All() {
+	for rdata := range set.All() {
 		record, ok := parse(rdata)
 		if !ok {
 			all = false
@@ -38,7 +26,8 @@ func decode[T any](f *found, rrtype uint16, parse func(rdata string) (T, bool)) 
 	return records, all
 }
 
-func parseSRV(rdata string) (*net.SRV, bool) {
+// ParseSRV reads a server of a service; false when its target is no host name. RFC 2782.
+func ParseSRV(rdata string) (*net.SRV, bool) {
 	const fixed = 6
 	if len(rdata) <= fixed {
 		return nil, false
@@ -46,39 +35,43 @@ func parseSRV(rdata string) (*net.SRV, bool) {
 	b := []byte(rdata[:fixed])
 	srv := &net.SRV{
 		Priority: binary.BigEndian.Uint16(b), Weight: binary.BigEndian.Uint16(b[2:]), Port: binary.BigEndian.Uint16(b[4:]),
-		Target: hostName(rdata[fixed:]),
+		Target: HostName(rdata[fixed:]),
 	}
-	return srv, isHostName(srv.Target)
+	return srv, IsHostName(srv.Target)
 }
 
-func parseMX(rdata string) (*net.MX, bool) {
+// ParseMX reads a mail server; false when it is neither a host name nor an address. RFC 1035
+// §3.3.9.
+func ParseMX(rdata string) (*net.MX, bool) {
 	const fixed = 2
 	if len(rdata) <= fixed {
 		return nil, false
 	}
-	mx := &net.MX{Pref: binary.BigEndian.Uint16([]byte(rdata[:fixed])), Host: hostName(rdata[fixed:])}
-	return mx, isHostName(mx.Host) || isAddressName(mx.Host)
+	mx := &net.MX{Pref: binary.BigEndian.Uint16([]byte(rdata[:fixed])), Host: HostName(rdata[fixed:])}
+	return mx, IsHostName(mx.Host) || isAddressName(mx.Host)
 }
 
-// isAddressName reports whether somebody has written an IP address where a host name
-// belongs, which mail servers take.
+// isAddressName reports whether an IP address stands where a host name belongs, which mail
+// servers take.
 func isAddressName(s string) bool {
 	a, err := netip.ParseAddr(strings.TrimSuffix(s, "."))
 	return err == nil && a.Zone() == ""
 }
 
-func parseNS(rdata string) (*net.NS, bool) {
-	host, ok := parseHost(rdata)
+// ParseNS reads a name server; false when it is no host name. RFC 1035 §3.3.11.
+func ParseNS(rdata string) (*net.NS, bool) {
+	host, ok := ParseHost(rdata)
 	return &net.NS{Host: host}, ok
 }
 
-func parseHost(rdata string) (string, bool) {
-	host := hostName(rdata)
-	return host, isHostName(host)
+// ParseHost reads RDATA that is one name, such as that of PTR; false when it is no host name.
+func ParseHost(rdata string) (string, bool) {
+	host := HostName(rdata)
+	return host, IsHostName(host)
 }
 
-// parseTXT joins the strings of a record.
-func parseTXT(rdata string) (string, bool) {
+// ParseTXT joins the strings of a record; false when it is malformed. RFC 1035 §3.3.14.
+func ParseTXT(rdata string) (string, bool) {
 	var text strings.Builder
 	for len(rdata) > 0 {
 		n := 1 + int(rdata[0])
@@ -91,10 +84,10 @@ func parseTXT(rdata string) (string, bool) {
 	return text.String(), true
 }
 
-// hostName writes a name in wire format with dots, in the letter case it has, and
+// HostName writes a name in wire format with dots, in the letter case it has, and
 // without escapes: "" when a label has a dot in it, or it is no name, so that no other
 // name can be made to look like a host's.
-func hostName(wire string) string {
+func HostName(wire string) string {
 	if wire == string(dnsname.Root) {
 		return "."
 	}
@@ -114,10 +107,21 @@ func hostName(wire string) string {
 	return text.String()
 }
 
-// sortSRV orders SRV records by priority, and those of one priority by drawing them one
-// after another with chances by weight; those without weight come last, unless they are
-// lucky by RFC 2782's rule. intn gives a random number below its argument.
-func sortSRV(records []*net.SRV, intn func(int) int) {
+// SortMX orders MX records by preference, and at random where that is equal (RFC 5321
+// §5.1). intn returns a random number below its argument.
+func SortMX(records []*net.MX, intn func(int) int) {
+	for i := len(records) - 1; i > 0; i-- {
+		j := intn(i + 1)
+		records[i], records[j] = records[j], records[i]
+	}
+	slices.SortStableFunc(records, func(a, b *net.MX) int { return int(a.Pref) - int(b.Pref) })
+}
+
+// SortSRV orders SRV records by priority, and those of one priority by drawing them one
+// after another with chances by weight; those without weight come last, with the small
+// chance to come earlier that RFC 2782 gives them. intn returns a random number below its
+// argument.
+func SortSRV(records []*net.SRV, intn func(int) int) {
 	slices.SortStableFunc(records, func(a, b *net.SRV) int { return int(a.Priority) - int(b.Priority) })
 	for len(records) > 0 {
 		n := 1
@@ -129,7 +133,7 @@ func sortSRV(records []*net.SRV, intn func(int) int) {
 	}
 }
 
-// drawByWeight brings the records into the order of RFC 2782: those of weight 0 are
+// drawByWeight puts the records in the order of RFC 2782: those of weight 0 are
 // put first, a number from 0 to the sum of the weights is drawn, and the first record
 // at which the running sum reaches it is next.
 func drawByWeight(records []*net.SRV, intn func(int) int) {

@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"fmt"
@@ -42,8 +42,8 @@ func TestParseHosts(t *testing.T) {
 		{"nobody.example", "[]", ""},
 		{"", "[]", ""},
 	} {
-		if e := h.byName[hostsKey(c.name)]; fmt.Sprint(e.addrs) != c.addrs || e.canonical != c.canonical {
-			t.Errorf("%q: got %v %q, want %s %q", c.name, e.addrs, e.canonical, c.addrs, c.canonical)
+		if e := h.Names[hostsKey(c.name)]; fmt.Sprint(e.Addrs) != c.addrs || e.Canonical != c.canonical {
+			t.Errorf("%q: got %v %q, want %s %q", c.name, e.Addrs, e.Canonical, c.addrs, c.canonical)
 		}
 	}
 	for addr, want := range map[string][]string{
@@ -52,7 +52,7 @@ func TestParseHosts(t *testing.T) {
 		"fe80::1%eth0": {"router.example."},
 		"fe80::1":      nil,
 	} {
-		if got := h.byAddr[netip.MustParseAddr(addr)]; !slices.Equal(got, want) {
+		if got := h.Addrs[netip.MustParseAddr(addr)]; !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", addr, got, want)
 		}
 	}
@@ -66,12 +66,12 @@ func FuzzParseHosts(f *testing.F) {
 	f.Add([]byte("192.0.2.1 "+strings.Repeat("a", 70000)+"\n192.0.2.2 b"), "b") // longer than a Scanner's own limit
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
 		h := parseHosts(text)
-		e := h.byName[hostsKey(name)]
-		if (len(e.addrs) == 0) != (e.canonical == "") {
-			t.Errorf("%q: got %v with canonical name %q", name, e.addrs, e.canonical)
+		e := h.Names[hostsKey(name)]
+		if (len(e.Addrs) == 0) != (e.Canonical == "") {
+			t.Errorf("%q: got %v with canonical name %q", name, e.Addrs, e.Canonical)
 		}
-		for _, a := range e.addrs {
-			if len(h.byAddr[a]) == 0 {
+		for _, a := range e.Addrs {
+			if len(h.Addrs[a]) == 0 {
 				t.Errorf("%q has %v, which has no names", name, a)
 			}
 		}
@@ -91,10 +91,10 @@ func writeHosts(t *testing.T, path, text string, changed time.Time) {
 func TestHostsFileIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts")
 	synctest.Test(t, func(t *testing.T) {
-		f := newHostsFile(path)
+		f := NewHostsFile(path)
 		expect := func(when string, want ...string) {
 			t.Helper()
-			if got := fmt.Sprint(f.name("a.example").addrs); got != fmt.Sprint(want) {
+			if got := fmt.Sprint(f.Host("a.example").Addrs); got != fmt.Sprint(want) {
 				t.Errorf("%s: got %s, want %v", when, got, want)
 			}
 		}
@@ -126,7 +126,7 @@ func TestHostsFileUnreadable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts")
 	synctest.Test(t, func(t *testing.T) {
 		writeHosts(t, path, "192.0.2.1 a.example", time.Now())
-		f := newHostsFile(path)
+		f := NewHostsFile(path)
 		f.get()
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
@@ -135,18 +135,18 @@ func TestHostsFileUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(hostsFileAge)
-		if got := f.name("a.example").addrs; len(got) != 1 {
+		if got := f.Host("a.example").Addrs; len(got) != 1 {
 			t.Errorf("got %v, want what was read before", got)
 		}
 	})
 }
 
 func TestNoHostsFile(t *testing.T) {
-	var f *hostsFile
-	if e := f.name("localhost"); e.canonical != "" {
+	var f *HostsFile
+	if e := f.Host("localhost"); e.Canonical != "" {
 		t.Errorf("got %+v, want nothing", e)
 	}
-	if got := f.addr(netip.MustParseAddr("127.0.0.1")); got != nil {
+	if got := f.NamesOf(netip.MustParseAddr("127.0.0.1")); got != nil {
 		t.Errorf("got %v, want nothing", got)
 	}
 }

@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"fmt"
@@ -78,7 +78,7 @@ func TestSortByPolicy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := addrList(c.addrs)
-			newAddressTable(routes(c.routes)).sort(got)
+			NewDestinations(routes(c.routes)).Sort(ByPolicy, got)
 			if want := addrList(c.want); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -98,26 +98,25 @@ func TestPolicyTable(t *testing.T) {
 	}
 }
 
-func TestAddressOrder(t *testing.T) {
-	table := newAddressTable(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
-	for order, want := range map[AddressOrder]string{
-		OrderByPolicy:   "[2001:db8::1 192.0.2.2 192.0.2.1 2001:db8::2]",
-		OrderAsAnswered: "[192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1]",
-		OrderIPv4First:  "[192.0.2.2 192.0.2.1 2001:db8::1 2001:db8::2]",
-		OrderIPv6First:  "[2001:db8::1 2001:db8::2 192.0.2.2 192.0.2.1]",
+func TestOrder(t *testing.T) {
+	table := NewDestinations(routes("192.0.2.1=192.0.2.9 192.0.2.2=192.0.2.9 2001:db8::1=2001:db8::9"))
+	for order, want := range map[Order]string{
+		ByPolicy:   "[2001:db8::1 192.0.2.2 192.0.2.1 2001:db8::2]",
+		AsAnswered: "[192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1]",
+		IPv4First:  "[192.0.2.2 192.0.2.1 2001:db8::1 2001:db8::2]",
+		IPv6First:  "[2001:db8::1 2001:db8::2 192.0.2.2 192.0.2.1]",
 	} {
-		c := config{Options: Options{AddressOrder: order}, reach: table}
 		addrs := addrList("192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1")
-		if c.sort(addrs); fmt.Sprint(addrs) != want {
+		if table.Sort(order, addrs); fmt.Sprint(addrs) != want {
 			t.Errorf("order %d: got %v, want %s", order, addrs, want)
 		}
 	}
 }
 
-func TestRouteTableForgets(t *testing.T) {
+func TestDestinationsForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked := 0
-		table := newAddressTable(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
+		table := NewDestinations(func(netip.Addr) netip.Addr { looked++; return netip.Addr{} })
 		pair := addrList("192.0.2.1 2001:db8::1")
 		table.sort(pair)
 		time.Sleep(routeAge - 1)
@@ -139,9 +138,9 @@ func TestRouteTableForgets(t *testing.T) {
 	})
 }
 
-// routeSource asks this machine, so that only loopback is certain.
+// RouteSource asks this machine, so that only loopback is certain.
 func TestRouteSource(t *testing.T) {
-	if got, want := routeSource(netip.MustParseAddr("127.0.0.2")), "127.0.0."; !strings.HasPrefix(got.String(), want) {
+	if got, want := RouteSource(netip.MustParseAddr("127.0.0.2")), "127.0.0."; !strings.HasPrefix(got.String(), want) {
 		t.Errorf("to 127.0.0.2: got %v, want an address that begins with %s", got, want)
 	}
 }

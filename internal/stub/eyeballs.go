@@ -1,8 +1,9 @@
-package resolver
+package stub
 
 import (
 	"context"
 	"net"
+	"net/http/httptrace"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,16 +11,31 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// eyeballs is one dial by name.
-type eyeballs struct {
-	network string
-	port    string
-	connect func(ctx context.Context, network, address string) (net.Conn, error)
-	resolve func(ctx context.Context, out chan<- batch)
-	order   func([]netip.Addr) // best first
-	prefer4 bool               // IPv4 is waited for rather than IPv6
-	trace   dialTrace
+// Dial is one dial by name, with Happy Eyeballs version 2 (RFC 8305).
+type Dial struct {
+	Network string
+	Port    string
+	// Connect connects to an address with port, as net.Dialer.DialContext.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolve sends the host's addresses to out as soon as they are known, in no more than
+	// MaxBatches, or why there are none; then it closes out.
+	Resolve func(ctx context.Context, out chan<- Batch)
+	// Order puts addresses in order, the best first.
+	Order func([]netip.Addr)
+	// PreferIPv4 says which family's addresses are waited for.
+	PreferIPv4 bool
+	Trace      DialTrace
 }
+
+// Batch is what the resolution of a host that is dialled has brought: addresses, or why
+// there are none.
+type Batch struct {
+	Addrs []netip.Addr
+	Err   error // a *net.DNSError
+}
+
+// MaxBatches is how many batches there are at most: one for each address family.
+const MaxBatches = 2
 
 // The numbers of RFC 8305 §8.
 const (
@@ -32,23 +48,23 @@ const (
 
 // maxAttempts is how many addresses one dial tries. A zone that somebody hostile owns
 // can have hundreds of addresses, and every attempt is a packet to a host of its
-// choice; who has reached none of 32 is offline.
+// choice; a host that has reached none of 32 is offline.
 const maxAttempts = 32
 
-// inTurn tries the addresses one after the other.
-func (e *eyeballs) inTurn(ctx context.Context) (net.Conn, error) {
-	out := make(chan batch, len(addressTypes))
-	e.resolve(ctx, out)
-	var known batch
+// InTurn tries the addresses one after the other.
+func (d *Dial) InTurn(ctx context.Context) (net.Conn, error) {
+	out := make(chan Batch, MaxBatches)
+	d.Resolve(ctx, out)
+	var known Batch
 	for b := range out {
-		known = batch{append(known.addrs, b.addrs...), b.err}
+		known = Batch{append(known.Addrs, b.Addrs...), b.Err}
 	}
-	rescue.Again(known.err)
-	e.order(known.addrs)
-	e.trace.done(known)
-	first := known.err
-	for _, a := range known.addrs[:min(len(known.addrs), maxAttempts)] {
-		c, err := e.connect(ctx, e.network, net.JoinHostPort(a.String(), e.port))
+	rescue.Again(known.Err)
+	d.Order(known.Addrs)
+	d.Trace.done(known)
+	first := known.Err
+	for _, a := range known.Addrs[:min(len(known.Addrs), maxAttempts)] {
+		c, err := d.Connect(ctx, d.Network, net.JoinHostPort(a.String(), d.Port))
 		if err == nil {
 			return c, nil
 		}
@@ -56,30 +72,30 @@ func (e *eyeballs) inTurn(ctx context.Context) (net.Conn, error) {
 			first = err
 		}
 	}
-	return nil, e.opError(first)
+	return nil, d.opError(first)
 }
 
 // opError makes a resolution's error one of dialling.
-func (e *eyeballs) opError(err error) error {
+func (d *Dial) opError(err error) error {
 	if op, ok := err.(*net.OpError); ok {
 		return op
 	}
-	return &net.OpError{Op: "dial", Net: e.network, Err: err}
+	return &net.OpError{Op: "dial", Net: d.Network, Err: err}
 }
 
-// race connects to the address that answers first. All that it has begun has ended when
-// it returns.
-func (e *eyeballs) race(ctx context.Context) (net.Conn, error) {
+// Race connects to the address that answers first. All that it has begun has ended when it
+// returns.
+func (d *Dial) Race(ctx context.Context) (net.Conn, error) {
 	inner, cancel := context.WithCancel(ctx)
-	batches := make(chan batch, len(addressTypes))
-	go e.resolve(inner, batches)
-	run := &raceRun{eyeballs: e, batches: batches, results: make(chan attempt, maxAttempts)}
+	batches := make(chan Batch, MaxBatches)
+	go d.Resolve(inner, batches)
+	run := &race{Dial: d, batches: batches, results: make(chan attempt, maxAttempts)}
 	defer func() {
 		cancel()
 		run.end()
 	}()
 	if err := run.await(ctx); err != nil {
-		return nil, e.opError(err)
+		return nil, d.opError(err)
 	}
 	return run.connectAny(ctx, inner)
 }
@@ -90,10 +106,10 @@ type attempt struct {
 	err  error
 }
 
-// raceRun is a race being run; it belongs to one goroutine.
-type raceRun struct {
-	*eyeballs
-	batches  <-chan batch // nil: nothing more will come
+// race is the state of a Race; it belongs to one goroutine.
+type race struct {
+	*Dial
+	batches  <-chan Batch // nil: nothing more will come
 	results  chan attempt
 	waiting  []netip.Addr // not tried yet, best first
 	started  int
@@ -104,14 +120,14 @@ type raceRun struct {
 
 // await waits for addresses to begin with: the preferred family's, or all there will
 // be, or, resolutionDelay after they came, the other's. RFC 8305 §3.
-func (run *raceRun) await(ctx context.Context) error {
+func (run *race) await(ctx context.Context) error {
 	var delay <-chan time.Time
 	for run.batches != nil && !run.hasPreferred() {
 		select {
 		case b, ok := <-run.batches:
 			run.take(b, ok)
 		case <-delay:
-			run.trace.done(batch{addrs: run.waiting})
+			run.Trace.done(Batch{Addrs: run.waiting})
 			return nil
 		case <-ctx.Done():
 			// Resolution ends too, and says so in net's words.
@@ -124,29 +140,29 @@ func (run *raceRun) await(ctx context.Context) error {
 			delay = time.After(resolutionDelay)
 		}
 	}
-	run.trace.done(batch{run.waiting, run.failed})
+	run.Trace.done(Batch{run.waiting, run.failed})
 	return run.failed
 }
 
 // hasPreferred reports whether there is an address of the family that is waited for.
-func (run *raceRun) hasPreferred() bool {
-	return slices.ContainsFunc(run.waiting, func(a netip.Addr) bool { return isIPv4(a) == run.prefer4 })
+func (run *race) hasPreferred() bool {
+	return slices.ContainsFunc(run.waiting, func(a netip.Addr) bool { return IsIPv4(a) == run.PreferIPv4 })
 }
 
 // take adds addresses to those that wait, in their order, the families in turn.
 // RFC 8305 §4.
-func (run *raceRun) take(b batch, ok bool) {
+func (run *race) take(b Batch, ok bool) {
 	if !ok {
 		run.batches = nil
 		return
 	}
-	rescue.Again(b.err)
-	if b.err != nil {
-		run.failed = b.err
+	rescue.Again(b.Err)
+	if b.Err != nil {
+		run.failed = b.Err
 		return
 	}
-	run.waiting = append(run.waiting, b.addrs...)
-	run.order(run.waiting)
+	run.waiting = append(run.waiting, b.Addrs...)
+	run.Order(run.waiting)
 	run.waiting = interleave(run.waiting, run.previous)
 }
 
@@ -156,13 +172,13 @@ func interleave(addrs []netip.Addr, previous netip.Addr) []netip.Addr {
 	if len(addrs) == 0 {
 		return addrs
 	}
-	take4 := isIPv4(addrs[0])
+	take4 := IsIPv4(addrs[0])
 	if previous.IsValid() {
-		take4 = !isIPv4(previous)
+		take4 = !IsIPv4(previous)
 	}
 	rest, mixed := slices.Clone(addrs), make([]netip.Addr, 0, len(addrs))
 	for ; len(rest) > 0; take4 = !take4 {
-		i := slices.IndexFunc(rest, func(a netip.Addr) bool { return isIPv4(a) == take4 })
+		i := slices.IndexFunc(rest, func(a netip.Addr) bool { return IsIPv4(a) == take4 })
 		if i < 0 {
 			return append(mixed, rest...) // one family is left
 		}
@@ -173,7 +189,7 @@ func interleave(addrs []netip.Addr, previous netip.Addr) []netip.Addr {
 }
 
 // connectAny runs attempts until one succeeds or nothing is left to try. RFC 8305 §5.
-func (run *raceRun) connectAny(ctx, inner context.Context) (net.Conn, error) {
+func (run *race) connectAny(ctx, inner context.Context) (net.Conn, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil && run.mayGoOn() {
@@ -204,20 +220,20 @@ func (run *raceRun) connectAny(ctx, inner context.Context) (net.Conn, error) {
 }
 
 // mayGoOn reports whether an attempt is running or may still begin.
-func (run *raceRun) mayGoOn() bool {
+func (run *race) mayGoOn() bool {
 	return run.running > 0 || run.started < maxAttempts && (len(run.waiting) > 0 || run.batches != nil)
 }
 
 // takeLate takes addresses that come when attempts have begun. That there are none is
 // no failure of the dial.
-func (run *raceRun) takeLate(b batch, ok bool) {
-	if b.err == nil {
+func (run *race) takeLate(b Batch, ok bool) {
+	if b.Err == nil {
 		run.take(b, ok)
 	}
 }
 
 // begin starts the next attempt.
-func (run *raceRun) begin(ctx context.Context) {
+func (run *race) begin(ctx context.Context) {
 	a := run.waiting[0]
 	run.waiting = run.waiting[1:]
 	run.previous = a
@@ -227,21 +243,21 @@ func (run *raceRun) begin(ctx context.Context) {
 		ended := attempt{err: rescue.ErrAborted}
 		defer func() { run.results <- ended }()
 		defer rescue.Into(&ended.err)
-		ended.conn, ended.err = run.connect(ctx, run.network, net.JoinHostPort(a.String(), run.port))
+		ended.conn, ended.err = run.Connect(ctx, run.Network, net.JoinHostPort(a.String(), run.Port))
 	}()
 }
 
-// whyNot is the error of a race that nobody won: the first failure, as net.Dialer has
+// whyNot is the error of a race that no address won: the first failure, as net.Dialer has
 // it, or else the end of the caller's context.
-func (run *raceRun) whyNot(ctx context.Context) error {
+func (run *race) whyNot(ctx context.Context) error {
 	if run.failed != nil {
 		return run.opError(run.failed)
 	}
-	return run.opError(&endedError{withContext(ctx, context.Cause(ctx))})
+	return run.opError(&EndedError{WithContext(ctx, context.Cause(ctx))})
 }
 
 // end waits for what is still running, and closes connections that came too late.
-func (run *raceRun) end() {
+func (run *race) end() {
 	for ; run.running > 0; run.running-- {
 		if a := <-run.results; a.conn != nil {
 			a.conn.Close()
@@ -250,5 +266,24 @@ func (run *raceRun) end() {
 	if run.batches != nil {
 		for range run.batches {
 		}
+	}
+}
+
+// DialTrace calls the hooks for the resolution of a host. Those for connections are called
+// by net.Dialer. The zero DialTrace has none.
+type DialTrace struct{ hooks *httptrace.ClientTrace }
+
+// NewDialTrace returns the hooks in ctx, and calls the one for the begin.
+func NewDialTrace(ctx context.Context, host string) DialTrace {
+	t := DialTrace{httptrace.ContextClientTrace(ctx)}
+	if t.hooks != nil && t.hooks.DNSStart != nil {
+		t.hooks.DNSStart(httptrace.DNSStartInfo{Host: host})
+	}
+	return t
+}
+
+func (t DialTrace) done(b Batch) {
+	if t.hooks != nil && t.hooks.DNSDone != nil {
+		t.hooks.DNSDone(httptrace.DNSDoneInfo{Addrs: IPAddrs(b.Addrs), Err: b.Err})
 	}
 }

@@ -1,4 +1,4 @@
-package resolver
+package stub
 
 import (
 	"cmp"
@@ -48,14 +48,14 @@ func (w *dialWorld) note(format string, args ...any) {
 	w.log = append(w.log, fmt.Sprintf("%v ", time.Since(w.begun))+fmt.Sprintf(format, args...))
 }
 
-func (w *dialWorld) resolve(ctx context.Context, out chan<- batch) {
+func (w *dialWorld) resolve(ctx context.Context, out chan<- Batch) {
 	defer close(out)
 	for _, b := range w.batches {
 		select {
 		case <-time.After(b.after - time.Since(w.begun)):
-			out <- batch{addrList(b.addrs), b.err}
+			out <- Batch{addrList(b.addrs), b.err}
 		case <-ctx.Done():
-			out <- batch{err: dnsError("host.example", ctx.Err())}
+			out <- Batch{Err: &net.DNSError{Err: (&EndedError{ctx.Err()}).Error(), Name: "host.example", UnwrapErr: ctx.Err()}}
 			return
 		}
 	}
@@ -72,7 +72,7 @@ func (w *dialWorld) connect(ctx context.Context, network, address string) (net.C
 	select {
 	case <-after:
 	case <-ctx.Done():
-		return nil, &net.OpError{Op: "dial", Net: network, Err: &endedError{ctx.Err()}}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: &EndedError{ctx.Err()}}
 	}
 	if end.err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address)), Err: end.err}
@@ -97,18 +97,18 @@ type dialledConn struct {
 func (c *dialledConn) Close() error { c.closed(); return nil }
 
 // dial runs a race in this world.
-func (w *dialWorld) dial(ctx context.Context, change ...func(*eyeballs)) (string, error) {
+func (w *dialWorld) dial(ctx context.Context, change ...func(*Dial)) (string, error) {
 	w.begun = time.Now()
-	e := &eyeballs{
-		network: "tcp", port: "80", connect: w.connect, resolve: w.resolve,
-		order: func(addrs []netip.Addr) {
-			slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!isIPv4(a), !isIPv4(b)) })
+	d := &Dial{
+		Network: "tcp", Port: "80", Connect: w.connect, Resolve: w.resolve,
+		Order: func(addrs []netip.Addr) {
+			slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return firstIf(!IsIPv4(a), !IsIPv4(b)) })
 		},
 	}
 	for _, f := range change {
-		f(e)
+		f(d)
 	}
-	c, err := e.race(ctx)
+	c, err := d.Race(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -160,7 +160,7 @@ func TestHappyEyeballs(t *testing.T) {
 		{"all refused: the first error", &dialWorld{batches: both, connects: map[string]attemptEnd{
 			"2001:db8::1": refused(ms), "192.0.2.1": refused(ms), "2001:db8::2": refused(ms), "192.0.2.2": refused(ms)}},
 			"dial tcp [2001:db8::1]:80: connection refused: 10ms 2001:db8::1, 11ms 192.0.2.1, 12ms 2001:db8::2, 13ms 192.0.2.2"},
-		{"no such host", &dialWorld{batches: []lateBatch{{10 * ms, "", noSuchHost("host.example")}}},
+		{"no such host", &dialWorld{batches: []lateBatch{{10 * ms, "", NoSuchHost("host.example")}}},
 			"dial tcp: lookup host.example: no such host: "},
 		{"two answer at the same time: one stays open", &dialWorld{batches: both, connects: map[string]attemptEnd{
 			"2001:db8::1": ok(490 * ms), "192.0.2.1": ok(240 * ms)}},
@@ -210,10 +210,10 @@ func TestHappyEyeballsPreferIPv4(t *testing.T) {
 			batches:  []lateBatch{{10 * time.Millisecond, "2001:db8::1", nil}, {40 * time.Millisecond, "192.0.2.1", nil}},
 			connects: map[string]attemptEnd{"192.0.2.1": {after: time.Millisecond}},
 		}
-		host, err := w.dial(t.Context(), func(e *eyeballs) {
-			e.prefer4 = true
-			e.order = func(addrs []netip.Addr) {
-				slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(oneIf(!isIPv4(a)), oneIf(!isIPv4(b))) })
+		host, err := w.dial(t.Context(), func(d *Dial) {
+			d.PreferIPv4 = true
+			d.Order = func(addrs []netip.Addr) {
+				slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(oneIf(!IsIPv4(a)), oneIf(!IsIPv4(b))) })
 			}
 		})
 		if want := "40ms 192.0.2.1"; err != nil || host != "192.0.2.1" || strings.Join(w.log, ", ") != want {
@@ -289,8 +289,8 @@ func TestDialTraceOrder(t *testing.T) {
 			DNSStart: func(i httptrace.DNSStartInfo) { w.begun = time.Now(); w.note("start %s", i.Host) },
 			DNSDone:  func(i httptrace.DNSDoneInfo) { w.note("done %v %v", i.Addrs, i.Err) },
 		})
-		trace := newDialTrace(ctx, "host.example")
-		if _, err := w.dial(ctx, func(e *eyeballs) { e.trace = trace }); err != nil {
+		trace := NewDialTrace(ctx, "host.example")
+		if _, err := w.dial(ctx, func(d *Dial) { d.Trace = trace }); err != nil {
 			t.Fatal(err)
 		}
 		want := "0s start host.example, 60ms done [{192.0.2.1 }] <nil>, 60ms 192.0.2.1"
@@ -310,11 +310,11 @@ func TestDialInTurn(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w.begun = time.Now()
-		e := &eyeballs{
-			network: "udp", port: "53", connect: w.connect, resolve: w.resolve,
-			order: func(addrs []netip.Addr) { slices.SortFunc(addrs, func(a, b netip.Addr) int { return b.Compare(a) }) },
+		d := &Dial{
+			Network: "udp", Port: "53", Connect: w.connect, Resolve: w.resolve,
+			Order: func(addrs []netip.Addr) { slices.SortFunc(addrs, func(a, b netip.Addr) int { return b.Compare(a) }) },
 		}
-		c, err := e.inTurn(t.Context())
+		c, err := d.InTurn(t.Context())
 		if err != nil || c.(*dialledConn).host != "192.0.2.1" {
 			t.Fatalf("got %v %v, want 192.0.2.1", c, err)
 		}
@@ -322,7 +322,7 @@ func TestDialInTurn(t *testing.T) {
 			t.Errorf("got %v, want %s", w.log, want)
 		}
 		w.connects["192.0.2.1"] = attemptEnd{err: errRefused}
-		if _, err := e.inTurn(t.Context()); !errors.Is(err, syscall.ENETUNREACH) {
+		if _, err := d.InTurn(t.Context()); !errors.Is(err, syscall.ENETUNREACH) {
 			t.Errorf("got %v, want the first failure", err)
 		}
 	})
