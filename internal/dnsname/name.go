@@ -1,10 +1,15 @@
-// Package dnsname holds domain names in one form: uncompressed wire format,
-// lower case, absolute.
+// Package dnsname decides whether text or bytes are a domain name, and how names
+// relate: equal, below, in canonical order.
+//
+// In come names in presentation form or in wire format; out comes a [Name],
+// always uncompressed wire format, lower case, absolute, or the reason why it is
+// none. It never follows a compression pointer (package wire does) and never
+// completes a relative name.
 //
 // In this form two names are equal when their strings are, a name can be a map
 // key, an ancestor is a slice of its descendant that costs no allocation, and no
-// escape sequence (`\.`, `\000`) can make two different names look alike, which
-// is what comparing names in presentation form is prone to.
+// escape sequence (`\.`, `\000`) makes two different names look alike, as happens
+// with names in presentation form.
 //
 // It follows RFC 1035 §3.1 (labels and lengths), RFC 4034 §6.1 (canonical order)
 // and RFC 4343 (only ASCII letters have two cases).
@@ -37,7 +42,7 @@ var (
 	// ErrEscape says that a backslash is not followed by a character or by
 	// three digits up to 255.
 	ErrEscape = errors.New("malformed escape in domain name")
-	// ErrSyntax says that bytes are no uncompressed name in wire format.
+	// ErrSyntax says that the bytes are no uncompressed name in wire format.
 	ErrSyntax = errors.New("malformed domain name")
 	// ErrEmpty says that there is no name at all.
 	ErrEmpty = errors.New("empty domain name")
@@ -119,7 +124,7 @@ func closeLabel(buf []byte, start int) error {
 	return nil
 }
 
-// unescape reads what follows a backslash: how many characters it takes and
+// unescape reads an escape behind its backslash: how many characters it takes and
 // which byte it stands for.
 func unescape(s string) (n int, b byte, err error) {
 	if s == "" {
@@ -191,7 +196,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// String gives the name in presentation form with its trailing dot; bytes
+// String returns the name in presentation form with its trailing dot; bytes
 // other than letters, digits, hyphen, underscore and a few harmless signs are
 // escaped. For the zero Name it is "".
 func (n Name) String() string {

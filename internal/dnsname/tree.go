@@ -3,7 +3,7 @@ package dnsname
 // IsRoot reports whether n is the root.
 func (n Name) IsRoot() bool { return n == Root }
 
-// Label gives the first label without its length byte; "" for the root.
+// Label returns the first label without its length byte; "" for the root.
 func (n Name) Label() string {
 	if n == "" {
 		return ""
@@ -11,7 +11,7 @@ func (n Name) Label() string {
 	return string(n[1 : 1+int(n[0])])
 }
 
-// Parent gives the name without its first label; the root's parent is the root.
+// Parent returns the name without its first label; the root's parent is the root.
 func (n Name) Parent() Name {
 	if len(n) <= 1 {
 		return Root
@@ -29,8 +29,8 @@ func (n Name) Labels() int {
 	return count
 }
 
-// Ancestor gives the last labels labels of n: Ancestor(0) is the root and
-// Ancestor(n.Labels()) is n. More labels than n has give n.
+// Ancestor returns the last labels labels of n: Ancestor(0) is the root and
+// Ancestor(n.Labels()) is n, as is any with more labels than n has.
 func (n Name) Ancestor(labels int) Name {
 	for drop := n.Labels() - labels; drop > 0; drop-- {
 		n = n.Parent()
@@ -59,7 +59,7 @@ func (n Name) IsAtOrBelow(zone Name) bool {
 	return i == cut
 }
 
-// CommonAncestor gives the longest name that both a and b are at or below.
+// CommonAncestor returns the longest name that both a and b are at or below.
 func CommonAncestor(a, b Name) Name {
 	al, bl := a.Labels(), b.Labels()
 	a, b = a.Ancestor(bl), b.Ancestor(al)
@@ -87,7 +87,7 @@ func (n Name) Child(label string) (Name, error) {
 	return canonical(buf), nil
 }
 
-// Wildcard gives the wildcard name directly below n, "*.n" (RFC 4592 §2.1.1).
+// Wildcard returns the wildcard name directly below n, "*.n" (RFC 4592 §2.1.1).
 func (n Name) Wildcard() (Name, error) { return n.Child("*") }
 
 // IsWildcard reports whether the first label is the asterisk label.

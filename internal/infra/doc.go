@@ -1,9 +1,11 @@
-// Package infra remembers what servers are like: how fast each address answers,
-// whether it answers at all, whether its zone's data is there (lameness, RFC 1034
-// §4.2.2), whether it knows EDNS, keeps the letter case of questions, and which
-// DNS cookie it gave.
+// Package infra remembers what is known of each server address, as Unbound's infra
+// cache does: its round-trip time, whether it is marked down, lame for a zone
+// (RFC 1034 §4.2.2) or without EDNS, whether it keeps letter case, and its DNS cookie.
 //
-// It decides nothing about which server is asked; package resolver does so from
-// the estimates given here. Everything is bounded and fades with time, so that one
-// bad hour of a server is not held against it for ever.
+// In come the time and the outcome of each query (a reply and how long it took, a
+// timeout, a refusal); out come an [Estimate] and [Features] of an address. It
+// decides how long a reply may take, when a server is marked down and when that
+// ends. It never sends anything and never chooses a server; package resolver does,
+// from the estimates. All state is bounded and expires, so that a server is not
+// avoided for ever because of one bad hour.
 package infra

@@ -6,27 +6,26 @@ import (
 )
 
 const (
-	// firstGuess is what a server that was never asked is expected to need, before
-	// anything was measured: a server on another continent answers within it more
-	// often than not.
+	// firstGuess is the expected round-trip time of a server before anything was
+	// measured: a server on another continent answers within it more often than not.
 	firstGuess = 80 * time.Millisecond
-	// minWait is the least time a reply is waited for before a second server is
-	// asked: a busy host can be late by that much without anything being lost.
+	// minWait is the least time to wait for a reply before a second server is
+	// asked: a busy host can be late by that much without any packet being lost.
 	minWait = 20 * time.Millisecond
-	// unknownTimeout is how long a first reply is waited for in all. Unbound's
+	// unknownTimeout is the timeout of the first query to a server. Unbound's
 	// UNKNOWN_SERVER_NICENESS is 376 ms.
 	unknownTimeout = 376 * time.Millisecond
-	// minTimeout and maxTimeout bound how long a reply is waited for in all.
-	// maxTimeout is reached by servers that were slow or silent before only.
+	// minTimeout and maxTimeout bound the timeout of a query. maxTimeout is reached
+	// only by servers that were slow or silent before.
 	minTimeout = 100 * time.Millisecond
 	maxTimeout = 800 * time.Millisecond
 	// slowestTimeout bounds the timeout of servers measured to be slower than
 	// maxTimeout allows for.
 	slowestTimeout = 3 * time.Second
-	// deadAfter is how many timeouts in a row make a server dead (attacks.md 22:
-	// three to four).
+	// deadAfter is after how many timeouts in a row a server is marked down
+	// (ATTACKS.md 22: three to four).
 	deadAfter = 3
-	// deadFirst is how long a server stays dead at first; each further timeout
+	// deadFirst is how long a server is marked down at first; each further timeout
 	// doubles it up to deadMax (PowerDNS: 60 s).
 	deadFirst = time.Second
 	deadMax   = time.Minute
@@ -61,8 +60,8 @@ type Estimate struct {
 	Late  time.Duration // when a reply is later than expected
 	// Timeout is how long to wait for a reply in all.
 	Timeout time.Duration
-	// Dead is set while the server is held to be dead: only single probes may be
-	// sent, see Probe.
+	// Dead is set while the server is marked down: only single probes may be sent,
+	// see Probe.
 	Dead bool
 	// Timeouts counts the queries lost since the last reply.
 	Timeouts int
@@ -70,7 +69,7 @@ type Estimate struct {
 	Replies uint64
 }
 
-// Estimate says what to expect of addr.
+// Estimate returns what to expect of addr.
 func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,7 +92,7 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	return e
 }
 
-// back applies what timeouts have taught.
+// back applies the timeouts since the last reply: the server is marked down, or waited for longer.
 func (e *Estimate) back(s *server) {
 	e.Timeouts, e.Replies = s.timeouts, s.replies
 	e.Dead = s.timeouts >= deadAfter
@@ -105,7 +104,7 @@ func (e *Estimate) back(s *server) {
 	}
 }
 
-// Answered records that addr answered after rtt: whatever it said, it is alive.
+// Answered records that addr answered after rtt: whatever the reply says, the server is up.
 func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,8 +117,8 @@ func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) 
 	t.alive(s, addr)
 }
 
-// HeardLately reports whether any server has answered a short while ago, so that queries get
-// out and replies in.
+// HeardLately reports whether any server has answered within heardFor, which shows that queries
+// get out and replies in.
 func (t *Table) HeardLately(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,7 +133,7 @@ func (t *Table) Alive(addr netip.AddrPort) {
 	t.alive(t.get(addr), addr)
 }
 
-// alive takes in that a server is alive. mu must be held.
+// alive ends the timeouts of a server that has answered. mu must be held.
 func (t *Table) alive(s *server, addr netip.AddrPort) {
 	s.replies++
 	s.timeouts, s.deadTill = 0, time.Time{}
@@ -160,9 +159,9 @@ func (t *Table) TimedOut(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.families[familyOf(addr.Addr())].timedOut(now)
 }
 
-// Silent records that addr was silent together with all other servers of a zone: there
-// is no need to find out three times for each of them. It is not silent if it has answered
-// anything since Estimate.Replies was replies.
+// Silent marks addr down because it was silent together with all other servers of a zone:
+// that need not be found out by three timeouts of each. It does nothing if the server has
+// answered any query since Estimate.Replies was replies.
 func (t *Table) Silent(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -172,11 +171,11 @@ func (t *Table) Silent(now time.Time, addr netip.AddrPort, replies uint64) {
 	}
 }
 
-// Probe asks for leave to try a dead server: one query at a time, and, unless
-// urgent, not before its time has come. Without leave end is nil. Otherwise it must be
-// called once what came of the query has been recorded. Only a reply ends a probe
-// earlier: queries that were under way before the server was held dead get lost one by
-// one, and if each let another one go, there would be as many for ever.
+// Probe decides whether a query may probe a server that is marked down: one at a time,
+// and, unless urgent, not before its time is over. If not, end is nil; otherwise end must
+// be called after the outcome of the query has been recorded. Only a reply ends a probe
+// earlier: the timeouts of queries that were under way when the server was marked down do
+// not, or each of them would let another query out, and their number would never fall.
 func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -195,8 +194,8 @@ func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func
 	}
 }
 
-// Probing gives what is closed when the probe of addr that is under way ends; nil when
-// there is none.
+// Probing returns a channel that is closed when the probe of addr that is under way ends;
+// nil when there is none.
 func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,7 +205,7 @@ func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {
 	return nil
 }
 
-// endProbe tells who waits that the probe, if there is one, has ended.
+// endProbe wakes those that wait for the end of the probe, if there is one.
 func (s *server) endProbe() {
 	if s.probe != nil {
 		close(s.probe)

@@ -6,17 +6,17 @@ import (
 )
 
 const (
-	// familyDeadAfter is how many queries in a row a family must lose, to whatever
-	// servers, before it counts as going nowhere.
+	// familyDeadAfter is how many queries of an address family in a row, to whichever
+	// servers, must be lost before the family is marked down.
 	familyDeadAfter = 6
-	// familyRetry is how often a family that goes nowhere is tried again at first;
-	// it doubles up to familyRetryMax.
+	// familyRetry is after what time a family that is marked down is tried again at
+	// first; it doubles up to familyRetryMax.
 	familyRetry    = 2 * time.Second
 	familyRetryMax = 2 * time.Minute
 )
 
-// family is what is known of one address family as a whole: whether packets of it
-// get anywhere from here.
+// family is the state of one address family as a whole: whether its packets reach any
+// server from here.
 type family struct {
 	lost    int
 	retry   time.Duration
@@ -41,9 +41,9 @@ func (f *family) timedOut(now time.Time) {
 	f.tryFrom = now.Add(f.retry)
 }
 
-// FamilyDown reports whether packets of addr's family have gone nowhere for a while,
-// so that servers of the other one are better asked first. From time to time it says
-// false for one query, to find out.
+// FamilyDown reports whether the address family of addr is marked down, so that servers
+// of the other family are asked first. From time to time it returns false for one query,
+// which finds out whether the family works again.
 func (t *Table) FamilyDown(now time.Time, addr netip.AddrPort) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,20 +9,20 @@ import (
 const (
 	// featureFor is how long a missing feature (EDNS, EDNS options, letter case) is
 	// remembered: long enough to save the extra queries, short enough that a server that
-	// was mended, or an attacker who forged the signs, does not matter for long.
+	// was repaired, or forged signs, do not matter for long.
 	featureFor = 15 * time.Minute
 	// signFor is within which time a second sign that a feature is missing confirms the
-	// first one. It is longer than featureFor, so that one sign is enough to renew what
-	// was known until a moment ago.
+	// first one. It is longer than featureFor, so that one sign is enough to renew a lack
+	// that was known until a moment ago.
 	signFor = 2 * featureFor
-	// cookieFor is how long a server is expected to show its cookie after it has done so.
-	// Servers take their own cookies for an hour (RFC 9018 §4.3).
+	// cookieFor is how long replies of a server must have its cookie after one had it.
+	// Servers accept their own cookies for an hour (RFC 9018 §4.3).
 	cookieFor = time.Hour
 	// clientCookieLen is the length of a client cookie. RFC 7873 §4.1.
 	clientCookieLen = 8
 )
 
-// features is what replies have taught of how a server can be asked.
+// features is what the replies of a server have shown of the queries that it understands.
 type features struct {
 	edns     bool // it has answered a query with EDNS by a reply with EDNS
 	noEDNS   lack
@@ -30,13 +30,13 @@ type features struct {
 	noCase   lack
 
 	client   [clientCookieLen]byte
-	fullTill time.Time // until when it counts that it took all that a query can have
+	fullTill time.Time // until when its reply to a full query counts, see Took
 
 	cookie     []byte    // the server's part; nil: none seen
-	cookieTill time.Time // until when it is good
+	cookieTill time.Time // until when it is required
 }
 
-// lack is that a server cannot do something. One sign of it may be forged, or may mean
+// lack is a feature that a server lacks. One sign of it may be forged, or may mean
 // something else; a second one confirms it.
 type lack struct {
 	sign  time.Time // the last one; zero: none
@@ -47,7 +47,7 @@ func (l *lack) believed(now time.Time) bool { return ahead(now, l.until, feature
 
 func (l *lack) suspected(now time.Time) bool { return ahead(now, l.sign.Add(signFor), signFor) }
 
-// show takes in a sign. It may be confirmed by what came with it.
+// show records a sign; confirmed says that it needs no second one.
 func (l *lack) show(now time.Time, confirmed bool) {
 	if confirmed || l.suspected(now) {
 		l.until = now.Add(featureFor)
@@ -55,24 +55,24 @@ func (l *lack) show(now time.Time, confirmed bool) {
 	l.sign = now
 }
 
-// Features is what a server can take, as far as its replies have shown.
+// Features is what a server understands, as far as its replies have shown.
 type Features struct {
 	EDNS     bool // it has answered with EDNS before
 	NoEDNS   bool // it does not know EDNS
-	NoOption bool // it does not take a query with an EDNS option
-	NoCase   bool // it does not take, or does not echo, the letter case of questions
+	NoOption bool // it refuses queries with an EDNS option
+	NoCase   bool // it refuses, or does not echo, mixed letter case
 	// Folds is set when it has changed the letter case of a question not long ago,
 	// whether or not NoCase is.
 	Folds bool
-	// Doubted is set when there is a sign that something is missing, which a reply to a
-	// query with it would refute.
+	// Doubted is set when there is a sign that a feature is missing; a reply to a query
+	// that uses the feature would refute it.
 	Doubted bool
-	// Full is set when it has answered a query with an EDNS option and mixed letters not
-	// long ago: it does not mind them.
+	// Full is set when it has answered a query with an EDNS option and mixed case not
+	// long ago: it understands them.
 	Full   bool
 	Cookie []byte // the cookie option to send: the client's part and, if known, the server's
 	// Cookies is set when the server has sent a good cookie before: a reply without
-	// one is then not to be believed (RFC 7873 §5.3).
+	// one is then not accepted (RFC 7873 §5.3).
 	Cookies bool
 }
 
@@ -100,9 +100,9 @@ func (t *Table) Features(now time.Time, addr netip.AddrPort) Features {
 	}
 }
 
-// RefusedEDNS records that addr answered without EDNS what it refused with EDNS;
-// confirmed, that it refused more than one query, or over TCP. A server that has shown
-// EDNS is not believed to have none.
+// RefusedEDNS records that addr answered a query without EDNS that it had refused with
+// EDNS; confirmed says that it refused more than one query, or over TCP. It does nothing
+// for a server that has answered with EDNS before.
 func (t *Table) RefusedEDNS(now time.Time, addr netip.AddrPort, confirmed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (t *Table) RefusedEDNS(now time.Time, addr netip.AddrPort, confirmed bool) 
 	}
 }
 
-// RefusedOption records that addr answered with no EDNS option in the query what it
+// RefusedOption records that addr answered a query without EDNS option that it had
 // refused with one.
 func (t *Table) RefusedOption(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
@@ -119,16 +119,16 @@ func (t *Table) RefusedOption(now time.Time, addr netip.AddrPort) {
 	t.get(addr).features.noOption.show(now, false)
 }
 
-// LostCase records that addr changed the letter case of a question, or answered in lower
-// case what it refused in mixed case.
+// LostCase records that addr changed the letter case of a question, or answered a query in
+// lower case that it had refused in mixed case.
 func (t *Table) LostCase(now time.Time, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(addr).features.noCase.show(now, false)
 }
 
-// Took records a good reply of addr to a query that had these features: what was thought
-// to be missing is not. A full query is one that had all that this resolver uses.
+// Took records a good reply of addr to a query with these features, which are not missing
+// then. A full query is one with all features that this resolver uses.
 func (t *Table) Took(now time.Time, addr netip.AddrPort, edns, option, mixedCase, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -147,15 +147,15 @@ func (t *Table) Took(now time.Time, addr netip.AddrPort, edns, option, mixedCase
 	}
 }
 
-// ForgetNoEDNS makes addr one that is asked with EDNS again.
+// ForgetNoEDNS has addr queried with EDNS again.
 func (t *Table) ForgetNoEDNS(addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(addr).features.noEDNS = lack{}
 }
 
-// SetCookie remembers the server's part of the cookie, which is good from now on for
-// cookieFor; nil forgets it.
+// SetCookie remembers the server's part of the cookie, which its replies must have for
+// cookieFor from now on; nil forgets it.
 func (t *Table) SetCookie(now time.Time, addr netip.AddrPort, cookie []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,10 +17,10 @@ const (
 	maxServers = 50_000
 	// maxLame is how many (address, zone) pairs are remembered as lame.
 	maxLame = 10_000
-	// lameFor is how long a server is passed over for a zone it did not know. A
-	// lame delegation is mended by hand; one query a minute does not hurt it.
+	// lameFor is how long a server is not asked about a zone that it did not know. A
+	// lame delegation is repaired by hand; one query a minute does no harm.
 	lameFor = time.Minute
-	// forgetRTT is after how long without news a round-trip time says nothing more
+	// forgetRTT is after how long without a reply a round-trip time is forgotten
 	// (Unbound's infra-host-ttl is 15 minutes).
 	forgetRTT = 15 * time.Minute
 	// heardFor is for how long one reply shows that port 53 is open: a network that lets
@@ -63,7 +63,7 @@ func NewTable() *Table {
 	return &Table{servers: servers, lame: lame, typical: firstGuess}
 }
 
-// get gives what is known about addr, beginning with nothing. mu must be held.
+// get returns the state of addr, empty at first. mu must be held.
 func (t *Table) get(addr netip.AddrPort) *server {
 	if s, ok := t.servers.Get(addr); ok {
 		return s
@@ -74,7 +74,7 @@ func (t *Table) get(addr netip.AddrPort) *server {
 	return s
 }
 
-// Len is how many addresses something is known about.
+// Len returns how many addresses are in the table.
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,13 +96,13 @@ func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool
 	return ok && ahead(now, until, lameFor)
 }
 
-// clockSlack is by how much the clocks of two steps may differ that read it one after the
-// other and come here in another order.
+// clockSlack is by how much the times of two calls may differ whose callers read the clock in
+// one order and call in another.
 const clockSlack = 10 * time.Second
 
-// ahead reports whether a moment that was set for the future, at most by length, is still to
-// come. As soon as either the wall or the monotonic clock says otherwise it is not; and a
-// clock that was set back does not make it last for as long as it was set back by.
+// ahead reports whether until, which was set at most length into the future, is still to come:
+// only if both the wall clock and the monotonic clock say so. When the wall clock was set back
+// it is over, rather than last longer by as much.
 func ahead(now, until time.Time, length time.Duration) bool {
 	left, wall := until.Sub(now), until.Round(0).Sub(now.Round(0))
 	return min(left, wall) > 0 && max(left, wall) <= length+clockSlack

@@ -1,7 +1,10 @@
-// Package rescue keeps what a function of the program's does to its goroutine from going further
-// than the work it was called for. Such a function (a Dial, a hook, a store) may panic, or end the
-// goroutine with runtime.Goexit as testing.T.FailNow does; it runs on goroutines that others
-// wait for, and on some that nobody can recover in.
+// Package rescue decides where a panic of a function that the program supplies (a Dial, a hook, a
+// store) goes: to the caller whose question began the work, and nowhere else. Such a function may
+// also end its goroutine with runtime.Goexit, as testing.T.FailNow does.
+//
+// In comes work that may do either; out comes an error, [Panic] or [ErrAborted], that Again turns
+// into the panic on the caller's goroutine. It never hides a failure from the caller that it
+// belongs to, and never lets it end a goroutine that serves others.
 package rescue
 
 import (
@@ -9,12 +12,12 @@ import (
 	"fmt"
 )
 
-// ErrAborted says that a function of the program's did not return: it panicked, or ended its
-// goroutine. It is also what work comes to until it has returned, since nothing can be recovered
-// of a goroutine that is being ended.
-var ErrAborted = errors.New("a function of the program's panicked or ended its goroutine")
+// ErrAborted says that a function of the program did not return: it panicked, or ended its
+// goroutine. Work is given this error before it begins, since runtime.Goexit leaves no other
+// chance to set one.
+var ErrAborted = errors.New("a function of the program panicked or ended its goroutine")
 
-// Panic is a panic on its way to the goroutine that it is for.
+// Panic is a panic on its way to the goroutine of the caller that it belongs to.
 type Panic struct{ Value any }
 
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
@@ -33,8 +36,8 @@ func Into(err *error) {
 	}
 }
 
-// Quietly is deferred where nobody is there whom a panic would be for. What the work owes others
-// is given back by functions deferred after it.
+// Quietly is deferred in goroutines without a caller that a panic could go to. Functions deferred
+// after it release what the work holds.
 func Quietly() { _ = recover() }
 
 // Again panics as before if err is a Panic, or wraps one.
@@ -44,7 +47,7 @@ func Again(err error) {
 	}
 }
 
-// Shared returns err for those who only waited for the work: a panic is none of theirs.
+// Shared returns err for callers that only waited for the work of another one: a panic does not go to them.
 func Shared(err error) error {
 	if p, ok := errors.AsType[*Panic](err); ok {
 		return fmt.Errorf("%w: %v", ErrAborted, p.Value)

@@ -15,7 +15,7 @@ func (s *scrubber) answer(r *Reply) error {
 	}
 	if s.wantsAlias() {
 		if _, redirected := s.dname(s.asked.Name); redirected {
-			return nil // the CNAME is what the server made of the DNAME
+			return nil // the server has synthesised the CNAME from the DNAME
 		}
 	}
 	if s.asked.Type != dns.TypeANY {
@@ -68,8 +68,8 @@ func (s *scrubber) aliases(r *Reply) {
 	}
 }
 
-// wantsAlias reports whether the question is for the CNAME itself, which is not followed
-// (RFC 1034 §3.6.2), nor is what a DNAME makes one of.
+// wantsAlias reports whether the question is for the CNAME itself: neither that one nor a
+// CNAME synthesised from a DNAME is then followed (RFC 1034 §3.6.2).
 func (s *scrubber) wantsAlias() bool {
 	return s.asked.Type == dns.TypeCNAME || s.asked.Type == dns.TypeANY
 }
@@ -99,9 +99,9 @@ func (s *scrubber) dname(name dnsname.Name) (Alias, bool) {
 	return Alias{}, false
 }
 
-// allDNAMEs takes the DNAME RRsets of the zone asked, nil where one is unusable. It is
-// done once: a name of 127 labels and a chain of aliases would else make 1,400 searches of
-// what may be 5,000 records.
+// allDNAMEs returns the DNAME RRsets of the zone asked, nil where one is unusable. It is
+// called once: a name of 127 labels and a chain of aliases would otherwise cause 1,400
+// searches of up to 5,000 records.
 func (s *scrubber) allDNAMEs() map[dnsname.Name]*dnssec.RRset {
 	var all map[dnsname.Name]*dnssec.RRset
 	for _, rec := range s.m.Answer {
@@ -120,9 +120,9 @@ func (s *scrubber) allDNAMEs() map[dnsname.Name]*dnssec.RRset {
 	return all
 }
 
-// Redirect makes the step from name that a CNAME or DNAME RRset tells to take. Of
-// several records, which neither type may have (RFC 2181 §10.1, RFC 6672 §2.4), none
-// is better than the first.
+// Redirect returns the step from name that a CNAME or DNAME RRset asks for. If there are
+// several records, which neither type may have (RFC 2181 §10.1, RFC 6672 §2.4), the
+// first one counts.
 func Redirect(name dnsname.Name, set *dnssec.RRset) (Alias, bool) {
 	for rdata := range set.Records.All() {
 		target, ok := wire.TargetName(set.Type, rdata)

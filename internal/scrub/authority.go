@@ -16,7 +16,7 @@ func (s *scrubber) authority(r *Reply) {
 		name = r.Aliases[len(r.Aliases)-1].To
 	}
 	seen := make(seenSets)
-	denials := 0 // those that are of no use too: each takes a search of the section
+	denials := 0 // useless ones included: each takes a search of the section
 	for i, rec := range s.m.Authority {
 		if rec.Class != dns.ClassINET || seen.again(rec) {
 			continue
@@ -44,12 +44,12 @@ func (s *scrubber) authority(r *Reply) {
 		r.DS, _ = s.rrset(s.m.Authority, r.NS[0].Owner, dns.TypeDS)
 		s.addresses(r)
 		if s.asked.Type == dns.TypeDS && r.DS != nil && r.DS.Owner == s.asked.Name {
-			r.Answer = []*dnssec.RRset{r.DS} // it refers to the child, DS at hand, instead of answering
+			r.Answer = []*dnssec.RRset{r.DS} // the server sent a referral, with the DS, instead of an answer
 		}
 	}
 }
 
-// seenSets are the RRsets that a section has shown a record of.
+// seenSets are the RRsets of which a record has been met in a section.
 type seenSets map[seenSet]bool
 
 type seenSet struct {
@@ -57,8 +57,8 @@ type seenSet struct {
 	rrtype uint16
 }
 
-// again notes the RRset of a record, and reports whether an earlier one belonged to it.
-// Types that are not looked at, and NS records, which are taken one by one, are not noted.
+// again notes the RRset of a record, and reports whether it was noted before. NS records,
+// which are taken one by one, and types that are not used are not noted.
 func (s seenSets) again(rec wire.Record) bool {
 	switch rec.Type {
 	case dns.TypeSOA, dns.TypeNSEC, dns.TypeNSEC3:
@@ -110,9 +110,9 @@ func (s *scrubber) addresses(r *Reply) {
 	}
 }
 
-// ApexNS takes the NS records of the zone asked from beside an answer of its servers: what the
-// zone itself says about who serves it, which is no part of the delegation. It is nil when
-// there are none that are usable.
+// ApexNS returns the NS records of the zone asked that its servers send beside an answer: the
+// zone's own list of its servers, which is no part of the delegation. It is nil when there are
+// none, or unusable ones.
 func ApexNS(m *wire.Message, zone dnsname.Name, maxRecords int) *dnssec.RRset {
 	s := scrubber{m: m, asked: Asked{Zone: zone, Name: zone, Type: dns.TypeNS, MaxRecords: maxRecords}}
 	set, err := s.rrset(m.Authority, zone, dns.TypeNS)

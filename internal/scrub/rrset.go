@@ -45,7 +45,7 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 			continue
 		}
 		if into.add(s.scratch); records.count > s.asked.MaxRecords {
-			// What more there is would be compared with all these.
+			// Each further record would be compared with all of these.
 			s.leftOut |= ExcessRecords
 			return nil, fmt.Errorf("%w: %s %s has more than %d", ErrTooManyRecords, owner, dns.Type(rrtype), s.asked.MaxRecords)
 		}

@@ -13,13 +13,13 @@ import (
 
 const (
 	// maxSignatures is how many RRSIG records over one RRset are kept. A multi-signer
-	// zone in the middle of an algorithm roll has four or so; more are the material
-	// of KeyTrap (CVE-2023-50387).
+	// zone in the middle of an algorithm roll has four or so; more are a sign of
+	// KeyTrap (CVE-2023-50387).
 	maxSignatures = 16
 	// maxDenials is how many NSEC or NSEC3 RRsets are kept: a proof needs three, a
 	// compound one (a wildcard CNAME's) a few more; PowerDNS keeps 10.
 	maxDenials = 10
-	// maxANY is how many RRsets are taken from a response to an ANY question, which
+	// maxANY is how many RRsets are kept of a response to an ANY query, which
 	// all have to be validated (Unbound: 24).
 	maxANY = 24
 	// maxLinks is how many aliases are taken from one response (Unbound's
@@ -38,18 +38,17 @@ var (
 	ErrTooManyRecords = errors.New("too many records in one RRset")
 )
 
-// Asked is what the response is to.
+// Asked is the query that the response is to.
 type Asked struct {
 	Zone       dnsname.Name // the zone that the server was asked as a server of
 	Name       dnsname.Name
 	Type       uint16
 	MaxRecords int // of one RRset
-	// Recursive: the server answers for others, so that a denial may be one of a zone
-	// above.
+	// Recursive: the server is a resolver, so that a denial may be of a zone above.
 	Recursive bool
 }
 
-// mayDeny reports whether the sender has a say on denials by records of that owner.
+// mayDeny reports whether the sender may speak for denials by records of that owner.
 func (a Asked) mayDeny(owner dnsname.Name) bool { return a.Recursive || owner.IsAtOrBelow(a.Zone) }
 
 // Alias is one step from a name to another.
@@ -65,11 +64,11 @@ type Alias struct {
 // IsDNAME reports whether the step is a DNAME's.
 func (a Alias) IsDNAME() bool { return a.Set.Type == dns.TypeDNAME }
 
-// Excess says of what a response had more than is kept. The rest is left out and does no
-// harm, but it is no honest zone's: nothing is known that needs as much.
+// Excess says of which kind a response had more than is kept. The rest is left out, which
+// harms no honest zone: none is known that has as many.
 type Excess uint8
 
-// What there may be too much of.
+// The kinds.
 const (
 	ExcessSignatures Excess = 1 << iota // over one RRset
 	ExcessDenials                       // NSEC and NSEC3 records
@@ -78,7 +77,7 @@ const (
 	ExcessRecords                       // in an RRset beside the one asked for, which is an error
 )
 
-// Reply is what may be believed to be the sender's say.
+// Reply is the part of a response that its sender may speak for.
 type Reply struct {
 	Rcode      int
 	AA, RA     bool

@@ -25,8 +25,8 @@ const (
 // doBit is the DNSSEC OK bit among the EDNS flags. RFC 3225 §3.
 const doBit = 1 << 15
 
-// EDNS is what an OPT record says (RFC 6891 §6.1). Options we have no use for are
-// checked for form and passed over.
+// EDNS is the content of an OPT record (RFC 6891 §6.1). Options that a resolver has no
+// use for are checked for form and skipped.
 type EDNS struct {
 	UDPSize       uint16 // as sent; under 512 counts as 512
 	ExtendedRcode uint8
@@ -73,7 +73,7 @@ func parseOPT(rec Record, msg []byte) (*EDNS, error) {
 }
 
 // BlankOptions overwrites the EDNS options in the message with padding of the same
-// length. What EDNS says of them stays.
+// length. m.EDNS keeps what was read from them.
 func (m *Message) BlankOptions() {
 	const head = 4 // code and length
 	if m.EDNS == nil || m.opt.rdlen < head {

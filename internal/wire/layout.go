@@ -25,14 +25,14 @@ const (
 	bitmap                   // a type bitmap to the end, RFC 4034 §4.1.2
 	rest                     // anything to the end
 	restNotNull              // at least one byte to the end
-	free                     // anything to the end, which miekg/dns may not pack as it was
-	decoded                  // anything to the end; miekg/dns judges the whole RDATA
+	free                     // anything to the end; miekg/dns may pack it differently
+	decoded                  // anything to the end; miekg/dns checks the whole RDATA
 )
 
-// layouts gives the fields of the types whose RDATA holds names (RFC 3597 §4, RFC
+// layouts has the fields of the types whose RDATA holds names (RFC 3597 §4, RFC
 // 4034 §6.2, RFC 6840 §5.1), and of those so frequent that checking them here is
-// worth it. Types that are not listed hold no name that any rule compares, expands or
-// lowers, and their RDATA is opaque: none has a form that it must have (RFC 3597 §3).
+// worth it. RDATA of types that are not listed is opaque (RFC 3597 §3): no name in it is
+// compared, expanded or lowered, and any bytes are allowed.
 var layouts = map[uint16][]field{
 	dns.TypeA:          {fixed4},
 	dns.TypeAAAA:       {fixed16},

@@ -1,11 +1,13 @@
-// Package wire walks DNS messages as they stand on the wire, without decoding
-// them into records: it finds the names, records and TTLs, bounds what a hostile
-// message can make us do (RFC 1035 §4.1; pointer loops, record floods, EDNS option
-// floods), and writes queries.
+// Package wire decides whether bytes are a DNS message (RFC 1035 §4.1), where its
+// names, records and TTLs stand, and whether RDATA has the form of its type.
 //
-// Nothing here trusts the message. Whatever else looks at one (the allow list,
-// classification, miekg/dns when a caller wants decoded records) does so after
-// Parse has accepted it.
+// In comes a message in wire format, which may be hostile; out comes a [Message]
+// that points into it, or an [Error] with the place. A [Query] goes the other way.
+// It bounds the work that a message can cause: pointer loops, floods of records and
+// of EDNS options. All other packages look at a message after [Parse] has accepted it.
+//
+// It never judges what a message says: whether it answers the query (package
+// resolver), or what its sender may say (package scrub).
 package wire
 
 import (
@@ -39,7 +41,7 @@ const (
 	// of real data has about 4,000 (16-byte A records with compressed owners);
 	// limits table of PowerDNS and BIND, attacks of 2024-2026 (item 31).
 	MaxRecords = 5000
-	// MaxExpanded bounds the bytes of all names of a message written out, so
+	// MaxExpanded bounds the bytes of all names of a message, uncompressed, so
 	// that compression cannot turn 64 KiB into hundreds of megabytes.
 	MaxExpanded = 1 << 20
 	// MaxHops is how many compression pointers one name may follow: a name has
@@ -78,7 +80,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("dns message: byte %d: %v", e.Offset, e.Err) }
 
-// Unwrap gives the reason.
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
 func fail(off int, err error) error { return &Error{Offset: off, Err: err} }
@@ -122,10 +124,10 @@ func (m *Message) PatchTTL(rec Record) {
 	binary.BigEndian.PutUint32(m.msg[rec.TTLOffset:], rec.TTL)
 }
 
-// Opcode gives the operation code.
+// Opcode returns the operation code.
 func (m *Message) Opcode() int { return int(m.Flags>>11) & 0xF }
 
-// Rcode gives the response code, with EDNS's upper eight bits (RFC 6891 §6.1.3).
+// Rcode returns the response code, with EDNS's upper eight bits (RFC 6891 §6.1.3).
 func (m *Message) Rcode() int {
 	rcode := int(m.Flags & 0xF)
 	if m.EDNS != nil {
@@ -134,7 +136,7 @@ func (m *Message) Rcode() int {
 	return rcode
 }
 
-// Len gives the length of the message in bytes.
+// Len returns the length of the message in bytes.
 func (m *Message) Len() int { return len(m.msg) }
 
 // Parse walks one whole message. The message must not change while the result is

@@ -79,8 +79,8 @@ func (q *Query) appendPadding(dst []byte, start int) []byte {
 	return append(dst, make([]byte, fill)...)
 }
 
-// QuestionName gives the bytes of a query's question name in place, so that its
-// letters' case can be changed (0x20) and compared.
+// QuestionName returns the question name of a query as a slice of the message, so
+// that its letter case can be changed (0x20) and compared; nil if there is none.
 func QuestionName(message []byte) []byte {
 	end := HeaderLen
 	for end < len(message) && message[end] != 0 && message[end] <= dnsname.MaxLabel {

@@ -10,9 +10,9 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// AppendRData appends the record's RDATA to dst with all names written out, letter
-// case as received. It fails with ErrRData, beside which a bad name in it brings
-// its own reason, when the RDATA does not have the form of its type.
+// AppendRData appends the record's RDATA to dst with all names uncompressed, letter
+// case as received. It fails with ErrRData when the RDATA does not have the form of
+// its type; for a malformed name the error wraps that reason too.
 func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	start := len(dst)
 	layout, ok := layouts[rec.Type]
@@ -65,8 +65,8 @@ func Decode(h dns.RR_Header, rdata []byte) (dns.RR, error) {
 	return &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(rdata)}, nil
 }
 
-// DecodeLoosely is Decode for who wants the fields of a record and no opaque one: they may pack
-// to other bytes, but none is made up. False when that cannot be.
+// DecodeLoosely decodes a record that Decode returned opaque, for callers that need its fields:
+// these may pack to other bytes, but none is made up. It returns false if that is impossible.
 func DecodeLoosely(rr *dns.RFC3597) (dns.RR, bool) {
 	rdata, err := hex.DecodeString(rr.Rdata)
 	if err != nil {
@@ -78,7 +78,7 @@ func DecodeLoosely(rr *dns.RFC3597) (dns.RR, bool) {
 	if err != nil || off != len(rdata) {
 		return nil, false
 	}
-	// miekg/dns takes RDATA that ends early for zeros, which it packs.
+	// miekg/dns reads RDATA that ends early as if zeros followed, and packs these.
 	packed, err := pack(loose)
 	return loose, err == nil && len(packed) <= len(rdata)
 }
@@ -90,8 +90,8 @@ func isFaithful(rrtype uint16) bool {
 	return ok && !slices.ContainsFunc(layout, mayChange)
 }
 
-// mayChange reports whether miekg/dns may pack such a field to other bytes than it was. Of bitmaps
-// it drops zeros at the end, which RFC 4034 §4.1.2 forbids.
+// mayChange reports whether miekg/dns may pack such a field to other bytes than it had. It drops
+// the zeros at the end of bitmaps, which RFC 4034 §4.1.2 forbids.
 func mayChange(f field) bool { return f == bitmap || f == free || f == decoded }
 
 // fits reports whether uncompressed RDATA has the form of its type, if that has one.
@@ -105,8 +105,8 @@ func fits(rrtype uint16, rdata []byte) bool {
 	return r.off == r.end || layouts[rrtype] == nil
 }
 
-// uncompressed returns the field where no message is around it: a pointer would have nothing
-// to point at.
+// uncompressed returns the field for RDATA outside a message, where a pointer has nothing to
+// point at.
 func uncompressed(f field) field {
 	if f == compressed {
 		return lowered
@@ -133,7 +133,7 @@ func pack(rr dns.RR) ([]byte, error) {
 	return buf[min(minRecord, end):end], nil
 }
 
-// CanonicalRData gives uncompressed RDATA in the canonical form of RFC 4034 §6.2 as
+// CanonicalRData returns uncompressed RDATA in the canonical form of RFC 4034 §6.2 as
 // RFC 6840 §5.1 corrects it: names of the listed types in lower case. The input is
 // returned itself when there is nothing to change.
 func CanonicalRData(rrtype uint16, rdata string) string {

@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// TargetName gives the name that the uncompressed RDATA of an NS, CNAME, DNAME or
+// TargetName returns the name that the uncompressed RDATA of an NS, CNAME, DNAME or
 // PTR record consists of, or the one after the preference of an MX.
 func TargetName(rrtype uint16, rdata string) (dnsname.Name, bool) {
 	switch rrtype {
@@ -26,7 +26,7 @@ func TargetName(rrtype uint16, rdata string) (dnsname.Name, bool) {
 	return name, err == nil
 }
 
-// Addr gives the address of the RDATA of an A or AAAA record.
+// Addr returns the address of the RDATA of an A or AAAA record.
 func Addr(rdata string) (netip.Addr, bool) {
 	if len(rdata) != 4 && len(rdata) != 16 {
 		return netip.Addr{}, false

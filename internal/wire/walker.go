@@ -6,7 +6,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// walker reads names and records and keeps count of what they cost.
+// walker reads names and records and counts what they expand to.
 type walker struct {
 	msg      []byte
 	expanded int
@@ -39,7 +39,7 @@ func (w *walker) question(m *Message, count int) (int, error) {
 	return off + 4, nil
 }
 
-// record reads the record at off and gives where the next one starts.
+// record reads the record at off and returns where the next one starts.
 func (w *walker) record(off int, rec *Record) (int, error) {
 	owner, off, err := w.name(off)
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 	return name, end, nil
 }
 
-// expandName appends the name at off to dst, uncompressed, and gives where it
+// expandName appends the name at off to dst, uncompressed, and returns where it
 // ends. Nothing behind limit is part of it, and pointers lead backwards only (RFC
 // 1035 §4.1.4: to a prior occurrence), which excludes loops.
 func expandName(dst, msg []byte, off, limit int) ([]byte, int, error) {
@@ -147,7 +147,7 @@ func expandName(dst, msg []byte, off, limit int) ([]byte, int, error) {
 	}
 }
 
-// overrun tells what a name that goes on behind limit has run past.
+// overrun returns the error for a name that goes on behind limit: the end of its RDATA, or of the message.
 func overrun(limit int, msg []byte) error {
 	if limit < len(msg) {
 		return ErrNameExpected
