@@ -1,0 +1,263 @@
+package imports
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// room is a package of the module.
+type room struct {
+	name string
+	// may lists what it may import of the module, separated by spaces.
+	may string
+	// why says what the package is for, and so why it needs nothing else.
+	why string
+}
+
+// rooms lists the packages from the top down: a package may import only what stands below it.
+// Tools and examples need no row: see isOutside.
+var rooms = []room{
+	{"examples/proxy", "cache dnssec resolver rootHints internal/snapshot",
+		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
+	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",
+		"it is an Internet in memory for tests: it may know the resolver, and no package may know it"},
+	{"resolver", "cache dnssec glue rootHints internal/dnsname internal/infra internal/rescue internal/scrub internal/secondlevel " +
+		"internal/serve internal/stub internal/transport internal/wire internal/zonetext",
+		"it is the surface, and still the engine: everything is below it"},
+	{"internal/stub", "dnssec internal/dnsname internal/rescue",
+		"it is what package net does above DNS: it asks no server, and knows no cache"},
+	{"internal/serve", "",
+		"it changes messages of miekg/dns, and resolves nothing"},
+	{"internal/scenario", "internal/dnsname internal/zonetext",
+		"it reads scenario files, and runs none"},
+	{"internal/secondlevel", "cache internal/rescue",
+		"it is a store behind the cache, filled by others"},
+	{"internal/snapshot", "cache",
+		"it writes a cache to a file and reads it back"},
+	{"internal/transport", "internal/rescue",
+		"it carries bytes to one server and back, and looks into no message"},
+	{"internal/infra", "internal/dnsname",
+		"it remembers what servers are like, and decides nothing"},
+	{"internal/scrub", "dnssec glue internal/dnsname internal/wire",
+		"it judges one message by itself: what is known or cached has no say"},
+	{"cache", "dnssec glue internal/dnsname internal/wire",
+		"it keeps what it is given: it never asks, validates or waits"},
+	{"rootHints/internal/refresh", "glue rootHints",
+		"it fetches the hints that are embedded, when they are made"},
+	{"rootHints", "glue internal/dnsname",
+		"it reads hints files"},
+	{"dnssec", "internal/dnsname internal/wire",
+		"it proves what it is given, and returns what it still needs"},
+	{"glue", "internal/dnsname",
+		"it turns one referral into a delegation"},
+	{"internal/zonetext", "internal/wire",
+		"it reads and writes records as text"},
+	{"internal/wire", "internal/dnsname",
+		"it reads wire format, and knows no meaning of it but lengths"},
+	{"internal/dnsname", "",
+		"it is the form of names, which everything stands on"},
+	{"internal/rescue", "",
+		"it keeps a panic of the program's functions on the goroutine it belongs to"},
+}
+
+// isOutside reports whether a package is a tool or an example, which no package of the library
+// imports. Tools may import everything. Examples may import what users can, unless they have a
+// row.
+func isOutside(name string) bool { return isTool(name) || isExample(name) }
+
+func isTool(name string) bool { return strings.HasPrefix(name, "internal/test/") }
+
+func isExample(name string) bool { return name == "examples" || strings.HasPrefix(name, "examples/") }
+
+func isInternal(name string) bool { return slices.Contains(strings.Split(name, "/"), "internal") }
+
+func TestImportsPointDown(t *testing.T) {
+	imports, err := readModule("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range check(rooms, imports) {
+		t.Error(fault)
+	}
+}
+
+// check compares the table with what each package imports of the module, and returns what is
+// wrong with either.
+func check(rooms []room, imports map[string][]string) []string {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	level := make(map[string]int)
+	for i, r := range rooms {
+		level[r.name] = i
+	}
+	for _, r := range rooms {
+		imported, ok := imports[r.name]
+		if !ok {
+			fault("%s has a row in the table and is no package", r.name)
+			continue
+		}
+		may := strings.Fields(r.may)
+		for _, name := range imported {
+			if !slices.Contains(may, name) {
+				fault("%s may not import %s: %s", r.name, name, r.why)
+			}
+		}
+		for _, name := range may {
+			below, ok := level[name]
+			switch {
+			case !ok || below <= level[r.name]:
+				fault("%s may not have %s in its row: that does not stand below it", r.name, name)
+			case !slices.Contains(imported, name):
+				fault("%s no longer imports %s: take it out of the row", r.name, name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(imports)) {
+		_, ok := level[name]
+		if !ok && !isOutside(name) {
+			fault("%s has no row in the table: add one that says what it is for and may import", name)
+		}
+		for _, of := range imports[name] {
+			if !ok && isExample(name) && isInternal(of) {
+				fault("%s may not import %s: an example shows what users can do", name, of)
+			}
+		}
+	}
+	return faults
+}
+
+// readModule returns what each package below root imports of the module, tests apart. Nested
+// modules are none of its packages.
+func readModule(root string) (map[string][]string, error) {
+	module, err := modulePath(root)
+	if err != nil {
+		return nil, err
+	}
+	imports := make(map[string][]string)
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return skipped(root, path)
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(folder)
+		file, err := importsOf(path, module)
+		imports[name] = append(imports[name], file...)
+		return err
+	})
+	for name, list := range imports {
+		slices.Sort(list)
+		imports[name] = slices.Compact(list)
+	}
+	return imports, err
+}
+
+// skipped is fs.SkipDir for folders whose files the go command takes for no packages of the
+// module.
+func skipped(root, path string) error {
+	if path == root {
+		return nil
+	}
+	base := filepath.Base(path)
+	if base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+		return fs.SkipDir
+	}
+	if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func modulePath(root string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if module, ok := strings.CutPrefix(line, "module "); ok {
+			return strings.TrimSpace(module), nil
+		}
+	}
+	return "", fmt.Errorf("no module in %s/go.mod", root)
+}
+
+// importsOf returns what a file imports of the module.
+func importsOf(path, module string) ([]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, spec := range file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		if name, ok := strings.CutPrefix(imported, module+"/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// That check is silent says something only if it finds what it is shown.
+func TestCheck(t *testing.T) {
+	table := []room{
+		{"resolver", "cache internal/wire", "it is the top"},
+		{"cache", "internal/wire", "it never asks"},
+		{"internal/wire", "", "it reads wire format"},
+	}
+	for _, c := range []struct {
+		name   string
+		change func(imports map[string][]string)
+		rooms  []room
+		want   string
+	}{
+		{"as it should be", func(map[string][]string) {}, nil, ""},
+		{"upwards", func(m map[string][]string) { m["cache"] = append(m["cache"], "resolver") }, nil,
+			"cache may not import resolver: it never asks"},
+		{"not listed", func(m map[string][]string) { m["internal/wire"] = []string{"internal/dnsname"} }, nil,
+			"internal/wire may not import internal/dnsname: it reads wire format"},
+		{"a tool in the library", func(m map[string][]string) { m["cache"] = append(m["cache"], "internal/test/soak") }, nil,
+			"cache may not import internal/test/soak: it never asks"},
+		{"a tool", func(m map[string][]string) { m["internal/test/soak"] = []string{"resolver", "internal/wire"} }, nil, ""},
+		{"an example of what users can do", func(m map[string][]string) { m["examples/lookup"] = []string{"resolver"} }, nil, ""},
+		{"an example of what users cannot do", func(m map[string][]string) { m["examples/lookup"] = []string{"internal/wire"} }, nil,
+			"examples/lookup may not import internal/wire: an example shows what users can do"},
+		{"a new package", func(m map[string][]string) { m["internal/new"] = nil }, nil,
+			"internal/new has no row in the table: add one that says what it is for and may import"},
+		{"a package that is gone", func(m map[string][]string) { delete(m, "internal/wire") }, nil,
+			"internal/wire has a row in the table and is no package"},
+		{"an import that is gone", func(m map[string][]string) { m["cache"] = nil }, nil,
+			"cache no longer imports internal/wire: take it out of the row"},
+		{"a row that points up", func(map[string][]string) {}, []room{table[1], table[0], table[2]},
+			"resolver may not have cache in its row: that does not stand below it"},
+	} {
+		imports := map[string][]string{"resolver": {"cache", "internal/wire"}, "cache": {"internal/wire"}, "internal/wire": nil}
+		c.change(imports)
+		rows := table
+		if c.rooms != nil {
+			rows = c.rooms
+		}
+		if got := strings.Join(check(rows, imports), "\n"); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
