@@ -113,11 +113,11 @@ func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool,
 	a.fromCache, a.stale = a.fromCache && f.fromCache, a.stale || f.stale
 	a.local = a.local && f.local
 	a.rcode = f.rcode
-	if f.kind != alias {
+	if f.kind != kindAlias {
 		a.sets, a.soa = f.sets, f.soa
 	}
 	a.denial = append(a.denial, f.denial...) // of aliases: what proves a wildcard's
-	if f.kind != alias {
+	if f.kind != kindAlias {
 		return "", false, nil
 	}
 	for _, step := range f.aliases {

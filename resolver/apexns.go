@@ -94,16 +94,16 @@ func queriesFor(m *reply) int {
 // as glue or in the answer, and for how long.
 func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
 	switch m.kind {
-	case referral:
+	case kindReferral:
 		if m.delegation.Zone == zone {
 			s, _ := m.delegation.Server(name)
 			return s.Addrs, m.delegation.TTL
 		}
-	case answer:
+	case kindAnswer:
 		set := m.Answer[0]
 		addrs := appendAddrs(nil, set.Records)
 		return addrs[:min(len(addrs), glue.MaxAddrs)], time.Duration(set.TTL) * time.Second
-	case unusable, lame, alias, noData, nameError, recursive:
+	case kindUnusable, kindLame, kindAlias, kindNoData, kindNameError, kindRecursive:
 	}
 	return nil, 0
 }
@@ -117,7 +117,7 @@ func (w *walk) learnApexNS(m *reply, f *finding) {
 	switch {
 	case !m.AA || m.fromSecond, w.cut.isGiven() || w.cut.from.forwards() || w.cut.Zone.IsRoot():
 		return
-	case asked && f.kind == answer:
+	case asked && f.kind == kindAnswer:
 		w.keepApexNS(w.apexServers(f.sets[0]))
 		return
 	case asked || w.cut.apexNS != nil || !m.Upward || !m.vouched && f.status != dnssec.Secure:

@@ -252,13 +252,13 @@ func (a *asking) take(o outcome) *reply {
 		return nil
 	}
 	switch o.reply.kind {
-	case answer, alias, referral, nameError:
+	case kindAnswer, kindAlias, kindReferral, kindNameError:
 		return o.reply
-	case noData:
+	case kindNoData:
 		if !a.doubtEmpty(o.reply) {
 			return o.reply
 		}
-	case recursive:
+	case kindRecursive:
 		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		switch {
 		case a.asksRoot() && !a.bringsKeys(o.reply):
@@ -266,11 +266,11 @@ func (a *asking) take(o outcome) *reply {
 		case a.fallback == nil:
 			a.fallback = o.reply
 		}
-	case lame:
+	case kindLame:
 		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w (%s)", o.to.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
 		a.noteRecursion(o.reply)
-	case unusable:
+	case kindUnusable:
 		a.noteRecursion(o.reply)
 	}
 	return nil

@@ -68,7 +68,7 @@ func (v *view) cachedANY(now time.Time, trust cache.Trust, q question) (*finding
 	}
 	// A name that is proven not to be there has no type: any will do to ask for the proof.
 	f, ok := v.cachedProofs(now, trust, question{q.name, dns.TypeA})
-	if !ok || f.kind != nameError {
+	if !ok || f.kind != kindNameError {
 		return nil, false
 	}
 	f.q = q
@@ -85,11 +85,11 @@ func (v *view) cachedBriefly(now time.Time, trust cache.Trust, q question) (*fin
 		return wholeFinding(q, c)
 	}
 	f := &finding{
-		q: q, kind: noData, rcode: c.Rcode, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true,
+		q: q, kind: kindNoData, rcode: c.Rcode, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true,
 		extended: ExtendedError{Code: c.Extended},
 	}
 	if c.Rcode == dns.RcodeNameError {
-		f.kind = nameError
+		f.kind = kindNameError
 	}
 	if len(c.Authority) > 0 && c.Authority[0].Type == dns.TypeSOA {
 		f.soa, f.denial = c.Authority[0], c.Authority[1:]
@@ -107,7 +107,7 @@ func setFinding(q question, item cache.Item) *finding {
 	}{item: item}
 	whole.sets[0] = &whole.item.Set
 	whole.finding = finding{
-		q: q, kind: answer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+		q: q, kind: kindAnswer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
 		extended: ExtendedError{Code: item.Extended},
 	}
 	return &whole.finding
@@ -143,23 +143,23 @@ func (v *view) cachedProofs(now time.Time, trust cache.Trust, q question) (*find
 		return nil, false
 	}
 	f := &finding{
-		q: q, kind: noData, status: dnssec.Secure, fromCache: true,
+		q: q, kind: kindNoData, status: dnssec.Secure, fromCache: true,
 		extended: ExtendedError{Code: dns.ExtendedErrorCodeSynthesized},
 	}
 	switch {
 	case s.Denied:
 		f.soa, f.denial, f.ttl = s.Negative.SOA, s.Negative.Proof, s.Negative.TTL
 		if s.Negative.NameError {
-			f.kind, f.rcode = nameError, dns.RcodeNameError
+			f.kind, f.rcode = kindNameError, dns.RcodeNameError
 		}
 	case s.Answer.Set.Type == q.rrtype:
-		f.kind, f.sets, f.denial, f.ttl = answer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
+		f.kind, f.sets, f.denial, f.ttl = kindAnswer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
 	default:
 		step, ok := scrub.Redirect(q.name, &s.Answer.Set)
 		if !ok {
 			return nil, false
 		}
-		f.kind, f.aliases, f.denial, f.ttl = alias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
+		f.kind, f.aliases, f.denial, f.ttl = kindAlias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
 	}
 	return f, true
 }
@@ -196,11 +196,11 @@ func (v *view) cachedChain(now time.Time, trust cache.Trust, q question) (*findi
 // negativeFinding makes a finding of a denial that was kept.
 func negativeFinding(q question, n cache.Negative) *finding {
 	f := &finding{
-		q: q, kind: noData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch,
+		q: q, kind: kindNoData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch,
 		extended: ExtendedError{Code: n.Extended},
 	}
 	if n.NameError || deniedCompactly(&n) {
-		f.kind, f.rcode = nameError, dns.RcodeNameError
+		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	return f
 }
@@ -209,7 +209,7 @@ func negativeFinding(q question, n cache.Negative) *finding {
 // for the alias itself is given the first.
 func wholeFinding(q question, c cache.Chain) (*finding, bool) {
 	f := &finding{
-		q: q, kind: answer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
+		q: q, kind: kindAnswer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
 		extended: ExtendedError{Code: c.Extended},
 	}
 	first := c.Answer[0]
@@ -221,7 +221,7 @@ func wholeFinding(q question, c cache.Chain) (*finding, bool) {
 		f.sets = c.Answer[:1]
 		return f, true
 	}
-	f.kind = alias
+	f.kind = kindAlias
 	for at := q.name; len(f.aliases) < len(c.Answer); {
 		step, ok := scrub.Redirect(at, c.Answer[len(f.aliases)])
 		if !ok {
@@ -263,7 +263,7 @@ func aliasFinding(q question, item cache.Item) (*finding, bool) {
 		return nil, false
 	}
 	f := &finding{
-		q: q, kind: alias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
+		q: q, kind: kindAlias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
 		extended: ExtendedError{Code: item.Extended},
 	}
 	if step.TooLong {

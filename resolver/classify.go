@@ -11,34 +11,34 @@ import (
 type responseKind uint8
 
 const (
-	unusable  responseKind = iota // an error, or nothing that makes sense: ask another server
-	lame                          // the server does not serve the zone: ask another one
-	answer                        // the RRset asked for
-	alias                         // a CNAME or DNAME leads on
-	referral                      // a delegation to a deeper zone
-	noData                        // the name is there, the type is not
-	nameError                     // the name is not there
-	recursive                     // an answer out of the cache of something that is no authoritative server
+	kindUnusable  responseKind = iota // an error, or nothing that makes sense: ask another server
+	kindLame                          // the server does not serve the zone: ask another one
+	kindAnswer                        // the RRset asked for
+	kindAlias                         // a CNAME or DNAME leads on
+	kindReferral                      // a delegation to a deeper zone
+	kindNoData                        // the name is there, the type is not
+	kindNameError                     // the name is not there
+	kindRecursive                     // an answer out of the cache of something that is no authoritative server
 )
 
 // String gives the kind as in traces.
 func (k responseKind) String() string {
 	switch k {
-	case unusable:
+	case kindUnusable:
 		return "unusable"
-	case lame:
+	case kindLame:
 		return "lame"
-	case answer:
+	case kindAnswer:
 		return "answer"
-	case alias:
+	case kindAlias:
 		return "alias"
-	case referral:
+	case kindReferral:
 		return "referral"
-	case noData:
+	case kindNoData:
 		return "no data"
-	case nameError:
+	case kindNameError:
 		return "name error"
-	case recursive:
+	case kindRecursive:
 		return "recursive"
 	}
 	return "unknown"
@@ -47,9 +47,9 @@ func (k responseKind) String() string {
 // final reports whether another server need not be asked.
 func (k responseKind) final() bool {
 	switch k {
-	case answer, alias, referral, noData, nameError:
+	case kindAnswer, kindAlias, kindReferral, kindNoData, kindNameError:
 		return true
-	case unusable, lame, recursive:
+	case kindUnusable, kindLame, kindRecursive:
 		return false
 	}
 	return false
@@ -60,16 +60,16 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	switch r.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
 	case dns.RcodeRefused, dns.RcodeNotAuth:
-		return lame
+		return kindLame
 	default:
-		return unusable
+		return kindUnusable
 	}
 	if k, ok := classifyAnswer(r); ok {
 		return k
 	}
 	switch {
 	case r.Rcode == dns.RcodeYXDomain:
-		return unusable // without the DNAME that would explain it
+		return kindUnusable // without the DNAME that would explain it
 	case r.Rcode == dns.RcodeNameError:
 		return nameErrorOf(r)
 	case len(r.NS) > 0 && r.SOA == nil:
@@ -77,13 +77,13 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	case r.SOA != nil:
 		return noDataOf(r)
 	case r.Upward:
-		return lame // refers to itself, or to where we come from
+		return kindLame // refers to itself, or to where we come from
 	case r.AA:
-		return noData
+		return kindNoData
 	case len(r.Denial) > 0 && !r.RA:
-		return noData // if it is proven: see restsOnProof
+		return kindNoData // if it is proven: see restsOnProof
 	}
-	return lame
+	return kindLame
 }
 
 // classifyForwarded says what a scrubbed response of a recursive server is. NS records
@@ -94,37 +94,37 @@ func classifyForwarded(r *scrub.Reply) responseKind {
 	switch r.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
 	case dns.RcodeRefused, dns.RcodeNotAuth:
-		return lame
+		return kindLame
 	default:
-		return unusable
+		return kindUnusable
 	}
 	switch {
 	case len(r.Answer) > 0:
-		return answer
+		return kindAnswer
 	case len(r.Aliases) > 0:
-		return alias
+		return kindAlias
 	case r.Rcode == dns.RcodeYXDomain:
-		return unusable // without the DNAME that would explain it
+		return kindUnusable // without the DNAME that would explain it
 	case !r.RA && !r.AA:
-		return lame
+		return kindLame
 	case r.Rcode == dns.RcodeNameError:
-		return nameError
+		return kindNameError
 	}
-	return noData
+	return kindNoData
 }
 
 // classifyAnswer looks at the answer section.
 func classifyAnswer(r *scrub.Reply) (responseKind, bool) {
-	kind := answer
+	kind := kindAnswer
 	switch {
 	case len(r.Answer) > 0:
 	case len(r.Aliases) > 0:
-		kind = alias
+		kind = kindAlias
 	default:
-		return unusable, false
+		return kindUnusable, false
 	}
 	if !r.AA && r.RA {
-		return recursive, true
+		return kindRecursive, true
 	}
 	return kind, true
 }
@@ -132,26 +132,26 @@ func classifyAnswer(r *scrub.Reply) (responseKind, bool) {
 // nameErrorOf: a denial out of a cache says nothing about the zone.
 func nameErrorOf(r *scrub.Reply) responseKind {
 	if !r.AA && r.RA {
-		return recursive
+		return kindRecursive
 	}
-	return nameError
+	return kindNameError
 }
 
 func noDataOf(r *scrub.Reply) responseKind {
 	if !r.AA && r.RA {
-		return recursive
+		return kindRecursive
 	}
-	return noData
+	return kindNoData
 }
 
 // referralOf: a parent's servers that know nothing of DNSSEC answer a question for
 // DS as any other one below the cut, which means that there is no DS.
 func referralOf(r *scrub.Reply, q question) responseKind {
 	if r.ManyOwners {
-		return unusable
+		return kindUnusable
 	}
 	if q.rrtype == dns.TypeDS && r.NS[0].Owner == q.name {
-		return noData
+		return kindNoData
 	}
-	return referral
+	return kindReferral
 }

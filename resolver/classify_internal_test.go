@@ -50,45 +50,45 @@ func TestClassify(t *testing.T) {
 		r     response
 		want  responseKind
 	}{
-		{"answer", 0, response{aa: true, answer: "www.shop.example. A 192.0.2.1"}, answer},
-		{"answer without AA, as of old servers", 0, response{answer: "www.shop.example. A 192.0.2.1"}, answer},
-		{"answer of a resolver", 0, response{ra: true, answer: "www.shop.example. A 192.0.2.1"}, recursive},
-		{"answer of a server that can recurse as well", 0, response{aa: true, ra: true, answer: "www.shop.example. A 192.0.2.1"}, answer},
-		{"alias", 0, response{aa: true, answer: "www.shop.example. CNAME www.example."}, alias},
-		{"alias to a name that is not there", 0, response{aa: true, rcode: dns.RcodeNameError, answer: "www.shop.example. CNAME b.shop.example.", authority: soaOfShop}, alias},
-		{"alias asked for", dns.TypeCNAME, response{aa: true, answer: "www.shop.example. CNAME www.example."}, answer},
-		{"alias of a resolver", 0, response{ra: true, answer: "www.shop.example. CNAME www.example."}, recursive},
-		{"answer to something else", 0, response{aa: true, answer: "www.victim.example. A 192.0.2.1"}, noData},
-		{"NODATA", 0, response{aa: true, authority: soaOfShop}, noData},
-		{"NODATA without AA", 0, response{authority: soaOfShop}, noData},
-		{"NODATA of a resolver", 0, response{ra: true, authority: soaOfShop}, recursive},
-		{"NODATA without SOA", 0, response{aa: true}, noData},
-		{"NODATA with NS beside the SOA", 0, response{aa: true, authority: soaOfShop + "\nwww.shop.example. NS ns.www.shop.example."}, noData},
-		{"nothing at all", 0, response{}, lame},
-		{"nothing of a resolver", 0, response{ra: true}, lame},
-		{"nothing but a proof", 0, response{authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, noData},
-		{"nothing but a proof, of a resolver", 0, response{ra: true, authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, lame},
-		{"name error", 0, response{aa: true, rcode: dns.RcodeNameError, authority: soaOfShop}, nameError},
-		{"name error without SOA", 0, response{aa: true, rcode: dns.RcodeNameError}, nameError},
-		{"name error of a resolver", 0, response{ra: true, rcode: dns.RcodeNameError, authority: soaOfShop}, recursive},
-		{"referral", 0, response{authority: "www.shop.example. NS ns.www.shop.example."}, referral},
-		{"referral with AA", 0, response{aa: true, authority: "www.shop.example. NS ns.www.shop.example."}, referral},
-		{"referral upward", 0, response{authority: "example. NS ns.example."}, lame},
-		{"referral to the root", 0, response{authority: ". NS ns.example."}, lame},
-		{"referral to itself", 0, response{authority: "shop.example. NS ns.example."}, lame},
-		{"referral upward with AA", 0, response{aa: true, authority: "example. NS ns.example."}, lame},
-		{"referral sideways", 0, response{authority: "other.shop.example. NS ns.example."}, lame},
-		{"DS below a cut", dns.TypeDS, response{aa: true, answer: "www.shop.example. DS 1 13 2 00"}, answer},
-		{"no DS, by a server that refers", dns.TypeDS, response{authority: "www.shop.example. NS ns.www.shop.example."}, noData},
-		{"refused", 0, response{rcode: dns.RcodeRefused}, lame},
-		{"not authoritative", 0, response{rcode: dns.RcodeNotAuth}, lame},
-		{"refused, with an answer", 0, response{aa: true, rcode: dns.RcodeRefused, answer: "www.shop.example. A 192.0.2.1"}, lame},
-		{"server failure", 0, response{rcode: dns.RcodeServerFailure}, unusable},
-		{"server failure, with an answer", 0, response{aa: true, rcode: dns.RcodeServerFailure, answer: "www.shop.example. A 192.0.2.1"}, unusable},
-		{"format error", 0, response{rcode: dns.RcodeFormatError}, unusable},
-		{"not implemented", 0, response{rcode: dns.RcodeNotImplemented}, unusable},
-		{"YXDOMAIN without a DNAME", 0, response{aa: true, rcode: dns.RcodeYXDomain}, unusable},
-		{"YXDOMAIN with a DNAME", 0, response{aa: true, rcode: dns.RcodeYXDomain, answer: "shop.example. DNAME new.example."}, alias},
+		{"answer", 0, response{aa: true, answer: "www.shop.example. A 192.0.2.1"}, kindAnswer},
+		{"answer without AA, as of old servers", 0, response{answer: "www.shop.example. A 192.0.2.1"}, kindAnswer},
+		{"answer of a resolver", 0, response{ra: true, answer: "www.shop.example. A 192.0.2.1"}, kindRecursive},
+		{"answer of a server that can recurse as well", 0, response{aa: true, ra: true, answer: "www.shop.example. A 192.0.2.1"}, kindAnswer},
+		{"alias", 0, response{aa: true, answer: "www.shop.example. CNAME www.example."}, kindAlias},
+		{"alias to a name that is not there", 0, response{aa: true, rcode: dns.RcodeNameError, answer: "www.shop.example. CNAME b.shop.example.", authority: soaOfShop}, kindAlias},
+		{"alias asked for", dns.TypeCNAME, response{aa: true, answer: "www.shop.example. CNAME www.example."}, kindAnswer},
+		{"alias of a resolver", 0, response{ra: true, answer: "www.shop.example. CNAME www.example."}, kindRecursive},
+		{"answer to something else", 0, response{aa: true, answer: "www.victim.example. A 192.0.2.1"}, kindNoData},
+		{"NODATA", 0, response{aa: true, authority: soaOfShop}, kindNoData},
+		{"NODATA without AA", 0, response{authority: soaOfShop}, kindNoData},
+		{"NODATA of a resolver", 0, response{ra: true, authority: soaOfShop}, kindRecursive},
+		{"NODATA without SOA", 0, response{aa: true}, kindNoData},
+		{"NODATA with NS beside the SOA", 0, response{aa: true, authority: soaOfShop + "\nwww.shop.example. NS ns.www.shop.example."}, kindNoData},
+		{"nothing at all", 0, response{}, kindLame},
+		{"nothing of a resolver", 0, response{ra: true}, kindLame},
+		{"nothing but a proof", 0, response{authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, kindNoData},
+		{"nothing but a proof, of a resolver", 0, response{ra: true, authority: "www.shop.example. NSEC zzz.shop.example. TXT RRSIG NSEC"}, kindLame},
+		{"name error", 0, response{aa: true, rcode: dns.RcodeNameError, authority: soaOfShop}, kindNameError},
+		{"name error without SOA", 0, response{aa: true, rcode: dns.RcodeNameError}, kindNameError},
+		{"name error of a resolver", 0, response{ra: true, rcode: dns.RcodeNameError, authority: soaOfShop}, kindRecursive},
+		{"referral", 0, response{authority: "www.shop.example. NS ns.www.shop.example."}, kindReferral},
+		{"referral with AA", 0, response{aa: true, authority: "www.shop.example. NS ns.www.shop.example."}, kindReferral},
+		{"referral upward", 0, response{authority: "example. NS ns.example."}, kindLame},
+		{"referral to the root", 0, response{authority: ". NS ns.example."}, kindLame},
+		{"referral to itself", 0, response{authority: "shop.example. NS ns.example."}, kindLame},
+		{"referral upward with AA", 0, response{aa: true, authority: "example. NS ns.example."}, kindLame},
+		{"referral sideways", 0, response{authority: "other.shop.example. NS ns.example."}, kindLame},
+		{"DS below a cut", dns.TypeDS, response{aa: true, answer: "www.shop.example. DS 1 13 2 00"}, kindAnswer},
+		{"no DS, by a server that refers", dns.TypeDS, response{authority: "www.shop.example. NS ns.www.shop.example."}, kindNoData},
+		{"refused", 0, response{rcode: dns.RcodeRefused}, kindLame},
+		{"not authoritative", 0, response{rcode: dns.RcodeNotAuth}, kindLame},
+		{"refused, with an answer", 0, response{aa: true, rcode: dns.RcodeRefused, answer: "www.shop.example. A 192.0.2.1"}, kindLame},
+		{"server failure", 0, response{rcode: dns.RcodeServerFailure}, kindUnusable},
+		{"server failure, with an answer", 0, response{aa: true, rcode: dns.RcodeServerFailure, answer: "www.shop.example. A 192.0.2.1"}, kindUnusable},
+		{"format error", 0, response{rcode: dns.RcodeFormatError}, kindUnusable},
+		{"not implemented", 0, response{rcode: dns.RcodeNotImplemented}, kindUnusable},
+		{"YXDOMAIN without a DNAME", 0, response{aa: true, rcode: dns.RcodeYXDomain}, kindUnusable},
+		{"YXDOMAIN with a DNAME", 0, response{aa: true, rcode: dns.RcodeYXDomain, answer: "shop.example. DNAME new.example."}, kindAlias},
 	}
 	zone := dnsname.MustParse("shop.example.")
 	for _, tt := range tests {
@@ -119,17 +119,17 @@ func scrubbed(t testing.TB, octets []byte, zone dnsname.Name, q question) *scrub
 // TestKinds: each kind has a name, and is final or not.
 func TestKinds(t *testing.T) {
 	seen := make(map[string]bool)
-	for k := unusable; k <= recursive; k++ {
+	for k := kindUnusable; k <= kindRecursive; k++ {
 		if s := k.String(); s == "unknown" || seen[s] {
 			t.Errorf("kind %d is called %q", k, s)
 		} else {
 			seen[s] = true
 		}
-		if want := k != unusable && k != lame && k != recursive; k.final() != want {
+		if want := k != kindUnusable && k != kindLame && k != kindRecursive; k.final() != want {
 			t.Errorf("%s: final %t, want %t", k, k.final(), want)
 		}
 	}
-	if s := (recursive + 1).String(); s != "unknown" || (recursive + 1).final() {
+	if s := (kindRecursive + 1).String(); s != "unknown" || (kindRecursive + 1).final() {
 		t.Errorf("what is no kind is called %q", s)
 	}
 }
@@ -166,7 +166,7 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		switch kind := classify(r, q, zone); kind {
-		case referral:
+		case kindReferral:
 			d, err := glue.Referral{Zone: zone, Name: q.name, NS: r.NS, Addresses: r.Addresses}.Delegation()
 			if err != nil {
 				t.Fatalf("a referral that is none: %v", err)
@@ -179,15 +179,15 @@ func FuzzClassify(f *testing.F) {
 					t.Errorf("glue for %s from a server of %s", s.Name, zone)
 				}
 			}
-		case answer:
+		case kindAnswer:
 			if len(r.Answer) == 0 {
 				t.Errorf("an answer without one")
 			}
-		case alias:
+		case kindAlias:
 			if len(r.Aliases) == 0 {
 				t.Errorf("an alias without one")
 			}
-		case noData, nameError, recursive, lame, unusable:
+		case kindNoData, kindNameError, kindRecursive, kindLame, kindUnusable:
 		}
 	})
 }

@@ -20,8 +20,8 @@ func (st *step) tellCache(f *finding) {
 		info := CacheInfo{Step: st.info()}
 		if f != nil {
 			info.Hit, info.Status, info.TTL = true, f.status, time.Duration(f.ttl)*time.Second
-			info.Negative = f.kind == noData || f.kind == nameError
-			info.Alias = f.kind == alias
+			info.Negative = f.kind == kindNoData || f.kind == kindNameError
+			info.Alias = f.kind == kindAlias
 		}
 		tr.Cache(info)
 	})

@@ -462,7 +462,7 @@ func (x *exchange) judge(octets []byte) (again bool, out outcome) {
 // known that no zone is cut there. A forger has a try for each random name below a name that he
 // would have delegated to himself, and this is how most of them show.
 func (x *exchange) cutsAnew(m *reply) bool {
-	if m.kind != referral || m.vouched || x.to.doubtedCut == m.delegation.Zone {
+	if m.kind != kindReferral || m.vouched || x.to.doubtedCut == m.delegation.Zone {
 		return false
 	}
 	known := x.cut.from.cuts.NoCut(x.r.config.Now(), x.cut.Zone, x.q.name)
@@ -490,7 +490,7 @@ func (x *exchange) vouchedFor(m *wire.Message) bool {
 
 // isGood reports whether the server said something of the question.
 func (o outcome) isGood() bool {
-	return o.reply != nil && o.reply.kind != lame && o.reply.kind != unusable
+	return o.reply != nil && o.reply.kind != kindLame && o.reply.kind != kindUnusable
 }
 
 // ofResort says what came of a last resort.

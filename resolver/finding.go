@@ -61,7 +61,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 		return nil, err
 	}
 	r.keep(w, f, m)
-	if m.kind != recursive {
+	if m.kind != kindRecursive {
 		w.answered(f)
 	}
 	w.learnApexNS(m, f)
@@ -78,7 +78,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if w.view.forwards() {
 		f.zone = "" // a forwarder answers for whatever zone it is
 	}
-	if f.kind == recursive {
+	if f.kind == kindRecursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
 	f.reconcile()
@@ -114,14 +114,14 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 // denial's, and belongs to no answer (RFC 2308 §2).
 func (f *finding) reconcile() {
 	switch f.kind {
-	case answer, noData:
-	case alias:
+	case kindAnswer, kindNoData:
+	case kindAlias:
 		if f.aliases[len(f.aliases)-1].TooLong {
 			f.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
 		}
-	case nameError:
+	case kindNameError:
 		f.rcode = dns.RcodeNameError
-	case referral, lame, unusable, recursive: // no finding is one of these
+	case kindReferral, kindLame, kindUnusable, kindRecursive: // no finding is one of these
 	}
 	if f.isPositive() {
 		f.soa = nil
@@ -129,7 +129,7 @@ func (f *finding) reconcile() {
 }
 
 // isPositive reports whether the finding has records of the name searched.
-func (f *finding) isPositive() bool { return f.kind == answer || f.kind == alias }
+func (f *finding) isPositive() bool { return f.kind == kindAnswer || f.kind == kindAlias }
 
 // isExpanded reports whether a part of the finding was made from a wildcard, so that a proof
 // goes with it.
@@ -141,7 +141,7 @@ func (f *finding) isExpanded() bool {
 // restsOnProof reports whether only the proof beside it makes an empty reply a denial: who
 // neither sets AA nor gives an SOA has not said that the zone is its own.
 func (m *reply) restsOnProof() bool {
-	return m.kind == noData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
+	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }
 
 // within leaves those steps of an alias chain, from its start, that the view has a say
@@ -206,8 +206,8 @@ func withTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
 // accept takes over what validation found.
 func (f *finding) accept(v *dnssec.Verdict) {
 	f.status, f.ttl, f.extended = v.Status, min(f.ttl, v.TTL), extendedReason(v.Reason)
-	if v.Denial != nil && v.Denial.NameError && f.kind == noData {
-		f.kind, f.rcode = nameError, dns.RcodeNameError // RFC 9824 §5
+	if v.Denial != nil && v.Denial.NameError && f.kind == kindNoData {
+		f.kind, f.rcode = kindNameError, dns.RcodeNameError // RFC 9824 §5
 	}
 	f.compact = v.Denial != nil && v.Denial.Compact
 	if v.Status != dnssec.Secure {
@@ -217,7 +217,7 @@ func (f *finding) accept(v *dnssec.Verdict) {
 	for i := range v.Sets {
 		switch s := v.Sets[i].Set; s.Type {
 		case dns.TypeSOA:
-			if f.kind == noData || f.kind == nameError {
+			if f.kind == kindNoData || f.kind == kindNameError {
 				f.soa = s
 			}
 		case dns.TypeNSEC, dns.TypeNSEC3:
@@ -240,13 +240,13 @@ func (f *finding) nothingBelow(q question) *finding {
 func kindOfRecursive(m *scrub.Reply) responseKind {
 	switch {
 	case len(m.Answer) > 0:
-		return answer
+		return kindAnswer
 	case len(m.Aliases) > 0:
-		return alias
+		return kindAlias
 	case m.Rcode == dns.RcodeNameError:
-		return nameError
+		return kindNameError
 	}
-	return noData
+	return kindNoData
 }
 
 // rankOf is what the data of a response is worth (RFC 2181 §5.4.1).
@@ -294,7 +294,7 @@ func (f *finding) shorten(longest func(*dnssec.RRset) uint32) {
 // chain is a finding as it is kept whole, what follows from an SOA apart.
 func (f *finding) chain() cache.Chain {
 	c := cache.Chain{Name: f.q.name, Type: f.q.rrtype, Answer: f.sets, Authority: f.denial, Status: f.status}
-	if f.kind == alias {
+	if f.kind == kindAlias {
 		c.Type, c.Answer = dns.TypeCNAME, make([]*dnssec.RRset, len(f.aliases))
 		for i, a := range f.aliases {
 			c.Answer[i] = a.Set
@@ -307,7 +307,7 @@ func (f *finding) chain() cache.Chain {
 // NODATA it is kept for the name only.
 func (f *finding) negative(w *walk) cache.Negative {
 	return cache.Negative{
-		Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == nameError && !f.compact,
+		Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == kindNameError && !f.compact,
 		SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
 	}
 }
@@ -345,10 +345,10 @@ func (r *Resolver) keep(w *walk, f *finding, m *reply) {
 // each name that he can think of. If a DNAME above the name, or the second alias of its chain,
 // answered others out of the cache, each random name would be a try at all of the zone.
 func (f *finding) concernsOthers() bool {
-	if f.kind == answer {
+	if f.kind == kindAnswer {
 		return f.q.rrtype == dns.TypeDNAME
 	}
-	return f.kind == alias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
+	return f.kind == kindAlias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
 }
 
 // keepSets keeps each RRset for whoever it concerns.
@@ -377,7 +377,7 @@ func (f *finding) note(err error) {
 // it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
 // not there is one, and what is large would push out much else.
 func (f *finding) isBrief() bool {
-	return f.unplaced || f.q.rrtype == dns.TypeANY && (f.kind != nameError || f.compact)
+	return f.unplaced || f.q.rrtype == dns.TypeANY && (f.kind != kindNameError || f.compact)
 }
 
 // keepBriefly keeps the finding as it is, and bounds its TTLs to the time.
@@ -408,9 +408,9 @@ func (f *finding) keepExpanded(now time.Time, view *cache.View, meta cache.Meta)
 	var set *dnssec.RRset
 	switch {
 	case len(f.denial) == 0:
-	case f.kind == answer && len(f.sets) == 1:
+	case f.kind == kindAnswer && len(f.sets) == 1:
 		set = f.sets[0]
-	case f.kind == alias && len(f.aliases) == 1:
+	case f.kind == kindAlias && len(f.aliases) == 1:
 		set = f.aliases[0].Set
 	}
 	if set == nil || !fromWildcard(set) {

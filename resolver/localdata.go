@@ -133,7 +133,7 @@ func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
 	if !ok {
 		return nil, false
 	}
-	f := &finding{q: q, kind: alias, aliases: []scrub.Alias{step}, ttl: min(s.TTL, maxTTL), fromCache: true, local: true}
+	f := &finding{q: q, kind: kindAlias, aliases: []scrub.Alias{step}, ttl: min(s.TTL, maxTTL), fromCache: true, local: true}
 	if step.TooLong {
 		f.rcode = dns.RcodeYXDomain
 	}
@@ -142,7 +142,7 @@ func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
 
 // answer gives the records of the type among a name's, or denies them.
 func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *finding {
-	f := &finding{q: q, kind: answer, ttl: maxTTL, fromCache: true, local: true}
+	f := &finding{q: q, kind: kindAnswer, ttl: maxTTL, fromCache: true, local: true}
 	for _, s := range sets {
 		if s.Type == q.rrtype || q.rrtype == dns.TypeANY {
 			f.sets = append(f.sets, s)
@@ -152,9 +152,9 @@ func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *findin
 	if len(f.sets) > 0 {
 		return f
 	}
-	f.kind, f.soa, f.ttl = noData, z.soa, negativeTTL(z.soa)
+	f.kind, f.soa, f.ttl = kindNoData, z.soa, negativeTTL(z.soa)
 	if !exists {
-		f.kind, f.rcode = nameError, dns.RcodeNameError
+		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	return f
 }

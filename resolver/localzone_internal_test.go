@@ -147,7 +147,7 @@ func localOutcome(t *testing.T, d *localData, q question) string {
 		t.Errorf("%s: local %t, known %t, want both", q.name, f.local, f.fromCache)
 	}
 	words := []string{dns.RcodeToString[f.rcode]}
-	if f.kind == alias {
+	if f.kind == kindAlias {
 		words = []string{"->", f.aliases[0].To.String()}
 	}
 	for _, s := range f.sets {
@@ -158,7 +158,7 @@ func localOutcome(t *testing.T, d *localData, q question) string {
 			words = append(words, typeName(s.Type))
 		}
 	}
-	if denied := f.kind == noData || f.kind == nameError; denied != (f.soa != nil) {
+	if denied := f.kind == kindNoData || f.kind == kindNameError; denied != (f.soa != nil) {
 		t.Errorf("%s: kind %v with SOA %v", q.name, f.kind, f.soa)
 	}
 	return fmt.Sprint(strings.Join(words, " "), " ", f.ttl)
@@ -306,7 +306,7 @@ func FuzzParseLocalZone(f *testing.F) {
 		}
 		for _, rr := range z.Records {
 			q := question{dnsname.MustParse(rr.Header().Name), rr.Header().Rrtype}
-			if f, ok := d.find(q); !ok || f.kind != answer && f.kind != alias {
+			if f, ok := d.find(q); !ok || f.kind != kindAnswer && f.kind != kindAlias {
 				t.Errorf("%s is not found", rr)
 			}
 		}

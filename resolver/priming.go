@@ -39,7 +39,7 @@ func (r *Resolver) primeOnce() {
 	defer cancel()
 	hints := &zoneCut{Delegation: r.config.RootHints, from: v.source, hints: true}
 	m, err := r.ask(ctx, st, hints, q)
-	if err == nil && m.kind != answer {
+	if err == nil && m.kind != kindAnswer {
 		err = ErrNoReachableServer
 	}
 	if err != nil {

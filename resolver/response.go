@@ -41,14 +41,14 @@ func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octet
 		out.reply.told = new(atomic.Bool)
 	}
 	switch out.reply.kind {
-	case referral:
+	case kindReferral:
 		r.countServers(scrubbed, cut.Zone)
 		if out.reply.delegation, err = delegationOf(scrubbed, cut, q); err != nil {
-			out.reply.kind, out.err = lame, err
+			out.reply.kind, out.err = kindLame, err
 		}
-	case unusable:
+	case kindUnusable:
 		out.err = &rcodeError{scrubbed.Rcode}
-	case lame, answer, alias, noData, nameError, recursive:
+	case kindLame, kindAnswer, kindAlias, kindNoData, kindNameError, kindRecursive:
 	}
 	return out
 }

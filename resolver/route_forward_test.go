@@ -35,7 +35,7 @@ www             A       192.0.2.83
 `
 
 // recursive puts a resolver at 10.0.0.53 of the Internet, for others to forward to.
-func recursive(t *testing.T, in *resolvertest.Internet, change ...func(*resolver.Options)) *resolver.Resolver {
+func kindRecursive(t *testing.T, in *resolvertest.Internet, change ...func(*resolver.Options)) *resolver.Resolver {
 	r := in.Resolver(t, change...)
 	in.Handle("10.0.0.53", dns.HandlerFunc(r.ServeDNS))
 	return r
@@ -52,7 +52,7 @@ func forwardAll(addr string) func(*resolver.Options) {
 func TestValidatedThroughForwarder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, forwardedWorld)
-		recursive(t, in)
+		kindRecursive(t, in)
 		r := in.Resolver(t, forwardAll("10.0.0.53"))
 		for _, tt := range []struct {
 			name   string
@@ -116,7 +116,7 @@ func TestForwardersFailOver(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in := resolvertest.New(t, forwardedWorld+"-- zone other.example. at 198.51.100.77 --\n-- fault 198.51.100.77 --\n"+fault+"\n")
-				recursive(t, in)
+				kindRecursive(t, in)
 				r := in.Resolver(t, func(o *resolver.Options) {
 					o.Routes = []resolver.Route{{Zone: ".", Servers: append(server("198.51.100.77"), server("10.0.0.53")...)}}
 				})
@@ -146,7 +146,7 @@ func TestRouteResolvConf(t *testing.T) {
 	write("# comment\nsearch example\nnameserver 10.0.0.53\nnameserver not-an-address\n")
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, forwardedWorld)
-		recursive(t, in)
+		kindRecursive(t, in)
 		r := in.Resolver(t, func(o *resolver.Options) {
 			o.Routes = []resolver.Route{{Zone: "example", ResolvConf: file}}
 		})
@@ -192,7 +192,7 @@ func (h *hook) Exchange(ctx context.Context, network string, _ netip.AddrPort, q
 func TestRouteHook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, forwardedWorld)
-		recursive(t, in)
+		kindRecursive(t, in)
 		h := &hook{in: in}
 		r := in.Resolver(t, func(o *resolver.Options) {
 			o.Routes = []resolver.Route{{Zone: ".", Servers: []resolver.RouteServer{{Name: "dns.example", Exchanger: h}}}}

@@ -70,33 +70,33 @@ func TestSecondReply(t *testing.T) {
 		payload []byte
 		kind    responseKind // unusable: refused
 	}{
-		{"an answer", message(t, nil, wwwA, "", ""), answer},
-		{"a referral", message(t, func(m *dns.Msg) { m.Authoritative = false }, "", exampleNS, nsA), referral},
-		{"a name error", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, "", rootSOA, ""), nameError},
-		{"no data", message(t, nil, "", rootSOA, ""), noData},
-		{"an alias", message(t, nil, "www.example. 300 CNAME other.example.", "", ""), alias},
+		{"an answer", message(t, nil, wwwA, "", ""), kindAnswer},
+		{"a referral", message(t, func(m *dns.Msg) { m.Authoritative = false }, "", exampleNS, nsA), kindReferral},
+		{"a name error", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, "", rootSOA, ""), kindNameError},
+		{"no data", message(t, nil, "", rootSOA, ""), kindNoData},
+		{"an alias", message(t, nil, "www.example. 300 CNAME other.example.", "", ""), kindAlias},
 
-		{"no data without SOA", message(t, nil, "", "", ""), unusable},
-		{"a query", message(t, func(m *dns.Msg) { m.Response = false }, wwwA, "", ""), unusable},
-		{"a part", message(t, func(m *dns.Msg) { m.Truncated = true }, wwwA, "", ""), unusable},
-		{"an update", message(t, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, wwwA, "", ""), unusable},
-		{"another name's", message(t, func(m *dns.Msg) { m.Question[0].Name = "ww.example." }, wwwA, "", ""), unusable},
-		{"another type's", message(t, func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeMX }, wwwA, "", ""), unusable},
-		{"another class's", message(t, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, wwwA, "", ""), unusable},
-		{"without question", message(t, func(m *dns.Msg) { m.Question = nil }, wwwA, "", ""), unusable},
-		{"a failure", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure }, "", "", ""), unusable},
-		{"a refusal", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, "", "", ""), unusable},
-		{"out of a cache", message(t, func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }, wwwA, "", ""), unusable},
-		{"a referral upwards", message(t, func(m *dns.Msg) { m.Authoritative = false }, "", ". 300 NS ns.example.", nsA), unusable},
-		{"octets too many", append(message(t, nil, wwwA, "", ""), 0), unusable},
-		{"a header", make([]byte, wire.HeaderLen), unusable},
-		{"nothing", nil, unusable},
+		{"no data without SOA", message(t, nil, "", "", ""), kindUnusable},
+		{"a query", message(t, func(m *dns.Msg) { m.Response = false }, wwwA, "", ""), kindUnusable},
+		{"a part", message(t, func(m *dns.Msg) { m.Truncated = true }, wwwA, "", ""), kindUnusable},
+		{"an update", message(t, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, wwwA, "", ""), kindUnusable},
+		{"another name's", message(t, func(m *dns.Msg) { m.Question[0].Name = "ww.example." }, wwwA, "", ""), kindUnusable},
+		{"another type's", message(t, func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeMX }, wwwA, "", ""), kindUnusable},
+		{"another class's", message(t, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, wwwA, "", ""), kindUnusable},
+		{"without question", message(t, func(m *dns.Msg) { m.Question = nil }, wwwA, "", ""), kindUnusable},
+		{"a failure", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure }, "", "", ""), kindUnusable},
+		{"a refusal", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, "", "", ""), kindUnusable},
+		{"out of a cache", message(t, func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }, wwwA, "", ""), kindUnusable},
+		{"a referral upwards", message(t, func(m *dns.Msg) { m.Authoritative = false }, "", ". 300 NS ns.example.", nsA), kindUnusable},
+		{"octets too many", append(message(t, nil, wwwA, "", ""), 0), kindUnusable},
+		{"a header", make([]byte, wire.HeaderLen), kindUnusable},
+		{"nothing", nil, kindUnusable},
 	} {
 		m, err := recalling(t, r, c.payload)
 		switch {
-		case c.kind == unusable && (err == nil || m != nil):
+		case c.kind == kindUnusable && (err == nil || m != nil):
 			t.Errorf("%s: got %v, want it refused", c.about, m.kind)
-		case c.kind != unusable && (err != nil || m.kind != c.kind || !m.fromSecond):
+		case c.kind != kindUnusable && (err != nil || m.kind != c.kind || !m.fromSecond):
 			t.Errorf("%s: got %+v, %v, want %v", c.about, m, err, c.kind)
 		}
 	}

@@ -118,7 +118,7 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 // worthKeeping reports whether a reply settles the question, so that no other server
 // would be asked: what it says then is the zone's word.
 func worthKeeping(m *reply) bool {
-	return m.kind.final() && (m.kind != noData && m.kind != nameError || m.SOA != nil)
+	return m.kind.final() && (m.kind != kindNoData && m.kind != kindNameError || m.SOA != nil)
 }
 
 // aged gives a copy of the message in a blob with the TTLs it has now: what has passed is

@@ -50,10 +50,10 @@ func lifeOf(m *reply) uint32 {
 	for _, s := range m.Denial {
 		life = min(life, s.TTL)
 	}
-	if m.kind == noData || m.kind == nameError {
+	if m.kind == kindNoData || m.kind == kindNameError {
 		life = min(life, negativeTTL(m.SOA))
 	}
-	if m.kind == referral {
+	if m.kind == kindReferral {
 		for _, ns := range m.NS {
 			life = min(life, ns.TTL)
 		}

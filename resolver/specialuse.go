@@ -106,7 +106,7 @@ func (z specialZone) isParents(q question) bool {
 // answer gives what the zone says. direct is false when the question has come here by
 // an alias or from a delegation.
 func (z specialZone) answer(q question, direct bool) *finding {
-	f := &finding{q: q, kind: noData, ttl: localTTL, fromCache: true, local: true}
+	f := &finding{q: q, kind: kindNoData, ttl: localTTL, fromCache: true, local: true}
 	var exists bool
 	switch z.kind {
 	case loopbackZone:
@@ -124,10 +124,10 @@ func (z specialZone) answer(q question, direct bool) *finding {
 	}
 	switch {
 	case len(f.sets) > 0:
-		f.kind = answer
+		f.kind = kindAnswer
 		return f
 	case !exists:
-		f.kind, f.rcode = nameError, dns.RcodeNameError
+		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	f.soa = z.soa()
 	f.extended = ExtendedError{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + z.rfc}

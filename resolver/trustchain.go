@@ -51,13 +51,13 @@ func (f *found) whole() *finding {
 	}
 	switch {
 	case len(f.sets) > 0:
-		w.kind = answer
+		w.kind = kindAnswer
 	case f.endsInAlias():
-		w.kind = alias
+		w.kind = kindAlias
 	case f.rcode == dns.RcodeNameError:
-		w.kind = nameError
+		w.kind = kindNameError
 	default:
-		w.kind = noData
+		w.kind = kindNoData
 	}
 	return w
 }

@@ -176,7 +176,7 @@ func (r *Resolver) referredDS(ctx context.Context, st *step, q question, cause e
 	now := r.config.Now()
 	cut := r.closestCut(now, st, r.viewOf(now, q), q)
 	m, err := r.ask(ctx, st.asking(true), cut, question{q.name, dns.TypeA})
-	if err != nil || m.kind != referral || m.delegation.Zone != q.name {
+	if err != nil || m.kind != kindReferral || m.delegation.Zone != q.name {
 		return nil, nil
 	}
 	if m.DS == nil && len(m.Denial) == 0 {
@@ -199,15 +199,15 @@ func (p *proof) used(servers ...netip.AddrPort) {
 func (f *finding) response() *dnssec.Response {
 	resp := &dnssec.Response{Name: f.q.name, Type: f.q.rrtype, Zone: f.zone}
 	switch f.kind {
-	case answer:
+	case kindAnswer:
 		resp.Kind = dnssec.KindAnswer
-	case alias:
+	case kindAlias:
 		resp.Kind = dnssec.KindAlias
-	case noData:
+	case kindNoData:
 		resp.Kind = dnssec.KindNoData
-	case nameError:
+	case kindNameError:
 		resp.Kind = dnssec.KindNameError
-	case referral, lame, unusable, recursive: // no finding is one of these
+	case kindReferral, kindLame, kindUnusable, kindRecursive: // no finding is one of these
 	}
 	for _, a := range f.aliases {
 		resp.Answer = append(resp.Answer, a.Set)

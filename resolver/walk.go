@@ -77,13 +77,13 @@ func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, er
 			continue
 		}
 		switch m.kind {
-		case referral:
+		case kindReferral:
 			if err := w.descend(ctx, m); err != nil {
 				return nil, err
 			}
-		case answer, alias, noData, nameError, recursive:
+		case kindAnswer, kindAlias, kindNoData, kindNameError, kindRecursive:
 			return r.finish(ctx, w, asked, m)
-		case lame, unusable:
+		case kindLame, kindUnusable:
 			// ask goes on to the next server by itself and returns neither.
 		}
 	}
@@ -117,21 +117,21 @@ func (r *Resolver) newMinimiser(v *view, q question) minimiser {
 // minimised decides what a response to a minimised question means for the walk.
 func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *finding, done bool, err error) {
 	switch m.kind {
-	case referral:
+	case kindReferral:
 		return nil, false, w.descend(ctx, m)
-	case alias:
+	case kindAlias:
 		if m.Aliases[0].IsDNAME() {
 			return w.dname(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
 		w.noCut(asked.name, lifeOf(m))
-	case answer, noData:
+	case kindAnswer, kindNoData:
 		w.noCut(asked.name, lifeOf(m))
-	case nameError:
+	case kindNameError:
 		return w.deniedAbove(ctx, asked, m)
-	case recursive:
+	case kindRecursive:
 		w.min.giveUp()
-	case lame, unusable:
+	case kindLame, kindUnusable:
 	}
 	return nil, false, nil
 }
@@ -162,7 +162,7 @@ func (w *walk) answered(f *finding) {
 	switch {
 	case len(f.aliases) > 0 && f.aliases[0].IsDNAME():
 		name = f.aliases[0].Set.Owner
-	case f.q.rrtype == dns.TypeDS || f.kind == nameError:
+	case f.q.rrtype == dns.TypeDS || f.kind == kindNameError:
 		name = name.Parent()
 	}
 	w.noCut(name, f.ttl)
@@ -178,7 +178,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*find
 		switch {
 		case err != nil && strict:
 			return nil, true, err
-		case err == nil && (strict || f.status == dnssec.Secure && f.kind == nameError && !f.compact):
+		case err == nil && (strict || f.status == dnssec.Secure && f.kind == kindNameError && !f.compact):
 			w.r.keep(w, f, m)
 			return f.nothingBelow(w.q), true, nil
 		}
