@@ -2,10 +2,9 @@ package resolver
 
 import "net/netip"
 
-// notPublic lists the address blocks that no public name server has. A hostile zone
-// that names one as its server's address wants us to send to hosts of the local
-// network or to a reflector (RFC 6890 and the IANA special-purpose registries, as
-// of 2026-11).
+// notPublic lists the address blocks that no public name server has. A hostile zone with
+// such an address for a server wants us to send to hosts of the local network or to a
+// reflector (RFC 6890 and the IANA special-purpose registries, as of 2026-11).
 var notPublic = parsePrefixes(
 	"0.0.0.0/8",       // this network, RFC 791
 	"10.0.0.0/8",      // private, RFC 1918
@@ -49,10 +48,10 @@ func parsePrefixes(texts ...string) []netip.Prefix {
 	return prefixes
 }
 
-// PublicUnicast is the default of Options.AllowServer: it reports whether a is an
-// address that a public name server may have. Private, loopback, multicast and
-// documentation addresses and their like are none. It is for AllowServer functions that
-// allow some addresses more.
+// PublicUnicast is the default of Options.AllowServer: it reports whether a public name
+// server may have the address a. It is false for private, loopback, multicast and
+// documentation addresses and their like, addresses with a zone, and the zero Addr.
+// AllowServer functions that allow some more addresses can call it for the others.
 func PublicUnicast(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false

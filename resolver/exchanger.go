@@ -9,29 +9,29 @@ import (
 
 // Exchanger carries one query to one server address and brings one reply back.
 //
-// It sends once: retries, TCP after a truncated reply and the choice of server are
-// the caller's business, who counts them. network is "udp" or "tcp"; query is a
-// whole message without TCP's length. It does not look into the messages: whether
-// the reply belongs to the query is checked above it. It returns when ctx ends, and
-// is called concurrently. An error whose Timeout method says true is a lost packet,
-// any other a failed send; neither ends the question while another server is left.
-// The reply becomes the caller's.
+// Exchange sends once: the resolver itself retries, moves to TCP after a truncated reply
+// and chooses the server, and counts each call. network is "udp" or "tcp"; query is a whole
+// message in wire format, without TCP's length. The implementation need not look into the
+// messages: the resolver checks whether the reply belongs to the query. Exchange returns
+// when ctx ends, and is called concurrently. An error whose Timeout method returns true is
+// a lost packet, any other a failed send; neither ends the question while another server is
+// left. The reply becomes the resolver's.
 type Exchanger interface {
 	Exchange(ctx context.Context, network string, server netip.AddrPort, query []byte) ([]byte, error)
 }
 
-// sender is an Exchanger that asks whether what arrived is the reply, so that it
-// can go on waiting when it is not.
+// sender is an Exchanger that has each message checked that arrives, and goes on waiting
+// when it is not the reply.
 type sender interface {
 	Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w transport.Watch) ([]byte, error)
 }
 
-// checked makes a sender of an Exchanger: it has only one reply to offer, so a
-// wrong one is as good as none.
+// checked makes a sender of an Exchanger: since that returns only one reply, a wrong one is
+// a failed query.
 type checked struct{ Exchanger }
 
 func (c checked) Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w transport.Watch) ([]byte, error) {
-	w.Sent() // it knows best, and does not say
+	w.Sent() // an Exchanger does not say when it has sent
 	reply, err := c.Exchange(ctx, network, server, query)
 	if err != nil {
 		return nil, err

@@ -10,23 +10,25 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// AppendHit answers a query, as it came from the network, out of the cache, without
-// decoding either: it appends the reply to dst, and allocates nothing when dst has room.
-// It is for servers that write octets, and is safe for concurrent use.
+// AppendHit answers a query in wire format from the cache, without decoding either: it
+// appends the reply to dst, and allocates nothing when dst has the capacity. It is for
+// servers that write wire format, and is safe for concurrent use.
 //
-// The reply says what Exchange would say. Whatever takes more than a look into the cache
-// gives false, and dst as it was (its spare capacity may have been written to): the query
-// is then one for Exchange or ServeDNS. That is the case when the answer is not in the
-// cache, or not as the RRsets of a chain of CNAMEs, a denial of the name itself, or an
-// answer expanded from a wildcard; when something else than the cache has a say, or an
-// extended DNS error goes with the answer; for queries with EDNS options, with another opcode, class or version of EDNS, for types that
-// are no data, and for all that is malformed; and after Close.
+// The reply is what Exchange would say. When the answer takes more than a cache read,
+// AppendHit returns false, and dst as it was (its spare capacity may have been written to):
+// the query is then one for Exchange or ServeDNS. That is the case when the answer is not
+// in the cache as the RRsets of a chain of CNAMEs, a denial of the name itself, or an
+// answer expanded from a wildcard; when hooks, filters, routes, local zones or negative
+// trust anchors affect it, or an extended DNS error goes with it; for queries with EDNS
+// options, with another opcode, class or version of EDNS, and for types that are no data;
+// for malformed queries; and after Close.
 //
 // maxSize is the largest datagram that may be sent, in bytes; the reply is no larger than
-// that nor than what the client takes, which is 512 bytes unless the query has EDNS (RFC
-// 6891 §6.2.3). One that does not fit has TC set and the records that do, as one of ServeDNS.
-// 0, and 65,535 or more, stand for a stream, where neither matters; no reply is longer than
-// the 65,535 bytes whose length can be written before it there (RFC 1035 §4.2.2).
+// that, nor than what the client takes, which is 512 bytes unless the query has EDNS (RFC
+// 6891 §6.2.3). A reply that does not fit has TC set and the records that do, as from
+// ServeDNS. A maxSize of 0, or of 65,535 and more, stands for a stream, where neither
+// matters; no reply is longer than the 65,535 bytes that the length before it can express
+// (RFC 1035 §4.2.2).
 func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	q, ok := hitQuery(query, maxSize)
 	if !ok || !r.config.cacheDecides() || r.base.Err() != nil {
@@ -45,14 +47,14 @@ func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	return reply, true
 }
 
-// cacheDecides reports whether an answer in the cache is the answer, as it stands there.
-// Whatever changes, hides or replaces answers on their way to clients must make it false,
-// or cacheDecidesFor for some names, or the clients of AppendHit see nothing of it. The
-// special-use names need not: what the cache has is none of them.
+// cacheDecides reports whether an answer in the cache can be sent as it stands there. Every
+// feature that changes, hides or replaces answers must make it false, or cacheDecidesFor
+// for some names; otherwise the clients of AppendHit bypass it. Special-use names need not:
+// the cache never has them.
 func (c *config) cacheDecides() bool { return c.Hooks.none() && c.filter == nil }
 
-// cacheDecidesFor reports whether what the cache has from iteration is the answer for a
-// name: no route and no negative trust anchor has it, and no local zone a say.
+// cacheDecidesFor reports whether what iteration put into the cache is the answer for a
+// name: no route, negative trust anchor or local zone applies to it.
 func (r *Resolver) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
 	if len(r.ours.Load().zones) > 0 && r.ours.Load().has(name) {
 		return false
@@ -64,8 +66,8 @@ func (r *Resolver) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
 	return rt.viewOf(r.config.Now(), question{name, rrtype}) == rt.iteration
 }
 
-// hitQuery takes a query apart; false when it is not of the plain sort that AppendHit
-// answers. What it gives shares the octets of the query.
+// hitQuery parses a query; false when it is not of the plain sort that AppendHit answers. q
+// shares the memory of query.
 func hitQuery(query []byte, maxSize int) (q cache.ReplyTo, ok bool) {
 	const asked, others = wire.RD | wire.CD | wire.AD, 6 // flags, and where the counts behind QDCOUNT begin
 	if len(query) < wire.HeaderLen {
@@ -104,26 +106,26 @@ func hitQuery(query []byte, maxSize int) (q cache.ReplyTo, ok bool) {
 }
 
 // nameEnd finds the end of an uncompressed name of legal length that begins at off.
-func nameEnd(octets []byte, off int) (end int, ok bool) {
+func nameEnd(message []byte, off int) (end int, ok bool) {
 	const maxLabel = 63
-	for at := off; at < len(octets) && at-off < dnsname.MaxWire; at += int(octets[at]) + 1 {
-		if octets[at] == 0 {
+	for at := off; at < len(message) && at-off < dnsname.MaxWire; at += int(message[at]) + 1 {
+		if message[at] == 0 {
 			return at + 1, true
 		}
-		if octets[at] > maxLabel {
+		if message[at] > maxLabel {
 			return 0, false
 		}
 	}
 	return 0, false
 }
 
-// plainOPT reads an OPT record of version 0, without options and flags other than DO, that
-// is all there is. RFC 6891 §6.1.2.
-func plainOPT(octets []byte) (size int, do, ok bool) {
+// plainOPT parses an OPT record of version 0, without options and flags other than DO;
+// false when opt is anything else, or more. RFC 6891 §6.1.2.
+func plainOPT(opt []byte) (size int, do, ok bool) {
 	const doBit = 1 << 15
-	if len(octets) != 11 || octets[0] != 0 || binary.BigEndian.Uint16(octets[1:]) != dns.TypeOPT || binary.BigEndian.Uint16(octets[9:]) != 0 {
+	if len(opt) != 11 || opt[0] != 0 || binary.BigEndian.Uint16(opt[1:]) != dns.TypeOPT || binary.BigEndian.Uint16(opt[9:]) != 0 {
 		return 0, false, false
 	}
-	flags := binary.BigEndian.Uint32(octets[5:])
-	return int(binary.BigEndian.Uint16(octets[3:])), flags == doBit, flags&^doBit == 0
+	flags := binary.BigEndian.Uint32(opt[5:])
+	return int(binary.BigEndian.Uint16(opt[3:])), flags == doBit, flags&^doBit == 0
 }

@@ -13,43 +13,43 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// Hooks let a program have a say in each question that is put to its resolver: answer it,
+// Hooks let a program take part in each question that its resolver is asked: answer it,
 // refuse it, change the answer, log who asked for what. Any of them may be nil. They are
 // called concurrently, and the question waits for them.
 //
-// Resolve, Exchange, ServeDNS, Lookup and its like call them once. The methods of package
-// net, NetResolver and DialContext call them for each question that they make of a name:
-// for A and AAAA, and for each domain of the search list. Questions that are worked on
-// together with others pass the hooks one by one all the same. Look-ups of name servers'
-// addresses, of keys, and of what an alias leads to are no questions of this kind, nor is
-// what Exchange refuses without looking for an answer, such as FORMERR.
+// Resolve, Exchange, ServeDNS and Lookup call them once. The other look-up methods,
+// NetResolver and DialContext call them for each DNS question that they ask: for A and for
+// AAAA, and for each domain of the search list. Questions that share their work with others
+// call the hooks each on their own. Hooks are not called for look-ups of name servers'
+// addresses, of keys, and of the targets of aliases, nor for queries that Exchange refuses
+// without looking for an answer, such as with FORMERR.
 //
-// ctx is the caller's; that of ServeDNS ends with the resolver, and ClientAddr tells who
-// asks. What a hook itself asks its resolver with ctx, or with one derived from it, passes
-// no hooks; what it asks another resolver passes the hooks of that one.
-// The question has its name absolute and in lower case.
+// ctx is the caller's; that of ServeDNS ends with the resolver, and ClientAddr returns who
+// asks. Questions that a hook itself asks its resolver with ctx, or with a context derived
+// from it, call no hooks; questions that it asks another resolver call the hooks of that
+// one. The question has its name absolute and in lower case.
 type Hooks struct {
-	// Before is called before the answer is looked for. With nil and nil the question
-	// passes. A Result is the answer; it has to be whole, aliases are not followed, and
-	// Options.AllowAddress has no say in it. Its Question is set, and a TTL of 0 becomes
-	// the lowest TTL of the records. The resolver makes a copy, so that one Result may
-	// serve many questions. An error, a *Refusal above all, refuses the question. So does
-	// a Result that no client could be sent, since a record is nil or cannot be packed (an
-	// owner without its trailing dot, for one) or Rcode is none: that is ErrHookResult.
+	// Before is called before the answer is looked for. If it returns nil and nil, the
+	// question goes on. A Result is the answer; it has to be complete, since aliases are
+	// not followed, and Options.AllowAddress does not apply to it. Its Question is set, and
+	// a TTL of 0 becomes the lowest TTL of the records. The resolver makes a copy, so that
+	// one Result may serve many questions. An error, usually a *Refusal, refuses the
+	// question. So does a Result that cannot be sent to a client, because a record is nil
+	// or cannot be packed (for example an owner without its trailing dot) or Rcode is not a
+	// response code: the error is then ErrHookResult.
 	Before func(ctx context.Context, q dns.Question) (*Result, error)
 
-	// After is called with what is about to be returned: of result and err one is nil.
-	// What it returns is returned instead, as from Before; err may wrap the one given.
-	// The result given is its own to change.
+	// After is called with what is about to be returned: exactly one of result and err is
+	// nil. What After returns is returned instead, under the same rules as for Before; its
+	// error may wrap err. It may change result.
 	After func(ctx context.Context, q dns.Question, result *Result, err error) (*Result, error)
 }
 
 // Refusal is the error with which a hook refuses a question. Resolve returns it in an
 // *Error; Exchange and ServeDNS answer with its code.
 type Refusal struct {
-	// Rcode is the response code. 0: REFUSED. Those that no reply can have, as they are
-	// negative, more than 12 bits, or more than 4 where the query has no EDNS, become
-	// SERVFAIL.
+	// Rcode is the response code. 0: REFUSED. A code that the reply cannot carry (negative,
+	// more than 12 bits, or more than 4 where the query has no EDNS) becomes SERVFAIL.
 	Rcode int
 	// Extended says why (RFC 8914). The zero value: Blocked.
 	Extended ExtendedError
@@ -75,20 +75,21 @@ func (e *Refusal) extended() ExtendedError {
 
 type clientKey struct{}
 
-// WithClient gives a context that tells hooks who asks, for servers that call Exchange
-// themselves. ServeDNS does so by itself.
+// WithClient returns a context that carries the address of the client, which ClientAddr
+// returns to hooks. It is for servers that call Exchange themselves; ServeDNS does it by
+// itself.
 func WithClient(ctx context.Context, client netip.AddrPort) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
-// ClientAddr gives the address of the client whose question this is; the zero AddrPort
-// when it is a question of the program's own, or the client has no IP address.
+// ClientAddr returns the address of the client that asks the question; the zero AddrPort
+// when the program itself asks, or the client has no IP address.
 func ClientAddr(ctx context.Context) netip.AddrPort {
 	client, _ := ctx.Value(clientKey{}).(netip.AddrPort)
 	return client
 }
 
-// addrPortOf is the IP address and port of a.
+// addrPortOf returns the IP address and port of a; the zero AddrPort if it has none.
 func addrPortOf(a net.Addr) netip.AddrPort {
 	var at netip.AddrPort
 	switch a := a.(type) {
@@ -100,8 +101,8 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// hooksPassedKey marks contexts of a resolver's hooks, whose own questions pass none of
-// these.
+// hooksPassedKey marks the context that a resolver's hooks get: questions asked with it do
+// not call them again.
 type hooksPassedKey struct{ r *Resolver }
 
 // hasHooks reports whether there are hooks for a question asked with ctx.
@@ -111,8 +112,8 @@ func (r *Resolver) hasHooks(ctx context.Context) bool {
 
 func (h *Hooks) none() bool { return h.Before == nil && h.After == nil }
 
-// hooked does the work on a client's question between the hooks. Its errors are *Errors
-// where there are hooks, else work's.
+// hooked does the work on a client's question between the two hooks. With hooks its errors
+// are *Errors, otherwise those of work.
 func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result, error)) (*Result, error) {
 	if !r.hasHooks(ctx) {
 		return work()
@@ -142,12 +143,13 @@ func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result,
 
 var errHookSilent = unusableResult(errors.New("neither a result nor an error"))
 
-// unusableResult is the error of a hook whose result is of no use.
+// unusableResult returns the error for a hook whose result cannot be used.
 func unusableResult(why error) *hookError {
 	return &hookError{fmt.Errorf("%w: %w", ErrHookResult, why)}
 }
 
-// fromHook takes over result and err of a hook that was given the other two.
+// fromHook checks and adopts the result and error that a hook returned; given and givenErr
+// are what it was called with.
 func fromHook(q question, result *Result, err error, given *Result, givenErr error) (*Result, error) {
 	switch {
 	case err != nil && err == givenErr:
@@ -166,8 +168,9 @@ func fromHook(q question, result *Result, err error, given *Result, givenErr err
 	return result.adopted(q), nil
 }
 
-// sendable says why a hook's result cannot be sent to anybody; nil when it can. What it was
-// given it may have changed in place, so that this is looked at in any case.
+// sendable returns why a hook's result cannot be sent to a client; nil when it can. It is
+// checked even when the hook returns the result it was called with, which it may have
+// changed in place.
 func (r *Result) sendable() error {
 	if !isRcode(r.Rcode) {
 		return fmt.Errorf("response code %d", r.Rcode)
@@ -182,7 +185,8 @@ func (r *Result) sendable() error {
 	return nil
 }
 
-// adopted is a copy of a hook's result with what it leaves open filled in.
+// adopted returns a copy of a hook's result with the fields filled in that the hook left
+// zero.
 func (r *Result) adopted(q question) *Result {
 	c := *r
 	c.Question = q.public()
@@ -202,15 +206,15 @@ func copyRecords(records []dns.RR) []dns.RR {
 	return copied
 }
 
-// hookError is why a hook refuses a question, or fails.
+// hookError is the error of a hook that refuses a question, or fails.
 type hookError struct{ err error }
 
 func (e *hookError) Error() string { return e.err.Error() }
 
-// Unwrap gives the hook's error.
+// Unwrap returns the hook's error.
 func (e *hookError) Unwrap() error { return e.err }
 
-// asError makes an *Error of err. What an *Error within it knows is kept.
+// asError returns err as an *Error, with the fields of the *Error that it wraps, if any.
 func asError(q dns.Question, err error) *Error {
 	var inner *Error
 	switch {
@@ -228,7 +232,7 @@ func asError(q dns.Question, err error) *Error {
 	return &outer
 }
 
-// hookedPacked is hooked for who needs no decoded records.
+// hookedPacked is hooked for callers that need no decoded records.
 func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*found, error)) (*found, error) {
 	if !r.hasHooks(ctx) {
 		return work()
@@ -250,8 +254,8 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*f
 	return f, nil
 }
 
-// packed gives a result in the form that the methods of package net read: the alias chain
-// that begins at the name of the question, and the records at its end.
+// packed returns a result in the form that the methods of package net read: the alias chain
+// that starts at the name of the question, and the records at its end.
 func (r *Result) packed(q question) (*found, error) {
 	f := &found{
 		q: q, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: r.Extended,
@@ -281,7 +285,7 @@ func (r *Result) packed(q question) (*found, error) {
 	return f, nil
 }
 
-// clientContext is the context of a question that ServeDNS was asked.
+// clientContext returns the context of a question that ServeDNS was asked.
 func (r *Resolver) clientContext(from net.Addr) context.Context {
 	if r.config.Hooks.none() {
 		return r.base

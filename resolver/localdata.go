@@ -11,7 +11,7 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// localData is all local zones. It is not changed once made.
+// localData is all local zones. It is immutable.
 type localData struct {
 	generation uint64 // of SetLocalZones
 	zones      map[dnsname.Name]*zoneData
@@ -22,7 +22,7 @@ type zoneData struct {
 	name        dnsname.Name
 	transparent bool
 	soa         *dnssec.RRset
-	sets        map[dnsname.Name][]*dnssec.RRset // of every name that exists; empty non-terminals have none
+	sets        map[dnsname.Name][]*dnssec.RRset // by name that exists; none for empty non-terminals
 	wildcards   bool                             // some name is a wildcard
 	redirects   bool                             // some name has a DNAME
 }
@@ -45,8 +45,8 @@ func newLocalData(zones []LocalZone) (localData, error) {
 	return d, nil
 }
 
-// localData answers a client's question from the local zones; false when they leave it to
-// others.
+// localData answers a client's question from the local zones; false when none of them
+// answers it.
 func (r *Resolver) localData(trust cache.Trust, q question) (*finding, bool) {
 	f, ok := r.ours.Load().find(q)
 	if ok && r.config.Validation == Validate && trust == cache.Checked {
@@ -55,7 +55,7 @@ func (r *Resolver) localData(trust cache.Trust, q question) (*finding, bool) {
 	return f, ok
 }
 
-// find asks the zones at and above the name, the nearest first.
+// find answers a question from the zones at and above the name, the nearest first.
 func (d *localData) find(q question) (*finding, bool) {
 	if len(d.zones) == 0 {
 		return nil, false
@@ -72,7 +72,7 @@ func (d *localData) find(q question) (*finding, bool) {
 	}
 }
 
-// has reports whether the zones have a say about a name.
+// has reports whether the zones answer questions for a name.
 func (d *localData) has(name dnsname.Name) bool {
 	_, ok := d.find(question{name, dns.TypeANY})
 	return ok
@@ -82,7 +82,7 @@ func (d *localData) has(name dnsname.Name) bool {
 // when it does not concern the zone.
 func (z *zoneData) find(q question) (*finding, bool) {
 	if q.rrtype == dns.TypeDS && q.name == z.name && !z.name.IsRoot() {
-		return nil, false // is on the parent's side (RFC 4035 §3.1.4.1)
+		return nil, false // the DS is on the parent's side (RFC 4035 §3.1.4.1)
 	}
 	sets, exists := z.sets[q.name]
 	if !exists && (z.wildcards || z.redirects) {
@@ -101,7 +101,7 @@ func (z *zoneData) find(q question) (*finding, bool) {
 	return z.answer(q, sets, exists), true
 }
 
-// closestEncloser is the longest name above name that exists. RFC 4592 §3.3.1.
+// closestEncloser returns the longest name above name that exists. RFC 4592 §3.3.1.
 func (z *zoneData) closestEncloser(name dnsname.Name) dnsname.Name {
 	for name != z.name {
 		name = name.Parent()
@@ -112,8 +112,8 @@ func (z *zoneData) closestEncloser(name dnsname.Name) dnsname.Name {
 	return name
 }
 
-// expanded gives what the wildcard below the closest encloser has, made the name's own. RFC
-// 4592 §3.3.2.
+// expanded returns the RRsets of the wildcard below the closest encloser, with name as
+// their owner. RFC 4592 §3.3.2.
 func (z *zoneData) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset, exists bool) {
 	source, err := encloser.Wildcard()
 	if err != nil {
@@ -140,7 +140,7 @@ func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
 	return f, true
 }
 
-// answer gives the records of the type among a name's, or denies them.
+// answer returns the RRsets of the type among those of a name, or a denial.
 func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *finding {
 	f := &finding{q: q, kind: kindAnswer, ttl: maxTTL, fromCache: true, local: true}
 	for _, s := range sets {

@@ -15,46 +15,45 @@ import (
 	"github.com/iterdns/iterdns/internal/zonetext"
 )
 
-// LocalZone is a zone that this resolver answers for itself: names of a private network,
-// another view of a public name, a block list. Nobody is asked about what it has.
+// LocalZone is a zone that this resolver answers itself: names of a private network,
+// another view of a public name, a block list. No server is asked about its names.
 //
-// Answers are found as an authoritative server finds them (RFC 1034 §4.3.2): wildcards, and
-// denials of types and names with the zone's SOA; when it has none, with one made up that has
-// the zone's lowest TTL. A CNAME or DNAME is followed, into another local zone or out into the
-// network. Their status is Insecure, or Indeterminate when nothing is validated: they are
-// never AD.
+// Answers are found as an authoritative server finds them (RFC 1034 §4.3.2): wildcards are
+// expanded, and types and names that are missing are denied with the zone's SOA; a zone
+// without one gets a made-up SOA with the zone's lowest TTL. A CNAME or DNAME is followed,
+// into another local zone or out into the network. The status of the answers is Insecure,
+// or Indeterminate when nothing is validated: AD is never set.
 //
-// Of zones that contain each other the one nearest to the name decides. They go before the
-// special-use names, routes, and the cache, into which nothing of them goes. The DS of a
-// zone belongs to the zone above it and is asked for there.
+// Of zones that contain each other the one nearest to the name decides. Local zones take
+// precedence over special-use names, routes, and the cache, and their answers are not
+// cached. The DS of a zone belongs to the zone above it and is asked for there.
 type LocalZone struct {
-	// Zone is the name of the zone, with or without trailing dot. "." may be one.
+	// Zone is the name of the zone, with or without trailing dot; "." is allowed.
 	Zone string
 
-	// Records are what the zone has, of class IN, all at Zone or below it. It is
-	// unsigned and has no delegations (NS records below Zone), which are what routes are
-	// for. The records of one RRset are given the lowest of their TTLs (RFC 2181 §5.2).
+	// Records are the records of the zone, of class IN, all at Zone or below it. The zone
+	// is unsigned and has no delegations (NS records below Zone), which routes are for. The
+	// records of one RRset get the lowest of their TTLs (RFC 2181 §5.2).
 	Records []dns.RR
 
-	// Transparent lets questions for names without records pass, as if the zone were not
-	// there; also empty non-terminals. Otherwise the zone is all there is of its names,
-	// and what it lacks does not exist. A name that has records has no more types than
-	// these either way.
+	// Transparent lets questions for names without records, empty non-terminals included,
+	// pass as if the zone were not there. Otherwise the zone holds all there is of its
+	// names, and what it lacks does not exist. Either way a name that has records has no
+	// other types than these.
 	Transparent bool
 }
 
-// localZoneTTL is the TTL in seconds of records that are given without one, as in Unbound's
-// local-data.
+// localZoneTTL is the TTL in seconds of records without one, as in Unbound's local-data.
 const localZoneTTL = 3600
 
-// ParseLocalZone reads a zone in the syntax of zone files (RFC 1035 §5), with zone as the
+// ParseLocalZone parses a zone in the syntax of zone files (RFC 1035 §5), with zone as the
 // origin. $INCLUDE is refused; without $TTL the TTL is one hour. The error names the line,
 // or the record that a LocalZone may not have.
 func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 	z := LocalZone{Zone: zone}
-	octets, err := io.ReadAll(text)
+	data, err := io.ReadAll(text)
 	if err == nil {
-		z.Records, err = zonetext.Records(string(octets), zone, localZoneTTL)
+		z.Records, err = zonetext.Records(string(data), zone, localZoneTTL)
 	}
 	if err != nil {
 		return LocalZone{}, fmt.Errorf("resolver: local zone %s: %w", zone, err)
@@ -65,18 +64,19 @@ func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 	return z, nil
 }
 
-// hostsTTL is the TTL in seconds of what a hosts file says: short, since such files are
-// changed by hand and at once.
+// hostsTTL is the TTL in seconds of records from a hosts file: short, since such files are
+// edited by hand and expected to take effect at once.
 const hostsTTL = 60
 
-// maxHostsPointers is how many names a hosts file can give one address: block lists have
-// one address for all their names, which makes no answer to a reverse look-up.
+// maxHostsPointers is how many PTR records one address of a hosts file gets: block lists
+// have one address for all their names, too many for an answer to a reverse look-up.
 const maxHostsPointers = 16
 
-// ParseHosts reads a hosts file (hosts(5)) as a LocalZone of the root that is transparent:
+// ParseHosts parses a hosts file (hosts(5)) as a transparent LocalZone of the root:
 // Resolve, Exchange and ServeDNS then know its names too, which otherwise only the methods
-// of package net do. Each name has its addresses, and each address, but for the unspecified
-// ones, its first 16 names. Lines that make no sense are passed over, as everybody does.
+// of package net do. Each name has its addresses, and each address, except the unspecified
+// ones, its first 16 names. Lines that make no sense are skipped, as other programs do. At
+// most 64 MiB are read. The error wraps that of text.
 func ParseHosts(text io.Reader) (LocalZone, error) {
 	h, err := stub.ReadHosts(text)
 	if err != nil {
@@ -103,14 +103,14 @@ func ParseHosts(text io.Reader) (LocalZone, error) {
 	return z, nil
 }
 
-// hostRecords gives the address records of one name in a hosts file.
+// hostRecords returns the address records of one name in a hosts file.
 func hostRecords(name string, h stub.Host) (records []dns.RR) {
 	if _, err := dnsname.Parse(name); err != nil {
 		return nil
 	}
 	for _, addr := range h.Addrs {
 		switch {
-		case addr.Zone() != "": // means nothing to anybody else
+		case addr.Zone() != "": // zones have a meaning on this host only
 		case stub.IsIPv4(addr):
 			records = append(records, &dns.A{Hdr: hostsHeader(name, dns.TypeA), A: addr.Unmap().AsSlice()})
 		default:
@@ -124,9 +124,10 @@ func hostsHeader(name string, rrtype uint16) dns.RR_Header {
 	return dns.RR_Header{Name: dns.Fqdn(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: hostsTTL}
 }
 
-// SetLocalZones replaces Options.LocalZones while the resolver runs. Questions asked from then
-// on go by the new zones; those that are being worked on may see either. With an error nothing
-// has changed. It may be called concurrently with everything else.
+// SetLocalZones replaces Options.LocalZones while the resolver runs. Questions asked from
+// then on see the new zones; those under way may see either. When it returns an error,
+// which is ErrClosed after Close, nothing has changed. It may be called concurrently with
+// all other methods.
 func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if r.base.Err() != nil {
 		return ErrClosed
@@ -142,7 +143,7 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	return nil
 }
 
-// data checks a zone and brings it into the form it is searched in.
+// data checks a zone and returns it in the form in which it is searched.
 func (z LocalZone) data() (*zoneData, error) {
 	name, err := dnsname.Parse(z.Zone)
 	if err != nil {
@@ -168,7 +169,7 @@ func (z LocalZone) data() (*zoneData, error) {
 	return d, nil
 }
 
-// mayBeLocal says why a record cannot be in a local zone.
+// mayBeLocal returns why a record cannot be in a local zone; nil when it can.
 func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	defer catchNil(&err)
 	h := rr.Header()
@@ -194,7 +195,7 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	return nil
 }
 
-// add takes in an RRset; the names between it and the zone's exist too.
+// add adds an RRset; the names between its owner and the zone's name then exist too.
 func (d *zoneData) add(s *dnssec.RRset) {
 	d.sets[s.Owner] = append(d.sets[s.Owner], s)
 	for name := s.Owner; name != d.name; {
@@ -205,7 +206,7 @@ func (d *zoneData) add(s *dnssec.RRset) {
 	}
 }
 
-// check says what is wrong with the zone as a whole.
+// check returns what is wrong with the zone as a whole; nil when nothing is.
 func (d *zoneData) check() error {
 	for name, sets := range d.sets {
 		for _, s := range sets {
@@ -230,15 +231,15 @@ func (d *zoneData) check() error {
 	return nil
 }
 
-// mayBeEmpty reports whether records of a type may have RDATA of no octets: NULL (RFC 1035
-// §3.3.10), APL (RFC 3123 §4), and those that nobody here knows. Of others such a record is
-// a form of dynamic updates, or an address that was forgotten.
+// mayBeEmpty reports whether records of a type may have empty RDATA: NULL (RFC 1035
+// §3.3.10), APL (RFC 3123 §4), and unknown types. An empty record of any other type is a
+// form of dynamic updates, or an address that was forgotten.
 func mayBeEmpty(rrtype uint16) bool {
 	_, known := dns.TypeToRR[rrtype]
 	return !known || rrtype == dns.TypeNULL || rrtype == dns.TypeAPL
 }
 
-// complete adds what every zone has.
+// complete adds an SOA and fills in what find looks at.
 func (d *zoneData) complete() {
 	apex := d.sets[d.name]
 	if d.soa = setOf(apex, dns.TypeSOA); d.soa == nil {
@@ -257,8 +258,8 @@ func (d *zoneData) complete() {
 	}
 }
 
-// lowestTTL returns the lowest TTL in the zone: what it lacks is kept no longer by clients than
-// what it has, so that what is added to it is seen as soon as what is changed.
+// lowestTTL returns the lowest TTL in the zone, at most localTTL. As the negative TTL it
+// lets clients see additions to the zone as soon as changes.
 func (d *zoneData) lowestTTL() uint32 {
 	lowest := uint32(localTTL)
 	for _, sets := range d.sets {

@@ -7,13 +7,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// LogTrace gives a Trace that logs every step of a question: its end at slog.LevelInfo,
-// or slog.LevelWarn if it failed, and what led there at slog.LevelDebug. It may be used
+// LogTrace returns a Trace that logs every step of a question: its end at slog.LevelInfo,
+// or slog.LevelWarn if it failed, and the steps before at slog.LevelDebug. It may be used
 // for any number of questions at once.
 //
 //	ctx = resolver.WithTrace(ctx, resolver.LogTrace(slog.Default()))
 //
-// Names are logged. RFC 9076 says what they tell about people.
+// The log contains the names asked for. RFC 9076 says what they tell about people.
 func LogTrace(l *slog.Logger) *Trace {
 	t := traceLogger{l}
 	return &Trace{
@@ -53,7 +53,7 @@ func LogTrace(l *slog.Logger) *Trace {
 
 type traceLogger struct{ *slog.Logger }
 
-// step logs what happened on the way.
+// step logs an event before the end.
 func (t traceLogger) step(s Step, event string, attributes ...slog.Attr) {
 	ctx := context.Background() // hooks have none
 	if !t.Enabled(ctx, slog.LevelDebug) {
@@ -78,8 +78,8 @@ func (t traceLogger) done(i DoneInfo) {
 
 func questionText(q dns.Question) string { return Printable(q.Name) + " " + dns.Type(q.Qtype).String() }
 
-// errorAttr gives the attribute for an error; the zero Attr, which handlers leave out,
-// for none. Handlers that write JSON leave some of what a terminal obeys as it is.
+// errorAttr returns the attribute for an error; for nil the zero Attr, which handlers omit.
+// Handlers that write JSON do not escape everything that a terminal obeys.
 func errorAttr(err error) slog.Attr {
 	if err == nil {
 		return slog.Attr{}

@@ -13,26 +13,25 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// ErrRecordType: the type parameter of Lookup stands for no one type of records.
+// ErrRecordType is the error of Lookup when its type parameter stands for no one type of
+// records.
 var ErrRecordType = errors.New("not the Go type of one type of records")
 
-// Records is what DNS has of one type at a name.
+// Records are the records of one type at a name.
 type Records[T dns.RR] struct {
-	// Records are the records, in the order in which they came; none when there is no
-	// such name or no such type at it, which Rcode tells apart. They belong to the
-	// caller.
+	// Records are the records, in the order in which they came; none when the name or the
+	// type at it does not exist, which Rcode tells apart. They belong to the caller.
 	Records []T
-	// Canonical is the name that has the records, or has none, when all aliases have
-	// been followed; absolute.
+	// Canonical is the name that has the records, or has none, after all aliases; absolute.
 	Canonical string
 	// Rcode is dns.RcodeSuccess, dns.RcodeNameError when there is no such name, or
 	// dns.RcodeYXDomain (see Result.Rcode).
 	Rcode int
-	// TTL is how long all this may be kept.
+	// TTL is how long all of this may be kept.
 	TTL time.Duration
-	// Status is the DNSSEC status of all this, aliases and denials included.
+	// Status is the DNSSEC status of all of this, aliases and denials included.
 	Status dnssec.Status
-	// Result is everything: signatures, aliases, the proof of a denial.
+	// Result is the whole answer: signatures, aliases, the proof of a denial.
 	Result *Result
 }
 
@@ -41,11 +40,11 @@ type Records[T dns.RR] struct {
 //
 //	tlsa, err := resolver.Lookup[*dns.TLSA](ctx, r, "_25._tcp.mx.example.")
 //
-// T is any type of miekg/dns that stands for one type of records; otherwise the error
-// wraps ErrRecordType. As with Resolve, whose errors these are otherwise, no records are
-// no error, and neither hosts file nor search list is looked into. A record whose RDATA has not
-// the form of T is in Result alone, as a *dns.RFC3597; one that is only there opaque because T
-// would not pack to the same bytes is a T in Records.
+// T is any type of miekg/dns that stands for one type of records; otherwise the error wraps
+// ErrRecordType. All other errors are those of Resolve. As with Resolve, a name or type
+// that does not exist is no error, and neither hosts file nor search list is consulted. A
+// record whose RDATA is malformed for T is in Result alone, as a *dns.RFC3597; one that is
+// opaque there only because T would not pack to the same bytes is a T in Records.
 func Lookup[T dns.RR](ctx context.Context, r *Resolver, name string) (Records[T], error) {
 	rrtype, ok := recordTypes[reflect.TypeFor[T]()]
 	if !ok {
@@ -76,7 +75,7 @@ func recordsOf[T dns.RR](result *Result, rrtype uint16) Records[T] {
 	return records
 }
 
-// recordTypes gives the type of records that a Go type stands for. It never changes.
+// recordTypes maps a Go type to the type of records that it stands for. It never changes.
 var recordTypes = func() map[reflect.Type]uint16 {
 	types := make(map[reflect.Type]uint16, len(dns.TypeToRR))
 	for rrtype, newRR := range dns.TypeToRR {

@@ -6,18 +6,18 @@ import (
 	"github.com/iterdns/iterdns/cache"
 )
 
-// maxPrefetches is how many entries are fetched again at the same time. Each takes one
-// query as a rule, some 30 ms, so that this many are some 3,000 a second: entries of 300
-// s in use by the hundred thousand. What finds no room is tried again when it is asked
-// for again, and costs somebody a wait only if it is not before it expires.
+// maxPrefetches is how many entries are prefetched at the same time. Each takes one query
+// as a rule, some 30 ms, so that this many are some 3,000 a second: entries of 300 s in use
+// by the hundred thousand. An entry that is dropped at the limit is tried again when it is
+// asked for again, and makes a client wait only if that is after it has expired.
 const maxPrefetches = 100
 
-// prefetch fetches in the background what answers q from the cache and is about to
-// expire, so that whoever asks for a name in use never waits for it. It is called when q
-// has been asked for, more than once, and is in the last tenth of its life; so nothing is
-// fetched that nobody asks for. Who asks servers for something goes first: a prefetch
-// waits for no place among the questions, and does without one that is not free. Queries
-// without RD never get here: whoever sends them wants nobody to be asked.
+// prefetch fetches in the background the entry that answers q from the cache and is about
+// to expire, so that clients who ask for a name in use never wait for it. It is called when
+// q has been asked for more than once and is in the last tenth of its life, so that nothing
+// is fetched that nobody asks for. Clients' questions go first: a prefetch does not wait
+// for a slot, and is dropped when none is free. Queries without RD never get here: their
+// clients want no server to be asked.
 func (r *Resolver) prefetch(q question) {
 	if r.config.DisablePrefetch {
 		return
@@ -39,7 +39,7 @@ func (r *Resolver) prefetch(q question) {
 		s.leave()
 		r.prefetching.Add(-1)
 	}
-	// The claim keeps it to one refresh a key, with all resolvers that share the cache.
+	// The claim limits it to one refresh a key, among all resolvers that share the cache.
 	if !view.ClaimRefresh(now, q.name, q.rrtype, cache.Checked) || !r.flights.spawn(func() {
 		defer done()
 		r.refresh(q)
@@ -48,13 +48,13 @@ func (r *Resolver) prefetch(q question) {
 	}
 }
 
-// refresh asks for what the cache still has an answer to. When it fails the claim stays,
-// so that nobody tries again for a while. The servers are asked, and not the second level:
-// what that has is as old as what is to be replaced, and the others of the fleet wait for
-// something newer to be written there.
+// refresh asks a question that the cache still has an answer to. When it fails the claim
+// stays, so that it is not tried again for a while. It asks the servers and not the second
+// level: the entry there is as old as the one to be replaced, and the other resolvers wait
+// for a newer one to be written there.
 func (r *Resolver) refresh(q question) {
-	// Another refresh may have ended between the look into the cache that said the entry is
-	// due and our claim.
+	// Another refresh may have ended between the cache read that found the entry due and
+	// our claim.
 	if f, ok := r.cached(r.config.Now(), cache.Checked, q, true); ok && !f.due {
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
 		return
@@ -79,10 +79,10 @@ func (r *Resolver) prefetchAll(due []question) {
 	}
 }
 
-// endsSoon reports whether a delegation is in the last tenth of its life too. What is
-// fetched again then is fetched from further up: nothing lives longer than the
-// delegation that it came through, and would otherwise have to be fetched more and more
-// often until everything ends together.
+// endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch
+// then starts further up: nothing lives longer than the delegation that it came through,
+// and would otherwise have to be fetched more and more often until everything expires
+// together.
 func endsSoon(now time.Time, cut cache.Cut) bool {
 	const share = 10
 	return cut.Expires.Sub(now)*share <= min(cut.TTL, maxTTL*time.Second)

@@ -12,10 +12,10 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// prime asks the root servers for the root servers (RFC 9609). It happens beside the
-// question that found no root zone in the cache, which starts from the hints
-// meanwhile: waiting would only make the first answer later. When it fails, the hints
-// go on being used, and the next walk from the root tries again.
+// prime asks the root servers for the root's NS records (RFC 9609). It runs beside the
+// question that found no root zone in the cache, which starts from the hints meanwhile:
+// waiting would only delay the first answer. When it fails, the hints stay in use, and the
+// next walk from the root tries again.
 func (r *Resolver) prime() {
 	if r.priming.Swap(true) {
 		return
@@ -55,8 +55,8 @@ func (r *Resolver) primeOnce() {
 	v.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
 }
 
-// completeRoot looks up the addresses that neither the response nor the hints give
-// (RFC 9609 §4.3), from the hints, and leaves out servers that have none.
+// completeRoot looks up, from the hints, the addresses that neither the response nor the
+// hints have (RFC 9609 §4.3), and leaves out servers without any.
 func (r *Resolver) completeRoot(ctx context.Context, st *step, root *glue.Delegation) {
 	reachable := root.Servers[:0]
 	for _, s := range root.Servers {
@@ -72,9 +72,9 @@ func (r *Resolver) completeRoot(ctx context.Context, st *step, root *glue.Delega
 	root.Servers = reachable
 }
 
-// rootOf makes the root's delegation of a priming response. Servers whose addresses
-// did not fit into it (RFC 9609 §4.2), or may not be asked, keep those of the hints: what
-// is cached here stands in the place of the hints for as long as the response says.
+// rootOf returns the root's delegation from a priming response. Servers whose addresses did
+// not fit into it (RFC 9609 §4.2), or may not be asked, keep those of the hints: this
+// delegation replaces the hints for as long as the response's TTL.
 func (r *Resolver) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
 	set := m.Answer[0]
 	referral := glue.Referral{Zone: dnsname.Root, Name: dnsname.Root}
@@ -93,7 +93,7 @@ func (r *Resolver) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
 	return root
 }
 
-// additionalAddresses lists the address records of a message's additional section.
+// additionalAddresses returns the address records of a message's additional section.
 func additionalAddresses(message []byte) []glue.Address {
 	m, err := wire.Parse(message)
 	if err != nil {

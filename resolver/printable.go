@@ -10,14 +10,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Printable returns text with every byte of what cannot be printed as \DDD, the form of zone
-// files (RFC 1035 §5.1): control characters, line ends and tabs among them, characters that
-// turn the direction of writing, and what is no UTF-8. What comes from servers (RDATA, texts,
-// the names in certificates) may hold any of them, and a terminal obeys some.
+// Printable returns text with every byte of unprintable characters as \DDD, the form of
+// zone files (RFC 1035 §5.1): control characters, line ends and tabs included, characters
+// that change the direction of writing, and invalid UTF-8. Text from servers (RDATA,
+// extended errors, the names in certificates) may hold any of them, and terminals obey
+// some.
 func Printable(text string) string { return printableBut(text, "") }
 
-// PrintableRR returns a record in the syntax of zone files as its String method does, but
-// printable: not all types of miekg/dns escape their data. The tabs between its fields stay.
+// PrintableRR returns a record in the syntax of zone files, as its String method does, but
+// printable: not all types of miekg/dns escape their data. The tabs between its fields
+// stay.
 func PrintableRR(rr dns.RR) string {
 	if null, ok := rr.(*dns.NULL); ok {
 		shown := *null
@@ -27,14 +29,15 @@ func PrintableRR(rr dns.RR) string {
 	return printableBut(rr.String(), "\t")
 }
 
-// PrintableWriter returns a writer to w that makes what is written to it printable, lines and
-// tabs apart. It is for the output of programs, so that nothing of what servers say reaches a
-// terminal by way of a line that was forgotten. Characters are written in one piece.
+// PrintableWriter returns a writer to w that makes what is written to it printable, except
+// for line ends and tabs. It is for the output of programs, so that no text of servers
+// reaches a terminal unescaped, even in a line where Printable was forgotten. A character
+// must not be split between two writes.
 func PrintableWriter(w io.Writer) io.Writer { return printableWriter{w} }
 
 type printableWriter struct{ w io.Writer }
 
-// Write makes p printable. Its count is that of the bytes of p.
+// Write writes b, made printable. It returns the count of bytes of b.
 func (p printableWriter) Write(b []byte) (int, error) {
 	if _, err := io.WriteString(p.w, printableLines(string(b))); err != nil {
 		return 0, err
@@ -45,7 +48,7 @@ func (p printableWriter) Write(b []byte) (int, error) {
 // printableLines is Printable for text that has lines and columns of its own.
 func printableLines(text string) string { return printableBut(text, "\n\t") }
 
-// printableBut leaves the characters in kept as they are.
+// printableBut is Printable that leaves the characters in kept as they are.
 func printableBut(text, kept string) string {
 	if isPrintable(text, kept) {
 		return text
@@ -65,7 +68,7 @@ func printableBut(text, kept string) string {
 	return b.String()
 }
 
-// isPrintable reports whether there is nothing to replace.
+// isPrintable reports whether text needs no replacement.
 func isPrintable(text, kept string) bool {
 	for i, size := 0, 0; i < len(text); i += size {
 		var r rune

@@ -14,17 +14,17 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// ErrFiltered: what the answer has are addresses that Options.RebindingProtection or
-// Options.AllowAddress keeps from being given to anybody, and nothing else.
+// ErrFiltered is the error of a question whose answer has only addresses that
+// Options.RebindingProtection or Options.AllowAddress removes.
 var ErrFiltered = errors.New("no address of the answer is allowed")
 
-// IsPrivate reports whether an address is one that the names of the public DNS have no
-// business to stand for, because it means something else in every network: unspecified,
-// loopback, private, shared, link-local, unique local, and the IPv6 addresses that stand
-// for such an IPv4 address (mapped, IPv4-compatible, NAT64 of the well-known prefix, 6to4,
-// Teredo) or for any by a local NAT64.
+// IsPrivate reports whether an address is one that no name of the public DNS should have,
+// because it means something else in every network: unspecified, loopback, private, shared,
+// link-local, unique local, the IPv6 addresses that embed such an IPv4 address (mapped,
+// IPv4-compatible, NAT64 of the well-known prefix, 6to4, Teredo), and all addresses of a
+// local NAT64.
 //
-// Addresses of documentation and of multicast are none, nor are those behind a NAT64
+// It is false for documentation and multicast addresses, and for those behind a NAT64
 // prefix of the network's own, which cannot be told from others.
 func IsPrivate(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
@@ -52,11 +52,11 @@ var privateBlocks = parsePrefixes(
 	"fec0::/10",          // site-local, RFC 3879
 )
 
-// unspecifiedAndLoopback are no IPv4-compatible addresses, though they look like it.
+// unspecifiedAndLoopback are not IPv4-compatible addresses, though they look like it.
 var unspecifiedAndLoopback = netip.MustParsePrefix("::/127")
 
-// embeddings are the blocks of IPv6 addresses that stand for IPv4 addresses, with the octet
-// at which those begin. It never changes.
+// embeddings are the blocks of IPv6 addresses that embed IPv4 addresses, with the byte at
+// which those begin. It never changes.
 var embeddings = []struct {
 	block   netip.Prefix
 	at      int
@@ -68,7 +68,7 @@ var embeddings = []struct {
 	{netip.MustParsePrefix("2001::/32"), 12, true},     // Teredo, RFC 4380 §4
 }
 
-// embeddedIPv4 gives the IPv4 address that an IPv6 address stands for.
+// embeddedIPv4 returns the IPv4 address that is embedded in an IPv6 address.
 func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	if !a.Is6() || unspecifiedAndLoopback.Contains(a) {
 		return netip.Addr{}, false
@@ -77,8 +77,8 @@ func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 		if !e.block.Contains(a) {
 			continue
 		}
-		octets := a.As16()
-		inner := [4]byte(octets[e.at:])
+		all := a.As16()
+		inner := [4]byte(all[e.at:])
 		if e.flipped {
 			binary.BigEndian.PutUint32(inner[:], ^binary.BigEndian.Uint32(inner[:]))
 		}
@@ -109,8 +109,8 @@ func (o *Options) addressFilter() (*addressFilter, error) {
 	return f, nil
 }
 
-// judge gives the function that decides about the addresses in the answer to a question for
-// name; nil when all are allowed.
+// judge returns the function that decides about the addresses in the answer to a question
+// for name; nil when all are allowed.
 func (f *addressFilter) judge(name dnsname.Name) func(netip.Addr) bool {
 	if f == nil {
 		return nil
@@ -132,10 +132,11 @@ func (f *addressFilter) allowsAll(name dnsname.Name, addrs []netip.Addr) bool {
 	return allowed == nil || !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !allowed(a) })
 }
 
-// filtered gives the answer without the records that have addresses which are not allowed.
-// The cache and others who wait for the answer keep it as it was. Who asks counts, not whom
-// the records belong to: with DNS rebinding it is the name asked for that an attacker has
-// a page under, and the alias that leads to somebody else's records is his.
+// filtered returns the answer without the records that have addresses which are not
+// allowed; ErrFiltered when none is left. f itself, which the cache and others who wait for
+// the answer keep, stays as it was. The name asked for decides, not the owner of the
+// records: with DNS rebinding the attacker has a page under the name asked for, and an
+// alias there that leads to records of somebody else is the attacker's too.
 func (r *Resolver) filtered(f *found) (*found, error) {
 	allowed := r.config.filter.judge(f.q.name)
 	if allowed == nil || f.local {
@@ -164,7 +165,7 @@ func (r *Resolver) filtered(f *found) (*found, error) {
 	return &less, nil
 }
 
-// onlyAllowed gives the set itself when all its addresses are allowed, else one of the
+// onlyAllowed returns the set itself when all its addresses are allowed, else a set of the
 // records that remain, without signatures.
 func onlyAllowed(s *dnssec.RRset, allowed func(netip.Addr) bool) *dnssec.RRset {
 	if !hasAddresses(s.Type) {
@@ -193,8 +194,8 @@ func hasAddresses(rrtype uint16) bool {
 	return false
 }
 
-// addressesIn gives the addresses in RDATA of such a type, hints included (RFC 9460 §7.3).
-// false: it is malformed.
+// addressesIn returns the addresses in the RDATA of a type that hasAddresses, hints
+// included (RFC 9460 §7.3); false when it is malformed.
 func addressesIn(rrtype uint16, rdata string) ([]netip.Addr, bool) {
 	if rrtype == dns.TypeSVCB || rrtype == dns.TypeHTTPS {
 		return hintsIn(rdata)
@@ -203,8 +204,8 @@ func addressesIn(rrtype uint16, rdata string) ([]netip.Addr, bool) {
 	return []netip.Addr{a}, ok
 }
 
-// hintsIn gives the addresses in the RDATA of an SVCB record: priority, target, and
-// parameters of key, length and value.
+// hintsIn returns the addresses in the RDATA of an SVCB record: priority, target, and
+// parameters of key, length and value; false when it is malformed.
 func hintsIn(rdata string) (addrs []netip.Addr, ok bool) {
 	const priority = 2
 	at := priority
@@ -237,7 +238,8 @@ func hintsIn(rdata string) (addrs []netip.Addr, ok bool) {
 	return addrs, true
 }
 
-// hintSize is the length of the addresses in an SVCB parameter; 0 when it has none.
+// hintSize returns the length in bytes of the addresses in an SVCB parameter; 0 when it has
+// none.
 func hintSize(key dns.SVCBKey) int {
 	if key == dns.SVCB_IPV4HINT {
 		return 4

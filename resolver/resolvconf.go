@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// resolvConf is the servers of a file in the form of resolv.conf(5).
+// resolvConf is a file in the form of resolv.conf(5) that a route takes its servers from.
 type resolvConf struct {
 	path    string
 	checked atomic.Int64 // when the file was last looked at, Unix time in ns
@@ -22,19 +22,19 @@ type resolvConf struct {
 }
 
 const (
-	// resolvConfAge is how long the servers of a file are used without looking whether
-	// it has changed; as long as package net.
+	// resolvConfAge is how long the servers of a file are used before it is checked for
+	// changes; the same as in package net.
 	resolvConfAge = 5 * time.Second
-	// maxResolvConf is how much of the file is read in octets.
+	// maxResolvConf is how many bytes of the file are read.
 	maxResolvConf = 64 << 10
-	// maxResolvServers is how many servers are taken from the file. resolv.conf(5): 3;
-	// here as many as a zone may have.
+	// maxResolvServers is how many servers are taken from the file. resolv.conf(5) takes 3;
+	// here it is as many as a zone may have.
 	maxResolvServers = 13
 )
 
 var errNoNameserver = errors.New("no nameserver line")
 
-// read reads the file.
+// read returns the servers of the file.
 func (c *resolvConf) read() ([]RouteServer, error) {
 	f, err := os.Open(c.path)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *resolvConf) read() ([]RouteServer, error) {
 	return servers, nil
 }
 
-// isStale reports whether it is time to read the file again, and it has changed.
+// isStale reports whether the file has changed. It looks at most once in resolvConfAge.
 func (c *resolvConf) isStale() bool {
 	now := time.Now().UnixNano()
 	checked := c.checked.Load()
@@ -63,8 +63,8 @@ func (c *resolvConf) isStale() bool {
 	return err == nil && (!info.ModTime().Equal(c.changed) || info.Size() != c.size)
 }
 
-// parseResolvConf reads the nameserver lines. Lines that are none, and addresses that
-// are none, are passed over, as the system's own resolvers do.
+// parseResolvConf returns the servers of the nameserver lines. Other lines, and addresses
+// that cannot be parsed, are skipped, as the system's own resolvers do.
 func parseResolvConf(r io.Reader) ([]RouteServer, error) {
 	var servers []RouteServer
 	lines := bufio.NewScanner(r)
@@ -101,8 +101,8 @@ func loopbackOf(a netip.Addr) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-// rereadServers makes a new routing when one of the files has changed that g depends on.
-// When that fails, g stays.
+// rereadServers installs a new route table when one of the files that rt depends on has
+// changed. When that fails, rt stays.
 func (r *Resolver) rereadServers(rt *routeTable) {
 	changed := false
 	for _, file := range rt.watched {
@@ -113,8 +113,8 @@ func (r *Resolver) rereadServers(rt *routeTable) {
 	}
 	defer r.changing.Unlock()
 	if r.routing.Load() != rt || r.base.Err() != nil {
-		return // somebody was faster
+		return // another goroutine was faster
 	}
 	next := rt.again()
-	_ = r.install(rt, next) // a file that is being written has nothing to say yet
+	_ = r.install(rt, next) // a file that is being written may have no servers yet
 }

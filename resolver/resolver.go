@@ -24,17 +24,17 @@ type Resolver struct {
 	sender    sender
 	transport *transport.Transport // nil with an Exchanger of the caller's
 	hintAddrs map[netip.Addr]bool
-	ipv6      bool // the host can send to IPv6 addresses
+	ipv6      bool // this host can send to IPv6 addresses
 
 	routing  atomic.Pointer[routeTable]
 	changing sync.Mutex // held to replace routing and ours
 	numbered uint32     // views so far; guarded by changing
 	told     uint64     // functions told apart so far; guarded by changing
-	salt     [16]byte   // of the views of routes with functions that have no name
+	salt     [16]byte   // of the views of routes with functions, without a ViewName
 	keyCache *keyCache
 	resorts  *lastResorts
 	ours     atomic.Pointer[localData] // never nil
-	second   *second                   // nil: nothing is shared
+	second   *second                   // nil: no SecondLevel
 	cookies  *serve.ServerCookies
 
 	flights   *flights
@@ -42,7 +42,7 @@ type Resolver struct {
 	zones     *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
 	questions *jostleList                        // questions in all
 	sockets   *concurrencyLimits[struct{}]       // queries over UDP in all
-	strangers *concurrencyLimits[struct{}]       // those to servers that are not known to answer
+	strangers *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
 	streams   *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
 	watchers  *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
 	queued    atomic.Int64                       // queries to ServeDNS that wait for questions
@@ -55,7 +55,7 @@ type Resolver struct {
 	prefetching   atomic.Int64
 	refreshing    atomic.Int64
 	goingOn       sync.Mutex                      // held to change refreshing upwards
-	targetLookups atomic.Int64                    // those that go on by themselves
+	targetLookups atomic.Int64                    // those that outlive their question
 	admitHit      func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts        counts
 
@@ -64,7 +64,8 @@ type Resolver struct {
 	running sync.WaitGroup
 }
 
-// New makes a Resolver. Nothing is sent before the first question.
+// New returns a Resolver. The error says which option is invalid. Nothing is sent before
+// the first question.
 func New(o Options) (*Resolver, error) {
 	c, err := o.fill()
 	if err != nil {
@@ -103,7 +104,7 @@ func New(o Options) (*Resolver, error) {
 	r.cookies = serve.NewServerCookies(c.Now)
 	r.ours.Store(&c.zones)
 	rand.Read(r.salt[:])
-	r.admitHit = r.cacheDecidesFor // once: a function made for each hit would be garbage
+	r.admitHit = r.cacheDecidesFor // made once: a method value for each hit would be an allocation
 	r.base, r.end = context.WithCancel(context.Background())
 	r.flights = newFlights(r.base, &r.running)
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
@@ -127,8 +128,9 @@ func routesIPv6() bool {
 	return true
 }
 
-// Close ends all work under way, waits for it, and closes all connections. Later
-// calls of any method return ErrClosed. A Cache given in Options stays usable.
+// Close ends all work under way, waits for it, and closes all connections. Later calls of
+// any method fail with ErrClosed. A Cache from Options stays usable. The error is that of
+// closing the connections.
 func (r *Resolver) Close() error {
 	r.flights.stop(r.end)
 	var err error
@@ -140,21 +142,21 @@ func (r *Resolver) Close() error {
 	return err
 }
 
-// closeRoutes closes the connections to servers of routes. Nothing is installed any more once base
-// has ended.
+// closeRoutes closes the connections to servers of routes. No route table is installed
+// after base has ended.
 func (r *Resolver) closeRoutes() {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	r.routing.Load().closeForwarders()
 }
 
-// Resolve asks for the records of type qtype at name, which is absolute with or
-// without trailing dot. Names that do not exist and types that are not there are
-// results; an error, which is an *Error, means that there is no answer or none that
-// may be used. It is ErrClosed after Close.
+// Resolve asks for the records of type qtype at name, which is absolute with or without
+// trailing dot. A name or a type that does not exist is a Result; an error, which is an
+// *Error, means that there is no answer or none that may be used. It wraps ErrClosed after
+// Close.
 //
 // Equal questions that are asked at the same time are worked on once. When ctx ends,
-// Resolve returns at once; the work goes on as long as others wait for it.
+// Resolve returns at once; the work continues as long as others wait for it.
 func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Result, error) {
 	n, err := dnsname.Parse(name)
 	if err != nil {
@@ -180,7 +182,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 	return result, nil
 }
 
-// resolve is Resolve for a question that can be worked on.
+// resolve is Resolve after the checks of its arguments, without hooks and trace.
 func (r *Resolver) resolve(ctx context.Context, st *step, q question) (*Result, error) {
 	found, err := r.answer(ctx, st, q)
 	var result *Result
@@ -196,7 +198,8 @@ func (r *Resolver) resolve(ctx context.Context, st *step, q question) (*Result, 
 	return result, nil
 }
 
-// resolvePacked is Resolve for what needs no decoded records. The error is an *Error.
+// resolvePacked is Resolve for callers that need no decoded records. The error is an
+// *Error.
 func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
 	q := question{n, qtype}
 	if err := r.ready(ctx, q); err != nil {
@@ -216,14 +219,15 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 			return nil, err
 		}
 		if ContextTrace(ctx) == nil {
-			return nil, nil // nobody looks at it
+			return nil, nil // no Trace gets it
 		}
 		return f.result()
 	})
 	return f, err
 }
 
-// ready reports why a question cannot be worked on, if it cannot.
+// ready returns why a question cannot be worked on: the resolver is closed, or ctx has
+// ended.
 func (r *Resolver) ready(ctx context.Context, q question) error {
 	switch {
 	case r.base.Err() != nil:
@@ -258,8 +262,8 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	return err
 }
 
-// isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY
-// can be asked for (RFC 8482).
+// isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY is
+// not meta here: it can be asked for (RFC 8482).
 func isMeta(t uint16) bool {
 	switch t {
 	case dns.TypeNone, dns.TypeOPT, dns.TypeNXNAME:

@@ -16,41 +16,42 @@ import (
 	"github.com/iterdns/iterdns/internal/serve"
 )
 
-// errNoQuery says that what Exchange was given is no query.
+// errNoQuery: Exchange was called with nil or with a response.
 var errNoQuery = errors.New("resolver: not a query")
 
-// Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2,
-// RFC 6840 §5.7-5.9, RFC 6891). Where Resolve has an error the answer is SERVFAIL with
-// an extended DNS error (RFC 8914), provided that the query has EDNS.
+// Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2, RFC
+// 6840 §5.7-5.9, RFC 6891). Where Resolve returns an error the reply is SERVFAIL, with an
+// extended DNS error (RFC 8914) if the query has EDNS.
 //
 // RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
-// question; AD is set when everything is Secure and the query has AD or DO set; records
-// of DNSSEC are left out unless DO is set or they were asked for. A name that a compact
-// denial denies is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). What is
-// no question for a resolver gets the error that says so: FORMERR unless there is exactly
-// one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS other
-// than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
+// question; AD is set when everything is Secure and the query has AD or DO set; DNSSEC
+// records are left out unless DO is set or they were asked for. A name denied by a compact
+// denial is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). Queries that
+// are not a question for a resolver get the error that says so: FORMERR unless there is
+// exactly one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS
+// other than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
 // REFUSED for zone transfers and classes other than IN.
 //
 // The question is echoed as it came, and records at its name are spelled like it. EDNS
-// options of the query have no effect, and go nowhere. The answer is never truncated:
-// whoever knows the transport does that, as ServeDNS, over streams too, where a message has
-// at most 65,535 bytes. It is compressed when it is packed, and belongs to the caller.
+// options of the query have no effect, and are not forwarded. The reply is never truncated:
+// that is for the caller, who knows the transport, as ServeDNS does, over streams too,
+// where a message has at most 65,535 bytes. It is compressed when it is packed, and belongs
+// to the caller.
 //
-// A question that has to be searched waits for its turn (Limits.Questions) for as long as ctx
-// lasts: whoever calls waits in a goroutine of his own. A server that calls Exchange for
-// strangers bounds how many wait and, with ctx, how long, as ServeDNS does. One that has its
-// turn may have to make room for others when it takes longer than half a second, and is then
-// answered with SERVFAIL and an extended error that says so.
+// A question that has to be searched waits for its turn (Limits.Questions) for as long as
+// ctx lasts, in the goroutine of the caller. A server that calls Exchange for untrusted
+// clients should bound how many wait and, with ctx, how long, as ServeDNS does. A question
+// that has had its turn for half a second may be shed for others; it is then answered with
+// SERVFAIL and an extended error that says so.
 //
-// The error is not nil only when query is nil or no query, when ctx has ended, and after
-// Close.
+// The error is not nil only when query is nil or a response, when ctx has ended, and after
+// Close (ErrClosed).
 func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
 	return r.respondWithin(ctx, query, 0)
 }
 
-// respondWithin is Exchange for a question that may wait no longer than patience for
-// its turn; 0 is no bound of its own.
+// respondWithin is Exchange for a question that may wait no longer than patience for its
+// turn; 0 sets no bound beside ctx.
 func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
 	switch {
 	case query == nil || query.Response:
@@ -87,8 +88,8 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	case errors.As(err, &refusal):
 		return x.failed(refusal.rcode(), refusal.extended()), nil
 	case errors.Is(err, ErrFiltered):
-		// No records, and no SOA either, so that nobody keeps it: what is asked for is
-		// there. An error would make clients ask other servers.
+		// No records, and no SOA either, so that clients do not cache it: the records do
+		// exist. An error would make clients ask other servers.
 		return x.failed(dns.RcodeSuccess, extendedOf(err)), nil
 	case errors.Is(err, errNotCached):
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
@@ -100,8 +101,8 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	return x.unresolved(err), nil
 }
 
-// unresolved makes the reply SERVFAIL, with the reason and, if it is a remembered one, that it
-// is: whoever looks for a reason finds the same one each time.
+// unresolved makes the reply SERVFAIL, with the reason and, for a cached failure, a second
+// extended error that says so: the first is then the same each time.
 func (x *responder) unresolved(err error) *dns.Msg {
 	x.failed(dns.RcodeServerFailure, failureOf(err))
 	if errors.Is(err, ErrCached) {
@@ -110,8 +111,7 @@ func (x *responder) unresolved(err error) *dns.Msg {
 	return x.reply
 }
 
-// failureOf gives the extended DNS error that a SERVFAIL is explained with: there is
-// always one.
+// failureOf returns the extended DNS error that explains a SERVFAIL; it is never zero.
 func failureOf(err error) ExtendedError {
 	e := extendedOf(err)
 	var bogus *bogusError
@@ -129,7 +129,7 @@ func failureOf(err error) ExtendedError {
 	return e
 }
 
-// errNotCached says that the answer is not in the cache and nobody may be asked.
+// errNotCached: the answer is not in the cache and no server may be asked (RD=0).
 var errNotCached = errors.New("not in the cache")
 
 func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bool) (*Result, error) {
@@ -144,7 +144,7 @@ func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bo
 	return result, nil
 }
 
-// answerOrKnown is answer, out of the cache alone unless recurse is set.
+// answerOrKnown is answer, from the cache alone unless recurse is set.
 func (r *Resolver) answerOrKnown(ctx context.Context, st *step, q question, recurse bool) (*found, error) {
 	if recurse {
 		return r.answer(ctx, st, q)
@@ -179,7 +179,8 @@ func newResponder(query *dns.Msg) *responder {
 	return x
 }
 
-// refuse gives the response code for what is no question for a resolver.
+// refuse returns the response code for a query that is not a question for a resolver;
+// NOERROR for all others.
 func (x *responder) refuse() (rcode int, extended ExtendedError) {
 	if x.query.Opcode != dns.OpcodeQuery {
 		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
@@ -211,11 +212,12 @@ func (x *responder) refuse() (rcode int, extended ExtendedError) {
 const extendedInvalidQueryType = 30
 
 // maxQueryOptions is how many EDNS options a query may have. Clients send up to five;
-// Unbound takes 100 since one query could make it work through thousands.
+// Unbound takes 100, since one query could make it work through thousands.
 const maxQueryOptions = 100
 
-// wellFormedEDNS reports whether there is at most one OPT record, in the additional
-// section and owned by the root (RFC 6891 §6.1.1, §6.1.2), and its options make sense.
+// wellFormedEDNS reports whether there is at most one OPT record, in the additional section
+// and owned by the root (RFC 6891 §6.1.1, §6.1.2), with at most maxQueryOptions options and
+// a well-formed cookie if any (RFC 7873 §5.2.2).
 func (x *responder) wellFormedEDNS() bool {
 	isOPT := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 	if slices.ContainsFunc(x.query.Answer, isOPT) || slices.ContainsFunc(x.query.Ns, isOPT) {
@@ -235,7 +237,7 @@ func (x *responder) wellFormedEDNS() bool {
 		(cookie == nil || serve.IsWellFormedCookie(cookie)) // RFC 7873 §5.2.2
 }
 
-// trust: with CD the client judges for itself.
+// trust returns cache.Unchecked for queries with CD, whose client validates itself.
 func (x *responder) trust() cache.Trust {
 	if x.query.CheckingDisabled {
 		return cache.Unchecked
@@ -253,8 +255,9 @@ func (x *responder) failed(rcode int, extended ExtendedError) *dns.Msg {
 	return x.reply
 }
 
-// expressible gives the response code, or SERVFAIL for one that is none, or takes EDNS (RFC
-// 6891 §6.1.3) where the client has none, as hooks may choose: the reply could not be packed.
+// expressible returns rcode, or SERVFAIL when the reply cannot carry it: hooks may choose a
+// number that is no response code, or one that takes EDNS (RFC 6891 §6.1.3) where the query
+// has none.
 func (x *responder) expressible(rcode int) int {
 	const most = 0xf // of the header's four bits
 	if !isRcode(rcode) || rcode > most && x.opt == nil {
@@ -263,12 +266,11 @@ func (x *responder) expressible(rcode int) int {
 	return rcode
 }
 
-// isRcode reports whether a response code has the 12 bits that there are for one. RFC 6891
-// §6.1.3.
+// isRcode reports whether a response code fits into 12 bits. RFC 6891 §6.1.3.
 func isRcode(rcode int) bool { return 0 <= rcode && rcode <= 0xfff }
 
-// maxExtraText is how many octets of text an extended DNS error carries: it is for
-// people, and names in it come from the network (RFC 8914 §2).
+// maxExtraText is how many bytes of text an extended DNS error carries: it is for people,
+// and names in it come from the network (RFC 8914 §2).
 const maxExtraText = 200
 
 // extend adds an extended DNS error to the reply, once.
@@ -289,7 +291,7 @@ func (x *responder) extend(e ExtendedError) {
 	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: text})
 }
 
-// answer makes the reply of a result, whose records become the reply's.
+// answer makes the reply from a result, whose records become the reply's.
 func (x *responder) answer(result *Result) *dns.Msg {
 	x.reply.Rcode = x.expressible(x.rcode(result))
 	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
@@ -305,10 +307,10 @@ func (x *responder) answer(result *Result) *dns.Msg {
 	return x.reply
 }
 
-// rcode gives the response code. A name that is denied compactly does not exist, and
-// the client is told; but one that sets DO may validate, and to a validator the proof is
-// one of NODATA, so that NXDOMAIN would be bogus. It gets NXDOMAIN if it says with CO that
-// it knows better. RFC 9824 §5.
+// rcode returns the response code. A name that is denied compactly does not exist, and the
+// client is told so. But a client that sets DO may validate, and to a validator the proof
+// is one of NODATA, so that NXDOMAIN would be bogus: it gets NXDOMAIN only if it sets CO
+// too. RFC 9824 §5.
 func (x *responder) rcode(result *Result) int {
 	if result.Rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(result.Authority, deniesCompactly) {
 		return dns.RcodeSuccess
@@ -323,8 +325,8 @@ func deniesCompactly(rr dns.RR) bool {
 	return ok && slices.Contains(nsec.TypeBitMap, dns.TypeNXNAME)
 }
 
-// spell gives the owners that are the name of the question its letter case, in which
-// they compress against it, and which some clients compare.
+// spell changes owners that are the name of the question to its letter case, in which they
+// compress against it, and which some clients compare.
 func (x *responder) spell(name string) {
 	asked := dns.Fqdn(x.query.Question[0].Name)
 	if asked == name {
@@ -337,8 +339,8 @@ func (x *responder) spell(name string) {
 	}
 }
 
-// withoutDNSSEC leaves out what a client that does not set DO must not be sent: RRSIG,
-// NSEC and NSEC3 records it did not ask for. RFC 4035 §3.2.1.
+// withoutDNSSEC removes the records that a client without DO must not get: RRSIG, NSEC and
+// NSEC3 records that it did not ask for. RFC 4035 §3.2.1.
 func withoutDNSSEC(records []dns.RR, asked uint16) []dns.RR {
 	kept := records[:0]
 	for _, rr := range records {

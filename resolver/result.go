@@ -8,7 +8,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Result is what DNS says about a question. It belongs to the caller.
+// Result is what DNS says about a question. It belongs to the caller, who may change it.
 type Result struct {
 	// Question is what was asked, its name absolute and in lower case.
 	Question dns.Question
@@ -23,40 +23,43 @@ type Result struct {
 	Authority []dns.RR
 	// Status is the DNSSEC status of the whole: the least secure of its parts.
 	Status dnssec.Status
-	// TTL is how long the whole may be kept: the lowest of its parts, counted down
-	// from when it was received.
+	// TTL is how long the whole may be kept: the lowest of its parts, counted down from
+	// when they were received.
 	TTL time.Duration
-	// Stale is set when the TTL of a part has run out and the zone could not be asked
-	// again, or not in time (RFC 8767). It takes Options.ServeStale.
+	// Stale is set when a part has expired and the zone could not be asked again, or not in
+	// time (RFC 8767). It is never set without Options.ServeStale.
 	Stale bool
-	// FromCache is set when no server's reply is part of it, but what was known before.
+	// FromCache is set when the whole answer was known before and no server was asked for
+	// it.
 	FromCache bool
-	// Extended says more about how the answer came about (RFC 8914).
+	// Extended are the extended DNS errors that say more about the answer (RFC 8914). Nil:
+	// none.
 	Extended []ExtendedError
-	// NotKept says why the cache did not keep a part of the answer, or, over the limit
-	// MaxEntry, for cache.MaxBriefTTL at most, so that it costs queries again and again: a
-	// *cache.LimitError, which names the field of cache.Options that raises the limit. Extended has it too. Nil for what was kept, or has no time to
-	// live, or came out of the cache.
+	// NotKept says why the cache did not keep a part of the answer, or kept it, over the
+	// limit MaxEntry, for cache.MaxBriefTTL at most, so that it costs queries again and
+	// again. It is a *cache.LimitError, which names the field of cache.Options that raises
+	// the limit; Extended has it too. Nil for answers that were kept, came from the cache,
+	// or have a TTL of 0.
 	NotKept error
-	// Chain is the evidence for Status, from the keys of a trust anchor down: every
-	// DNSKEY and DS RRset, or denial of a DS, with its signatures, each behind those it
-	// rests on, and last the whole answer, with its aliases and denials. Whoever has the
-	// same trust anchors can judge it again without a network (dnssec.VerifyChain), as
-	// of a time when its signatures are valid.
+	// Chain is the evidence for Status, from the keys of a trust anchor down: every DNSKEY
+	// and DS RRset, or denial of a DS, with its signatures, each after those that it rests
+	// on, and last the whole answer, with its aliases and denials. With the same trust
+	// anchors it can be validated again without a network (dnssec.VerifyChain), as of a
+	// time when its signatures are valid.
 	//
-	// It is there when the question was asked with WithChain. Of an answer out of the
-	// cache it is put together, and judged, anew; keys that have expired meanwhile are
-	// then fetched. It is nil when that fails, and when nothing is validated.
+	// It is filled for questions asked with WithChain. For an answer from the cache it is
+	// put together, and validated, anew; keys that have expired meanwhile are then fetched.
+	// It is nil when that fails, and when nothing is validated.
 	Chain []dnssec.Link
 }
 
-// Canonical is the name that the alias chain ends at; without aliases it is the
-// name of the question.
+// Canonical returns the name that the alias chain ends at; without aliases it is the name
+// of the question.
 func (r *Result) Canonical() string {
 	name := r.Question.Name
 	for _, rr := range r.Answer {
-		// Only a CNAME at the name reached leads on: of two at one name, which no zone
-		// should have, the first.
+		// Only a CNAME at the name reached so far leads on; if that has two, which no zone
+		// should have, the first does.
 		if c, ok := rr.(*dns.CNAME); ok && r.Question.Qtype != dns.TypeCNAME && dns.CanonicalName(c.Hdr.Name) == dns.CanonicalName(name) {
 			name = c.Target
 		}

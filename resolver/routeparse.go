@@ -10,24 +10,24 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// Why a text is no route.
+// The reasons why a text is not a route.
 var (
 	errRouteForm = errors.New(`not of the form ZONE=SERVER[,SERVER…], such as "corp.example=192.0.2.53" or ".=tls://192.0.2.53#dns.example"`)
 	errTLSName   = errors.New("a name to verify is of use for tls:// only")
 )
 
-// ParseRoute reads a Route as flags and configuration files have it:
+// ParseRoute parses the text of a Route, as flags and configuration files have it:
 //
 //	cluster.local=10.96.0.10,unsigned            forward, and do not validate
 //	corp.example=192.0.2.53,[2001:db8::53]:5353  forward, at these addresses and ports
-//	.=tls://192.0.2.53#dns.example               forward everything, over TLS to who has that name
+//	.=tls://192.0.2.53#dns.example               forward everything, over TLS, with that name in the certificate
 //	example.net=tcp://192.0.2.53                 over TCP only
 //	corp.example=/etc/resolv.conf                the servers of that file
 //	corp.example=192.0.2.53,stub                 authoritative servers
 //	corp.example=ns.example.net,stub             the same, by name
 //	pub.corp.example=iterate                     exempt from the route above it
 //
-// The error says what is wrong with which part. New and SetRoutes check the rest.
+// The error says which part is wrong, and why. New and SetRoutes check the rest.
 func ParseRoute(text string) (Route, error) {
 	zone, list, ok := strings.Cut(text, "=")
 	zone = strings.TrimSpace(zone)
@@ -46,7 +46,7 @@ func ParseRoute(text string) (Route, error) {
 	return rt, nil
 }
 
-// add takes one word of a route's text.
+// add parses one part of a route's text, between commas.
 func (rt *Route) add(part string) error {
 	switch {
 	case part == "unsigned":
@@ -67,7 +67,7 @@ func (rt *Route) add(part string) error {
 	return nil
 }
 
-// parseRouteServer reads [SCHEME://]ADDRESS[:PORT][#NAME], or a host name.
+// parseRouteServer parses [SCHEME://]ADDRESS[:PORT][#NAME], or a host name.
 func parseRouteServer(text string) (RouteServer, error) {
 	var s RouteServer
 	scheme, rest, ok := strings.Cut(text, "://")

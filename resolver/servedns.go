@@ -13,24 +13,25 @@ import (
 	"github.com/iterdns/iterdns/internal/serve"
 )
 
-// ServeDNS makes a Resolver a dns.Handler: it answers query over w, truncated to what
-// the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with SERVFAIL where
-// Exchange has an error. Over TLS it pads the answers to queries that are padded (RFC
-// 8467). A client that sends a cookie gets it back with one of ours (RFC 7873, RFC 9018),
-// which nobody is obliged to have; one that asks for the identity of the server gets
-// Options.NSID (RFC 5001). It does not ask who the client is: listening on an address that strangers
-// reach makes an open resolver (RFC 5358).
+// ServeDNS makes a Resolver a dns.Handler: it answers query over w as Exchange does,
+// truncated to what the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with
+// SERVFAIL where Exchange returns an error. Over TLS it pads the answers to queries that
+// are padded (RFC 8467). A client that sends a cookie gets it back with a server cookie
+// (RFC 7873, RFC 9018), which no client is obliged to have; one that asks for the identity
+// of the server gets Options.NSID (RFC 5001). There is no access control: listening on an
+// address that anybody can reach makes an open resolver (RFC 5358).
 //
-// Every query gets an answer within Limits.Time. What the cache holds is answered at
-// once; of the rest Limits.Questions are worked on at a time. When there is no room, and
-// none comes free within a second, or as many queries wait for room already, the answer
-// is SERVFAIL with an extended DNS error that names the limit; so it is for one that is worked
-// on for half a second and has to make room for others (Limits.Questions). Answers are sent as they
-// come and never held back, so that they cannot be made to arrive together (DNSBomb).
+// Every query gets an answer within Limits.Time. Answers from the cache are sent at once;
+// of all other questions Limits.Questions are worked on at a time. When all places are
+// taken, and none comes free within a second, or as many queries wait for a place already,
+// the answer is SERVFAIL with an extended DNS error that names the limit. The same answer
+// goes to a question that is shed for others after half a second (Limits.Questions).
+// Answers are sent as they come and never held back, so that they cannot be made to arrive
+// together (DNSBomb).
 //
 // Close ends the questions under way, each of which is answered with SERVFAIL, as are
-// queries that come later. A dns.Server is best shut down after that: its Shutdown waits
-// until the answers are written. Its MsgAcceptFunc is best AcceptQuery.
+// queries that come later. Shut a dns.Server down after that: its Shutdown waits until the
+// answers are written. Its MsgAcceptFunc should be AcceptQuery.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	var reply *dns.Msg
 	var err error
@@ -56,12 +57,12 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if isEncrypted(w) && hasOption(query, dns.EDNS0PADDING) {
 		pad(reply)
 	}
-	// A client that is gone is told nothing; there is nobody else to tell.
+	// An error means that the client is gone, and there is nobody else to tell.
 	_ = w.WriteMsg(reply)
 }
 
-// datagramSize is the largest reply the client gets over UDP: what it takes, but no more
-// than passes everywhere unfragmented.
+// datagramSize returns the size of the largest reply over UDP: what the client takes, but
+// no more than passes everywhere unfragmented.
 func datagramSize(query *dns.Msg) int {
 	opt := query.IsEdns0()
 	if opt == nil {
@@ -70,18 +71,18 @@ func datagramSize(query *dns.Msg) int {
 	return min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
 }
 
-// maxServeWait is how long a query to ServeDNS waits for room. Clients ask again after
-// one to five seconds; an answer that comes later than that is for nobody.
+// maxServeWait is how long a query to ServeDNS waits for a place. Clients ask again after
+// one to five seconds, and do not wait for a later answer.
 const maxServeWait = time.Second
 
-// admit waits until the question may be worked on, and gives its place, and the context to
-// work under: that of a message ends when others need its place more. Whoever has a place
-// gives it back by his own deadline, so that nobody waits longer than that.
+// admit waits until the question may be worked on, and returns its slot, and the context to
+// work under: for a message, that context ends when the question is shed. Every question
+// leaves its slot by its own deadline, so that none waits longer than that.
 func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostleSlot, error) {
 	waiting, impatient := ctx, error(nil)
 	if st.maxQueued > 0 {
-		// Whoever calls a method waits in a goroutine of his own; these here are the
-		// network's, so that there must be a bound on them too.
+		// A method waits in the goroutine of its caller; the number of these goroutines is
+		// up to the network, and has to be bounded here.
 		defer r.queued.Add(-1)
 		if r.queued.Add(1) > int64(r.config.limits.Questions) {
 			return ctx, nil, r.questions.full()
@@ -105,7 +106,7 @@ func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostl
 	return ctx, s, err
 }
 
-// setNSID says which server this is to who asks. RFC 5001 §2.
+// setNSID adds the server's identity to the reply if the client asks for it. RFC 5001 §2.
 func (r *Resolver) setNSID(reply, query *dns.Msg) {
 	opt := reply.IsEdns0()
 	if opt == nil || r.config.NSID == "" || !hasOption(query, dns.EDNS0NSID) {
@@ -114,7 +115,7 @@ func (r *Resolver) setNSID(reply, query *dns.Msg) {
 	opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(r.config.NSID))})
 }
 
-// isEncrypted reports whether nobody on the way can read what is written to w.
+// isEncrypted reports whether w writes to a TLS connection.
 func isEncrypted(w dns.ResponseWriter) bool {
 	c, ok := w.(dns.ConnectionStater)
 	return ok && c.ConnectionState() != nil
@@ -129,13 +130,14 @@ func hasOption(query *dns.Msg, code uint16) bool {
 	return slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool { return o.Option() == code })
 }
 
-// paddedBlock is what the length of padded answers is a multiple of. RFC 8467 §4.1.
+// paddedBlock is the number of bytes that the length of padded answers is a multiple of.
+// RFC 8467 §4.1.
 const paddedBlock = 468
 
-// pad makes the reply, which has an OPT record, as long as others.
+// pad fills the reply, which has an OPT record, up to a multiple of paddedBlock.
 func pad(reply *dns.Msg) {
 	const optionHeader = 4
-	wire, err := reply.Pack() // its Len counts some names, as those of signers, with more bytes
+	wire, err := reply.Pack() // Len overestimates some names, such as those of signers
 	if err != nil {
 		return // WriteMsg has the same error
 	}
@@ -147,14 +149,14 @@ func pad(reply *dns.Msg) {
 	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, padded-length)})
 }
 
-// AcceptQuery judges a message by its header, before anything of it is unpacked: it is the
-// MsgAcceptFunc of a dns.Server that a Resolver answers for. Sections that no query has
-// use for could otherwise make megabytes of a message.
+// AcceptQuery decides by its header whether a message is unpacked at all: it is the
+// MsgAcceptFunc of a dns.Server that a Resolver answers for. Otherwise sections that are of
+// no use in a query could become megabytes of records.
 //
-// What dns.DefaultMsgAcceptFunc accepts is accepted, so that an answer section may have one
-// record, an authority section one and the additional section two; but no opcode other than
-// QUERY, which a resolver has no use for, and a query without a question where an OPT record
-// may have a cookie (RFC 7873 §5.4).
+// It accepts what dns.DefaultMsgAcceptFunc accepts, so that an answer section may have one
+// record, an authority section one and the additional section two, with two differences: no
+// opcode other than QUERY, which a resolver has no use for; and also a query without a
+// question where an OPT record may have a cookie (RFC 7873 §5.4).
 func AcceptQuery(h dns.Header) dns.MsgAcceptAction {
 	const response, opcode = 1 << 15, 0xF << 11
 	switch {

@@ -12,15 +12,15 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// specialZone is a special-use name that is answered here, and everything below it: no
-// server out there has anything to say about it, and what is asked is often private.
+// specialZone is a special-use name that is answered locally, with everything below it: no
+// server on the Internet knows such names, and questions for them are often private.
 type specialZone struct {
 	name dnsname.Name
 	kind specialKind
-	rfc  string // that says so
+	rfc  string // that reserves the name
 }
 
-// specialKind says how the names of a localZone are answered.
+// specialKind says how the names of a specialZone are answered.
 type specialKind uint8
 
 const (
@@ -29,23 +29,24 @@ const (
 	loopbackZone specialKind = iota
 	// absentZone: neither the name nor anything below it exists.
 	absentZone
-	// emptyZone: SOA and NS at the name itself, nothing below it (RFC 6303 §3). The
-	// parent delegates it unsigned, so that DS is the parent's to answer.
+	// emptyZone: SOA and NS at the name itself, nothing below it (RFC 6303 §3). The parent
+	// delegates it unsigned, so that a question for the DS is the parent's to answer.
 	emptyZone
-	// silentZone: as emptyZone, but every name below it exists and has no records, so
-	// that clients can tell "not offered" from a broken resolver (RFC 9462 §4).
+	// silentZone: as emptyZone, but every name below it exists and has no records, so that
+	// clients can tell "not offered" from a broken resolver (RFC 9462 §4).
 	silentZone
 )
 
-// specialUse answers a question about a special-use name; false when it is none. Nobody is
-// asked, whoever wants to know: a client, an alias, or a delegation to a name server
-// with such a name. Only a route that is as long as the special-use name is asked instead.
+// specialUse answers a question about a special-use name; false when it is none. No server
+// is asked, whether the question comes from a client, an alias, or a delegation to a name
+// server with such a name; except those of a route whose zone is as long as the special-use
+// name or longer.
 //
-// The addresses of localhost are given to those only who asked for localhost itself.
-// Behind an alias it has none: whoever filters private addresses out of answers against
-// DNS rebinding sees those that come from the network, and must not be got round by a
-// CNAME that lets us put the address in. The public DNS has no address there either.
-// Nor has a name server that is called localhost: asking it would be asking ourselves.
+// The addresses of localhost are returned only for questions for localhost itself (direct).
+// Behind an alias localhost has none: clients that filter private addresses against DNS
+// rebinding see those that come from the network, and a CNAME must not get round that by
+// having us add the address. The public DNS has no address there either. A name server that
+// is called localhost has no address either: asking it would be asking ourselves.
 func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*finding, bool) {
 	if r.config.DisableLocalZones {
 		return nil, false
@@ -55,7 +56,7 @@ func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*find
 		return nil, false
 	}
 	if rt := r.current().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.name) {
-		return nil, false // somebody knows better
+		return nil, false // the route's servers know the name
 	}
 	f := zone.answer(q, direct)
 	if r.config.Validation == Validate && trust == cache.Checked {
@@ -64,10 +65,11 @@ func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*find
 	return f, true
 }
 
-// IsSpecialUse reports whether a name is one that a resolver answers itself and never asks
-// for, unless Options.DisableLocalZones is set: localhost, invalid, local, onion, alt,
-// home.arpa and resolver.arpa, the reverse zones of addresses that are not public, and all
-// below them (RFC 6303, RFC 6761). What is no name is none.
+// IsSpecialUse reports whether a resolver answers a name itself and never asks for it,
+// unless Options.DisableLocalZones is set or a route is as long: localhost, invalid, local,
+// onion, alt, home.arpa and resolver.arpa, the reverse zones of addresses that are not
+// public, and all names below them (RFC 6303, RFC 6761). It returns false for a text that
+// is not a name.
 func IsSpecialUse(name string) bool {
 	n, err := dnsname.Parse(name)
 	if err != nil {
@@ -77,8 +79,8 @@ func IsSpecialUse(name string) bool {
 	return special
 }
 
-// specialZoneOf gives the zone that name is at or below. Of other names than those below
-// arpa. only the last label counts.
+// specialZoneOf returns the zone that name is at or below. Outside arpa. only the last
+// label counts.
 func specialZoneOf(name dnsname.Name) (specialZone, bool) {
 	last := 0
 	for i := 0; i < len(name) && name[i] != 0; i += int(name[i]) + 1 {
@@ -96,15 +98,15 @@ func specialZoneOf(name dnsname.Name) (specialZone, bool) {
 	return specialZone{}, false
 }
 
-// isParents reports whether the zone above has the answer: that the delegation is
-// unsigned must come with its proof, or who validates behind us takes the empty zone for
-// forged (RFC 8375 §4).
+// isParents reports whether the zone above has the answer: the proof that the delegation is
+// unsigned has to come from there, or validators that ask us take the empty zone for forged
+// (RFC 8375 §4).
 func (z specialZone) isParents(q question) bool {
 	return q.rrtype == dns.TypeDS && q.name == z.name && (z.kind == emptyZone || z.kind == silentZone)
 }
 
-// answer gives what the zone says. direct is false when the question has come here by
-// an alias or from a delegation.
+// answer returns what the zone says. direct is false when the question comes from an alias
+// or a delegation.
 func (z specialZone) answer(q question, direct bool) *finding {
 	f := &finding{q: q, kind: kindNoData, ttl: localTTL, fromCache: true, local: true}
 	var exists bool
@@ -137,7 +139,7 @@ func (z specialZone) answer(q question, direct bool) *finding {
 // localTTL is how long local answers and denials may be kept, in seconds (RFC 6303 §3).
 const localTTL = 10800
 
-// loopbackSets gives the addresses of localhost that q asks for.
+// loopbackSets returns the addresses of localhost that q asks for.
 func loopbackSets(q question) []*dnssec.RRset {
 	var sets []*dnssec.RRset
 	if q.rrtype == dns.TypeA || q.rrtype == dns.TypeANY {
@@ -149,7 +151,7 @@ func loopbackSets(q question) []*dnssec.RRset {
 	return sets
 }
 
-// apex gives the records at the name of the zone itself that q asks for.
+// apex returns the RRsets at the name of the zone itself that q asks for.
 func (z specialZone) apex(q question) []*dnssec.RRset {
 	if q.name != z.name {
 		return nil
@@ -164,10 +166,10 @@ func (z specialZone) apex(q question) []*dnssec.RRset {
 	return sets
 }
 
-// soa makes the zone's SOA, with the values of RFC 6303 §3.
+// soa returns the zone's SOA, with the values of RFC 6303 §3.
 func (z specialZone) soa() *dnssec.RRset { return madeUpSOA(z.name, localTTL) }
 
-// madeUpSOA makes an SOA for a zone that has none, with the TTL of what it denies.
+// madeUpSOA returns an SOA for a zone that has none, with the TTL of its denials.
 func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
 	const serial, refresh, retry, expire = 1, 3600, 1200, 604800
 	rdata := append([]byte(zone), dnsname.MustParse("nobody.invalid.")...)
@@ -186,11 +188,11 @@ func localSet(owner dnsname.Name, rrtype uint16, rdata string) *dnssec.RRset {
 // arpa is the zone of reverse names and other infrastructure. RFC 3172.
 var arpa = dnsname.MustParse("arpa.")
 
-// specialZones are the special-use names answered locally (the IANA registries
-// Special-Use Domain Names and Locally-Served DNS Zones, as of 2026-11). Not among them
-// are those that are names like others to a resolver: test., example. and its like (RFC
-// 6761 §6.2, §6.5), ipv4only.arpa. (RFC 8880 §7.1), and internal., which ICANN has
-// reserved without a word on resolvers. It never changes.
+// specialZones are the special-use names answered locally (the IANA registries Special-Use
+// Domain Names and Locally-Served DNS Zones, as of 2026-11). Names that a resolver treats
+// like all others are not among them: test., example. and its like (RFC 6761 §6.2, §6.5),
+// ipv4only.arpa. (RFC 8880 §7.1), and internal., which ICANN has reserved without a rule
+// for resolvers. It never changes.
 var specialZones = makeSpecialZones()
 
 func makeSpecialZones() map[dnsname.Name]specialZone {
@@ -216,7 +218,7 @@ func makeSpecialZones() map[dnsname.Name]specialZone {
 	return zones
 }
 
-// reverseZones gives the zones of RFC 6303 §4.
+// reverseZones returns the zones of RFC 6303 §4.
 func reverseZones() []string {
 	zones := []string{
 		"10.in-addr.arpa.",              // private, RFC 1918
@@ -240,7 +242,7 @@ func reverseZones() []string {
 	return append(zones, numbered(16, 31, ".172.in-addr.arpa.")...) // private, RFC 1918
 }
 
-// numbered gives the names with the numbers from first to last before suffix.
+// numbered returns the names with the numbers from first to last before suffix.
 func numbered(first, last int, suffix string) []string {
 	var names []string
 	for n := first; n <= last; n++ {

@@ -10,25 +10,25 @@ import (
 
 type chainKey struct{}
 
-// WithChain gives a context in which Resolve fills Result.Chain, or Error.Chain when the
-// answer is bogus. Without it nothing is done for chains.
+// WithChain returns a context with which Resolve fills Result.Chain, or Error.Chain when
+// the answer is bogus. Without it chains cost nothing.
 func WithChain(ctx context.Context) context.Context {
 	return context.WithValue(ctx, chainKey{}, true)
 }
 
 func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil }
 
-// chainOf gives the chain of trust of an answer, as Result.Chain describes. The answer
-// is judged once more, by the keys proven before it, so that the chain says what is
-// true now and of this very answer, wherever that came from: cold, out of the cache, or
-// shared with somebody who asked before. It spends from the budget of the question.
+// chainOf returns the chain of trust of an answer, as Result.Chain describes; nil when it
+// cannot be had. The answer is validated once more, with the keys proven before, so that
+// the chain holds now and for this very answer, whether that was fetched, came from the
+// cache, or was shared with another caller. It spends from the budget of the question.
 func (r *Resolver) chainOf(ctx context.Context, st *step, f *found) []dnssec.Link {
 	st.begin()
 	p := r.newProof(st, f.q)
 	if p == nil || f.stale {
 		return nil
 	}
-	// What is being fetched when this returns is of no use to anybody.
+	// Fetches that are under way when this returns are of no use to anybody.
 	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	whole := f.whole()
@@ -44,7 +44,7 @@ func (r *Resolver) chainOf(ctx context.Context, st *step, f *found) []dnssec.Lin
 	return verdict.Chain(response)
 }
 
-// whole gives an answer as one finding, the alias chain included.
+// whole returns an answer as one finding, the alias chain included.
 func (f *found) whole() *finding {
 	w := &finding{
 		q: f.q, rcode: f.rcode, sets: f.sets, aliases: f.aliases, soa: f.soa, denial: f.denial,
