@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/miekg/dns"
@@ -157,4 +158,11 @@ func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *findin
 		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	return f
+}
+
+// hasSay reports whether hooks or local data have a say in the answer to a question for
+// name, whatever the cache has for it. Who answers out of the cache without passing through
+// answer must ask first, and then look whether the filter allows the addresses.
+func (r *Resolver) hasSay(ctx context.Context, name dnsname.Name) bool {
+	return r.hasHooks(ctx) || r.ours.Load().has(name)
 }

@@ -379,3 +379,13 @@ func (c *config) checkEnums() error {
 	}
 	return nil
 }
+
+// fillPolicy checks and fills in what has a say in answers beside the network.
+func (c *config) fillPolicy() error {
+	var err error
+	if c.filter, err = c.addressFilter(); err != nil {
+		return err
+	}
+	c.zones, err = newLocalData(c.LocalZones)
+	return err
+}

@@ -10,16 +10,6 @@ import (
 // become larger. RFC 9156 §2.3: MINIMISE_ONE_LAB.
 const oneLabelSteps = 4
 
-// question is a name and a type; the class is always IN.
-type question struct {
-	name   dnsname.Name
-	rrtype uint16
-}
-
-func (q question) public() dns.Question {
-	return dns.Question{Name: q.name.String(), Qtype: q.rrtype, Qclass: dns.ClassINET}
-}
-
 // minimiser decides how much of a name the servers of a zone are asked for. RFC 9156.
 type minimiser struct {
 	full  question

@@ -1,14 +1,12 @@
 package resolver
 
 import (
-	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // step is one search for a name within the work on a client's question: the
@@ -108,29 +106,4 @@ func (st *step) asking(minimised bool) *step {
 
 func (st *step) info() Step {
 	return Step{Walk: st.walk, Parent: st.parent, Depth: st.depth, Question: st.q.public(), At: time.Now()}
-}
-
-// lasting is a context that ends with the resolver and has the values of a caller's.
-type lasting struct {
-	context.Context
-	values context.Context
-}
-
-// Value gives the resolver's own values first: package context finds out through them
-// which cancellation a context hangs on.
-func (l lasting) Value(key any) any {
-	if v := l.Context.Value(key); v != nil {
-		return v
-	}
-	return l.values.Value(key)
-}
-
-// spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing else:
-// who waits for it is told by what the work has deferred.
-func (r *Resolver) spawn(work func()) {
-	r.running.Go(r.flights.jitter.delayed(func() {
-		defer rescue.Quietly()
-		widen(0)
-		work()
-	}))
 }

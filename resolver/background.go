@@ -1,0 +1,32 @@
+package resolver
+
+import (
+	"context"
+
+	"github.com/iterdns/iterdns/internal/rescue"
+)
+
+// lasting is a context that ends with the resolver and has the values of a caller's.
+type lasting struct {
+	context.Context
+	values context.Context
+}
+
+// Value gives the resolver's own values first: package context finds out through them
+// which cancellation a context hangs on.
+func (l lasting) Value(key any) any {
+	if v := l.Context.Value(key); v != nil {
+		return v
+	}
+	return l.values.Value(key)
+}
+
+// spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing else:
+// who waits for it is told by what the work has deferred.
+func (r *Resolver) spawn(work func()) {
+	r.running.Go(r.flights.jitter.delayed(func() {
+		defer rescue.Quietly()
+		widen(0)
+		work()
+	}))
+}

@@ -1,0 +1,86 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// lookUpGlue asks the servers of the parent for the address of a name server in the zone for
+// which the referral brought none. Glue is due in every referral (RFC 9471 §3.1), but what did
+// not fit may be left out, and then comes for who asks for it. It is glue of this delegation
+// and lives no longer. One type is asked for, as glue of both comes along; that there was
+// none is remembered (RFC 9520), so that the next question does not ask again.
+func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookup {
+	q := question{name, r.addressTypes()[0]}
+	l := lookup{name: name, last: true}
+	now := r.config.Now()
+	v := r.viewOf(now, q)
+	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.from {
+		l.err, l.nonsense = ErrNoServerAddress, true
+		return l
+	}
+	below := st.below(q)
+	below.startAbove = cut.Zone
+	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
+	if err != nil {
+		st.budget.lookupFailed(below)
+		l.err = err
+		return l
+	}
+	l.queries = queriesFor(m)
+	var life time.Duration
+	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
+		st.budget.lookupFailed(below)
+		l.err, l.nonsense = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
+		r.keepFailure(v, below, q, l.err)
+		return l
+	}
+	v.cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)
+	return l
+}
+
+// glueCost bounds what asking the parent for glue may cost one question: as many queries as
+// look-ups may fail. A delegation of hundreds of names is too large for a datagram, so that
+// each look-up is two queries, which the limit of look-ups would not see (NXNSAttack).
+type glueCost struct{ most, spent, last int }
+
+func (g *glueCost) add(queries int) {
+	if queries > 0 {
+		g.spent, g.last = g.spent+queries, queries
+	}
+}
+
+// allows reports whether one more that costs what the last one did is within the bound.
+func (g *glueCost) allows() bool { return g.spent+g.last <= g.most }
+
+// queriesFor is how many queries a reply took at least: what does not fit into a datagram
+// was asked for over TCP as well.
+func queriesFor(m *reply) int {
+	if len(m.wire) > udpSize {
+		return 2
+	}
+	return 1
+}
+
+// glueIn returns the addresses of a name server that a reply of the parent of its zone brought,
+// as glue or in the answer, and for how long.
+func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
+	switch m.kind {
+	case kindReferral:
+		if m.delegation.Zone == zone {
+			s, _ := m.delegation.Server(name)
+			return s.Addrs, m.delegation.TTL
+		}
+	case kindAnswer:
+		set := m.Answer[0]
+		addrs := appendAddrs(nil, set.Records)
+		return addrs[:min(len(addrs), glue.MaxAddrs)], time.Duration(set.TTL) * time.Second
+	case kindUnusable, kindLame, kindAlias, kindNoData, kindNameError, kindRecursive:
+	}
+	return nil, 0
+}

@@ -1,0 +1,17 @@
+package resolver
+
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
+
+// question is a name and a type; the class is always IN.
+type question struct {
+	name   dnsname.Name
+	rrtype uint16
+}
+
+func (q question) public() dns.Question {
+	return dns.Question{Name: q.name.String(), Qtype: q.rrtype, Qclass: dns.ClassINET}
+}
