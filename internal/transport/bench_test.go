@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// BenchmarkDatagram is what a miss costs below ask.go: a socket, a query, a reply
+// BenchmarkDatagram is what a miss costs below zonequery.go: a socket, a query, a reply
 // over loopback, with a context like that of a real question. The server's work is
 // part of it.
 func BenchmarkDatagram(b *testing.B) {
