@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// LookupTLSA gives the certificates that a server's zone vouches for (RFC 6698): the
+// LookupTLSA returns the certificates that a server's zone vouches for (RFC 6698): the
 // TLSA records at _port._network.host, where network is tcp, udp or sctp. host is
 // absolute; it is the name that the TLS client asks for, which for a service with SRV
 // or MX records is their target (RFC 7673 §3.1).
@@ -19,7 +19,7 @@ func (r *Resolver) LookupTLSA(ctx context.Context, network, host string, port ui
 	return Lookup[*dns.TLSA](ctx, r, "_"+strconv.Itoa(int(port))+"._"+network+"."+host)
 }
 
-// LookupSSHFP gives the fingerprints of a host's SSH keys (RFC 4255). host is absolute.
+// LookupSSHFP returns the fingerprints of a host's SSH keys (RFC 4255). host is absolute.
 // They may be trusted only when Status is dnssec.Secure (RFC 4255 §2.4).
 func (r *Resolver) LookupSSHFP(ctx context.Context, host string) (Records[*dns.SSHFP], error) {
 	return Lookup[*dns.SSHFP](ctx, r, host)

@@ -16,14 +16,14 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// LookupPort gives the port of a service, which may be a number, as net.Resolver's
+// LookupPort returns the port of a service, which may be a number, as net.Resolver's
 // method of this name: network is tcp, udp, one of these with 4 or 6, or ip. No DNS is
 // involved. The services are those that package net knows, and the system's.
 func (r *Resolver) LookupPort(ctx context.Context, network, service string) (int, error) {
 	return (&net.Resolver{PreferGo: true}).LookupPort(ctx, network, service)
 }
 
-// LookupCNAME gives the canonical name of a host: what its chain of aliases ends at, or
+// LookupCNAME returns the canonical name of a host: what its chain of aliases ends at, or
 // the host itself, absolute. A name without aliases must have addresses. See
 // LookupNetIP for names and errors.
 func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
@@ -71,7 +71,7 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 	return found.canonical(name), nil
 }
 
-// LookupSRV gives the servers of a service, asking for _service._proto.name, or for
+// LookupSRV returns the servers of a service, asking for _service._proto.name, or for
 // name itself when service and proto are empty, sorted by priority and within it
 // shuffled by weight (RFC 2782), and the canonical name of what was asked for. Targets
 // that are no host names are left out, and an error is returned beside the others. See
@@ -102,7 +102,7 @@ func serviceName(service, proto, name string) string {
 	return "_" + service + "._" + proto + "." + name
 }
 
-// LookupMX gives the mail servers of a domain, sorted by preference, in random order
+// LookupMX returns the mail servers of a domain, sorted by preference, in random order
 // where that is equal (RFC 5321 §5.1). What is no host name or address is left out, and
 // an error is returned beside the others. See LookupNetIP for names and errors.
 func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
@@ -118,7 +118,7 @@ func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	return records, nil
 }
 
-// LookupNS gives the name servers of a zone. What is no host name is left out, and an
+// LookupNS returns the name servers of a zone. What is no host name is left out, and an
 // error is returned beside the others. See LookupNetIP for names and errors.
 func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error) {
 	found, _, err := r.lookup(ctx, name, dns.TypeNS)
@@ -132,7 +132,7 @@ func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error)
 	return records, nil
 }
 
-// LookupTXT gives the texts of a name, the strings of each record joined. See
+// LookupTXT returns the texts of a name, the strings of each record joined. See
 // LookupNetIP for names and errors.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	found, _, err := r.lookup(ctx, name, dns.TypeTXT)
@@ -143,7 +143,7 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 	return texts, nil
 }
 
-// LookupAddr gives the names of an address: those of the hosts file, else those of the
+// LookupAddr returns the names of an address: those of the hosts file, else those of the
 // PTR records. What is no host name is left out, and an error is returned beside the
 // others. See LookupNetIP for errors.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
@@ -232,11 +232,11 @@ func (f *found) records(rrtype uint16) dnssec.Packed {
 
 func (f *found) timeToLive() time.Duration { return time.Duration(f.ttl) * time.Second }
 
-// LookupCAA gives the certification authorities that may issue certificates for a name:
+// LookupCAA returns the certification authorities that may issue certificates for a name:
 // the CAA records at it or, when it has none, at the nearest name above it that has some
 // (RFC 8659 §3). domain is absolute; the asterisk label of a wildcard is taken off.
-// Found at no name, the result is that of the topmost, without records: anybody may
-// issue. An error at any name is one of the whole, since the records might be there.
+// Found at no name, the result is that of the topmost, without records: every
+// certification authority may issue. An error at any name is one of the whole, since the records might be there.
 //
 // Canonical says where the records are. Status is the worst of the names tried.
 func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.CAA], error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// LookupNetIP gives the addresses of a host, the best first (Options.AddressOrder).
+// LookupNetIP returns the addresses of a host, the best first (Options.AddressOrder).
 // network is ip, ip4 or ip6.
 //
 // As all methods of package net it takes names as net.Resolver does: an IP address is
@@ -160,8 +160,8 @@ func (r *Resolver) addrsOf(ctx context.Context, want stub.Families, n dnsname.Na
 	return nil, err
 }
 
-// cutShort reports whether a caller who gave up is the reason of a failure. Then what
-// the other family has is half an answer, and none to be returned as if it were whole.
+// cutShort reports whether a failure comes from a caller that gave up. Then what the other
+// family has is half an answer, which must not be returned as if it were whole.
 func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
@@ -169,7 +169,7 @@ func cutShort(ctx context.Context, err error) bool {
 // hitAddrs is addrsOf for what the cache has as it stands: no aliases, and for every
 // family wanted addresses or the knowledge that there are none. Nothing is decoded, and
 // of what it makes only the addresses outlive it. What else has a say in an answer must
-// be asked before it; whoever listens with a Trace is told by the longer way.
+// be asked before it; a caller that listens with a Trace takes the longer way.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasSay(ctx, n) {
 		return nil, false
@@ -224,7 +224,7 @@ type lane struct {
 	err   error
 }
 
-// addrs gives the addresses, none when there was an error.
+// addrs returns the addresses, none when there was an error.
 func (l lane) addrs(rrtype uint16) []netip.Addr {
 	if l.err != nil || l.found == nil {
 		return nil
@@ -260,7 +260,7 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 }
 
 // cachedLane is askLane for what the cache has, which is no reason for a goroutine.
-// Whoever listens with a Trace is told by the longer way.
+// A caller that listens with a Trace takes the longer way.
 func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {
 		return lane{}, false
@@ -287,7 +287,7 @@ func (r *Resolver) askLane(ctx context.Context, n dnsname.Name, qtype uint16) la
 	return lane{f, err}
 }
 
-// worse gives the error to report of two questions about one name: a failure, since it
+// worse returns the error to report of two questions about one name: a failure, since it
 // leaves open what a denial of the other says, else a denial.
 func worse(a, b error) error {
 	if a == nil || isNotFound(a) && b != nil {

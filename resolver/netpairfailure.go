@@ -42,10 +42,10 @@ type selfAsked struct {
 }
 
 // selfQuestion is one of them, or several equal ones, which share a flight: the first
-// answer is that of all. That one of those who asked has gone says nothing for the others.
+// answer is that of all. That one caller has gone says nothing for the others.
 type selfQuestion struct {
 	answered chan struct{}
-	reply    *dns.Msg // to be read when answered is closed; nil: nobody waited for it
+	reply    *dns.Msg // to be read when answered is closed; nil: no caller waited for it
 	asking   int      // guarded by selfAsked.mu
 }
 
@@ -67,7 +67,7 @@ func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 	return func(reply *dns.Msg) { once.Do(func() { s.leave(q, asked, reply) }) }
 }
 
-// leave ends a question with its reply, or, when there is none, once nobody asks it any more.
+// leave ends a question with its reply, or, when there is none, once no caller asks it any more.
 func (s *selfAsked) leave(q question, asked *selfQuestion, reply *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,9 +130,9 @@ func denies(reply *dns.Msg) bool {
 	return true
 }
 
-// siblingFailure returns the reply to query when the question beside it has failed, whose
-// denial is given; nil when it has not. It sends nothing: a question that nobody asks is
-// not asked here.
+// siblingFailure returns the reply to query when the question beside it has failed, which
+// then takes the place of denial; nil when it has not. It sends nothing: a question that no
+// caller asks is not asked here.
 func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
 	if _, known := r.searchCached(beside, cache.Checked, lookQuietly); known {
 		return nil
@@ -153,8 +153,8 @@ func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside qu
 }
 
 // awaitSibling waits for the question beside query if it is under way, and returns the
-// reply to query when that has failed. It waits in vain when who asked that has gone: the one
-// that belongs to query may arrive yet.
+// reply to query when that has failed. It waits in vain when the caller of that one has gone: the
+// one that belongs to query may arrive yet.
 func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
 	asked := r.selfAsked.get(beside)
 	if asked == nil {

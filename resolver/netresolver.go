@@ -13,11 +13,11 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// NetResolver gives a net.Resolver whose questions this resolver answers, for code that
+// NetResolver returns a net.Resolver whose questions this resolver answers, for code that
 // takes one: net.Dialer, http.Transport through it, database drivers, gRPC.
 //
 // No server is asked whose address is in /etc/resolv.conf, but Go still reads that file
-// and the system's hosts file: its search list, ndots and timeouts apply. Go gives a
+// and the system's hosts file: its search list, ndots and timeouts apply. Go allows a
 // question 5 s, twice for each server in resolv.conf; what takes longer is worked on
 // until the next try takes it up. What is lost on this way is the validation status,
 // the TTL, and why something failed; the methods of Resolver have them.
@@ -38,8 +38,8 @@ func (r *Resolver) NetResolver() *net.Resolver {
 	}
 }
 
-// dialSelf gives a connection to this resolver, which takes and gives messages behind
-// two-octet lengths (RFC 1035 §4.2.2) for UDP too: package net takes any connection
+// dialSelf returns a connection to this resolver, which takes and returns messages behind
+// two-byte lengths (RFC 1035 §4.2.2) for UDP too: package net takes any connection
 // that is no net.PacketConn for a stream, and then never needs TC.
 func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
@@ -148,7 +148,7 @@ func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
 			}()
 			reply, ok := r.answerSelf(ctx, query)
 			if answered = ok; ok {
-				conn.Write(reply) // nobody to tell when the other side has hung up
+				conn.Write(reply) // an error means that the other side has hung up
 			}
 		})
 	}

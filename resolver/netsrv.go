@@ -41,7 +41,7 @@ type Service struct {
 	Status dnssec.Status
 }
 
-// serviceLookups is how many servers' addresses are looked for at a time. Consul gives
+// serviceLookups is how many servers' addresses are looked for at a time. Consul returns
 // three servers, Kubernetes one for each pod, which can be hundreds.
 const serviceLookups = 8
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// withOneTrace gives a context whose questions may be asked together without calling
+// withOneTrace returns a context whose questions may be asked together without calling
 // the hooks of its Trace at the same time.
 func withOneTrace(ctx context.Context) context.Context {
 	t := ContextTrace(ctx)
@@ -16,7 +16,7 @@ func withOneTrace(ctx context.Context) context.Context {
 	return WithTrace(ctx, t.guarded(&mu, func() bool { return true }))
 }
 
-// guarded gives a Trace that calls t's hooks one at a time, under mu, and only while
+// guarded returns a Trace that calls t's hooks one at a time, under mu, and only while
 // open says so.
 func (t *Trace) guarded(mu *sync.Mutex, open func() bool) *Trace {
 	return &Trace{

@@ -46,7 +46,7 @@ const (
 	attemptDelay = 250 * time.Millisecond
 )
 
-// maxAttempts is how many addresses one dial tries. A zone that somebody hostile owns
+// maxAttempts is how many addresses one dial tries. A hostile zone
 // can have hundreds of addresses, and every attempt is a packet to a host of its
 // choice; a host that has reached none of 32 is offline.
 const maxAttempts = 32

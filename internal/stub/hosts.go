@@ -112,7 +112,7 @@ func readHostsFile(path string) (*Hosts, error) {
 	return ReadHosts(file)
 }
 
-// Hosts is what a hosts file says. Whoever reads it must not change it.
+// Hosts is what a hosts file says. Readers must not change it.
 type Hosts struct {
 	// Names has the hosts by name: in lower case, without a trailing dot unless it is a
 	// single label that has one.
