@@ -2,7 +2,6 @@ package cache
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"time"
 )
@@ -76,17 +75,6 @@ func (o Options) withDefaults() Options {
 	o.MaxRecords = bound(o.MaxRecords, DefaultMaxRecords, math.MaxInt32)
 	o.MaxTypes = bound(o.MaxTypes, DefaultMaxTypes, math.MaxInt32)
 	return o
-}
-
-// LimitError says that an RRset was not kept because of a limit that Options can
-// raise.
-type LimitError struct {
-	Option string // the field of Options
-	Limit  int    // as it was
-}
-
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("cache: RRset not kept: over the limit %s = %d", e.Option, e.Limit)
 }
 
 // ErrNotKept says that data was not kept for another reason than a limit: it has no

@@ -1,10 +1,6 @@
 package cache
 
 import (
-	"slices"
-
-	"github.com/miekg/dns"
-
 	"github.com/iterdns/iterdns/dnssec"
 )
 
@@ -46,57 +42,11 @@ func (r Rank) String() string {
 	return "unknown"
 }
 
-// Trust divides what passed a view's policy from what did not. Each has keys of its
-// own, so that neither can displace the other.
-type Trust uint8
-
-const (
-	// Checked data passed the view's policy: it was validated, or the view does not
-	// validate.
-	Checked Trust = iota
-	// Unchecked data was fetched for a question with CD=1 and may be bogus. It never
-	// answers a question that asks for Checked.
-	Unchecked
-)
-
-// String gives a short name of the class of trust.
-func (t Trust) String() string {
-	switch t {
-	case Checked:
-		return "checked"
-	case Unchecked:
-		return "unchecked"
-	}
-	return "unknown"
-}
-
 // standing is what decides between two sets of one key.
 type standing struct {
 	rank   Rank
 	status dnssec.Status
 }
-
-// note says why data is Insecure though its zone is signed: the extended DNS error that goes
-// with it each time (RFC 8914), in two bits.
-type note uint8
-
-// notes are the codes of the notes. They never change, since snapshots have the notes.
-var notes = [4]uint16{
-	0, // there is nothing to say
-	dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, // RFC 8914 §4.2
-	dns.ExtendedErrorCodeUnsupportedDSDigestType,    // RFC 8914 §4.3
-	dns.ExtendedErrorCodeUnsupportedNSEC3IterValue,  // RFC 9276 §3.2
-}
-
-// noteOf gives the note of an extended DNS error; that of nothing for one that is not kept.
-func noteOf(status dnssec.Status, code uint16) note {
-	if i := slices.Index(notes[:], code); i > 0 && status == dnssec.Insecure {
-		return note(i)
-	}
-	return 0
-}
-
-func (n note) code() uint16 { return notes[n] }
 
 // mayReplace reports whether new data may take the place of old data that is still
 // alive.

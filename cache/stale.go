@@ -24,10 +24,6 @@ const (
 // being fetched again, if it is in use.
 const prefetchShare = 10
 
-func dueForPrefetch(s span, i instant) bool {
-	return s.left(i)*prefetchShare <= int64(s.ttl)*1000
-}
-
 // GetStale looks for an RRset that expired no longer than Options.KeepStale before
 // now, for the case that nobody can be reached (RFC 8767). What is alive is Get's
 // business. It finds nothing where something newer is known, alive or not: a denial of
@@ -163,47 +159,8 @@ func (v *View) staleEntry(i instant, k key) (entry, bool) {
 	return e, left <= 0 && -left < v.cache.options.KeepStale.Milliseconds()
 }
 
-// ClaimRefresh reports whether the caller is the one who may fetch what has this name
-// and type again now, before or after its end. Everybody else is told no for 30 s, so
-// that data about to expire is fetched once, and dead servers are left alone while
-// stale data is given out (RFC 8767 §5).
-func (v *View) ClaimRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) bool {
-	i := v.cache.at(now)
-	return v.claim(i, key{name: name, rrtype: rrtype, trust: trust}, claimed, func(old entry) bool { return old.span().left(i) <= 0 })
-}
-
-// EndRefresh gives a claim back because the data was fetched: it may be fetched again as
-// soon as it is due.
-func (v *View) EndRefresh(name dnssec.Name, rrtype uint16, trust Trust) {
-	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})
-}
-
-// PostponeRefresh remembers that fetching what has this name and type failed, or takes
-// too long to be waited for, at now: for 30 s RefreshPostponed says so, and nobody can
-// claim it (RFC 8767 §5).
-func (v *View) PostponeRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) {
-	k := key{name: name, rrtype: rrtype, trust: trust}
-	v.claim(v.cache.at(now), k, postponed, func(entry) bool { return true })
-}
-
-// RefreshPostponed reports whether PostponeRefresh was called within the last 30 s, and
-// EndRefresh was not since.
-func (v *View) RefreshPostponed(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) bool {
-	e, _, ok := v.entry(key{name: name, rrtype: rrtype, kind: KindClaim, trust: trust}, false)
-	return ok && e.body() == postponed && e.span().left(v.cache.at(now)) > 0
-}
-
 // What the body of a claim says.
 const (
 	claimed   = ""  // somebody is at it
 	postponed = "-" // it did not work
 )
-
-// claim puts a claim in the place of what may says may go.
-func (v *View) claim(i instant, k key, body string, may func(old entry) bool) bool {
-	k.kind, k.view = KindClaim, v.id
-	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte
-	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait), 0}), body...))
-	hash := v.cache.hasher.hash(k)
-	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || may(old) })
-}

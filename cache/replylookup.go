@@ -188,37 +188,6 @@ func (e entry) expanded() bool {
 	return false
 }
 
-// deniesName reports whether a denial of a type is one of the name too (RFC 9824 §3.1): its
-// NSEC record, of the name itself, has the type NXNAME.
-func (e entry) deniesName() bool {
-	if e.kind() != KindNoData || e.standing().status != dnssec.Secure {
-		return false
-	}
-	_, body := cutPrefixed(e.body())
-	count := int(body[0])
-	for body = body[1:]; count > 0; count-- {
-		var set dnssec.RRset
-		body = readWhole(&set, body, 0)
-		if set.Type == dns.TypeNSEC && set.Owner == e.name() {
-			return DeniesName(&set)
-		}
-	}
-	return false
-}
-
-// DeniesName reports whether an NSEC RRset says that its name does not exist at all, as
-// compact denial does (RFC 9824 §3.1).
-func DeniesName(set *dnssec.RRset) bool {
-	for rdata := range set.Records.All() {
-		end := 0
-		for end < len(rdata) && rdata[end] != 0 {
-			end += int(rdata[end]) + 1
-		}
-		return end < len(rdata) && hasType(rdata[end+1:], typeNXNAME)
-	}
-	return false
-}
-
 // appendLower appends a name in canonical letter case. Octets of length are below 'A'.
 func appendLower[T string | []byte](dst []byte, name T) []byte {
 	for i := range len(name) {

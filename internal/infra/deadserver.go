@@ -1,0 +1,48 @@
+package infra
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Probe decides whether a query may probe a server that is marked down: one at a time,
+// and, unless urgent, not before its time is over. If not, end is nil; otherwise end must
+// be called after the outcome of the query has been recorded. Only a reply ends a probe
+// earlier: the timeouts of queries that were under way when the server was marked down do
+// not, or each of them would let another query out, and their number would never fall.
+func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.get(addr)
+	if s.probe != nil || (!urgent && ahead(now, s.deadTill, deadMax)) {
+		return nil
+	}
+	probe := make(chan struct{})
+	s.probe = probe
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if s.probe == probe {
+			s.endProbe()
+		}
+	}
+}
+
+// Probing returns a channel that is closed when the probe of addr that is under way ends;
+// nil when there is none.
+func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s, ok := t.servers.Peek(addr); ok {
+		return s.probe
+	}
+	return nil
+}
+
+// endProbe wakes those that wait for the end of the probe, if there is one.
+func (s *server) endProbe() {
+	if s.probe != nil {
+		close(s.probe)
+		s.probe = nil
+	}
+}
