@@ -10,20 +10,18 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// DialContext connects to an address as net.Dialer does, but to addresses that this
-// resolver has found: for http.Transport, gRPC and everything else that takes a dial
-// function. The connections are the host's own, made by a zero net.Dialer, whatever
-// Options.Dial is.
+// DialContext connects to an address as net.Dialer does, but resolves the host with this
+// resolver: it is for http.Transport, gRPC and everything else that takes a dial function.
+// The connections are the host's own, made by a zero net.Dialer, whatever Options.Dial is.
 //
 // Over tcp it races the addresses as Happy Eyeballs version 2 does (RFC 8305): IPv6 and
-// IPv4 in turn, beginning before both families are known, a new attempt every 250 ms or
-// when one fails. Over udp the addresses are tried in their order. Other networks are
-// left to net.Dialer, with NetResolver for their names.
+// IPv4 in turn, starting before both families are known, with a new attempt every 250 ms or
+// when one fails. Over udp the addresses are tried in their order. Other networks are left
+// to net.Dialer, with NetResolver for their names.
 //
-// The hooks of net/http/httptrace in ctx are called: DNSStart; DNSDone with the
-// addresses that are known when the first attempt begins; ConnectStart and ConnectDone
-// for every attempt. Errors are *net.OpError, around a *net.DNSError when there is no
-// address.
+// The hooks of net/http/httptrace in ctx are called: DNSStart; DNSDone with the addresses
+// that are known when the first attempt begins; ConnectStart and ConnectDone for every
+// attempt. Errors are *net.OpError, wrapping a *net.DNSError when there is no address.
 func (r *Resolver) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Resolver: r.NetResolver()}
 	want, ok := stub.ParseDialNetwork(network)
@@ -64,7 +62,7 @@ func (r *Resolver) resolveDial(ctx context.Context, want stub.Families, host str
 	rescue.Guarded(&ended, func() { r.resolveHost(ctx, want, host, out) })()
 }
 
-// resolveHost is resolveDial but for the end.
+// resolveHost is resolveDial without closing out.
 func (r *Resolver) resolveHost(ctx context.Context, want stub.Families, host string, out chan<- stub.Batch) {
 	if addrs, ok := r.localAddrs(host); ok {
 		b := stub.Batch{Addrs: want.Of(addrs)}

@@ -13,16 +13,16 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// NotFoundError is what DNS said when a method of package net reports "no such host".
-// It is behind the *net.DNSError, for errors.As, and tells what that cannot: whether
+// NotFoundError is what DNS said when a method that package net has too reports "no such
+// host". The *net.DNSError wraps it, for errors.As, and it tells what that cannot: whether
 // the name does not exist or has no records of the type, and whether that is proven.
 type NotFoundError struct {
-	// Rcode is dns.RcodeNameError when there is no such name, and dns.RcodeSuccess
-	// when it has no records of the type (NODATA).
+	// Rcode is dns.RcodeNameError when the name does not exist, and dns.RcodeSuccess when
+	// it has no records of the type (NODATA).
 	Rcode int
 	// Status is the DNSSEC status of the denial.
 	Status dnssec.Status
-	// TTL is how long the denial may be relied on.
+	// TTL is how long the denial may be kept.
 	TTL time.Duration
 }
 
@@ -34,9 +34,8 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s (%s, TTL %v)", what, e.Status, e.TTL)
 }
 
-// dnsError says in package net's terms why there is no answer for name: err is a
-// *NotFoundError or an *Error, which stays reachable through Unwrap, and so does a
-// context's error.
+// dnsError returns the *net.DNSError that says why there is no answer for name. It wraps
+// err, a *NotFoundError or an *Error, perhaps joined with a context's error.
 func dnsError(name string, err error) *net.DNSError {
 	e := &net.DNSError{Err: stub.TextMisbehaving, Name: name, UnwrapErr: err}
 	var missing *NotFoundError
@@ -46,8 +45,8 @@ func dnsError(name string, err error) *net.DNSError {
 	}
 	switch {
 	case errors.As(err, &missing):
-		// YXDOMAIN and the like say neither that there is such a name nor that there
-		// is none, and net has no word for them.
+		// YXDOMAIN and the like neither affirm nor deny the name, and net has no word for
+		// them.
 		if missing.Rcode == dns.RcodeSuccess || missing.Rcode == dns.RcodeNameError {
 			e.Err, e.IsNotFound = stub.TextNoSuchHost, true
 		}

@@ -16,16 +16,16 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// LookupPort returns the port of a service, which may be a number, as net.Resolver's
-// method of this name: network is tcp, udp, one of these with 4 or 6, or ip. No DNS is
+// LookupPort returns the port of a service, which may be a number, as net.Resolver's method
+// of this name does: network is "tcp", "udp", one of these with 4 or 6, or "ip". No DNS is
 // involved. The services are those that package net knows, and the system's.
 func (r *Resolver) LookupPort(ctx context.Context, network, service string) (int, error) {
 	return (&net.Resolver{PreferGo: true}).LookupPort(ctx, network, service)
 }
 
-// LookupCNAME returns the canonical name of a host: what its chain of aliases ends at, or
-// the host itself, absolute. A name without aliases must have addresses. See
-// LookupNetIP for names and errors.
+// LookupCNAME returns the canonical name of a host, absolute: the end of its alias chain,
+// or the host itself. A name without aliases must have addresses. See LookupNetIP for names
+// and errors.
 func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
 	if e := r.config.hosts.Host(host); e.Canonical != "" {
 		return e.Canonical, nil
@@ -71,11 +71,11 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 	return found.canonical(name), nil
 }
 
-// LookupSRV returns the servers of a service, asking for _service._proto.name, or for
-// name itself when service and proto are empty, sorted by priority and within it
-// shuffled by weight (RFC 2782), and the canonical name of what was asked for. Targets
-// that are no host names are left out, and an error is returned beside the others. See
-// LookupNetIP for names and errors, LookupService for the servers' addresses too.
+// LookupSRV returns the servers of a service, asking for _service._proto.name, or for name
+// itself when service and proto are empty, sorted by priority and within it shuffled by
+// weight (RFC 2782), and the canonical name of what was asked for. Targets that are not
+// host names are left out, and an error is returned beside the others. See LookupNetIP for
+// names and errors, LookupService for the servers' addresses too.
 func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	target := serviceName(service, proto, name)
 	found, asked, err := r.lookup(ctx, target, dns.TypeSRV)
@@ -94,7 +94,7 @@ func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (
 	return canonical, records, nil
 }
 
-// serviceName is the name of a service's SRV records. RFC 2782.
+// serviceName returns the name of a service's SRV records. RFC 2782.
 func serviceName(service, proto, name string) string {
 	if service == "" && proto == "" {
 		return name
@@ -103,8 +103,9 @@ func serviceName(service, proto, name string) string {
 }
 
 // LookupMX returns the mail servers of a domain, sorted by preference, in random order
-// where that is equal (RFC 5321 §5.1). What is no host name or address is left out, and
-// an error is returned beside the others. See LookupNetIP for names and errors.
+// where that is equal (RFC 5321 §5.1). A server that is neither a host name nor an address
+// is left out, and an error is returned beside the others. See LookupNetIP for names and
+// errors.
 func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
 	found, _, err := r.lookup(ctx, name, dns.TypeMX)
 	if err != nil {
@@ -118,8 +119,8 @@ func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	return records, nil
 }
 
-// LookupNS returns the name servers of a zone. What is no host name is left out, and an
-// error is returned beside the others. See LookupNetIP for names and errors.
+// LookupNS returns the name servers of a zone. Those that are not host names are left out,
+// and an error is returned beside the others. See LookupNetIP for names and errors.
 func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error) {
 	found, _, err := r.lookup(ctx, name, dns.TypeNS)
 	if err != nil {
@@ -132,7 +133,7 @@ func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error)
 	return records, nil
 }
 
-// LookupTXT returns the texts of a name, the strings of each record joined. See
+// LookupTXT returns the TXT records of a name, the strings of each record joined. See
 // LookupNetIP for names and errors.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	found, _, err := r.lookup(ctx, name, dns.TypeTXT)
@@ -144,8 +145,8 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
 // LookupAddr returns the names of an address: those of the hosts file, else those of the
-// PTR records. What is no host name is left out, and an error is returned beside the
-// others. See LookupNetIP for errors.
+// PTR records. Names that are not host names are left out, and an error is returned beside
+// the others. See LookupNetIP for errors.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
 	if a, err := netip.ParseAddr(addr); err == nil {
 		if names := r.config.hosts.NamesOf(a); len(names) > 0 {
@@ -171,8 +172,8 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 	return names, nil
 }
 
-// lookup asks for the records of a name, in the search list too, and says which name
-// it was that has them.
+// lookup asks for the records of a name, in the search list too, and returns the name that
+// has them.
 func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *found, asked string, _ error) {
 	if !stub.IsHostName(name) {
 		return nil, "", stub.NoSuchHost(name)
@@ -188,7 +189,7 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *fo
 	return nil, "", last
 }
 
-// records is resolvePacked, but no records are a *NotFoundError.
+// records is resolvePacked, with a *NotFoundError when there are no records.
 func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
 	f, err := r.resolvePacked(ctx, n, qtype)
 	if err != nil {
@@ -205,8 +206,8 @@ func (f *found) notFound(qtype uint16) error {
 	return &NotFoundError{Rcode: f.rcode, Status: f.status, TTL: f.timeToLive()}
 }
 
-// canonical is the name that the chain of aliases ends at: as its last CNAME spells it,
-// or as asked when there are no aliases, with its dot.
+// canonical returns the name that the alias chain ends at: as its last CNAME spells it, or
+// as asked when there are no aliases, with a trailing dot.
 func (f *found) canonical(asked string) string {
 	if len(f.aliases) == 0 {
 		return strings.TrimSuffix(asked, ".") + "."

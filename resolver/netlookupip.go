@@ -18,17 +18,17 @@ import (
 )
 
 // LookupNetIP returns the addresses of a host, the best first (Options.AddressOrder).
-// network is ip, ip4 or ip6.
+// network is "ip", "ip4" or "ip6"; any other is a net.UnknownNetworkError.
 //
-// As all methods of package net it takes names as net.Resolver does: an IP address is
-// its own answer; a name with a trailing dot is absolute, any other is tried in
-// Options.SearchList too; a name in the hosts file is not asked for. A and AAAA are
-// asked together, and one of them is enough.
+// Like all methods that package net has too, it takes names as net.Resolver does: an IP
+// address is its own answer; a name with a trailing dot is absolute, any other is tried in
+// Options.SearchList too; a name in the hosts file is not asked for. A and AAAA are asked
+// together, and one of them is enough.
 //
-// Errors are *net.DNSError for errors.As, their fields as net.Resolver sets them: a
-// name that does not exist and one without addresses are both IsNotFound, with a
-// *NotFoundError behind them; failures, bogus answers among them, are IsTemporary, with
-// an *Error behind them. The package comment lists what differs from net.Resolver.
+// Errors are *net.DNSError for errors.As, with the fields that net.Resolver sets: a name
+// that does not exist and one without addresses are both IsNotFound, and wrap a
+// *NotFoundError; failures, bogus answers among them, are IsTemporary, and wrap an *Error.
+// The package comment lists the differences from net.Resolver.
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	want, err := stub.ParseIPNetwork(network)
 	if err != nil {
@@ -39,12 +39,12 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 		return nil, err
 	}
 	for i, a := range addrs {
-		addrs[i] = a.WithZone("") // which net.IP, and so net.Resolver, cannot carry
+		addrs[i] = a.WithZone("") // net.IP, and so net.Resolver, has no zone
 	}
 	return addrs, nil
 }
 
-// LookupIP is LookupNetIP in the older form.
+// LookupIP is LookupNetIP that returns net.IP.
 func (r *Resolver) LookupIP(ctx context.Context, network, host string) ([]net.IP, error) {
 	addrs, err := r.LookupNetIP(ctx, network, host)
 	if err != nil {
@@ -66,8 +66,8 @@ func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr,
 	return stub.IPAddrs(addrs), nil
 }
 
-// LookupHost is LookupNetIP for both families, as text. An IP address is returned as it
-// was given, and addresses of the hosts file are in the file's order.
+// LookupHost is LookupNetIP for both families, as text. An IP address is returned as it was
+// written, and addresses of the hosts file are in the file's order.
 func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error) {
 	if _, literal := stub.ParseLiteral(host); literal {
 		return []string{host}, nil
@@ -103,8 +103,8 @@ func (c *config) fillNet() error {
 // sort puts addresses in the order of the options.
 func (c *config) sort(addrs []netip.Addr) { c.destinations.Sort(stub.Order(c.AddressOrder), addrs) }
 
-// lookupAddrs finds a host's addresses: it is one, the hosts file has it, or DNS. They
-// are the caller's.
+// lookupAddrs returns a host's addresses: the host itself if it is one, or those of the
+// hosts file, or of DNS. The slice is the caller's.
 func (r *Resolver) lookupAddrs(ctx context.Context, want stub.Families, host string) ([]netip.Addr, error) {
 	if host == "" {
 		return nil, stub.NoSuchHost(host)
@@ -135,7 +135,7 @@ func (r *Resolver) lookupAddrs(ctx context.Context, want stub.Families, host str
 	return nil, last
 }
 
-// localAddrs finds the addresses of a host without DNS.
+// localAddrs returns the addresses of a host that are known without DNS.
 func (r *Resolver) localAddrs(host string) ([]netip.Addr, bool) {
 	if a, ok := stub.ParseLiteral(host); ok {
 		return []netip.Addr{a}, true
@@ -144,7 +144,7 @@ func (r *Resolver) localAddrs(host string) ([]netip.Addr, bool) {
 	return addrs, len(addrs) > 0
 }
 
-// addrsOf asks DNS for the addresses of one name.
+// addrsOf returns the addresses of one name in DNS.
 func (r *Resolver) addrsOf(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, error) {
 	if addrs, ok := r.hitAddrs(ctx, want, n); ok {
 		return addrs, nil
@@ -160,22 +160,22 @@ func (r *Resolver) addrsOf(ctx context.Context, want stub.Families, n dnsname.Na
 	return nil, err
 }
 
-// cutShort reports whether a failure comes from a caller that gave up. Then what the other
-// family has is half an answer, which must not be returned as if it were whole.
+// cutShort reports whether a question failed because its caller gave up. The addresses of
+// the other family are then half an answer, which must not be returned as the whole.
 func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
-// hitAddrs is addrsOf for what the cache has as it stands: no aliases, and for every
-// family wanted addresses or the knowledge that there are none. Nothing is decoded, and
-// of what it makes only the addresses outlive it. What else has a say in an answer must
-// be asked before it; a caller that listens with a Trace takes the longer way.
+// hitAddrs is addrsOf for names that the cache has everything of as it stands: no aliases,
+// and for every family wanted addresses or a denial. Nothing is decoded, and only the
+// addresses are allocated. Whatever else affects answers (hooks, local zones) must make
+// hasSay true; with a Trace the longer way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasSay(ctx, n) {
 		return nil, false
 	}
 	now := r.config.Now()
-	view := r.viewOf(now, question{n, dns.TypeA}).cache // that of AAAA too
+	view := r.viewOf(now, question{n, dns.TypeA}).cache // the view of AAAA too
 	var sets [len(addressTypes)]dnssec.Packed
 	count := 0
 	for i, q := range addressTypes {
@@ -216,9 +216,9 @@ var addressTypes = [...]struct {
 	rrtype uint16
 }{{stub.OnlyIPv4, dns.TypeA}, {stub.OnlyIPv6, dns.TypeAAAA}}
 
-// lane is what one of several questions that are asked together gave: an answer with
-// records, or an error that says why not, beside an answer without records if there is
-// one.
+// lane is the outcome of one of several questions that are asked together: an answer with
+// records, or an error that says why there is none, and then the answer without records
+// too, if there is one.
 type lane struct {
 	found *found
 	err   error
@@ -259,8 +259,8 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 	return a, aaaa
 }
 
-// cachedLane is askLane for what the cache has, which is no reason for a goroutine.
-// A caller that listens with a Trace takes the longer way.
+// cachedLane is askLane for answers in the cache, which are not worth a goroutine. With a
+// Trace or hooks the longer way is taken.
 func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {
 		return lane{}, false
@@ -287,8 +287,8 @@ func (r *Resolver) askLane(ctx context.Context, n dnsname.Name, qtype uint16) la
 	return lane{f, err}
 }
 
-// worse returns the error to report of two questions about one name: a failure, since it
-// leaves open what a denial of the other says, else a denial.
+// worse returns the error to report for two questions about one name: a failure rather than
+// a denial, since it leaves open whether there are addresses.
 func worse(a, b error) error {
 	if a == nil || isNotFound(a) && b != nil {
 		return b

@@ -12,16 +12,16 @@ import (
 )
 
 // Package net asks for a host's A and AAAA records together and returns the error of
-// whichever came last, so that the NODATA of one family hides that the other one failed:
-// what may well exist becomes "no such host", and a mailer bounces. A denial therefore
-// waits for the questions beside it, and fails as they do.
+// whichever came last, so that the NODATA of one family hides a failure of the other: a
+// host that may well exist becomes "no such host", and a mailer bounces. A denial therefore
+// waits for the question for the other family, and becomes a failure if that fails.
 
-// siblingGrace is how long a denial waits for the question beside it to arrive. Package
-// net begins both in goroutines of their own, and what the cache has is answered before
-// the other one has begun.
+// siblingGrace is how long a denial waits for the question beside it to arrive. Package net
+// starts both in goroutines of their own, and a cache hit is answered before the other
+// question has begun.
 const siblingGrace = 20 * time.Millisecond
 
-// siblings lists the types that package net asks for beside one type, and whose failure
+// siblings returns the types that package net asks for beside one type, and whose failure
 // leaves open what its denial says. LookupCNAME asks for all three.
 func siblings(rrtype uint16) []uint16 {
 	switch rrtype {
@@ -41,16 +41,16 @@ type selfAsked struct {
 	underWay map[question]*selfQuestion // guarded by mu
 }
 
-// selfQuestion is one of them, or several equal ones, which share a flight: the first
-// answer is that of all. That one caller has gone says nothing for the others.
+// selfQuestion is one of them, or several equal ones, which share a flight: the first reply
+// is that of all. When one caller goes away, the others still wait.
 type selfQuestion struct {
 	answered chan struct{}
-	reply    *dns.Msg // to be read when answered is closed; nil: no caller waited for it
+	reply    *dns.Msg // to be read when answered is closed; nil: its callers ended without one
 	asking   int      // guarded by selfAsked.mu
 }
 
-// enter notes that q is asked, until answered is called with the reply, or with nil when
-// there is none. Only its first call counts.
+// enter records that q is being asked, until answered is called with the reply, or with nil
+// when there is none. Only its first call counts.
 func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 	return func(reply *dns.Msg) { once.Do(func() { s.leave(q, asked, reply) }) }
 }
 
-// leave ends a question with its reply, or, when there is none, once no caller asks it any more.
+// leave ends a question with its reply, or, when there is none, after its last caller.
 func (s *selfAsked) leave(q question, asked *selfQuestion, reply *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,9 +130,9 @@ func denies(reply *dns.Msg) bool {
 	return true
 }
 
-// siblingFailure returns the reply to query when the question beside it has failed, which
-// then takes the place of denial; nil when it has not. It sends nothing: a question that no
-// caller asks is not asked here.
+// siblingFailure returns the failure to answer query with, whose own answer is denial, when
+// the question beside it has failed; nil when it has not. It sends nothing: if nobody asks
+// the question beside it, neither does this.
 func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
 	if _, known := r.searchCached(beside, cache.Checked, lookQuietly); known {
 		return nil
@@ -153,8 +153,8 @@ func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside qu
 }
 
 // awaitSibling waits for the question beside query if it is under way, and returns the
-// reply to query when that has failed. It waits in vain when the caller of that one has gone: the
-// one that belongs to query may arrive yet.
+// failure to answer query with if that fails. waited is false when it was not under way, or
+// its caller went away: the sibling of query itself may still arrive.
 func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
 	asked := r.selfAsked.get(beside)
 	if asked == nil {
@@ -175,8 +175,9 @@ func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside ques
 	return newResponder(query).failed(asked.reply.Rcode, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
 }
 
-// rememberedFailure returns the reply to query when the question beside it failed not long
-// ago (RFC 9520), at its name or at one that the aliases of the denial lead to.
+// rememberedFailure returns the failure to answer query with when the question beside it is
+// cached as a failure (RFC 9520), at its name or at one that the aliases of the denial lead
+// to; nil when it is not.
 func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
 	now := r.config.Now()
 	names := []dnsname.Name{beside.name}
@@ -198,7 +199,7 @@ func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dn
 
 func siblingText(beside question) string { return typeName(beside.rrtype) + " of this name failed" }
 
-// pause waits for d, and reports whether ctx was still alive then.
+// pause waits for d, and reports whether ctx had not ended by then.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

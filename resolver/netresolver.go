@@ -16,19 +16,19 @@ import (
 // NetResolver returns a net.Resolver whose questions this resolver answers, for code that
 // takes one: net.Dialer, http.Transport through it, database drivers, gRPC.
 //
-// No server is asked whose address is in /etc/resolv.conf, but Go still reads that file
-// and the system's hosts file: its search list, ndots and timeouts apply. Go allows a
-// question 5 s, twice for each server in resolv.conf; what takes longer is worked on
-// until the next try takes it up. What is lost on this way is the validation status,
-// the TTL, and why something failed; the methods of Resolver have them.
+// The servers of /etc/resolv.conf are not asked, but Go still reads that file and the
+// system's hosts file: its search list, ndots and timeouts apply. Go allows a question 5 s,
+// twice for each server in resolv.conf; a question that takes longer is worked on until the
+// next try joins it. The validation status, the TTL, and the reason of a failure are lost
+// on this way; the methods of Resolver return them.
 //
-// Package net asks for A and AAAA together and returns the error that came last. So that a
-// host whose one family failed and whose other one is not there is no "no such host", which
-// mailers bounce on, such a NODATA waits for the other family's question, if that is under
-// way or arrives within 20 ms, and is SERVFAIL, a temporary error, if it fails or has failed
-// just now. Nothing is asked for that. It does not help with "options single-request" in
-// resolv.conf, where the question that fails may begin when the other one is answered; the
-// methods of Resolver tell the two apart always.
+// Package net asks for A and AAAA together and returns the error that came last. A host
+// with one family that fails and one that does not exist must not become "no such host", on
+// which mailers bounce. Therefore such a NODATA waits for the other family's question, if
+// that is under way or arrives within 20 ms, and becomes SERVFAIL, a temporary error, if
+// that question fails or has failed just now. No query is sent for that. It does not help
+// with "options single-request" in resolv.conf, where the question that fails may begin
+// when the other one has been answered; the methods of Resolver always tell the two apart.
 func (r *Resolver) NetResolver() *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,
@@ -38,9 +38,9 @@ func (r *Resolver) NetResolver() *net.Resolver {
 	}
 }
 
-// dialSelf returns a connection to this resolver, which takes and returns messages behind
-// two-byte lengths (RFC 1035 §4.2.2) for UDP too: package net takes any connection
-// that is no net.PacketConn for a stream, and then never needs TC.
+// dialSelf returns a connection to this resolver, which carries messages behind two-byte
+// lengths (RFC 1035 §4.2.2) for UDP too: package net takes any connection that is not a
+// net.PacketConn for a stream, and then never needs TC.
 func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -56,8 +56,8 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 		c.gone.Lock()
 		c.closed = true
 		c.gone.Unlock()
-		// At the deadline Go closes one connection and asks again over the next one.
-		// What is under way then is what that will want.
+		// At the deadline Go closes one connection and asks again over the next one, which
+		// then joins the question under way.
 		if !limited || time.Now().Before(deadline) {
 			cancel()
 		}
@@ -85,14 +85,14 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 type selfConn struct {
 	net.Conn
 	dialled func() error // the error of the context it was dialled with
-	hangUp  func()       // ends the questions, once
+	hangUp  func()       // ends the questions; only the first call counts
 	forget  func()       // stops waiting for the context's end
 
 	gone   sync.Mutex // held while a hook of a Trace runs
 	closed bool       // guarded by gone
 }
 
-// Read tells the end of the context from a connection closed by the other side.
+// Read returns the context's error when that ended the connection, and not the other side.
 func (c *selfConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == io.ErrClosedPipe || err == io.EOF {
@@ -113,7 +113,7 @@ func (c *selfConn) Close() error {
 // begin runs work in a goroutine that Close waits for; false when the resolver is
 // closed.
 func (r *Resolver) begin(work func()) bool {
-	r.flights.mu.Lock() // under which Close begins
+	r.flights.mu.Lock() // Close begins under it
 	defer r.flights.mu.Unlock()
 	if r.base.Err() != nil {
 		return false
@@ -125,8 +125,8 @@ func (r *Resolver) begin(work func()) bool {
 	return true
 }
 
-// serveSelf answers the queries that come over a connection, each as soon as it can,
-// until the other side hangs up. It returns when nothing is under way any more.
+// serveSelf answers the queries that arrive over a connection, concurrently, until the
+// other side closes it. It returns when no query is under way any more.
 func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(r.base, func() { conn.Close() })
 	defer stop()
@@ -139,7 +139,7 @@ func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
 			return
 		}
 		queries.Go(func() {
-			defer rescue.Quietly() // package net has no goroutine to panic in
+			defer rescue.Quietly() // package net has no goroutine in which to panic
 			answered := false
 			defer func() {
 				if !answered {
@@ -154,7 +154,7 @@ func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// readFrame reads a message behind its length.
+// readFrame reads a two-byte length and the message behind it.
 func readFrame(conn io.Reader) ([]byte, error) {
 	var length [2]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
@@ -165,8 +165,8 @@ func readFrame(conn io.Reader) ([]byte, error) {
 	return message, err
 }
 
-// answerSelf answers one query, with the length before it. false: it is no query, or
-// there will be no answer.
+// answerSelf returns the reply to one query, behind its length; false when wire is not a
+// query, or there will be no reply.
 func (r *Resolver) answerSelf(ctx context.Context, wire []byte) ([]byte, bool) {
 	query := new(dns.Msg)
 	if query.Unpack(wire) != nil {

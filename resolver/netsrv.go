@@ -17,42 +17,40 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// ServiceServer is one server of a service that SRV records announce (RFC 2782).
+// ServiceServer is one server of a service in SRV records (RFC 2782).
 type ServiceServer struct {
 	net.SRV
-	// Addrs are the addresses of Target with Port, the best first, those of both
-	// families.
+	// Addrs are the addresses of Target with Port, of both families, the best first.
 	Addrs []netip.AddrPort
-	// Err is why there are none, a *net.DNSError.
+	// Err is the *net.DNSError that says why Addrs is empty; nil when it is not.
 	Err error
 }
 
-// Service is what SRV records announce, with the addresses of the servers.
+// Service is the content of SRV records, with the addresses of the servers.
 type Service struct {
 	// Servers are in the order in which to try them: by priority, and within it
 	// shuffled by weight.
 	Servers []ServiceServer
-	// Canonical is the name that has the SRV records, when all aliases have been
-	// followed.
+	// Canonical is the name that has the SRV records, after all aliases.
 	Canonical string
-	// TTL is how long all this may be kept, the addresses included.
+	// TTL is how long all of this may be kept, addresses included.
 	TTL time.Duration
-	// Status is the DNSSEC status of all this: the worst of its parts.
+	// Status is the DNSSEC status of all of this: the worst of its parts.
 	Status dnssec.Status
 }
 
-// serviceLookups is how many servers' addresses are looked for at a time. Consul returns
+// serviceLookups is how many servers' addresses are looked up at a time. Consul returns
 // three servers, Kubernetes one for each pod, which can be hundreds.
 const serviceLookups = 8
 
-// LookupService finds the servers of a service the way Kubernetes and Consul publish
-// them: the SRV records at _service._proto.name, or at name when service and proto are
-// empty, and the addresses of all their targets. Names are as in LookupSRV, targets
-// absolute and not looked for in the hosts file.
+// LookupService returns the servers of a service as Kubernetes and Consul publish them: the
+// SRV records at _service._proto.name, or at name when service and proto are empty, and the
+// addresses of all their targets. Names are as in LookupSRV; targets are absolute and not
+// looked for in the hosts file.
 //
-// A service that does not exist, or says that it is not there (one record with the
-// target "."), is a *net.DNSError with IsNotFound. Servers whose addresses cannot be
-// had are in the result, with Err; when none can, the error is the first one's.
+// A service that does not exist, or whose one record has the target "." (not available, RFC
+// 2782), is a *net.DNSError with IsNotFound. Servers whose addresses cannot be found are in
+// the result, with Err; when that is true of all, the error is the first one's.
 func (r *Resolver) LookupService(ctx context.Context, service, proto, name string) (Service, error) {
 	target := serviceName(service, proto, name)
 	found, asked, err := r.lookup(ctx, target, dns.TypeSRV)
@@ -112,7 +110,7 @@ func (r *Resolver) findServers(ctx context.Context, s *Service) error {
 	return first
 }
 
-// hostLookup is what DNS said about a host's addresses.
+// hostLookup is what DNS says about a host's addresses.
 type hostLookup struct {
 	addrs  []netip.Addr
 	ttl    time.Duration
@@ -120,7 +118,7 @@ type hostLookup struct {
 	err    error
 }
 
-// lookUpHost finds the addresses of an absolute name, with what is known about them.
+// lookUpHost returns the addresses of an absolute name, with their TTL and status.
 func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	n, err := dnsname.Parse(name)
 	if err != nil {

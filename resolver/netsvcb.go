@@ -15,43 +15,44 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Binding is one way to reach a service: an SVCB or HTTPS record in ServiceMode (RFC
-// 9460), decoded.
+// Binding is one way to reach a service: a decoded SVCB or HTTPS record in ServiceMode (RFC
+// 9460 §2.4.3).
 type Binding struct {
-	// Priority: lower is better.
+	// Priority is the order of preference; lower is better. It is never 0.
 	Priority uint16
-	// Target is the host to connect to, absolute. It is the record's owner where the
-	// record says ".".
+	// Target is the host to connect to, absolute. It is the record's owner when the record
+	// has ".".
 	Target string
-	// ALPN are the protocols that the service speaks beside the default of its scheme,
-	// as TLS names them: "h2", "h3". Nil: only the default.
+	// ALPN are the protocols that the service speaks in addition to the default of its
+	// scheme, as TLS names them: "h2", "h3". Nil: only the default.
 	ALPN []string
-	// NoDefaultALPN: the service does not speak the default protocol.
+	// NoDefaultALPN is set when the service does not speak the default protocol.
 	NoDefaultALPN bool
-	// Port is where the service listens. 0: at the port that the caller had in mind.
+	// Port is the port at which the service listens. 0: the port that the caller would use
+	// without the record.
 	Port uint16
-	// IPv4Hint and IPv6Hint are addresses of Target to begin with while its own are
-	// looked up; those are the better ones (RFC 9460 §7.3).
+	// IPv4Hint and IPv6Hint are addresses of Target to start with while its A and AAAA
+	// records are looked up, which are preferable (RFC 9460 §7.3).
 	IPv4Hint, IPv6Hint []netip.Addr
-	// ECH is a list of configurations for Encrypted Client Hello, in the form that
-	// tls.Config.EncryptedClientHelloConfigList takes.
+	// ECH is a list of configurations for Encrypted Client Hello, in the wire format that
+	// tls.Config.EncryptedClientHelloConfigList takes. Nil: none.
 	ECH []byte
-	// DoHPath is the URI template of a DNS server (RFC 9461 §5).
+	// DoHPath is the URI template of a DNS server (RFC 9461 §5). "": none.
 	DoHPath string
-	// Other are the parameters that are none of these, none of them mandatory.
+	// Other are all other parameters, none of them mandatory.
 	Other []dns.SVCBKeyValue
 }
 
-// Bindings is what the SVCB or HTTPS records of a name say.
+// Bindings is the content of the SVCB or HTTPS records of a name.
 type Bindings struct {
-	// Alias is not "" in AliasMode: what is asked for is at this name, for which the
-	// caller asks again, SVCB or HTTPS and, if there is none, addresses (RFC 9460
-	// §2.4.2, §3). "." says that the service is not there. Following aliases, and how
-	// many of them, is left to the caller.
+	// Alias is not "" in AliasMode: the service is at this name, for which the caller asks
+	// again, SVCB or HTTPS and, if there is none, addresses (RFC 9460 §2.4.2, §3). "." says
+	// that the service is not available. Following aliases, and limiting their number, is
+	// left to the caller.
 	Alias string
 	// Services are the bindings in the order in which to try them: by priority, shuffled
-	// where that is equal. Records that are contradictory, or have mandatory parameters
-	// that Binding does not know, are left out (RFC 9460 §8).
+	// where that is equal. Records that contradict themselves, or have mandatory parameters
+	// without a field in Binding, are left out (RFC 9460 §8).
 	Services []Binding
 	// Canonical, Rcode, TTL, Status and Result are as in Records.
 	Canonical string
@@ -61,9 +62,9 @@ type Bindings struct {
 	Result    *Result
 }
 
-// LookupHTTPS asks for the HTTPS records of an origin (RFC 9460 §9): those of host for
-// port 443, or 80 or 0, else those of _port._https.host. host is absolute. No records are
-// no error.
+// LookupHTTPS asks for the HTTPS records of an origin (RFC 9460 §9): those of host for the
+// ports 443, 80 and 0, else those of _port._https.host. host is absolute. Errors are those
+// of Lookup; no records are no error.
 func (r *Resolver) LookupHTTPS(ctx context.Context, host string, port uint16) (Bindings, error) {
 	name := host
 	switch port {
@@ -83,7 +84,8 @@ func (r *Resolver) LookupHTTPS(ctx context.Context, host string, port uint16) (B
 }
 
 // LookupSVCB asks for the SVCB records of a name, such as _dns.resolver.example. or
-// _8443._foo.api.example. (RFC 9460 §2.3), absolute. No records are no error.
+// _8443._foo.api.example. (RFC 9460 §2.3), absolute. Errors are those of Lookup; no records
+// are no error.
 func (r *Resolver) LookupSVCB(ctx context.Context, name string) (Bindings, error) {
 	records, err := Lookup[*dns.SVCB](ctx, r, name)
 	if err != nil {
@@ -99,8 +101,8 @@ func bindingsOf[T dns.RR](records Records[T], svcb []*dns.SVCB) Bindings {
 	rand.Shuffle(len(svcb), func(i, j int) { svcb[i], svcb[j] = svcb[j], svcb[i] })
 	for _, rr := range svcb {
 		if rr.Priority == 0 {
-			// Beside an alias nothing else counts (RFC 9460 §2.4.1), and of several any
-			// one does.
+			// Beside an alias all other records are ignored (RFC 9460 §2.4.1), and of
+			// several aliases any one will do.
 			b.Alias, b.Services = rr.Target, nil
 			return b
 		}
@@ -112,7 +114,7 @@ func bindingsOf[T dns.RR](records Records[T], svcb []*dns.SVCB) Bindings {
 	return b
 }
 
-// decodeBinding reads a record in ServiceMode. false: it must not be used.
+// decodeBinding decodes a record in ServiceMode; false when it must not be used.
 func decodeBinding(rr *dns.SVCB, owner string) (Binding, bool) {
 	b := Binding{Priority: rr.Priority, Target: rr.Target}
 	if b.Target == "." {
@@ -158,7 +160,7 @@ func knownBindingKey(key dns.SVCBKey) bool {
 	case dns.SVCB_ALPN, dns.SVCB_NO_DEFAULT_ALPN, dns.SVCB_PORT, dns.SVCB_IPV4HINT, dns.SVCB_IPV6HINT,
 		dns.SVCB_ECHCONFIG, dns.SVCB_DOHPATH:
 		return true
-	case dns.SVCB_MANDATORY, dns.SVCB_OHTTP: // the first may not name itself
+	case dns.SVCB_MANDATORY, dns.SVCB_OHTTP: // a mandatory parameter may not list itself
 	}
 	return false
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// withOneTrace returns a context whose questions may be asked together without calling
-// the hooks of its Trace at the same time.
+// withOneTrace returns a context whose questions may be asked concurrently without
+// concurrent calls of its Trace's hooks.
 func withOneTrace(ctx context.Context) context.Context {
 	t := ContextTrace(ctx)
 	if t == nil {
@@ -16,8 +16,8 @@ func withOneTrace(ctx context.Context) context.Context {
 	return WithTrace(ctx, t.guarded(&mu, func() bool { return true }))
 }
 
-// guarded returns a Trace that calls t's hooks one at a time, under mu, and only while
-// open says so.
+// guarded returns a Trace that calls t's hooks one at a time, under mu, and only while open
+// returns true.
 func (t *Trace) guarded(mu *sync.Mutex, open func() bool) *Trace {
 	return &Trace{
 		Joined:       guard(t.Joined, mu, open),
