@@ -7,14 +7,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// LookupTLSA returns the certificates that a server's zone vouches for (RFC 6698): the
-// TLSA records at _port._network.host, where network is tcp, udp or sctp. host is
-// absolute; it is the name that the TLS client asks for, which for a service with SRV
-// or MX records is their target (RFC 7673 §3.1).
+// LookupTLSA returns the certificates that a server's zone vouches for (RFC 6698): the TLSA
+// records at _port._network.host, where network is tcp, udp or sctp. host is absolute; it
+// is the name that the TLS client connects to, which for a service with SRV or MX records
+// is their target (RFC 7673 §3.1).
 //
-// They prove something only when Status is dnssec.Secure, and no records prove that the
-// server has none only when that is so (RFC 7672 §2.1). (*dns.TLSA).Verify compares a
-// record with a certificate.
+// The records count only when Status is dnssec.Secure; and only then does an empty result
+// prove that the server has none (RFC 7672 §2.1). (*dns.TLSA).Verify compares a record with
+// a certificate.
 func (r *Resolver) LookupTLSA(ctx context.Context, network, host string, port uint16) (Records[*dns.TLSA], error) {
 	return Lookup[*dns.TLSA](ctx, r, "_"+strconv.Itoa(int(port))+"._"+network+"."+host)
 }
