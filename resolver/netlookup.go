@@ -235,9 +235,9 @@ func (f *found) timeToLive() time.Duration { return time.Duration(f.ttl) * time.
 
 // LookupCAA returns the certification authorities that may issue certificates for a name:
 // the CAA records at it or, when it has none, at the nearest name above it that has some
-// (RFC 8659 §3). domain is absolute; the asterisk label of a wildcard is taken off.
-// Found at no name, the result is that of the topmost, without records: every
-// certification authority may issue. An error at any name is one of the whole, since the records might be there.
+// (RFC 8659 §3). domain is absolute; the asterisk label of a wildcard is removed. When no
+// name has any, the result is that of the topmost, without records: any authority may
+// issue. An error at any name fails the whole, since the records might be there.
 //
 // Canonical says where the records are. Status is the worst of the names tried.
 func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.CAA], error) {

@@ -10,64 +10,65 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Stats is what a resolver has done since New, and what it is doing. Counts only grow;
-// each is exact, but they are not taken at one moment. Nothing in it names a zone, a
-// host or an address, so that it can be published, and its maps have the same keys
-// always, so that it can feed metrics.
+// Stats are the counts of what a resolver has done since New, and of what it is doing.
+// Counts only grow; each is exact, but they are not taken at one moment. No field names a
+// zone, a host or an address, so that Stats can be published, and its maps always have the
+// same keys, so that it can feed metrics.
 type Stats struct {
-	// Cache is what the cache holds and how it fared, with all resolvers that share it.
+	// Cache are the counts of the cache, over all resolvers that share it.
 	Cache cache.Stats `json:"cache"`
 
-	// Questions counts what was asked by whichever method and found well-formed. A
-	// look-up of both address families is two.
+	// Questions counts the well-formed questions asked by any method. A look-up of both
+	// address families is two.
 	Questions uint64 `json:"questions"`
-	// FromCache counts those answered with what was known before, locally or stale, whether
+	// FromCache counts those answered from the cache, locally or with stale data, whether
 	// or not a server was asked first.
 	FromCache uint64 `json:"from_cache"`
-	// Stale counts those answered with data whose TTL had run out (Options.ServeStale).
+	// Stale counts those answered with expired data (Options.ServeStale).
 	Stale uint64 `json:"stale"`
 	// Failures counts the questions that failed, by FailureReason.
 	Failures map[FailureReason]uint64 `json:"failures"`
 
-	// SentUDP and SentTCP count the queries sent to servers, retries included; not those
-	// that never left this host. What is given to an Options.Exchanger counts as sent.
+	// SentUDP and SentTCP count the queries sent to servers, retries included, but not
+	// those that never left this host. Every call of an Options.Exchanger counts as sent.
 	SentUDP uint64 `json:"sent_udp"`
 	SentTCP uint64 `json:"sent_tcp"`
-	// Received counts the octets of the replies to them, malformed ones included.
+	// Received counts the bytes of the replies to them, malformed ones included.
 	Received uint64 `json:"received_octets"`
-	// TimedOut counts those that nobody replied to in time.
+	// TimedOut counts the queries without a reply in time.
 	TimedOut uint64 `json:"timed_out"`
 
-	// Limits counts the refusals of each limit, by the field of Limits. For those that
-	// make a question wait its turn, it counts who waited in vain or had to make room; for
-	// those that leave something out (AddressesPerServer, Minimised, NSEC3Iterations), how
-	// often that was. So are the bounds of messages, which LimitError names.
+	// Limits counts how often each limit refused something, by the name of its field in
+	// Limits. For limits that make questions wait, it counts those that waited in vain or
+	// were shed; for those that leave something out (AddressesPerServer, Minimised,
+	// NSEC3Iterations), how often that was. The bounds of messages that LimitError lists
+	// are among the keys.
 	Limits map[string]uint64 `json:"limits"`
-	// Dropped counts the packets that came to our sockets, or over our connections, and
-	// were not believed to be replies, by DropReason. Many of those that are nearly right
-	// mean that somebody forges replies.
+	// Dropped counts the messages that arrived at our sockets, or over our connections, and
+	// were not accepted as replies, by DropReason. Many that are almost right mean that
+	// somebody forges replies.
 	Dropped map[DropReason]uint64 `json:"dropped"`
-	// LeftOut counts the replies of which something was left out, since they have more of it
-	// than is kept, by Excess. The question goes on with the rest.
+	// LeftOut counts the replies of which something was left out, because they had more of
+	// it than is kept, by Excess. The question goes on with the rest.
 	LeftOut map[Excess]uint64 `json:"left_out"`
-	// Bogus counts the responses that failed validation, by the words of the reason
+	// Bogus counts the responses that failed validation, by the text of the reason
 	// (dnssec.ReasonCode).
 	Bogus map[string]uint64 `json:"bogus"`
 
-	// Prefetched counts the entries that were fetched again before their end,
-	// PrefetchFailed those for which that failed, and PrefetchDropped those for which
-	// there was no room.
+	// Prefetched counts the entries that were fetched again before they expired,
+	// PrefetchFailed those for which that failed, and PrefetchDropped those that were not
+	// tried, since the limit of prefetches or Limits.Questions was reached.
 	Prefetched      uint64 `json:"prefetched"`
 	PrefetchFailed  uint64 `json:"prefetch_failed"`
 	PrefetchDropped uint64 `json:"prefetch_dropped"`
 
-	// SecondLevel is how Options.SecondLevel fared; zero without one.
+	// SecondLevel are the counts of Options.SecondLevel; zero without one.
 	SecondLevel SecondLevelStats `json:"second_level"`
 
-	// InFlight is how many questions servers are being asked for now, Prefetching how
-	// many prefetches are under way, Refreshing how many questions are being worked on in
-	// the background whose clients were given expired answers, and Queued how many queries
-	// to ServeDNS wait for Limits.Questions.
+	// InFlight is how many questions are being searched now, Prefetching how many
+	// prefetches are under way, Refreshing how many questions are being worked on in the
+	// background whose clients got expired answers, and Queued how many queries to ServeDNS
+	// wait for Limits.Questions.
 	InFlight    int `json:"in_flight"`
 	Prefetching int `json:"prefetching"`
 	Refreshing  int `json:"refreshing"`
@@ -76,38 +77,39 @@ type Stats struct {
 	// open; 0 with an Options.Exchanger, which has its own.
 	Sockets     int `json:"sockets"`
 	Connections int `json:"connections"`
-	// Servers is how many servers' addresses the resolver remembers something about.
+	// Servers is how many server addresses the resolver remembers something about.
 	Servers int `json:"servers"`
 }
 
-// DropReason says in one word why what arrived was not taken for a reply.
+// DropReason says in one word why a message that arrived was not accepted as a reply.
 type DropReason string
 
-// Why what arrived was not taken for a reply.
+// The reasons why a message is not accepted as a reply.
 const (
-	// DroppedForeign: no response, or to another question.
+	// DroppedForeign: not a response, or one to another question.
 	DroppedForeign DropReason = "foreign"
-	// DroppedID: right but for the ID. UDP is given up for the question.
+	// DroppedID: right except for the ID. The question moves to TCP.
 	DroppedID DropReason = "id"
-	// DroppedCase: right but for the letter case of the question.
+	// DroppedCase: right except for the letter case of the question.
 	DroppedCase DropReason = "case"
-	// DroppedCookie: right but for the cookie that the server is known to send.
+	// DroppedCookie: right except for the cookie that the server is known to send.
 	DroppedCookie DropReason = "cookie"
-	// DroppedReferral: to a zone at a name that is known to be no zone cut.
+	// DroppedReferral: a referral to a zone at a name that is known to be no zone cut.
 	DroppedReferral DropReason = "referral"
-	// DroppedMalformed: to our query, but malformed or beyond the bounds of messages.
+	// DroppedMalformed: a reply to our query, but malformed or beyond the bounds of
+	// messages.
 	DroppedMalformed DropReason = "malformed"
 )
 
 // dropReasons lists them all. It never changes.
 var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedReferral, DroppedMalformed}
 
-// Excess says in one word of what a reply had more than is kept.
+// Excess says in one word what a reply had more of than is kept.
 type Excess string
 
-// What replies may have too much of.
+// The things that replies may have too many of.
 const (
-	// ExcessServers: more than 13 name servers of a delegation, of which some are drawn.
+	// ExcessServers: more than 13 name servers of a delegation; 13 are picked at random.
 	ExcessServers Excess = "servers"
 	// ExcessGlue: more than six addresses for one of them.
 	ExcessGlue Excess = "glue"
@@ -117,7 +119,7 @@ const (
 	ExcessDenials Excess = "denials"
 	// ExcessTypes: more than 24 RRsets in an answer to ANY.
 	ExcessTypes Excess = "types"
-	// ExcessAliases: more than 11 links of a chain of aliases; the next one is asked for.
+	// ExcessAliases: more than 11 links of an alias chain; the next one is asked for.
 	ExcessAliases Excess = "aliases"
 	// ExcessRecords: more than Limits.Records in an RRset that does not answer the question;
 	// none of it is kept.
@@ -132,7 +134,7 @@ var excesses = [...]Excess{
 // FailureReason says in one word why a question failed.
 type FailureReason string
 
-// Why a question failed.
+// The reasons why a question fails.
 const (
 	// FailureBogus: the answer failed validation.
 	FailureBogus FailureReason = "bogus"
@@ -142,7 +144,7 @@ const (
 	FailureTimeout FailureReason = "timeout"
 	// FailureCanceled: the caller gave up.
 	FailureCanceled FailureReason = "canceled"
-	// FailureUnreachable: no server gave a usable answer, or none has an address.
+	// FailureUnreachable: no server sent a usable answer, or none has an address.
 	FailureUnreachable FailureReason = "unreachable"
 	// FailureNetwork: the root servers are blocked or intercepted.
 	FailureNetwork FailureReason = "network"
@@ -150,13 +152,15 @@ const (
 	FailureLoop FailureReason = "loop"
 	// FailureCached: the question failed a moment ago.
 	FailureCached FailureReason = "cached"
-	// FailureRefused: it was to be answered from the cache only, which has no answer.
+	// FailureRefused: it could be answered from the cache only (RD=0), which has no answer.
 	FailureRefused FailureReason = "refused"
-	// FailureHook: one of Options.Hooks gave something that cannot be used (ErrHookResult).
+	// FailureHook: one of Options.Hooks returned something that cannot be used
+	// (ErrHookResult).
 	FailureHook FailureReason = "hook"
 	// FailureClosed: the resolver was closed.
 	FailureClosed FailureReason = "closed"
-	// FailureDescriptors: there were no file descriptors left to ask with (ErrNoDescriptors).
+	// FailureDescriptors: no file descriptors were left to open sockets with
+	// (ErrNoDescriptors).
 	FailureDescriptors FailureReason = "descriptors"
 	// FailureCertificate: a server's certificate is not valid (ErrCertificate).
 	FailureCertificate FailureReason = "certificate"
@@ -170,8 +174,8 @@ var failureReasons = [...]FailureReason{
 	FailureCached, FailureRefused, FailureHook, FailureClosed, FailureDescriptors, FailureCertificate, FailureOther,
 }
 
-// failureReason sorts an error. What went wrong last decides where several things did:
-// bogus data is found behind servers that did not answer, not the other way round.
+// failureReason returns the reason for an error. When several things went wrong the last
+// one decides: bogus data comes to light after some servers did not answer, not before.
 func failureReason(err error) FailureReason {
 	var told *Error
 	var bogus *bogusError
@@ -207,8 +211,8 @@ func failureReason(err error) FailureReason {
 	return FailureOther
 }
 
-// Stats gives what the resolver has done and is doing. It looks at every shard of the
-// cache under its lock, so that once a second is fine and once a question is not.
+// Stats returns the counts of what the resolver has done and is doing. It takes the lock of
+// each shard of the cache, so call it once a second rather than once a question.
 func (r *Resolver) Stats() Stats {
 	c := &r.counts
 	s := Stats{
@@ -242,7 +246,8 @@ func (r *Resolver) Stats() Stats {
 	return s
 }
 
-// open counts the sockets and connections to servers, those of routes among them.
+// open returns how many sockets and connections to servers are open, those of routes
+// included.
 func (r *Resolver) open() (sockets, connections int) {
 	if r.transport != nil {
 		sockets, connections = r.transport.Open()
@@ -258,7 +263,7 @@ func (r *Resolver) open() (sockets, connections int) {
 	return sockets, connections
 }
 
-// servers counts the servers that something is known about.
+// servers returns how many servers something is known about.
 func (rt *routeTable) servers() int {
 	n := rt.iteration.infra.Len()
 	for _, rt := range rt.routes {
@@ -269,7 +274,7 @@ func (rt *routeTable) servers() int {
 	return n
 }
 
-// counts is what Stats tells, as it is counted.
+// counts are the counters that Stats reads.
 type counts struct {
 	questions, fromCache striped
 
@@ -284,7 +289,7 @@ type counts struct {
 	refusals refusals
 }
 
-// drop counts what arrived and was not taken for a reply.
+// drop counts a message that was not accepted as a reply.
 func (c *counts) drop(why DropReason) {
 	for i := range dropReasons {
 		if dropReasons[i] == why {
@@ -302,7 +307,7 @@ func (c *counts) leave(what Excess) {
 	}
 }
 
-// asked counts a question and how it ended.
+// asked counts a question and its outcome.
 func (c *counts) asked(fromCache, stale bool, err error) {
 	c.questions.add()
 	if err == nil {
@@ -322,7 +327,7 @@ func (c *counts) asked(fromCache, stale bool, err error) {
 	}
 	var limit *LimitError
 	if errors.As(err, &limit) && limit.Limit == limitTime {
-		c.refusals.count(limitTime) // it has no place of its own where it strikes
+		c.refusals.count(limitTime) // it is not counted where it is reached
 	}
 }
 
@@ -335,7 +340,7 @@ func (c *counts) sent(network string) {
 	c.sentUDP.Add(1)
 }
 
-// judged counts a verdict that is worth being counted.
+// judged counts a bogus verdict, and one that NSEC3Iterations made insecure.
 func (c *counts) judged(v *dnssec.Verdict) {
 	if v.Status == dnssec.Bogus && int(v.Reason.Code) < len(c.bogus) {
 		c.bogus[v.Reason.Code].Add(1)
@@ -354,7 +359,7 @@ var limitNames = [...]string{
 	"Sockets", "Connections",
 }
 
-// refusals counts how often each limit struck. A nil *refusals counts nothing.
+// refusals counts how often each limit was reached. A nil *refusals counts nothing.
 type refusals [len(limitNames)]atomic.Uint64
 
 func (r *refusals) count(name string) {
@@ -369,14 +374,14 @@ func (r *refusals) count(name string) {
 	}
 }
 
-// refuse counts that a limit struck, and makes the error that says so.
+// refuse counts that a limit was reached, and returns the error that says so.
 func (r *refusals) refuse(name string, value int) *LimitError {
 	r.count(name)
 	return &LimitError{Limit: name, Value: value}
 }
 
-// striped is a counter spread over cache lines, for what is counted so often that cores
-// would wait for each other.
+// striped is a counter spread over cache lines, for events so frequent that cores would
+// wait for each other.
 type striped [16]struct {
 	n atomic.Uint64
 	_ [120]byte // a line of its own, also where lines are fetched in pairs
