@@ -79,8 +79,8 @@ func (r *Response) classify(rcode int) {
 
 // GroupRRsets sorts the records of a section into RRsets, each with the signatures
 // that cover it, in the order of their first records. Signatures that cover nothing
-// there are left out, or with signatures are an RRset of their own. OPT and TSIG are
-// left out.
+// there are left out. With signatures, as for an answer to RRSIG, they are RRsets of their
+// own instead. OPT and TSIG are left out.
 func GroupRRsets(section []dns.RR, signatures bool) ([]*RRset, error) {
 	type key struct {
 		owner  string
