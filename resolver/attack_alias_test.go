@@ -341,7 +341,7 @@ func TestAttackGlueOfOthers(t *testing.T) {
 }
 
 // TestAliasesKeptForOneName: who asks again for a name that is an alias of an alias in the same
-// zone, for whatever type, has the chain from the cache, as have those who write octets; the
+// zone, for whatever type, has the chain from the cache, as have those who write bytes; the
 // alias itself is its first.
 func TestAliasesKeptForOneName(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\na CNAME b\nb CNAME c\nc CNAME www\nwww A 192.0.2.80\n", func(w *world) {
@@ -358,15 +358,15 @@ func TestAliasesKeptForOneName(t *testing.T) {
 			t.Fatal(err)
 		}
 		reply := new(dns.Msg)
-		octets, ok := w.r.AppendHit(nil, query, 0)
-		if !ok || reply.Unpack(octets) != nil || !slices.Equal(brief(reply.Answer), chain) {
-			t.Errorf("as octets: got %v, %v, want %q", ok, reply, chain)
+		message, ok := w.r.AppendHit(nil, query, 0)
+		if !ok || reply.Unpack(message) != nil || !slices.Equal(brief(reply.Answer), chain) {
+			t.Errorf("as bytes: got %v, %v, want %q", ok, reply, chain)
 		}
 		if query, err = ask("a.shop.example.", dns.TypeCNAME).Pack(); err != nil {
 			t.Fatal(err)
 		}
-		if octets, ok = w.r.AppendHit(nil, query, 0); ok {
-			t.Errorf("the alias itself: got %x, want no hit", octets)
+		if message, ok = w.r.AppendHit(nil, query, 0); ok {
+			t.Errorf("the alias itself: got %x, want no hit", message)
 		}
 		w.want("b.shop.example.", dns.TypeA, 0, chain[1:]...).atMost(w, 1)
 		w.want("a.shop.example.", dns.TypeA, 0, chain...).atMost(w, 0)

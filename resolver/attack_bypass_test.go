@@ -21,7 +21,7 @@ func bypassWorld(words string) string {
 		bigTexts("big") + bigTexts("*.bigwild")
 }
 
-// bigTexts are 40 TXT records of 250 octets.
+// bigTexts are 40 TXT records of 250 bytes.
 func bigTexts(owner string) string {
 	var b strings.Builder
 	for i := range 40 {

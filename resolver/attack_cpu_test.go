@@ -28,7 +28,7 @@ type slowSignatures struct {
 	parsed, begun, running atomic.Int64
 }
 
-// ParseKey takes nothing but the 32 octets of RFC 8080 §3.
+// ParseKey takes nothing but the 32 bytes of RFC 8080 §3.
 func (s *slowSignatures) ParseKey(public string) (dnssec.PublicKey, error) {
 	s.parsed.Add(1)
 	if len(public) != ed25519.PublicKeySize {
@@ -246,10 +246,10 @@ evil            DS      %[2]d 15 2 %[3]s
 	}
 }
 
-// otherTag makes keys of three octets.
+// otherTag makes keys of three bytes.
 func otherTag(z *evilZone, n int) *dns.DNSKEY { return z.keyOf([]byte{byte(n), byte(n >> 4), 1}) }
 
-// repeatedTag makes keys with one tag: what the first octets have more the next have less.
+// repeatedTag makes keys with one tag: what the first bytes have more the next have less.
 func repeatedTag(z *evilZone, n int) *dns.DNSKEY {
 	return z.keyOf([]byte{0, byte(n), 0, byte(255 - n), 7})
 }
@@ -257,16 +257,16 @@ func repeatedTag(z *evilZone, n int) *dns.DNSKEY {
 // paddedKey makes keys with the tag of the good one: zeros at the end leave the sum as it
 // is (RFC 4034 appendix B).
 func paddedKey(z *evilZone, n int) *dns.DNSKEY {
-	octets, err := base64.StdEncoding.DecodeString(z.key.PublicKey)
+	raw, err := base64.StdEncoding.DecodeString(z.key.PublicKey)
 	if err != nil {
 		z.t.Fatal(err)
 	}
-	return z.keyOf(append(octets, make([]byte, 2*n)...))
+	return z.keyOf(append(raw, make([]byte, 2*n)...))
 }
 
-func (z *evilZone) keyOf(octets []byte) *dns.DNSKEY {
+func (z *evilZone) keyOf(raw []byte) *dns.DNSKEY {
 	key := *z.key
-	key.PublicKey = base64.StdEncoding.EncodeToString(octets)
+	key.PublicKey = base64.StdEncoding.EncodeToString(raw)
 	return &key
 }
 

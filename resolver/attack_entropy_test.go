@@ -21,7 +21,7 @@ import (
 
 var entropySends = flag.Int("sends", 50_000, "how many queries TestAttackEntropy sends")
 
-// onLoopback gives the options of a resolver whose one root server is at a loopback
+// onLoopback returns the options of a resolver whose one root server is at a loopback
 // address, asked over sockets of the host. Nothing is validated.
 func onLoopback(server netip.AddrPort) resolver.Options {
 	hints := &glue.Delegation{Zone: dnsname.Root, Servers: []glue.Server{{
@@ -171,7 +171,7 @@ func TestAttackEntropy(t *testing.T) {
 }
 
 // TestAttackEntropyOfOthers: real sends whose ports the system has chosen, and such with a
-// constant octet in their IDs, are found out.
+// constant byte in their IDs, are found out.
 func TestAttackEntropyOfOthers(t *testing.T) {
 	var dialer net.Dialer
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
@@ -190,7 +190,7 @@ func TestAttackEntropyOfOthers(t *testing.T) {
 	}
 }
 
-// halfOfTheID sends every query with the same first octet of the ID, and gives the reply
+// halfOfTheID sends every query with the same first byte of the ID, and gives the reply
 // the ID that is expected.
 type halfOfTheID struct {
 	net.Conn

@@ -31,7 +31,7 @@ $TTL 60
 latency 20ms
 `
 
-// guesses is a fault of a stranger who has n errors of twelve octets arrive before the reply,
+// guesses is a fault of a stranger who has n errors of twelve bytes arrive before the reply,
 // all but the last with a wrong ID.
 func guesses(n, rcode int) resolvertest.Fault {
 	sent := 0

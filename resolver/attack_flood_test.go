@@ -135,7 +135,7 @@ func (s *floodServer) elsewhereOr(packet []byte, port uint16, i int) {
 	s.udp.WriteToUDP(packet[1:], client)
 }
 
-// The first octet of what forge gives says where it comes from.
+// The first byte of what forge gives says where it comes from.
 const (
 	fromServer = iota
 	fromElsewhere

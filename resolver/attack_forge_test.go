@@ -282,7 +282,7 @@ func TestOversized(t *testing.T) {
 		w.ask("mail.shop.example.", dns.TypeA)
 		w.count(1, target, resolvertest.Over("tcp"))
 	}, ipv4Only)
-	// Without EDNS nothing larger than 512 octets was offered.
+	// Without EDNS nothing larger than 512 bytes was offered.
 	inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nno-edns formerr\nwhen udp no-edns: "+poison+"\nwhen udp no-edns: oversize 513\n", func(w *world) {
 		w.wantGenuine().atMost(w, 6)
 	}, ipv4Only)

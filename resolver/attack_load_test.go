@@ -92,7 +92,7 @@ func TestAttackWaterTorture(t *testing.T) {
 					}
 				}
 				s := w.r.Stats()
-				t.Logf("%-20s %6d questions, %5d sends <= %5d; others within %v <= 20ms; %d of %d hot names kept; cache %d of %d octets",
+				t.Logf("%-20s %6d questions, %5d sends <= %5d; others within %v <= 20ms; %d of %d hot names kept; cache %d of %d bytes",
 					test.name, questions, toAttacker, test.sends, slowest, hits, hot, s.Cache.Bytes, s.Cache.MaxBytes)
 				if toAttacker > test.sends || slowest > 20*time.Millisecond || hits < hot*95/100 || s.Cache.Bytes > s.Cache.MaxBytes || s.InFlight != 0 {
 					t.Errorf("want fewer sends, others not to wait, 95 of 100 hot names, the cache within its bound, and nothing under way; got %d", s.InFlight)
@@ -177,7 +177,7 @@ func TestAttackCancelledAtOnce(t *testing.T) {
 	}
 }
 
-// TestAttackSlowDrip: servers that give an octet a second over TCP hold their places until
+// TestAttackSlowDrip: servers that give a byte a second over TCP hold their places until
 // the deadline of the question and no longer (attacks.md 22).
 func TestAttackSlowDrip(t *testing.T) {
 	inWorld(t, fmt.Sprintf(tortureWorld, "")+"-- fault attacker.example. --\ntruncate\nwhen tcp: drip 1s\n", func(w *world) {

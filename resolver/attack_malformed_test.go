@@ -67,7 +67,7 @@ func TestMalformedReplies(t *testing.T) {
 			m[len(m)-5] = 3
 			return m
 		},
-		"an address of five octets": func(q []byte) []byte {
+		"an address of five bytes": func(q []byte) []byte {
 			m := append(replyHeader(q, 1, 0, 0), address(0xC0, 12)...)
 			m[len(m)-5] = 5
 			return append(m, 1)
@@ -92,7 +92,7 @@ func TestMalformedReplies(t *testing.T) {
 	}
 }
 
-// longWire is a name of 5 × 64 octets and the root.
+// longWire is a name of 5 × 64 bytes and the root.
 func longWire() []byte {
 	var name []byte
 	for range 5 {

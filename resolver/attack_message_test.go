@@ -14,7 +14,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// A reply over TCP may have 65,535 octets, and nearly all of them can be made to work for
+// A reply over TCP may have 65,535 bytes, and nearly all of them can be made to work for
 // an attacker: compression pointers, records without data, options.
 
 // many repeats a record n times.
@@ -26,7 +26,7 @@ func many(n int, record []byte) []byte {
 	return all
 }
 
-// emptyRecord is the shortest record there is: 11 octets, owned by the root.
+// emptyRecord is the shortest record there is: 11 bytes, owned by the root.
 var emptyRecord = []byte{0, 0xFF, 0x01, 0, 1, 0, 0, 0, 60, 0, 0}
 
 // pointing is a record of a type that nobody knows, whose owner is a pointer.
@@ -59,11 +59,11 @@ func pointerLadder(q []byte, n int) []byte {
 	return m
 }
 
-// longOwners is a message with a name of 255 octets, n times by pointer.
+// longOwners is a message with a name of 255 bytes, n times by pointer.
 func longOwners(q []byte, n int) []byte {
 	m := append(replyHeader(q, 1, 0, uint16(1+n)), genuineAnswer()...)
 	at := len(m)
-	for i, length := range []int{63, 63, 63, 61} { // with the length octets and the root's: 255
+	for i, length := range []int{63, 63, 63, 61} { // with the length bytes and the root's: 255
 		m = append(append(m, byte(length)), strings.Repeat(string(rune('a'+i)), length)...)
 	}
 	m = append(m, emptyRecord...)

@@ -299,7 +299,7 @@ func newTable() [][]float64 {
 	return table
 }
 
-// ofGroup gives the draws of one group.
+// ofGroup returns the draws of one group.
 func ofGroup(draws []draw, group int) []draw {
 	var own []draw
 	for _, d := range draws {
@@ -331,11 +331,11 @@ func collisionBits(draws []draw, q quantity) (bits, deviation float64) {
 // honestDraws are what a resolver should do, out of another generator than it uses.
 func honestDraws(n, groups int) []draw {
 	places, _ := portPlaces()
-	octets := make([]byte, 6*n)
-	rand.Read(octets)
+	random := make([]byte, 6*n)
+	rand.Read(random)
 	draws := make([]draw, n)
 	for i := range draws {
-		o := octets[6*i:]
+		o := random[6*i:]
 		d := draw{group: i % groups, id: binary.BigEndian.Uint16(o), port: binary.BigEndian.Uint16(o[2:]), spelling: binary.BigEndian.Uint16(o[4:]) & (1<<letters - 1)}
 		for places[d.port] < 0 {
 			rand.Read(o[2:4])
@@ -362,8 +362,8 @@ func TestAttackStatistics(t *testing.T) {
 	}
 	counter := uint16(0)
 	for name, spoil := range map[string]func(i int, d *draw){
-		"constant high octet of the ID":         func(_ int, d *draw) { d.id = 0x1200 | d.id&0xFF },
-		"constant low octet of the ID":          func(_ int, d *draw) { d.id &= 0xFF00 },
+		"constant high byte of the ID":          func(_ int, d *draw) { d.id = 0x1200 | d.id&0xFF },
+		"constant low byte of the ID":           func(_ int, d *draw) { d.id &= 0xFF00 },
 		"a bit of the ID set 55 times in 100":   func(i int, d *draw) { d.id |= []uint16{1, 0, 0, 0, 0, 0, 0, 0, 0, 0}[i%10] << 5 },
 		"IDs that count":                        func(_ int, d *draw) { counter++; d.id = counter * 257 },
 		"ID that follows from the last one":     func(i int, d *draw) { counter = counter*25173 + 13849; d.id = counter },

@@ -77,7 +77,7 @@ var (
 	both  = []string{"attacker.example.", "www.victim.test."}
 )
 
-// faulty gives all servers of the attacker's zone a fault.
+// faulty returns all servers of the attacker's zone a fault.
 func faulty(fault string) string { return "-- fault attacker.example. --\n" + fault + "\n" }
 
 // manyServers is a zone with n servers.

@@ -178,7 +178,7 @@ func newEvilZone(t *testing.T) *evilZone {
 	return &evilZone{t: t, key: key, private: private.(crypto.Signer)}
 }
 
-// sign gives records with a signature over them as if their owner were another name: of a
+// sign returns records with a signature over them as if their owner were another name: of a
 // wildcard, it has that one's labels.
 func (z *evilZone) sign(as string, rrs ...dns.RR) []dns.RR {
 	owner := rrs[0].Header().Name

@@ -27,11 +27,11 @@ var (
 // TestAttackIndex: the page has every class of attacks with tests that exist, every limit
 // with its default and the tests of both sides, and every test of the attack bench.
 func TestAttackIndex(t *testing.T) {
-	octets, err := os.ReadFile(attackIndex)
+	text, err := os.ReadFile(attackIndex)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := string(octets)
+	page := string(text)
 	classes := attackClass.FindAllStringSubmatch(page, -1)
 	for i, class := range classes {
 		if class[1] != fmt.Sprint(i+1) {

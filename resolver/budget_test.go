@@ -59,7 +59,7 @@ func firstAnswerOnly(_, reply *dns.Msg) {
 	}
 }
 
-// TestBytesLimit: replies are counted in octets; big answers are no trouble.
+// TestBytesLimit: replies are counted in bytes; big answers are no trouble.
 func TestBytesLimit(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString("-- zone shop.example. at 198.51.100.3 --\n")
@@ -317,7 +317,7 @@ latency 20ms
 	}
 }
 
-// TestSpentBudgetBlamesNobody: a server that a question had no query left for, or no octets,
+// TestSpentBudgetBlamesNobody: a server that a question had no query left for, or no bytes,
 // has not been silent, and is not held dead: whoever can make us spend a budget could else
 // have others' servers taken for dead.
 func TestSpentBudgetBlamesNobody(t *testing.T) {

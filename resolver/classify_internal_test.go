@@ -33,11 +33,11 @@ func (r response) pack(t testing.TB, q question) []byte {
 			*section = append(*section, rr)
 		}
 	}
-	octets, err := m.Pack()
+	message, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return octets
+	return message
 }
 
 const soaOfShop = "shop.example. 300 IN SOA ns.shop.example. h.shop.example. 1 2 3 4 5"
@@ -103,9 +103,9 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func scrubbed(t testing.TB, octets []byte, zone dnsname.Name, q question) *scrub.Reply {
+func scrubbed(t testing.TB, message []byte, zone dnsname.Name, q question) *scrub.Reply {
 	t.Helper()
-	m, err := wire.Parse(octets)
+	m, err := wire.Parse(message)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// FuzzClassify: whatever the octets, the way of a response through parser, allow list,
+// FuzzClassify: whatever the bytes, the way of a response through parser, allow list,
 // classification and glue ends without a panic, and a referral leads below the zone
 // and towards the name.
 func FuzzClassify(f *testing.F) {
@@ -155,8 +155,8 @@ func FuzzClassify(f *testing.F) {
 		f.Add(r.pack(f, q), dns.TypeDS)
 	}
 	zone := dnsname.MustParse("shop.example.")
-	f.Fuzz(func(t *testing.T, octets []byte, qtype uint16) {
-		m, err := wire.Parse(octets)
+	f.Fuzz(func(t *testing.T, message []byte, qtype uint16) {
+		m, err := wire.Parse(message)
 		if err != nil {
 			return
 		}

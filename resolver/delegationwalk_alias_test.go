@@ -11,10 +11,10 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// TestDNAMETooLong: a DNAME that makes a name of more than 255 octets ends in
+// TestDNAMETooLong: a DNAME that makes a name of more than 255 bytes ends in
 // YXDOMAIN with the DNAME as the reason (RFC 6672 §2.2).
 func TestDNAMETooLong(t *testing.T) {
-	const label = "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff" // 60 octets
+	const label = "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff" // 60 bytes
 	inWorld(t, `
 -- zone shop.example. at 198.51.100.3 --
 old             DNAME `+label+"."+label+`.new.example.

@@ -354,10 +354,10 @@ other           A   198.51.100.3
 // TestQuestionsThatCannotBeAsked fail before anything is sent.
 func TestQuestionsThatCannotBeAsked(t *testing.T) {
 	long := strings.Repeat("a", 64)
-	octets256 := strings.Repeat(strings.Repeat("a", 63)+".", 4)
+	name256 := strings.Repeat(strings.Repeat("a", 63)+".", 4)
 	inWorld(t, plainWorld, func(w *world) {
 		for _, name := range []string{
-			long + ".example.", "a..example.", octets256, "..", ".example.", `a\25`, `a\256.example.`, `example\`,
+			long + ".example.", "a..example.", name256, "..", ".example.", `a\25`, `a\256.example.`, `example\`,
 		} {
 			w.wantError(name, dns.TypeA, resolver.ErrName).atMost(w, 0)
 		}

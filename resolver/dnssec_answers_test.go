@@ -164,7 +164,7 @@ func chainText(chain []dnssec.Link) string {
 	return b.String()
 }
 
-// lastData gives the data of the last RRset, if it is of the type.
+// lastData returns the data of the last RRset, if it is of the type.
 func lastData(rrs []dns.RR, qtype uint16) string {
 	var data []string
 	for _, rr := range rrs {

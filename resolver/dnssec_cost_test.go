@@ -185,14 +185,14 @@ func keyTrap(keys, signatures int) resolvertest.Fault {
 // sameTag makes keys that have the tag of a key. The tag is a sum of 16-bit words (RFC
 // 4034 appendix B): two words that change by opposite amounts leave it.
 func sameTag(key *dns.DNSKEY, n int) []dns.RR {
-	octets, err := base64.StdEncoding.DecodeString(key.PublicKey)
+	raw, err := base64.StdEncoding.DecodeString(key.PublicKey)
 	if err != nil {
 		return nil
 	}
 	var made []dns.RR
-	for i := 1; i < len(octets)/2-1 && len(made) < n; i++ {
-		for j := i + 1; j < len(octets)/2 && len(made) < n; j++ {
-			changed := []byte(string(octets))
+	for i := 1; i < len(raw)/2-1 && len(made) < n; i++ {
+		for j := i + 1; j < len(raw)/2 && len(made) < n; j++ {
+			changed := []byte(string(raw))
 			changed[2*i+1], changed[2*j+1] = changed[2*i+1]+1, changed[2*j+1]-1
 			copied := dns.Copy(key).(*dns.DNSKEY)
 			copied.PublicKey = base64.StdEncoding.EncodeToString(changed)
@@ -206,13 +206,13 @@ func sameTag(key *dns.DNSKEY, n int) []dns.RR {
 
 // wrongSignatures makes signatures that are all wrong, each another way.
 func wrongSignatures(sig *dns.RRSIG, n int) []dns.RR {
-	octets, err := base64.StdEncoding.DecodeString(sig.Signature)
+	raw, err := base64.StdEncoding.DecodeString(sig.Signature)
 	if err != nil {
 		return nil
 	}
 	made := make([]dns.RR, 0, n)
 	for i := range n {
-		changed := []byte(string(octets))
+		changed := []byte(string(raw))
 		changed[i%len(changed)] ^= byte(1 + i/len(changed))
 		copied := dns.Copy(sig).(*dns.RRSIG)
 		copied.Signature = base64.StdEncoding.EncodeToString(changed)
@@ -292,7 +292,7 @@ func TestNSEC3Exhaustion(t *testing.T) {
 	}{
 		{"many labels", labels + "shop.example.", resolvertest.Fault{}, false},
 		{"many labels at once", labels + "shop.example.", resolvertest.Latency(0), false},
-		{"salt of 255 octets", "missing.shop.example.", resolvertest.Fault{}, false},
+		{"salt of 255 bytes", "missing.shop.example.", resolvertest.Fault{}, false},
 		{"many records", labels + "shop.example.", manyNSEC3(200), true},
 		{"records with parameters of their own", labels + "shop.example.", otherParameters(), true},
 	} {
@@ -336,7 +336,7 @@ func manyNSEC3(n int) resolvertest.Fault {
 	})
 }
 
-// otherParameters gives each NSEC3 record another salt.
+// otherParameters returns each NSEC3 record another salt.
 func otherParameters() resolvertest.Fault {
 	return resolvertest.Hook(func(_, reply *dns.Msg) {
 		for i, rr := range reply.Ns {

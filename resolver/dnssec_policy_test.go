@@ -141,7 +141,7 @@ www             A       192.0.2.82
 	}
 }
 
-// wrongAnchors gives the anchor of a key that nobody has.
+// wrongAnchors returns the anchor of a key that nobody has.
 func wrongAnchors(t *testing.T, zone string) []dnssec.Anchor {
 	t.Helper()
 	anchors, err := dnssec.ParseAnchors(strings.NewReader(zone + " IN DS 12345 13 2 " + strings.Repeat("ab", 32)))

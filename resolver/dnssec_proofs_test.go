@@ -51,7 +51,7 @@ func outcome(result *resolver.Result, err error) string {
 	return fmt.Sprint(dns.RcodeToString[result.Rcode], " ", result.Status, " ", lastData(result.Answer, result.Question.Qtype))
 }
 
-// sections gives what of a reply can prove something.
+// sections returns what of a reply can prove something.
 func sections(m *dns.Msg) []*[]dns.RR { return []*[]dns.RR{&m.Answer, &m.Ns} }
 
 // Without any one record of a reply, or with it altered, an answer is what it was or
@@ -282,7 +282,7 @@ www             A       192.0.2.86
 	}
 }
 
-// denialOf gives the proof in a reply, without what would make it a referral.
+// denialOf returns the proof in a reply, without what would make it a referral.
 func denialOf(m *dns.Msg) []dns.RR {
 	var proof []dns.RR
 	for _, rr := range m.Ns {

@@ -93,12 +93,12 @@ func TestCheck(t *testing.T) {
 		for network, want := range map[string]transport.Verdict{"udp": tt.udp, "tcp": tt.tcp} {
 			m := genuine()
 			tt.change(m)
-			octets, err := m.Pack()
+			message, err := m.Pack()
 			if err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
 			x := queryOut(network)
-			if got := x.accept(octets); got != want {
+			if got := x.accept(message); got != want {
 				t.Errorf("%s over %s: got verdict %v, want %v", tt.name, network, got, want)
 			}
 			if network == "udp" && x.doubt != tt.doubt {
@@ -126,13 +126,13 @@ func TestCheckWithServerCookie(t *testing.T) {
 		if tt.cookie != "" {
 			withCookie(m, tt.cookie)
 		}
-		octets, err := m.Pack()
+		message, err := m.Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
 		x := queryOut("udp")
 		x.features.Cookies = true
-		if got := x.accept(octets); got != tt.want {
+		if got := x.accept(message); got != tt.want {
 			t.Errorf("cookie %q: got verdict %v, want %v", tt.cookie, got, tt.want)
 		}
 	}
@@ -151,16 +151,16 @@ func TestCheckSizes(t *testing.T) {
 	}
 	x := queryOut("udp")
 	if got := x.accept(bytes.Clone(big)); got != transport.Accept || x.accepted != nil {
-		t.Errorf("%d octets over UDP: got verdict %v and message %v, want one that is not looked into", len(big), got, x.accepted)
+		t.Errorf("%d bytes over UDP: got verdict %v and message %v, want one that is not looked into", len(big), got, x.accepted)
 	}
 	if x = queryOut("tcp"); x.accept(bytes.Clone(big)) != transport.Accept || x.accepted == nil {
-		t.Errorf("%d octets over TCP: want them accepted", len(big))
+		t.Errorf("%d bytes over TCP: want them accepted", len(big))
 	}
 	if x = queryOut("udp"); x.offered() != udpSize {
-		t.Errorf("with EDNS: %d octets offered, want %d", x.offered(), udpSize)
+		t.Errorf("with EDNS: %d bytes offered, want %d", x.offered(), udpSize)
 	}
 	if x.edns = ednsNone; x.offered() != dns.MinMsgSize {
-		t.Errorf("without EDNS: %d octets offered, want %d", x.offered(), dns.MinMsgSize)
+		t.Errorf("without EDNS: %d bytes offered, want %d", x.offered(), dns.MinMsgSize)
 	}
 	cut := bytes.Clone(big[:len(big)-1])
 	if x = queryOut("tcp"); x.accept(cut) != transport.Ignore {
@@ -173,16 +173,16 @@ func TestCheckSizes(t *testing.T) {
 func TestCheckTakesTheCaseAway(t *testing.T) {
 	m := genuine()
 	m.Compress = true
-	octets, err := m.Pack()
+	message, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
 	x := queryOut("udp")
-	if x.accept(octets) != transport.Accept {
+	if x.accept(message) != transport.Accept {
 		t.Fatal("not accepted")
 	}
-	if want := []byte(x.q.name); !bytes.Equal(octets[wire.HeaderLen:wire.HeaderLen+len(want)], want) {
-		t.Errorf("got question %q, want %q", octets[wire.HeaderLen:wire.HeaderLen+len(want)], want)
+	if want := []byte(x.q.name); !bytes.Equal(message[wire.HeaderLen:wire.HeaderLen+len(want)], want) {
+		t.Errorf("got question %q, want %q", message[wire.HeaderLen:wire.HeaderLen+len(want)], want)
 	}
 }
 
@@ -206,12 +206,12 @@ func TestRandomiseCase(t *testing.T) {
 	for i, seen := range both {
 		letter := 'a' <= name[i] && name[i] <= 'z'
 		if letter != (len(seen) == 2) {
-			t.Errorf("octet %q: seen as %v", name[i], seen)
+			t.Errorf("byte %q: seen as %v", name[i], seen)
 		}
 	}
 }
 
-// TestEqualFold: ASCII letters have two cases, other octets one, those 32 apart
+// TestEqualFold: ASCII letters have two cases, other bytes one, those 32 apart
 // included.
 func TestEqualFold(t *testing.T) {
 	for a := range 256 {
@@ -241,15 +241,15 @@ func FuzzCheck(f *testing.F) {
 	tc := bytes.Clone(good)
 	tc[2] |= 2
 	f.Add(tc[:40], true, false) // cut off
-	f.Fuzz(func(t *testing.T, octets []byte, udp, cookies bool) {
+	f.Fuzz(func(t *testing.T, message []byte, udp, cookies bool) {
 		network := "tcp"
 		if udp {
 			network = "udp"
 		}
 		x := queryOut(network)
 		x.features.Cookies = cookies
-		before := bytes.Clone(octets)
-		verdict := x.accept(octets)
+		before := bytes.Clone(message)
+		verdict := x.accept(message)
 		if verdict != transport.Accept {
 			if x.accepted != nil {
 				t.Errorf("not accepted, but kept")

@@ -37,5 +37,5 @@ func (r *Resolver) Seed(seed uint64) {
 	}
 }
 
-// Filled gives limits with their defaults in the place of zeros.
+// Filled returns limits with their defaults in the place of zeros.
 func (l Limits) Filled() Limits { return l.fill() }

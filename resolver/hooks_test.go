@@ -31,7 +31,7 @@ func (l *hookLog) add(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-// take gives what was added since, sorted: hooks are called concurrently.
+// take returns what was added since, sorted: hooks are called concurrently.
 func (l *hookLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,7 +34,7 @@ const (
 	// heapPerQuestion is the most memory that one question holds, the buffers of its
 	// sockets included.
 	heapPerQuestion = 64 << 10
-	// loadCache is what the caches of these tests may hold, in octets.
+	// loadCache is what the caches of these tests may hold, in bytes.
 	loadCache = 8 << 20
 	// loadSlack is for what does not grow with the load: the few goroutines and
 	// descriptors of the test, and memory that is not yet reused.
@@ -168,7 +168,7 @@ func (l *load) checkPeak() {
 		l.Errorf("got %d goroutines, want at most %d", p.goroutines, want)
 	}
 	if want := b.heap + loadCache + uint64(lim.Questions+*loadQuestions)*heapPerQuestion + loadHeapSlack; p.heap > want {
-		l.Errorf("got %d octets on the heap, want at most %d", p.heap, want)
+		l.Errorf("got %d bytes on the heap, want at most %d", p.heap, want)
 	}
 }
 
@@ -297,7 +297,7 @@ func TestLoadSilentServers(t *testing.T) {
 	}, coldAndHot)
 }
 
-// TestLoadSlowDrip: servers that answer over TCP only, an octet a second (attacks.md 22).
+// TestLoadSlowDrip: servers that answer over TCP only, a byte a second (attacks.md 22).
 // Other zones' long answers still come over TCP.
 func TestLoadSlowDrip(t *testing.T) {
 	const zones, servers = 3, 8

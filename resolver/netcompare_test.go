@@ -332,7 +332,7 @@ func netValues[T any](pointers []*T) []T {
 	return out
 }
 
-// netSorted gives values in an order that the answer does not decide.
+// netSorted returns values in an order that the answer does not decide.
 func netSorted[T any](list []T) []string {
 	var out []string
 	for _, v := range list {

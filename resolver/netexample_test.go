@@ -69,7 +69,7 @@ func Example_netResolver() {
 	// lookup no-mail.example: no such host
 }
 
-// portOf gives the port of a test server.
+// portOf returns the port of a test server.
 func portOf(server *httptest.Server) string {
 	u, err := url.Parse(server.URL)
 	if err != nil {

@@ -47,7 +47,7 @@ func warmNet() {
 	r.LookupHost(context.Background(), "www.shop.example.")
 }
 
-// dialSelf gives the connection that package net gets.
+// dialSelf returns the connection that package net gets.
 func dialSelf(t *testing.T, ctx context.Context, r *resolver.Resolver, network string) net.Conn {
 	t.Helper()
 	c, err := r.NetResolver().Dial(ctx, network, "192.0.2.53:53")
@@ -146,7 +146,7 @@ func TestNetResolverLargeAnswer(t *testing.T) {
 }
 
 // slowChain has a chain of aliases that takes more than 5 s to follow: every answer comes
-// over TCP, octet by octet.
+// over TCP, byte by byte.
 const slowChain = `
 -- zone a.example. at 198.51.100.11 --
 text CNAME text.b.example.

@@ -88,7 +88,7 @@ func zoneBesideRoot(root *realserver.RootZone, tld *realserver.TLD) string {
 	return b.String()
 }
 
-// newResolver gives a resolver with an empty cache in this world. allow is
+// newResolver returns a resolver with an empty cache in this world. allow is
 // resolver.Options.AllowServer.
 func (w *realWorld) newResolver(t *testing.T, allow func(netip.Addr) bool) *resolver.Resolver {
 	t.Helper()
@@ -423,7 +423,7 @@ func records(lines ...string) ([]dns.RR, error) {
 	return rrs, nil
 }
 
-// recordText gives records as sorted lines without TTLs and signatures, in lower
+// recordText returns records as sorted lines without TTLs and signatures, in lower
 // case as names are compared.
 func recordText(rrs []dns.RR) string {
 	var lines []string

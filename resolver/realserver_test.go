@@ -83,7 +83,7 @@ example.org.      NS    nsb.example.com.
 // realBigText is the length of the text record that no UDP reply can hold.
 const realBigText = 3000
 
-// bigText is the data of that record: strings of at most 255 octets.
+// bigText is the data of that record: strings of at most 255 bytes.
 func bigText() string {
 	var quoted []string
 	for left := realBigText; left > 0; left -= 250 {
@@ -135,7 +135,7 @@ func realCases() []realCase {
 		{kind: "answer", name: "leaf.ent.$", qtype: dns.TypeA, want: []string{"leaf.ent.$ A 192.0.2.82"}},
 		{kind: "answer of an unknown type", name: "odd.$", qtype: 65280, want: []string{`odd.$ TYPE65280 \# 4 0a000001`}},
 		{kind: "ANY", name: "www.$", qtype: dns.TypeANY, want: []string{"www.$ A 192.0.2.80", "www.$ AAAA 2001:db8::80"}},
-		{kind: "text of 3,000 octets, over TCP", name: "big.$", qtype: dns.TypeTXT, want: []string{"big.$ TXT " + bigText()}},
+		{kind: "text of 3,000 bytes, over TCP", name: "big.$", qtype: dns.TypeTXT, want: []string{"big.$ TXT " + bigText()}},
 		{kind: "wildcard", name: "a.b.wild.$", qtype: dns.TypeA, want: []string{"a.b.wild.$ A 192.0.2.81"}},
 		{kind: "wildcard CNAME across zones", name: "a.away.$", qtype: dns.TypeA,
 			want: []string{"a.away.$ CNAME www.$$", "www.$$ A 192.0.2.80"}},

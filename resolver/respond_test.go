@@ -82,7 +82,7 @@ func checkEcho(t *testing.T, query, reply *dns.Msg) {
 	}
 }
 
-// codes gives the extended DNS errors of a reply.
+// codes returns the extended DNS errors of a reply.
 func codes(reply *dns.Msg) []uint16 {
 	var codes []uint16
 	if opt := reply.IsEdns0(); opt != nil {
@@ -95,7 +95,7 @@ func codes(reply *dns.Msg) []uint16 {
 	return codes
 }
 
-// types gives the owner and type of each record, RRSIGs with what they cover.
+// types returns the owner and type of each record, RRSIGs with what they cover.
 func types(records []dns.RR) string {
 	var words []string
 	for _, rr := range records {
@@ -397,7 +397,7 @@ func FuzzExchange(f *testing.F) {
 	seed(ask("1.0.0.10.in-addr.arpa.", dns.TypePTR, withCD))                         // a local reverse zone
 	seed(ask("shop.example.", dns.TypeAXFR, withoutRD))                              // no data type
 	seed(ask("version.bind.", dns.TypeTXT, inClass(dns.ClassCHAOS)))                 // another class
-	seed(ask(`\000\.\255.shop.example.`, 65280))                                     // octets that need escapes, unknown type
+	seed(ask(`\000\.\255.shop.example.`, 65280))                                     // bytes that need escapes, unknown type
 	seed(ask(strings.Repeat("a.", 120)+"shop.example.", dns.TypeA))                  // a long name
 	seed(ask("www.shop.example.", dns.TypeA, withEDNS, withEDNS))                    // two OPT records
 	seed(ask("www.shop.example.", dns.TypeA, func(m *dns.Msg) { m.Opcode = 15 }))    // another opcode

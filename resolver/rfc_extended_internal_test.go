@@ -41,7 +41,7 @@ func TestRFC8914Extend(t *testing.T) {
 		{"two", []ExtendedError{{code, "a"}, {code, "b"}}, []string{"a", "b"}},
 		{"long", []ExtendedError{{code, strings.Repeat("x", 300)}}, []string{strings.Repeat("x", maxExtraText)}},
 		{"cut inside a character", []ExtendedError{{code, strings.Repeat("é", 150) + "x"}}, []string{strings.Repeat("é", maxExtraText/2)}},
-		{"cut inside a character of three octets", []ExtendedError{{code, strings.Repeat("€", 150)}}, []string{strings.Repeat("€", maxExtraText/3)}},
+		{"cut inside a character of three bytes", []ExtendedError{{code, strings.Repeat("€", 150)}}, []string{strings.Repeat("€", maxExtraText/3)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)

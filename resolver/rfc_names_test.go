@@ -48,7 +48,7 @@ bymdns          NS    ns.local.
 // zones below arpa. are written.
 func online(o *resolver.Options) { o.DisableLocalZones = false }
 
-// reversed gives the reverse name of an address.
+// reversed returns the reverse name of an address.
 func reversed(t *testing.T, addr string) string {
 	t.Helper()
 	name, err := dns.ReverseAddr(addr)

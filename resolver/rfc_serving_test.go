@@ -27,11 +27,11 @@ func withOption(o dns.EDNS0) func(*dns.Msg) {
 	}
 }
 
-func cookie(octets int) func(*dns.Msg) {
-	return withOption(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: strings.Repeat("5a", octets)})
+func cookie(size int) func(*dns.Msg) {
+	return withOption(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: strings.Repeat("5a", size)})
 }
 
-// optionOf gives an option of a reply; nil when it has none.
+// optionOf returns an option of a reply; nil when it has none.
 func optionOf(reply *dns.Msg, code uint16) dns.EDNS0 {
 	if opt := reply.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {
@@ -57,13 +57,13 @@ func TestRFC7873(t *testing.T) {
 		{"no EDNS", nil, dns.RcodeSuccess, false},
 		{"no cookie (5.2.1)", []func(*dns.Msg){withEDNS}, dns.RcodeSuccess, false},
 		{"empty (5.2.2)", []func(*dns.Msg){cookie(0)}, dns.RcodeFormatError, false},
-		{"7 octets (5.2.2)", []func(*dns.Msg){cookie(7)}, dns.RcodeFormatError, false},
+		{"7 bytes (5.2.2)", []func(*dns.Msg){cookie(7)}, dns.RcodeFormatError, false},
 		{"client cookie (5.2.3)", []func(*dns.Msg){cookie(8)}, dns.RcodeSuccess, true},
-		{"9 octets (5.2.2)", []func(*dns.Msg){cookie(9)}, dns.RcodeFormatError, false},
-		{"15 octets (5.2.2)", []func(*dns.Msg){cookie(15)}, dns.RcodeFormatError, false},
+		{"9 bytes (5.2.2)", []func(*dns.Msg){cookie(9)}, dns.RcodeFormatError, false},
+		{"15 bytes (5.2.2)", []func(*dns.Msg){cookie(15)}, dns.RcodeFormatError, false},
 		{"bad server cookie of 8 (5.2.4)", []func(*dns.Msg){cookie(16)}, dns.RcodeSuccess, true},
 		{"bad server cookie of 32 (5.2.4)", []func(*dns.Msg){cookie(40)}, dns.RcodeSuccess, true},
-		{"41 octets (5.2.2)", []func(*dns.Msg){cookie(41)}, dns.RcodeFormatError, false},
+		{"41 bytes (5.2.2)", []func(*dns.Msg){cookie(41)}, dns.RcodeFormatError, false},
 		{"two, the first counts (5.2)", []func(*dns.Msg){cookie(8), cookie(3)}, dns.RcodeSuccess, true},
 		{"no question (5.4)", []func(*dns.Msg){cookie(8), none}, dns.RcodeSuccess, true},
 		{"no question, malformed (5.4)", []func(*dns.Msg){cookie(9), none}, dns.RcodeFormatError, false},
@@ -81,7 +81,7 @@ func TestRFC7873(t *testing.T) {
 					t.Fatalf("reply has a cookie: %t, want %t", ok, test.cookie)
 				}
 				if ok && (!strings.HasPrefix(got.Cookie, strings.Repeat("5a", 8)) || hex.DecodedLen(len(got.Cookie)) != 24) {
-					t.Errorf("got cookie %s, want the client's and 16 octets more", got.Cookie)
+					t.Errorf("got cookie %s, want the client's and 16 bytes more", got.Cookie)
 				}
 			})
 		})

@@ -17,7 +17,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// everyType gives the types that tests try: all assigned ones, the meta types, and those
+// everyType returns the types that tests try: all assigned ones, the meta types, and those
 // for private use (RFC 6895 §3.1).
 func everyType() []uint16 {
 	var types []uint16

@@ -160,7 +160,7 @@ func inOrder(lines []string) []string {
 	return ordered
 }
 
-// rrset gives owner and type of a record's text.
+// rrset returns owner and type of a record's text.
 func rrset(line string) string {
 	const owner, rrtype = 0, 3
 	fields := strings.Fields(line)

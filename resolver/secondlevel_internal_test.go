@@ -34,11 +34,11 @@ func message(t testing.TB, edit func(m *dns.Msg), answer, authority, additional 
 	if edit != nil {
 		edit(m)
 	}
-	octets, err := m.Pack()
+	payload, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return octets
+	return payload
 }
 
 const (
@@ -88,7 +88,7 @@ func TestSecondReply(t *testing.T) {
 		{"a refusal", message(t, func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, "", "", ""), kindUnusable},
 		{"out of a cache", message(t, func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }, wwwA, "", ""), kindUnusable},
 		{"a referral upwards", message(t, func(m *dns.Msg) { m.Authoritative = false }, "", ". 300 NS ns.example.", nsA), kindUnusable},
-		{"octets too many", append(message(t, nil, wwwA, "", ""), 0), kindUnusable},
+		{"bytes too many", append(message(t, nil, wwwA, "", ""), 0), kindUnusable},
 		{"a header", make([]byte, wire.HeaderLen), kindUnusable},
 		{"nothing", nil, kindUnusable},
 	} {
@@ -124,7 +124,7 @@ func TestSecondReplyAges(t *testing.T) {
 
 // What is between us and a server is none of the others' business.
 func TestWithoutSecrets(t *testing.T) {
-	octets := message(t, func(m *dns.Msg) {
+	payload := message(t, func(m *dns.Msg) {
 		m.Id = 0x1234
 		m.SetEdns0(1232, true)
 		m.IsEdns0().Option = []dns.EDNS0{
@@ -132,9 +132,9 @@ func TestWithoutSecrets(t *testing.T) {
 			&dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: "6e73"},
 		}
 	}, wwwA, "", "")
-	before := bytes.Clone(octets)
-	got := withoutSecrets(octets)
-	if !bytes.Equal(octets, before) {
+	before := bytes.Clone(payload)
+	got := withoutSecrets(payload)
+	if !bytes.Equal(payload, before) {
 		t.Error("the reply itself has changed")
 	}
 	m := new(dns.Msg)

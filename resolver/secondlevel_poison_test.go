@@ -162,7 +162,7 @@ func TestSecondLevelPoisoned(t *testing.T) {
 
 // Without the key nobody forges anything.
 func TestSecondLevelKey(t *testing.T) {
-	key := func(o *resolver.Options) { o.SecondLevelKey = []byte("a secret of 32 octets, or nearly") }
+	key := func(o *resolver.Options) { o.SecondLevelKey = []byte("a secret of 32 bytes, or nearly") }
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.askAll()
 		synctest.Wait()

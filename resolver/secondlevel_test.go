@@ -356,19 +356,19 @@ func TestSecondLevelEqualQuestions(t *testing.T) {
 	})
 }
 
-// The trace says which replies came out of the store, and their octets count.
+// The trace says which replies came out of the store, and their bytes count.
 func TestSecondLevelTrace(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.ask("www.plain.test.", dns.TypeA)
 		time.Sleep(10 * time.Second)
 		other := w.replica(sharing(s), ipv4Only)
 		var seen []string
-		octets := 0
+		total := 0
 		var done resolver.DoneInfo
 		ctx := resolver.WithTrace(w.Context(), &resolver.Trace{
 			SecondLevel: func(i resolver.SecondLevelInfo) {
 				seen = append(seen, fmt.Sprint(i.Zone, " ", i.Asked.Name, " ", i.Hit, " ", i.Kind, " ", i.Err))
-				octets += len(i.Message)
+				total += len(i.Message)
 				if i.Hit && i.Age < 10*time.Second {
 					w.Errorf("got age %v, want 10 s and a little", i.Age)
 				}
@@ -378,8 +378,8 @@ func TestSecondLevelTrace(t *testing.T) {
 		if o := other.askWith(ctx, "www.plain.test.", dns.TypeA); o.err != nil {
 			w.Fatal(o.err)
 		}
-		if len(seen) == 0 || done.Sends != 0 || done.Bytes != octets || octets == 0 {
-			w.Errorf("got %q, %d sends, %d of %d octets counted", seen, done.Sends, done.Bytes, octets)
+		if len(seen) == 0 || done.Sends != 0 || done.Bytes != total || total == 0 {
+			w.Errorf("got %q, %d sends, %d of %d bytes counted", seen, done.Sends, done.Bytes, total)
 		}
 	})
 }
@@ -405,7 +405,7 @@ func TestSecondLevelNeedsAName(t *testing.T) {
 	}
 }
 
-// spoil changes every value in the store, in its octet at.
+// spoil changes every value in the store, in its byte at.
 func (s *store) spoil(at int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -421,7 +421,7 @@ func TestSecondLevelRefuses(t *testing.T) {
 	for about, harm := range map[string]func(s *store){
 		"magic": func(s *store) { s.spoil(0) }, "version": func(s *store) { s.spoil(4) },
 		"time": func(s *store) { s.spoil(8) }, "seal": func(s *store) { s.spoil(25) },
-		"header": func(s *store) { s.spoil(37) }, "last octet": func(s *store) { s.spoil(-1) },
+		"header": func(s *store) { s.spoil(37) }, "last byte": func(s *store) { s.spoil(-1) },
 		"exchanged": func(s *store) {
 			keys := slices.Sorted(maps.Keys(s.values))
 			last := s.values[keys[len(keys)-1]].value

@@ -40,7 +40,7 @@ var (
 	overTCP = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5353}
 )
 
-// served gives what ServeDNS writes; nil when it writes nothing.
+// served returns what ServeDNS writes; nil when it writes nothing.
 func served(r *resolver.Resolver, remote net.Addr, query *dns.Msg) *dns.Msg {
 	c := &client{remote: remote}
 	r.ServeDNS(c, query)
@@ -63,7 +63,7 @@ func TestServeDNSTruncates(t *testing.T) {
 	for _, set := range []struct {
 		name    string
 		records int
-	}{{"small", 2}, {"middle", 10}, {"big", 40}} { // about 200, 900 and 3500 octets
+	}{{"small", 2}, {"middle", 10}, {"big", 40}} { // about 200, 900 and 3500 bytes
 		for i := range set.records {
 			fmt.Fprintf(&zone, "%s TXT \"%02d%s\"\n", set.name, i, strings.Repeat("x", 70))
 		}
@@ -96,7 +96,7 @@ func TestServeDNSTruncates(t *testing.T) {
 					t.Errorf("got TC=%t, want %t:\n%v", reply.Truncated, test.tc, reply)
 				}
 				if got := wireLength(t, reply); got > test.limit {
-					t.Errorf("reply has %d octets, want at most %d", got, test.limit)
+					t.Errorf("reply has %d bytes, want at most %d", got, test.limit)
 				}
 			})
 		})
@@ -117,18 +117,18 @@ func TestServeDNSCompresses(t *testing.T) {
 		missed := wireLength(t, served(r, overTCP, query))
 		hit, ok := r.AppendHit(nil, packed(t, query), 0)
 		if !ok || missed != len(hit) {
-			t.Errorf("a miss has %d octets, want as many as a hit, which has %d", missed, len(hit))
+			t.Errorf("a miss has %d bytes, want as many as a hit, which has %d", missed, len(hit))
 		}
 		reply, err := r.Exchange(t.Context(), query)
 		if err != nil || wireLength(t, reply) != len(hit) {
-			t.Errorf("Exchange has %d octets, %v, want %d", wireLength(t, reply), err, len(hit))
+			t.Errorf("Exchange has %d bytes, %v, want %d", wireLength(t, reply), err, len(hit))
 		}
 		query.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 20)}}
 		c := &client{remote: overTCP, tls: new(tls.ConnectionState)}
 		r.ServeDNS(c, query)
 		const block = 468 // RFC 8467 §4.1
 		if got, want := wireLength(t, c.reply), (missed+4+block-1)/block*block; got != want {
-			t.Errorf("padded it has %d octets, want %d", got, want)
+			t.Errorf("padded it has %d bytes, want %d", got, want)
 		}
 	})
 }
@@ -168,7 +168,7 @@ func TestServeDNSPadsOverTLS(t *testing.T) {
 				c := &client{remote: overTCP, tls: test.tls}
 				r.ServeDNS(c, test.query)
 				if got := wireLength(t, c.reply); (got == 468) != test.want {
-					t.Errorf("reply has %d octets; padded to 468: want %t", got, test.want)
+					t.Errorf("reply has %d bytes; padded to 468: want %t", got, test.want)
 				}
 			})
 		})
@@ -427,7 +427,7 @@ func TestServeDNSConcurrently(t *testing.T) {
 	all.Wait()
 }
 
-// What only a real server sees: octets that are no query.
+// What only a real server sees: bytes that are no query.
 func TestServeDNSMalformed(t *testing.T) {
 	in := resolvertest.New(t, clientWorld)
 	address, stop := startServer(t, in.Resolver(t))
@@ -443,8 +443,8 @@ func TestServeDNSMalformed(t *testing.T) {
 	}
 	manyQuestions := slices.Clone(query)
 	manyQuestions[4], manyQuestions[5] = 0xff, 0xff
-	for _, octets := range [][]byte{{}, query[:11], query[:20], manyQuestions} {
-		if _, err := conn.Write(octets); err != nil {
+	for _, junk := range [][]byte{{}, query[:11], query[:20], manyQuestions} {
+		if _, err := conn.Write(junk); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -140,7 +140,7 @@ func (n *simNet) lastAsked(name string) time.Time {
 	return n.latest[strings.ToLower(name)]
 }
 
-// on gives the filter for a kind of fault, which counts what it lets through.
+// on returns the filter for a kind of fault, which counts what it lets through.
 func (n *simNet) on(f simFault, network string) resolvertest.Filter {
 	return func(q resolvertest.Query) bool {
 		if bySpy(q) || q.Unconnected && f != faultRestart || network != "" && q.Network != network || !n.decide(q).faults[f] {
@@ -270,7 +270,7 @@ func (n *simNet) restart(server string, d time.Duration) {
 	n.down[server] = time.Now().Add(d)
 }
 
-// earlier gives the last reply to another query.
+// earlier returns the last reply to another query.
 func (n *simNet) earlier(query, _ []byte) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -285,7 +285,7 @@ func (n *simNet) remember(query, reply []byte) []byte {
 	return reply
 }
 
-// questionOf gives the question of a query in lower case.
+// questionOf returns the question of a query in lower case.
 func questionOf(query []byte) string {
 	const header = 12
 	return strings.ToLower(string(query[min(header, len(query)):]))

@@ -147,7 +147,7 @@ func parsed(text string) dns.RR {
 	return rr
 }
 
-// surelySecure gives the zone that a name is in, if that is the same one, signed, vouched
+// surelySecure returns the zone that a name is in, if that is the same one, signed, vouched
 // for and without opt-out, in all versions of the world that a resolver may remember
 // delegations from; nil otherwise.
 func (w *simWorld) surelySecure(name string) *simZone {

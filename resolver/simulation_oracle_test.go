@@ -31,7 +31,7 @@ type simStep struct {
 	until    time.Time
 }
 
-// status gives the DNSSEC status of a zone's data.
+// status returns the DNSSEC status of a zone's data.
 func (v *simVersion) status(z *simZone) dnssec.Status {
 	if z.origin == "." {
 		return dnssec.Secure
@@ -110,7 +110,7 @@ func (s simStep) fromNode(z *simZone, source, name string, qtype uint16) simStep
 	return s
 }
 
-// at gives the records of a type at a name; nil if there are none.
+// at returns the records of a type at a name; nil if there are none.
 func (z *simZone) at(name string, rrtype uint16) []dns.RR {
 	var set []dns.RR
 	for _, rr := range z.records {
@@ -147,7 +147,7 @@ func (w *simWorld) isExpanded(name string) bool {
 	return slices.ContainsFunc(w.versions, func(v *simVersion) bool { return !v.exists(v.zoneOf(name), name) })
 }
 
-// denier gives the zone that a record of a denial is of.
+// denier returns the zone that a record of a denial is of.
 func (v *simVersion) denier(rr dns.RR) *simZone {
 	owner := strings.ToLower(rr.Header().Name)
 	if sig, ok := rr.(*dns.RRSIG); ok && v.zones[strings.ToLower(sig.SignerName)] != nil {
@@ -174,7 +174,7 @@ func lowered(lines []string) []string {
 // slack is how much later than it was sent a reply may be taken in.
 const slack = 30 * time.Second
 
-// steps gives all that may be believed of a name by a question asked at from and
+// steps returns all that may be believed of a name by a question asked at from and
 // answered at to: what is true then, and what was until its TTL has run out since.
 func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simStep {
 	w.mu.Lock()
@@ -387,7 +387,7 @@ func (s *simStep) shorten(cur string, given []string) {
 	}
 }
 
-// states gives the statuses that an answer of the step may have.
+// states returns the statuses that an answer of the step may have.
 func (s simStep) states() []dnssec.Status {
 	var states []dnssec.Status
 	if s.status == dnssec.Secure || s.signed {
@@ -443,7 +443,7 @@ func follow(rest [][]string, cur string, qtype uint16) (next string, used int) {
 	return "", 1
 }
 
-// groups gives the RRsets of an answer as lines in lower case, without signatures.
+// groups returns the RRsets of an answer as lines in lower case, without signatures.
 func groups(rrs []dns.RR) [][]string {
 	rrs = slices.DeleteFunc(slices.Clone(rrs), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 	var out [][]string

@@ -151,7 +151,7 @@ func (s *simulation) note(format string, args ...any) {
 	s.log = append(s.log, at+fmt.Sprintf(format, args...))
 }
 
-// finish gives the log with the queries that were sent, in the order of time.
+// finish returns the log with the queries that were sent, in the order of time.
 func (s *simulation) finish() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +167,7 @@ func reply(q resolvertest.Query) string {
 	if !q.Answered {
 		return "-"
 	}
-	return fmt.Sprintf("%s %d octets, TC %t", dns.RcodeToString[q.Rcode], q.ReplySize, q.Truncated)
+	return fmt.Sprintf("%s %d bytes, TC %t", dns.RcodeToString[q.Rcode], q.ReplySize, q.Truncated)
 }
 
 // trouble asks while things go wrong.

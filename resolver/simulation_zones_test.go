@@ -47,7 +47,7 @@ type simSigning struct {
 // compact reports whether denials are made for each question (RFC 9824).
 func (s *simSigning) compact() bool { return strings.Contains(s.words, "compact") }
 
-// header gives the words for a zone's header.
+// header returns the words for a zone's header.
 func (s *simSigning) header() string {
 	if !s.on {
 		return ""
@@ -76,7 +76,7 @@ const maxGeneration = 9
 // mayRoll reports whether there is a next generation of keys.
 func (s *simSigning) mayRoll() bool { return s.on && s.ksk < maxGeneration && s.zsk < maxGeneration }
 
-// otherKeys gives a generation of keys that has nothing to do with those of late: they must
+// otherKeys returns a generation of keys that has nothing to do with those of late: they must
 // not fit to what is remembered of the zone.
 func otherKeys(generation int) int {
 	const further, cycle = 3, maxGeneration - 1 // the last one leaves room for a rollover
@@ -119,7 +119,7 @@ func (v *simVersion) zoneOf(name string) *simZone {
 	}
 }
 
-// hosted gives the last zone whose name servers have their names elsewhere; nil if there is
+// hosted returns the last zone whose name servers have their names elsewhere; nil if there is
 // none.
 func (v *simVersion) hosted() *simZone {
 	var found *simZone
@@ -262,7 +262,7 @@ func simRecord(z *simZone, owner string, ttl int, rest string) dns.RR {
 	return rr
 }
 
-// nameHost gives the zone that the names of a zone's servers are in.
+// nameHost returns the zone that the names of a zone's servers are in.
 func (z *simZone) nameHost() string {
 	if z.host != "" {
 		return z.host
@@ -392,7 +392,7 @@ func (w *simWorld) lonely(v *simVersion, z *simZone) bool {
 	return true
 }
 
-// now gives the current version.
+// now returns the current version.
 func (w *simWorld) now() *simVersion {
 	w.mu.Lock()
 	defer w.mu.Unlock()

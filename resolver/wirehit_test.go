@@ -74,7 +74,7 @@ func hitQueryOf(rnd *rand.Rand, name string, qtype uint16) *dns.Msg {
 	return m
 }
 
-// spelled gives a name in random letter case.
+// spelled returns a name in random letter case.
 func spelled(rnd *rand.Rand, name string) string {
 	if rnd.IntN(2) == 0 {
 		return name
@@ -89,11 +89,11 @@ func spelled(rnd *rand.Rand, name string) string {
 
 func packed(t testing.TB, m *dns.Msg) []byte {
 	t.Helper()
-	octets, err := m.Pack()
+	message, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return octets
+	return message
 }
 
 // readable writes a reply so that two that say the same are equal: owners other than the
@@ -140,15 +140,15 @@ func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 				if n%100 == 0 {
 					time.Sleep(time.Duration(rnd.IntN(10_000)) * time.Millisecond)
 				}
-				octets := packed(t, query)
-				got, ok := r.AppendHit(buf, octets, 0)
+				message := packed(t, query)
+				got, ok := r.AppendHit(buf, message, 0)
 				want, err := r.Exchange(t.Context(), query)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !ok {
 					if len(got) != len(buf) {
-						t.Fatalf("%v: no hit, but %d octets", query, len(got))
+						t.Fatalf("%v: no hit, but %d bytes", query, len(got))
 					}
 					continue
 				}
@@ -164,7 +164,7 @@ func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 				if got, want := readable(query.Question[0].Name, &reply), readable(query.Question[0].Name, &again); got != want {
 					t.Fatalf("AppendHit and Exchange differ for\n%v\ngot:\n%s\nwant:\n%s", query, got, want)
 				}
-				checkCut(t, r, octets, got, query)
+				checkCut(t, r, message, got, query)
 			}
 			if hits < queries/3 {
 				t.Errorf("only %d of %d queries were hits", hits, queries)
@@ -174,21 +174,21 @@ func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 }
 
 // checkCut compares a whole reply with that to a client that takes less.
-func checkCut(t *testing.T, r *resolver.Resolver, octets, whole []byte, query *dns.Msg) {
+func checkCut(t *testing.T, r *resolver.Resolver, message, whole []byte, query *dns.Msg) {
 	t.Helper()
 	const datagram = 1232
 	takes := dns.MinMsgSize
 	if opt := query.IsEdns0(); opt != nil {
 		takes = min(max(int(opt.UDPSize()), dns.MinMsgSize), datagram)
 	}
-	cut, ok := r.AppendHit([]byte("before"), octets, datagram)
+	cut, ok := r.AppendHit([]byte("before"), message, datagram)
 	if !ok || !bytes.HasPrefix(cut, []byte("before")) {
 		t.Fatalf("%v: a hit over TCP, none over UDP", query)
 	}
 	cut = cut[len("before"):]
 	if len(whole) <= takes {
 		if !bytes.Equal(cut, whole) {
-			t.Fatalf("%v: fits into %d octets, but is\n%x, want\n%x", query, takes, cut, whole)
+			t.Fatalf("%v: fits into %d bytes, but is\n%x, want\n%x", query, takes, cut, whole)
 		}
 		return
 	}
@@ -197,7 +197,7 @@ func checkCut(t *testing.T, r *resolver.Resolver, octets, whole []byte, query *d
 		t.Fatal(err)
 	}
 	if len(cut) > takes || !m.Truncated || m.Rcode != int(whole[3]&0xF) {
-		t.Fatalf("%v: does not fit into %d octets, but is\n%v", query, takes, &m)
+		t.Fatalf("%v: does not fit into %d bytes, but is\n%v", query, takes, &m)
 	}
 	wantFilled(t, &m, whole, cut, takes)
 }
@@ -217,7 +217,7 @@ func wantFilled(t *testing.T, m *dns.Msg, whole, cut []byte, takes int) {
 		}
 	}
 	if next := left[len(kept)]; len(cut)+dns.Len(next) <= takes {
-		t.Fatalf("%d of %d octets, but this was left out:\n%v", len(cut), takes, next)
+		t.Fatalf("%d of %d bytes, but this was left out:\n%v", len(cut), takes, next)
 	}
 }
 
@@ -248,12 +248,12 @@ func TestTruncatedAlike(t *testing.T) {
 				query.SetEdns0(600, false)
 			}
 			missed := served(r, overUDP, query)
-			octets, ok := r.AppendHit(nil, packed(t, query), 1232)
+			message, ok := r.AppendHit(nil, packed(t, query), 1232)
 			if !ok {
 				t.Fatalf("%s: no hit", test.name)
 			}
 			var hit dns.Msg
-			if err := hit.Unpack(octets); err != nil {
+			if err := hit.Unpack(message); err != nil {
 				t.Fatal(err)
 			}
 			if !hit.Truncated || !missed.Truncated || len(missed.Answer) < test.least || len(hit.Answer) != len(missed.Answer) {
@@ -291,13 +291,13 @@ func TestAttackLongReplies(t *testing.T) {
 			t.Errorf("%s: ServeDNS answers with %d bytes and %d records, TC %t", test.about, len(wire), len(missed.Answer), missed.Truncated)
 		}
 		for _, size := range []int{0, dns.MaxMsgSize, 1 << 20} {
-			octets, ok := r.AppendHit([]byte("before"), packed(t, query), size)
-			if ok != test.hit || len(octets)-len("before") > dns.MaxMsgSize || !ok && string(octets) != "before" {
-				t.Errorf("%s, size %d: hit %t with %d bytes, want %t", test.about, size, ok, len(octets), test.hit)
+			message, ok := r.AppendHit([]byte("before"), packed(t, query), size)
+			if ok != test.hit || len(message)-len("before") > dns.MaxMsgSize || !ok && string(message) != "before" {
+				t.Errorf("%s, size %d: hit %t with %d bytes, want %t", test.about, size, ok, len(message), test.hit)
 			}
 		}
-		if octets, ok := r.AppendHit(nil, packed(t, query), 1232); !ok || len(octets) > dns.MinMsgSize {
-			t.Errorf("%s, as a datagram: hit %t with %d bytes", test.about, ok, len(octets))
+		if message, ok := r.AppendHit(nil, packed(t, query), 1232); !ok || len(message) > dns.MinMsgSize {
+			t.Errorf("%s, as a datagram: hit %t with %d bytes", test.about, ok, len(message))
 		}
 	}
 }
@@ -321,7 +321,7 @@ func TestAppendHitLeavesToOthers(t *testing.T) {
 	if _, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA); err != nil {
 		t.Fatal(err)
 	}
-	for about, octets := range map[string][]byte{
+	for about, message := range map[string][]byte{
 		"nothing":        nil,
 		"a header":       packed(t, plain())[:12],
 		"cut off":        packed(t, plain())[:20],
@@ -355,7 +355,7 @@ func TestAppendHitLeavesToOthers(t *testing.T) {
 		"what is unknown": packed(t, with(func(m *dns.Msg) { m.Question[0].Name = "new.shop.example." })),
 		"a local name":    packed(t, with(func(m *dns.Msg) { m.Question[0].Name = "localhost." })),
 	} {
-		if got, ok := r.AppendHit(nil, octets, 0); ok || len(got) > 0 {
+		if got, ok := r.AppendHit(nil, message, 0); ok || len(got) > 0 {
 			t.Errorf("%s: got %x, %v; want no hit", about, got, ok)
 		}
 	}
@@ -384,15 +384,15 @@ func TestAppendHitDoesNotAllocate(t *testing.T) {
 			if _, err := r.Exchange(t.Context(), query); err != nil {
 				t.Fatal(err)
 			}
-			octets := packed(t, query)
+			message := packed(t, query)
 			for _, size := range []int{0, 1232, 40} {
 				hit := true
 				allocs := testing.AllocsPerRun(20, func() {
-					_, ok := r.AppendHit(buf, octets, size)
+					_, ok := r.AppendHit(buf, message, size)
 					hit = hit && ok
 				})
 				if allocs != 0 || !hit {
-					t.Errorf("%v, %d octets: %v allocations, hit %v; want 0, true", query, size, allocs, hit)
+					t.Errorf("%v, %d bytes: %v allocations, hit %v; want 0, true", query, size, allocs, hit)
 				}
 			}
 		}
@@ -423,7 +423,7 @@ func TestAppendHitPrefetches(t *testing.T) {
 	}, minimiseOff)
 }
 
-// FuzzAppendHit takes any octets for a query. What is answered is a query that Exchange
+// FuzzAppendHit takes any bytes for a query. What is answered is a query that Exchange
 // answers with the same RCODE and question.
 func FuzzAppendHit(f *testing.F) {
 	in := resolvertest.New(f, fmt.Sprintf(hitWorld, "x"))
@@ -438,14 +438,14 @@ func FuzzAppendHit(f *testing.F) {
 		f.Add(packed(f, query), 0)
 		f.Add(packed(f, query), 512)
 	}
-	f.Fuzz(func(t *testing.T, octets []byte, size int) {
-		got, ok := r.AppendHit(nil, octets, size)
+	f.Fuzz(func(t *testing.T, message []byte, size int) {
+		got, ok := r.AppendHit(nil, message, size)
 		if !ok {
 			return
 		}
 		var query, reply dns.Msg
-		if err := query.Unpack(octets); err != nil {
-			t.Fatalf("answered what is no query: %x: %v", octets, err)
+		if err := query.Unpack(message); err != nil {
+			t.Fatalf("answered what is no query: %x: %v", message, err)
 		}
 		if err := reply.Unpack(got); err != nil {
 			t.Fatalf("%v: reply %x: %v", &query, got, err)
@@ -457,8 +457,8 @@ func FuzzAppendHit(f *testing.F) {
 		if reply.Rcode != want.Rcode || reply.Id != query.Id || len(reply.Question) != 1 || reply.Question[0] != query.Question[0] {
 			t.Fatalf("got\n%v\nwant\n%v", &reply, want)
 		}
-		if size > 0 && size < 65535 && len(got) > max(size, len(octets)+11) {
-			t.Fatalf("%d octets of reply, want %d at most", len(got), size)
+		if size > 0 && size < 65535 && len(got) > max(size, len(message)+11) {
+			t.Fatalf("%d bytes of reply, want %d at most", len(got), size)
 		}
 		if binary.BigEndian.Uint16(got[6:]) != uint16(len(want.Answer)) && !reply.Truncated {
 			t.Fatalf("got\n%v\nwant\n%v", &reply, want)
@@ -563,9 +563,9 @@ func TestAppendHitRotates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		octets, ok := r.AppendHit(nil, packed(t, query), 0)
+		message, ok := r.AppendHit(nil, packed(t, query), 0)
 		var got dns.Msg
-		if err := got.Unpack(octets); err != nil || !ok || readable(query.Question[0].Name, &got) != readable(query.Question[0].Name, want) {
+		if err := got.Unpack(message); err != nil || !ok || readable(query.Question[0].Name, &got) != readable(query.Question[0].Name, want) {
 			t.Errorf("turned by %d: got %v, %v\nwant %v", turn, &got, ok, want)
 		}
 	}
