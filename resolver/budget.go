@@ -8,18 +8,6 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// limitTime is the name of the limit that a deadline of our own stands for.
-const limitTime = "Time"
-
-// The limits that make queries wait.
-const (
-	limitZone        = "QueriesPerZone"
-	limitServer      = "QueriesPerServer"
-	limitQuestions   = "Questions"
-	limitSockets     = "Sockets"
-	limitConnections = "Connections"
-)
-
 // budget is what one client question may still spend. Sub-questions, restarts,
 // retries, TCP and validation all spend from the same one, and nothing resets it:
 // limits that start anew at some turn multiply (attacks.md 18, CVE-2026-50045). It
@@ -51,31 +39,31 @@ func newBudget(l *Limits, refused *refusals) *budget {
 // send pays for one query; joining a question that somebody else has sent costs the
 // same, so that joining cannot be used to wait for nothing for ever.
 func (b *budget) send() error {
-	return b.charge(&b.sends, 1, b.limits.Sends, "Sends")
+	return b.charge(&b.sends, 1, limitSends)
 }
 
 // received pays for a reply's octets. The reply that goes over the limit is lost.
 func (b *budget) received(octets int) error {
-	return b.charge(&b.bytes, int64(octets), b.limits.Bytes, "Bytes")
+	return b.charge(&b.bytes, int64(octets), limitBytes)
 }
 
 // alias pays for one step of an alias chain. The chain that reaches the limit is
 // given up at once, as its next query could only show that it is too long.
 func (b *budget) alias() error {
 	if b.aliases.Add(1) >= int64(b.limits.Aliases) {
-		return b.refused.refuse("Aliases", b.limits.Aliases)
+		return b.refuse(limitAliases)
 	}
 	return nil
 }
 
 func (b *budget) referral() error {
-	return b.charge(&b.referrals, 1, b.limits.Referrals, "Referrals")
+	return b.charge(&b.referrals, 1, limitReferrals)
 }
 
 // hold notes that a query waits for a place, until release is called. At the end of the
 // question's time it stays noted, for end.
-func (b *budget) hold(limit string, value int) (release func()) {
-	held := &LimitError{Limit: limit, Value: value}
+func (b *budget) hold(l limit) (release func()) {
+	held := l.reached(l.in(b.limits))
 	b.held.Store(held)
 	return func() {
 		if time.Now().Before(b.deadline) {
@@ -86,11 +74,11 @@ func (b *budget) hold(limit string, value int) (release func()) {
 
 // heldBy makes the error that says that a query has waited in vain for a place, until
 // cause. It is counted here unless that was the end of the question: then it is by end.
-func (b *budget) heldBy(limit string, value int, cause error) error {
+func (b *budget) heldBy(l limit, cause error) error {
 	if time.Now().Before(b.deadline) {
-		b.refused.count(limit)
+		b.refused.count(l)
 	}
-	return &heldError{&LimitError{Limit: limit, Value: value}, cause}
+	return &heldError{l.reached(l.in(b.limits)), cause}
 }
 
 // end says, and counts, what the end of a question's time was due to if it was not the
@@ -101,8 +89,8 @@ func (b *budget) end(cause error) error {
 	if held == nil || !errors.As(cause, &limit) || time.Now().Before(b.deadline) {
 		return cause
 	}
-	b.refused.count(held.Limit)
-	if limit.Limit != limitTime {
+	b.refused.count(held.limit())
+	if limit.limit() != limitTime {
 		return cause // it says so already
 	}
 	var zone *zoneError
@@ -114,12 +102,15 @@ func (b *budget) end(cause error) error {
 	return &heldError{held, cause}
 }
 
-func (b *budget) charge(counter *atomic.Int64, n int64, limit int, name string) error {
-	if counter.Add(n) > int64(limit) {
-		return b.refused.refuse(name, limit)
+func (b *budget) charge(counter *atomic.Int64, n int64, l limit) error {
+	if counter.Add(n) > int64(l.in(b.limits)) {
+		return b.refuse(l)
 	}
 	return nil
 }
+
+// refuse counts that a limit struck, and makes the error that says so.
+func (b *budget) refuse(l limit) *LimitError { return b.refused.refuse(l, l.in(b.limits)) }
 
 // mayMinimise pays for a minimised query, and reports whether there are any left. A
 // chain of aliases may take twice what one name may: beyond that its length times its
@@ -128,7 +119,7 @@ func (b *budget) mayMinimise() bool {
 	if b.minimised.Add(1) <= int64(2*b.limits.Minimised) {
 		return true
 	}
-	b.refused.count("Minimised")
+	b.refused.count(limitMinimised)
 	return false
 }
 
@@ -153,7 +144,7 @@ func (b *budget) mayLookUp(outage bool) error {
 		allowed = 2 * limit
 	}
 	if b.failedLookups.Load() >= int64(allowed) {
-		return b.refused.refuse("FailedServerLookups", limit)
+		return b.refuse(limitFailedServerLookups)
 	}
 	return nil
 }

@@ -49,17 +49,17 @@ func (g *concurrencyLimits[K]) enter(ctx context.Context, key K) (leave func(), 
 
 // acquire is enter for a query. While it waits, the budget of its question knows for which of
 // Limits; when it waits in vain, the error says so.
-func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[K], key K, limit string, value int) (leave func(), err error) {
+func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[K], key K, l limit) (leave func(), err error) {
 	if leave, ok := g.tryEnter(key); ok {
 		return leave, nil
 	}
-	release := b.hold(limit, value)
+	release := b.hold(l)
 	leave, err = g.enter(ctx, key)
 	release()
 	if err == nil || errors.Is(err, context.Canceled) { // it is not needed any more
 		return leave, err
 	}
-	return nil, b.heldBy(limit, value, err)
+	return nil, b.heldBy(l, err)
 }
 
 // tryEnter is enter that does not wait.

@@ -33,7 +33,7 @@ func (a *asking) awaitProbe() bool {
 	}
 	leave, ok := a.r.watchers.tryEnter(p.server.addr)
 	if !ok {
-		a.errs = append(a.errs, a.st.budget.refused.refuse(limitQuestions, a.r.config.limits.Questions))
+		a.errs = append(a.errs, a.st.budget.refuse(limitQuestions))
 		return false
 	}
 	p.leave = leave

@@ -149,7 +149,7 @@ func (e *Error) Timeout() bool {
 	case errors.Is(e.Err, context.DeadlineExceeded), errors.As(e.Err, &held):
 		return true
 	case errors.As(e.Err, &limit):
-		return limit.Limit == limitTime
+		return limit.limit() == limitTime
 	case errors.As(e.Err, &ne):
 		return ne.Timeout()
 	}

@@ -132,7 +132,7 @@ func (x *exchange) diedMeanwhile() bool {
 // outcome.
 func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	if n := x.to.sends.over(x.network); n > x.r.config.limits.SendsPerServer {
-		limit := x.st.budget.refused.refuse("SendsPerServer", x.r.config.limits.SendsPerServer)
+		limit := x.st.budget.refuse(limitSendsPerServer)
 		return false, x.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
 	if err := x.st.budget.send(); err != nil {
@@ -268,7 +268,7 @@ func (x *exchange) failed(err error) (again bool, out outcome) {
 		return false, x.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
-		return false, x.fail(x.st.budget.heldBy(limitConnections, x.r.config.limits.Connections, err))
+		return false, x.fail(x.st.budget.heldBy(limitConnections, err))
 	}
 	var sending *transport.Error
 	if x.network == "udp" && errors.As(err, &sending) && sending.Unsent() {

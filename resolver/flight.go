@@ -199,7 +199,7 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 
 // begin makes the flight, under the values but not the end of ctx. f.mu must be held.
 func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
-	limit := &LimitError{Limit: limitTime, Value: int(by.budget.limits.Time.Milliseconds())}
+	limit := limitTime.reached(limitTime.in(by.budget.limits))
 	own, cancel := context.WithDeadlineCause(lasting{f.base, ctx}, by.budget.deadline, limit)
 	fl := &flight{
 		key:    key,

@@ -150,7 +150,7 @@ func TestFlightHasItsLeadersTime(t *testing.T) {
 			return nil, context.Cause(fl.ctx)
 		})
 		var limit *LimitError
-		if !errors.As(err, &limit) || limit.Limit != limitTime {
+		if !errors.As(err, &limit) || limit.limit() != limitTime {
 			t.Errorf("got %v, want the limit %s", err, limitTime)
 		}
 	})

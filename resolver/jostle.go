@@ -36,7 +36,7 @@ type jostleList struct {
 // isShed reports whether work ended because its place was needed by others, or it got none.
 func isShed(cause error) bool {
 	var limit *LimitError
-	return errors.As(cause, &limit) && limit.Limit == limitQuestions
+	return errors.As(cause, &limit) && limit.limit() == limitQuestions
 }
 
 // jostleSlot is that of one question, taken or waited for.

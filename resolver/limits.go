@@ -91,10 +91,6 @@ type Limits struct {
 	Connections int
 }
 
-// noLimit stands for a negative field: more than any question can use, with room
-// to count.
-const noLimit = 1 << 30
-
 // quarter gives a quarter of a limit, at least one: what those who may be hostile get, or
 // are kept out of.
 func quarter(limit int) int { return max(1, limit/4) }
@@ -111,49 +107,4 @@ func (l *Limits) validation() dnssec.Limits {
 		NSEC3Iterations:    l.NSEC3Iterations,
 		NSEC3Hashes:        l.NSEC3Hashes,
 	}
-}
-
-func (l Limits) fill() Limits {
-	for _, f := range []struct {
-		field *int
-		value int
-	}{
-		{&l.Sends, 100},
-		{&l.Bytes, 256 << 10},
-		{&l.SendsPerServer, 3},
-		{&l.FailedServerLookups, 5},
-		{&l.AddressesPerServer, 6},
-		{&l.Depth, 7},
-		{&l.Aliases, 11},
-		{&l.Minimised, 10},
-		{&l.Referrals, 40},
-		{&l.Records, 256},
-		{&l.SignatureChecks, 64},
-		{&l.FailedSignatureChecks, 16},
-		{&l.SignatureCost, 200},
-		{&l.SignaturesPerRRset, dnssec.DefaultSignaturesPerRRset},
-		{&l.KeysPerTag, dnssec.DefaultKeysPerTag},
-		{&l.DSPerZone, dnssec.DefaultDSPerZone},
-		{&l.NSEC3Iterations, 50},
-		{&l.NSEC3Hashes, 600},
-		{&l.QueriesPerZone, 200},
-		{&l.QueriesPerServer, 100},
-		{&l.Questions, 10_000},
-		{&l.Sockets, 1_000},
-		{&l.Connections, 200},
-	} {
-		switch {
-		case *f.field == 0:
-			*f.field = f.value
-		case *f.field < 0:
-			*f.field = noLimit
-		}
-	}
-	switch {
-	case l.Time == 0:
-		l.Time = 10 * time.Second
-	case l.Time < 0:
-		l.Time = 24 * time.Hour
-	}
-	return l
 }

@@ -10,11 +10,11 @@ import (
 func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
 	if !cut.from.forwards() { // a forwarder's zone is many zones
-		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitZone, r.config.limits.QueriesPerZone); err != nil {
+		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitQueriesPerZone); err != nil {
 			return nil, err
 		}
 	}
-	leaveServer, err := acquire(ctx, b, r.servers, server, limitServer, r.config.limits.QueriesPerServer)
+	leaveServer, err := acquire(ctx, b, r.servers, server, limitQueriesPerServer)
 	if err != nil {
 		leaveZone()
 		return nil, err
@@ -32,22 +32,21 @@ const quickServer = 400 * time.Millisecond
 // connect waits until there is room for what the next send needs of this host. That is no
 // part of the time that the server has to answer.
 func (x *exchange) connect(ctx context.Context) (leave func(), err error) {
-	limits := &x.r.config.limits
 	switch {
 	case x.to.forwarder != nil && x.to.forwarder.sender != nil, x.r.transport == nil:
 		return func() {}, nil // a sender with room of its own
 	case x.network == "tcp" && x.cut.from.forwards():
 		return func() {}, nil // the caller's own choice, and not one of a hostile zone
 	case x.network == "tcp":
-		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections, limits.Connections)
+		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
-		return acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+		return acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets)
 	}
-	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.strangers, struct{}{}, limitSockets, limits.Sockets)
+	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.strangers, struct{}{}, limitSockets)
 	if err != nil {
 		return nil, err
 	}
-	leaveSockets, err := acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets, limits.Sockets)
+	leaveSockets, err := acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets)
 	if err != nil {
 		leaveStrangers()
 		return nil, err
@@ -60,5 +59,5 @@ func (x *exchange) connect(ctx context.Context) (leave func(), err error) {
 
 // waits is called when all connections are in use.
 func (x *exchange) waits() (release func()) {
-	return x.st.budget.hold(limitConnections, x.r.config.limits.Connections)
+	return x.st.budget.hold(limitConnections)
 }

@@ -85,7 +85,7 @@ func New(o Options) (*Resolver, error) {
 		watchers:  newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
 	}
 	r.questions = newJostleList(c.limits.Questions, func() error {
-		return r.counts.refusals.refuse(limitQuestions, c.limits.Questions)
+		return r.refuse(limitQuestions)
 	})
 	for _, s := range c.RootHints.Servers {
 		for _, a := range s.Addrs {

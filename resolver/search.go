@@ -61,7 +61,7 @@ func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*fo
 	a := newFound(q)
 	short := func() error { // like budget.alias
 		if len(a.aliases)+1 >= r.config.limits.Aliases {
-			return &LimitError{Limit: "Aliases", Value: r.config.limits.Aliases}
+			return limitAliases.reached(r.config.limits.Aliases)
 		}
 		return nil
 	}

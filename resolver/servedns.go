@@ -87,7 +87,7 @@ func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostl
 		if r.queued.Add(1) > int64(r.config.limits.Questions) {
 			return ctx, nil, r.questions.full()
 		}
-		impatient = &LimitError{Limit: limitQuestions, Value: r.config.limits.Questions}
+		impatient = limitQuestions.reached(r.config.limits.Questions)
 		within, cancel := context.WithTimeoutCause(ctx, st.maxQueued, impatient)
 		defer cancel()
 		waiting = within

@@ -211,7 +211,7 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 	added := 0
 	for _, a := range addrs {
 		if added == r.config.limits.AddressesPerServer {
-			r.counts.refusals.count("AddressesPerServer")
+			r.counts.refusals.count(limitAddressesPerServer)
 			return
 		}
 		if !r.usable(a) || !cut.isGiven() && !r.mayAsk(cut, a) || l.has(a) {

@@ -158,12 +158,7 @@ func isOutage(err error) bool {
 	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, ErrAliasLoop):
 		return false
 	case errors.As(err, &limit):
-		switch limit.Limit {
-		case "Aliases", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
-			"SignaturesPerRRset", "KeysPerTag", "DSPerZone", "NSEC3Hashes":
-			return false
-		}
-		return true
+		return !limitTable[limit.limit()].refutes
 	}
 	return errors.Is(err, ErrNoReachableServer) || errors.Is(err, ErrNoServerAddress) || errors.Is(err, ErrCircular) || isTimeout(err)
 }

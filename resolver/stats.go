@@ -191,7 +191,7 @@ func failureReason(err error) FailureReason {
 		return FailureBogus
 	case errors.Is(err, ErrCached):
 		return FailureCached
-	case errors.As(err, &limit) && limit.Limit != limitTime:
+	case errors.As(err, &limit) && limit.limit() != limitTime:
 		return FailureLimit
 	case errors.Is(err, context.Canceled):
 		return FailureCanceled
@@ -220,7 +220,7 @@ func (r *Resolver) Stats() Stats {
 		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
 		Failures: make(map[FailureReason]uint64, len(failureReasons)),
 		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
-		Limits: make(map[string]uint64, len(limitNames)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
+		Limits: make(map[string]uint64, len(limitTable)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
@@ -231,8 +231,8 @@ func (r *Resolver) Stats() Stats {
 	for i, reason := range failureReasons {
 		s.Failures[reason] = c.failures[i].Load()
 	}
-	for i, name := range limitNames {
-		s.Limits[name] = c.refusals[i].Load()
+	for l := limitUnknown + 1; int(l) < len(limitTable); l++ {
+		s.Limits[l.String()] = c.refusals[l].Load()
 	}
 	for i, reason := range dropReasons {
 		s.Dropped[reason] = c.dropped[i].Load()
@@ -326,7 +326,7 @@ func (c *counts) asked(fromCache, stale bool, err error) {
 		}
 	}
 	var limit *LimitError
-	if errors.As(err, &limit) && limit.Limit == limitTime {
+	if errors.As(err, &limit) && limit.limit() == limitTime {
 		c.refusals.count(limitTime) // it is not counted where it is reached
 	}
 }
@@ -346,38 +346,8 @@ func (c *counts) judged(v *dnssec.Verdict) {
 		c.bogus[v.Reason.Code].Add(1)
 	}
 	if v.Reason.Code == dnssec.ReasonIterations {
-		c.refusals.count("NSEC3Iterations")
+		c.refusals.count(limitNSEC3Iterations)
 	}
-}
-
-// limitNames are the fields of Limits, and the bounds of messages. It never changes.
-var limitNames = [...]string{
-	"Sends", "Bytes", limitTime, "SendsPerServer", "FailedServerLookups", "AddressesPerServer", "Depth", "Aliases",
-	"Minimised", "Referrals", "Records", "SignatureChecks", "FailedSignatureChecks", "SignatureCost",
-	"SignaturesPerRRset", "KeysPerTag", "DSPerZone", "NSEC3Iterations", "NSEC3Hashes", "QueriesPerZone", "QueriesPerServer",
-	"Questions", "MessageRecords", "MessageNames", "NamePointers", "EDNSOptions",
-	"Sockets", "Connections",
-}
-
-// refusals counts how often each limit was reached. A nil *refusals counts nothing.
-type refusals [len(limitNames)]atomic.Uint64
-
-func (r *refusals) count(name string) {
-	if r == nil {
-		return
-	}
-	for i := range limitNames {
-		if limitNames[i] == name {
-			r[i].Add(1)
-			return
-		}
-	}
-}
-
-// refuse counts that a limit was reached, and returns the error that says so.
-func (r *refusals) refuse(name string, value int) *LimitError {
-	r.count(name)
-	return &LimitError{Limit: name, Value: value}
 }
 
 // striped is a counter spread over cache lines, for events so frequent that cores would

@@ -38,13 +38,12 @@ type lookup struct {
 
 // lookUp begins to look for the addresses of one more name server.
 func (a *asking) lookUp(ctx context.Context) {
-	limits := &a.r.config.limits
 	if err := a.st.budget.mayLookUp(a.outage || !a.nonsense); err != nil {
 		a.errs = append(a.errs, err)
 		return
 	}
-	if a.st.depth >= limits.Depth {
-		a.errs = append(a.errs, a.st.budget.refused.refuse("Depth", limits.Depth))
+	if a.st.depth >= a.r.config.limits.Depth {
+		a.errs = append(a.errs, a.st.budget.refuse(limitDepth))
 		return
 	}
 	name, way, ok := a.list.nextMissing(a.cut, a.inFlight == 0)

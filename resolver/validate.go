@@ -251,7 +251,7 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 			return nil, nil, err
 		}
 	}
-	return nil, nil, p.st.budget.refused.refuse("Referrals", maxValidationRounds)
+	return nil, nil, p.st.budget.refused.refuse(limitReferrals, maxValidationRounds)
 }
 
 // await waits until none of the needs is pending.
@@ -319,29 +319,7 @@ func (p *proof) tell(v *dnssec.Verdict, f *finding) {
 func (p *proof) limitOf(err error) error {
 	var limit *dnssec.LimitError
 	if errors.As(err, &limit) {
-		return fmt.Errorf("%w: %w", p.st.budget.refused.refuse(limitField(limit.Limit), limit.Max), err)
+		return fmt.Errorf("%w: %w", p.st.budget.refused.refuse(limitOfValidator(limit.Limit), limit.Max), err)
 	}
 	return err
-}
-
-// limitField names the field of Limits for one of the validator's limits. NSEC3 records
-// have none, as no more of them come this far than are looked at.
-func limitField(l dnssec.Limit) string {
-	switch l {
-	case dnssec.LimitSignatureChecks:
-		return "SignatureChecks"
-	case dnssec.LimitSignaturesPerRRset:
-		return "SignaturesPerRRset"
-	case dnssec.LimitKeysPerTag:
-		return "KeysPerTag"
-	case dnssec.LimitDSPerZone:
-		return "DSPerZone"
-	case dnssec.LimitFailedChecks:
-		return "FailedSignatureChecks"
-	case dnssec.LimitCostUnits:
-		return "SignatureCost"
-	case dnssec.LimitNSEC3Hashes, dnssec.LimitNSEC3Records:
-		return "NSEC3Hashes"
-	}
-	return "SignatureChecks"
 }
