@@ -19,8 +19,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// mine is a function of the program's that does not return, once it is armed: after a while, in
-// which others join the question.
+// mine is a function of the program's that does not return, once it is armed: it waits a
+// while, in which others join the question.
 type mine struct {
 	armed atomic.Bool
 	pause time.Duration
@@ -94,17 +94,18 @@ func (a minedAlgorithm) ParseKey(string) (dnssec.PublicKey, error) { return a, n
 func (a minedAlgorithm) Cost() int                                 { return 1 }
 func (a minedAlgorithm) Verify([]byte, string) bool                { a.m.step(); return true }
 
-// narrow lets one question do one thing at a time, so that a place that is not given back stops
-// the next one.
+// narrow lets one question do one thing at a time, so that a slot that is not released
+// stops the next one.
 func narrow(o *resolver.Options) {
 	o.Family = resolver.FamilyIPv4Only
 	o.Limits.QueriesPerZone, o.Limits.QueriesPerServer, o.Limits.Sockets, o.Limits.Connections = 1, 1, 2, 4
 	o.Limits.Questions = 4
 }
 
-// TestFunctionsThatDoNotReturn: whatever function of the program's panics or ends its goroutine,
-// all who wait for the question get a result, the one who began it panics with the same value in
-// his own goroutine, and nothing is kept: no place, no failure, no mark against a server.
+// TestFunctionsThatDoNotReturn: whichever function of the program's panics or ends its
+// goroutine, all callers that wait for the question get a result, the caller that began it
+// panics with the same value in its own goroutine, and nothing is kept: no slot, no
+// failure, no mark against a server.
 func TestFunctionsThatDoNotReturn(t *testing.T) {
 	const truncated = "-- fault 198.51.100.3 --\nwhen udp: truncate\n"
 	for name, test := range map[string]struct {
@@ -268,8 +269,8 @@ func (e *ending) of(r *resolver.Resolver, ctx context.Context) {
 	e.returned = true
 }
 
-// TestTraceOfAJoinerDoesNotReturn: it is the joiner's, who panics or fails when the question has
-// ended; the one who led has nothing to do with it.
+// TestTraceOfAJoinerDoesNotReturn: the joiner panics or fails when the question has ended;
+// the leader does not notice.
 func TestTraceOfAJoinerDoesNotReturn(t *testing.T) {
 	for _, panics := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -301,7 +302,8 @@ func TestTraceOfAJoinerDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestBackgroundThatDoesNotReturn: where nobody is there to panic, nothing ends but the work.
+// TestBackgroundThatDoesNotReturn: in background work, which has no caller to panic in,
+// only the work ends.
 func TestBackgroundThatDoesNotReturn(t *testing.T) {
 	for _, end := range []func(){func() { panic("boom") }, runtime.Goexit} {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// TestAttackSections: what no query has use for is known from the header. It is what the DNS
-// library accepts, but for a query without a question that may ask for a cookie, and for
-// opcodes that are nothing to a resolver.
+// TestAttackSections: sections that no query has use for are refused by the header alone.
+// AcceptQuery accepts what the DNS library accepts, and a query without a question that may
+// ask for a cookie, but not opcodes that a resolver does not handle.
 func TestAttackSections(t *testing.T) {
 	counts := []uint16{0, 1, 2, 3, 4000, 65535}
 	for _, bits := range []uint16{0, 1 << 8, 1 << 15, 1<<15 | 4<<11, 1 << 11, 4 << 11, 5 << 11, 15 << 11} {

@@ -11,8 +11,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// unglued is a zone whose only server is in it, and whose parent brings its address only for
-// who asks for it: as glue, or in an answer.
+// unglued is a zone whose only server is in it, and whose parent sends the server's address
+// only when asked for it: as glue, or in an answer.
 const unglued = `
 -- zone example. at 198.51.100.2 --
 shop            600 NS  ns.shop
@@ -51,8 +51,8 @@ func TestGlueAskedOfTheParent(t *testing.T) {
 	}
 }
 
-// Many names that nobody has an address of cost the attacker's parent no more than they would
-// cost a victim elsewhere, and once.
+// Many names without an address cost the attacker's parent no more than they would cost a
+// victim elsewhere, and once.
 func TestAttackUngluedServers(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("-- zone attacker.example. at " + attackerAt + " --\n")
@@ -91,8 +91,9 @@ mail            A   192.0.2.25
 ns              9999 A   198.51.100.9
 `
 
-// The servers that only the zone names are tried when those that its parent names are silent:
-// if the zone was asked for them, has signed them, or said so to who showed the query.
+// The servers that only the zone lists are tried when those that its parent lists are
+// silent: if the zone was asked for its NS records, has signed them, or sent them in a
+// reply that cannot be forged blindly.
 func TestOwnServersAsLastResort(t *testing.T) {
 	const besides = "add authority shop.example. 9999 IN NS ns.host.test."
 	learn := func(name string, qtype uint16) func(w *world) {
@@ -146,7 +147,8 @@ func TestOwnServersAsLastResort(t *testing.T) {
 					}
 				}
 				w.count(0, resolvertest.To("198.51.100.10")) // no address of ns2 is known
-				// The next word of the parent begins without, whatever the zone had said.
+				// The parent's next referral starts without them, whatever the zone had
+				// said.
 				time.Sleep(601 * time.Second)
 				for _, name := range []string{"late.shop.example.", "later.shop.example."} {
 					if o := w.ask(name, dns.TypeA); o.err == nil {

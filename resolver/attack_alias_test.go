@@ -147,7 +147,7 @@ var forgedAliases = []struct {
 	rnd   string
 	qtype uint16
 	lie   []string
-	// follows is what the one who asked is told: the chain is followed as ever.
+	// follows is what the caller gets: the chain is followed as ever.
 	follows []string
 }{
 	{
@@ -172,7 +172,8 @@ var forgedAliases = []struct {
 	},
 }
 
-// bankWorld has a zone that an attacker guesses replies of, and where he would lead.
+// bankWorld has a zone that an attacker forges replies of, and the zone that the forged
+// aliases lead to.
 const bankWorld = `
 -- zone shop.example. at 198.51.100.3 --
 bank            A       192.0.2.80
@@ -182,9 +183,9 @@ www.bank        A       192.0.2.81
 -- fault 198.51.100.3 --
 `
 
-// TestAttackAliasesOfOthers: who guesses one reply over UDP, which random names give as many
-// tries at as wanted, has led the name of it to wherever he likes, and no other (attacks.md
-// 41). What came over TCP, or with a cookie, is kept for all whom it concerns.
+// TestAttackAliasesOfOthers: an attacker that guesses one reply over UDP, with random names
+// for as many tries as it wants, redirects the name of that reply and no other (attacks.md
+// 41). What came over TCP, or with a cookie, is kept for all names that it applies to.
 func TestAttackAliasesOfOthers(t *testing.T) {
 	for _, forged := range forgedAliases {
 		for fault, vouched := range map[string]bool{"": false, "cookies": true, "when udp: truncate": true} {
@@ -228,10 +229,10 @@ func TestAttackAliasesOfOthers(t *testing.T) {
 	}
 }
 
-// TestAttackReferralOfOthers: a forged referral for a name of which it is known that no zone is
-// cut there, which each random name below it would be a try at, has the question go over TCP and
-// delegates nothing. One that is true is followed: by TCP, or where that fails since it is the
-// same from another port (attacks.md 41).
+// TestAttackReferralOfOthers: a forged referral for a name that is known to be no zone cut,
+// for which each random name below it would be a try, makes the question go over TCP and
+// delegates nothing. A true one is followed: over TCP, or where that fails because it is
+// the same from another port (attacks.md 41).
 func TestAttackReferralOfOthers(t *testing.T) {
 	const lie = "-- fault 198.51.100.3 --\nwhen udp: forge 1 replace NOERROR; clear aa; add authority bank.shop.example. 9999 IN NS ns.evil.test.\n"
 	held := cache.New(cache.Options{})
@@ -304,9 +305,10 @@ func glueOf(name, host, addr string) resolvertest.Fault {
 	})
 }
 
-// TestAttackGlueOfOthers: who guesses one referral of a name made up at random, of which there
-// are as many as wanted, has that name, and none of the zones that are on a host which he gave
-// another address of (attacks.md 41). What nobody can have guessed spares others the look-up.
+// TestAttackGlueOfOthers: an attacker that guesses one referral of a random name, of which
+// there are as many as it wants, gets that name, and none of the zones on the host whose
+// address it forged (attacks.md 41). Addresses that cannot have been guessed spare others
+// the look-up.
 func TestAttackGlueOfOthers(t *testing.T) {
 	for _, from := range []struct{ server, rnd string }{
 		{"198.51.100.3", "rnd.host.example."}, // beside what the delegation of host.example. taught
@@ -340,9 +342,9 @@ func TestAttackGlueOfOthers(t *testing.T) {
 	}
 }
 
-// TestAliasesKeptForOneName: who asks again for a name that is an alias of an alias in the same
-// zone, for whatever type, has the chain from the cache, as have those who write bytes; the
-// alias itself is its first.
+// TestAliasesKeptForOneName: a name that is an alias of an alias in the same zone is
+// answered from the cache the second time, for whatever type, also by AppendHit; the alias
+// itself is the chain's first.
 func TestAliasesKeptForOneName(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\na CNAME b\nb CNAME c\nc CNAME www\nwww A 192.0.2.80\n", func(w *world) {
 		chain := []string{

@@ -30,9 +30,9 @@ func bigTexts(owner string) string {
 	return b.String()
 }
 
-// TestAttackPastTheCache: whoever asks again and again for what the cache has no place for among
-// other answers, be it ANY, of names that are not there too, or records of more than 8 KiB, costs
-// the zone's servers one question in half a minute and not one each time.
+// TestAttackPastTheCache: questions repeated for data that the cache does not keep among
+// other answers, be it ANY, also of names that do not exist, or records of more than 8 KiB,
+// cost the zone's servers one query in half a minute and not one each.
 func TestAttackPastTheCache(t *testing.T) {
 	for _, words := range []string{"", "signed"} {
 		for _, q := range []dns.Question{
@@ -92,8 +92,9 @@ func TestKnownNameErrorAnswersANY(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestAttackLargeProofs: what is small, but not with its proof or with all aliases of its name, is
-// too large for the cache as a whole; whoever asks for it again has it for half a minute too.
+// TestAttackLargeProofs: an answer that is small, but not with its proof or with all
+// aliases of its name, is too large for the cache as a whole; asked for again it comes from
+// the cache for half a minute too.
 func TestAttackLargeProofs(t *testing.T) {
 	label := func(i int) string { return strings.Repeat(string(rune('a'+i)), 60) }
 	var aliases strings.Builder
@@ -129,8 +130,8 @@ func TestAttackLargeProofs(t *testing.T) {
 	}
 }
 
-// TestBareANY: a server that has nothing to say to ANY, without an SOA for how long, is asked
-// again after some seconds, as it is of any other type.
+// TestBareANY: a server that answers ANY with nothing, without an SOA for how long, is
+// asked again after some seconds, as it is for any other type.
 func TestBareANY(t *testing.T) {
 	inWorld(t, bypassWorld(""), func(w *world) {
 		w.in.Fault("198.51.100.3", resolvertest.Hook(func(query, m *dns.Msg) {

@@ -120,8 +120,9 @@ func TestAttackClockSteps(t *testing.T) {
 	}
 }
 
-// TestAttackClockBackWithServers: when the clock is set back or forward, zones' keys that were
-// proven are proven anew, and no server is held dead for as long as the clock was set back by.
+// TestAttackClockBackWithServers: when the clock is set back or forward, zones' keys that
+// were proven are proven anew, and no server stays marked down for as long as the clock was
+// set back by.
 func TestAttackClockBackWithServers(t *testing.T) {
 	for _, step := range []time.Duration{0, -time.Hour, -24 * 365 * time.Hour, 48 * time.Hour} {
 		t.Run(step.String(), func(t *testing.T) {

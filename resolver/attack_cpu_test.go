@@ -21,8 +21,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// slowSignatures is Ed25519 on a machine that takes its time for each check, so that
-// computing is seen by the clock of the bubble. It counts what it is given to do.
+// slowSignatures is Ed25519 with a delay for each check, so that computing shows on the
+// clock of the bubble. It counts its checks.
 type slowSignatures struct {
 	pause                  time.Duration
 	parsed, begun, running atomic.Int64
@@ -127,7 +127,7 @@ func (w *world) wantBeside(name, record string, most time.Duration) {
 	}
 }
 
-// TestAttackCancelledChecks: when nobody waits for it any more, or the question's time is
+// TestAttackCancelledChecks: when nobody waits for the question any more, or its time is
 // over, the check that is under way is the last; while somebody waits, it goes on
 // (attacks.md 24).
 func TestAttackCancelledChecks(t *testing.T) {
@@ -192,7 +192,7 @@ func TestAttackCancelledChecks(t *testing.T) {
 	}
 }
 
-// TestAttackMalformedKeys: keys that are none, as many as an RRset may have, published and
+// TestAttackMalformedKeys: malformed keys, as many as an RRset may have, published and
 // signed by the owner of the zone. Each is looked at once at most, whatever tag it has, and
 // the question is answered, or fails by the limit on keys of one tag (attacks.md 30,
 // CVE-2025-8677).

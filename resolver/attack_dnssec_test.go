@@ -123,8 +123,8 @@ func signedAttacks() []signedAttack {
 }
 
 // TestAttackSignedTable asserts what the worst signed zones cost, and prints the table. The
-// milliseconds are those of the processor and the machine's neighbours; they are told and
-// not judged.
+// milliseconds depend on the processor and on what else the machine does; they are printed
+// and not asserted.
 func TestAttackSignedTable(t *testing.T) {
 	t.Logf("%-52s %5s %6s %6s %5s %6s  %-25s %s", "scenario", "sends", "checks", "failed", "units", "hashes", "end", "with its world")
 	for _, a := range signedAttacks() {

@@ -17,7 +17,7 @@ import (
 
 var allowReplies = flag.Int("replies", 4000, "how many replies TestAttackAnyRecord has records added to")
 
-// foreignRecords are records that the server of shop.example. has no say over: every type
+// foreignRecords are records that the server of shop.example. may not speak for: every type
 // at every owner outside its zone, all pointing to the attacker.
 func foreignRecords(t *testing.T) []dns.RR {
 	t.Helper()
@@ -96,8 +96,8 @@ func TestAttackAnyRecord(t *testing.T) {
 	}, ipv4Only)
 }
 
-// wantNothingEvil looks for the attacker's records in the cache, by questions that do not
-// let anybody be asked (RD=0).
+// wantNothingEvil looks for the attacker's records in the cache, by questions for which no
+// server may be asked (RD=0).
 func (w *world) wantNothingEvil() {
 	w.Helper()
 	for _, name := range []string{".", "example.", "test.", "victim.example.", "www.victim.example.", "other.victim.example.", "ns.victim.example.", "none.victim.example.", "any.example.", "ns1.example.", "shop.example.", "www.shop.example."} {

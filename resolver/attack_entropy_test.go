@@ -122,16 +122,17 @@ func recordDraws(t *testing.T, n, groups int, change func(*resolver.Options)) []
 	all.Wait()
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	// Whoever fails has sent something all the same, unless the server is held dead.
+	// A question that fails has sent something all the same, unless the server is marked
+	// down.
 	if len(rec.draws) < n*9/10 {
 		t.Fatalf("%d queries arrived, %d of %d questions failed", len(rec.draws), failed.Load(), n)
 	}
 	return rec.draws
 }
 
-// TestAttackEntropy: what an attacker who does not see the queries has to guess, measured
+// TestAttackEntropy: what an attacker that does not see the queries has to guess, measured
 // where they arrive: ID, port and letter case are uniform, independent of each other, of
-// what went before and of who asks (attacks.md 1 and 2).
+// earlier queries and of the goroutine that asks (attacks.md 1 and 2).
 func TestAttackEntropy(t *testing.T) {
 	n, groups := *entropySends, 4
 	if raceDetector || testing.Short() {

@@ -267,14 +267,14 @@ func TestMixedCaseRefused(t *testing.T) {
 			}
 		}
 	}
-	// Who wants nothing revealed gets what the servers say.
+	// With MinimiseStrict the caller gets what the servers say.
 	inWorld(t, ladderWorld("198.51.100.5", ""), func(w *world) {
 		w.in.Fault("shop.example.", refusing(refusers["SERVFAIL"], isMixed))
 		w.wantError("a-long-name.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
 	}, ipv4Only, func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict })
 }
 
-// wantFewSends wants no question to have been sent to one address more than three times over UDP.
+// wantFewSends fails if a question was sent to one address more than three times over UDP.
 func (w *world) wantFewSends() {
 	w.Helper()
 	sends := make(map[string]int)
@@ -288,8 +288,9 @@ func (w *world) wantFewSends() {
 	}
 }
 
-// TestSilenceOfMany: where several servers are silent to how they are asked, and the question
-// and the one for the zone's keys find them dead together, each has its last resort.
+// TestSilenceOfMany: where several servers are silent to queries as they are sent, and the
+// question and the one for the zone's keys find them down together, each has its last
+// resort.
 func TestSilenceOfMany(t *testing.T) {
 	for what, odd := range map[string]resolvertest.Filter{
 		"cookie":        func(q resolvertest.Query) bool { return q.Cookie != nil },
@@ -389,7 +390,7 @@ func TestCookieStops(t *testing.T) {
 }
 
 // TestQuickForSomeOnly: the only server of a zone is quick for its keys and takes most of a
-// second for the rest. It is waited for, and not marked down.
+// second for everything else. It is waited for, and not marked down.
 func TestQuickForSomeOnly(t *testing.T) {
 	for _, latency := range []time.Duration{900 * time.Millisecond, 1900 * time.Millisecond} {
 		for _, signing := range []string{"", "signed"} {
@@ -443,8 +444,8 @@ func TestAttackRefusedEverywhere(t *testing.T) {
 	}
 }
 
-// TestAttackLastResort: servers that fail, from the beginning or after they have taken all that
-// a query can have, cost one send more, or none.
+// TestAttackLastResort: servers that fail, from the beginning or after they have accepted
+// queries with everything, cost one send more, or none.
 func TestAttackLastResort(t *testing.T) {
 	for _, fault := range []string{"rcode SERVFAIL", "rcode REFUSED"} {
 		for servers, want := range map[int]int{1: 3, 2: 4, 13: 15, 40: 16} { // one of them to example., over TCP too for 40
@@ -454,7 +455,8 @@ func TestAttackLastResort(t *testing.T) {
 				goal: cost{sends: want, kept: min(servers, 13) + 2, took: time.Second}, fails: resolver.ErrNoReachableServer,
 			}
 			row.run(t, row.name, ipv4Only)
-			// Few servers have all taken cookies by then; of many one that has not is left.
+			// Few servers have all accepted cookies by then; of many, one that has not is
+			// left.
 			later, names := servers, 600
 			if servers > 2 {
 				later, names = 14, 100

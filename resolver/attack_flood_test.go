@@ -23,7 +23,7 @@ var (
 	forgedAddr  = [4]byte{203, 0, 113, 66}
 )
 
-// floodServer is a server on loopback sockets with an attacker beside it who knows the
+// floodServer is a server on loopback sockets with an attacker beside it that knows the
 // client's address and port, and sends forged replies to a query before it is answered.
 type floodServer struct {
 	udp, elsewhere *net.UDPConn
@@ -38,9 +38,9 @@ type floodServer struct {
 	working sync.WaitGroup
 }
 
-// startFloodServer listens on the same port for UDP and TCP, and at other for what comes
-// from elsewhere: the server's own address means another port of it. The first floods
-// queries are flooded with what forge makes of them.
+// startFloodServer listens on the same port for UDP and TCP, and at other for packets from
+// elsewhere: the server's own address means another port of it. The first queries, as many
+// as floods says, are flooded with what forge makes of them.
 func startFloodServer(t *testing.T, other string, floods int, forge func(query []byte, i int) []byte) *floodServer {
 	t.Helper()
 	s := &floodServer{floods: floods, forge: forge, done: make(chan struct{})}
@@ -102,8 +102,8 @@ func (s *floodServer) serveUDP() {
 					s.elsewhereOr(s.forge(query, i), client.Port(), i)
 				}
 			}
-			// What was forged may have filled the client's buffer: the genuine reply, which
-			// an attacker cannot hold back, comes until somebody has heard it.
+			// The forged packets may have filled the client's buffer: the genuine reply,
+			// which an attacker cannot hold back, is sent until it is received.
 			for range 40 {
 				s.udp.WriteToUDPAddrPort(answer, client)
 				select {
@@ -135,7 +135,7 @@ func (s *floodServer) elsewhereOr(packet []byte, port uint16, i int) {
 	s.udp.WriteToUDP(packet[1:], client)
 }
 
-// The first byte of what forge gives says where it comes from.
+// The first byte that forge returns says where the packet comes from.
 const (
 	fromServer = iota
 	fromElsewhere
@@ -169,9 +169,9 @@ func (s *floodServer) serveTCP() {
 	}
 }
 
-// TestAttackFlood: an attacker who knows the client's port sends 100,000 forged replies to
-// a query before the server's own comes, each with one thing wrong. None is believed, and
-// the answer is right. Those that are nearly right make the question go on over TCP.
+// TestAttackFlood: an attacker that knows the client's port sends 100,000 forged replies to
+// a query before the server's own reply comes, each with one thing wrong. None is believed,
+// and the answer is right. Those that are almost right make the question go on over TCP.
 func TestAttackFlood(t *testing.T) {
 	for _, test := range []struct {
 		kind    string

@@ -27,9 +27,9 @@ latency 20ms
 `
 
 // TestAttackFlush: what validation needs of a zone outlives a flood of answers and denials
-// that takes the cache several times over: a name of the zone that is new costs one query
-// afterwards, and none for keys, and who asks for the keys and the DS themselves has them
-// out of the cache (attacks.md 34).
+// that is several times the size of the cache: a new name of the zone costs one query
+// afterwards, and none for keys, and questions for the keys and the DS themselves are
+// answered from the cache (attacks.md 34).
 func TestAttackFlush(t *testing.T) {
 	const questions = 3000
 	c := cache.New(cache.Options{MaxBytes: 256 << 10})

@@ -109,8 +109,8 @@ func TestSecondQuestionIsIgnored(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestWrongIDMeansTCP: a reply in which all but the ID is right shows that somebody is
-// guessing; UDP is given up for this question at once (RFC 5452 §9.2).
+// TestWrongIDMeansTCP: a reply in which everything except the ID is right shows that
+// somebody is guessing; the question moves to TCP at once (RFC 5452 §9.2).
 func TestWrongIDMeansTCP(t *testing.T) {
 	inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nwhen udp: forge 1 "+poison+"; wrong-id\n", func(w *world) {
 		w.wantGenuine().atMost(w, 4).within(w, 120*time.Millisecond)
@@ -125,9 +125,9 @@ func TestWrongIDMeansTCP(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestOddRepliesMeanTCP: when the time is over and nothing came but datagrams that have the
-// right ID and are no replies, the server, or somebody on the way to it, spoils what goes
-// over UDP. What has another ID says nothing about the server.
+// TestOddRepliesMeanTCP: when time ran out and nothing came but datagrams that have the
+// right ID and are no replies, the server, or somebody on the path, corrupts what goes over
+// UDP. Datagrams with another ID say nothing about the server.
 func TestOddRepliesMeanTCP(t *testing.T) {
 	for _, test := range []struct {
 		fault string
@@ -158,8 +158,8 @@ func TestOddRepliesMeanTCP(t *testing.T) {
 	}
 }
 
-// TestWrongIDOverTCP: on a connection an attacker who sees nothing has no say; a server
-// that mixes up its IDs gives no answer.
+// TestWrongIDOverTCP: on a connection an off-path attacker has no influence; a server that
+// mixes up its IDs sends no answer.
 func TestWrongIDOverTCP(t *testing.T) {
 	inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nwrong-id\n", func(w *world) {
 		w.wantError("www.shop.example.", dns.TypeA, resolver.ErrNoReachableServer).atMost(w, 2+3)
@@ -434,7 +434,7 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-// TestForgedWithoutCookie: a server that has shown its cookie shows it always; packets
+// TestForgedWithoutCookie: a server that has sent its cookie once always sends it; packets
 // with another one or none are not its replies.
 func TestForgedWithoutCookie(t *testing.T) {
 	for _, forged := range []string{"wrong-cookie", "nocookie"} {
@@ -478,8 +478,8 @@ func TestCookiesDiffer(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestGarbageServer: a server that answers nothing but nonsense is as good as dead, and
-// costs no more.
+// TestGarbageServer: a server that answers nothing but nonsense counts as silent, and costs
+// no more.
 func TestGarbageServer(t *testing.T) {
 	for _, fault := range []string{"garbage", "cut 30", "wrong-qr", "wrong-opcode 5", "wrong-question a.example. A", "no-question"} {
 		t.Run(fault, func(t *testing.T) {

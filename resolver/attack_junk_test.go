@@ -49,9 +49,10 @@ func TestAttackJunkOverTCP(t *testing.T) {
 	}
 }
 
-// TestAttackFloodOfDatagrams: of datagrams that are no reply one send reads more than a thousand,
-// and not without end: the question goes on over TCP, or over UDP once more where there is no
-// TCP. Whoever guesses can neither end it by that nor have it pay.
+// TestAttackFloodOfDatagrams: one send reads more than a thousand datagrams that are no
+// reply, but not endlessly: the question goes on over TCP, or over UDP once more where
+// there is no TCP. An attacker that guesses can neither end the question by that nor use up
+// its budget.
 func TestAttackFloodOfDatagrams(t *testing.T) {
 	for _, kind := range []string{"wrong-question other.example. A", "wrong-qr", "garbage; wrong-id", "cut 5"} {
 		flood := func(n int) resolvertest.Fault {
@@ -82,8 +83,8 @@ func TestAttackFloodOfDatagrams(t *testing.T) {
 	}
 }
 
-// TestAttackJunkIsCharged: what has the ID and the question of the query is charged, whatever its
-// tail is, so that a question ends by its limit.
+// TestAttackJunkIsCharged: a message that has the ID and the question of the query is
+// charged, whatever its tail is, so that a question ends by its limit.
 func TestAttackJunkIsCharged(t *testing.T) {
 	inWorld(t, forgeWorld, func(w *world) {
 		w.in.Fault("198.51.100.3", resolvertest.Forged(1500, resolvertest.RawHook(func(query, _ []byte) []byte { return junk(query, 1000) })))

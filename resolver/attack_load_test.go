@@ -16,7 +16,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// tortureWorld has a zone that random names are asked in, and others that are in use.
+// tortureWorld has a zone in which random names are asked for, and others that are in use.
 const tortureWorld = `
 -- zone attacker.example. at 198.51.100.66 198.51.100.67 %s --
 www             A       192.0.2.66
@@ -47,7 +47,8 @@ func TestAttackWaterTorture(t *testing.T) {
 		name, words, fault string
 		sends              int // to the attacker's zone, goal
 	}{
-		// A dead server is probed by one query at a time, whoever asks.
+		// A server that is marked down is probed by one query at a time, however many
+		// questions need it.
 		{"servers down", "", "dead", 1200},
 		{"servers that answer", "", "latency 20ms", questions + 2},
 		{"a signed zone", "signed", "latency 20ms", 20},
@@ -102,8 +103,8 @@ func TestAttackWaterTorture(t *testing.T) {
 	}
 }
 
-// TestAttackManyUnderWay: what is under way to one zone is bounded, so that a zone that is
-// slow takes nobody else's place, and is not flooded when it wakes up; all are answered
+// TestAttackManyUnderWay: the queries under way to one zone are bounded, so that a slow
+// zone takes no other zone's slots, and is not flooded when it recovers; all are answered
 // (attacks.md 22, 23).
 func TestAttackManyUnderWay(t *testing.T) {
 	inWorld(t, fmt.Sprintf(tortureWorld, "")+"-- fault attacker.example. --\nlatency 300ms\n", func(w *world) {
@@ -136,8 +137,8 @@ func TestAttackManyUnderWay(t *testing.T) {
 }
 
 // TestAttackCancelledAtOnce: 1,000 questions that servers are slow to answer hold nothing
-// once their callers have gone: no goroutine, no place, no query; the callers themselves
-// return in the very moment (attacks.md 23, DNSBomb).
+// once their callers have gone: no goroutine, no slot, no query; the callers themselves
+// return at once (attacks.md 23, DNSBomb).
 func TestAttackCancelledAtOnce(t *testing.T) {
 	for _, fault := range []string{"latency 1900ms", "drop", "truncate\nwhen tcp: drip 1s", "truncate\nwhen tcp: drop"} {
 		inWorld(t, fmt.Sprintf(tortureWorld, "")+"-- fault attacker.example. --\n"+fault+"\n", func(w *world) {
@@ -177,8 +178,8 @@ func TestAttackCancelledAtOnce(t *testing.T) {
 	}
 }
 
-// TestAttackSlowDrip: servers that give a byte a second over TCP hold their places until
-// the deadline of the question and no longer (attacks.md 22).
+// TestAttackSlowDrip: servers that send a byte a second over TCP hold their slots until the
+// deadline of the question and no longer (attacks.md 22).
 func TestAttackSlowDrip(t *testing.T) {
 	inWorld(t, fmt.Sprintf(tortureWorld, "")+"-- fault attacker.example. --\ntruncate\nwhen tcp: drip 1s\n", func(w *world) {
 		begin := time.Now()

@@ -32,14 +32,13 @@ func replyHeader(query []byte, answers, authority, additional uint16) []byte {
 	return m
 }
 
-// address is an A record whose owner is given on the wire.
+// address returns an A record whose owner is in wire format.
 func address(owner ...byte) []byte {
 	return append(owner, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 203, 0, 113, 66)
 }
 
-// TestMalformedReplies: replies to the very query that cannot be taken apart are no
-// replies: no panic, nothing is cached, the question ends in time, and the next one
-// is answered.
+// TestMalformedReplies: replies to the very query that cannot be parsed are no replies: no
+// panic, nothing is cached, the question ends in time, and the next one is answered.
 func TestMalformedReplies(t *testing.T) {
 	for name, makeReply := range map[string]func(query []byte) []byte{
 		"pointer to itself": func(q []byte) []byte {

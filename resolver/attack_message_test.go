@@ -29,7 +29,7 @@ func many(n int, record []byte) []byte {
 // emptyRecord is the shortest record there is: 11 bytes, owned by the root.
 var emptyRecord = []byte{0, 0xFF, 0x01, 0, 1, 0, 0, 0, 60, 0, 0}
 
-// pointing is a record of a type that nobody knows, whose owner is a pointer.
+// pointing is a record of an unknown type, whose owner is a pointer.
 func pointing(to int) []byte {
 	return []byte{0xC0 | byte(to>>8), byte(to), 0xFF, 0x01, 0, 1, 0, 0, 0, 60, 0, 0}
 }
@@ -41,7 +41,7 @@ func withOPT(m []byte, n int) []byte {
 	return append(m, many(n, []byte{0xFF, 0x01, 0, 0})...)
 }
 
-// genuineAnswer is what the server of forgeWorld says of www.
+// genuineAnswer is the reply of the server of forgeWorld for www.
 func genuineAnswer() []byte {
 	return []byte{0xC0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 80}
 }
@@ -70,9 +70,9 @@ func longOwners(q []byte, n int) []byte {
 	return append(m, many(n, pointing(at))...)
 }
 
-// TestAttackMessages: replies that are to our query, and so made that reading them is the
-// attack, are dropped; the error and Stats name the bound; nothing of them is kept, and the
-// other names of the zone are answered. Those that just keep the bound are answers.
+// TestAttackMessages: replies to our query that are made so that parsing them is the attack
+// are dropped; the error and Stats name the bound; nothing of them is kept, and the other
+// names of the zone are answered. Messages that just keep the bound are answers.
 func TestAttackMessages(t *testing.T) {
 	for _, test := range []struct {
 		limit           string
@@ -127,7 +127,7 @@ func TestAttackMessages(t *testing.T) {
 	}
 }
 
-// wantNotCached asks without RD, so that nobody is asked, and wants no data.
+// wantNotCached asks without RD, so that no server is asked, and wants no data.
 func (w *world) wantNotCached(name string, qtype uint16) {
 	w.Helper()
 	query := new(dns.Msg).SetQuestion(name, qtype)
@@ -167,7 +167,8 @@ func TestOversizedSetIsAskedForOnce(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestDroppedPackets: what arrives and is not believed is counted by what is wrong.
+// TestDroppedPackets: messages that arrive and are not accepted are counted by what is
+// wrong with them.
 func TestDroppedPackets(t *testing.T) {
 	for kind, want := range map[string]resolver.DropReason{
 		"wrong-qr":                        resolver.DroppedForeign,
@@ -184,7 +185,7 @@ func TestDroppedPackets(t *testing.T) {
 			inWorld(t, forgeWorld+fmt.Sprintf("-- fault 198.51.100.3 --\ncookies\nwhen udp first 1: forge 3 %s; %s\n", poison, kind), func(w *world) {
 				w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")
 				for reason, n := range w.r.Stats().Dropped {
-					// What is nearly right ends the wait at once.
+					// A reply that is almost right ends the wait at once.
 					ends := reason == resolver.DroppedID || reason == resolver.DroppedCase || reason == resolver.DroppedCookie
 					if is := reason == want; is != (n > 0) || is && !ends && n != 3 || ends && n > 1 {
 						t.Errorf("%s: %d packets dropped", reason, n)

@@ -39,7 +39,8 @@ replace NOERROR @ 300 IN A 203.0.113.66
 set aa
 `
 
-// innocent is what questions about the victim must give, and of whom they are asked.
+// innocent are questions about the victim, with their right answers and the servers that
+// must be asked.
 func (w *world) wantInnocent() {
 	w.Helper()
 	w.want("www.victim.example.", dns.TypeA, 0, "www.victim.example. A 192.0.2.90")
@@ -81,7 +82,7 @@ func TestUnsolicitedRecords(t *testing.T) {
 		t.Run(record, func(t *testing.T) {
 			const glue = "\nadd additional ns.evil.example. 9999 IN A 203.0.113.66\nadd additional ns.evil.shop.example. 9999 IN A 203.0.113.66\n"
 			// When the question is for the very name that is added, the hostile server
-			// speaks of its own data; the others are the victim's.
+			// speaks of its own data; all other names are the victim's.
 			inWorld(t, poisonWorld+"-- fault 198.51.100.3 --\n"+record+glue, func(w *world) {
 				w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")
 				w.ask("mail.shop.example.", dns.TypeA)
@@ -160,7 +161,7 @@ set aa
 	}, ipv4Only)
 }
 
-// TestDNAMEOutsideTheZone: a DNAME above the zone asked is not the server's to give.
+// TestDNAMEOutsideTheZone: a server may not speak for a DNAME above the zone asked.
 func TestDNAMEOutsideTheZone(t *testing.T) {
 	for _, owner := range []string{"example.", ".", "victim.example."} {
 		inWorld(t, poisonWorld+"-- fault 198.51.100.3 --\nwhen below none.shop.example.: replace NOERROR "+owner+" 9999 IN DNAME evil.test.\nset aa\n", func(w *world) {
@@ -287,8 +288,8 @@ func TestNameErrorIsOfTheName(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestUnsafeAddresses: not a packet goes to addresses that no public server has,
-// whatever glue or a name server's zone says (attacks.md 2.3, item 25).
+// TestUnsafeAddresses: not a packet goes to addresses that no public server has, whatever
+// glue or a name server's zone says (attacks.md 2.3, item 25).
 func TestUnsafeAddresses(t *testing.T) {
 	for _, addr := range []string{
 		"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.254",

@@ -43,9 +43,9 @@ func (w *world) news(before, after map[string]cache.Entry) (kept int) {
 	return kept
 }
 
-// harmless reports whether an entry may come of an attack: all about the attacker's own
-// zones; of others, that a name does not exist or could not be found, and delegations that
-// do not lead to the attacker.
+// harmless reports whether an attack may have caused an entry: anything about the
+// attacker's own zones; about others, that a name does not exist or could not be found, and
+// delegations that do not lead to the attacker.
 func harmless(e cache.Entry) bool {
 	name := e.Name.String()
 	for _, own := range []string{"attacker.example.", "helper.test.", "a.example.", "b.example."} {
@@ -123,8 +123,8 @@ latency 700ms
 }
 
 // TestAttackPoisoning: the six ways in which a hostile server can try to plant data about
-// others, each against a cache that knows nothing: nothing of it is believed, nothing goes
-// to the attacker, and it costs no send more than the honest zone does (TestUnsolicitedRecords,
+// others, each against an empty cache: nothing of it is believed, nothing goes to the
+// attacker, and it costs no send more than the honest zone does (TestUnsolicitedRecords,
 // TestCNAMETail and TestGlueOfAReferral have more of them).
 func TestAttackPoisoning(t *testing.T) {
 	toAttacker := resolvertest.To("203.0.113.66")

@@ -15,7 +15,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// What single packets, of attackers who see nothing or of networks that spoil some, cost a
+// The cost of single packets, from off-path attackers or networks that corrupt some, to a
 // question whose zone has one server, without TCP.
 
 // noTCP are the ways to have none.
@@ -48,9 +48,9 @@ func TestSpoiltOnce(t *testing.T) {
 	}
 }
 
-// TestSpoiltForEver: somebody on the way who spoils every packet, or sends thousands that are
-// no replies, has the server asked twice and once over TCP, and no more; nor does it take
-// longer than a silent one.
+// TestSpoiltForEver: when somebody on the path corrupts every packet, or sends thousands
+// that are no replies, the server is asked twice and once over TCP, and no more; nor does
+// it take longer than a silent one.
 func TestSpoiltForEver(t *testing.T) {
 	for _, spoil := range []string{"wrong-qr", "garbage", "cut 60", "forge 1000 " + poison + "; wrong-qr\nwhen udp: wrong-qr"} {
 		for _, tcp := range noTCP {
@@ -88,9 +88,10 @@ when tcp: refuse
 	}, ipv4Only, minimiseOff)
 }
 
-// TestNearMissOnceMore: what is right but for the ID is a guess, and UDP is given up for it
-// (RFC 5452 §9.2). Where TCP is of no use one more query over UDP, from another port, is one
-// more guess; there is no third one, and it is not made easier.
+// TestNearMissOnceMore: a reply that is right except for the ID is a guess, and the
+// question moves to TCP (RFC 5452 §9.2). Where TCP fails one more query over UDP, from
+// another port, gives the attacker one more guess; there is no third one, and it is not
+// made easier.
 func TestNearMissOnceMore(t *testing.T) {
 	for _, miss := range []string{poison + "; wrong-id", "rcode FORMERR; no-question; wrong-id", "rcode NOTIMP; no-question; wrong-id"} {
 		for _, tcp := range noTCP {
@@ -143,9 +144,9 @@ func (c *lyingICMP) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// TestForgedICMP: that the only server's port is unreachable, as anybody can say who guesses
-// the port of the query, neither ends the wait for its reply nor is held against it; when it
-// is true, the server is asked again later (attacks.md 5).
+// TestForgedICMP: an ICMP message that the only server's port is unreachable, which anybody
+// can send that guesses the port of the query, neither ends the wait for its reply nor
+// marks it down; when the message is true, the server is asked again later (attacks.md 5).
 func TestForgedICMP(t *testing.T) {
 	inWorld(t, forgeWorld, func(w *world) {
 		r := w.in.Resolver(w.T, ipv4Only, minimiseOff, func(o *resolver.Options) {
@@ -159,7 +160,7 @@ func TestForgedICMP(t *testing.T) {
 		})
 		w.r = r
 		w.ask("none.example.", dns.TypeA)
-		for _, name := range []string{"a", "b", "c", "d", "e"} { // more than make a server dead
+		for _, name := range []string{"a", "b", "c", "d", "e"} { // more than mark a server down
 			o := w.want(name+".shop.example.", dns.TypeA, dns.RcodeNameError).within(w, 40*time.Millisecond)
 			o.atMost(w, 2) // the first needs the delegation
 		}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// draw is what one query had that an attacker who cannot see it must guess.
+// draw is what an attacker that cannot see a query must guess about it.
 type draw struct {
-	group    int // who sent it
+	group    int // the group of goroutines that sent it
 	id, port uint16
 	spelling uint16 // a bit for each of the ten letters: upper case
 }
@@ -93,7 +93,7 @@ func sumOf(counts []float64) (sum float64) {
 	return sum
 }
 
-// independentP tests whether rows and columns of a table have to do with each other.
+// independentP tests whether rows and columns of a table depend on each other.
 func independentP(table [][]float64) float64 {
 	rows, columns, all := make([]float64, len(table)), make([]float64, len(table[0])), 0.0
 	for i, row := range table {
@@ -255,11 +255,11 @@ func weaknesses(draws []draw) (found []string, tests int) {
 	return found, tests
 }
 
-// high and low give the cell of n that a value falls into, by its high or its low bits.
+// high and low return the cell of n that a value falls into, by its high or its low bits.
 func (q quantity) high(v, n int) int { return v * n / q.size }
 func (q quantity) low(v, n int) int  { return v % n }
 
-// count counts draws by cell, and gives how many values each cell has.
+// count counts draws by cell, and returns how many values each cell has.
 func (q quantity) count(draws []draw, n int, cell func(v, n int) int) (seen, weight []float64) {
 	seen, weight = make([]float64, n), make([]float64, n)
 	for v := range q.size {
@@ -282,7 +282,7 @@ func (q quantity) steps(draws []draw) (seen, weight []float64) {
 	return seen, weight
 }
 
-// follows tests whether a value has to do with the one before it.
+// follows tests whether a value depends on the one before it.
 func (q quantity) follows(draws []draw, cell func(v, n int) int) float64 {
 	table := newTable()
 	for i := 1; i < len(draws); i++ {

@@ -111,7 +111,7 @@ var attacks = []attack{
 	{
 		name: "same zone again, new name", text: manyServers(13), known: known, faults: faulty("dead"), ask: "other.attacker.example.", goal: cost{sends: 3, kept: 1, took: time.Second}, fails: resolver.ErrNoReachableServer,
 		before: func(w *world) {
-			// Until each of the 13 has been silent often enough to be held dead.
+			// Until each of the 13 has been silent often enough to be marked down.
 			for i := range 3 {
 				w.ask(fmt.Sprintf("n%d.attacker.example.", i), dns.TypeA)
 			}
@@ -219,8 +219,8 @@ func (a *attack) play(w *world) {
 func overLimit(field string) error { return &resolver.LimitError{Limit: field} }
 
 // wantNoAnswer: the question failed by this cause, an error of package resolver or a limit,
-// and a client's message shows nothing of what was found on the way (RFC 6604 leaves open
-// how far a chain is shown; half of one misleads).
+// and the reply to a client has nothing of what was found on the way (RFC 6604 leaves open
+// how much of a chain is sent; half of one misleads).
 func (w *world) wantNoAnswer(name string, o asked, cause error) {
 	w.Helper()
 	var failure *resolver.Error

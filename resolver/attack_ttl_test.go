@@ -63,9 +63,9 @@ func (w *world) wantTTLs(q dns.Question, when string, most time.Duration) {
 	}
 }
 
-// TestAttackGhostsDownstream: a zone that its parent is about to take away hands out data for
-// a day, so that the caches of those who ask us go on with it. Who asks first is told no more
-// than the lease, as is who asks later (attacks.md 11, 45).
+// TestAttackGhostsDownstream: a zone that its parent is about to remove hands out data for
+// a day, so that the caches of our clients go on with it. The first caller gets no more
+// than the lease, as do later ones (attacks.md 11, 45).
 func TestAttackGhostsDownstream(t *testing.T) {
 	for _, words := range []string{"", "signed"} {
 		for _, q := range leasedQuestions {
@@ -81,8 +81,8 @@ func TestAttackGhostsDownstream(t *testing.T) {
 	}
 }
 
-// TestFirstTTLIsTheBounds: what Options.Cache bounds is told to who asks first too; what has
-// all its time is told all of it.
+// TestFirstTTLIsTheBounds: TTLs that Options.Cache bounds are bounded for the first caller
+// too; others are returned in full.
 func TestFirstTTLIsTheBounds(t *testing.T) {
 	text := fmt.Sprintf(leasedWorld, "") + "-- zone long.example. at 198.51.100.4 --\n$TTL 1800\n@ SOA ns hostmaster 1 3600 600 86400 3600\nwww A 192.0.2.80\n*.wild A 192.0.2.81\nalias CNAME www\n"
 	for _, test := range []struct {
@@ -112,8 +112,8 @@ func TestFirstTTLIsTheBounds(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestFirstTTLWithoutSOA: a denial that comes without the SOA that says for how long is kept,
-// and told, as one of a few seconds.
+// TestFirstTTLWithoutSOA: a denial without an SOA is kept, and returned, with a TTL of a
+// few seconds.
 func TestFirstTTLWithoutSOA(t *testing.T) {
 	inWorld(t, forgeWorld, func(w *world) {
 		w.in.Fault("198.51.100.3", resolvertest.Hook(func(_, m *dns.Msg) {

@@ -17,8 +17,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// onlyPublic is what Options.AllowServer stands for when nobody sets it, and fails the test
-// for each connection to any other address: not a packet is to leave.
+// onlyPublic is the default of Options.AllowServer, and fails the test for each connection
+// to any other address: not a packet may be sent.
 func onlyPublic(t *testing.T, in *resolvertest.Internet) func(*resolver.Options) {
 	return func(o *resolver.Options) {
 		ipv4Only(o)
@@ -44,8 +44,8 @@ func inPublicWorld(t *testing.T, text string, play func(w *world)) {
 	})
 }
 
-// TestUnsafeAmongSafe: a zone that has a public server beside one that may not be asked
-// is resolved by that, whichever of them is drawn, at no cost.
+// TestUnsafeAmongSafe: a zone that has a public server beside one that may not be asked is
+// resolved by that, whichever of them is drawn, at no cost.
 func TestUnsafeAmongSafe(t *testing.T) {
 	for name, servers := range map[string]string{
 		"another server's glue": `
@@ -126,9 +126,9 @@ www             A   192.0.2.81
 	}
 }
 
-// TestUnsafePriming: addresses of root servers that come from the network, and which may not
-// be asked, take the place of none that may: a server keeps those of the hints, and one that
-// has no other is left out. Those of the hints themselves are exempt.
+// TestUnsafePriming: addresses of root servers from the network that may not be asked
+// replace none that may: a server keeps those of the hints, and one that has no other is
+// left out. Those of the hints themselves are exempt.
 func TestUnsafePriming(t *testing.T) {
 	const root = `
 -- zone . at 193.0.14.129 192.33.4.12 --

@@ -31,7 +31,7 @@ x.deep.wild     A       192.0.2.84
 `
 
 // wildcardGame is a reply made of genuine ones, which somebody without the keys of the zone
-// can send: a secondary gone bad, or who sits on the path.
+// can send: a secondary gone bad, or an attacker on the path.
 type wildcardGame struct {
 	about string
 	name  string // asked for; an A record
@@ -67,17 +67,18 @@ var wildcardGames = []wildcardGame{
 	{about: "name error of the zone above", name: "a.wild.shop.example.", from: ofParent, shown: "a.b.par.example.", rcode: dns.RcodeNameError},
 }
 
-// honestWildcards are the twins: what true wildcards give, with proof.
+// honestWildcards are the twins: the answers of true wildcards, with proof.
 var honestWildcards = [][2]string{
 	{"a.wild.shop.example.", "192.0.2.82"}, {"a.b.c.wild.shop.example.", "192.0.2.82"}, {"e.wild.shop.example.", "192.0.2.83"},
 	{"x.deep.wild.shop.example.", "192.0.2.84"}, {"a.gate.shop.example.", "192.0.2.85"}, {"a.example.", "192.0.2.70"},
 	{"www.shop.example.", "192.0.2.80"},
 }
 
-// TestAttackWildcards: what a wildcard gives is not taken for a name that it is not for,
-// whatever the labels of its signature, whoever's proof is beside it and whichever zone it is
-// of; nothing of it is in the cache afterwards, nor anything that could be made of it; and
-// what true wildcards give is Secure, to the same resolver at once (attacks.md 12 and 13).
+// TestAttackWildcards: an answer of a wildcard is not accepted for a name that it does not
+// match, whatever the labels of its signature, the owner of the proof beside it and the
+// zone it is of; nothing of it is in the cache afterwards, nor anything synthesised from
+// it; and the answers of true wildcards are Secure, to the same resolver at once
+// (attacks.md 12 and 13).
 func TestAttackWildcards(t *testing.T) {
 	t.Logf("%-62s %5s  %s", "wildcard", "sends", "end")
 	for _, words := range []string{"", "nsec3"} {
@@ -154,8 +155,8 @@ func (w *world) wantWildcards(failed string) {
 	}
 }
 
-// evilZone is a zone whose owner has its keys and signs whatever it likes: evil.example.,
-// behind a handler.
+// evilZone is a zone whose owner has its keys and signs anything: evil.example., behind a
+// handler.
 type evilZone struct {
 	t       *testing.T
 	key     *dns.DNSKEY
@@ -240,8 +241,8 @@ func hashedAround(zone string) string {
 	return fmt.Sprintf("%s.%s 300 IN NSEC3 1 0 0 - %s A RRSIG", before, zone, after)
 }
 
-// TestAttackWildcardSigners: a zone that signs with its own keys says nothing about names
-// above it or beside it by counting labels; its true wildcards are Secure.
+// TestAttackWildcardSigners: by changing label counts a zone cannot speak for names above
+// it or beside it with its own keys; its true wildcards are Secure.
 func TestAttackWildcardSigners(t *testing.T) {
 	for _, test := range []struct {
 		about, as string

@@ -45,8 +45,8 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkMiss asks for names that take one upstream query each: what the mock server
-// does to answer it is in the figure.
+// BenchmarkMiss asks for names that take one upstream query each; the figure includes the
+// mock server's work.
 func BenchmarkMiss(b *testing.B) {
 	in, r := benchWorld(b, "")
 	ctx := context.Background()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCharges: each counter lets through what its limit says, and names it after that.
+// TestCharges: each counter allows as much as its limit says, and then names it.
 func TestCharges(t *testing.T) {
 	limits := Limits{Sends: 3, Bytes: 300, Aliases: 4, Referrals: 3}.fill()
 	for _, tt := range []struct {

@@ -52,14 +52,14 @@ func TestSendsAreNeverReset(t *testing.T) {
 	}, ipv4Only, func(o *resolver.Options) { o.Limits.Sends = 40; o.Limits.Aliases = -1 })
 }
 
-// firstAnswerOnly makes a server give one link of a chain a message.
+// firstAnswerOnly makes a server send one link of a chain in each message.
 func firstAnswerOnly(_, reply *dns.Msg) {
 	if len(reply.Answer) > 1 {
 		reply.Answer = reply.Answer[:1]
 	}
 }
 
-// TestBytesLimit: replies are counted in bytes; big answers are no trouble.
+// TestBytesLimit: replies are counted in bytes; big answers stay within the limit.
 func TestBytesLimit(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString("-- zone shop.example. at 198.51.100.3 --\n")
@@ -78,8 +78,8 @@ func TestBytesLimit(t *testing.T) {
 	})
 }
 
-// TestTimeLimit: a question ends when its time is over, whatever it waits for, and
-// says so as a timeout. One that needs nearly all of it is answered.
+// TestTimeLimit: a question ends when its time is over, whatever it waits for, with an
+// error that is a timeout. One that needs nearly all of it is answered.
 func TestTimeLimit(t *testing.T) {
 	for _, fault := range []string{"drop", "latency 30s", "truncate\nwhen tcp: drip 100ms", "truncate\nwhen tcp: drop"} {
 		t.Run(fault, func(t *testing.T) {
@@ -261,12 +261,12 @@ func TestNoLimits(t *testing.T) {
 	}, func(o *resolver.Options) { o.Limits = none })
 }
 
-// TestSendsOfValidation: what validation asks for is paid for from the same budget as what
-// the question itself asks for, to the last query; a question that runs out of it in the
-// midst of validation fails by its limit, and is not bogus.
+// TestSendsOfValidation: queries of validation are charged to the same budget as those of
+// the question itself, to the last query; a question that runs out of it in the midst of
+// validation fails by its limit, and is not bogus.
 func TestSendsOfValidation(t *testing.T) {
 	// Five zones on the way, each with keys and a DS to be asked for; the keys of one are
-	// too large for UDP, and the servers of another are named in a zone of their own.
+	// too large for UDP, and the servers of another have names in a zone of their own.
 	const text = `
 -- zone shop.example. at 198.51.100.3 algorithm=13 ksk=1,2 zsk=1,2 --
 www             CNAME   www.far.example.
@@ -293,8 +293,8 @@ latency 20ms
 			t.Errorf("got %d queries for keys of %d: validation costs nothing here", keys, cost)
 		}
 	}, ipv4Only)
-	// Who joins a query under way pays for it too, so that the budget has to be larger than
-	// what is sent.
+	// A question that joins a query under way pays for it too, so that the budget has to be
+	// larger than the number of queries sent.
 	for n, answered := 1, false; !answered; n++ {
 		inWorld(t, text, func(w *world) {
 			o := w.ask("www.shop.example.", dns.TypeA)
@@ -318,8 +318,8 @@ latency 20ms
 }
 
 // TestSpentBudgetBlamesNobody: a server that a question had no query left for, or no bytes,
-// has not been silent, and is not held dead: whoever can make us spend a budget could else
-// have others' servers taken for dead.
+// was not silent, and is not marked down: otherwise an attacker that makes us spend a
+// budget could have others' servers marked down.
 func TestSpentBudgetBlamesNobody(t *testing.T) {
 	const text = `
 -- zone attacker.example. at 198.51.100.66 --

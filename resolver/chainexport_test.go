@@ -116,7 +116,7 @@ func TestChainNeedsEachLink(t *testing.T) {
 	})
 }
 
-// Nobody who does not ask for the evidence pays for it, and whoever does pays for the
+// Questions without WithChain pay nothing for chains, and those with it pay for the
 // signatures of the answer itself only.
 func TestChainCosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

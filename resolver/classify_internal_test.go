@@ -134,9 +134,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// FuzzClassify: whatever the bytes, the way of a response through parser, allow list,
-// classification and glue ends without a panic, and a referral leads below the zone
-// and towards the name.
+// FuzzClassify: for any bytes, a response passes through parser, allow list, classification
+// and glue without a panic, and a referral leads below the zone and towards the name.
 func FuzzClassify(f *testing.F) {
 	q := question{dnsname.MustParse("a.www.shop.example."), dns.TypeA}
 	for _, r := range []response{

@@ -72,8 +72,8 @@ drop
 		g, s, goroutines, sockets, stacks[:runtime.Stack(stacks, true)])
 }
 
-// openFiles counts the open files of this process, which sockets are; where the system
-// does not tell it is 0.
+// openFiles returns how many files this process has open, sockets included; 0 where the
+// system does not tell.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

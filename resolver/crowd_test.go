@@ -16,7 +16,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// crowdWorld has a shop, and zones whose servers say nothing.
+// crowdWorld has a shop, and zones whose servers are silent.
 const crowdWorld = `
 -- zone shop.example. at 198.51.100.3 --
 *.cold  A  192.0.2.80
@@ -37,7 +37,7 @@ drop
 drop
 `
 
-// crowd asks for many names at once, and gives their errors when all have come to an end.
+// crowd asks for many names at once, and returns their errors when all have ended.
 func (w *world) crowd(n int, name func(i int) string) []error {
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -59,9 +59,9 @@ func limited(errs []error, name string) (n int) {
 	return n
 }
 
-// TestCrowdAtDeadServer: whoever stands in line for a server that others find silent does
-// not ask it, and no more than a quarter of all questions wait to see whether it is alive
-// again; the rest are told at once.
+// TestCrowdAtDeadServer: a question that waits for a server that others find silent does
+// not ask it, and no more than a quarter of all questions wait to see whether it is up
+// again; all others fail at once.
 func TestCrowdAtDeadServer(t *testing.T) {
 	const crowd, questions = 600, 400
 	inWorld(t, crowdWorld, func(w *world) {
@@ -91,7 +91,7 @@ func TestCrowdAtDeadServer(t *testing.T) {
 	})
 }
 
-// TestCrowdWaitsForServer: a few who stand in line for a server that turns out to be alive
+// TestCrowdWaitsForServer: a few questions that wait for a server that turns out to be up
 // again are answered.
 func TestCrowdWaitsForServer(t *testing.T) {
 	inWorld(t, crowdWorld, func(w *world) {
@@ -109,12 +109,12 @@ func TestCrowdWaitsForServer(t *testing.T) {
 	}, ipv4Only, minimiseOff)
 }
 
-// TestCrowdLeavesSockets: silent servers take all sockets but a quarter, which are there for
-// servers that answer; these do not wait, and are not taken for dead.
+// TestCrowdLeavesSockets: silent servers take all sockets but a quarter, which are left for
+// servers that answer; questions to these do not wait, and do not mark them down.
 func TestCrowdLeavesSockets(t *testing.T) {
 	inWorld(t, crowdWorld, func(w *world) {
 		w.ask("n0.cold.shop.example.", dns.TypeA)
-		for i := 1; i <= 4; i++ { // the zone cuts are known, and the servers not yet dead
+		for i := 1; i <= 4; i++ { // the zone cuts are known, and the servers not yet marked down
 			ctx, cancel := context.WithTimeout(w.Context(), 10*time.Millisecond)
 			w.r.Resolve(ctx, fmt.Sprintf("s%d.example.", i), dns.TypeA)
 			cancel()
@@ -162,8 +162,9 @@ func TestCrowdLeavesSocketsToQuick(t *testing.T) {
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Sockets = 8 })
 }
 
-// TestCrowdIsToldTheLimit: who waits for a place until time runs out gets an error that
-// names the limit and is a timeout, the extended error that goes with it, and is counted.
+// TestCrowdIsToldTheLimit: a question that waits for a slot until time runs out fails with
+// an error that names the limit and is a timeout, and with the extended error that goes
+// with it, and is counted.
 func TestCrowdIsToldTheLimit(t *testing.T) {
 	for limit, set := range map[string]func(*resolver.Limits){
 		"Sockets":          func(l *resolver.Limits) { l.Sockets = 1 },
@@ -188,7 +189,7 @@ func TestCrowdIsToldTheLimit(t *testing.T) {
 						w.Errorf("got %v, timeout %t, extended error %v; want a timeout with its reason", err, e.Timeout(), e.Extended)
 					}
 				}
-				// The server has answered whoever asked it.
+				// The server has answered every query that reached it.
 				w.settle()
 				w.want("n9.cold.shop.example.", dns.TypeA, dns.RcodeSuccess, "n9.cold.shop.example. A 192.0.2.80")
 				w.count(1, resolvertest.To("198.51.100.3"))
@@ -200,9 +201,9 @@ func TestCrowdIsToldTheLimit(t *testing.T) {
 	}
 }
 
-// TestCrowdAtSlowServer: names below a zone whose server is slow take all places of questions,
-// and those that other clients ask for are found within a second all the same. Callers of
-// Resolve wait for each other.
+// TestCrowdAtSlowServer: names below a zone whose server is slow take all slots of
+// questions, and names that other clients ask for are found within a second all the same.
+// Callers of Resolve wait for each other.
 func TestCrowdAtSlowServer(t *testing.T) {
 	const places, flood = 400, 2000
 	slow := func(i int) string { return fmt.Sprintf("x%d.s1.example.", i) }
@@ -259,7 +260,7 @@ func TestCrowdAtSlowServer(t *testing.T) {
 }
 
 // TestCrowdOverTCP: servers that drip their answers take no more than a quarter of the
-// connections for one zone; who gets none in time is told so.
+// connections for one zone; a question that gets none in time fails by that limit.
 func TestCrowdOverTCP(t *testing.T) {
 	inWorld(t, crowdWorld+`
 -- zone drip.example. at 198.51.100.21 198.51.100.22 198.51.100.23 198.51.100.24 198.51.100.25 --
@@ -313,8 +314,8 @@ when tcp: drip 1s
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Connections, o.Limits.Time = 1, 2*time.Second })
 }
 
-// TestYieldSaysNothingOfServers: questions that have to make room for others give up before a
-// server answers that is slow and was not asked before. It is not taken for dead.
+// TestYieldSaysNothingOfServers: questions that are shed end before a server answers that
+// is slow and was not asked before. It is not marked down.
 func TestYieldSaysNothingOfServers(t *testing.T) {
 	inWorld(t, crowdWorld, func(w *world) {
 		for _, zone := range []string{"s1.example.", "s2.example."} {
@@ -324,7 +325,7 @@ func TestYieldSaysNothingOfServers(t *testing.T) {
 		w.in.Fault("s1.example.", resolvertest.Latency(790*time.Millisecond))
 		w.ask("s3.example.", dns.TypeDS) // the servers above are known
 		var all sync.WaitGroup
-		for i := range 3 { // three lost queries make a server dead
+		for i := range 3 { // three lost queries mark a server down
 			all.Go(func() { exchanged(w.T, w.r, ask(fmt.Sprintf("k%d.s1.example.", i), dns.TypeA, withEDNS)) }) // stays for good
 			time.Sleep(10 * time.Millisecond)
 			all.Go(func() {

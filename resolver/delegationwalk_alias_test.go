@@ -94,7 +94,7 @@ func TestAliasLimit(t *testing.T) {
 	}, func(o *resolver.Options) { o.Limits.Aliases = -1 })
 }
 
-// TestAliasTargetsAreAskedAgain: each name of a chain is asked of its own zone, even
+// TestAliasTargetsAreAskedAgain: each name of a chain is asked for in its own zone, even
 // when a server answers for the target itself.
 func TestAliasTargetsAreAskedAgain(t *testing.T) {
 	inWorld(t, `

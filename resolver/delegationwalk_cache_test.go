@@ -211,8 +211,8 @@ func TestFailureIsOfOneQuestion(t *testing.T) {
 	})
 }
 
-// TestCallersTimeIsNoFailure: that one caller had no patience says nothing about the
-// question.
+// TestCallersTimeIsNoFailure: a question that ends because its caller gave up is not cached
+// as a failure.
 func TestCallersTimeIsNoFailure(t *testing.T) {
 	inWorld(t, plainWorld, func(w *world) {
 		ctx, cancel := contextWithin(w, 30*time.Millisecond)
@@ -224,8 +224,7 @@ func TestCallersTimeIsNoFailure(t *testing.T) {
 	})
 }
 
-// ghostWorld has a delegation that the parent lets live for 100 s, to servers that
-// say it lives for a day.
+// ghostWorld has a delegation of 100 s, to servers that claim a day for it.
 const ghostWorld = `
 -- zone example. at 198.51.100.2 --
 ghost          100    NS  ns.ghost
@@ -237,8 +236,8 @@ www            10     A   192.0.2.80
 long           86400  A   192.0.2.81
 `
 
-// TestGhostDomains: a delegation lives as long as its parent lets it, however often
-// the child is asked for its NS and addresses meanwhile (attacks.md 11).
+// TestGhostDomains: a delegation lives as long as its parent says, however often the child
+// is asked for its NS and addresses meanwhile (attacks.md 11).
 func TestGhostDomains(t *testing.T) {
 	inWorld(t, ghostWorld, func(w *world) {
 		start := time.Now()

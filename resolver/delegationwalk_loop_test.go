@@ -11,8 +11,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// circles has delegations that lead nowhere: each zone's only name servers are in
-// another one of the circle. One of them also has a server elsewhere.
+// circles has delegations that lead nowhere: each zone's only name servers are in another
+// zone of the loop. One of them also has a server elsewhere.
 const circles = `
 -- zone test. at 198.51.100.2 --
 a               NS  ns.b.test.
@@ -39,8 +39,8 @@ ns              A   198.51.100.6
 latency 20ms
 `
 
-// TestCircles: delegations in a circle fail in the time it takes to see the circle,
-// with an error that says so, and not at all where one way leads out.
+// TestCircles: delegations in a loop fail in the time it takes to notice the loop, with an
+// error that says so, and do not fail where one way leads out.
 func TestCircles(t *testing.T) {
 	for _, name := range []string{"www.a.test.", "www.b.test.", "www.x.test.", "www.p.test."} {
 		t.Run(name, func(t *testing.T) {
@@ -89,8 +89,8 @@ func TestTwoQuestionsThatWaitForEachOther(t *testing.T) {
 	}
 }
 
-// TestCircleIsOfThePath: a zone that cannot be reached on one path can be on another;
-// the failure on the first is not remembered for the second.
+// TestCircleIsOfThePath: a zone that cannot be reached on one path may be on another; the
+// failure on the first is not cached for the second.
 func TestCircleIsOfThePath(t *testing.T) {
 	inWorld(t, circles, func(w *world) {
 		w.ask("www.shut.test.", dns.TypeA)
@@ -99,7 +99,7 @@ func TestCircleIsOfThePath(t *testing.T) {
 	})
 }
 
-// TestGlueBreaksCircle: with glue at one place a circle is none.
+// TestGlueBreaksCircle: glue at one place breaks the loop.
 func TestGlueBreaksCircle(t *testing.T) {
 	inWorld(t, `
 -- zone test. at 198.51.100.2 --
@@ -117,8 +117,8 @@ ns              A   198.51.100.3
 	}, ipv4Only)
 }
 
-// TestDepthLimit: name servers of name servers of name servers, each in another
-// zone; too many are a limit with a name, few are no trouble.
+// TestDepthLimit: name servers of name servers of name servers, each in another zone; too
+// many reach a limit that is named, a few resolve.
 func TestDepthLimit(t *testing.T) {
 	const text = `
 -- zone test. at 198.51.100.2 --

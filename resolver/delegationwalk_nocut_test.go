@@ -31,8 +31,8 @@ tree.e            DNAME  a.b.c.d.e
 
 const reverseName = ".0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."
 
-// TestNoCutIsRemembered: what one question taught of the names above its own, and of its
-// own, the next one need not ask again (RFC 9156 §3).
+// TestNoCutIsRemembered: what one question learnt about the names above its own, and about
+// its own, the next one need not ask again (RFC 9156 §3).
 func TestNoCutIsRemembered(t *testing.T) {
 	const deep = "a.b.c.d.e.shop.example."
 	type ask struct {
@@ -176,7 +176,7 @@ func TestAttackMinimisedAgain(t *testing.T) {
 	}
 }
 
-// TestNoCutBelowAStub: the servers of a route teach it too.
+// TestNoCutBelowAStub: it is learnt from the servers of a route too.
 func TestNoCutBelowAStub(t *testing.T) {
 	inWorld(t, fmt.Sprintf(deepNames, ""), func(w *world) {
 		w.want("x1.a.b.c.d.e.shop.example.", dns.TypeA, 0, "x1.a.b.c.d.e.shop.example. A 192.0.2.1")

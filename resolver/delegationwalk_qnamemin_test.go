@@ -153,9 +153,9 @@ a.b.new         A     192.0.2.81
 	})
 }
 
-// TestNameErrorAbove: servers that know nothing of empty non-terminals say that they do not
-// exist. What they say of one hides none of the names below it (RFC 8020 §4), known or not,
-// unless it is proven, or believed.
+// TestNameErrorAbove: servers that do not know empty non-terminals deny that they exist.
+// Such a denial hides none of the names below it (RFC 8020 §4), known or not, unless it is
+// proven, or MinimiseStrict believes it.
 func TestNameErrorAbove(t *testing.T) {
 	const text = `
 -- zone shop.example. at 198.51.100.3 --

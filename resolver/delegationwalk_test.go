@@ -216,8 +216,8 @@ www             A   192.0.2.82
 	})
 }
 
-// TestANY: what one server returns is passed on, kept for some seconds, and for this question
-// only (RFC 8482 §4.1).
+// TestANY: the records that one server returns are passed on, kept for some seconds, and
+// for this question only (RFC 8482 §4.1).
 func TestANY(t *testing.T) {
 	inWorld(t, plainWorld, func(w *world) {
 		for _, sends := range []int{3, 0} {
@@ -302,7 +302,7 @@ ns              A   198.51.100.3
 latency 20ms
 `
 	inWorld(t, text, func(w *world) {
-		// Whoever asked for the address before has it from its own zone.
+		// A question for the address is answered from its own zone.
 		w.want("ns.host.example.", dns.TypeA, 0, "ns.host.example. A 198.51.100.3")
 		w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80").within(w, 60*time.Millisecond)
 		w.count(0, resolvertest.To("198.51.100.99"))
@@ -312,8 +312,8 @@ latency 20ms
 	}, ipv4Only)
 }
 
-// TestGlueIsNoAnswer: addresses that came as glue may be sent to; who asks for them
-// gets what their own zone says (RFC 2181 §5.4.1).
+// TestGlueIsNoAnswer: addresses that came as glue may be sent to; questions for them are
+// answered from their own zone (RFC 2181 §5.4.1).
 func TestGlueIsNoAnswer(t *testing.T) {
 	inWorld(t, `
 -- zone example. at 198.51.100.2 --

@@ -223,8 +223,9 @@ func askThreeTimes(t *testing.T, in *resolvertest.Internet, shared *resolver.Res
 	}
 }
 
-// TestRootKeysWithoutAuthority: the keys of the root are judged by the trust anchor, so that
-// a root server that gives them like a resolver does (AA clear, RA set) is no interception.
+// TestRootKeysWithoutAuthority: the keys of the root are validated by the trust anchor, so
+// that a root server that sends them like a resolver does (AA clear, RA set) is no
+// interception.
 func TestRootKeysWithoutAuthority(t *testing.T) {
 	inWorld(t, `
 -- zone . at 198.18.0.1 signed --

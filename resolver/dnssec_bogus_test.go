@@ -26,7 +26,7 @@ unsigned        NS      ns.other.example.
 www             A       192.0.2.85
 `
 
-// brokenCase is a zone signed wrong, or in a way nobody knows, and what becomes of a
+// brokenCase is a zone signed wrong, or with something unknown, and the outcome of a
 // question.
 type brokenCase struct {
 	words  string
@@ -108,8 +108,8 @@ func brokenCases() []brokenCase {
 	}
 }
 
-// What is wrong is said, by Resolve and by Exchange; what is bogus is an error and
-// stays out of what others are answered from.
+// The reason is returned, by Resolve and by Exchange; bogus data is an error and is not
+// used to answer others.
 func TestBogusAnswers(t *testing.T) {
 	for _, c := range brokenCases() {
 		t.Run(fmt.Sprint(c.words, " ", c.name, " ", dns.Type(c.qtype)), func(t *testing.T) {
@@ -197,7 +197,7 @@ func (c brokenCase) checkRemembered(t *testing.T, r *resolver.Resolver, before e
 	}
 }
 
-// What a zone's servers refuse to say is missing in the evidence as well.
+// What a zone's servers refuse to send is missing in the evidence as well.
 func TestBogusChainOfSilence(t *testing.T) {
 	for _, qtype := range []uint16{dns.TypeDNSKEY, dns.TypeDS} {
 		t.Run(dns.TypeToString[qtype], func(t *testing.T) {
@@ -223,8 +223,8 @@ func TestBogusChainOfSilence(t *testing.T) {
 	}
 }
 
-// checkNothingKept asks again in all ways that the cache could answer: nothing of what
-// was bogus is given to those who want it checked, and those who do not get the data.
+// checkNothingKept asks again in all ways that the cache could answer: bogus data is not
+// returned to questions with validation, and questions without it get the data.
 func (c brokenCase) checkNothingKept(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
 	fromCache := c.query(false)
 	fromCache.RecursionDesired = false
@@ -254,8 +254,8 @@ func (c brokenCase) query(cd bool) *dns.Msg {
 	return q
 }
 
-// Data that nobody checked neither answers nor displaces what was checked, and the
-// other way round only answers.
+// Unchecked data neither answers questions with validation nor replaces checked data;
+// checked data answers all questions.
 func TestCheckingDisabledApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, fmt.Sprintf(brokenZone, "signed"))
@@ -264,8 +264,8 @@ func TestCheckingDisabledApart(t *testing.T) {
 		if _, err := r.Resolve(t.Context(), c.name, c.qtype); err != nil {
 			t.Fatal(err)
 		}
-		// The zone changes, and is now forged: whoever asks with CD after the TTL gets
-		// the new data, others an error, never the forged data.
+		// The zone changes, and is now forged: questions with CD after the TTL get the new
+		// data, others an error, never the forged data.
 		time.Sleep(200 * time.Second)
 		in.Fault("198.51.100.3", resolvertest.Replace(dns.RcodeSuccess, "www.shop.example. 3600 A 203.0.113.66"))
 		if reply := exchanged(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "192.0.2.80" {
@@ -294,8 +294,8 @@ func TestCheckingDisabledApart(t *testing.T) {
 	})
 }
 
-// What is not checked yet answers nobody who wants it checked, and who asks with CD at the
-// same time is not kept waiting for it.
+// Data that is not checked yet answers no question with validation, and a question with CD
+// at the same time does not wait for validation.
 func TestPendingDataIsNotUsed(t *testing.T) {
 	const zones = `
 -- zone shop.example. at 198.51.100.3 signed break=corrupt:bad/A --
@@ -398,8 +398,8 @@ func TestAuthenticData(t *testing.T) {
 	})
 }
 
-// With CD nothing is checked, so that nothing is authentic that was not found to be
-// before.
+// With CD nothing is validated, so that only data that was found Secure before is
+// authentic.
 func TestAuthenticDataUnchecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, fmt.Sprintf(signedWorld, "", wildcards)).Resolver(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// spentBy asks a question and gives what it has cost.
+// spentBy asks a question and returns what it has cost.
 func spentBy(ctx context.Context, r *resolver.Resolver, name string, qtype uint16) (resolver.DoneInfo, error) {
 	var done resolver.DoneInfo
 	_, err := r.Resolve(resolver.WithTrace(ctx, &resolver.Trace{Done: func(d resolver.DoneInfo) { done = d }}), name, qtype)

@@ -46,8 +46,8 @@ func TestDenialsEndWithTheirSignatures(t *testing.T) {
 	}
 }
 
-// What a referral says of a DS is the parent's word, and is kept for no longer than the
-// parent itself is leased from the zone above it.
+// A DS in a referral is the parent's data, and is kept for no longer than the parent itself
+// is leased from the zone above it.
 func TestDSEndsWithTheLeaseOfItsZone(t *testing.T) {
 	const text = `-- zone . at 198.51.100.1 signed --
 $TTL 60

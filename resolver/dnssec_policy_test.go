@@ -16,7 +16,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// statusOf asks and gives the status; Bogus for a bogus answer.
+// statusOf asks and returns the status; Bogus for a bogus answer.
 func statusOf(t *testing.T, r *resolver.Resolver, name string) dnssec.Status {
 	t.Helper()
 	result, err := r.Resolve(t.Context(), name, dns.TypeA)
@@ -151,8 +151,8 @@ func wrongAnchors(t *testing.T, zone string) []dnssec.Anchor {
 	return anchors
 }
 
-// One bad server among good ones costs a second opinion, not the answer: whatever is
-// wrong with it, and wherever it stands.
+// One bad server among good ones costs a bogus retry, not the answer: whatever is wrong
+// with it, and wherever it stands.
 func TestSecondOpinions(t *testing.T) {
 	const world = `
 -- zone example. at 198.18.0.2 198.18.0.3 signed --
@@ -240,7 +240,8 @@ func strip(m *dns.Msg) {
 	m.Answer, m.Ns = keep(m.Answer), keep(m.Ns)
 }
 
-// When all servers are bad the answer is bogus, after a bounded number of opinions.
+// When all servers are bad the answer is bogus, after a bounded number of retries. Asking
+// again at once sends no query (RFC 9520).
 func TestAllServersBogus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `
@@ -272,8 +273,8 @@ func statusOrError(t *testing.T, r *resolver.Resolver, name string) {
 	}
 }
 
-// An algorithm taken away makes zones that have no other Insecure, with the reason; in a
-// shared cache, those who have it and those who have not do not share what they believe.
+// A removed algorithm makes zones that have no other Insecure, with the reason; resolvers
+// with and without it do not share what they believe through a shared cache.
 func TestAlgorithmsTakenAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 algorithm=8 --\nwww A 192.0.2.80")

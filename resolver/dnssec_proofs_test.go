@@ -148,8 +148,9 @@ type serverQuestion struct {
 // failed is remembered for less than that, and what a lie would have left for more.
 const afterRefusal = 61 * time.Second
 
-// deniedByNobody are names that are there, in the zone that lies are told in and in those
-// below it. A denial that is believed, or kept to make others of (RFC 8198), denies some.
+// deniedByNobody are names that exist, in the zone that lies are told in and in those below
+// it. A forged denial that is believed, or kept for synthesis (RFC 8198), denies some of
+// them.
 var deniedByNobody = []string{
 	"www.shop.example.", "y.wild.shop.example.", "a.ent.shop.example.", "www.child.shop.example.", "www.grand.child.shop.example.",
 }
@@ -293,7 +294,7 @@ func denialOf(m *dns.Msg) []dns.RR {
 	return proof
 }
 
-// A parent's server that takes the DS away from a referral, with whatever proof it has at
+// A parent's server that removes the DS from a referral, with whatever proof it has at
 // hand, does not make the child unsigned.
 func TestDowngrade(t *testing.T) {
 	for _, words := range []string{"signed", "nsec3"} {

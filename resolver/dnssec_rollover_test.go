@@ -70,9 +70,9 @@ func TestRollovers(t *testing.T) {
 	}
 }
 
-// Two operators sign one zone, each with keys of its own (RFC 8901): whoever answers, and
-// whoever gave the keys, the answer is Secure. First one of them fails, then the other, so
-// that keys of one meet answers of the other.
+// Two operators sign one zone, each with keys of its own (RFC 8901): from whichever of them
+// the answer and the keys come, the answer is Secure. First one of them fails, then the
+// other, so that keys of one meet answers of the other.
 func TestMultiSigner(t *testing.T) {
 	for _, words := range []string{"", "nsec3", "algorithm=8,13"} {
 		t.Run(words, func(t *testing.T) {
@@ -111,7 +111,7 @@ www             A       192.0.2.81
 	}
 }
 
-// Signatures by a key that nobody publishes make us ask for the keys again, but not for
+// Signatures by a key that is not published make us ask for the keys again, but not for
 // each of them (RFC 8901 §3).
 func TestUnknownKeyIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestUnknownKeyIsAskedForOnce(t *testing.T) {
 		if n := in.Count(resolvertest.Type(dns.TypeDNSKEY), resolvertest.To("198.51.100.3")); n > 10 {
 			t.Errorf("got %d questions for the keys within no time, want at most 10", n)
 		}
-		// Nor is everybody asked again for each name.
+		// Nor is every server asked again for each name.
 		if n := in.Count(); n > 50+30 {
 			t.Errorf("got %d questions for 50 names, want at most 80", n)
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 // Servers that cannot answer for type DS have the records in their referrals all the same
-// (RFC 4035 §3.1.4). A client that wants no validation leaves nothing of them behind; the
-// next one gets a validated answer nevertheless, of zones with a DS and without.
+// (RFC 4035 §3.1.4). A question without validation caches none of them for others; the next
+// client gets a validated answer nevertheless, of zones with a DS and without.
 func TestDSOutOfTheReferral(t *testing.T) {
 	for _, rcode := range []int{dns.RcodeServerFailure, dns.RcodeRefused, dns.RcodeNotImplemented} {
 		inWorld(t, `

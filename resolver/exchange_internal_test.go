@@ -53,8 +53,8 @@ func withCookie(m *dns.Msg, cookie string) {
 // ourCookieHex is the client cookie of queryOut as miekg/dns writes it.
 const ourCookieHex = "6f7572636c69656e"
 
-// TestCheck: which messages are the reply, which are ignored, and which show that
-// somebody is guessing.
+// TestCheck: which messages are the reply, which are ignored, and which show that somebody
+// guesses.
 func TestCheck(t *testing.T) {
 	type change func(m *dns.Msg)
 	tests := []struct {

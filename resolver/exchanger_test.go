@@ -47,8 +47,8 @@ func (e plainExchanger) Exchange(ctx context.Context, network string, server net
 	return reply, err
 }
 
-// TestExchanger: with a transport of the caller's all decisions stay above it: what is
-// no reply is as good as none, truncated ones are asked for over TCP, forged ones too.
+// TestExchanger: with a transport of the caller's the resolver still makes all decisions: a
+// wrong message is a lost reply, truncated ones are asked for over TCP, forged ones too.
 func TestExchanger(t *testing.T) {
 	for _, test := range []struct {
 		fault string
@@ -103,7 +103,7 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestOptionsRefused: what makes no sense is told by New.
+// TestOptionsRefused: New returns an error for options that make no sense.
 func TestOptionsRefused(t *testing.T) {
 	in := resolvertest.New(t, plainWorld)
 	for name, change := range map[string]func(*resolver.Options){

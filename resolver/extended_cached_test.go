@@ -12,10 +12,10 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// What is Insecure because it is signed in a way that is not supported says so each time
-// that it is given, out of the cache too, be it an answer, a denial, or made from a wildcard
-// (RFC 8914 §4.2, §4.3, RFC 9276 §3.2). AppendHit, which writes no options, leaves such
-// answers to Exchange where the client could be told.
+// Data that is Insecure because it is signed with something unsupported says so each time
+// that it is returned, from the cache too, be it an answer, a denial, or made from a
+// wildcard (RFC 8914 §4.2, §4.3, RFC 9276 §3.2). AppendHit, which writes no options, leaves
+// such answers to Exchange where the client has EDNS.
 func TestExtendedErrorsOfCachedAnswers(t *testing.T) {
 	for _, c := range brokenCases() {
 		if c.status != dnssec.Insecure {

@@ -106,8 +106,8 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-// TestLadderEnds: whatever goes wrong, and however often, less and less is asked of a server,
-// and never that which is forbidden.
+// TestLadderEnds: whatever goes wrong, and however often, each query asks less of a server,
+// and never what is forbidden.
 func TestLadderEnds(t *testing.T) {
 	for _, r := range []fallbackBounds{{}, {signed: true}, {folds: true}, {settled: true}, {last: true}, {noTCP: true}} {
 		for what := range trouble(troubles) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// newTestFlights gives flights with a waiter that waits on behalf of nobody.
+// newTestFlights returns flights and a function that makes waiters without a caller.
 func newTestFlights(t *testing.T) (*flights, func() waiter) {
 	t.Helper()
 	base, end := context.WithCancel(context.Background())
@@ -167,7 +167,8 @@ func TestNoFlightsAfterStop(t *testing.T) {
 	}
 }
 
-// TestGatesAreForgotten when nobody is inside or waiting.
+// TestGatesAreForgotten: a key of the concurrency limits is dropped when nothing is inside
+// or waiting.
 func TestGatesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newConcurrencyLimits[string](2)
@@ -201,8 +202,8 @@ func TestGatesAreForgotten(t *testing.T) {
 	})
 }
 
-// TestJoiningCosts a unit, so that it cannot be used to wait for others for nothing for
-// ever; who has none left does not wait.
+// TestJoiningCosts: joining costs a unit, so that waiting for others is not free without
+// end; a question that has no unit left does not wait.
 func TestJoiningCosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, by := newTestFlights(t)

@@ -125,8 +125,8 @@ func TestCancelFrees(t *testing.T) {
 	})
 }
 
-// TestLimitsAreNotShared: one who joins a question that ends by the limits of the one
-// who began it leads once himself.
+// TestLimitsAreNotShared: a caller that joins a question that ends by the leader's limits
+// leads once itself.
 func TestLimitsAreNotShared(t *testing.T) {
 	inWorld(t, plainWorld+"-- fault shop.example. --\ndrop\n", func(w *world) {
 		var all sync.WaitGroup
@@ -195,8 +195,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	})
 }
 
-// TestGates: not more questions at once than Limits allow; the others wait and are
-// answered.
+// TestGates: no more questions at once than Limits allow; all others wait and are answered.
 func TestGates(t *testing.T) {
 	for _, test := range []struct {
 		set  func(*resolver.Limits)

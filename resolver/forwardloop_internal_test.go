@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A server that leads back is passed over until its time is over, also by who has read the
-// clock just before it was set back a little; a clock that was set back far does not make it
-// last for longer.
+// A server that leads back is passed over until its time is over, also by a question that
+// has read the clock just before it was set back a little; a clock that was set back far
+// does not prolong that time.
 func TestLeadsBackKnown(t *testing.T) {
 	for _, test := range []struct {
 		ahead time.Duration // from now to the end, as the clock says

@@ -33,8 +33,8 @@ func forwarding(t *testing.T, in *resolvertest.Internet, pairs ...[2]string) []*
 	return all
 }
 
-// A question that goes round in a circle of forwarders ends, after few queries and soon,
-// with an error that says so; so does the next one, without any.
+// A question that goes round in a loop of forwarders ends, after few queries and soon, with
+// an error that says so; so does the next one, without any query.
 func TestRouteLoops(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -102,9 +102,9 @@ func TestCheckRoutes(t *testing.T) {
 	})
 }
 
-// A resolv.conf that names ourselves, as that of a host does which is served by us, is a
-// loop like any other: found by CheckRoutes and by the first question. A server beside us
-// that is none answers.
+// A resolv.conf with this resolver's own address, as on a host that it serves, is a loop
+// like any other: found by CheckRoutes and by the first question. A server beside it that
+// is none answers.
 func TestResolvConfNamesOurselves(t *testing.T) {
 	for text, loops := range map[string]bool{"nameserver 10.0.0.1\n": true, "nameserver 10.0.0.1\nnameserver 10.0.0.3\n": false} {
 		file := filepath.Join(t.TempDir(), "resolv.conf")
@@ -129,8 +129,8 @@ func TestResolvConfNamesOurselves(t *testing.T) {
 	}
 }
 
-// A forwarder that is given by its name is guarded like one given by its address: the loop
-// is found by CheckRoutes, and without that by the first question. Its other address answers.
+// A forwarder with a name only is guarded like one with an address: the loop is found by
+// CheckRoutes, and without that by the first question. Its other address answers.
 func TestNamedForwarderLeadsBack(t *testing.T) {
 	for _, tt := range []struct {
 		name, addrs string

@@ -13,8 +13,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// Whoever asks thousands of questions a second would find all of the last ten seconds in
-// memory if each were held until its time is over.
+// At thousands of questions a second, all of the last ten seconds would be in memory if
+// each were held until its time is over.
 func TestAnsweredQuestionIsNotHeld(t *testing.T) {
 	const questions = 100
 	in := resolvertest.New(t, `
@@ -45,7 +45,7 @@ func TestAnsweredQuestionIsNotHeld(t *testing.T) {
 			held++
 		}
 	}
-	// Timers that are stopped leave the runtime's heap of them in portions.
+	// Stopped timers leave the runtime's heap of timers in portions.
 	if held > questions/2 {
 		t.Errorf("%d of %d answered questions are held, want at most half", held, questions)
 	}

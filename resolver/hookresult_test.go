@@ -14,7 +14,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// unsendable are results that no client can be sent.
+// unsendable are results that cannot be sent to a client.
 func unsendable() map[string]*resolver.Result {
 	one := func(rr dns.RR) *resolver.Result { return &resolver.Result{Answer: []dns.RR{rr}} }
 	header := func(owner string, rrtype uint16) dns.RR_Header {
@@ -37,7 +37,7 @@ func unsendable() map[string]*resolver.Result {
 }
 
 // A hook's result that cannot be sent makes the question fail, so that every client gets an
-// answer, whichever way it asks.
+// answer, over whichever method it asks.
 func TestHookResultCannotBeSent(t *testing.T) {
 	for name, bad := range unsendable() {
 		for hook, hooks := range map[string]resolver.Hooks{
@@ -77,7 +77,7 @@ func checkUnsendable(t *testing.T, hooks resolver.Hooks) {
 	}
 }
 
-// A refusal whose code no reply can have still is an answer.
+// A refusal with a code that no reply can carry still gets an answer.
 func TestHookRefusesWithNoCode(t *testing.T) {
 	for _, rcode := range []int{-1, 0x1000, 1 << 20} {
 		r := resolvertest.New(t, clientWorld).Resolver(t, func(o *resolver.Options) {

@@ -19,7 +19,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// hookLog is what hooks were called with.
+// hookLog records what hooks were called with.
 type hookLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -31,7 +31,7 @@ func (l *hookLog) add(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-// take returns what was added since, sorted: hooks are called concurrently.
+// take returns what was added since the last call, sorted: hooks are called concurrently.
 func (l *hookLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func TestHooksSeeEveryQuestion(t *testing.T) {
 				if !slices.Equal(first, test.want) {
 					t.Errorf("got\n%q\nwant\n%q", first, test.want)
 				}
-				// What the cache answers, on any of its ways, passes them too.
+				// Answers from the cache, by every method, pass the hooks too.
 				test.ask(t, r)
 				if second := log.take(); !slices.Equal(second, first) {
 					t.Errorf("the second time got\n%q\nwant\n%q", second, first)
@@ -338,7 +338,7 @@ func TestHookAsksAnotherResolver(t *testing.T) {
 	}
 }
 
-// Those who share the work on a question each pass the hooks.
+// Callers that share the work on a question each call the hooks.
 func TestHooksOfJoiners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log hookLog

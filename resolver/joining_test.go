@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// Who asks after local zones have been set, or negative trust anchors, is not given what
-// somebody who asked before is still waiting for.
+// A question asked after local zones have been set, or negative trust anchors, does not get
+// the answer that an earlier question is still waiting for.
 func TestNobodyJoinsFromBeforeAChange(t *testing.T) {
 	const slow = clientWorld + `
 -- fault 198.51.100.3 --

@@ -10,7 +10,7 @@ import (
 
 var errTestFull = errors.New("full")
 
-// guest is who takes a place, or waits for one.
+// guest is a question that takes a slot, or waits for one.
 type guest struct {
 	own   *jostleSlot
 	err   error // why there was none
@@ -19,7 +19,7 @@ type guest struct {
 	known chan struct{} // closed when it is
 }
 
-// guests lets messages, or others, come to places at the same moment, and gives what they
+// guests lets messages, or others, ask for slots at the same moment, and returns what they
 // hold when all of them wait or are inside.
 func guests(ctx context.Context, l *jostleList, n int, message bool) []*guest {
 	begin := time.Now()
@@ -41,7 +41,7 @@ func guests(ctx context.Context, l *jostleList, n int, message bool) []*guest {
 	return all
 }
 
-// yielded counts the guests whose work was ended.
+// yielded counts the guests that were shed.
 func yielded(all []*guest) (n int) {
 	for _, g := range all {
 		if g.own != nil && g.work != nil && context.Cause(g.work) == errTestFull {
@@ -51,13 +51,13 @@ func yielded(all []*guest) (n int) {
 	return n
 }
 
-// Messages make room for messages: every other one, after half a second, as many as wait; and
-// nobody makes room for, or instead of, anybody else.
+// Messages are shed for messages: every other one, after half a second, as many as wait;
+// nothing else is shed, and nothing is shed for anything else.
 func TestPlacesYield(t *testing.T) {
 	for name, test := range map[string]struct {
 		inside, waiting               int
 		insideMessage, waitingMessage bool
-		early, late                   int // how many are told, after 400 and after 500 ms
+		early, late                   int // how many are shed, after 400 and after 500 ms
 	}{
 		"messages wait":               {10, 3, true, true, 0, 3},
 		"more than have to yield":     {10, 8, true, true, 0, 5},
@@ -86,7 +86,7 @@ func TestPlacesYield(t *testing.T) {
 				if want := test.inside + test.waiting; l.inside() != want {
 					t.Errorf("%d inside or waiting, want %d", l.inside(), want)
 				}
-				for _, some := range [][]*guest{inside, waiting} { // who waited comes in when the first have left
+				for _, some := range [][]*guest{inside, waiting} { // those that waited come in when the first have left
 					for i, g := range some {
 						if g.err != nil || g.own == nil {
 							t.Fatalf("guest %d has no place, error %v", i, g.err)
@@ -103,8 +103,8 @@ func TestPlacesYield(t *testing.T) {
 	}
 }
 
-// Who makes room is gone when the next one comes in, who makes room for one after him when
-// he is half a second old.
+// A question that is shed is gone when the next one comes in, which is itself shed for one
+// after it when it is half a second old.
 func TestPlacesYieldInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newJostleList(2, func() error { return errTestFull })
@@ -126,7 +126,7 @@ func TestPlacesYieldInTurn(t *testing.T) {
 	})
 }
 
-// What makes room does so for a message, though others have waited for longer.
+// A slot that is freed by shedding goes to a message, though others have waited for longer.
 func TestPlacesYieldToMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newJostleList(10, func() error { return errTestFull })
@@ -154,7 +154,7 @@ func TestPlacesYieldToMessages(t *testing.T) {
 	})
 }
 
-// A place that is kept for good is not asked for, and another is instead.
+// A slot that is kept for good is not shed again, and another is instead.
 func TestPlacesKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newJostleList(4, func() error { return errTestFull })
@@ -166,7 +166,7 @@ func TestPlacesKeep(t *testing.T) {
 		if yielded(inside) != 1 || context.Cause(inside[3].work) != errTestFull {
 			t.Errorf("got %d told to go, the last with %v; want only the last", yielded(inside), context.Cause(inside[3].work))
 		}
-		inside[3].own.keep() // told already, and stays: somebody else has to go, and nobody can
+		inside[3].own.keep() // shed already, and stays: another has to go, and none can
 		inside[1].own.leave()
 		inside[1].own.keep() // too late, and without effect
 		synctest.Wait()
@@ -176,7 +176,7 @@ func TestPlacesKeep(t *testing.T) {
 	})
 }
 
-// What happens when a message's work ends may ask for places, or how many are taken.
+// Code that runs when a message's work ends may ask for slots, or how many are taken.
 func TestPlacesEndUnlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l *jostleList

@@ -15,7 +15,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// launderers differ from their victim in one thing that decides what is believed.
+// launderers differ from their victim in one thing that decides which data is believed.
 var launderers = map[string]func(*resolver.Options){
 	"other anchors": func(o *resolver.Options) {
 		other, err := resolvertest.NewInternet("-- zone . at 198.51.100.1 algorithm=13 --\n")
@@ -61,11 +61,11 @@ var shares = map[string]func() func(*resolver.Options){
 	"second level": func() func(*resolver.Options) { return sharing(newStore()) },
 }
 
-// evilWorld is the world with other addresses, and nobody's signatures.
+// evilWorld is the world with other addresses, and without signatures.
 var evilWorld = strings.NewReplacer("192.0.2.80", evil, "192.0.2.90", evil, " signed nsec3", " no-ds", " signed", " no-ds").Replace(sharedWorld)
 
-// launder has the launderer learn what it likes in an Internet of its own, and gives what
-// the victim then says, and whether it has asked for itself.
+// launder has the launderer learn anything in an Internet of its own, and returns what the
+// victim then answers, and whether it has sent queries of its own.
 func launder(t *testing.T, share, change func(*resolver.Options), learn func(t *testing.T, r *resolver.Resolver)) (answers []string, sends int) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, sharedWorld)
@@ -99,7 +99,8 @@ const (
 	trueShop  = "www.shop.example. A 192.0.2.80"
 )
 
-// What a resolver of another policy believes is not found by others, whatever they share.
+// Data that a resolver of another policy believes is not found by others, whatever they
+// share.
 func TestNothingIsLaundered(t *testing.T) {
 	for way, share := range shares {
 		for about, change := range launderers {

@@ -21,7 +21,7 @@ type limitCase struct {
 	world string
 	ask   string
 	fault resolvertest.Fault
-	leads bool // to something else: the question need not fail: something is left out, or its time is over
+	leads bool // to something else: the question need not fail, since something is left out, or its time is over
 }
 
 // limitCases has each field of Limits.
@@ -56,7 +56,7 @@ func limitCases() map[string]limitCase {
 	}
 }
 
-// TestEveryLimit: whatever limit strikes, the error is a *LimitError with its name and
+// TestEveryLimit: whichever limit is reached, the error is a *LimitError with its name and
 // value, the extended DNS error says so, Stats counts it, and names beside it are found.
 // Where a limit leaves something out, Stats counts that.
 func TestEveryLimit(t *testing.T) {
@@ -77,7 +77,7 @@ func TestEveryLimit(t *testing.T) {
 					w.in.Fault("attacker.example.", c.fault)
 				}
 				ctx := w.Context()
-				if field.Name == "Questions" { // somebody else is before us, for longer than we wait
+				if field.Name == "Questions" { // another question has the slot, for longer than we wait
 					var cancel func()
 					ctx, cancel = contextWithin(w, 100*time.Millisecond)
 					defer cancel()

@@ -34,7 +34,7 @@ const (
 	// heapPerQuestion is the most memory that one question holds, the buffers of its
 	// sockets included.
 	heapPerQuestion = 64 << 10
-	// loadCache is what the caches of these tests may hold, in bytes.
+	// loadCache is how many bytes the caches of these tests may hold.
 	loadCache = 8 << 20
 	// loadSlack is for what does not grow with the load: the few goroutines and
 	// descriptors of the test, and memory that is not yet reused.
@@ -42,7 +42,7 @@ const (
 	loadHeapSlack = 16 << 20
 )
 
-// load is a resolver on real sockets, what it takes of its process, and what it may.
+// load is a resolver on real sockets, what it uses of its process, and its bounds.
 type load struct {
 	*testing.T
 	in     *resolvertest.Internet
@@ -135,7 +135,7 @@ func (l *load) watch() (stop func()) {
 	}
 }
 
-// figures are for whoever reads the log.
+// figures returns the figures for the log.
 func (l *load) figures() string {
 	s := l.r.Stats()
 	return fmt.Sprintf("before: %s; peak: %s; %d questions, sent %d over UDP and %d over TCP, failures %v, limits %v",
@@ -240,7 +240,8 @@ func coldAndHot(i int) (string, uint16) {
 	return fmt.Sprintf("n%d.cold.shop.example.", i), dns.TypeA
 }
 
-// inParallel has n goroutines call ask with one number after the other, as long as it is going.
+// inParallel has n goroutines call ask with one number after the other, while going allows
+// it.
 func inParallel(n int, going func(i int64) bool, ask func(i int64)) {
 	var next atomic.Int64
 	var running sync.WaitGroup
@@ -254,7 +255,7 @@ func inParallel(n int, going func(i int64) bool, ask func(i int64)) {
 	running.Wait()
 }
 
-// wantFailure asks what can only fail.
+// wantFailure asks a question that can only fail.
 func (l *load) wantFailure(ctx context.Context, name string, qtype uint16) {
 	if result, err := l.r.Resolve(ctx, name, qtype); err == nil {
 		l.Errorf("%s: got %v of silent servers", name, result.Answer)
@@ -273,16 +274,16 @@ drop
 		inParallel(*loadQuestions, func(i int64) bool { return i <= int64(*loadNames) || going() }, func(i int64) {
 			l.wantFailure(l.Context(), fmt.Sprintf("x%d.dead.example.", i), dns.TypeA)
 		})
-		// Dead servers are tried by one query at a time, however many names there are. A
-		// socket a question would be some thousand more.
+		// Servers that are marked down are tried by one query at a time, however many names
+		// there are. A socket for each question would be some thousand more.
 		if s := l.r.Stats(); s.TimedOut > s.Questions/2 {
 			l.Errorf("%d queries were lost on %d questions, want far fewer: servers known to be dead were asked", s.TimedOut, s.Questions)
 		}
 	}, coldAndHot)
 }
 
-// TestLoadSilentServers: many questions under way at once, for many zones with servers
-// that say nothing (attacks.md 22).
+// TestLoadSilentServers: many questions under way at once, for many zones with silent
+// servers (attacks.md 22).
 func TestLoadSilentServers(t *testing.T) {
 	const zones = 50
 	var world strings.Builder

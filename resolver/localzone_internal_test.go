@@ -164,7 +164,7 @@ func localOutcome(t *testing.T, d *localData, q question) string {
 	return fmt.Sprint(strings.Join(words, " "), " ", f.ttl)
 }
 
-// What a zone without SOA lacks is kept for no longer than what it has.
+// A denial from a zone without SOA is kept for no longer than the zone's records.
 func TestMadeUpSOA(t *testing.T) {
 	hosts, err := ParseHosts(strings.NewReader("192.0.2.1 www.corp.example\n"))
 	if err != nil {

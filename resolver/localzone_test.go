@@ -72,7 +72,7 @@ func TestLocalZoneAnswers(t *testing.T) {
 	}
 }
 
-// answers is the answer, of an error none.
+// answers returns the answer; none for an error.
 func (o asked) answers() []dns.RR {
 	if o.Result == nil {
 		return nil
@@ -157,7 +157,7 @@ www  A 192.0.2.80
 	}, withZone(t, "servers.example", "ns A 203.0.113.1"))
 }
 
-// Local data may have private addresses, but not behind an alias of somebody else's.
+// Local data may have private addresses, but not behind an alias from the network.
 func TestLocalZoneAndRebinding(t *testing.T) {
 	inWorld(t, corpWorld, func(w *world) {
 		w.want("nas.corp.example.", dns.TypeA, dns.RcodeSuccess, "nas.corp.example. A 10.0.0.2")

@@ -31,7 +31,7 @@ func fourServers(zones int) string {
 	return b.String()
 }
 
-// times is how long questions took.
+// times are how long questions took.
 type times []time.Duration
 
 func (l times) sorted() times {
@@ -70,7 +70,7 @@ func (l times) check(t *testing.T, name string, b bounds) {
 const zonesPerWorld = 50
 
 // measure asks for a name in each of a world's zones, in worlds of several seeds, and
-// tells what the first question, which knows nothing, took, and the others.
+// returns how long the first question took, with an empty cache, and the others.
 func measure(t *testing.T, seeds int, text string, faults func(in *resolvertest.Internet)) (cold, fresh times) {
 	t.Helper()
 	for seed := range seeds {
@@ -93,8 +93,8 @@ func measure(t *testing.T, seeds int, text string, faults func(in *resolvertest.
 	return cold, fresh
 }
 
-// TestLoss: exchanges are lost everywhere; zones have four addresses. Every name
-// resolves, and most of them as if nothing had happened.
+// TestLoss: exchanges are lost everywhere; zones have four addresses. Every name resolves,
+// and most of them as if nothing had been lost.
 func TestLoss(t *testing.T) {
 	for _, test := range []struct {
 		loss        float64
@@ -167,7 +167,7 @@ func TestFamilyDead(t *testing.T) {
 	}
 }
 
-// TestDeadServersAreProbedSingly: servers held to be dead are tried by one query at a
+// TestDeadServersAreProbedSingly: servers that are marked down are tried by one query at a
 // time, and found when they are back.
 func TestDeadServersAreProbedSingly(t *testing.T) {
 	inWorld(t, `
@@ -199,12 +199,12 @@ www A 192.0.2.80
 	}, ipv4Only)
 }
 
-// TestProbeIsAwaited: while one question tries a server held to be dead that nobody can be
-// asked instead of, others wait for what comes of it, such as the one for the keys of the
-// zone and the one whose answer they are for.
+// TestProbeIsAwaited: while one question probes a server that is marked down and has no
+// alternative, others wait for the outcome, such as the one for the keys of the zone and
+// the one whose answer they are for.
 func TestProbeIsAwaited(t *testing.T) {
 	const asked = 5
-	// at asks several questions at the same instant, and gives what came of them.
+	// at asks several questions at the same instant, and returns their results.
 	at := func(w *world) (errs []error) {
 		came := make(chan error)
 		for i := range asked {
