@@ -11,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/zonetext"
 )
@@ -243,7 +244,7 @@ func mayBeEmpty(rrtype uint16) bool {
 func (d *zoneData) complete() {
 	apex := d.sets[d.name]
 	if d.soa = setOf(apex, dns.TypeSOA); d.soa == nil {
-		d.soa = madeUpSOA(d.name, d.lowestTTL())
+		d.soa = policy.MadeUpSOA(d.name, d.lowestTTL())
 		if !d.transparent && setOf(apex, dns.TypeCNAME) == nil {
 			apex = append(apex, d.soa)
 		}
@@ -258,10 +259,10 @@ func (d *zoneData) complete() {
 	}
 }
 
-// lowestTTL returns the lowest TTL in the zone, at most localTTL. As the negative TTL it
+// lowestTTL returns the lowest TTL in the zone, at most policy.LocalTTL. As the negative TTL it
 // lets clients see additions to the zone as soon as changes.
 func (d *zoneData) lowestTTL() uint32 {
-	lowest := uint32(localTTL)
+	lowest := uint32(policy.LocalTTL)
 	for _, sets := range d.sets {
 		for _, s := range sets {
 			lowest = min(lowest, s.TTL)

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/policy"
 )
 
 func TestParseLocalZoneRefuses(t *testing.T) {
@@ -183,7 +184,7 @@ func TestMadeUpSOA(t *testing.T) {
 		{"a hosts file", hosts, "www.corp.example.", hostsTTL},
 		{"a zone", zone, "mail.corp.example.", 90},
 		{"a zone, no name", zone, "nosuch.corp.example.", 90},
-		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", localTTL},
+		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", policy.LocalTTL},
 	} {
 		d, err := newLocalData([]LocalZone{test.zone})
 		if err != nil {

@@ -207,7 +207,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.N
 	for _, set := range sets {
 		addrs = appendAddrs(addrs, set)
 	}
-	return addrs, len(addrs) > 0 && r.config.filter.allowsAll(n, addrs)
+	return addrs, len(addrs) > 0 && r.config.filter.AllowsAll(n, addrs)
 }
 
 // addressTypes are the types that hold addresses, in the order of OrderAsAnswered.

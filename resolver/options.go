@@ -11,6 +11,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/stub"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
@@ -292,8 +293,8 @@ type config struct {
 	destinations *stub.Destinations
 	limits       Limits
 	allow        func(netip.Addr) bool
-	filter       *addressFilter // nil: all addresses are allowed
-	zones        localData      // the first LocalZones
+	filter       *policy.AddressFilter // nil: all addresses are allowed
+	zones        localData             // the first LocalZones
 
 	ownSignatureTime bool // SignatureTime was given
 }

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/wire"
+	"github.com/iterdns/iterdns/internal/policy"
 )
 
 // ErrFiltered is the error of a question whose answer has only addresses that
@@ -26,110 +25,22 @@ var ErrFiltered = errors.New("no address of the answer is allowed")
 //
 // It is false for documentation and multicast addresses, and for those behind a NAT64
 // prefix of the network's own, which cannot be told from others.
-func IsPrivate(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if inner, ok := embeddedIPv4(a); ok {
-		a = inner
-	}
-	return slices.ContainsFunc(privateBlocks, func(p netip.Prefix) bool { return p.Contains(a) })
-}
+func IsPrivate(a netip.Addr) bool { return policy.IsPrivate(a) }
 
-// privateBlocks lists what IsPrivate describes (Unbound's documentation of private-address,
-// dnsmasq's stop-dns-rebind, the IANA special-purpose registries as of 2026-11).
-var privateBlocks = parsePrefixes(
-	"0.0.0.0/8",          // this network: 0.0.0.0 connects to the host itself, RFC 1122
-	"10.0.0.0/8",         // private, RFC 1918
-	"100.64.0.0/10",      // shared, RFC 6598
-	"127.0.0.0/8",        // loopback, RFC 1122
-	"169.254.0.0/16",     // link-local, RFC 3927: the cloud's metadata service is there
-	"172.16.0.0/12",      // private, RFC 1918
-	"192.168.0.0/16",     // private, RFC 1918
-	"255.255.255.255/32", // broadcast, RFC 919
-	"::/127",             // unspecified, loopback, RFC 4291
-	"64:ff9b:1::/48",     // local NAT64, RFC 8215
-	"fc00::/7",           // unique local, RFC 4193
-	"fe80::/10",          // link-local, RFC 4291
-	"fec0::/10",          // site-local, RFC 3879
-)
-
-// unspecifiedAndLoopback are not IPv4-compatible addresses, though they look like it.
-var unspecifiedAndLoopback = netip.MustParsePrefix("::/127")
-
-// embeddings are the blocks of IPv6 addresses that embed IPv4 addresses, with the byte at
-// which those begin. It never changes.
-var embeddings = []struct {
-	block   netip.Prefix
-	at      int
-	flipped bool
-}{
-	{netip.MustParsePrefix("::/96"), 12, false},        // IPv4-compatible, RFC 4291 §2.5.5.1
-	{netip.MustParsePrefix("64:ff9b::/96"), 12, false}, // NAT64, RFC 6052 §2.1
-	{netip.MustParsePrefix("2002::/16"), 2, false},     // 6to4, RFC 3056 §2
-	{netip.MustParsePrefix("2001::/32"), 12, true},     // Teredo, RFC 4380 §4
-}
-
-// embeddedIPv4 returns the IPv4 address that is embedded in an IPv6 address.
-func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
-	if !a.Is6() || unspecifiedAndLoopback.Contains(a) {
-		return netip.Addr{}, false
-	}
-	for _, e := range embeddings {
-		if !e.block.Contains(a) {
-			continue
-		}
-		all := a.As16()
-		inner := [4]byte(all[e.at:])
-		if e.flipped {
-			binary.BigEndian.PutUint32(inner[:], ^binary.BigEndian.Uint32(inner[:]))
-		}
-		return netip.AddrFrom4(inner), true
-	}
-	return netip.Addr{}, false
-}
-
-// addressFilter decides which addresses answers from the network may have.
-type addressFilter struct {
-	publicOnly bool
-	exempt     []dnsname.Name // names asked for at or below these may have any
-	allow      func(string, netip.Addr) bool
-}
-
-func (o *Options) addressFilter() (*addressFilter, error) {
-	f := &addressFilter{publicOnly: o.RebindingProtection, allow: o.AllowAddress}
+// addressFilter returns the filter of the options; nil when it would allow all addresses.
+func (o *Options) addressFilter() (*policy.AddressFilter, error) {
+	f := &policy.AddressFilter{PublicOnly: o.RebindingProtection, Allow: o.AllowAddress}
 	for _, domain := range o.PrivateDomains {
 		n, err := dnsname.Parse(domain)
 		if err != nil {
 			return nil, fmt.Errorf("resolver: options: private domain %q: %w", domain, err)
 		}
-		f.exempt = append(f.exempt, n)
+		f.Exempt = append(f.Exempt, n)
 	}
-	if !f.publicOnly && f.allow == nil {
+	if !f.PublicOnly && f.Allow == nil {
 		return nil, nil
 	}
 	return f, nil
-}
-
-// judge returns the function that decides about the addresses in the answer to a question
-// for name; nil when all are allowed.
-func (f *addressFilter) judge(name dnsname.Name) func(netip.Addr) bool {
-	if f == nil {
-		return nil
-	}
-	publicOnly := f.publicOnly && !slices.ContainsFunc(f.exempt, name.IsAtOrBelow)
-	switch {
-	case f.allow == nil && !publicOnly:
-		return nil
-	case f.allow == nil:
-		return func(a netip.Addr) bool { return !IsPrivate(a) }
-	}
-	text := name.String()
-	return func(a netip.Addr) bool { return (!publicOnly || !IsPrivate(a)) && f.allow(text, a) }
-}
-
-// allowsAll reports whether the answer to a question for name may have all of addrs.
-func (f *addressFilter) allowsAll(name dnsname.Name, addrs []netip.Addr) bool {
-	allowed := f.judge(name)
-	return allowed == nil || !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !allowed(a) })
 }
 
 // filtered returns the answer without the records that have addresses which are not
@@ -138,19 +49,11 @@ func (f *addressFilter) allowsAll(name dnsname.Name, addrs []netip.Addr) bool {
 // records: with DNS rebinding the attacker has a page under the name asked for, and an
 // alias there that leads to records of somebody else is the attacker's too.
 func (r *Resolver) filtered(f *found) (*found, error) {
-	allowed := r.config.filter.judge(f.q.name)
+	allowed := r.config.filter.Judge(f.q.name)
 	if allowed == nil || f.local {
 		return f, nil
 	}
-	var sets []*dnssec.RRset
-	removed := 0
-	for _, s := range f.sets {
-		left := onlyAllowed(s, allowed)
-		removed += s.Len() - left.Len()
-		if left.Len() > 0 {
-			sets = append(sets, left)
-		}
-	}
+	sets, removed := policy.Filter(f.sets, allowed)
 	if removed == 0 {
 		return f, nil
 	}
@@ -163,89 +66,4 @@ func (r *Resolver) filtered(f *found) (*found, error) {
 		dns.ExtendedErrorCodeBlocked, fmt.Sprintf("%d records left out: address not allowed", removed),
 	})
 	return &less, nil
-}
-
-// onlyAllowed returns the set itself when all its addresses are allowed, else a set of the
-// records that remain, without signatures.
-func onlyAllowed(s *dnssec.RRset, allowed func(netip.Addr) bool) *dnssec.RRset {
-	if !hasAddresses(s.Type) {
-		return s
-	}
-	var kept []string
-	for rdata := range s.Records.All() {
-		if addrs, ok := addressesIn(s.Type, rdata); ok && !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !allowed(a) }) {
-			kept = append(kept, rdata)
-		}
-	}
-	if len(kept) == s.Len() {
-		return s
-	}
-	less := *s
-	less.Records, less.Signatures = dnssec.Pack(kept...), ""
-	return &less
-}
-
-// hasAddresses reports whether records of the type have addresses that clients connect to.
-func hasAddresses(rrtype uint16) bool {
-	switch rrtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeSVCB, dns.TypeHTTPS:
-		return true
-	}
-	return false
-}
-
-// addressesIn returns the addresses in the RDATA of a type that hasAddresses, hints
-// included (RFC 9460 §7.3); false when it is malformed.
-func addressesIn(rrtype uint16, rdata string) ([]netip.Addr, bool) {
-	if rrtype == dns.TypeSVCB || rrtype == dns.TypeHTTPS {
-		return hintsIn(rdata)
-	}
-	a, ok := wire.Addr(rdata)
-	return []netip.Addr{a}, ok
-}
-
-// hintsIn returns the addresses in the RDATA of an SVCB record: priority, target, and
-// parameters of key, length and value; false when it is malformed.
-func hintsIn(rdata string) (addrs []netip.Addr, ok bool) {
-	const priority = 2
-	at := priority
-	for at < len(rdata) && rdata[at] != 0 {
-		at += 1 + int(rdata[at])
-	}
-	if at++; at > len(rdata) {
-		return nil, false
-	}
-	rest := []byte(rdata[at:])
-	for len(rest) > 0 {
-		const head = 4
-		if len(rest) < head {
-			return nil, false
-		}
-		key, n := dns.SVCBKey(binary.BigEndian.Uint16(rest)), int(binary.BigEndian.Uint16(rest[2:]))
-		if rest = rest[head:]; n > len(rest) {
-			return nil, false
-		}
-		size := hintSize(key)
-		if size > 0 && n%size != 0 {
-			return nil, false
-		}
-		for value := rest[:n]; size > 0 && len(value) > 0; value = value[size:] {
-			a, _ := netip.AddrFromSlice(value[:size])
-			addrs = append(addrs, a)
-		}
-		rest = rest[n:]
-	}
-	return addrs, true
-}
-
-// hintSize returns the length in bytes of the addresses in an SVCB parameter; 0 when it has
-// none.
-func hintSize(key dns.SVCBKey) int {
-	if key == dns.SVCB_IPV4HINT {
-		return 4
-	}
-	if key == dns.SVCB_IPV6HINT {
-		return 16
-	}
-	return 0
 }

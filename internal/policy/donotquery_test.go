@@ -1,4 +1,4 @@
-package resolver
+package policy
 
 import (
 	"net/netip"

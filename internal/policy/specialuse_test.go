@@ -1,4 +1,4 @@
-package resolver
+package policy
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-func TestLocalZoneOf(t *testing.T) {
+func TestSpecialUseOf(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		want string // "" none
@@ -59,27 +59,27 @@ func TestLocalZoneOf(t *testing.T) {
 		{"internal.", ""},
 		{".", ""},
 	} {
-		zone, ok := specialZoneOf(dnsname.MustParse(test.name))
-		if got := zone.name.String(); got != test.want || ok != (test.want != "") {
-			t.Errorf("localZoneOf(%s) = %q, %t, want %q", test.name, got, ok, test.want)
+		zone, ok := SpecialUseOf(dnsname.MustParse(test.name))
+		if got := zone.Name.String(); got != test.want || ok != (test.want != "") {
+			t.Errorf("SpecialUseOf(%s) = %q, %t, want %q", test.name, got, ok, test.want)
 		}
 	}
 }
 
-func TestLocalZonesComplete(t *testing.T) {
+func TestSpecialUsesComplete(t *testing.T) {
 	// Whatever is lost in an edit shows here.
 	const named, private172, shared100, reverse, undefined = 7, 16, 64, 17, 1
-	if got, want := len(specialZones), named+private172+shared100+reverse+undefined; got != want {
-		t.Errorf("got %d local zones, want %d", got, want)
+	if got, want := len(specialUses), named+private172+shared100+reverse+undefined; got != want {
+		t.Errorf("got %d special-use names, want %d", got, want)
 	}
-	for name, zone := range specialZones {
-		if name != zone.name || zone.rfc == "" {
-			t.Errorf("zone %s is kept as %s, with %q as its reason", zone.name, name, zone.rfc)
+	for name, zone := range specialUses {
+		if name != zone.Name || zone.RFC == "" {
+			t.Errorf("zone %s is kept as %s, with %q as its reason", zone.Name, name, zone.RFC)
 		}
 	}
 }
 
-func TestLocalZoneAnswer(t *testing.T) {
+func TestSpecialUseAnswer(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		rrtype uint16
@@ -107,49 +107,50 @@ func TestLocalZoneAnswer(t *testing.T) {
 		{"_dns.resolver.arpa.", dns.TypeSVCB, true, "NOERROR"},
 		{"1.0.0.10.in-addr.arpa.", dns.TypePTR, true, "NXDOMAIN"},
 	} {
-		q := question{dnsname.MustParse(test.name), test.rrtype}
-		zone, ok := specialZoneOf(q.name)
+		name := dnsname.MustParse(test.name)
+		zone, ok := SpecialUseOf(name)
 		if !ok {
-			t.Fatalf("%s is in no local zone", test.name)
+			t.Fatalf("%s is not special", test.name)
 		}
-		f := zone.answer(q, test.direct)
+		sets, exists := zone.Answer(name, test.rrtype, test.direct)
 		var got strings.Builder
-		got.WriteString(dns.RcodeToString[f.rcode])
-		for _, s := range f.sets {
+		if exists {
+			got.WriteString("NOERROR")
+		} else {
+			got.WriteString("NXDOMAIN")
+		}
+		for _, s := range sets {
 			got.WriteString(" " + dns.TypeToString[s.Type])
 		}
 		if got.String() != test.want {
 			t.Errorf("%s %s: got %s, want %s", test.name, dns.TypeToString[test.rrtype], got.String(), test.want)
 		}
-		if negative := len(f.sets) == 0; negative != (f.soa != nil) || negative != (f.extended.Text != "") {
-			t.Errorf("%s %s: got SOA %v and extended error %q", test.name, dns.TypeToString[test.rrtype], f.soa, f.extended)
-		}
 	}
 }
 
-func TestLocalZoneDSIsTheParents(t *testing.T) {
+func TestSpecialUseDSIsTheParents(t *testing.T) {
 	for name, want := range map[string]bool{
 		"home.arpa.": true, "10.in-addr.arpa.": true, "resolver.arpa.": true, "d.f.ip6.arpa.": true,
 		"x.home.arpa.": false, "localhost.": false, "onion.": false,
 	} {
-		q := question{dnsname.MustParse(name), dns.TypeDS}
-		zone, _ := specialZoneOf(q.name)
-		if got := zone.isParents(q); got != want {
+		n := dnsname.MustParse(name)
+		zone, _ := SpecialUseOf(n)
+		if got := zone.IsParents(n, dns.TypeDS); got != want {
 			t.Errorf("DS of %s is the parent's: got %t, want %t", name, got, want)
 		}
-		if q.rrtype = dns.TypeDNSKEY; zone.isParents(q) {
+		if zone.IsParents(n, dns.TypeDNSKEY) {
 			t.Errorf("DNSKEY of %s is the parent's", name)
 		}
 	}
 }
 
-func BenchmarkLocalZoneOf(b *testing.B) {
+func BenchmarkSpecialUseOf(b *testing.B) {
 	for _, name := range []string{"www.shop.example.", "80.2.0.193.in-addr.arpa.", "x.localhost."} {
 		b.Run(name, func(b *testing.B) {
 			n := dnsname.MustParse(name)
 			b.ReportAllocs()
 			for b.Loop() {
-				specialZoneOf(n)
+				SpecialUseOf(n)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
-package resolver
+package policy
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -104,7 +103,10 @@ func FuzzHintsIn(f *testing.F) {
 		for _, param := range rr.(*dns.HTTPS).Value {
 			switch p := param.(type) {
 			case *dns.SVCBIPv4Hint:
-				want = append(want, hintAddrs(p.Hint, net.IP.To4)...)
+				for _, ip := range p.Hint {
+					a, _ := netip.AddrFromSlice(ip.To4())
+					want = append(want, a)
+				}
 			case *dns.SVCBIPv6Hint:
 				for _, ip := range p.Hint {
 					a, _ := netip.AddrFromSlice(ip)
