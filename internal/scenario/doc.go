@@ -1,6 +1,9 @@
-// Package scenario reads texts that describe a DNS network and what happens in it:
+// Package scenario decides whether a text describes a DNS network and steps in it:
 // the text form of package resolvertest, and the scenario files of package
-// resolver, which are such a text with questions and what must come of them.
+// resolver, which are such a text with questions and their expected results.
+//
+// In comes the text; out come its sections, headers and steps, or an [Error] with the
+// line. It never reads a zone or a fault (resolvertest does) and never runs a step.
 //
 //	# A server adds an address for a name that it has no say over.
 //	-- zone shop.example. at 198.51.100.3 --
@@ -33,6 +36,5 @@
 // A section of the network behind the first question changes the network at that
 // point.
 //
-// A line whose first character other than blanks is # is a comment. Errors name
-// the line (Error).
+// A line whose first character other than blanks is # is a comment.
 package scenario

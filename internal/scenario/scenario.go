@@ -17,7 +17,7 @@ type Scenario struct {
 	// Doc is the comment that begins the file.
 	Doc string
 	// Network is the text of the zones and faults before the first other section,
-	// with everything else blanked, so that its line numbers are the file's.
+	// the rest blanked, so that its line numbers are the file's.
 	Network string
 	// Steps are the sections after that.
 	Steps []Step
@@ -51,7 +51,7 @@ type Ask struct {
 	// the error.
 	Error bool
 	Words []string
-	// Rcode and Status are those of the result; any status will do if it is "".
+	// Rcode and Status are those of the result; any status matches if it is "".
 	Rcode  int
 	Status string
 	// Answer holds the records of the answer section, signatures apart, in
@@ -66,7 +66,7 @@ type Ask struct {
 // come before the first question.
 type Option struct{ Name, Value string }
 
-// Expect is a bound on what the last question took:
+// Expect is a bound on the queries or the time of the last question:
 //
 //	-- expect queries 3 --
 //	-- expect queries <= 4 to 198.51.100.3 name www.shop.example. type A over udp --
@@ -74,7 +74,7 @@ type Option struct{ Name, Value string }
 type Expect struct {
 	// What is "queries" or "time".
 	What string
-	// AtMost says that less than the value will do.
+	// AtMost says that less than the value passes too.
 	AtMost bool
 	Count  int
 	Time   time.Duration
@@ -156,7 +156,7 @@ func parseOption(s Section) (*Option, error) {
 	return &Option{Name: name, Value: value}, noBody(s)
 }
 
-// noBody complains about text below a header that says all.
+// noBody returns an error if there is text below a header that needs none.
 func noBody(s Section) error {
 	if lines := s.Lines(); len(lines) > 0 {
 		return s.Errorf(lines[0].Number, "nothing can stand here")

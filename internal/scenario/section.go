@@ -35,7 +35,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: in %q: %v", place, e.Section, e.Err)
 }
 
-// Unwrap gives what is wrong, without the place.
+// Unwrap returns the error without the place.
 func (e *Error) Unwrap() error { return e.Err }
 
 var (
@@ -43,7 +43,7 @@ var (
 	errEmptyHeader = errors.New("section header without a word")
 )
 
-// Header gives the section's header line as it is written.
+// Header returns the section's header line.
 func (s Section) Header() string {
 	return "-- " + strings.Join(append([]string{s.Kind}, s.Args...), " ") + " --"
 }
@@ -53,13 +53,13 @@ func (s Section) Errorf(line int, format string, args ...any) *Error {
 	return &Error{File: s.File, Line: line, Section: s.Header(), Err: fmt.Errorf(format, args...)}
 }
 
-// Line is one line of a section that says something.
+// Line is one line of a section that is not blank.
 type Line struct {
 	Number int    // line number in the text, from 1
 	Text   string // without surrounding blanks
 }
 
-// Lines gives the lines of the body that are not blank, each with its number.
+// Lines returns the lines of the body that are not blank, each with its number.
 func (s Section) Lines() []Line {
 	var lines []Line
 	for i, text := range strings.Split(s.Body, "\n") {
@@ -110,7 +110,7 @@ func Split(text string) (doc string, sections []Section, err error) {
 	return strings.Join(docLines, "\n"), sections, nil
 }
 
-// header takes the words of a header line; ok is false for any other line.
+// header returns the words of a header line; ok is false for any other line.
 func header(line string) (words []string, ok bool) {
 	if line == "-- --" {
 		return nil, true

@@ -15,7 +15,7 @@ import (
 type Signing struct {
 	Signed bool // word "signed", and all words below
 	// Algorithms is "algorithm=13", or "algorithm=8,13" for the first generation of
-	// keys and those from the second on; none means that nothing is said.
+	// keys and those from the second on; nil: not given.
 	Algorithms []uint8
 	NSEC3      bool // "nsec3", and the words below
 	OptOut     bool // "opt-out": unsigned delegations have no NSEC3 record (RFC 5155 §6)
@@ -24,14 +24,14 @@ type Signing struct {
 	Salt       string
 	// Compact is "compact": denials are made for each question (RFC 9824).
 	Compact bool
-	// NoDS is "no-ds": the parent does not vouch for the zone.
+	// NoDS is "no-ds": the parent has no DS of the zone.
 	NoDS   bool
 	Keys   KeyPlan
 	Breaks []Break // "break=..."
 }
 
-// KeyPlan says which generations of a zone's keys, counted from 1, stand where. A
-// nil list is the first generation.
+// KeyPlan says which generations of a zone's keys, counted from 1, are published, sign,
+// and have a DS. A nil list is the first generation.
 type KeyPlan struct {
 	KSK      []int // "ksk=1,2": key signing keys that are published, and sign the DNSKEY RRset
 	ZSK      []int // "zsk=1,2": zone signing keys that are published
@@ -41,11 +41,11 @@ type KeyPlan struct {
 	// Operators is "operators=2": how many sign the zone, each with keys of its own and
 	// at addresses of its own (RFC 8901 §2.1.2). 0 is one.
 	Operators int
-	Bits      int   // "bits=2048": of RSA keys; 0: nothing is said
-	Digest    uint8 // "digest=4": the DS's; 0: nothing is said
+	Bits      int   // "bits=2048": of RSA keys; 0: not given
+	Digest    uint8 // "digest=4": the DS's; 0: not given
 }
 
-// Operator gives the plan of the nth operator of the zone, from 1; of the only one it
+// Operator returns the plan of the nth operator of the zone, from 1; with one operator it
 // is the plan itself.
 func (k KeyPlan) Operator(n int) KeyPlan {
 	if k.Operators < 2 {
@@ -82,18 +82,18 @@ const (
 	BreakSigner    BreakKind = "signer"    // made by the zone above with its key
 	BreakTag       BreakKind = "tag"       // names a key tag that no key has
 	BreakLabels    BreakKind = "labels"    // counts a label more than the owner has
-	BreakAlgorithm BreakKind = "algorithm" // of an algorithm that nobody knows
-	// BreakAbsent takes RRset and signatures away once the zone is signed: records of
-	// a proof, whose names are those that they prove something about.
+	BreakAlgorithm BreakKind = "algorithm" // of an unknown algorithm
+	// BreakAbsent removes RRset and signatures once the zone is signed. An NSEC3 record has
+	// the name here that it proves something about.
 	BreakAbsent BreakKind = "absent"
 )
 
-// What can be wrong with the keys and the DS; names and types mean nothing there.
+// What can be wrong with the keys and the DS; names and types are ignored.
 const (
 	BreakZoneKey     BreakKind = "zone-key"     // the keys lack the flag of a zone key
 	BreakDigest      BreakKind = "ds-digest"    // the DS's digest is wrong
 	BreakDSTag       BreakKind = "ds-tag"       // the DS names a key tag that no key has
-	BreakDSAlgorithm BreakKind = "ds-algorithm" // the DS names an algorithm that nobody knows
+	BreakDSAlgorithm BreakKind = "ds-algorithm" // the DS names an unknown algorithm
 )
 
 // OfSignatures reports whether the signatures of the RRsets meant are wrong.
@@ -107,7 +107,7 @@ func (k BreakKind) OfSignatures() bool {
 	return false
 }
 
-// String returns what is meant, as in a header: name and type.
+// String returns name and type, as in a header.
 func (b Break) String() string {
 	if b.Type == 0 {
 		return b.Name + "/"
@@ -122,7 +122,7 @@ func breakKinds() []BreakKind {
 	}
 }
 
-// word takes a word of the header that concerns signing.
+// word reads a word of the header that concerns signing.
 func (s *Signing) word(word string) (known bool, err error) {
 	name, value, hasValue := strings.Cut(word, "=")
 	switch {
@@ -149,7 +149,7 @@ func (s *Signing) word(word string) (known bool, err error) {
 	return true, err
 }
 
-// flag takes a word that has no value.
+// flag reads a word without a value.
 func (s *Signing) flag(word string) (known bool) {
 	switch word {
 	case "signed":
@@ -172,7 +172,7 @@ func (s *Signing) flag(word string) (known bool) {
 
 var errGeneration = errors.New("generations of keys are counted from 1 to 9")
 
-// word takes a word about keys.
+// word reads a word about keys.
 func (k *KeyPlan) word(name, value string) (known bool, err error) {
 	const bits = 16 // more than any of them needs
 	var list *[]int
@@ -235,7 +235,7 @@ func parseBreak(value string) (Break, error) {
 	kind, where, _ := strings.Cut(value, ":")
 	b := Break{Kind: BreakKind(kind)}
 	if !slices.Contains(breakKinds(), b.Kind) {
-		return Break{}, fmt.Errorf("%q is nothing that can be broken", kind)
+		return Break{}, fmt.Errorf("%q is no kind of break", kind)
 	}
 	if slash := strings.LastIndexByte(where, '/'); slash >= 0 {
 		b.Name, where = where[:slash], where[slash+1:]

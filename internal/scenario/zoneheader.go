@@ -12,7 +12,7 @@ import (
 //	-- zone shop.example. at 198.51.100.3 2001:db8::3 signed undelegated --
 type ZoneHeader struct {
 	Origin dnsname.Name
-	Addrs  []netip.Addr // after "at": who serves the zone; may be empty
+	Addrs  []netip.Addr // after "at": the zone's servers; may be empty
 	// Undelegated: the zone is served, but nothing is derived for its parent.
 	Undelegated bool
 	Signing     Signing
@@ -58,8 +58,8 @@ func ParseZoneHeader(s Section) (ZoneHeader, error) {
 	return h, nil
 }
 
-// Keep gives the text of the file with every section blanked that keep does not
-// want, so that what is left can be handed on with its line numbers intact.
+// Keep returns the text of the file with every section blanked for which keep returns
+// false, so that line numbers stay.
 func Keep(text string, keep func(Section) bool) (string, error) {
 	_, sections, err := Split(text)
 	if err != nil {

@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// Key is what a blob is stored under. It says nothing of what it stands for to who does
-// not know that already.
+// Key is what a blob is stored under: a digest, from which the question cannot be read.
 type Key [sha256.Size]byte
 
-// Blob is what one resolver tells others.
+// Blob is one entry of the store.
 type Blob struct {
-	Stored  time.Time // when it was learnt, by the wall clock
+	Stored  time.Time // when the data came from a server, by the wall clock
 	Expires time.Time // it is of no use from then on
 	Payload []byte
 }
@@ -36,14 +35,14 @@ const (
 )
 
 const (
-	// MaxPayload is the largest payload. Replies are smaller than 4 KiB but for few, and
-	// what waits to be written is bounded by number.
+	// MaxPayload is the largest payload. All but few replies are smaller than 4 KiB, and
+	// the queue of writes is bounded by number.
 	MaxPayload = 16 << 10
 	// MaxLife is the longest life of a blob: that of cached data (RFC 8767 §4).
 	MaxLife = 24 * time.Hour
-	// maxSkew is how far the clock of whoever wrote a blob may be ahead of ours. Hosts
-	// that keep time differ by less than a second; one that does not makes data live as
-	// much longer as it is wrong.
+	// maxSkew is how far the clock of the host that wrote a blob may be ahead of ours.
+	// Hosts that keep time differ by less than a second; a clock that is ahead makes data
+	// live longer by as much.
 	maxSkew = 30 * time.Second
 )
 
@@ -55,12 +54,12 @@ var (
 	errTooLong = errors.New("blob is too long")
 )
 
-// sealer makes and checks seals. With a secret only who knows it can make them; without
-// one they only tell what is damaged or in the wrong place.
+// sealer makes and checks seals. With a secret, only resolvers that have it can make them;
+// without one they only show what is damaged or stored under the wrong key.
 type sealer struct{ secret []byte }
 
-// key gives the key of what the parts name. Each part counts with its length, so that no
-// two lists of parts have the same one.
+// key returns the key for a list of parts. Each part is hashed with its length, so that no
+// two lists have the same key.
 func (s sealer) key(parts ...[]byte) Key {
 	h := hmac.New(sha256.New, s.secret)
 	h.Write([]byte{'k', version}) // a key is never a seal
@@ -91,7 +90,7 @@ func (s sealer) close(k Key, b Blob) []byte {
 	return append(out, b.Payload...)
 }
 
-// open checks and opens what was found under a key. What has expired is no error. The
+// open checks and opens the bytes found under a key. An expired blob is no error. The
 // payload is part of b.
 func (s sealer) open(k Key, b []byte, now time.Time) (Blob, error) {
 	switch {

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// breaker keeps away from something that does not work: it opens after some failures in
-// a row, or when nothing has succeeded for some time, and then lets one attempt pass after
-// each pause, until one succeeds.
+// breaker is a circuit breaker: it opens after some failures in a row, or when nothing has
+// succeeded for some time, and then lets one attempt pass after each pause, until one
+// succeeds.
 //
-// Failures count only as far as they say something new. One of an attempt that began
-// before the last success is contradicted by it; one that began before the last failure
-// that counted has the same cause, as when a hundred attempts meet the same hiccup.
+// A failure does not count if its attempt began before the last success, which contradicts
+// it, or before the last failure that counted, which has the same cause, as when a hundred
+// attempts meet the same hiccup.
 type breaker struct {
 	after   int           // failures in a row
-	silence time.Duration // an attempt that has gone on for so long without any success; 0: no matter how long
+	silence time.Duration // opens after so long without any success during an attempt; 0: never
 	pause   time.Duration // between attempts while open
 
 	mu       sync.Mutex
@@ -33,8 +33,8 @@ const (
 	blocked                // no
 )
 
-// ask reports whether an attempt may be made. Whoever makes one reports what came of it;
-// a probe that never does is followed by another after the pause.
+// ask reports whether an attempt may be made. The caller reports its outcome; a probe
+// without one is followed by another after the pause.
 func (b *breaker) ask(now time.Time) passage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -48,14 +48,14 @@ func (b *breaker) ask(now time.Time) passage {
 	return probe
 }
 
-// open reports whether it keeps away.
+// open reports whether the breaker is open.
 func (b *breaker) open() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.failures >= b.after
 }
 
-// succeeded reports whether that has closed it.
+// succeeded records a success, and reports whether that has closed the breaker.
 func (b *breaker) succeeded(now time.Time) (closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,8 +64,8 @@ func (b *breaker) succeeded(now time.Time) (closed bool) {
 	return closed
 }
 
-// failed takes in an attempt that began at some time and has come to nothing by now, and
-// reports whether that has opened it.
+// failed records an attempt that began at some time and has failed now, and reports whether
+// that has opened the breaker.
 func (b *breaker) failed(began, now time.Time) (opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +88,7 @@ func (b *breaker) failed(began, now time.Time) (opened bool) {
 	return !wasOpen
 }
 
-// quiet gives for how long an attempt that began at some time has seen no success.
+// quiet returns for how long an attempt that began at some time has seen no success.
 func (b *breaker) quiet(began, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

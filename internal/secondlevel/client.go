@@ -18,30 +18,30 @@ const (
 	// queueLength is how many writes may wait. With 16 KiB each that is 8 MiB at worst,
 	// and some 250 KiB as replies are.
 	queueLength = 512
-	// Writers is how many writes are made at the same time. One to a store half a
-	// millisecond away is done 2,000 times a second; a resolver that learns faster than
-	// four of them write has more use for its network.
+	// Writers is how many writes are made at the same time. To a store half a millisecond
+	// away each makes 2,000 a second; a resolver with more to write than four of them can
+	// needs its network for queries.
 	Writers = 4
 
-	// liesTillOpen is how many answers in a row may turn out bogus that the store had a
-	// part in before it is not read for a while.
+	// liesTillOpen is after how many bogus answers in a row that used the store it is not
+	// read for liesPause.
 	liesTillOpen = 3
-	// liesPause is that while: the time for which Unbound keeps bogus data.
+	// liesPause is also for how long Unbound keeps bogus data.
 	liesPause = 60 * time.Second
 	// maxDistrusted is how many keys are remembered as those of bogus data.
 	maxDistrusted = 1024
 )
 
-// Stats counts what came of reads and writes.
+// Stats counts the outcomes of reads and writes.
 type Stats struct {
 	Hits, Misses uint64 // blobs that were opened; those that were not there or had expired
 	Errors       uint64 // reads that failed or took too long
-	Skipped      uint64 // reads not made: the store does not work, lies, or is too slow for the question
-	Refused      uint64 // what was no sealed blob of ours, or held what no server could have said
-	Bogus        uint64 // answers that the store had a part in, and that were not true
+	Skipped      uint64 // reads not made: the store is marked down, or too slow for the question
+	Refused      uint64 // no sealed blob of ours, or a payload that is no reply of a server
+	Bogus        uint64 // bogus answers that used the store
 	Writes       uint64 // blobs stored
 	WriteErrors  uint64 // writes that failed
-	Dropped      uint64 // writes not made: the queue was full, or the store does not work
+	Dropped      uint64 // writes not made: the queue was full, or the store is marked down
 }
 
 // Use is one of the two things that a store is for.
@@ -52,7 +52,7 @@ const (
 	Writes
 )
 
-// Front is the only one that talks to a store. It is safe for concurrent use.
+// Front makes all reads and writes of one store. It is safe for concurrent use.
 type Front struct {
 	store cache.SecondLevel
 	sealer
@@ -60,7 +60,7 @@ type Front struct {
 	spawn func(func())
 
 	reading, writing, lying breaker
-	changed                 func(Use, error) // nil: nobody wants to know
+	changed                 func(Use, error) // nil: not called
 
 	pace    pace
 	places  chan struct{} // one for each read under way
@@ -81,8 +81,8 @@ type write struct {
 }
 
 // New makes the front of a store. Goroutines are started with spawn, and end with base.
-// An empty secret is none. Nil is nobody who wants to know that the store is left alone
-// for one of its uses, with the reason, or used for it again, with nil.
+// An empty secret is none. changed, if not nil, is called when the store is marked down for
+// one of its uses, with the reason, and when it is used for it again, with nil.
 func New(base context.Context, store cache.SecondLevel, secret []byte, spawn func(func()), changed func(Use, error)) *Front {
 	distrusted, _ := simplelru.NewLRU[Key, time.Time](maxDistrusted, nil) // fails for sizes below one only
 	f := &Front{
@@ -101,11 +101,11 @@ func New(base context.Context, store cache.SecondLevel, secret []byte, spawn fun
 	return f
 }
 
-// Key gives the key for what the parts name.
+// Key returns the key for a list of parts.
 func (f *Front) Key(parts ...[]byte) Key { return f.key(parts...) }
 
-// Put has a blob stored in the background, if there is room in the queue. It waits for
-// nothing. Payloads that are too long are passed over.
+// Put has a blob stored in the background, unless the queue is full or the payload too
+// long. It does not block.
 func (f *Front) Put(k Key, b Blob, now time.Time) {
 	ttl := b.Expires.Sub(now)
 	if len(b.Payload) > MaxPayload || ttl <= 0 {
@@ -150,7 +150,7 @@ func (f *Front) write(w write) {
 	err = f.store.Set(ctx, w.key[:], f.close(w.key, w.blob), w.ttl)
 }
 
-// written counts what came of a write.
+// written counts the outcome of a write.
 func (f *Front) written(began time.Time, err error) {
 	switch {
 	case err == nil:
@@ -173,21 +173,21 @@ func (f *Front) tell(use Use, why error) {
 	}
 }
 
-// Refuse counts a blob whose payload is nonsense, as if it had not been opened.
+// Refuse counts a blob whose payload is malformed, as if its seal were wrong.
 func (f *Front) Refuse(k Key) {
 	f.refused.Add(1)
 	f.distrust(k)
 }
 
-// Believed says that an answer made of blobs has turned out to be true.
+// Believed records that an answer made of blobs was not bogus.
 func (f *Front) Believed() {
 	if f.lying.succeeded(time.Now()) {
 		f.tell(Reads, nil)
 	}
 }
 
-// Distrust says that an answer made of the blobs with these keys was bogus. They are not
-// read for a while, and the store is not when that has happened a few times in a row.
+// Distrust records that an answer made of the blobs with these keys was bogus. The keys are
+// not read for liesPause, nor is the store if that has happened a few times in a row.
 func (f *Front) Distrust(keys []Key) {
 	f.bogus.Add(1)
 	if now := time.Now(); f.lying.failed(now, now) {
@@ -211,7 +211,7 @@ func (f *Front) isDistrusted(k Key) bool {
 	return ok && time.Now().Before(until)
 }
 
-// Stats gives the counts so far.
+// Stats returns the counts so far.
 func (f *Front) Stats() Stats {
 	return Stats{
 		Hits: f.hits.Load(), Misses: f.misses.Load(), Errors: f.errors.Load(), Skipped: f.skipped.Load(),

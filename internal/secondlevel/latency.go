@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// paceWindow is for how long a pace counts: long enough to have a read among its own that
-// nothing held up, short enough that a store which has become slow is noticed.
+// paceWindow is for how long a pace counts: long enough to have one read in it that nothing
+// held up, short enough to notice a store that has become slow.
 const paceWindow = time.Second
 
-// pace is how long the store itself takes for a read: the least that a read took lately.
-// What others took longer is the time that they spent waiting for this host, as the
-// propagation delay of a path is the least of its round trips.
+// pace is how long the store itself takes for a read: the least time that a read took
+// lately. Reads that took longer spent the rest waiting for this host, as the propagation
+// delay of a path is the least of its round trips.
 type pace struct {
 	mu           sync.Mutex
 	since        time.Time     // when the present window began; zero: nothing is known; guarded by mu
 	last, recent time.Duration // the least of the window before, and of the present one; guarded by mu
 }
 
-// note takes in how long a read took.
+// note records how long a read took.
 func (p *pace) note(took time.Duration, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,57 +10,57 @@ import (
 )
 
 const (
-	// ReadPatience is how long one read is waited for while nothing succeeds. A store next
-	// door takes well under a millisecond, and 20 ms let it have a hiccup; a server that a
-	// hit saves is rarely nearer than that.
+	// ReadPatience is how long a question waits for one read while no read succeeds. A store
+	// nearby takes well under a millisecond, and 20 ms cover a hiccup; the server that a hit
+	// saves a query to is rarely nearer than that.
 	ReadPatience = 20 * time.Millisecond
-	// failuresTillOpen is how many reads, or writes, may fail in a row before the store
-	// is left alone: one may be bad luck.
+	// failuresTillOpen is after how many failed reads, or writes, in a row the store is
+	// marked down: one may be bad luck.
 	failuresTillOpen = 3
-	// silenceTillOpen is for how long nothing may come back while it is waited for.
+	// silenceTillOpen is after how long without any result of waiting reads it is too.
 	silenceTillOpen = failuresTillOpen * ReadPatience
-	// breakerPause is how long it is left alone before it is tried again, with nobody
-	// waiting: a server that is started again is found within seconds.
+	// breakerPause is the time between probes of a store that is marked down: one that is
+	// started again is found within seconds.
 	breakerPause = 5 * time.Second
-	// readTimeout is how long the store has for a read. Nobody waits for it in the end,
-	// but clients throw away a connection whose time has run out, and to make many new ones
-	// is what a host under load can do without.
+	// readTimeout is how long the store has for a read. No question waits as long, but clients
+	// of stores close a connection whose time has run out, and a host under load should not
+	// have to open many new ones.
 	readTimeout = silenceTillOpen
 	// probePatience is how long the store has for a read that nobody waits for.
 	probePatience = time.Second
-	// maxWait is how long a read may wait for its turn, however well the store does: a host
-	// that is so busy will hardly be less so for waiting.
+	// maxWait is how long a read may wait for its turn, however quick the store is: when this
+	// host is that busy, waiting longer does not help.
 	maxWait = 250 * time.Millisecond
 	// MaxReads is how many reads may be under way. At half a millisecond each that is
-	// 64,000 a second. More would not make a host faster that is busy, but every one of
-	// them slower, so that a good store seems to be a bad one; the others wait here. It
-	// is also what a store that ignores the end of its context can hold of goroutines.
+	// 64,000 a second. On a busy host more at a time would not be more a second, but make
+	// each slower, so that a good store looks bad; the others wait here. It also bounds the
+	// goroutines that a store can hold which ignores the end of its context.
 	MaxReads = 32
-	// probeReads is how many reads a store is tried with that answers, but late. A host
-	// under load is late itself; what the store can do is the best of them.
+	// probeReads is how many reads a probe makes while the store answers, but late. A host
+	// under load is late itself; the best of them shows what the store can do.
 	probeReads = 8
 	// probeGap is the time between the first two of them, and doubles from one to the next:
 	// all are made before the pause is over.
 	probeGap = 15 * time.Millisecond
 )
 
-// Why a store is left alone, beside the errors of its own.
+// Why a store is marked down, besides its own errors.
 var (
 	errLate   = errors.New("no answer within 20 ms")
 	errSilent = errors.New("no answer at all")
 	errLies   = errors.New("what it says is bogus")
 )
 
-// Read is what came of a read.
+// Read is the outcome of a read.
 type Read struct {
 	Blob  Blob
 	Found bool
-	// Cost is how long the store has made the reader wait. What this host itself took,
-	// which has the same to do without the store, is not in it.
+	// Cost is how long the store has made the reader wait. Time that this host took is not
+	// in it: without the store it would be as busy.
 	Cost time.Duration
 }
 
-// Get reads what is stored under k and is alive at now. It waits until nothing has come
+// Get reads the blob under k that has not expired at now. It waits until nothing has come
 // back from the store for ReadPatience, or patience if that is less, or ctx ends.
 func (f *Front) Get(ctx context.Context, k Key, now time.Time, patience time.Duration) Read {
 	if patience <= 0 || f.isDistrusted(k) || f.lying.ask(time.Now()) == blocked || !f.mayRead(k) {
@@ -75,7 +75,7 @@ func (f *Front) Get(ctx context.Context, k Key, now time.Time, patience time.Dur
 	return Read{b, found, cost}
 }
 
-// unwrap opens what the store has given; nil is nothing.
+// unwrap opens the bytes that the store returned; nil is a miss.
 func (f *Front) unwrap(k Key, value []byte, now time.Time) (Blob, bool) {
 	if value == nil {
 		f.misses.Add(1)
@@ -94,8 +94,8 @@ func (f *Front) unwrap(k Key, value []byte, now time.Time) (Blob, bool) {
 	return b, true
 }
 
-// mayRead asks the breaker. When it is time to see whether the store works again, that is
-// done with nobody waiting.
+// mayRead asks the breaker. When a probe is due it starts one in the background, and reports
+// false.
 func (f *Front) mayRead(k Key) bool {
 	switch f.reading.ask(time.Now()) {
 	case pass:
@@ -112,7 +112,7 @@ type readResult struct {
 	err   error
 }
 
-// read asks the store, and leaves it behind when it does not come back in time.
+// read reads from the store. It returns when the time is over, and lets the read go on alone.
 func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value []byte, cost time.Duration, ok bool) {
 	share, ok := f.enter(ctx, k, patience)
 	if !ok {
@@ -138,7 +138,7 @@ func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value 
 			return got.value, share + f.pace.least(), true
 		}
 	case <-within.Done():
-		if ctx.Err() == nil && patience == ReadPatience { // a question that ends, or is in haste, says nothing about the store
+		if ctx.Err() == nil && patience == ReadPatience { // a question that ends, or has less patience, shows nothing about the store
 			f.readFailed(k, began, errLate)
 		}
 	}
@@ -149,9 +149,9 @@ func (f *Front) read(ctx context.Context, k Key, patience time.Duration) (value 
 	return nil, share + time.Since(began), false
 }
 
-// enter waits for a place among the reads that are under way. How much of that time will
-// be the store's is known beforehand, and if it is too much nobody waits. The rest is this
-// host's own, which is waited for as long as reads come back.
+// enter waits for a place among the reads under way. The store's share of that time is
+// known beforehand from its pace; if it exceeds patience, enter returns at once. The rest is
+// this host's delay, for which it waits as long as reads come back.
 func (f *Front) enter(ctx context.Context, k Key, patience time.Duration) (share time.Duration, ok bool) {
 	select {
 	case f.places <- struct{}{}:
@@ -183,8 +183,8 @@ func (f *Front) enter(ctx context.Context, k Key, patience time.Duration) (share
 }
 
 // wait is the time that a read has to get its turn: it is over when nothing has come back
-// from the store for patience, or after maxWait. It is watched from outside, since a read
-// that looks itself would go back to the end of the queue.
+// from the store for patience, or after maxWait. A timer watches it, since a read that woke
+// up to look at the time would go back to the end of the queue.
 type wait struct {
 	f        *Front
 	began    time.Time
@@ -215,14 +215,14 @@ func (w *wait) look() {
 	w.timer.Reset(left)
 }
 
-// stop ends the watch. One that has just begun to look ends by itself.
+// stop ends the watch. A look under way ends by itself.
 func (w *wait) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 }
 
-// ask makes one read, and judges the store by it.
+// ask makes one read, and records its outcome.
 func (f *Front) ask(k Key, timeout time.Duration) (got readResult) {
 	ctx, cancel := context.WithTimeout(f.base, timeout)
 	defer cancel()
@@ -234,7 +234,7 @@ func (f *Front) ask(k Key, timeout time.Duration) (got readResult) {
 	return got
 }
 
-// judge draws the conclusions from a read.
+// judge records the outcome of a read.
 func (f *Front) judge(k Key, began time.Time, err error) {
 	switch took := time.Since(began); {
 	case err != nil:
@@ -254,8 +254,8 @@ func (f *Front) readSucceeded(took time.Duration) {
 	}
 }
 
-// readFailed counts a failure, and has the store probed at once if that was one too many:
-// it may have been no more than a moment's trouble.
+// readFailed counts a failure. If the store is marked down with it, it is probed at once,
+// since the trouble may have been brief.
 func (f *Front) readFailed(k Key, began time.Time, why error) {
 	if f.base.Err() != nil {
 		return // the owner has ended the read
@@ -266,7 +266,7 @@ func (f *Front) readFailed(k Key, began time.Time, why error) {
 	}
 }
 
-// probe reads with nobody waiting, to see whether the store works: one probe at a time.
+// probe reads in the background, to see whether the store works: one probe at a time.
 func (f *Front) probe(k Key) {
 	select {
 	case f.probing <- struct{}{}:
@@ -281,7 +281,7 @@ func (f *Front) probe(k Key) {
 	})
 }
 
-// works reports whether a read is in time, or another one has been meanwhile.
+// works reports whether a read is in time, or another one was meanwhile.
 func (f *Front) works(k Key) bool {
 	for gap := probeGap; gap < probeGap<<probeReads; gap *= 2 {
 		if f.ask(k, probePatience).err != nil {

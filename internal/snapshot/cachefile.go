@@ -1,4 +1,8 @@
-// Package snapshot keeps a cache in a file, for programs that end and begin again.
+// Package snapshot keeps a cache in a file over a restart of a program. It decides how the
+// file is written: beside the old one, which it replaces in one step.
+//
+// In comes a cache to write or to fill, and a path; out comes an error. It never judges the
+// content: the file is believed, as cache.Cache.ReadFrom says.
 package snapshot
 
 import (
@@ -13,17 +17,17 @@ import (
 	"github.com/iterdns/iterdns/cache"
 )
 
-// File is the path of a file that keeps a cache. It is believed when it is read: its folder
-// must be one where nobody else can write. Only one process at a time may use it. The methods
-// may be called at the same time.
+// File is the path of a file that keeps a cache. Its content is believed: nobody else may be
+// able to write in its folder. Only one process at a time may use it. The methods may be called
+// concurrently.
 type File string
 
-// writing is held while a file is written, so that Probe takes none away that is unfinished
-// because another goroutine is at it.
+// writing is held while a file is written, so that Probe removes no unfinished file that
+// another goroutine is writing.
 var writing sync.Mutex
 
-// Probe returns why the file cannot be written, before there is anything to lose, and takes
-// away what was left of one whose writing was ended from outside.
+// Probe returns why the file cannot be written, before there is anything to lose, and removes
+// the unfinished files of writes that were killed.
 func (f File) Probe() error {
 	writing.Lock()
 	defer writing.Unlock()
@@ -51,8 +55,8 @@ func (f File) removeUnfinished() error {
 	return err
 }
 
-// Read fills c from the file. An error that is fs.ErrNotExist says that there is none yet, one
-// that is cache.ErrSnapshot that it is damaged. After the latter c is empty.
+// Read fills c from the file. The error is fs.ErrNotExist if there is none yet, and
+// cache.ErrSnapshot if it is damaged; c is then empty.
 func (f File) Read(c *cache.Cache) error {
 	file, err := os.Open(string(f))
 	if err != nil {
@@ -63,8 +67,8 @@ func (f File) Read(c *cache.Cache) error {
 	return err
 }
 
-// Write replaces the file. The old one is whole until the new one is, since who can read
-// half of it would have neither.
+// Write replaces the file. The old one stays until the new one is complete, so that there is
+// always a whole one.
 func (f File) Write(c *cache.Cache) error {
 	writing.Lock()
 	defer writing.Unlock()
@@ -85,14 +89,14 @@ func (f File) Write(c *cache.Cache) error {
 // unfinished ends the names of files that are being written.
 const unfinished = ".unfinished"
 
-// create opens a file beside the snapshot. It is for its owner only, as a snapshot must be:
-// who can write it can write the cache.
+// create opens a file beside the snapshot, for its owner only: whatever can write a snapshot
+// can write the cache.
 func (f File) create() (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*"+unfinished)
 }
 
-// nameless takes the name of the unfinished file out of an error, which is another each time:
-// who logs changes only would log all.
+// nameless takes the name of the unfinished file out of an error. It is another one each time,
+// so that a program that logs only changes of the error would log all.
 func nameless(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError

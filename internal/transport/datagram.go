@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// maxReadErrors is how many errors other than a timeout one UDP send puts up
-// with. The host reports each ICMP message at most once, so that a handful is
-// much; a connection that fails for good would keep the send busy for nothing.
+// maxReadErrors is how many errors other than a timeout one UDP send tolerates.
+// The host reports each ICMP message at most once, so that a handful is much; a
+// connection that fails for good would keep the send in a busy loop.
 const maxReadErrors = 64
 
-// datagramSend is one query under way over UDP. It exists so that whoever is
-// first of the send itself, its context and Close closes the socket, and the
-// send returns only when it is closed.
+// datagramSend is one query under way over UDP. Its socket is closed by the first
+// of the send itself, its context and Close, and the send returns only when it is
+// closed.
 type datagramSend struct {
 	conn     net.Conn
 	closing  sync.Once
@@ -28,7 +28,7 @@ type datagramSend struct {
 // close frees the socket, which also ends a Read under way.
 func (s *datagramSend) close() { s.closing.Do(func() { closeConn(s.conn) }) }
 
-// closeOn closes s when ctx ends. What it returns takes that back.
+// closeOn closes s when ctx ends, unless release has been called.
 func (s *datagramSend) closeOn(ctx context.Context) (release func()) {
 	s.watching.Add(1)
 	stop := context.AfterFunc(ctx, func() {
@@ -66,8 +66,8 @@ func (t *Transport) sendDatagram(ctx context.Context, server netip.AddrPort, que
 		defer s.closeOn(ctx)()
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		// Beside the watch on ctx, so that a connection in memory which decides
-		// by its deadline sees it; a failure shows in Read.
+		// Besides the watch on ctx, for connections in memory that go by their
+		// deadline; a failure shows in Read.
 		_ = conn.SetDeadline(deadline)
 	}
 	if _, err := conn.Write(query); err != nil {
@@ -81,8 +81,8 @@ func (t *Transport) sendDatagram(ctx context.Context, server netip.AddrPort, que
 	return reply, nil
 }
 
-// readBuffers holds buffers for the largest datagram, so that one that is larger
-// than was offered is seen whole and not cut without notice.
+// readBuffers holds buffers for the largest datagram, so that one larger than
+// offered is read whole and not truncated silently.
 var readBuffers = sync.Pool{New: func() any { return new([maxMessage]byte) }}
 
 // awaitDatagram reads until w accepts or abandons, or nothing can come any more.
@@ -103,9 +103,9 @@ func awaitDatagram(conn net.Conn, w Watch) ([]byte, error) {
 			}
 			continue
 		}
-		// The copy comes before the check, so that a caller may keep what it
-		// found in it. One that was ignored is scrap: a flood of equal packets
-		// costs no memory.
+		// The copy comes before the check, so that a caller may keep slices of
+		// it. An ignored one is used again: a flood of equal packets costs no
+		// memory.
 		if reply == nil || len(reply) != n {
 			reply = make([]byte, n)
 		}
@@ -127,8 +127,8 @@ func endsWait(err error) bool {
 	return isTimeout(err) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// cause returns what is behind err: Close, the end of ctx, or err itself. Both of
-// the former show as a closed connection.
+// cause returns the cause of err: Close, the end of ctx, or err itself. The first
+// two show as a closed connection.
 func (t *Transport) cause(ctx context.Context, err error) error {
 	if errors.Is(err, ErrAbandoned) {
 		return err

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 )
 
-// deliver hands message to the one who waits for its ID, or else offers it to all.
+// deliver hands message to the waiter for its ID, or else offers it to all waiters.
 func (c *stream) deliver(message []byte) error {
 	id := binary.BigEndian.Uint16(message)
 	c.pool.mu.Lock()
@@ -21,12 +21,12 @@ func (c *stream) deliver(message []byte) error {
 	return err
 }
 
-// recipients decides who sees a message with this ID, with the lock held.
+// recipients decides which waiters see a message with this ID. The lock must be held.
 //
-// A reply that was still owed to someone who left is expected and dropped: if the
-// question has been asked again meanwhile, with another ID, offering it would
+// A reply that was still owed to a waiter that has left is expected and dropped: if
+// the question has been asked again meanwhile, with another ID, offering it would
 // look like a forgery. The same holds for a second reply with an ID already
-// answered, a few times. An error means that no message was to be expected at all.
+// answered, a few times. An error means that no message was expected at all.
 func (c *stream) recipients(id uint16) (to []*waiter, stray bool, err error) {
 	if w := c.waiters[id]; w != nil && w.written {
 		return []*waiter{w}, false, nil

@@ -12,9 +12,9 @@ var (
 
 	// ErrStale is matched by the error of a send over a TCP connection that had
 	// been used before and ended before a byte of the reply came. That is how
-	// servers close idle connections, and says nothing about whether they are
-	// alive (RFC 7766 §6.2.4): the same query may be sent again, on what will be
-	// another connection.
+	// servers close idle connections, and does not show that they are down (RFC
+	// 7766 §6.2.4): the same query may be sent again, and will take another
+	// connection.
 	ErrStale = errors.New("reused connection was closed by the server")
 
 	// ErrFraming is wrapped by the error of a send whose TCP connection carried a
@@ -32,8 +32,8 @@ var (
 	// longer than 65,535 bytes. Nothing was sent.
 	ErrQuery = errors.New("query has not the size of a DNS message")
 
-	// errUnsolicited ends a connection on which the server speaks though nobody
-	// waits and nothing is owed. It reaches no caller.
+	// errUnsolicited ends a connection on which the server sends a message though
+	// no query waits and no reply is owed. No caller sees it.
 	errUnsolicited = errors.New("message that nobody asked for")
 )
 
@@ -46,12 +46,12 @@ const (
 	opClose = "close" // by Close, over TCP
 )
 
-// Error is what Send returns. It implements net.Error.
+// Error is the error of Send. It implements net.Error.
 //
 // If the context ended, Err wraps its error: context.Canceled or
 // context.DeadlineExceeded. A timeout that the connection reports before the
 // context's deadline is passed on as it is and does not match
-// context.DeadlineExceeded: a lost packet, whose time measures nothing. The
+// context.DeadlineExceeded: a lost packet, which is no measure of a round trip. The
 // exception is Op "dial" over TCP, where a Dial function may report with it that
 // Options.ConnectTimeout has passed.
 type Error struct {
@@ -64,8 +64,8 @@ type Error struct {
 	Server netip.AddrPort
 	// Reused says that the TCP connection existed before this send.
 	Reused bool
-	// Partial says that the TCP connection ended within a message that is, or
-	// as far as it came may be, the reply: its ID is that of the query or was cut off.
+	// Partial says that the TCP connection ended within a message that is or may be
+	// the reply: its ID is that of the query, or had not come.
 	Partial bool
 	// Err is the cause.
 	Err error
@@ -92,8 +92,8 @@ func (e *Error) Is(target error) bool { return target == ErrStale && e.stale }
 // connect or write limit over TCP, or one reported by the connection.
 func (e *Error) Timeout() bool { return isTimeout(e.Err) }
 
-// Unsent reports whether it was over before anything was done: this host had no time for it,
-// or no socket, and the server knows of nothing.
+// Unsent reports whether the send ended before anything was sent or opened: this host had no
+// time for it, or no socket.
 func (e *Error) Unsent() bool { return e.Op == opWait }
 
 // Temporary reports whether sending the same query to the same server at once

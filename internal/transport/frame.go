@@ -10,10 +10,10 @@ import (
 // readBufferSize takes several usual replies in one system call.
 const readBufferSize = 4096
 
-// fragment is what had come of a message when the connection ended; the zero
+// fragment is the part of a message that had come when the connection ended; the zero
 // fragment is nothing.
 type fragment struct {
-	size  int // the two of the length included
+	size  int // bytes that came, the two of the length included
 	id    uint16
 	hasID bool
 }
@@ -22,7 +22,7 @@ type fragment struct {
 func (f fragment) mayBe(id uint16) bool { return f.size > 0 && (!f.hasID || f.id == id) }
 
 // readMessage reads one message with its length, RFC 1035 §4.2.2. With an error it
-// returns what had come.
+// returns the part that had come.
 func readMessage(r *bufio.Reader) ([]byte, fragment, error) {
 	var prefix [2]byte
 	for i := range prefix {

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// pool holds the TCP connections. One lock guards it and all that its
-// connections know of their queries; nothing is read, written, opened or closed
-// under it.
+// pool holds the TCP connections. One lock guards it and the state of all queries
+// on them; nothing is read, written, opened or closed under it.
 type pool struct {
 	dial           func(ctx context.Context, network, address string) (net.Conn, error)
 	ctx            context.Context // ends with Close
@@ -26,8 +25,8 @@ type pool struct {
 	closed  bool
 	servers map[netip.AddrPort][]*stream // those that have not ended
 	open    int                          // connections whose descriptor may exist
-	changed chan struct{}                // closed, and replaced, when one who waits may find a place
-	waiting int                          // how many wait for that
+	changed chan struct{}                // closed, and replaced, when a waiting send may find a place
+	waiting int                          // how many sends wait for that
 }
 
 func newPool(ctx context.Context, goroutines *sync.WaitGroup, o Options) *pool {
@@ -115,7 +114,7 @@ func (p *pool) place(server netip.AddrPort, w *waiter) (*stream, <-chan struct{}
 		return p.start(server, w, nil), nil, nil
 	}
 	if victim != nil {
-		victim.detach() // its descriptor's place passes on to the new one, which closes it first
+		victim.detach() // its place passes on to the new connection, which closes the old one first
 		return p.start(server, w, victim.conn), nil, nil
 	}
 	p.waiting++
@@ -133,9 +132,8 @@ func longestIdle(best *stream, streams []*stream) *stream {
 	return best
 }
 
-// start opens a connection with its first query. Opening is not tied to the
-// context of whoever asked first, since others join: it ends when nobody waits
-// any more.
+// start opens a connection with its first query. Opening does not end with the
+// context of that query, since others join: it ends when no query waits any more.
 func (p *pool) start(server netip.AddrPort, w *waiter, replaced net.Conn) *stream {
 	ctx, cancel := context.WithTimeout(p.ctx, p.connectTimeout)
 	c := newStream(p, server, cancel)
@@ -163,8 +161,8 @@ func (p *pool) remove(c *stream) {
 	}
 }
 
-// wakeAll lets everyone who waits for a place try again. The waits differ (this
-// server, any server, this ID), so that choosing one could choose the wrong one.
+// wakeAll lets all sends that wait for a place try again. They wait for different
+// things (this server, any server, this ID), so that waking one could wake the wrong one.
 func (p *pool) wakeAll() {
 	if p.waiting > 0 {
 		close(p.changed)
@@ -172,7 +170,7 @@ func (p *pool) wakeAll() {
 	}
 }
 
-// release gives a descriptor's place back, after it has been closed.
+// release frees the place of a descriptor that has been closed.
 func (p *pool) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

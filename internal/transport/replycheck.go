@@ -1,6 +1,6 @@
 package transport
 
-// Verdict is what the caller's check says of one message that arrived.
+// Verdict is the result of the caller's check of one message that arrived.
 type Verdict int
 
 const (
@@ -13,14 +13,14 @@ const (
 	Abandon
 )
 
-// Watch is how the caller looks at a send under way. The zero Watch accepts the
-// first message.
+// Watch has the functions by which the caller watches a send under way. The zero
+// Watch accepts the first message.
 type Watch struct {
 	// Check judges each message that arrived; nil accepts the first one. It is
 	// called in the goroutine that called Send and never after Send has returned.
-	// It may change reply in place, as nobody else looks at it but the Checks of other
-	// sends over the same connection, and may keep it only if it returns Accept or
-	// Abandon; it is then the very slice that Send returns. It must not call Close.
+	// It may change reply in place, which only the Checks of other sends over the same
+	// connection read besides, and may keep it only if it returns Accept or Abandon; it is
+	// then the very slice that Send returns. It must not call Close.
 	//
 	// Over UDP it sees every datagram of the server's address and port, of any
 	// length, zero included. Over TCP it sees every message with the ID of this
@@ -28,29 +28,29 @@ type Watch struct {
 	// latter an Accept counts as Ignore.
 	Check func(reply []byte) Verdict
 
-	// Sent, if not nil, is called once, as Check is and before it, when the host has taken the
-	// query to send it. It is not called for one that never left.
+	// Sent, if not nil, is called once, as Check is and before it, when the host has accepted
+	// the query for sending. It is not called for a query that never left.
 	Sent func()
 
 	// Refused, if not nil, is called at most once, as Check is, when the host
 	// reports that the server's UDP port is unreachable. The wait goes on, since
 	// the ICMP message behind it can be forged: it is a reason to ask another
-	// server beside this one, not to give up.
+	// server as well, not to give up.
 	Refused func()
 
 	// Waits, if not nil, is called as Check is when all connections (Options.MaxConns)
-	// are in use, and what it returns when one has come free or the wait has ended.
+	// are in use; over is called when one has become free or the wait has ended.
 	Waits func() (over func())
 }
 
-// sent tells that the query has left.
+// sent calls Sent: the query has left.
 func (w Watch) sent() {
 	if w.Sent != nil {
 		w.Sent()
 	}
 }
 
-// verdict asks Check.
+// verdict calls Check.
 func (w Watch) verdict(reply []byte) Verdict {
 	if w.Check == nil {
 		return Accept

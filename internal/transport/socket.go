@@ -18,9 +18,9 @@ const (
 )
 
 // openSocket opens a UDP socket that is connected to server, on a local port
-// that draw gives. net.DialUDP is the cheapest way that package net has: a Dialer
+// that draw returns. net.DialUDP is the cheapest way that package net has: a Dialer
 // costs 3 more allocations for the text of the address, Dialer.DialUDP one for its
-// context, and an unconnected socket hears everybody.
+// context, and an unconnected socket receives packets of any sender.
 func openSocket(server netip.AddrPort, draw func() uint16) (net.Conn, error) {
 	network, unfragmented := "udp6", dontFragment6
 	if server.Addr().Is4() {
@@ -42,7 +42,7 @@ func openSocket(server netip.AddrPort, draw func() uint16) (net.Conn, error) {
 }
 
 // setUnfragmented sets DF. Where the system refuses, the query goes out without:
-// it is small, and DF protects only against what happens to large packets.
+// it is small, and only large packets are fragmented.
 func setUnfragmented(c *net.UDPConn, set func(fd uintptr)) {
 	if raw, err := c.SyscallConn(); err == nil {
 		_ = raw.Control(set)
@@ -50,9 +50,8 @@ func setUnfragmented(c *net.UDPConn, set func(fd uintptr)) {
 }
 
 // drawPort draws a local port, each usable one with the same probability, with
-// the system's cryptographic generator: all goroutines draw from one population
-// (RFC 5452 §9.2). Go's own choice, port 0, is the system's, with 28,232 ports on
-// Linux.
+// the system's cryptographic generator (RFC 5452 §9.2). Port 0 would leave the choice
+// to the system, which has 28,232 ports on Linux.
 func drawPort() uint16 {
 	var b [2]byte
 	for {
@@ -63,9 +62,9 @@ func drawPort() uint16 {
 	}
 }
 
-// usablePort reports whether a query may be sent from port. Those left out lose
-// packets on the way or take them from others; without them the choice is still
-// 15.98 bits.
+// usablePort reports whether a query may be sent from port. At the ports left out,
+// packets are lost on the way or meant for other programs; without them the choice is
+// still 15.98 bits.
 func usablePort(port uint16) bool {
 	switch port {
 	case 1434, // SQL Server Monitor: networks drop it since the Slammer worm

@@ -19,7 +19,7 @@ func dontFragment6(fd uintptr) {
 }
 
 // portTaken reports whether another port may be bound where this one was not:
-// in use, or kept back by a policy of the host.
+// in use, or reserved by a policy of the host.
 func portTaken(err error) bool {
 	return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EACCES)
 }

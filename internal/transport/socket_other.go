@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// dontFragment4 does nothing: this system has no such option, or none that we
-// have tried. Queries are small enough not to be fragmented.
+// dontFragment4 does nothing: this system has no such option, or none that was
+// tried. Queries are small enough not to be fragmented.
 func dontFragment4(uintptr) {}
 
 // dontFragment6 does nothing, as dontFragment4.

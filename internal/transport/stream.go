@@ -21,12 +21,12 @@ const (
 	// new one is among them in one of 65 cases, and a new connection is cheaper.
 	maxQueries = 1000
 
-	// maxOwed is how many replies nobody waits for any more a server may owe. One
-	// that owes more is not reading, or its connection is dead.
+	// maxOwed is how many replies a server may owe that no send waits for any more. A
+	// server that owes more is not reading, or its connection has failed.
 	maxOwed = 32
 
 	// maxRepeated is how many messages with an ID that has been answered already one
-	// connection carries. A query has one reply; a server that sends more sends them for ever.
+	// connection carries. A query has one reply; a server that sends more may go on for ever.
 	maxRepeated = 4
 
 	// writeTimeout is how long a query may take to go out. It fits into the
@@ -35,8 +35,8 @@ const (
 )
 
 // stream is one TCP connection. Its owner is the goroutine run, which opens it and
-// reads; a second one writes, so that a sender who leaves while the server does
-// not read leaves no half message behind. All fields below the line are guarded by
+// reads; a second one writes, so that a send that ends while the server does not
+// read leaves no half message behind. All fields below the line are guarded by
 // pool.mu.
 type stream struct {
 	pool       *pool
@@ -47,7 +47,7 @@ type stream struct {
 
 	// ---
 	conn      net.Conn // nil until open
-	retired   bool     // takes no new query, and ends when nobody waits
+	retired   bool     // takes no new query, and ends when no query waits
 	over      bool     // ended
 	waiters   map[uint16]*waiter
 	queue     []*waiter       // in the order to be written; some may have left
@@ -78,7 +78,7 @@ func (c *stream) takes(id uint16) bool {
 	return !spent && c.waiters[id] == nil
 }
 
-// idle reports whether c is open and nobody waits.
+// idle reports whether c is open and no query waits.
 func (c *stream) idle() bool { return c.conn != nil && !c.over && len(c.waiters) == 0 }
 
 // add puts w into the queue.
@@ -139,8 +139,8 @@ func (c *stream) listen() {
 	part, err = c.read()
 }
 
-// closeConn closes a connection. A Dial function of the program's may have made it: whatever its
-// Close does, what follows is done.
+// closeConn closes a connection. A panic of its Close is contained, since a Dial function of the
+// program may have made it.
 func closeConn(conn net.Conn) {
 	defer rescue.Quietly()
 	conn.Close()
@@ -181,7 +181,7 @@ func (c *stream) write() {
 	}
 }
 
-// put writes one query. When it cannot, those that are not sent have failed.
+// put writes one query. If that fails, all queries that are not sent have failed.
 func (c *stream) put(w *waiter) bool {
 	err := rescue.ErrAborted
 	defer func() {
@@ -197,8 +197,8 @@ func (c *stream) put(w *waiter) bool {
 	return err == nil
 }
 
-// next takes the next query from the queue. If there is none, it says when to
-// look whether the connection is still used.
+// next takes the next query from the queue. If there is none, it returns after what
+// time to check whether the connection is still used.
 func (c *stream) next() (w *waiter, pause time.Duration) {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
@@ -216,8 +216,8 @@ func (c *stream) next() (w *waiter, pause time.Duration) {
 	return nil, c.pool.idleTimeout
 }
 
-// endIfUnused ends c at the end of its idle time. Bytes that came without anyone
-// waiting do not prolong it.
+// endIfUnused ends c at the end of its idle time. Bytes that came while no query
+// waited do not prolong it.
 func (c *stream) endIfUnused() {
 	c.pool.mu.Lock()
 	unused := c.idle() && time.Since(c.idleSince) >= c.pool.idleTimeout
@@ -250,7 +250,7 @@ func (c *stream) giveUpWriting(w *waiter, err error) {
 	}
 }
 
-// leave is called when w stops waiting, however it does.
+// leave is called when w stops waiting, for any reason.
 func (c *stream) leave(w *waiter, how leaving) {
 	close(w.left)
 	c.pool.mu.Lock()
@@ -273,7 +273,7 @@ func (c *stream) leave(w *waiter, how leaving) {
 	}
 }
 
-// note draws the conclusions from how w left.
+// note updates the state of c by how w left.
 func (c *stream) note(w *waiter, how leaving) {
 	if w.written {
 		c.spent[w.id] = how == cancelled || how == expired
@@ -284,8 +284,8 @@ func (c *stream) note(w *waiter, how leaving) {
 	switch how {
 	case answered, cancelled:
 	case expired:
-		// A server that drips bytes, or a path that has died without notice,
-		// keeps no later query waiting.
+		// So that no later query waits for a server that drips bytes, or on a path
+		// that has failed silently.
 		c.retired = c.retired || c.conn != nil
 	case abandoned:
 		c.retired = true
@@ -309,7 +309,7 @@ func (c *stream) fail(w *waiter, op string, part fragment, err error) {
 	close(w.failed)
 }
 
-// end ends c and fails all who wait. Only the first call counts.
+// end ends c and fails all waiters. Only the first call counts.
 func (c *stream) end(op string, part fragment, err error) {
 	c.pool.mu.Lock()
 	if c.over {
@@ -332,8 +332,8 @@ func (c *stream) detach() {
 	close(c.done)
 }
 
-// shut closes what detach took out of use. While c is being opened, run does the
-// rest.
+// shut closes the connection that detach took out of use. While c is being opened, run
+// does the rest.
 func (c *stream) shut() {
 	c.cancelDial()
 	if c.conn != nil {

@@ -31,10 +31,10 @@ const (
 	// included, or one lost SYN, which is sent again after 1 s (RFC 6298 §2).
 	defaultConnectTimeout = 2 * time.Second
 
-	// headerSize is that of RFC 1035 §4.1.1: what is shorter is no DNS message.
+	// headerSize is that of RFC 1035 §4.1.1: anything shorter is no DNS message.
 	headerSize = 12
 
-	// maxMessage is what the two-byte length of RFC 1035 §4.2.2 can say.
+	// maxMessage is the largest value of the two-byte length of RFC 1035 §4.2.2.
 	maxMessage = 65535
 )
 
@@ -58,9 +58,9 @@ type Transport struct {
 // a field that is zero or out of range means its default.
 type Options struct {
 	// Dial opens connections; nil: the host's sockets. network is "udp" or "tcp",
-	// address an IP address and port. What it returns for "udp" keeps message
-	// boundaries, for "tcp" it carries two-byte lengths; closing it ends a Read
-	// or Write under way. It is called concurrently and returns when ctx ends,
+	// address an IP address and port. A connection for "udp" keeps message
+	// boundaries, one for "tcp" carries two-byte lengths; closing it ends a Read
+	// or Write under way. Dial is called concurrently and returns when ctx ends,
 	// which for "tcp" is not the context of the caller: a connection is shared.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -145,7 +145,7 @@ func (t *Transport) Exchange(ctx context.Context, network string, server netip.A
 	return t.Send(ctx, network, server, query, Watch{})
 }
 
-// checkSend refuses what cannot be sent.
+// checkSend returns an error for arguments of Send that are invalid.
 func checkSend(network string, server netip.AddrPort, query []byte) error {
 	if network != "udp" && network != "tcp" {
 		return net.UnknownNetworkError(network)

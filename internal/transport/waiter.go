@@ -23,7 +23,7 @@ type waiter struct {
 // delivery is a message for one waiter.
 type delivery struct {
 	message []byte
-	stray   bool // its ID is not that of the waiter, but one never used here
+	stray   bool // its ID is not that of the waiter, but one never used on the connection
 }
 
 // leaving is how a waiter stops waiting.
@@ -33,7 +33,7 @@ const (
 	answered  leaving = iota
 	cancelled         // the caller does not want the reply any more
 	expired           // the reply did not come in time
-	abandoned         // the check said that the server's messages are not to be trusted
+	abandoned         // the check returned Abandon
 )
 
 func newWaiter(query []byte) *waiter {
@@ -63,7 +63,7 @@ func (w *waiter) isSent() bool {
 func (c *stream) await(ctx context.Context, w *waiter, watch Watch) ([]byte, error) {
 	how := cancelled // also if the check panics
 	defer func() { c.leave(w, how) }()
-	sent := w.sent // nil: told
+	sent := w.sent // nil: Watch.Sent has been called
 	tell := func() {
 		if sent != nil {
 			sent = nil
@@ -78,7 +78,7 @@ func (c *stream) await(ctx context.Context, w *waiter, watch Watch) ([]byte, err
 		case <-sent:
 			tell()
 		case d := <-w.inbox:
-			tell() // who answers it has got it
+			tell() // it was sent, since the server answers it
 			switch d.verdict(watch) {
 			case Ignore:
 			case Accept:
@@ -119,19 +119,17 @@ func (c *stream) phase(w *waiter) string {
 	return opRead
 }
 
-// tookBeforeItEnded reports whether the query of w, which has failed, was under way when the
-// connection turned out to be at its end: a server that reads it and closes at once may be
-// noticed before Write has returned.
+// tookBeforeItEnded reports whether the query of w, which has failed, was being written when the
+// connection ended: a server may read the query and close before Write has returned.
 func (c *stream) tookBeforeItEnded(w *waiter) bool {
 	var failure *Error
 	return errors.As(w.err, &failure) && failure.Op == opRead && c.phase(w) == opRead
 }
 
-// verdict asks the check. A stray message is never the reply: its ID says so,
-// whatever else is right. It is offered all the same, to everyone who waits, since
-// only the caller can see that all but the ID fits its query, and then wants to
-// know: over TCP that is a server, or somebody on the path, that cannot be trusted
-// with this question.
+// verdict calls the check. A stray message is never the reply, since its ID is wrong.
+// It is offered all the same, to all waiters: only their callers can see that all but
+// the ID fits a query, which over TCP means that the server, or somebody on the path,
+// cannot be trusted with this question.
 func (d delivery) verdict(watch Watch) Verdict {
 	v := watch.verdict(d.message)
 	if d.stray && v == Accept {

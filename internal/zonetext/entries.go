@@ -33,7 +33,7 @@ func entries(text string) iter.Seq[generic] {
 }
 
 // parseEntry reads an entry: an owner unless the line begins with a blank, TTL and class in any
-// order, the type, the RDATA (RFC 1035 §5.1). False when that is not in the generic form.
+// order, the type, the RDATA (RFC 1035 §5.1). ok is false if the RDATA is not in the generic form.
 func parseEntry(text string, words []span, owned bool) (e generic, ok bool) {
 	if owned && len(words) > 0 {
 		words = words[1:]
@@ -66,8 +66,8 @@ type scanner struct {
 	words []span // of the last entry
 }
 
-// entry returns the words of the next entry, which ends with its line but for parentheses. They
-// are good until the next call.
+// entry returns the words of the next entry, which ends with its line unless in parentheses. They
+// are valid until the next call.
 func (s *scanner) entry() []span {
 	s.words = s.words[:0]
 	for depth := 0; s.at < len(s.text); {
@@ -104,7 +104,7 @@ func (s *scanner) skipComment() {
 	}
 }
 
-// word reads a word, of which quoted and escaped bytes are part whatever they are.
+// word reads a word; any quoted or escaped byte is part of it.
 func (s *scanner) word() span {
 	word := span{begin: s.at}
 	for quoted := false; s.at < len(s.text); s.at++ {

@@ -1,7 +1,12 @@
-// Package zonetext keeps RDATA that zone files have in the generic form (RFC 3597 §5) as it is
-// written. The parser of miekg/dns decodes it where it knows the type, and so refuses or alters
-// what does not pack to the same bytes again. Here such records pass the parser under a type that
-// it does not know.
+// Package zonetext reads zone files with the parser of miekg/dns, and decides what becomes of
+// RDATA in the generic form (RFC 3597 §5): it stays as it is written.
+//
+// In comes the text of a zone file; out come its records, opaque where miekg/dns would alter
+// them. The package never opens a file, and never judges whether the records make a zone.
+//
+// The parser decodes generic RDATA where it knows the type, and so refuses or alters RDATA that
+// does not pack to the same bytes again. Here such records pass the parser under a type that it
+// does not know.
 package zonetext
 
 import (
@@ -17,14 +22,14 @@ import (
 )
 
 // carrier is the type under which records pass the parser, one for private use (RFC 6895 §3.1).
-// Their RDATA has their own type in front, so that those of this type are no exception.
+// Their RDATA has their own type in front, so that records of this type need no exception.
 const carrier = 65534
 
 // typeLen is the length of a type in RDATA.
 const typeLen = 2
 
-// Wrap returns text, in the syntax of zone files, for the parser of miekg/dns. No line moves. What
-// is read of it goes through Unwrap.
+// Wrap returns text, in the syntax of zone files, for the parser of miekg/dns. Line numbers stay.
+// The records that the parser returns go through Unwrap.
 func Wrap(text string) string {
 	if !strings.Contains(text, `\#`) {
 		return text
@@ -61,7 +66,8 @@ func Unwrap(rr dns.RR) (dns.RR, error) {
 	return rr, nil
 }
 
-// NewRR is dns.NewRR that keeps the generic form. The record is nil if the text has none.
+// NewRR is like dns.NewRR, but keeps RDATA in the generic form. The record is nil if the text has
+// none.
 func NewRR(text string) (dns.RR, error) {
 	rr, err := dns.NewRR(Wrap(text))
 	if err != nil || rr == nil {
