@@ -230,11 +230,11 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 					}
 					switch {
 					case panics && leads.value != "boom":
-						t.Errorf("who led: got %+v, want the panic", leads)
+						t.Errorf("the leader: got %+v, want the panic", leads)
 					case !panics && !test.passes && !test.alone && (!leads.returned || !errors.Is(leads.err, resolver.ErrAborted)):
-						t.Errorf("who led: got %+v, want %v", leads, resolver.ErrAborted)
+						t.Errorf("the leader: got %+v, want %v", leads, resolver.ErrAborted)
 					case !test.alone && (!joins.returned || !errors.Is(joins.err, resolver.ErrAborted)):
-						t.Errorf("who joined: got %+v, want %v", joins, resolver.ErrAborted)
+						t.Errorf("the joiner: got %+v, want %v", joins, resolver.ErrAborted)
 					}
 					var again ending
 					again.of(r, t.Context())
@@ -293,10 +293,10 @@ func TestTraceOfAJoinerDoesNotReturn(t *testing.T) {
 			})
 			all.Wait()
 			if leads.err != nil || leads.value != nil || !leads.returned {
-				t.Errorf("who led: got %+v", leads)
+				t.Errorf("the leader: got %+v", leads)
 			}
 			if panics && joins.value != "boom" || !panics && (!joins.returned || !errors.Is(joins.err, resolver.ErrAborted)) {
-				t.Errorf("who joined, panics %t: got %+v", panics, joins)
+				t.Errorf("the joiner, panics %t: got %+v", panics, joins)
 			}
 		})
 	}

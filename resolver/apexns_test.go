@@ -152,7 +152,7 @@ func TestOwnServersAsLastResort(t *testing.T) {
 				time.Sleep(601 * time.Second)
 				for _, name := range []string{"late.shop.example.", "later.shop.example."} {
 					if o := w.ask(name, dns.TypeA); o.err == nil {
-						w.Errorf("%s: got %v from a delegation that says nothing of who answers", name, o)
+						w.Errorf("%s: got %v from a delegation that does not have the answering server", name, o)
 					}
 				}
 			}, ipv4Only)

@@ -31,8 +31,8 @@ $TTL 60
 latency 20ms
 `
 
-// guesses is a fault of a stranger who has n errors of twelve bytes arrive before the reply,
-// all but the last with a wrong ID.
+// guesses is a fault by an attacker that has n errors of twelve bytes arrive before the
+// reply, all but the last with a wrong ID.
 func guesses(n, rcode int) resolvertest.Fault {
 	sent := 0
 	return resolvertest.Forged(n, resolvertest.RawHook(func(query, _ []byte) []byte {
@@ -47,7 +47,7 @@ func guesses(n, rcode int) resolvertest.Fault {
 	})).When(resolvertest.Over("udp"))
 }
 
-// find asks for an address and wants it, with that status.
+// find asks for an address and wants it, with the status.
 func (w *world) find(name string, status dnssec.Status) asked {
 	w.Helper()
 	o := w.ask(name, dns.TypeA)
@@ -67,9 +67,9 @@ func (w *world) wantSecure() {
 	}
 }
 
-// TestAttackForgedNoEDNS: an error without a question needs no more to be guessed than port
-// and ID. One that is right costs a query, and neither the answer nor what is thought of the
-// server; one that is wrong shows that somebody guesses (the kind of CVE-2026-52690).
+// TestAttackForgedNoEDNS: for an error without a question only port and ID have to be
+// guessed. A right one costs a query, but neither the answer nor the server's known EDNS
+// support; a wrong one shows that somebody guesses (the kind of CVE-2026-52690).
 func TestAttackForgedNoEDNS(t *testing.T) {
 	withoutEDNS := func(q resolvertest.Query) bool { return !q.EDNS }
 	for _, rcode := range []int{dns.RcodeFormatError, dns.RcodeNotImplemented} {
@@ -103,8 +103,8 @@ func TestAttackForgedNoEDNS(t *testing.T) {
 }
 
 // TestAttackNoEDNSBelowDS: whatever has been forged to make a server look like one without
-// EDNS, its signed zones are asked for with EDNS, and not bogus; one that has none indeed still
-// answers for the zones that are not signed, for one query each.
+// EDNS, its signed zones are asked for with EDNS, and not bogus; one that really has none
+// still answers for the zones that are not signed, for one query each.
 func TestAttackNoEDNSBelowDS(t *testing.T) {
 	withEDNS := func(q resolvertest.Query) bool { return q.EDNS }
 	inWorld(t, bothWorld, func(w *world) {
@@ -134,8 +134,9 @@ func TestAttackNoEDNSBelowDS(t *testing.T) {
 	}, ipv4Only, minimiseOff)
 }
 
-// TestAttackNoEDNSUnawares: where the resolver does not know yet that a zone is signed when it
-// asks a server that it thinks to have no EDNS, the bogus answer has it asked again.
+// TestAttackNoEDNSUnawares: where the resolver does not know yet that a zone is signed when
+// it asks a server that it takes for one without EDNS, the bogus answer makes it ask again
+// with EDNS.
 func TestAttackNoEDNSUnawares(t *testing.T) {
 	inWorld(t, bothWorld, func(w *world) {
 		w.in.Fault("198.51.100.3", resolvertest.NoEDNS(resolvertest.EDNSFormErr))
@@ -150,7 +151,7 @@ func TestAttackNoEDNSUnawares(t *testing.T) {
 	}, ipv4Only, minimiseOff)
 }
 
-// refusers are the ways in which servers do not take what they should not mind, for a
+// refusers are the ways in which servers refuse what should not matter to them, for a
 // condition on the query.
 var refusers = map[string]func(q, r *dns.Msg){
 	"FORMERR, OPT echoed": func(q, r *dns.Msg) { r.Rcode, r.Extra = dns.RcodeFormatError, []dns.RR{dns.Copy(q.IsEdns0())} },
@@ -162,7 +163,7 @@ var refusers = map[string]func(q, r *dns.Msg){
 	"silence":             nil,
 }
 
-// refusing is a fault of servers that answer so to the queries that when picks.
+// refusing is a fault of servers that answer the queries that when picks in this way.
 func refusing(answer func(q, r *dns.Msg), when resolvertest.Filter) resolvertest.Fault {
 	if answer == nil {
 		return resolvertest.Drop().When(when)
@@ -194,8 +195,9 @@ latency 20ms
 }
 
 // TestEDNSOptionRefused: servers that know EDNS and DO, and refuse a query with an option
-// (DVE-2018-0002; BADVERS in .gov domains; firewalls), are found, signed or not, by one server
-// and by two. What they take is remembered, unless it is learnt from silence, and has an end.
+// (DVE-2018-0002; BADVERS in .gov domains; firewalls), get queries without it, signed or
+// not, with one server and with two. What they accept is remembered for a time, unless it
+// is learnt from silence.
 func TestEDNSOptionRefused(t *testing.T) {
 	hasCookie := func(q resolvertest.Query) bool { return q.Cookie != nil }
 	for how, answer := range refusers {
@@ -314,8 +316,8 @@ func TestSilenceOfMany(t *testing.T) {
 	}
 }
 
-// TestCaseFoldedWithoutTCP: a server that lowers names and has no TCP is found, each time; that
-// it does so is remembered, and renewed for one query more.
+// TestCaseFoldedWithoutTCP: a server that lowers names and has no TCP is answered from each
+// time; that it does so is remembered, and renewed for one query more.
 func TestCaseFoldedWithoutTCP(t *testing.T) {
 	for _, tcp := range noTCP {
 		for _, servers := range []string{"198.51.100.5", "198.51.100.5 198.51.100.6"} {
@@ -345,9 +347,9 @@ func TestCaseFoldedWithoutTCP(t *testing.T) {
 	}
 }
 
-// TestCookieStops: a server that has shown a cookie and shows none any more is asked over TCP,
-// and where it has none over UDP without a cookie; that it needs none is believed over TCP, or
-// when its cookie has ended.
+// TestCookieStops: a server that has sent a cookie and sends none any more is asked over
+// TCP, and where it has none over UDP without a cookie; that it needs none is believed over
+// TCP, or when its cookie has expired.
 func TestCookieStops(t *testing.T) {
 	stop := func(w *world) {
 		w.find("a.shop.example.", dnssec.Insecure)

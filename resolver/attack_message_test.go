@@ -137,7 +137,7 @@ func (w *world) wantNotCached(name string, qtype uint16) {
 		w.Fatalf("%s out of the cache: %v", name, err)
 	}
 	if reply.Rcode != dns.RcodeRefused && reply.Rcode != dns.RcodeServerFailure || len(reply.Answer) > 0 {
-		w.Errorf("%s: the cache gives\n%v\nwant nothing but a failure", name, reply)
+		w.Errorf("%s: the cache returns\n%v\nwant nothing but a failure", name, reply)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestOversizedSetIsAskedForOnce(t *testing.T) {
 		}
 		for i := range callers {
 			if !<-limited {
-				t.Errorf("caller %d was not told of the limit Records", i)
+				t.Errorf("caller %d: the error does not name the limit Records", i)
 			}
 		}
 		if got := w.in.Count(resolvertest.Name("big.attacker.example.")); got > 2 {

@@ -82,7 +82,7 @@ func wantLimits(t *testing.T, page string) {
 	rows := attackLimit.FindAllStringSubmatch(page, -1)
 	for _, row := range rows {
 		if value, ok := want[row[1]]; !ok || value != row[2] {
-			t.Errorf("limit %s: the page says %s, the code %q", row[1], row[2], value)
+			t.Errorf("limit %s: the page has %s, the code %q", row[1], row[2], value)
 		}
 		delete(want, row[1])
 		for _, proof := range row[3:] {

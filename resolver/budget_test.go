@@ -345,7 +345,7 @@ mail            A       192.0.2.91
 				w.settle()
 				ctx := resolver.WithTrace(w.Context(), &resolver.Trace{Query: func(q resolver.QueryInfo) {
 					if q.Reason == resolver.ReasonProbe {
-						t.Errorf("%v is asked as a dead server is", q.Server)
+						t.Errorf("%v is probed as if it were marked down", q.Server)
 					}
 				}})
 				if o := w.askWith(ctx, "mail.victim.example.", dns.TypeA); o.err != nil || o.sends != 1 {

@@ -77,14 +77,14 @@ func TestCrowdAtDeadServer(t *testing.T) {
 		}
 		// The first ten find out, and each of the rest tries once more at most, alone.
 		if sends := w.in.Count(resolvertest.To("198.51.100.11")); sends > 30 {
-			w.Errorf("got %d queries to a dead server, want at most 30", sends)
+			w.Errorf("got %d queries to a server that is down, want at most 30", sends)
 		}
 		refused := limited(errs, "Questions")
 		if refused < questions/2 || uint64(refused) != w.r.Stats().Limits["Questions"] {
-			w.Errorf("%d questions were told that too many wait, %d counted", refused, w.r.Stats().Limits["Questions"])
+			w.Errorf("%d questions failed since too many wait, %d counted", refused, w.r.Stats().Limits["Questions"])
 		}
 		if took > 5*time.Second {
-			w.Errorf("%d questions to a dead server took %v", crowd, took)
+			w.Errorf("%d questions to a server that is down took %v", crowd, took)
 		}
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) {
 		o.Limits.Questions, o.Limits.QueriesPerServer = questions, 10
@@ -123,7 +123,7 @@ func TestCrowdLeavesSockets(t *testing.T) {
 		silent.Go(func() { w.crowd(100, func(i int) string { return fmt.Sprintf("x%d.s%d.example.", i, 1+i%4) }) })
 		time.Sleep(50 * time.Millisecond)
 		if got := w.r.Stats().Sockets; got != 6 {
-			w.Errorf("got %d sockets for servers that say nothing, want 6 of 8", got)
+			w.Errorf("got %d sockets for silent servers, want 6 of 8", got)
 		}
 		for i := range 5 {
 			start := time.Now()
@@ -254,7 +254,7 @@ func TestCrowdAtSlowServer(t *testing.T) {
 	inWorld(t, crowdWorld, func(w *world) {
 		begin(w)
 		if n := limited(w.crowd(places+50, slow), "Questions"); n > 0 {
-			w.Errorf("%d callers of Resolve were told to go", n)
+			w.Errorf("%d callers of Resolve were shed", n)
 		}
 	}, ipv4Only, minimiseOff, small)
 }
@@ -331,7 +331,7 @@ func TestYieldSaysNothingOfServers(t *testing.T) {
 			all.Go(func() {
 				reply := exchanged(w.T, w.r, ask(fmt.Sprintf("y%d.s2.example.", i), dns.TypeA, withEDNS))
 				if reply.Rcode != dns.RcodeServerFailure {
-					w.Errorf("question %d was to make room, and got\n%v", i, reply)
+					w.Errorf("question %d was to be shed, and got\n%v", i, reply)
 				}
 			})
 			time.Sleep(10 * time.Millisecond)

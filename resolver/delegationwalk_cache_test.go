@@ -81,7 +81,7 @@ func topBit(_, reply *dns.Msg) {
 
 // TestAttackTTL: a day for data, an hour for denials, also when the top bit is set.
 func TestAttackTTL(t *testing.T) {
-	t.Logf("%-40s %10s %10s  %s", "TTL seen", "told", "kept", "goal")
+	t.Logf("%-40s %10s %10s  %s", "TTL seen", "answered", "kept", "goal")
 	for _, server := range []struct {
 		name   string
 		faults []resolvertest.Fault

@@ -273,7 +273,7 @@ func TestCheckingDisabledApart(t *testing.T) {
 		}
 		time.Sleep(200 * time.Second)
 		if reply := exchanged(t, r, c.query(true)); lastData(reply.Answer, dns.TypeA) != "203.0.113.66" || reply.AuthenticatedData {
-			t.Errorf("CD: got\n%v\nwant what the server says", reply)
+			t.Errorf("CD: got\n%v\nwant the server's data", reply)
 		}
 		for range 3 {
 			if reply := exchanged(t, r, c.query(false)); reply.Rcode != dns.RcodeServerFailure {

@@ -45,7 +45,7 @@ func TestExtendedErrorsOfCachedAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if hit, ok := r.AppendHit(nil, query, 0); ok {
-					t.Errorf("AppendHit: got %x, which says nothing of the reason", hit)
+					t.Errorf("AppendHit: got %x, which lacks the reason", hit)
 				}
 			})
 		})

@@ -64,7 +64,7 @@ func TestCircleIsSeen(t *testing.T) {
 					v, err := f.do(fl.ctx, fmt.Sprint(to), next, lead(to))
 					if i == length-1 {
 						if !errors.Is(err, ErrCircular) {
-							t.Errorf("circle of %d: got %v, %v where it closes", length, v, err)
+							t.Errorf("loop of %d: got %v, %v where it closes", length, v, err)
 						}
 						return "out", nil
 					}
@@ -72,7 +72,7 @@ func TestCircleIsSeen(t *testing.T) {
 				}
 			}
 			if v, err := f.do(t.Context(), "0", by(), lead(0)); err != nil || v != "out" {
-				t.Errorf("circle of %d: got %v, %v", length, v, err)
+				t.Errorf("loop of %d: got %v, %v", length, v, err)
 			}
 		})
 	}

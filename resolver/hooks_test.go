@@ -236,7 +236,7 @@ func TestAfterReplaces(t *testing.T) {
 			t.Errorf("got %v, want the extended error of the failure", reply)
 		}
 		if result, err := r.Resolve(t.Context(), "nil.plain.example", dns.TypeA); err == nil {
-			t.Errorf("got %v, want an error: the hook gave nothing", result)
+			t.Errorf("got %v, want an error: the hook returned nothing", result)
 		}
 	})
 }

@@ -76,12 +76,12 @@ func TestPlacesYield(t *testing.T) {
 				time.Sleep(400 * time.Millisecond)
 				synctest.Wait()
 				if got := yielded(inside); got != test.early {
-					t.Errorf("after 400 ms %d were told, want %d", got, test.early)
+					t.Errorf("after 400 ms %d were shed, want %d", got, test.early)
 				}
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
 				if got := yielded(inside); got != test.late || refusals != test.late {
-					t.Errorf("after 500 ms %d were told and %d counted, want %d", got, refusals, test.late)
+					t.Errorf("after 500 ms %d were shed and %d counted, want %d", got, refusals, test.late)
 				}
 				if want := test.inside + test.waiting; l.inside() != want {
 					t.Errorf("%d inside or waiting, want %d", l.inside(), want)
@@ -121,7 +121,7 @@ func TestPlacesYieldInTurn(t *testing.T) {
 			}
 		}
 		if context.Cause(waiting[2].work) != nil {
-			t.Errorf("the last was told to go although nobody waits: %v", context.Cause(waiting[2].work))
+			t.Errorf("the last was shed although nobody waits: %v", context.Cause(waiting[2].work))
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestPlacesYieldToMessages(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if n := yielded(inside); n != 1 || messages[0].own == nil {
-			t.Errorf("%d were told to go for one message, which has place %v", n, messages[0].own)
+			t.Errorf("%d were shed for one message, which has slot %v", n, messages[0].own)
 		}
 		for i, g := range callers {
 			if g.own != nil {
@@ -164,14 +164,14 @@ func TestPlacesKeep(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if yielded(inside) != 1 || context.Cause(inside[3].work) != errTestFull {
-			t.Errorf("got %d told to go, the last with %v; want only the last", yielded(inside), context.Cause(inside[3].work))
+			t.Errorf("got %d shed, the last with %v; want only the last", yielded(inside), context.Cause(inside[3].work))
 		}
 		inside[3].own.keep() // shed already, and stays: another has to go, and none can
 		inside[1].own.leave()
 		inside[1].own.keep() // too late, and without effect
 		synctest.Wait()
 		if l.taken != 4 || l.told != 0 || l.line.Len() != 0 {
-			t.Errorf("got %+v, want all four places taken and nobody waiting", l)
+			t.Errorf("got %+v, want all four slots taken and nobody waiting", l)
 		}
 	})
 }
@@ -184,7 +184,7 @@ func TestPlacesEndUnlocked(t *testing.T) {
 		l = newJostleList(2, func() error { return errTestFull })
 		end := func(error) {
 			if _, ok := l.tryEnter(); ok || l.inside() == 0 {
-				t.Error("a place is free, or nobody is inside")
+				t.Error("a slot is free, or nobody is inside")
 			}
 			ends++
 		}
@@ -200,13 +200,13 @@ func TestPlacesEndUnlocked(t *testing.T) {
 		time.Sleep(jostleTimeout)
 		synctest.Wait()
 		if ends != 1 {
-			t.Fatalf("%d were told to go, want 1", ends)
+			t.Fatalf("%d were shed, want 1", ends)
 		}
 		inside[1].leave()
 		synctest.Wait()
 		inside[0].keep()
 		if waiting[0].own == nil {
-			t.Error("who waited has no place")
+			t.Error("the question that waited has no slot")
 		}
 		inside[0].leave()
 		synctest.Wait()

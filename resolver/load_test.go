@@ -277,7 +277,7 @@ drop
 		// Servers that are marked down are tried by one query at a time, however many names
 		// there are. A socket for each question would be some thousand more.
 		if s := l.r.Stats(); s.TimedOut > s.Questions/2 {
-			l.Errorf("%d queries were lost on %d questions, want far fewer: servers known to be dead were asked", s.TimedOut, s.Questions)
+			l.Errorf("%d queries were lost on %d questions, want far fewer: servers that are marked down were asked", s.TimedOut, s.Questions)
 		}
 	}, coldAndHot)
 }

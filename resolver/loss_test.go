@@ -236,11 +236,11 @@ latency 20ms
 		w.in.ResetLog()
 		for _, err := range at(w) {
 			if !errors.Is(err, resolver.ErrNoReachableServer) {
-				w.Errorf("dead: got %v, want %v", err, resolver.ErrNoReachableServer)
+				w.Errorf("down: got %v, want %v", err, resolver.ErrNoReachableServer)
 			}
 		}
 		if n := w.in.Count(resolvertest.To("198.51.100.3")); n != 1 {
-			w.Errorf("got %d queries to the dead server, want the probe alone", n)
+			w.Errorf("got %d queries to the server that is down, want the probe alone", n)
 		}
 		w.in.Fault("198.51.100.3", resolvertest.Mend(), resolvertest.Latency(20*time.Millisecond))
 		time.Sleep(48 * time.Hour) // delegation and keys have to be asked for again

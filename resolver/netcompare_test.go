@@ -90,7 +90,7 @@ when type AAAA: rcode SERVFAIL
 0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 PTR six.shop.example.
 `
 
-// plain keeps a resolver's answers from depending on the machine.
+// plain makes a resolver's answers independent of the machine.
 func plain(o *resolver.Options) {
 	o.DisableHostsFile = true
 	o.AddressOrder = resolver.OrderAsAnswered
@@ -100,8 +100,8 @@ func plain(o *resolver.Options) {
 type netCase struct {
 	name string
 	ask  func(context.Context, lookups) (any, error)
-	// ours is what our resolver says where it says something else than package net,
-	// and why says why.
+	// ours is our resolver's outcome where it differs from package net's, and why is the
+	// reason.
 	ours, why string
 }
 

@@ -58,7 +58,7 @@ var netFailures = []struct {
 	}},
 }
 
-// netErrorDifference says why our error differs from package net's; "" when it must not.
+// netErrorDifference returns why our error differs from package net's; "" when it must not.
 func netErrorDifference(failure, method, host string) string {
 	_, literal := netip.ParseAddr(host)
 	switch {

@@ -17,7 +17,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// lookupError makes a look-up that fails, and gives its error as package net has it.
+// lookupError makes a look-up that fails, and returns its error as package net has it.
 func lookupError(t *testing.T, ctx context.Context, r *resolver.Resolver, name string) (*net.DNSError, error) {
 	t.Helper()
 	addrs, err := r.LookupNetIP(ctx, "ip", name)
@@ -61,8 +61,8 @@ func TestNotFoundErrorTellsKinds(t *testing.T) {
 	}
 }
 
-// A failure leaves open what a denial of the other family seems to say, so that it is
-// the error, whichever comes last.
+// A failure leaves open whether the denial of the other family is the whole truth, so that
+// it is the error, whichever comes last.
 func TestFailureOutranksDenial(t *testing.T) {
 	r := resolvertest.New(t, netWorld).Resolver(t, plain)
 	e, err := lookupError(t, t.Context(), r, "none.half.example")
@@ -117,7 +117,8 @@ func TestLookupTimesOut(t *testing.T) {
 	})
 }
 
-// A caller who gives up between the two answers gets no half of them as if it were all.
+// A caller that gives up between the two answers does not get one of them as if it were
+// all.
 func TestLookupTimesOutBetweenFamilies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, netWorld)
@@ -128,7 +129,7 @@ func TestLookupTimesOutBetweenFamilies(t *testing.T) {
 		if e, _ := lookupError(t, ctx, r, "www.shop.example"); !e.IsTimeout {
 			t.Errorf("got %+v, want a timeout", e)
 		}
-		// Who waits gets what there is.
+		// A caller that waits gets the addresses.
 		addrs, err := r.LookupNetIP(t.Context(), "ip", "www.shop.example")
 		expectNet(t, "with patience", "[192.0.2.80]", addrs, err)
 	})

@@ -90,7 +90,7 @@ func TestNetResolverDenialWaits(t *testing.T) {
 		ask(t, c, 1, "www.half.example.", dns.TypeAAAA)
 		wants(t, c, map[uint16]int{1: dns.RcodeSuccess})
 		if n := in.Count(resolvertest.Type(dns.TypeA), resolvertest.Name("www.half.example.")); n != 0 {
-			t.Errorf("got %d queries for the family that nobody asked for", n)
+			t.Errorf("got %d queries for the family that was not asked for", n)
 		}
 	})
 	play(func(t *testing.T, in *resolvertest.Internet, c net.Conn) { // the denial is known when the other is asked
@@ -123,7 +123,7 @@ func TestNetResolverDenialWaits(t *testing.T) {
 	})
 }
 
-// Who asked for the other family first and has gone ends the wait of nobody else.
+// A caller that asked for the other family first and has gone ends no other caller's wait.
 func TestNetResolverDenialOutlastsOthers(t *testing.T) {
 	for _, alone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

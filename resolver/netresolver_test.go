@@ -131,7 +131,7 @@ func TestNetResolverGarbage(t *testing.T) {
 	}
 }
 
-// A TXT answer larger than any datagram comes whole and without TC.
+// A TXT answer larger than any datagram arrives whole and without TC.
 func TestNetResolverLargeAnswer(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString("-- zone shop.example. at 198.51.100.3 --\n")
@@ -202,7 +202,7 @@ func TestNetResolverRepeatsFailure(t *testing.T) {
 		in.Fault("shop.example", resolvertest.Dead())
 		r := in.Resolver(t, plain)
 		if _, err := r.Resolve(t.Context(), "text.shop.example.", dns.TypeTXT); err == nil {
-			t.Fatal("got an answer from a dead server")
+			t.Fatal("got an answer from a server that is down")
 		}
 		in.ResetLog()
 		failures := 0
@@ -312,8 +312,8 @@ func TestNetResolverClose(t *testing.T) {
 	})
 }
 
-// A thousand callers look up a few names and lose patience at random. Whoever does not
-// gets the answer, whatever the others do, and nothing is left running.
+// A thousand callers look up a few names and give up at random. Those that do not get the
+// answer, whatever the others do, and nothing is left running.
 func TestThousandCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, netWorld)
@@ -362,7 +362,7 @@ func TestThousandCallers(t *testing.T) {
 	})
 }
 
-// httpServer serves on a loopback address and gives its port.
+// httpServer serves on a loopback address and returns its port.
 func httpServer(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		fmt.Fprintf(w, "this is %s", q.Host)

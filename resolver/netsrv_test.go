@@ -80,8 +80,8 @@ func TestLookupServiceErrors(t *testing.T) {
 	}
 }
 
-// Hundreds of pods are looked up some at a time, and a caller who gives up gets no half
-// an answer.
+// Hundreds of pods are looked up some at a time, and a caller that gives up does not get
+// half an answer.
 func TestLookupServiceMany(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString("-- zone svc.example. at 198.51.100.3 --\n")

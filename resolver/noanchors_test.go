@@ -8,9 +8,9 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// A list of anchors that trusts nothing is no resolver that validates: it would call every
-// answer Indeterminate, corrupted ones too. Nil is the built-in list, and who validates
-// nothing needs none.
+// With an empty list of anchors a validating resolver would call every answer
+// Indeterminate, corrupted ones too. Nil is the built-in list, and with ValidateOff none is
+// needed.
 func TestNoAnchors(t *testing.T) {
 	for about, c := range map[string]struct {
 		options resolver.Options

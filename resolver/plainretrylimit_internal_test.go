@@ -31,7 +31,7 @@ func TestResorts(t *testing.T) {
 	l.leave(now, key, resortUnknown)
 	<-ended
 	if waits, ok := enter(now, key); waits || !ok {
-		t.Errorf("after one that was given up: waits %t, may %t", waits, ok)
+		t.Errorf("after one that ended early: waits %t, may %t", waits, ok)
 	}
 	l.leave(now, key, resortHelped)
 	for range 3 {

@@ -24,7 +24,7 @@ other   A       192.0.2.81
 short   20 A    192.0.2.82
 `
 
-// every asks for a name once in each interval, times times, and counts how often the
+// every asks for a name once in each interval, times times, and returns how often the
 // answer was not in the cache.
 func (w *world) every(interval time.Duration, times int, name string, qtype uint16) (misses int) {
 	w.Helper()
@@ -41,9 +41,9 @@ func (w *world) every(interval time.Duration, times int, name string, qtype uint
 	return misses
 }
 
-// A name that is always in use is fetched again in the last tenth of its life: whoever
-// asks never waits after the first time, and it costs no more than a query in nine tenths
-// of a TTL. What is there under an alias, or is not there, is no different.
+// A name that is always in use is fetched again in the last tenth of its life: no client
+// waits after the first time, and it costs no more than a query in nine tenths of a TTL.
+// The target of an alias and a denial are no different.
 func TestPrefetch(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -78,7 +78,7 @@ func TestPrefetch(t *testing.T) {
 	}
 }
 
-// What is asked for once, or by nobody in the last tenth of its life, is not fetched.
+// A name that is asked for once, or not in the last tenth of its life, is not fetched.
 func TestPrefetchLeavesUnusedAlone(t *testing.T) {
 	for _, tt := range []struct {
 		about string
@@ -133,8 +133,8 @@ func TestPrefetchNot(t *testing.T) {
 	}
 }
 
-// When the servers do not answer a prefetch, the next try is half a minute away, and what
-// the cache has is given until it ends.
+// When the servers do not answer a prefetch, the next try is half a minute away, and the
+// cached data is returned until it expires.
 func TestPrefetchFails(t *testing.T) {
 	inWorld(t, prefetchWorld, func(w *world) {
 		w.ask("www.shop.example.", dns.TypeA)
@@ -219,8 +219,8 @@ latency 5s
 	}, minimiseOff, func(o *resolver.Options) { o.Limits.Questions = 1 })
 }
 
-// A prefetch is not answered out of the second level, where the same old data lies as in
-// the cache, and writes there what it finds.
+// A prefetch does not read the second level, which has the same old data as the cache, and
+// writes the new data there.
 func TestPrefetchPassesTheSecondLevel(t *testing.T) {
 	for about, signed := range map[string]string{"unsigned": "", "signed": " signed"} {
 		old := strings.Replace(prefetchWorld, "198.51.100.3 --", "198.51.100.3"+signed+" --", 1)

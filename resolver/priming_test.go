@@ -51,8 +51,8 @@ func TestPriming(t *testing.T) {
 	})
 }
 
-// TestPrimedServersAreAsked: what the root says of itself takes the place of the
-// hints, which are old.
+// TestPrimedServersAreAsked: the root's own NS records and addresses replace the hints,
+// which are old.
 func TestPrimedServersAreAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, rootWorld)
@@ -142,8 +142,8 @@ func TestOneRootDead(t *testing.T) {
 	}
 }
 
-// TestBlocked: nobody at all answers, which is said as what it is likely to be, in
-// the time that some root servers need.
+// TestBlocked: no server at all answers, which is reported as a blocked port, in the time
+// that some root servers need.
 func TestBlocked(t *testing.T) {
 	inWorld(t, rootWorld+"-- fault * --\ndrop\n", func(w *world) {
 		o := w.wantError("www.example.", dns.TypeA, resolver.ErrBlocked).within(w, 8*time.Second).atMost(w, 14)

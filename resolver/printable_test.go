@@ -13,7 +13,7 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// hostile is what a server may want a terminal to see.
+// hostile is text that a server may want to send to a terminal.
 const hostile = "\x1b]0;pwned\x07\x9b2J\u009b2J\u202e\x7f\r\n;; www.bank.example. 60 IN A 6.6.6.6"
 
 // hostileText is how it is shown.
@@ -57,7 +57,7 @@ func TestPrintableRR(t *testing.T) {
 	}
 }
 
-// Texts of errors have nothing of the kind either, in whatever part it comes.
+// The texts of errors have no control characters either, in whatever part of them.
 func TestErrorsArePrintable(t *testing.T) {
 	for what, text := range map[string]string{
 		"extended error": resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: hostile}.String(),
@@ -71,7 +71,7 @@ func TestErrorsArePrintable(t *testing.T) {
 	}
 }
 
-// Nor has a log, which handlers that write JSON do not make printable.
+// Nor has a log, whose text handlers that write JSON do not escape.
 func TestLogTraceIsPrintable(t *testing.T) {
 	var b strings.Builder
 	trace := resolver.LogTrace(slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))

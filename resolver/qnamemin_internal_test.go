@@ -56,7 +56,7 @@ func TestMinimiserSequence(t *testing.T) {
 	}
 }
 
-// TestMinimiserGivesUp: after that, all is asked at once.
+// TestMinimiserGivesUp: after that, the full question is asked at once.
 func TestMinimiserGivesUp(t *testing.T) {
 	full := question{dnsname.MustParse("a.b.c.example."), dns.TypeTXT}
 	m := minimiser{full: full, limit: 10}

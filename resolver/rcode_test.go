@@ -10,9 +10,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// TestRcodeAgainstRecords: where the response code of a reply says that there is nothing and
-// its records say what there is, the records count, for who asks first as for who is answered
-// out of the cache; so do signed ones. The SOA that goes with the code is not theirs.
+// TestRcodeAgainstRecords: where the response code of a reply denies and its records
+// answer, the records count, for the first caller as for one that is answered from the
+// cache; so do signed ones. The SOA beside the code does not count.
 func TestRcodeAgainstRecords(t *testing.T) {
 	soa, err := dns.NewRR("shop.example. 300 IN SOA ns.shop.example. h.shop.example. 1 2 3 4 300")
 	if err != nil {
@@ -71,8 +71,8 @@ func TestRcodeAgainstRecords(t *testing.T) {
 
 func isSOA(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA }
 
-// TestProofBesideAnAlias: what a server proves beside an alias without being asked, such as
-// that the zone it leads to is not signed, is passed on. It contradicts nothing.
+// TestProofBesideAnAlias: a proof beside an alias that was not asked for, such as that the
+// zone it leads to is not signed, is passed on. It contradicts nothing.
 func TestProofBesideAnAlias(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 signed --\nwww A 192.0.2.80\nalias CNAME www\n", func(w *world) {
 		var proof []dns.RR

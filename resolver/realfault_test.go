@@ -45,7 +45,7 @@ type faultWorld struct {
 	addrs   []string // of the zone's servers
 	begin   func()   // begins the questions that are asked all the time
 
-	// seen is for each name the newest version that was given as its address; the last
+	// seen is for each name the newest version that was returned as its address; the last
 	// one is that of "odd".
 	seen   [faultNames + 1]atomic.Int64
 	newest atomic.Int64 // version that is, or may be, served
@@ -115,9 +115,9 @@ func (w *faultWorld) askOn(ctx context.Context) {
 	}
 }
 
-// ask asks for a name and looks whether the answer can be right: secure, of a version that
-// is served, and never older than what was said of the name before the question. It reports
-// whether there was an answer.
+// ask asks for a name and checks whether the answer can be right: secure, of a version that
+// is served, and never older than an answer before the question. It reports whether there
+// was an answer.
 func (w *faultWorld) ask(ctx context.Context, i int) bool {
 	name := fmt.Sprintf("n%d.%s", i, faultOrigin)
 	if i == faultNames {
@@ -135,7 +135,7 @@ func (w *faultWorld) ask(ctx context.Context, i int) bool {
 	case err != nil:
 		w.Errorf("%s: %v", name, err)
 	case int64(version) < before:
-		w.Errorf("%s: got version %d, but %d had been given before", name, version, before)
+		w.Errorf("%s: got version %d, but %d had been returned before", name, version, before)
 	default:
 		for old := w.seen[i].Load(); old < int64(version) && !w.seen[i].CompareAndSwap(old, int64(version)); {
 			old = w.seen[i].Load()
@@ -155,7 +155,7 @@ func (w *faultWorld) noteFailure(ctx context.Context, err error) {
 	}
 }
 
-// judge gives the version that an answer is of. The one that has no "odd" is the second.
+// judge returns the version that an answer is of. The one that has no "odd" is the second.
 func (w *faultWorld) judge(i int, result *resolver.Result) (version int, err error) {
 	if result.Status != dnssec.Secure {
 		return 0, fmt.Errorf("got %v of a signed zone", result.Status)

@@ -21,7 +21,7 @@ import (
 )
 
 // ownAddr is an address of the loopback network that no other process of the tests uses,
-// and whose ports no socket is given by chance.
+// and whose ports no socket gets by chance.
 func ownAddr(last byte, port uint16) netip.AddrPort {
 	pid := os.Getpid()
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 64 | byte(pid>>16)&0x3f, byte(pid >> 8), last}), port)
@@ -72,8 +72,9 @@ func awaitAnswer(t *testing.T, r *resolver.Resolver, kind string) {
 	}
 }
 
-// Real resolvers as forwarders: what they say is validated here, what is bogus is said to be
-// so; when one dies the error says which route failed, and when it is back it is used.
+// Real resolvers as forwarders: their replies are validated here, and bogus ones are
+// reported as such; when one dies the error names the route that failed, and when it is
+// back it is used.
 func TestRealForwarders(t *testing.T) {
 	const world = `
 -- zone shop.example. at 198.51.100.3 signed --

@@ -57,8 +57,8 @@ func newRealWorld(t *testing.T, delegations string) *realWorld {
 	return w
 }
 
-// rootServerZones are the zones that the root servers serve: the root and, as it is
-// in reality, top-level domains that have no servers but them (arpa.).
+// rootServerZones are the zones that the root servers serve: the root and, as in reality,
+// top-level domains without other servers (arpa.).
 func (w *realWorld) rootServerZones(t *testing.T) []realserver.Zone {
 	t.Helper()
 	zones := []realserver.Zone{{Origin: ".", Text: w.root.Text}}
@@ -309,7 +309,7 @@ func (w *realWorld) missingTLDs() []realQuestion {
 	return questions
 }
 
-// checkProbe expects the address that the catch-all gives.
+// checkProbe expects the catch-all's address.
 func checkProbe(result *resolver.Result, tld *realserver.TLD) error {
 	want, err := records("probe." + tld.Name + " A " + realserver.CatchAllAddr().String())
 	if err != nil {
@@ -322,9 +322,8 @@ func checkNameError(result *resolver.Result, tld *realserver.TLD) error {
 	return negative(result, dns.RcodeNameError, tld.Name)
 }
 
-// checkServers looks at what was sent where: DS only to the root, and everything
-// about a top-level domain to the glue of its own referral, or to the root on the
-// way there.
+// checkServers checks which queries went where: DS only to the root, and everything about a
+// top-level domain to the glue of its own referral, or to the root on the way there.
 func (w *realWorld) checkServers(t *testing.T) {
 	asked := make(map[string]bool)
 	for _, q := range w.router.Queries(0) {
@@ -392,7 +391,7 @@ func sameRecords(result *resolver.Result, rcode int, want []dns.RR) error {
 	return fmt.Errorf("got %s\n%swant %s\n%s", dns.RcodeToString[result.Rcode], got, dns.RcodeToString[rcode], wanted)
 }
 
-// negative expects no record and the SOA record of zone.
+// negative expects no records but the SOA record of zone.
 func negative(result *resolver.Result, rcode int, zone string) error {
 	if err := sameRecords(result, rcode, nil); err != nil {
 		return err

@@ -325,12 +325,12 @@ func TestExchangeErrors(t *testing.T) {
 		in.Fault("198.51.100.3", resolvertest.Latency(300*time.Millisecond))
 		r := in.Resolver(t)
 		if _, err := r.Exchange(t.Context(), nil); err == nil {
-			t.Error("Exchange of nil gave no error")
+			t.Error("Exchange of nil returned no error")
 		}
 		response := ask("www.shop.example.", dns.TypeA)
 		response.Response = true
 		if reply, err := r.Exchange(t.Context(), response); err == nil || reply != nil {
-			t.Errorf("Exchange of a response gave %v, %v", reply, err)
+			t.Errorf("Exchange of a response returned %v, %v", reply, err)
 		}
 		ended, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("client is gone")

@@ -199,7 +199,7 @@ func TestRFC6761OrdinaryNames(t *testing.T) {
 				t.Errorf("%s: got %v\n%s\nwant secure %s", name, result.Status, got, want)
 			}
 			if in.Count() == 0 {
-				t.Errorf("%s: nobody was asked", name)
+				t.Errorf("%s: no server was asked", name)
 			}
 		})
 	}

@@ -243,7 +243,7 @@ func TestThousandsOfClients(t *testing.T) {
 					}
 				}
 				if !test.answered(ok, failed) {
-					t.Errorf("%d were answered and %d told that there is no room", ok, failed)
+					t.Errorf("%d were answered and %d refused by the limit", ok, failed)
 				}
 			})
 		})

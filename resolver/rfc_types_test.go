@@ -53,7 +53,7 @@ func TestRFC6895EveryType(t *testing.T) {
 			}
 			_, err := r.Resolve(t.Context(), "www.shop.example.", qtype)
 			if got := errors.Is(err, resolver.ErrMetaType); got != meta {
-				t.Errorf("type %d: Resolve gave %v, want ErrMetaType: %t", qtype, err, meta)
+				t.Errorf("type %d: Resolve returned %v, want ErrMetaType: %t", qtype, err, meta)
 			}
 		}
 	})

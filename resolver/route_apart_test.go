@@ -38,7 +38,7 @@ chain           CNAME   www.pub.corp.example.
 dn              DNAME   pub.corp.example.
 `
 
-// apart makes an Internet and a network behind 10.0.0.0/8, and a resolver that sees both.
+// apart makes an Internet, a network behind 10.0.0.0/8, and a resolver that reaches both.
 func apart(t *testing.T, inside string, change ...func(*resolver.Options)) (out, in *resolvertest.Internet, r *resolver.Resolver) {
 	out, in = resolvertest.New(t, apartWorld), resolvertest.New(t, inside)
 	dial := func(o *resolver.Options) {
@@ -52,7 +52,7 @@ func apart(t *testing.T, inside string, change ...func(*resolver.Options)) (out,
 	return out, in, out.Resolver(t, append(change, dial)...)
 }
 
-// lies are records that a hostile server adds to whatever it says.
+// lies are records that a hostile server adds to every reply.
 const lies = `
 add authority example. 86400 NS ns.evil.example.
 add authority example. 86400 DS 1 8 2 00
@@ -66,7 +66,7 @@ add answer www.pub.corp.example. 86400 CNAME mail.example.
 add answer www.pub.corp.example. 86400 A 203.0.113.66
 `
 
-// addressesOf asks for the A records of a name, and gives "rcode address…" of what came.
+// addressesOf asks for the A records of a name, and returns "rcode address…".
 func addressesOf(t *testing.T, r *resolver.Resolver, name string) string {
 	t.Helper()
 	result, err := r.Resolve(t.Context(), name, dns.TypeA)
@@ -90,8 +90,8 @@ func wantAddresses(t *testing.T, r *resolver.Resolver, name, want string) {
 	}
 }
 
-// MaginotDNS, the one way: whatever a forwarder says beside the answer, and of names that
-// have no business with it, iteration does not hear of.
+// MaginotDNS, the one way: iteration uses nothing that a forwarder adds to its answer, nor
+// its answers for names outside its route.
 func TestForwarderPoisonsNothing(t *testing.T) {
 	for _, kind := range []resolver.RouteKind{resolver.RouteForward, resolver.RouteStub} {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -120,9 +120,9 @@ func TestForwarderPoisonsNothing(t *testing.T) {
 	}
 }
 
-// A forwarder, or a server of a route, that gives name servers and glue for the exempt zone
-// below its route, as referral, as answer or beside one, delegates nothing: iteration goes on
-// by what the zones above the exempt one say.
+// A forwarder, or a server of a route, that sends name servers and glue for the exempt zone
+// below its route, as referral, as answer or beside one, delegates nothing: iteration
+// follows the zones above the exempt one.
 func TestForwarderDelegatesNoExemptZone(t *testing.T) {
 	const exempt = `
 -- zone . at 198.18.0.1 --
@@ -187,7 +187,7 @@ add additional ns1.pub.corp.example. 86400 A 203.0.113.66
 	}
 }
 
-// Of a route for everything, exempt zones hear nothing either.
+// A route for everything has no effect on exempt zones either.
 func TestForwardedRootPoisonsNoExemptZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, in, r := apart(t, apartInside+"-- zone test. at 10.0.0.53 undelegated --\nwww A 192.0.2.9\nto CNAME www.example.\n-- fault 10.0.0.53 --"+lies, func(o *resolver.Options) {
@@ -207,9 +207,9 @@ func TestForwardedRootPoisonsNoExemptZone(t *testing.T) {
 	})
 }
 
-// The other way: what the zones above a route say of it, by referral, denial or alias, has
-// no effect in it. The signed root proves that local. does not exist, and example. that
-// none.corp.example. and all like it do not.
+// The other way: what the zones above a route say about it, by referral, denial or alias,
+// has no effect in it. The signed root proves that local. does not exist, and example. that
+// none.corp.example. and the like do not.
 func TestIterationPoisonsNoRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `
@@ -388,7 +388,7 @@ func TestSetRoutesWhileAsking(t *testing.T) {
 	})
 }
 
-// A stub zone is walked from its servers, whatever is delegated.
+// A stub zone is searched from its servers, whatever is delegated.
 func TestRouteStub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `
@@ -425,7 +425,8 @@ www             A       10.0.0.82
 	})
 }
 
-// A route goes before special-use names as long as itself, and not before longer ones.
+// A route takes precedence over special-use names as long as itself, and not over longer
+// ones.
 func TestRoutesAndSpecialUseNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `
@@ -478,7 +479,7 @@ www             A       192.0.2.80
 	}
 }
 
-// Who asks after routes have changed does not share what is being found by the old ones.
+// A question asked after routes have changed does not join one that goes by the old ones.
 func TestSetRoutesWhileAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, r := apart(t, apartInside+"-- fault 10.0.0.53 --\nlatency 500ms\n", func(o *resolver.Options) {
@@ -498,7 +499,7 @@ func TestSetRoutesWhileAsked(t *testing.T) {
 	})
 }
 
-// What the caller does afterwards with the slices given has no effect.
+// The caller may change the slices after the call.
 func TestSetRoutesCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		routes := []resolver.Route{{Zone: "corp.example", Servers: server("10.0.0.53"), Unsigned: true}}

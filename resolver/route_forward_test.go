@@ -46,9 +46,9 @@ func forwardAll(addr string) func(*resolver.Options) {
 	return func(o *resolver.Options) { o.Routes = []resolver.Route{{Zone: ".", Servers: server(addr)}} }
 }
 
-// What a forwarder says is judged by ourselves, as if it had come from the zone: secure,
-// unsigned, or bogus; and the forwarder is asked for that with CD and DO, no minimised
-// names, and nobody else is.
+// A forwarder's replies are validated as if they had come from the zone: secure, unsigned,
+// or bogus; and the forwarder is asked for that with CD and DO, no minimised names, and no
+// other server is asked.
 func TestValidatedThroughForwarder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, forwardedWorld)
@@ -88,7 +88,7 @@ func TestValidatedThroughForwarder(t *testing.T) {
 	})
 }
 
-// A forwarder that takes signatures out makes signed names bogus, not insecure.
+// A forwarder that strips signatures makes signed names bogus, not insecure.
 func TestForwarderStripsSignatures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, forwardedWorld)

@@ -33,7 +33,7 @@ func TestRoutingForgets(t *testing.T) {
 		}
 		for _, rt := range rt.routes {
 			if seen[rt.view.id] {
-				t.Fatalf("change %d: number %d given twice", i, rt.view.id)
+				t.Fatalf("change %d: number %d used twice", i, rt.view.id)
 			}
 			seen[rt.view.id] = true
 		}

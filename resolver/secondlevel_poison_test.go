@@ -152,7 +152,7 @@ func TestSecondLevelPoisoned(t *testing.T) {
 					case o.err != nil:
 						w.Errorf("%s: got %v, want an answer", q.name, o.err)
 					case o.Status == dnssec.Secure:
-						w.Errorf("%s: got Secure, though nobody signs it", q.name)
+						w.Errorf("%s: got Secure, though its zone is not signed", q.name)
 					}
 				}
 			})

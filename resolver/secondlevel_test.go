@@ -177,7 +177,7 @@ func TestSecondLevelAnswersReplicas(t *testing.T) {
 		func(o *resolver.Options) { o.SecondLevelKey = []byte("secret") }, minimiseOff} {
 		fleet(t, sharedWorld, func(w *world, s *store) {
 			if sends := w.askAll(); sends == 0 {
-				w.Fatal("the first replica has asked nobody")
+				w.Fatal("the first replica has sent no query")
 			}
 			time.Sleep(100 * time.Second)
 			other := w.replica(sharing(s), ipv4Only, change)

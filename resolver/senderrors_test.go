@@ -68,7 +68,7 @@ func TestFaultsAreNamed(t *testing.T) {
 				}
 				var told *resolver.Error
 				if !errors.As(err, &told) || !strings.Contains(told.Extended.Text, test.text) {
-					t.Errorf("clients are told %v, want %s", told.Extended, test.text)
+					t.Errorf("clients get %v, want %s", told.Extended, test.text)
 				}
 				if test.is == resolver.ErrNoDescriptors && !test.route {
 					broken = false

@@ -216,7 +216,7 @@ func TestServeDNSOverload(t *testing.T) {
 				answered++
 			case dns.RcodeServerFailure:
 				if !slices.Equal(codes(c.reply), []uint16{dns.ExtendedErrorCodeOther}) || took > time.Second {
-					t.Errorf("overload is told as %v after %v, want an extended error within 1s", codes(c.reply), took)
+					t.Errorf("overload is reported as %v after %v, want an extended error within 1s", codes(c.reply), took)
 				}
 				if took == 0 {
 					atOnce++

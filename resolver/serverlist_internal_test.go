@@ -154,7 +154,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 		c, reason := l.next(listStart)
 		if i == maxProbes {
 			if c != nil {
-				t.Errorf("probe %d of dead servers: got %v, want none", i, c)
+				t.Errorf("probe %d of servers marked down: got %v, want none", i, c)
 			}
 			break
 		}

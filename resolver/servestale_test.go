@@ -372,7 +372,7 @@ func TestStaleOptions(t *testing.T) {
 	} {
 		r, err := resolver.New(tt.o)
 		if (err == nil) != tt.ok {
-			t.Errorf("%s: New gives %v, want an error: %v", tt.about, err, !tt.ok)
+			t.Errorf("%s: New returns %v, want an error: %v", tt.about, err, !tt.ok)
 		}
 		if r != nil {
 			r.Close()

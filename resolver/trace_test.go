@@ -51,7 +51,7 @@ func (r *recorder) trace() *resolver.Trace {
 	}
 }
 
-// askTraced asks and gives the events.
+// askTraced asks and returns the events.
 func (w *world) askTraced(name string, qtype uint16) (asked, []string) {
 	r := &recorder{}
 	o := w.askWith(resolver.WithTrace(w.Context(), r.trace()), name, qtype)
@@ -90,8 +90,7 @@ func TestTraceOfAWalk(t *testing.T) {
 	})
 }
 
-// TestTraceOfLookups: name servers that have to be found first, aliases, failures.
-// Who leads hears of every step: no event is told before its Trace is there.
+// The leader's Trace gets every step: no event happens before its Trace is there.
 func TestTraceHearsTheFirstStep(t *testing.T) {
 	r := resolvertest.New(t, "-- zone shop.example. --\n* A 192.0.2.1\n").Resolver(t)
 	var missed int
@@ -144,8 +143,7 @@ when type MX: rcode SERVFAIL
 	})
 }
 
-// TestTraceJoined: who joins hears of what happens from then on, and nothing after he
-// has left.
+// TestTraceJoined: a joiner's Trace gets events from then on, and none after it has left.
 func TestTraceJoined(t *testing.T) {
 	inWorld(t, plainWorld, func(w *world) {
 		leader, joiner, leaver := &recorder{}, &recorder{}, &recorder{}
@@ -183,8 +181,8 @@ func TestTraceJoined(t *testing.T) {
 	})
 }
 
-// TestTraceOfLateServers: a hedge that lost and look-ups that outlive the answer tell
-// nobody.
+// TestTraceOfLateServers: a hedge that lost and look-ups that outlive the answer call no
+// hook.
 func TestTraceOfLateServers(t *testing.T) {
 	inWorld(t, plainWorld+"-- fault * --\nlatency 300ms\n", func(w *world) {
 		for _, name := range []string{"www.far.example.", "www.shop.example."} {

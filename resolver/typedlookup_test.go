@@ -122,7 +122,7 @@ func TestLookupCAA(t *testing.T) {
 			t.Errorf("%s: got %q at %s %v, want %q at %s", c.domain, issue.String(), caa.Canonical, err, c.issue, c.at)
 		}
 	}
-	// Nobody knows what the records say that cannot be had.
+	// A record that cannot be fetched may say anything, so that the whole fails.
 	if caa, err := r.LookupCAA(t.Context(), "www.broken.example."); err == nil {
 		t.Errorf("got %+v, want an error", caa)
 	}

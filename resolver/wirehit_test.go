@@ -96,8 +96,8 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 	return message
 }
 
-// readable writes a reply so that two that say the same are equal: owners other than the
-// name asked for may be spelled, as far as they share its labels, as the client did.
+// readable writes a reply so that equivalent ones are equal: owners other than the name
+// asked for may be spelled, as far as they share its labels, as the client did.
 func readable(asked string, m *dns.Msg) string {
 	m = m.Copy()
 	for _, section := range [][]dns.RR{m.Answer, m.Ns} {
@@ -117,8 +117,8 @@ func readable(asked string, m *dns.Msg) string {
 	return b.String()
 }
 
-// Thousands of queries for what the cache holds in every form: what AppendHit says is what
-// Exchange says, to the same client at the same time.
+// Thousands of queries for cached data in every form: AppendHit returns what Exchange
+// returns to the same client at the same time.
 func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 	types := []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeCNAME, dns.TypeSOA, dns.TypeNS, dns.TypeDS, dns.TypeDNSKEY, dns.TypeNSEC, dns.TypeMX}
 	const queries = 20_000
@@ -157,7 +157,7 @@ func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 				if err := reply.Unpack(got); err != nil {
 					t.Fatalf("%v: %v", query, err)
 				}
-				var again dns.Msg // what Exchange says, as it arrives
+				var again dns.Msg // the reply of Exchange, as it arrives
 				if err := again.Unpack(packed(t, want)); err != nil {
 					t.Fatal(err)
 				}
@@ -173,7 +173,7 @@ func TestAppendHitSaysWhatExchangeSays(t *testing.T) {
 	})
 }
 
-// checkCut compares a whole reply with that to a client that takes less.
+// checkCut compares a whole reply with one to a client that accepts less.
 func checkCut(t *testing.T, r *resolver.Resolver, message, whole []byte, query *dns.Msg) {
 	t.Helper()
 	const datagram = 1232
@@ -221,8 +221,8 @@ func wantFilled(t *testing.T, m *dns.Msg, whole, cut []byte, takes int) {
 	}
 }
 
-// Who does not ask again over TCP, as musl before 1.2.4, has the same records from a reply
-// with TC that was in the cache as from one that was not.
+// A client that does not ask again over TCP, as musl before 1.2.4, gets the same records
+// from a reply with TC that came from the cache as from one that did not.
 func TestTruncatedAlike(t *testing.T) {
 	var shop, cdn strings.Builder
 	shop.WriteString("-- zone shop.example. --\nalias CNAME edge.site.cdn.example.\nother CNAME www\n")
@@ -264,8 +264,9 @@ func TestTruncatedAlike(t *testing.T) {
 	}
 }
 
-// TestAttackLongReplies: an alias to as many bytes as fit into a message makes a reply whose
-// length is none that can be written before it. It is no hit, and ServeDNS sends what fits.
+// TestAttackLongReplies: an alias to as many bytes as fit into a message makes a reply
+// whose length the two bytes before it cannot express. It is no hit, and ServeDNS sends
+// what fits.
 func TestAttackLongReplies(t *testing.T) {
 	for _, test := range []struct {
 		about string
@@ -302,7 +303,7 @@ func TestAttackLongReplies(t *testing.T) {
 	}
 }
 
-// What AppendHit leaves to others, though the cache has the answer.
+// The queries that AppendHit leaves to Exchange, though the cache has the answer.
 func TestAppendHitLeavesToOthers(t *testing.T) {
 	plain := func() *dns.Msg { return new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA) }
 	edns := func(change func(*dns.OPT)) *dns.Msg {
@@ -368,7 +369,7 @@ func TestAppendHitLeavesToOthers(t *testing.T) {
 	}
 }
 
-// A hit makes nothing, in any variant.
+// A hit allocates nothing, in any variant.
 func TestAppendHitDoesNotAllocate(t *testing.T) {
 	in := resolvertest.New(t, fmt.Sprintf(hitWorld, "x"))
 	r := in.Resolver(t, func(o *resolver.Options) { o.Now = nil })
@@ -466,7 +467,7 @@ func FuzzAppendHit(f *testing.F) {
 	})
 }
 
-// What else has a say in answers makes the hits that it could concern none.
+// Features that affect answers turn the hits that they could affect into misses.
 func TestAppendHitLeavesPolicyToOthers(t *testing.T) {
 	hosts := []string{"www.shop.example.", "alias.shop.example.", "www.plain.test.", "far.shop.example."}
 	for _, tt := range []struct {
@@ -509,8 +510,8 @@ func TestAppendHitLeavesPolicyToOthers(t *testing.T) {
 	}
 }
 
-// What was learnt by iteration is no hit once a route or a negative trust anchor has the
-// name, and is one again without them.
+// Data learnt by iteration is no hit once a route or a negative trust anchor has the name,
+// and is one again without them.
 func TestAppendHitAfterChange(t *testing.T) {
 	in := resolvertest.New(t, fmt.Sprintf(hitWorld, "x"))
 	r := in.Resolver(t)
@@ -552,7 +553,7 @@ func TestAppendHitAfterChange(t *testing.T) {
 	}
 }
 
-// Records are turned as Options.Rotate says.
+// Records are rotated as Options.Rotate says.
 func TestAppendHitRotates(t *testing.T) {
 	in := resolvertest.New(t, fmt.Sprintf(hitWorld, "x"))
 	turn := 0

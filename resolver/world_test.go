@@ -17,8 +17,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// world is an Internet in memory and a resolver whose whole Internet it is, in a
-// bubble of virtual time.
+// world is an Internet in memory and a resolver that uses it, in a bubble of virtual time.
 type world struct {
 	*testing.T
 	in *resolvertest.Internet
@@ -41,13 +40,13 @@ func inWorld(t *testing.T, text string, play func(w *world), change ...func(*res
 // only double the number of addresses.
 func ipv4Only(o *resolver.Options) { o.Family = resolver.FamilyIPv4Only }
 
-// minimiseOff makes each question to a zone the full one.
+// minimiseOff makes every zone see the full question.
 func minimiseOff(o *resolver.Options) { o.Minimise = resolver.MinimiseOff }
 
 // notPriming picks the queries that are not the root's own (RFC 9609).
 func notPriming(q resolvertest.Query) bool { return q.Name != "." || q.Type != dns.TypeNS }
 
-// asked is what came of one question.
+// asked is the outcome of one question.
 type asked struct {
 	*resolver.Result
 	err   error
@@ -167,10 +166,10 @@ func sameSet(a, b string) bool {
 	return x[0] == y[0] && x[1] == y[1]
 }
 
-// settle lets everything that is still under way come to its end.
+// settle waits until everything that is still under way has ended.
 func (w *world) settle() { time.Sleep(15 * time.Second) }
 
-// contextWithin gives a context of the world's that ends after d.
+// contextWithin returns a context of the world's that ends after d.
 func contextWithin(w *world, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(w.Context(), d)
 }
