@@ -123,6 +123,20 @@ func (b *budget) mayMinimise() bool {
 	return false
 }
 
+// took is what the work on a question has taken so far.
+type took struct {
+	Queries, Bytes int
+	Elapsed        time.Duration
+	Validation     dnssec.Spent
+}
+
+func (b *budget) took() took {
+	return took{
+		Queries: int(b.queries.Load()), Bytes: int(b.bytes.Load()),
+		Elapsed: time.Since(b.deadline.Add(-b.limits.Time)), Validation: b.work.Spent(),
+	}
+}
+
 // lookupFailed pays for a name server's address that was not found. Names known not
 // to work cost no query, and so do not count.
 func (b *budget) lookupFailed(st *step) {

@@ -59,13 +59,11 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*foun
 			s.keep() // nobody is told any more that it has to go
 		}
 	}
-	by := waiter{heard: st.heard, budget: st.budget, leaving: leaving, retry: func() { st.retryFailure = true }, joined: func() {
-		st.tell(func(tr *Trace) {
-			if tr.Joined != nil {
-				tr.Joined(JoinedInfo{Step: st.info()})
-			}
-		})
-	}}
+	by := waiter{
+		events: st.events, budget: st.budget, leaving: leaving,
+		joined: func() { st.events.Joined(st.walkRef(), "") },
+		retry:  func() { st.retryFailure = true },
+	}
 	v, err := r.flights.do(ctx, r.questionKey(q, st.trust), by, func(fl *flight) (any, error) {
 		f, err := r.search(fl.ctx, st.in(fl), q)
 		return f, st.budget.end(err)

@@ -41,11 +41,7 @@ func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, er
 	}
 	w := &walk{r: r, st: st, q: q, view: v, min: r.newMinimiser(v, q)}
 	w.enter(now, r.closestCut(now, st, v, q))
-	st.tell(func(tr *Trace) {
-		if tr.Start != nil {
-			tr.Start(StartInfo{Step: st.info(), Cut: w.cut.Delegation, Hints: w.cut.hints})
-		}
-	})
+	st.events.Start(st.walkRef(), w.cut.Delegation, w.cut.hints)
 	st.proof.begin(ctx, w.cut, q.name)
 	if st.proof != nil {
 		st.proof.started = w.cut.Zone
@@ -253,15 +249,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 		Delegation: delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
 	})
 	w.r.second.noteCut(w.cut, m.fromSecond)
-	w.st.tell(func(tr *Trace) {
-		if tr.Referral != nil {
-			info := ReferralInfo{Step: w.st.info(), From: from.Zone.String(), Cut: m.delegation}
-			if m.DS != nil {
-				info.DS, _ = m.DS.AppendRRs(nil, m.DS.TTL, true)
-			}
-			tr.Referral(info)
-		}
-	})
+	w.st.events.Referral(w.st.walkRef(), from.Zone, m.delegation, m.DS)
 	return nil
 }
 

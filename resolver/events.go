@@ -1,140 +1,142 @@
 package resolver
 
 import (
+	"net/netip"
 	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// tell calls hook for everybody who listens to this task.
-func (st *step) tell(hook func(*Trace)) {
-	if !st.heard.empty() {
-		st.heard.tell(hook)
-	}
+// events is told what happens in the work on a question. One value belongs to the work for one
+// caller, or to a flight, which several callers may wait for; it knows who listens.
+//
+// The engine calls its methods whether anybody listens or not, with values that it has anyway:
+// what is made for a listener is made by the implementation. An implementation returns quickly,
+// does not modify what it receives, and is called concurrently. What it does to the goroutine
+// that calls it is the trouble of the caller for whom the work was begun, and of nobody else:
+// only that caller's functions may panic there, or end the goroutine.
+//
+// Names of methods and fields are exported so that another package can implement it.
+type events interface {
+	// Flight returns the events of a flight that this work begins.
+	Flight() events
+	// Join makes those who hear waiter's events hear this flight's too, until Leave.
+	Join(waiter events)
+	Leave(waiter events)
+
+	// Joined: the work is shared that another caller has begun, on what the servers of zone
+	// are asked, or on all of the question if zone is "".
+	Joined(in walkRef, zone dnsname.Name)
+	// Cache: the cache has been read.
+	Cache(in walkRef, e cacheEvent)
+	// SecondLevel: the second level has been read.
+	SecondLevel(in walkRef, e secondLevelEvent)
+	// Start: a walk begins at cut, which is the root hints if hints is set.
+	Start(in walkRef, cut *glue.Delegation, hints bool)
+	// Query: a query is about to be sent.
+	Query(in walkRef, e queryEvent)
+	// Response: a query has been answered, or has failed.
+	Response(in walkRef, e responseEvent)
+	// Referral: the walk descends from one zone to cut; ds is nil if none came along.
+	Referral(in walkRef, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset)
+	// ServerLookup: the addresses of a name server are looked up, or have been.
+	ServerLookup(in walkRef, e serverLookupEvent)
+	// Alias: a CNAME or DNAME changes the name being searched.
+	Alias(in walkRef, from, to dnsname.Name, dname bool)
+	// Validated: data of zone has been judged; why says why it is not secure.
+	Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason)
 }
 
-// tellCache says what the cache knew; nil is nothing.
+// walkRef says which walk an event belongs to, as Step does.
+type walkRef struct {
+	Walk, Parent, Depth int
+	Question            question
+}
+
+// cacheEvent is what the cache knew; the zero value is nothing.
+type cacheEvent struct {
+	Hit, Negative, Failure, Alias, Stale bool
+
+	Status dnssec.Status
+	TTL    time.Duration
+}
+
+// secondLevelEvent is what the second level knew.
+type secondLevelEvent struct {
+	Zone         dnsname.Name // whose servers would have been asked
+	Asked        question
+	Hit          bool
+	Kind         string // of the reply
+	Age, Elapsed time.Duration
+	Message      []byte
+	Err          error
+}
+
+// queryEvent is a query to one server.
+type queryEvent struct {
+	ID         int // numbers the queries of one question, from 1
+	Zone       dnsname.Name
+	Server     netip.AddrPort
+	ServerName dnsname.Name
+	Network    string
+	Asked      question
+	Minimised  bool
+	Reason     QueryReason
+}
+
+// responseEvent is what came of a query.
+type responseEvent struct {
+	ID         int // of the query
+	Zone       dnsname.Name
+	Server     netip.AddrPort
+	ServerName dnsname.Name
+	Network    string
+	Kind       string // "" if it failed
+	Rcode      int
+	RTT        time.Duration
+	Message    []byte
+	Err        error
+}
+
+// serverLookupEvent is the beginning, or with Done the end, of a look-up of a name server's
+// addresses.
+type serverLookupEvent struct {
+	Zone, Server dnsname.Name
+	Done         bool
+	Addrs        []netip.Addr
+	Err          error
+}
+
+// walkRef returns which walk the events of this step belong to.
+func (st *step) walkRef() walkRef {
+	return walkRef{Walk: st.walk, Parent: st.parent, Depth: st.depth, Question: st.q}
+}
+
+// tellCache tells what the cache knew of one name; nil is nothing.
 func (st *step) tellCache(f *finding) {
-	st.tell(func(tr *Trace) {
-		if tr.Cache == nil {
-			return
-		}
-		info := CacheInfo{Step: st.info()}
-		if f != nil {
-			info.Hit, info.Status, info.TTL = true, f.status, time.Duration(f.ttl)*time.Second
-			info.Negative = f.kind == kindNoData || f.kind == kindNameError
-			info.Alias = f.kind == kindAlias
-		}
-		tr.Cache(info)
+	if f == nil {
+		st.events.Cache(st.walkRef(), cacheEvent{})
+		return
+	}
+	st.events.Cache(st.walkRef(), cacheEvent{
+		Hit: true, Negative: f.kind == kindNoData || f.kind == kindNameError, Alias: f.kind == kindAlias,
+		Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
 	})
 }
 
-// tellFound says that the cache had the whole answer.
+// tellFound tells that the cache had the whole answer.
 func (st *step) tellFound(f *found) {
-	st.tell(func(tr *Trace) {
-		if tr.Cache != nil {
-			tr.Cache(CacheInfo{
-				Step: st.info(), Hit: true, Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
-				Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0, Stale: f.stale,
-			})
-		}
+	st.events.Cache(st.walkRef(), cacheEvent{
+		Hit: true, Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0, Stale: f.stale,
+		Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
 	})
 }
 
-// tellSecond says what the second level knew; nil is nothing.
-func (st *step) tellSecond(cut *zoneCut, q question, start time.Time, m *reply, age time.Duration, err error) {
-	st.tell(func(tr *Trace) {
-		if tr.SecondLevel == nil {
-			return
-		}
-		info := SecondLevelInfo{
-			Step: st.info(), Zone: cut.Zone.String(), Asked: q.public(), Elapsed: time.Since(start), Age: age, Err: err,
-		}
-		if m != nil {
-			info.Hit, info.Kind, info.Message = true, m.kind.String(), m.wire
-		}
-		tr.SecondLevel(info)
-	})
-}
-
-// tellDone says how the question ended.
-func (st *step) tellDone(result *Result, err error) {
-	st.tell(func(tr *Trace) {
-		if tr.Done != nil {
-			tr.Done(DoneInfo{
-				Step: st.info(), Result: result, Err: err,
-				Sends: int(st.budget.queries.Load()), Bytes: int(st.budget.bytes.Load()),
-				Elapsed:    time.Since(st.budget.deadline.Add(-st.budget.limits.Time)),
-				Validation: st.budget.work.Spent(),
-			})
-		}
-	})
-}
-
-func (x *exchange) traceQuery() int {
-	x.st.sent.Store(true)
-	id := int(x.st.budget.queries.Add(1))
-	x.st.tell(func(tr *Trace) {
-		if tr.Query != nil {
-			tr.Query(QueryInfo{
-				Step: x.st.info(), ID: id, Zone: x.cut.Zone.String(), Server: x.to.addr, ServerName: x.to.name.String(),
-				Network: x.label(x.network), Asked: x.q.public(), Minimised: x.st.minimised, Reason: x.why,
-			})
-		}
-	})
-	return id
-}
-
-// label gives the network as traces have it.
-func (x *exchange) label(network string) string {
-	if x.streamOnly() {
-		return x.to.forwarder.network
-	}
-	return network
-}
-
-func (x *exchange) response(id int, network string, rtt time.Duration, octets []byte) ResponseInfo {
-	return ResponseInfo{
-		Step: x.st.info(), ID: id, Zone: x.cut.Zone.String(), Server: x.to.addr, ServerName: x.to.name.String(),
-		Network: x.label(network), RTT: rtt, Message: octets,
-	}
-}
-
-func (x *exchange) traceFailure(id int, network string, rtt time.Duration, octets []byte, err error) {
-	x.st.tell(func(tr *Trace) {
-		if tr.Response != nil {
-			info := x.response(id, network, rtt, octets)
-			info.Err = err
-			tr.Response(info)
-		}
-	})
-}
-
-func (x *exchange) traceResponse(id int, network string, rtt time.Duration, octets []byte, out outcome) {
-	x.st.tell(func(tr *Trace) {
-		if tr.Response == nil {
-			return
-		}
-		info := x.response(id, network, rtt, octets)
-		info.Err = out.err
-		switch {
-		case out.reply != nil:
-			info.Kind, info.Rcode = out.reply.kind.String(), out.reply.Rcode
-		case x.accepted != nil:
-			info.Kind, info.Rcode = "asked again", x.accepted.Rcode()
-		default:
-			info.Kind = "truncated"
-		}
-		tr.Response(info)
-	})
-}
-
-// tellAliases says how the name being searched changes.
+// tellAliases tells how the name being searched changes.
 func (st *step) tellAliases(f *finding) {
-	st.tell(func(tr *Trace) {
-		if tr.Alias == nil {
-			return
-		}
-		for _, step := range f.aliases {
-			tr.Alias(AliasInfo{Step: st.info(), From: step.From.String(), To: step.To.String(), DNAME: step.IsDNAME()})
-		}
-	})
+	for _, a := range f.aliases {
+		st.events.Alias(st.walkRef(), a.From, a.To, a.IsDNAME())
+	}
 }

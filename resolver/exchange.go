@@ -144,7 +144,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	}
 	defer leave()
 	x.write()
-	id := x.traceQuery()
+	id := x.tellQuery()
 	timeout := x.timeout()
 	end, ends := ctx.Deadline()
 	x.cutShort = ends && time.Until(end) < timeout
@@ -159,7 +159,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	rtt := time.Since(x.sent)
 	replied()
 	if err != nil {
-		x.traceFailure(id, x.network, rtt, octets, err)
+		x.tellFailure(id, x.network, rtt, octets, err)
 		if x.overdrawn != nil {
 			return false, x.fail(x.overdrawn)
 		}
@@ -169,7 +169,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	x.learn(rtt)
 	network := x.network // of this send; judging may choose another for the next
 	again, out = x.judge(octets)
-	x.traceResponse(id, network, rtt, octets, out)
+	x.tellResponse(id, network, rtt, octets, out)
 	return again, out
 }
 
@@ -552,4 +552,52 @@ func isSilentOn(rcode int) bool {
 // refusedAll reports whether the server refused EDNS, and said nothing of use without it.
 func (x *exchange) refusedAll(out outcome) bool {
 	return x.times[troubleRefused] > 0 && x.accepted != nil && !out.isGood()
+}
+
+// tellQuery numbers the query that is about to be sent, and tells of it.
+func (x *exchange) tellQuery() int {
+	x.st.sent.Store(true)
+	id := int(x.st.budget.queries.Add(1))
+	x.st.events.Query(x.st.walkRef(), queryEvent{
+		ID: id, Zone: x.cut.Zone, Server: x.to.addr, ServerName: x.to.name,
+		Network: x.label(x.network), Asked: x.q, Minimised: x.st.minimised, Reason: x.why,
+	})
+	return id
+}
+
+// label names the network as listeners know it: the transport only knows that it is a stream.
+func (x *exchange) label(network string) string {
+	if x.streamOnly() {
+		return x.to.forwarder.network
+	}
+	return network
+}
+
+// tellFailure tells that a send got no acceptable reply.
+func (x *exchange) tellFailure(id int, network string, rtt time.Duration, octets []byte, err error) {
+	e := x.response(id, network, rtt, octets)
+	e.Err = err
+	x.st.events.Response(x.st.walkRef(), e)
+}
+
+// tellResponse tells what the reply to a send was judged to be.
+func (x *exchange) tellResponse(id int, network string, rtt time.Duration, octets []byte, out outcome) {
+	e := x.response(id, network, rtt, octets)
+	e.Err = out.err
+	switch {
+	case out.reply != nil:
+		e.Kind, e.Rcode = out.reply.kind.String(), out.reply.Rcode
+	case x.accepted != nil:
+		e.Kind, e.Rcode = "asked again", x.accepted.Rcode()
+	default:
+		e.Kind = "truncated"
+	}
+	x.st.events.Response(x.st.walkRef(), e)
+}
+
+func (x *exchange) response(id int, network string, rtt time.Duration, octets []byte) responseEvent {
+	return responseEvent{
+		ID: id, Zone: x.cut.Zone, Server: x.to.addr, ServerName: x.to.name,
+		Network: x.label(network), RTT: rtt, Message: octets,
+	}
 }

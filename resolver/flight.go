@@ -35,7 +35,7 @@ type flight struct {
 	key    string
 	ctx    context.Context
 	cancel context.CancelFunc
-	heard  *audience
+	events events // heard by all who wait
 	// shed is set before ctx ends because whoever waited had to make room for others.
 	shed atomic.Bool
 
@@ -78,8 +78,8 @@ func (f *flights) spawn(work func()) bool {
 
 // waiter is who wants a flight's result.
 type waiter struct {
-	parent *flight   // the flight that will wait; nil: a caller
-	heard  *audience // who hears what happens
+	parent *flight // the flight that will wait; nil: a caller
+	events events  // of the work that will wait
 	budget *budget
 	joined func() // called when the flight was there already; may be nil
 	retry  func() // called before leading because the one who led had trouble of its own; may be nil
@@ -159,7 +159,7 @@ func (f *flights) join(ctx context.Context, key string, by waiter, lead func(*fl
 		fl = f.begin(ctx, key, by)
 	}
 	fl.waiters++
-	fl.heard.join(by.heard)
+	fl.events.Join(by.events)
 	if by.parent != nil {
 		by.parent.waits[fl]++
 	}
@@ -205,7 +205,7 @@ func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 		key:    key,
 		ctx:    own,
 		cancel: cancel,
-		heard:  &audience{led: by.heard},
+		events: by.events.Flight(),
 		ended:  make(chan struct{}),
 		waits:  make(map[*flight]int),
 	}
@@ -233,7 +233,7 @@ func (f *flights) forget(fl *flight) {
 // leave ends by's waiting, for cause if the flight has not ended; the last to leave ends the
 // flight.
 func (f *flights) leave(fl *flight, by waiter, cause error) {
-	fl.heard.leave(by.heard)
+	fl.events.Leave(by.events)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if by.parent != nil {

@@ -19,7 +19,7 @@ func newTestFlights(t *testing.T) (*flights, func() waiter) {
 	t.Cleanup(func() { end(); running.Wait() })
 	limits := Limits{}.fill()
 	return newFlights(base, &running), func() waiter {
-		return waiter{heard: &audience{}, budget: newBudget(&limits, nil)}
+		return waiter{events: &audience{}, budget: newBudget(&limits, nil)}
 	}
 }
 

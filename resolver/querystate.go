@@ -14,8 +14,8 @@ import (
 type step struct {
 	r      *Resolver
 	budget *budget
-	heard  *audience // nil: nobody
-	flight *flight   // that this work is part of; nil: none yet
+	events events
+	flight *flight // that this work is part of; nil: none yet
 	trust  cache.Trust
 	proof  *proof // nil: not validated
 	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
@@ -52,7 +52,7 @@ type step struct {
 
 // newStep begins the work on a question that may take asking servers.
 func (r *Resolver) newStep(q question, trust cache.Trust) *step {
-	st := &step{r: r, trust: trust, q: q}
+	st := &step{r: r, trust: trust, q: q, events: r.unwatched}
 	st.begin()
 	return st
 }
@@ -70,7 +70,7 @@ func (st *step) begin() {
 // in gives the same task as part of a flight.
 func (st *step) in(fl *flight) *step {
 	inside := *st
-	inside.flight, inside.heard = fl, fl.heard
+	inside.flight, inside.events = fl, fl.events
 	return &inside
 }
 
@@ -85,7 +85,7 @@ func (st *step) isShed() bool { return st.flight != nil && st.flight.shed.Load()
 // name server. They are not validated.
 func (st *step) below(q question) *step {
 	return &step{
-		r: st.r, budget: st.budget, heard: st.heard, flight: st.flight, trust: st.r.trustOfServers(), q: q,
+		r: st.r, budget: st.budget, events: st.events, flight: st.flight, trust: st.r.trustOfServers(), q: q,
 		walk: int(st.budget.walks.Add(1)), parent: st.walk, depth: st.depth + 1, sent: new(atomic.Bool),
 	}
 }
@@ -102,8 +102,4 @@ func (st *step) asking(minimised bool) *step {
 	now := *st
 	now.minimised = minimised
 	return &now
-}
-
-func (st *step) info() Step {
-	return Step{Walk: st.walk, Parent: st.parent, Depth: st.depth, Question: st.q.public(), At: time.Now()}
 }

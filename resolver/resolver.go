@@ -37,6 +37,7 @@ type Resolver struct {
 	second   *second                   // nil: no SecondLevel
 	cookies  *serve.ServerCookies
 
+	unwatched events // of work that no listener has begun
 	flights   *flights
 	servers   *concurrencyLimits[netip.AddrPort] // queries to one server
 	zones     *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
@@ -106,6 +107,7 @@ func New(o Options) (*Resolver, error) {
 	rand.Read(r.salt[:])
 	r.admitHit = r.cacheDecidesFor // made once: a method value for each hit would be an allocation
 	r.base, r.end = context.WithCancel(context.Background())
+	r.unwatched = (*audience)(nil)
 	r.flights = newFlights(r.base, &r.running)
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
 	first.give(o.Routes)
@@ -241,8 +243,8 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 // traced runs the work on one question between the first and the last event of its
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*step) (*Result, error)) error {
-	heard, own := newAudience(ContextTrace(ctx))
-	st := &step{r: r, q: q, trust: trust, heard: heard}
+	own := newListener(ContextTrace(ctx))
+	st := &step{r: r, q: q, trust: trust, events: r.unwatched}
 	if trust == cache.Checked && r.second != nil {
 		st.sharing, st.secondReads = sharesAll, new(secondReads)
 	}
@@ -252,13 +254,14 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 		return err
 	}
 	st.begin()
+	st.events = own.events()
 	defer own.close()
 	result, err := work(st)
 	r.counts.asked(st.fromCache, st.stale, err)
 	if fell := own.fall(); fell != nil {
 		return wrap(q.public(), fell)
 	}
-	st.tellDone(result, err)
+	own.finish(st.walkRef(), st.budget.took(), result, err)
 	return err
 }
 

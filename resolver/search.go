@@ -170,11 +170,7 @@ func (r *Resolver) find(ctx context.Context, st *step, q question) (*finding, er
 		}
 	}
 	if failure, ok := r.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, st.trust); ok && !st.retryFailure {
-		st.tell(func(tr *Trace) {
-			if tr.Cache != nil {
-				tr.Cache(CacheInfo{Step: st.info(), Hit: true, Failure: true})
-			}
-		})
+		st.events.Cache(st.walkRef(), cacheEvent{Hit: true, Failure: true})
 		return nil, &cachedError{failure}
 	}
 	st.tellCache(nil)

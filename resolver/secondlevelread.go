@@ -46,7 +46,7 @@ func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneC
 		return nil
 	}
 	patience := st.budget.reading.left()
-	by := waiter{parent: st.flight, heard: st.heard, budget: st.budget}
+	by := waiter{parent: st.flight, events: st.events, budget: st.budget}
 	key := r.second.key(v, cut.Zone, q)
 	shared, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
 		return r.readSecondStore(fl.ctx, st.in(fl), key, cut, q, patience), nil
@@ -73,14 +73,18 @@ func (r *Resolver) readSecondStore(ctx context.Context, st *step, key secondleve
 	now, start := r.config.Now(), time.Now()
 	read := r.second.Get(ctx, key, now, patience)
 	if !read.Found {
-		st.tellSecond(cut, q, start, nil, 0, nil)
+		st.events.SecondLevel(st.walkRef(), secondLevelEvent{Zone: cut.Zone, Asked: q, Elapsed: time.Since(start)})
 		return secondRead{nil, read.Cost}
 	}
 	m, err := r.secondReply(st, cut, q, read.Blob, now)
 	if err != nil {
 		r.second.Refuse(key)
 	}
-	st.tellSecond(cut, q, start, m, now.Sub(read.Blob.Stored), err)
+	e := secondLevelEvent{Zone: cut.Zone, Asked: q, Age: now.Sub(read.Blob.Stored), Elapsed: time.Since(start), Err: err}
+	if m != nil {
+		e.Hit, e.Kind, e.Message = true, m.kind.String(), m.wire
+	}
+	st.events.SecondLevel(st.walkRef(), e)
 	return secondRead{m, read.Cost}
 }
 

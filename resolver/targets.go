@@ -52,11 +52,7 @@ func (a *asking) lookUp(ctx context.Context) {
 	}
 	a.lookups++
 	a.late.Reset(lookupLate)
-	a.st.tell(func(tr *Trace) {
-		if tr.ServerLookup != nil {
-			tr.ServerLookup(ServerLookupInfo{Step: a.st.info(), Zone: a.cut.Zone.String(), Server: name.String()})
-		}
-	})
+	a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{Zone: a.cut.Zone, Server: name})
 	l := a.r.newTargetLookup(ctx, a.st.budget)
 	a.targetLookups = append(a.targetLookups, l)
 	together := !a.nonsense
@@ -92,12 +88,8 @@ func (a *asking) addFound(l lookup) {
 		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.from.cuts.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
-		a.st.tell(func(tr *Trace) {
-			if tr.ServerLookup != nil {
-				tr.ServerLookup(ServerLookupInfo{
-					Step: a.st.info(), Zone: a.cut.Zone.String(), Server: l.name.String(), Done: true, Addrs: l.addrs, Err: l.err,
-				})
-			}
+		a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{
+			Zone: a.cut.Zone, Server: l.name, Done: true, Addrs: l.addrs, Err: l.err,
 		})
 	}
 	if l.err != nil {

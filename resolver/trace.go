@@ -3,15 +3,12 @@ package resolver
 import (
 	"context"
 	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
-	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // Trace is a set of hooks that a resolver calls while it works on a question, as
@@ -235,152 +232,4 @@ func WithTrace(ctx context.Context, t *Trace) context.Context {
 func ContextTrace(ctx context.Context) *Trace {
 	t, _ := ctx.Value(traceKey{}).(*Trace)
 	return t
-}
-
-// listener is one caller's Trace for as long as its call lasts. Its lock keeps the
-// hooks of one caller apart and makes sure that none runs after the call.
-type listener struct {
-	trace *Trace
-
-	mu   sync.Mutex
-	done bool  // guarded by mu
-	fell error // guarded by mu: how a hook ended that did not return, in somebody else's work
-}
-
-func (l *listener) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.done = true
-}
-
-// fall panics as a hook did that was called in somebody else's work, or returns ErrAborted where
-// it ended its goroutine; nil if all have returned.
-func (l *listener) fall() error {
-	l.mu.Lock()
-	fell := l.fell
-	l.mu.Unlock()
-	rescue.Again(fell)
-	return fell
-}
-
-// tell calls hook, unless the call that l belongs to has ended.
-func (l *listener) tell(hook func(*Trace)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.done {
-		hook(l.trace)
-	}
-}
-
-// tellAside is tell in work that another caller leads, which no hook may end: only a goroutine of
-// its own keeps runtime.Goexit from that. How it ended is told to l's own caller when the work has.
-func (l *listener) tellAside(hook func(*Trace)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.done {
-		return
-	}
-	var hooked sync.WaitGroup
-	hooked.Go(rescue.Guarded(&l.fell, func() { hook(l.trace) }))
-	hooked.Wait()
-	l.done = l.fell != nil
-}
-
-// audience is who hears of the events of a piece of work. It is a tree: a caller's
-// listener, or the audiences of the flights that wait for this one.
-type audience struct {
-	mu        sync.Mutex
-	listeners []*listener // never changed
-	above     []*audience // guarded by mu
-	led       *audience   // of who began the flight; nil: there is none, or it is the caller's own
-}
-
-// newAudience gives the audience of one caller; nil when it has no Trace, so that
-// untraced questions cost nothing.
-func newAudience(t *Trace) (*audience, *listener) {
-	if t == nil {
-		return nil, nil
-	}
-	l := &listener{trace: t}
-	return &audience{listeners: []*listener{l}}, l
-}
-
-// join makes above hear of a's events too.
-func (a *audience) join(above *audience) {
-	if above == nil {
-		return
-	}
-	a.mu.Lock()
-	a.above = append(a.above, above)
-	a.mu.Unlock()
-}
-
-func (a *audience) leave(above *audience) {
-	if above == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, other := range a.above {
-		if other == above {
-			a.above = append(a.above[:i:i], a.above[i+1:]...)
-			return
-		}
-	}
-}
-
-// collect lists the listeners that hear a's events, each once.
-func (a *audience) collect(into []*listener, seen map[*audience]bool) []*listener {
-	if seen[a] {
-		return into
-	}
-	seen[a] = true
-	a.mu.Lock()
-	into = append(into, a.listeners...)
-	above := a.above
-	a.mu.Unlock()
-	for _, other := range above {
-		into = other.collect(into, seen)
-	}
-	return into
-}
-
-// empty reports whether nobody listens, so that the event need not be made.
-func (a *audience) empty() bool {
-	if a == nil {
-		return true
-	}
-	a.mu.Lock()
-	n, above := len(a.listeners), a.above
-	a.mu.Unlock()
-	if n > 0 {
-		return false
-	}
-	for _, other := range above {
-		if !other.empty() {
-			return false
-		}
-	}
-	return true
-}
-
-// tell calls hook with the Trace of everybody who listens.
-func (a *audience) tell(hook func(*Trace)) {
-	var into []*listener
-	leader := a.leader()
-	for _, l := range a.collect(into, make(map[*audience]bool)) {
-		if slices.Contains(leader.listeners, l) {
-			l.tell(hook)
-		} else {
-			l.tellAside(hook)
-		}
-	}
-}
-
-// leader returns the audience of the caller for whom the work was begun.
-func (a *audience) leader() *audience {
-	for a.led != nil {
-		a = a.led
-	}
-	return a
 }

@@ -308,11 +308,7 @@ func (p *proof) tell(v *dnssec.Verdict, f *finding) {
 	if zone == "" {
 		zone = f.zone
 	}
-	p.st.tell(func(tr *Trace) {
-		if tr.Validated != nil {
-			tr.Validated(ValidatedInfo{Step: p.st.info(), Zone: zone.String(), Status: v.Status, Extended: extendedReason(v.Reason)})
-		}
-	})
+	p.st.events.Validated(p.st.walkRef(), zone, v.Status, v.Reason)
 }
 
 // limitOf names a limit of the validator as the field of Limits that set it.

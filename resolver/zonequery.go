@@ -22,12 +22,8 @@ const maxInFlight = 2
 // ask puts one question to the servers of one zone, until one of them gives a
 // response that says something. Equal questions under way are one.
 func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) (*reply, error) {
-	by := waiter{parent: st.flight, heard: st.heard, budget: st.budget, joined: func() {
-		st.tell(func(tr *Trace) {
-			if tr.Joined != nil {
-				tr.Joined(JoinedInfo{Step: st.info(), Zone: cut.Zone.String()})
-			}
-		})
+	by := waiter{parent: st.flight, events: st.events, budget: st.budget, joined: func() {
+		st.events.Joined(st.walkRef(), cut.Zone)
 	}}
 	key := askKey(cut.from.id, cut.Zone, q)
 	if len(st.avoid) > 0 {

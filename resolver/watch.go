@@ -1,0 +1,265 @@
+package resolver
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
+)
+
+// audience is the events of a piece of work, told to the Traces of those who listen. It is a
+// tree: one caller's listener, or the audiences of the work that waits for a flight. Nil is the
+// audience of work that nobody listens to, and that flights begin with.
+type audience struct {
+	mu        sync.Mutex
+	listeners []*listener // never changed
+	above     []*audience // guarded by mu
+	led       *audience   // of the work that began the flight; nil: there is none, or it is the caller's own
+}
+
+// Flight returns the audience of a flight that a's work begins.
+func (a *audience) Flight() events { return &audience{led: a} }
+
+// Join makes those who hear waiter hear a too.
+func (a *audience) Join(waiter events) {
+	above, _ := waiter.(*audience)
+	if above == nil {
+		return
+	}
+	a.mu.Lock()
+	a.above = append(a.above, above)
+	a.mu.Unlock()
+}
+
+// Leave ends what Join began.
+func (a *audience) Leave(waiter events) {
+	above, _ := waiter.(*audience)
+	if above == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := slices.Index(a.above, above); i >= 0 {
+		a.above = append(a.above[:i:i], a.above[i+1:]...)
+	}
+}
+
+// empty reports whether nobody listens, so that the event need not be made.
+func (a *audience) empty() bool {
+	if a == nil {
+		return true
+	}
+	a.mu.Lock()
+	n, above := len(a.listeners), a.above
+	a.mu.Unlock()
+	return n == 0 && !slices.ContainsFunc(above, func(other *audience) bool { return !other.empty() })
+}
+
+// collect lists the listeners that hear a, each once.
+func (a *audience) collect(into []*listener, seen map[*audience]bool) []*listener {
+	if seen[a] {
+		return into
+	}
+	seen[a] = true
+	a.mu.Lock()
+	into = append(into, a.listeners...)
+	above := a.above
+	a.mu.Unlock()
+	for _, other := range above {
+		into = other.collect(into, seen)
+	}
+	return into
+}
+
+// leader returns the audience of the caller for whom the work was begun.
+func (a *audience) leader() *audience {
+	for a.led != nil {
+		a = a.led
+	}
+	return a
+}
+
+// tell calls one hook of every Trace that has it and listens. What the hook is told is made for
+// each of them when its turn has come.
+func tell[Info any](a *audience, hookOf func(*Trace) func(Info), info func() Info) {
+	if a.empty() {
+		return
+	}
+	leader := a.leader()
+	for _, l := range a.collect(nil, make(map[*audience]bool)) {
+		if hook := hookOf(l.trace); hook != nil {
+			tellOne(l, slices.Contains(leader.listeners, l), hook, info)
+		}
+	}
+}
+
+// tellOne calls hook, unless the call that l belongs to has ended. No hook may end work that
+// another caller leads.
+func tellOne[Info any](l *listener, leads bool, hook func(Info), info func() Info) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.done:
+	case leads:
+		hook(info())
+	default:
+		told := info()
+		l.aside(func() { hook(told) })
+	}
+}
+
+// listener is one caller's Trace for as long as its call lasts. Its lock keeps the hooks of one
+// caller apart and makes sure that none runs after the call.
+type listener struct {
+	trace *Trace
+
+	mu   sync.Mutex
+	done bool  // guarded by mu
+	fell error // guarded by mu: how a hook ended that did not return, in another caller's work
+}
+
+// newListener returns nil when there is no Trace, so that untraced questions cost nothing.
+func newListener(t *Trace) *listener {
+	if t == nil {
+		return nil
+	}
+	return &listener{trace: t}
+}
+
+// events returns the events of the work for l's caller.
+func (l *listener) events() events { return &audience{listeners: []*listener{l}} }
+
+// finish tells how the question ended.
+func (l *listener) finish(in walkRef, t took, result *Result, err error) {
+	if l.trace.Done != nil {
+		tellOne(l, true, l.trace.Done, func() DoneInfo {
+			return DoneInfo{
+				Step: in.now(), Result: result, Err: err,
+				Sends: t.Queries, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
+			}
+		})
+	}
+}
+
+// close lets no hook be called any more.
+func (l *listener) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = true
+}
+
+// aside calls hook in a goroutine of its own: nothing else keeps runtime.Goexit from ending the
+// work. How the hook ended is told to l's own caller when the work has ended. l.mu must be held.
+func (l *listener) aside(hook func()) {
+	var hooked sync.WaitGroup
+	hooked.Go(rescue.Guarded(&l.fell, hook))
+	hooked.Wait()
+	l.done = l.fell != nil
+}
+
+// fall panics as a hook did in another caller's work, or returns ErrAborted where it ended its
+// goroutine; nil if all have returned.
+func (l *listener) fall() error {
+	l.mu.Lock()
+	fell := l.fell
+	l.mu.Unlock()
+	rescue.Again(fell)
+	return fell
+}
+
+// now returns the public form, for an event that happens now.
+func (in walkRef) now() Step {
+	return Step{Walk: in.Walk, Parent: in.Parent, Depth: in.Depth, Question: in.Question.public(), At: time.Now()}
+}
+
+// Joined calls Trace.Joined.
+func (a *audience) Joined(in walkRef, zone dnsname.Name) {
+	tell(a, func(t *Trace) func(JoinedInfo) { return t.Joined }, func() JoinedInfo {
+		return JoinedInfo{Step: in.now(), Zone: zone.String()}
+	})
+}
+
+// Cache calls Trace.Cache.
+func (a *audience) Cache(in walkRef, e cacheEvent) {
+	tell(a, func(t *Trace) func(CacheInfo) { return t.Cache }, func() CacheInfo {
+		return CacheInfo{
+			Step: in.now(), Hit: e.Hit, Negative: e.Negative, Failure: e.Failure, Alias: e.Alias, Stale: e.Stale,
+			Status: e.Status, TTL: e.TTL,
+		}
+	})
+}
+
+// SecondLevel calls Trace.SecondLevel.
+func (a *audience) SecondLevel(in walkRef, e secondLevelEvent) {
+	tell(a, func(t *Trace) func(SecondLevelInfo) { return t.SecondLevel }, func() SecondLevelInfo {
+		return SecondLevelInfo{
+			Step: in.now(), Zone: e.Zone.String(), Asked: e.Asked.public(), Hit: e.Hit, Kind: e.Kind,
+			Age: e.Age, Elapsed: e.Elapsed, Message: e.Message, Err: e.Err,
+		}
+	})
+}
+
+// Start calls Trace.Start.
+func (a *audience) Start(in walkRef, cut *glue.Delegation, hints bool) {
+	tell(a, func(t *Trace) func(StartInfo) { return t.Start }, func() StartInfo {
+		return StartInfo{Step: in.now(), Cut: cut, Hints: hints}
+	})
+}
+
+// Query calls Trace.Query.
+func (a *audience) Query(in walkRef, e queryEvent) {
+	tell(a, func(t *Trace) func(QueryInfo) { return t.Query }, func() QueryInfo {
+		return QueryInfo{
+			Step: in.now(), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
+			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: e.Reason,
+		}
+	})
+}
+
+// Response calls Trace.Response.
+func (a *audience) Response(in walkRef, e responseEvent) {
+	tell(a, func(t *Trace) func(ResponseInfo) { return t.Response }, func() ResponseInfo {
+		return ResponseInfo{
+			Step: in.now(), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
+			Network: e.Network, Kind: e.Kind, Rcode: e.Rcode, RTT: e.RTT, Message: e.Message, Err: e.Err,
+		}
+	})
+}
+
+// Referral calls Trace.Referral.
+func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset) {
+	tell(a, func(t *Trace) func(ReferralInfo) { return t.Referral }, func() ReferralInfo {
+		info := ReferralInfo{Step: in.now(), From: from.String(), Cut: cut}
+		if ds != nil {
+			info.DS, _ = ds.AppendRRs(nil, ds.TTL, true)
+		}
+		return info
+	})
+}
+
+// ServerLookup calls Trace.ServerLookup.
+func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
+	tell(a, func(t *Trace) func(ServerLookupInfo) { return t.ServerLookup }, func() ServerLookupInfo {
+		return ServerLookupInfo{
+			Step: in.now(), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: e.Err,
+		}
+	})
+}
+
+// Alias calls Trace.Alias.
+func (a *audience) Alias(in walkRef, from, to dnsname.Name, dname bool) {
+	tell(a, func(t *Trace) func(AliasInfo) { return t.Alias }, func() AliasInfo {
+		return AliasInfo{Step: in.now(), From: from.String(), To: to.String(), DNAME: dname}
+	})
+}
+
+// Validated calls Trace.Validated.
+func (a *audience) Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason) {
+	tell(a, func(t *Trace) func(ValidatedInfo) { return t.Validated }, func() ValidatedInfo {
+		return ValidatedInfo{Step: in.now(), Zone: zone.String(), Status: status, Extended: extendedReason(why)}
+	})
+}
