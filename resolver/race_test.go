@@ -2,6 +2,6 @@
 
 package resolver_test
 
-// raceDetector says that the race detector is on, under which everything takes many times
+// raceDetector is whether the race detector is on, under which everything takes many times
 // as long.
 const raceDetector = true

@@ -65,8 +65,8 @@ ns.child A     203.0.113.1
 	}
 }
 
-// realDelegations is what the top-level domains say about the test zones: glue for
-// name servers in the zone, none for those elsewhere.
+// realDelegations is what the top-level domains have about the test zones: glue for name
+// servers in the zone, none for those elsewhere.
 const realDelegations = `
 example.com.      NS    ns1.example.com.
 example.com.      NS    ns2.example.com.
@@ -80,7 +80,7 @@ example.org.      NS    nsa.example.net.
 example.org.      NS    nsb.example.com.
 `
 
-// realBigText is the length of the text record that no UDP reply can hold.
+// realBigText is the length in bytes of the text record that no UDP reply can hold.
 const realBigText = 3000
 
 // bigText is the data of that record: strings of at most 255 bytes.
@@ -125,7 +125,7 @@ type realCase struct {
 	qtype uint16
 	rcode int
 	want  []string
-	soa   string // of a negative answer: the zone that says so
+	soa   string // of a negative answer: the zone of its SOA
 }
 
 func realCases() []realCase {
@@ -194,8 +194,8 @@ func (c realCase) check(z realZone, result *resolver.Result) error {
 	return hasSOA(result, z.in(c.soa))
 }
 
-// someRecords expects at least one of the records and no other: a server may answer
-// ANY with any one RRset (RFC 8482 §4.1), as Knot DNS and NSD do; BIND gives all.
+// someRecords expects at least one of the records and no other: a server may answer ANY
+// with any one RRset (RFC 8482 §4.1), as Knot DNS and NSD do; BIND sends all.
 func someRecords(result *resolver.Result, allowed []dns.RR) error {
 	got, of := recordText(result.Answer), recordText(allowed)
 	for line := range strings.Lines(got) {
@@ -256,8 +256,8 @@ func (w *realWorld) askColdAndWarm(t *testing.T, z realZone, c realCase, counts 
 	if c.qtype == dns.TypeTXT && !slices.ContainsFunc(log, func(q realserver.Query) bool { return q.Network == "tcp" }) {
 		t.Error("nothing was asked over TCP")
 	}
-	// Not equal: a look-up that is no longer needed may be called off between being
-	// counted and being sent.
+	// Not equal: a look-up that is no longer needed may be cancelled between being counted
+	// and being sent.
 	if sent := withoutPriming(log); sent > cold {
 		t.Errorf("the trace counts %d queries, but %d were sent", cold, sent)
 	}

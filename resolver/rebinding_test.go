@@ -16,7 +16,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// rebindWorld has names of an attacker's, which stand for hosts of the user's network.
+// rebindWorld has names of an attacker's, with addresses of hosts of the user's network.
 const rebindWorld = `
 -- zone evil.example. at 198.51.100.3 signed --
 both      A     192.0.2.80
@@ -57,7 +57,7 @@ func TestRebindingProtection(t *testing.T) {
 		{"mapped.evil.example.", dns.TypeAAAA, 0, nil},
 		{"nat64.evil.example.", dns.TypeAAAA, 0, nil},
 		{"half.evil.example.", dns.TypeAAAA, 0, nil},
-		{"abroad.evil.example.", dns.TypeA, 0, nil}, // who asks counts, not whom it belongs to
+		{"abroad.evil.example.", dns.TypeA, 0, nil}, // the name asked for counts, not the owner of the records
 		{"home.evil.example.", dns.TypeA, dnssec.Insecure, []string{"home.evil.example. CNAME localhost."}},
 		{"hints.evil.example.", dns.TypeHTTPS, dnssec.Insecure, []string{`hints.evil.example. HTTPS 2 . ipv4hint="192.0.2.80"`}},
 		{"hints6.evil.example.", dns.TypeSVCB, 0, nil},
@@ -68,7 +68,7 @@ func TestRebindingProtection(t *testing.T) {
 	} {
 		t.Run(test.name+dns.TypeToString[test.qtype], func(t *testing.T) {
 			inWorld(t, rebindWorld, func(w *world) {
-				// The second time the answer comes out of the cache, which has all of it.
+				// The second time the answer comes from the cache, which has all of it.
 				for _, from := range []string{"network", "cache"} {
 					o := w.ask(test.name, test.qtype)
 					if test.want == nil {
@@ -121,8 +121,8 @@ func TestRebindingProtectionExchange(t *testing.T) {
 	})
 }
 
-// What is bogus is bogus, whatever a filter would leave of it; and data that nobody checked is
-// filtered all the same.
+// Bogus data is bogus, whatever a filter would leave of it; and data that was not validated
+// is filtered all the same.
 func TestFilterAfterValidation(t *testing.T) {
 	inWorld(t, `
 -- zone evil.example. at 198.51.100.3 signed break=corrupt:in/A break=corrupt:mixed/A break=corrupt:hint/HTTPS --
@@ -156,7 +156,7 @@ fine   A      192.0.2.81
 	}, rebinding)
 }
 
-// The methods of package net have ways of their own to what is in the cache.
+// The methods of package net read the cache in ways of their own.
 func TestRebindingProtectionNet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, rebindWorld).Resolver(t, rebinding, plain)

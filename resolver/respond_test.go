@@ -53,7 +53,7 @@ func inClass(c uint16) func(*dns.Msg) {
 	return func(m *dns.Msg) { m.Question[0].Qclass = c }
 }
 
-// exchanged is Exchange that must not fail, with what every reply must have.
+// exchanged is Exchange that must not fail, with the checks that every reply must pass.
 func exchanged(t *testing.T, r *resolver.Resolver, query *dns.Msg) *dns.Msg {
 	t.Helper()
 	reply, err := r.Exchange(t.Context(), query)
@@ -64,7 +64,7 @@ func exchanged(t *testing.T, r *resolver.Resolver, query *dns.Msg) *dns.Msg {
 	return reply
 }
 
-// checkEcho looks at what every reply takes over from its query.
+// checkEcho checks what every reply copies from its query.
 func checkEcho(t *testing.T, query, reply *dns.Msg) {
 	t.Helper()
 	if reply.Id != query.Id || !reply.Response || !reply.RecursionAvailable || reply.Authoritative || reply.Truncated ||
@@ -291,7 +291,7 @@ func TestExchangeRefuses(t *testing.T) {
 	}
 }
 
-// EDNS options of a client's query neither come back nor go on to servers.
+// EDNS options of a client's query are neither returned nor sent to servers.
 func TestExchangeOptionsStayHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, clientWorld)
@@ -357,7 +357,8 @@ func TestExchangeErrors(t *testing.T) {
 	})
 }
 
-// What Exchange returns belongs to the caller: changing it changes nothing for others.
+// The message that Exchange returns belongs to the caller: changing it changes nothing for
+// others.
 func TestExchangeReplyIsOwned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, clientWorld).Resolver(t)

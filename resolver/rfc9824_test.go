@@ -9,9 +9,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// RFC 9824 §5: who may validate the proof is told NOERROR, unless CO says that NXNAME is
-// known. It is the same out of the cache, behind an alias, and never for a name that
-// merely has nothing at it.
+// RFC 9824 §5: a client that may validate the proof gets NOERROR, unless CO says that it
+// knows NXNAME. It is the same from the cache, behind an alias, and never for a name that
+// exists without records.
 func TestRFC9824Section5(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `

@@ -20,8 +20,8 @@ alpha           A     192.0.2.1
 www             A     192.0.2.80
 `
 
-// TestRFC8914Codes has one broken zone for each extended DNS error. Whoever validates
-// hears the same from SERVFAIL, or from what is only insecure.
+// TestRFC8914Codes has one broken zone for each extended DNS error. A validating client
+// gets the same with SERVFAIL, or with an answer that is only insecure.
 func TestRFC8914Codes(t *testing.T) {
 	const digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	broken := func(fault string) string { return shopSigned + "-- fault 198.51.100.3 --\n" + fault + "\n" }
@@ -87,7 +87,7 @@ func TestRFC8914Codes(t *testing.T) {
 	}
 }
 
-// Extended errors that servers send are advice to us: they are not passed on.
+// Extended errors that servers send are for us only: they are not passed on.
 func TestRFC8914FromServersStaysThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, shopSigned)

@@ -28,7 +28,7 @@ func TestRFC8914FailureOf(t *testing.T) {
 	}
 }
 
-// Extended errors are told once each, in few words, and to those who know EDNS.
+// Extended errors are sent once each, in few words, and to clients with EDNS.
 func TestRFC8914Extend(t *testing.T) {
 	const code = dns.ExtendedErrorCodeOther
 	for _, test := range []struct {

@@ -15,8 +15,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// namesWorld serves, in public, the names that are special too, with data that nobody
-// must get.
+// namesWorld serves, in public, the special-use names, with data that no client must get.
 const namesWorld = `
 -- zone . at 198.51.100.1 signed --
 localhost       A     203.0.113.66
@@ -44,8 +43,8 @@ byname          NS    localhost.
 bymdns          NS    ns.local.
 `
 
-// online makes local zones as they are by default: resolvertest turns them off where
-// zones below arpa. are written.
+// online turns special-use names on as they are by default: resolvertest turns them off
+// where zones below arpa. are written.
 func online(o *resolver.Options) { o.DisableLocalZones = false }
 
 // reversed returns the reverse name of an address.
@@ -212,7 +211,7 @@ func TestRFC6761OrdinaryNames(t *testing.T) {
 	})
 }
 
-// That the delegation of home.arpa. is unsigned is for arpa. to prove.
+// Only arpa. can prove that the delegation of home.arpa. is unsigned.
 func TestRFC8375DSIsAskedOfArpa(t *testing.T) {
 	for _, name := range []string{"home.arpa.", "10.in-addr.arpa."} {
 		synctest.Test(t, func(t *testing.T) {
@@ -234,7 +233,7 @@ func TestRFC8375DSIsAskedOfArpa(t *testing.T) {
 	}
 }
 
-// An alias may lead into a local zone, which is asked no more than directly. It cannot
+// An alias may lead into a special-use zone, for which no server is asked either. It cannot
 // make a public name one for the loopback addresses.
 func TestLocalNamesBehindAliases(t *testing.T) {
 	for _, test := range []struct {
@@ -307,7 +306,7 @@ func TestDisableLocalZones(t *testing.T) {
 	}
 }
 
-// Two resolvers on one cache: what one learns of localhost is not the other's.
+// Two resolvers on one cache: what one caches of localhost is not used by the other.
 func TestLocalZonesInASharedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, namesWorld)

@@ -43,9 +43,9 @@ func optionOf(reply *dns.Msg, code uint16) dns.EDNS0 {
 	return nil
 }
 
-// TestRFC7873 has the cases of section 5.2: without a cookie nothing changes; a cookie of a
-// length that there is not is FORMERR; others are given back with one of the server's,
-// whether the server's that came with them was good or not.
+// TestRFC7873 has the cases of section 5.2: without a cookie nothing changes; a cookie of
+// an illegal length is FORMERR; others are returned with one of the server's, whether the
+// server cookie that came with them was good or not.
 func TestRFC7873(t *testing.T) {
 	none := func(m *dns.Msg) { m.Question = nil }
 	for _, test := range []struct {
@@ -110,7 +110,7 @@ func TestCookiesForClientsDiffer(t *testing.T) {
 	})
 }
 
-// RFC 5001: the identity is told to who asks, and only then.
+// RFC 5001: the identity is sent to clients that ask for it, and only then.
 func TestRFC5001(t *testing.T) {
 	nsid := withOption(&dns.EDNS0_NSID{Code: dns.EDNS0NSID})
 	for _, test := range []struct {
@@ -134,7 +134,7 @@ func TestRFC5001(t *testing.T) {
 	}
 }
 
-// An identity leaves room for the rest of the smallest reply.
+// The longest identity leaves room for the rest of the smallest reply.
 func TestNSIDLength(t *testing.T) {
 	for length, want := range map[int]bool{255: true, 256: false, 70_000: false} {
 		r, err := resolver.New(resolver.Options{NSID: strings.Repeat("x", length)})
@@ -147,7 +147,7 @@ func TestNSIDLength(t *testing.T) {
 	}
 }
 
-// TestQueryOptions: no more options than anybody has a use for.
+// TestQueryOptions: queries have no more than maxQueryOptions options.
 func TestQueryOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, clientWorld).Resolver(t)
@@ -163,9 +163,9 @@ func TestQueryOptions(t *testing.T) {
 	})
 }
 
-// TestRFC6840AD: sections 5.7 and 5.8. AD is for who asks by AD or DO, when all is Secure. With
-// CD=1 nothing is validated (section 5.9), but what has been validated before is authentic
-// all the same (RFC 4035 §3.2.3).
+// TestRFC6840AD: sections 5.7 and 5.8. AD is for clients that set AD or DO, when all is
+// Secure. With CD=1 nothing is validated (section 5.9), but data that was validated before
+// is authentic all the same (RFC 4035 §3.2.3).
 func TestRFC6840AD(t *testing.T) {
 	withoutAnything := func(*dns.Msg) {}
 	for _, test := range []struct {
@@ -202,8 +202,8 @@ func TestRFC6840AD(t *testing.T) {
 	}
 }
 
-// TestThousandsOfClients: each of 4,000 clients that ask at once has one answer, in time, and
-// Close finds nothing left; what there is no room for is told so.
+// TestThousandsOfClients: each of 4,000 clients that ask at once gets one answer, in time,
+// and Close finds nothing left; questions without a slot are refused by the limit.
 func TestThousandsOfClients(t *testing.T) {
 	const clients, room = 4000, 500
 	for _, test := range []struct {
@@ -212,7 +212,8 @@ func TestThousandsOfClients(t *testing.T) {
 		longest  time.Duration
 		answered func(ok, failed int) bool
 	}{
-		// A server that needs 700 ms answers some of those who may wait for a second.
+		// A server that needs 700 ms answers some of the clients that may wait for a
+		// second.
 		{"overload", 0, 3 * time.Second, func(ok, failed int) bool { return ok >= room && failed >= clients/2 }},
 		{"Close", 300 * time.Millisecond, 300 * time.Millisecond, func(ok, failed int) bool { return ok == 0 && failed == clients }},
 	} {

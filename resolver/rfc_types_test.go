@@ -59,7 +59,7 @@ func TestRFC6895EveryType(t *testing.T) {
 	})
 }
 
-// RFC 3597: a type nobody knows passes bit for bit.
+// RFC 3597: records of an unknown type pass bit for bit.
 func TestRFC3597UnknownType(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 signed --\nwww TYPE65280 \\# 5 00ff41c00c")
@@ -77,7 +77,8 @@ func TestRFC3597UnknownType(t *testing.T) {
 	})
 }
 
-// RFC 8482: ANY is what one server returns, validated, and no more work for more types.
+// RFC 8482: the answer to ANY is what one server returns, validated, and no more work for
+// more types.
 func TestRFC8482Any(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, clientWorld)
@@ -116,8 +117,8 @@ func oddAnswer(rdata *string) resolvertest.Fault {
 	})
 }
 
-// RFC 3597 §3: whatever RDATA a server sends, it is passed on as it came or not at all: decoded,
-// out of the cache, as a message, past a hook, and by way of a second level.
+// RFC 3597 §3: whatever RDATA a server sends, it is passed on as it came or not at all:
+// decoded, from the cache, as a message, past a hook, and by way of a second level.
 func TestRFC3597RDataIsNotChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, oddZone)
@@ -192,8 +193,8 @@ func wantRData(t *testing.T, qtype uint16, want string, answer []dns.RR) {
 	}
 }
 
-// A record that is only there opaque since its Go type would pack it otherwise is found by
-// Lookup all the same: whoever looks for CAA must not overlook one.
+// A record that is opaque only because its Go type would pack it otherwise is found by
+// Lookup all the same: a search for CAA records must not miss one.
 func TestLookupOfChangedRData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, oddZone)
@@ -206,8 +207,8 @@ func TestLookupOfChangedRData(t *testing.T) {
 	})
 }
 
-// RFC 3597 §5: RDATA that zone files have in the generic form is served as it is written, by mock
-// servers, signed, and out of local zones.
+// RFC 3597 §5: RDATA in the generic form of zone files is served as written, by mock
+// servers, signed, and from local zones.
 func TestRFC3597GenericZoneText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		odd := []uint16{dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeRKEY, dns.TypeNID, dns.TypeURI, dns.TypeLOC, dns.TypeDLV, dns.TypeCAA, dns.TypeNULL, 65534}

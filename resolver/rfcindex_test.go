@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// rfcIndex is the page that says what is done of each RFC.
+// rfcIndex is the page that says what of each RFC is implemented.
 const rfcIndex = "RFC.md"
 
 // absentHeading is the section of the page whose RFCs no test shows.

@@ -11,12 +11,12 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// signedRoot is rootWorld with signatures, so that what is asked of the root has to be proven.
+// signedRoot is rootWorld with signatures, so that answers of the root have to be proven.
 var signedRoot = strings.Replace(rootWorld, "-- zone . --", "-- zone . signed --", 1)
 
-// TestInterceptedRoot: what answers in the place of the root servers is told by what it says
-// of the root itself too, whatever that is: root servers speak of their zone with authority, and
-// offer no recursion.
+// TestInterceptedRoot: a resolver that answers in place of the root servers is also
+// detected by what it says about the root itself: root servers answer for their zone with
+// authority, and offer no recursion.
 func TestInterceptedRoot(t *testing.T) {
 	for _, text := range []string{rootWorld, signedRoot} {
 		for _, fault := range []string{
@@ -32,7 +32,7 @@ func TestInterceptedRoot(t *testing.T) {
 	}
 }
 
-// TestRootFailsWithoutInterception: root servers that fail say nothing of anybody in between.
+// TestRootFailsWithoutInterception: failures of root servers are no interception.
 func TestRootFailsWithoutInterception(t *testing.T) {
 	for _, fault := range []string{"rcode SERVFAIL", "rcode REFUSED", "lame refused"} {
 		inWorld(t, rootWorld+"-- fault * --\n"+fault+"\n", func(w *world) {
@@ -60,9 +60,9 @@ func TestNotBlockedAMomentAgo(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestFailureWords: no error has a hole where a cause should be, and RCODE 16 is that of EDNS.
+// TestFailureWords: no error text lacks its cause, and RCODE 16 is that of EDNS.
 func TestFailureWords(t *testing.T) {
-	// Of more than two servers that refuse EDNS, the others are not asked without.
+	// When more than two servers refuse EDNS, the others are not asked without.
 	inWorld(t, rootWorld+"-- fault * --\nrcode BADVERS\n", func(w *world) {
 		seen := ""
 		trace := &resolver.Trace{Response: func(i resolver.ResponseInfo) {
@@ -94,8 +94,8 @@ func TestFailureWords(t *testing.T) {
 	}
 }
 
-// TestInterceptionWords: what is known of servers that were all in somebody's place is
-// said without a hole.
+// TestInterceptionWords: the text about servers that were all replaced by somebody lacks
+// nothing.
 func TestInterceptionWords(t *testing.T) {
 	inWorld(t, rootWorld+"-- intercept --\n", func(w *world) {
 		if o := w.wantError("www.example.", dns.TypeA, resolver.ErrIntercepted); strings.Contains(o.String(), "%!") {
@@ -104,8 +104,9 @@ func TestInterceptionWords(t *testing.T) {
 	})
 }
 
-// TestTruncatedOverTCP: a reply over TCP with TC set is none that may be used (RFC 2181 §9), as
-// there is nothing larger to ask over. Another server is asked, and the failing one answered.
+// TestTruncatedOverTCP: a reply over TCP with TC set cannot be used (RFC 2181 §9), as there
+// is no larger transport. Another server is asked, and the one that fails counts as having
+// answered.
 func TestTruncatedOverTCP(t *testing.T) {
 	const zone = `
 -- zone . --

@@ -343,7 +343,7 @@ www             A       192.0.2.81
 		if err := r.SetNegativeTrustAnchors(nil); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Minute) // not to be told of the failure cached at first
+		time.Sleep(10 * time.Minute) // so that the failure cached at first is not returned
 		status("www.shop.example.", dnssec.Bogus)
 	})
 }

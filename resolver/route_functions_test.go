@@ -15,7 +15,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// saying is an Exchanger that has one address for all names.
+// saying is an Exchanger that answers every name with one address.
 type saying struct {
 	addr  string
 	calls atomic.Int64
@@ -44,9 +44,9 @@ func over(e resolver.Exchanger) []resolver.Route {
 	return []resolver.Route{{Zone: "corp.example", Unsigned: true, Servers: []resolver.RouteServer{{Name: "dns.example", Exchanger: e}}}}
 }
 
-// What one Exchanger taught is not what another one is believed to say: not after
-// SetRoutes, and not by another resolver that shares the cache. It is found again as long as
-// the very same one is given.
+// Data learnt by one Exchanger is not used with another: not after SetRoutes, and not by
+// another resolver that shares the cache. It is found again as long as the very same
+// Exchanger is used.
 func TestRoutesOfDifferentExchangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := &saying{addr: "10.0.0.1"}, &saying{addr: "10.0.0.2"}
@@ -72,7 +72,7 @@ func TestRoutesOfDifferentExchangers(t *testing.T) {
 				t.Fatalf("%s: %v", step.what, err)
 			}
 			wantAddresses(t, first, "www.corp.example.", step.want)
-			// Anchors are no reason to forget anything.
+			// Changing trust anchors drops nothing.
 			if err := first.SetNegativeTrustAnchors([]resolver.NegativeTrustAnchor{{Zone: "other.example"}}); err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestRoutesOfDifferentExchangers(t *testing.T) {
 	})
 }
 
-// A SecondLevel is shared between processes, where only a name can vouch for functions.
+// A SecondLevel is shared between processes, where only a ViewName can vouch for functions.
 func TestSecondLevelNeedsANameForRoutes(t *testing.T) {
 	for about, server := range map[string]resolver.RouteServer{
 		"Exchanger": {Exchanger: new(saying)},

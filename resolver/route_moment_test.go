@@ -44,8 +44,8 @@ func atEveryMoment(t *testing.T, begin func(*testing.T, func(*resolver.Options))
 	t.Fatalf("a question looks at the clock more than %d times", most)
 }
 
-// What a negative trust anchor lets pass is kept where nobody finds it without the anchor,
-// at whatever moment of the work the anchor goes or comes.
+// Data that a negative trust anchor lets pass is not found without the anchor, at whatever
+// moment of the work the anchor goes or comes.
 func TestNegativeTrustAnchorsAtEveryMoment(t *testing.T) {
 	begin := func(t *testing.T, change func(*resolver.Options)) *resolver.Resolver {
 		return resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 signed break=expired:www/A --\nwww A 192.0.2.80\n").Resolver(t, change)
@@ -63,7 +63,7 @@ func TestNegativeTrustAnchorsAtEveryMoment(t *testing.T) {
 					}
 				}
 				want := func(when string, want dnssec.Status) {
-					time.Sleep(3 * time.Minute) // not to be told of a failure cached, but of what is
+					time.Sleep(3 * time.Minute) // so that no cached failure is returned
 					if got := statusOf(t, r, "www.shop.example."); got != want {
 						t.Errorf("%s: got %v, want %v", when, got, want)
 					}
@@ -83,8 +83,8 @@ func TestNegativeTrustAnchorsAtEveryMoment(t *testing.T) {
 	}
 }
 
-// A route that comes or goes at whatever moment leaves nothing behind where the names
-// belong to somebody else.
+// A route that comes or goes, at whatever moment, leaves nothing behind for names that are
+// not its own.
 func TestSetRoutesAtEveryMoment(t *testing.T) {
 	begin := func(t *testing.T, change func(*resolver.Options)) *resolver.Resolver {
 		_, _, r := apart(t, apartInside, change)

@@ -9,8 +9,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// In a Kubernetes cluster: names of services come from the cluster's DNS, everything else
-// from the root down, validated. The public DNS proves that local. does not exist, hence
+// In a Kubernetes cluster: names of services come from the cluster's DNS, all others from
+// the root down, validated. The public DNS proves that local. does not exist, hence
 // Unsigned.
 func ExampleRoute() {
 	in, err := resolvertest.NewInternet(`
@@ -55,9 +55,9 @@ www             A   192.0.2.80
 	// www.shop.example [192.0.2.80] <nil>
 }
 
-// Where port 53 is blocked, or queries are answered by a box on the way, everything can be
-// forwarded: here over TLS, to whoever has a certificate for the name. Answers are
-// validated all the same.
+// Where port 53 is blocked, or queries are intercepted, everything can be forwarded: here
+// over TLS, to a server with a certificate for the name. Answers are validated all the
+// same.
 func ExampleParseRoute() {
 	for _, flag := range []string{
 		".=tls://192.0.2.53#dns.example",

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// However often routes change, no more is remembered of them than what is in use; and what
-// stays in use keeps its number.
+// However often routes change, only those in use are remembered; and a view that stays in
+// use keeps its number.
 func TestRoutingForgets(t *testing.T) {
 	r, err := New(Options{DisableHostsFile: true})
 	if err != nil {

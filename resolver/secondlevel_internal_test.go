@@ -48,7 +48,7 @@ const (
 	rootSOA   = ". 300 SOA ns.example. h.example. 1 1 1 1 60"
 )
 
-// recalling gives what a resolver makes of a blob with this payload, as a reply of the
+// recalling returns what a resolver makes of a blob with this payload, as a reply of the
 // root's servers.
 func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
 	q := question{dnsname.MustParse("www.example."), dns.TypeA}
@@ -58,7 +58,7 @@ func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
 	return r.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
 }
 
-// Only what a server could have said, and would have been believed for, is a reply.
+// Only what a server could have sent, and would have been accepted, is a reply.
 func TestSecondReply(t *testing.T) {
 	r, err := New(Options{})
 	if err != nil {
@@ -122,7 +122,7 @@ func TestSecondReplyAges(t *testing.T) {
 	}
 }
 
-// What is between us and a server is none of the others' business.
+// Cookies and other data between one resolver and a server are not shared.
 func TestWithoutSecrets(t *testing.T) {
 	payload := message(t, func(m *dns.Msg) {
 		m.Id = 0x1234
@@ -149,8 +149,8 @@ func TestWithoutSecrets(t *testing.T) {
 	}
 }
 
-// FuzzSecondReply: whatever a store holds, what is made of it is a reply to the question
-// that settles it, and no TTL outlives the blob.
+// FuzzSecondReply: whatever a store holds, the message made of it is a reply to the
+// question that settles it, and no TTL outlives the blob.
 func FuzzSecondReply(f *testing.F) {
 	f.Add(message(f, nil, wwwA, "", ""))                                                               // an answer
 	f.Add(message(f, func(m *dns.Msg) { m.Authoritative = false }, "", exampleNS, nsA))                // a referral

@@ -14,9 +14,9 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// forge is what somebody can do who can write the store and knows how values are sealed,
-// but not the key of the resolvers: it changes the messages in all values, leaves out
-// those for which edit says so, and seals them anew.
+// forge is what an attacker can do that can write the store and knows how values are
+// sealed, but not the key of the resolvers: it changes the messages in all values, leaves
+// out those for which edit says so, and seals them anew.
 func (s *store) forge(t testing.TB, edit func(m *dns.Msg) (keep bool)) {
 	t.Helper()
 	const sealAt, payloadAt = 21, 37
@@ -46,12 +46,12 @@ func (s *store) forge(t testing.TB, edit func(m *dns.Msg) (keep bool)) {
 	}
 }
 
-// evil is the address of the one who forges.
+// evil is the attacker's address.
 const evil = "203.0.113.66"
 
 func sectionsIn(m *dns.Msg) []*[]dns.RR { return []*[]dns.RR{&m.Answer, &m.Ns, &m.Extra} }
 
-// takeOff takes the records of some types off a message.
+// takeOff removes the records of some types from a message.
 func takeOff(m *dns.Msg, types ...uint16) {
 	for _, section := range sectionsIn(m) {
 		*section = slices.DeleteFunc(*section, func(rr dns.RR) bool { return slices.Contains(types, rr.Header().Rrtype) })
@@ -73,7 +73,7 @@ func isReferral(m *dns.Msg) bool {
 	return len(m.Answer) == 0 && slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeNS })
 }
 
-// storeLies are what the store says instead of what was put into it.
+// storeLies are what the store returns instead of what was put into it.
 var storeLies = map[string]func(m *dns.Msg) bool{
 	"other addresses": func(m *dns.Msg) bool { toEvil(m); return true },
 	"no signatures":   func(m *dns.Msg) bool { takeOff(m, dns.TypeRRSIG); return true },
@@ -120,8 +120,8 @@ var storeLies = map[string]func(m *dns.Msg) bool{
 	},
 }
 
-// Whatever the store says, what is signed is answered as it is, and is Secure; what is
-// not signed never becomes so.
+// Whatever the store returns, signed data is answered as it is, and is Secure; unsigned
+// data never becomes so.
 func TestSecondLevelPoisoned(t *testing.T) {
 	for about, lie := range storeLies {
 		t.Run(about, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestSecondLevelPoisoned(t *testing.T) {
 						if o.err == nil && o.Status != dnssec.Secure {
 							w.Errorf("%s: got %v, want Secure", q.name, o.Status)
 						}
-						// Once more, from what is kept: nothing of the lie is.
+						// Once more, from the cache: it has nothing of the lie.
 						if o = other.ask(q.name, q.qtype); o.err == nil {
 							o.Answer = noSignatures(o.Answer)
 						}
@@ -177,7 +177,7 @@ func TestSecondLevelKey(t *testing.T) {
 	}, key)
 }
 
-// What turned out bogus is replaced by what is right, for everybody.
+// An entry that turned out bogus is replaced by a right one, for all resolvers.
 func TestSecondLevelLies(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.askAll()

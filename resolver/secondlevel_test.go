@@ -84,7 +84,7 @@ func (s *store) change(f func()) {
 	f()
 }
 
-// counts gives the reads and the writes since it was last called.
+// counts returns the numbers of reads and writes since it was last called.
 func (s *store) counts() (gets, sets int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func noSignatures(rrs []dns.RR) []dns.RR {
 	return rest
 }
 
-// askAll asks every question, and gives how many queries to servers that took.
+// askAll asks every question, and returns how many queries to servers that took.
 func (w *world) askAll() (sends int) {
 	w.Helper()
 	for _, q := range sharedQuestions {
@@ -171,7 +171,7 @@ func (w *world) askAll() (sends int) {
 	return sends
 }
 
-// What one replica has learnt, another one need not ask for, and judges for itself.
+// What one replica has learnt another one need not ask for, and validates itself.
 func TestSecondLevelAnswersReplicas(t *testing.T) {
 	for _, change := range []func(*resolver.Options){func(*resolver.Options) {},
 		func(o *resolver.Options) { o.SecondLevelKey = []byte("secret") }, minimiseOff} {
@@ -196,7 +196,7 @@ func TestSecondLevelAnswersReplicas(t *testing.T) {
 	}
 }
 
-// Only what was judged good is written, and not what is gone in a moment.
+// Only replies that were found good are written, and not those that expire in a moment.
 func TestSecondLevelKeepsOut(t *testing.T) {
 	fleet(t, sharedWorld+"-- zone broken.example. at 198.51.100.6 signed break=corrupt:www/A --\nwww A 192.0.2.99\n", func(w *world, s *store) {
 		w.ask("short.shop.example.", dns.TypeA)
@@ -308,8 +308,8 @@ func TestSecondLevelDead(t *testing.T) {
 	}
 }
 
-// What cannot be written at once waits in a bounded queue, and what does not fit in is
-// dropped and counted. No answer waits.
+// An entry that cannot be written at once waits in a bounded queue, and those that do not
+// fit in are dropped and counted. No answer waits.
 func TestSecondLevelQueue(t *testing.T) {
 	fleet(t, "-- zone many.example. at 198.51.100.3 --\n* A 192.0.2.1\n", func(w *world, s *store) {
 		s.stuck = make(chan struct{})
@@ -330,7 +330,7 @@ func TestSecondLevelQueue(t *testing.T) {
 	})
 }
 
-// Whoever asks the same at the same time reads once.
+// Equal questions at the same time read once.
 func TestSecondLevelEqualQuestions(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.askAll()
@@ -356,7 +356,7 @@ func TestSecondLevelEqualQuestions(t *testing.T) {
 	})
 }
 
-// The trace says which replies came out of the store, and their bytes count.
+// The trace says which replies came from the store, and their bytes count.
 func TestSecondLevelTrace(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.ask("www.plain.test.", dns.TypeA)

@@ -19,8 +19,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// What whoever runs a resolver can mend is named as such, to him and to clients, and not as a
-// fault of the servers or the network; it is over as soon as it is mended.
+// Faults that the operator can mend are reported as such, to the caller and to clients, and
+// not as a fault of the servers or the network; they are over as soon as they are mended.
 func TestFaultsAreNamed(t *testing.T) {
 	tooMany := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	verify := func(err error) error { return &tls.CertificateVerificationError{Err: err} }

@@ -40,14 +40,14 @@ var (
 	overTCP = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5353}
 )
 
-// served returns what ServeDNS writes; nil when it writes nothing.
+// served returns the message that ServeDNS writes; nil when it writes nothing.
 func served(r *resolver.Resolver, remote net.Addr, query *dns.Msg) *dns.Msg {
 	c := &client{remote: remote}
 	r.ServeDNS(c, query)
 	return c.reply
 }
 
-// wireLength is how long a message is on the wire.
+// wireLength returns the length of a message in wire format.
 func wireLength(t *testing.T, m *dns.Msg) int {
 	t.Helper()
 	packed, err := m.Pack()
@@ -103,8 +103,8 @@ func TestServeDNSTruncates(t *testing.T) {
 	}
 }
 
-// What is searched is sent as short as what is in the cache, and not padded to more than it
-// needs.
+// An answer that had to be searched is sent as short as one from the cache, and not padded
+// to more than it needs.
 func TestServeDNSCompresses(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString("-- zone shop.example. --\n")
@@ -185,7 +185,7 @@ www             A     192.0.2.80
 latency 700ms
 `
 
-// crowd lets n clients ask for names of slow.example. at once and gives them when all
+// crowd lets n clients ask for names of slow.example. at once and returns them when all
 // have their answers.
 func crowd(r *resolver.Resolver, n int) []*client {
 	clients := make([]*client, n)
@@ -198,8 +198,8 @@ func crowd(r *resolver.Resolver, n int) []*client {
 	return clients
 }
 
-// With two questions at a time, the third and fourth wait for the first two, and the
-// others are told at once that there is no room even to wait.
+// With two questions at a time, the third and fourth wait for the first two, and all others
+// are refused at once, since as many wait already as may.
 func TestServeDNSOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, crowdedWorld)
@@ -225,15 +225,16 @@ func TestServeDNSOverload(t *testing.T) {
 				t.Errorf("got\n%v", c.reply)
 			}
 		}
-		// Some of the four that had found room may have been turned away too, as all come
-		// in the same instant.
+		// Some of the first four may have been refused too, as all come in the same
+		// instant.
 		if answered < 2 || answered > 4 || atOnce < 4 {
 			t.Errorf("of 8 clients %d were answered and %d turned away at once, want 2 to 4 and at least 4", answered, atOnce)
 		}
 	})
 }
 
-// Whoever finds no room for a second is told so, however long it may still take.
+// A question that gets no slot for a second is refused, however long the others may still
+// take.
 func TestServeDNSPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, crowdedWorld)
@@ -244,7 +245,7 @@ func TestServeDNSPatience(t *testing.T) {
 		var times []time.Duration
 		clients := make(chan []*client, 1)
 		go func() { clients <- crowd(r, 1) }()
-		synctest.Wait() // until the first has its place
+		synctest.Wait() // until the first has its slot
 		for _, c := range slices.Concat(crowd(r, 1), <-clients) {
 			if c.reply.Rcode != dns.RcodeServerFailure {
 				t.Errorf("got\n%v", c.reply)
@@ -257,7 +258,7 @@ func TestServeDNSPatience(t *testing.T) {
 	})
 }
 
-// What the cache holds is answered however much else there is to do.
+// Answers from the cache are sent however many questions are under way.
 func TestServeDNSHitsUnderOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, crowdedWorld)
@@ -326,7 +327,7 @@ func TestQuestionsWaitTheirTurn(t *testing.T) {
 	})
 }
 
-// Silent servers do not make ServeDNS silent.
+// ServeDNS answers though servers are silent.
 func TestServeDNSDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, crowdedWorld+"-- fault 198.51.100.4 --\ndead")
@@ -427,7 +428,7 @@ func TestServeDNSConcurrently(t *testing.T) {
 	all.Wait()
 }
 
-// What only a real server sees: bytes that are no query.
+// Only a real server gets bytes that are no query.
 func TestServeDNSMalformed(t *testing.T) {
 	in := resolvertest.New(t, clientWorld)
 	address, stop := startServer(t, in.Resolver(t))
@@ -452,7 +453,7 @@ func TestServeDNSMalformed(t *testing.T) {
 	if err := conn.WriteMsg(ask("localhost.", dns.TypeA)); err != nil {
 		t.Fatal(err)
 	}
-	for { // replies to what could be read that far may come first
+	for { // replies to the part that could be read may come first
 		reply, err := conn.ReadMsg()
 		if err != nil {
 			t.Fatal(err)

@@ -16,7 +16,7 @@ var listStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }
 
-// listOf makes a list of n servers that nothing is known of.
+// listOf makes a list of n servers that nothing is known about.
 func listOf(n, perServer int) *serverList {
 	l := &serverList{infra: infra.NewTable(), perServer: perServer, random: rand.New(systemSource{})}
 	for i := range n {
@@ -25,7 +25,7 @@ func listOf(n, perServer int) *serverList {
 	return l
 }
 
-// exhaust takes servers as long as there are any, each giving nothing of use as done
+// exhaust takes servers as long as there are any, each without a usable answer as done
 // says, and counts how often each was taken.
 func exhaust(l *serverList, done func(*candidate)) map[netip.Addr]int {
 	taken := make(map[netip.Addr]int)
@@ -60,7 +60,7 @@ func TestTriesAreSpread(t *testing.T) {
 	}
 }
 
-// TestOutIsOut: a server that gave something of no use is not asked again.
+// TestOutIsOut: a server that sent something unusable is not asked again.
 func TestOutIsOut(t *testing.T) {
 	taken := exhaust(listOf(4, 3), func(c *candidate) { c.out = true })
 	for a, n := range taken {

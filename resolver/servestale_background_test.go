@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// askByMany has every name asked by so many clients at once, and gives how many of the answers
-// were stale.
+// askByMany has every name asked by so many clients at once, and returns how many of the
+// answers were stale.
 func (w *world) askByMany(names []string, clients int) (stale int) {
 	w.Helper()
 	var all sync.WaitGroup
@@ -48,9 +48,8 @@ func staleNames(n int) (names []string, zone string) {
 	return names, zone
 }
 
-// However many clients are given expired answers, what goes on behind them is one piece of
-// work for each question, and no more than a hundred in all; it ends by itself, and at once
-// with Close.
+// However many clients get expired answers, the work behind them is one search for each
+// question, and no more than a hundred in all; it ends by itself, and at once with Close.
 func TestStaleRefreshesAreBounded(t *testing.T) {
 	const patience = 50 * time.Millisecond // within which no server is given up
 	impatient := func(o *resolver.Options) { o.StaleAfter = patience }
@@ -95,8 +94,7 @@ func TestStaleRefreshesAreBounded(t *testing.T) {
 	}
 }
 
-// A client that goes away before it would be given an expired answer takes its question with
-// it, as ever.
+// A client that goes away before it would get an expired answer ends its question, as ever.
 func TestStaleRefreshEndsWithItsClient(t *testing.T) {
 	inWorld(t, staleWorld, func(w *world) {
 		w.ask("www.many.example.", dns.TypeA)
@@ -113,8 +111,8 @@ func TestStaleRefreshEndsWithItsClient(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
-// Each expired part of each answer that is given is counted once, whichever way it came to
-// be given; looking whether there is one is not.
+// Each expired part of each answer is counted once, by whichever method it was asked for;
+// checking whether there is one is not counted.
 func TestStaleHitsAreCountedOnce(t *testing.T) {
 	inWorld(t, staleWorld+"-- zone wild.example. at 198.51.100.5 signed nsec3 --\n$TTL 60\n* A 192.0.2.82\n", func(w *world) {
 		for _, name := range []string{"www.shop.example.", "away.shop.example.", "none.shop.example.", "www.many.example.", "a.wild.example."} {

@@ -74,7 +74,7 @@ func (w *world) wantFresh(name string, qtype uint16) asked {
 	return o
 }
 
-// Each way for servers not to answer lets the expired answer be given: at once when the
+// With each way of servers not to answer the expired answer is returned: at once when the
 // failure is plain.
 func TestStaleWhenServersFail(t *testing.T) {
 	for _, tt := range []struct {
@@ -96,7 +96,7 @@ func TestStaleWhenServersFail(t *testing.T) {
 			w.update("-- fault 198.51.100.3 --\n" + tt.fault + "\n")
 			w.wantStale("www.shop.example.", dns.TypeA, staleAnswer, tt.took).check(w, "www.shop.example.", dns.RcodeSuccess, "www.shop.example. A 192.0.2.80")
 			w.settle()
-			// The name is known not to be reachable: nobody is asked, nobody waits.
+			// The name is known not to be reachable: no server is asked, no client waits.
 			w.wantStale("www.shop.example.", dns.TypeA, staleAnswer, 0).atMost(w, 0)
 			o := w.ask("none.shop.example.", dns.TypeA)
 			if o.err != nil || !o.Stale || o.Rcode != dns.RcodeNameError || o.Extended[len(o.Extended)-1].Code != staleNXDOMAIN {
@@ -105,7 +105,7 @@ func TestStaleWhenServersFail(t *testing.T) {
 			if o := w.ask("www.shop.example.", dns.TypeAAAA); o.err != nil || !o.Stale || o.Rcode != dns.RcodeSuccess || len(o.Answer) > 0 {
 				t.Errorf("%s: got %v, want stale NODATA", tt.fault, o)
 			}
-			// What was never known cannot be given.
+			// A name that was never known has no expired answer.
 			w.wantError("new.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
 			if s := w.r.Stats(); s.Stale != 4 || s.Cache.StaleHits == 0 {
 				t.Errorf("%s: Stats count %d stale answers, want 4", tt.fault, s.Stale)
@@ -123,9 +123,9 @@ func TestStaleIsOffByDefault(t *testing.T) {
 	})
 }
 
-// The zone is down for ten minutes, and the name is asked for every second. Whoever asks
-// is answered; the servers are bothered no more often than every 30 s; and when they are
-// back so is the answer.
+// The zone is down for ten minutes, and the name is asked for every second. Every client is
+// answered; the servers are asked no more often than every 30 s; and when they are back so
+// is the answer.
 func TestStaleUntilServersAreBack(t *testing.T) {
 	inWorld(t, staleWorld, func(w *world) {
 		w.ask("www.shop.example.", dns.TypeA)
@@ -160,9 +160,9 @@ func TestStaleUntilServersAreBack(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
-// A server that takes longer than clients wait: the first is given the expired answer after
-// 1.8 s, others at once, and the fresh one is there as soon as the server has given it,
-// without having been asked twice.
+// A server that takes longer than clients wait: the first client gets the expired answer
+// after 1.8 s, others at once, and the fresh one is there as soon as the server has sent
+// it, without having been asked twice.
 func TestStaleRefreshGoesOn(t *testing.T) {
 	inWorld(t, staleWorld, func(w *world) {
 		w.ask("www.many.example.", dns.TypeA)
@@ -179,7 +179,7 @@ func TestStaleRefreshGoesOn(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
-// Servers that are alive are waited for: an expired answer is not given because many ask
+// Servers that are alive are waited for: an expired answer is not returned because many ask
 // at once, or because there is a faster way.
 func TestFreshRatherThanStale(t *testing.T) {
 	inWorld(t, staleWorld+"-- fault 198.51.100.3 --\nlatency 200ms\n", func(w *world) {
@@ -205,8 +205,8 @@ func TestFreshRatherThanStale(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
-// Whatever was learnt last counts. Once a server has said that there is something else, or
-// nothing, what was there before is never given again, though the news was not kept.
+// The last reply counts. Once a server has sent another answer, or a denial, the old answer
+// is never returned again, though the new one was not kept.
 func TestStaleEndsWithNews(t *testing.T) {
 	for _, news := range []string{
 		"-- fault 198.51.100.3 --\nreplace NXDOMAIN\n", // without SOA: not kept
@@ -231,8 +231,8 @@ func TestStaleEndsWithNews(t *testing.T) {
 	}
 }
 
-// A chain of aliases is given as far as each part can be: what is alive as it is, what has
-// expired as it was.
+// A chain of aliases is returned as far as each part can be: parts that are alive as they
+// are, expired ones as they were.
 func TestStaleAliases(t *testing.T) {
 	for _, dead := range []string{"198.51.100.3", "198.51.100.4", "198.51.100.3 198.51.100.4"} {
 		inWorld(t, staleWorld, func(w *world) {
@@ -259,8 +259,9 @@ $TTL 30
 www     A       192.0.2.80
 `
 
-// Bogus data is an error though there is an expired answer, and what turned out bogus when
-// it was fetched again is not given any more, whoever is silent then.
+// Bogus data is an error though there is an expired answer, and an answer that turned out
+// bogus when it was fetched again is not returned any more, whichever servers are silent
+// then.
 func TestStaleNeverHidesBogus(t *testing.T) {
 	inWorld(t, signedStaleWorld, func(w *world) {
 		if o := w.ask("www.shop.example.", dns.TypeA); o.err != nil || o.Status != dnssec.Secure {
@@ -284,8 +285,8 @@ func TestStaleNeverHidesBogus(t *testing.T) {
 	}, serveStale)
 }
 
-// An expired answer is as Secure as its signatures are by the time it is given. Afterwards
-// it is Indeterminate, without AD.
+// An expired answer is Secure as long as its signatures are valid. Afterwards it is
+// Indeterminate, without AD.
 func TestStaleSignaturesExpire(t *testing.T) {
 	for _, tt := range []struct {
 		about, breaks string
@@ -315,7 +316,7 @@ func TestStaleSignaturesExpire(t *testing.T) {
 	}
 }
 
-// A wildcard's answer is only given for the name it was made for, with its proof.
+// A wildcard's answer is only returned for the name it was made for, with its proof.
 func TestStaleWildcard(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 signed --\n$TTL 30\n@ SOA ns hostmaster 1 3600 600 86400 30\n*.w A 192.0.2.80\n", func(w *world) {
 		w.ask("one.w.shop.example.", dns.TypeA)
@@ -329,7 +330,8 @@ func TestStaleWildcard(t *testing.T) {
 	}, serveStale, ipv4Only)
 }
 
-// What was Insecure because of a negative trust anchor is not given after its end.
+// An answer that was Insecure because of a negative trust anchor is not returned after its
+// end.
 func TestStaleNegativeTrustAnchorEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 signed break=expired:A --\n$TTL 30\nwww A 192.0.2.80\n")
@@ -380,8 +382,8 @@ func TestStaleOptions(t *testing.T) {
 	}
 }
 
-// Every way into the resolver profits: messages say so with an extended DNS error, and
-// addresses come, for a caller with less patience than the timer before its time is over.
+// Stale answers come by every method: messages say so with an extended DNS error, and
+// addresses come, for a caller whose time ends before the timer, within that time.
 func TestStaleEverywhere(t *testing.T) {
 	inWorld(t, staleWorld, func(w *world) {
 		w.ask("www.many.example.", dns.TypeA)
@@ -403,7 +405,7 @@ func TestStaleEverywhere(t *testing.T) {
 		} else if got := codes(reply); !slices.Equal(got, []uint16{staleAnswer}) {
 			t.Errorf("ServeDNS: got extended errors %v, want %d", got, staleAnswer)
 		}
-		// RD=0 asks for what is cached, which this is no more.
+		// RD=0 asks for cached data, which expired data is not.
 		query.RecursionDesired = false
 		if reply, err := w.r.Exchange(w.Context(), query); err != nil || reply.Rcode != dns.RcodeRefused {
 			t.Errorf("RD=0: got %v, %v; want REFUSED", reply, err)
@@ -417,7 +419,7 @@ func TestStaleEverywhere(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
-// Close ends an attempt that goes on behind a stale answer, and a caller that leaves ends
+// Close ends the search that goes on behind a stale answer, and a caller that leaves ends
 // its own.
 func TestStaleCloseAndCancel(t *testing.T) {
 	inWorld(t, staleWorld, func(w *world) {
