@@ -21,13 +21,13 @@ mail            A     192.0.2.81
 latency 20ms
 `
 
-// poison is what a forged reply holds.
+// poison is the record in a forged reply.
 const poison = "replace NOERROR www.shop.example. 300 IN A 203.0.113.66"
 
 // target is the address of forgeWorld's one server, as a filter.
 var target = resolvertest.To("198.51.100.3")
 
-// wantGenuine asks and wants what the zone says, now and out of the cache.
+// wantGenuine asks and wants the zone's data, now and from the cache.
 func (w *world) wantGenuine() asked {
 	w.Helper()
 	o := w.want("www.shop.example.", dns.TypeA, 0, "www.shop.example. A 192.0.2.80")

@@ -16,7 +16,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// held lists what a cache holds, the root's own apart, which priming may bring at any time.
+// held lists what a cache holds, except the root's own records, which priming may add at
+// any time.
 func (w *world) held(c *cache.Cache) map[string]cache.Entry {
 	entries := make(map[string]cache.Entry)
 	c.Walk(time.Now(), func(e cache.Entry) bool {
@@ -28,8 +29,8 @@ func (w *world) held(c *cache.Cache) map[string]cache.Entry {
 	return entries
 }
 
-// news counts what came into the cache, and wants none of it to be the attacker's word
-// about somebody else.
+// news counts what came into the cache, and fails if any of it is the attacker's data about
+// another zone.
 func (w *world) news(before, after map[string]cache.Entry) (kept int) {
 	w.Helper()
 	for line, e := range after {
@@ -91,7 +92,7 @@ func TestAttackSendsToOneAddress(t *testing.T) {
 }
 
 // TestAttackManyClients: 200 clients ask for one slow name at a fresh start, and each is
-// answered for two queries in all, one of them minimised.
+// answered with two queries in all, one of them minimised.
 func TestAttackManyClients(t *testing.T) {
 	const clients = 200
 	held := cache.New(cache.Options{})

@@ -18,7 +18,7 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// simFault is a kind of thing that goes wrong in a simulated Internet.
+// simFault is a kind of fault in a simulated Internet.
 type simFault int
 
 const (
@@ -59,9 +59,9 @@ func (f simFault) String() string {
 // simTally counts how often each kind has happened.
 type simTally [simFaults]atomic.Int64
 
-// simNet decides what happens to each packet. Its decisions are a function of the seed,
-// of what is asked of whom, and of how often that has been asked before, so that they
-// do not depend on the order in which goroutines run.
+// simNet decides what happens to each packet. Its decisions are a function of the seed, of
+// the question, of the server, and of how often that has been asked before, so that they do
+// not depend on the order in which goroutines run.
 type simNet struct {
 	seed  uint64
 	world *simWorld
@@ -87,7 +87,7 @@ type simDecisions struct {
 	dice    uint64 // for the details
 }
 
-// newSimNet makes a network with rates of faults of its own.
+// newSimNet makes a network with its own rates of faults.
 func newSimNet(seed uint64, world *simWorld, tally *simTally) *simNet {
 	n := &simNet{
 		seed: seed, world: world, tally: tally,
@@ -119,7 +119,7 @@ func (n *simNet) decide(q resolvertest.Query) simDecisions {
 	h := fnv.New64a()
 	h.Write([]byte(what))
 	rng := rand.New(rand.NewPCG(n.seed^h.Sum64(), n.asked[what]))
-	// No two events fall on the same instant: Go runs timers that do in any order.
+	// No two events fall on the same instant: Go would run such timers in any order.
 	d := simDecisions{latency: 10*time.Millisecond + time.Duration(rng.Int64N(int64(40*time.Millisecond)))}
 	d.dice = rng.Uint64()
 	for f := range simFaults {
@@ -156,8 +156,8 @@ func (n *simNet) same(f simFault) resolvertest.Filter {
 	return func(q resolvertest.Query) bool { return !bySpy(q) && !q.Unconnected && n.decide(q).faults[f] }
 }
 
-// nearMisses are what is wrong with forged packets, one thing with each: somebody has
-// guessed all the rest.
+// nearMisses are the mistakes in forged packets, one in each: everything else was guessed
+// right.
 var nearMisses = []resolvertest.Fault{
 	resolvertest.WrongID(),
 	resolvertest.Hook(func(_, reply *dns.Msg) {
@@ -177,8 +177,8 @@ func failing(query, reply *dns.Msg) {
 	}
 }
 
-// stray adds records that nobody has asked for: one of another class, and one of another
-// name in each section.
+// stray adds records that were not asked for: one of another class, and one of another name
+// in each section.
 func stray(query, reply *dns.Msg) {
 	name := query.Question[0].Name
 	other := "stray." + strings.TrimPrefix(name, ".")
@@ -188,8 +188,8 @@ func stray(query, reply *dns.Msg) {
 	reply.Extra = append(reply.Extra, parsed(other+" 9999 IN A "+poisonAddr))
 }
 
-// redirected changes addresses in the second fragment of a datagram: what is larger than
-// was offered may have been put together from the packets of two senders.
+// redirected changes addresses in the second fragment of a datagram: a reply larger than
+// offered may have been put together from the packets of two senders.
 func redirected(_, reply *dns.Msg) {
 	for i, rr := range reply.Answer {
 		if rr.Header().Rrtype == dns.TypeA {
@@ -198,7 +198,7 @@ func redirected(_, reply *dns.Msg) {
 	}
 }
 
-// install gives all servers their faults.
+// install sets the faults of all servers.
 func (n *simNet) install(in *resolvertest.Internet) {
 	n.ask = asking(in)
 	in.Fault("*",
@@ -292,8 +292,8 @@ func questionOf(query []byte) string {
 }
 
 // corrupted flips bits of a reply at places that depend on the question. Anything may
-// change in what signatures protect. Elsewhere nobody could tell, and checksums are there
-// to see to it: only what makes the packet a reply to the query changes.
+// change in data that signatures protect. Elsewhere no resolver could tell, and checksums
+// protect the data; there only the parts change that make the packet a reply to the query.
 func (n *simNet) corrupted(query, reply []byte) []byte {
 	const flags, aa, header = 2, 0x04, 12
 	reply = bytes.Clone(reply)
@@ -322,7 +322,8 @@ func (n *simNet) corrupted(query, reply []byte) []byte {
 // simLies is how many kinds of lies there are.
 const simLies = 14
 
-// lie changes a reply of a hostile server: it speaks for others, or for longer than it may.
+// lie changes a reply of a hostile server: it speaks for other zones, or with TTLs that are
+// too long.
 func (n *simNet) lie(query, reply *dns.Msg) {
 	v := n.world.now()
 	name := strings.ToLower(query.Question[0].Name)
@@ -331,7 +332,7 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 	victim := v.zones[n.world.origins[rng.IntN(len(n.world.origins))]]
 	kind := rng.IntN(simLies)
 	if hosted := v.hosted(); hosted != nil && rng.IntN(4) == 0 {
-		victim, kind = hosted, 9 // who has no glue of its own is the most likely to take it from others
+		victim, kind = hosted, 9 // a zone without glue of its own is the most likely to take it from others
 	}
 	if victim.hostile || !own.hostile {
 		return
@@ -398,7 +399,7 @@ func (n *simNet) lie(query, reply *dns.Msg) {
 				soa.Minttl = math.MaxInt32
 			}
 		}
-	case 13: // servers at addresses of whoever asks
+	case 13: // servers at addresses of the resolver
 		empty(false)
 		reply.Ns = []dns.RR{rr(name, "NS "+evil)}
 		extra(rr(evil, "A "+privateAddr))
@@ -417,7 +418,7 @@ func (n *simNet) dice(query, reply *dns.Msg) *rand.Rand {
 	return rand.New(rand.NewPCG(n.seed, h.Sum64()))
 }
 
-// haunt makes the servers that a zone has left go on answering for it, with other data.
+// haunt makes the former servers of a zone go on answering for it, with other data.
 func (n *simNet) haunt(in *resolvertest.Internet, z *simZone) {
 	mine := func(q resolvertest.Query) bool {
 		v := n.world.now()

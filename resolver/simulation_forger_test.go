@@ -13,9 +13,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// forge changes a reply on its way, as somebody can who sees the query and has asked the
-// servers himself before. Only signatures help, so that it is done only to what nobody can
-// hold to be unsigned, and not to the addresses of name servers, which no signature
+// forge changes a reply on its way, as an attacker can that sees the query and has asked
+// the servers itself before. Only signatures help, so that it is done only to data that
+// cannot pass for unsigned, and not to the addresses of name servers, which no signature
 // protects on the way to them.
 func (n *simNet) forge(query, reply *dns.Msg) {
 	q := query.Question[0]
@@ -40,7 +40,8 @@ func (n *simNet) forge(query, reply *dns.Msg) {
 	n.tally[faultForgery].Add(1)
 }
 
-// alter does to an answer what takes no records of other answers, or a whole other answer.
+// alter changes an answer without records of other answers, or replaces it by a whole other
+// answer.
 func (n *simNet) alter(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.Msg) {
 	name := strings.ToLower(q.Name)
 	poison := func() dns.RR { return parsed(name + " 86400 IN A " + poisonAddr) }
@@ -78,7 +79,7 @@ func (n *simNet) alter(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.Ms
 	}
 }
 
-// expand gives a name what a wildcard gives to others.
+// expand answers for a name with the records that a wildcard has for others.
 func (n *simNet) expand(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.Msg) {
 	other := fmt.Sprintf("x%d.%s", rng.IntN(10), above(strings.ToLower(q.Name)))
 	seen := n.spy(z, other, q.Qtype)
@@ -91,7 +92,7 @@ func (n *simNet) expand(rng *rand.Rand, z *simZone, q dns.Question, reply *dns.M
 	}
 }
 
-// deny makes a denial up out of signed records of the zone, of one above it or of another
+// deny makes up a denial from signed records of the zone, of one above it or of another
 // one.
 func (n *simNet) deny(rng *rand.Rand, z *simZone, name string, reply *dns.Msg) {
 	soa, proof := n.evidence(n.denier(rng, z), name)
@@ -101,15 +102,15 @@ func (n *simNet) deny(rng *rand.Rand, z *simZone, name string, reply *dns.Msg) {
 	reply.Extra = slices.DeleteFunc(slices.Clone(reply.Extra), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeOPT })
 }
 
-// downgrade takes the DS off a referral, and puts signed records in its place that are to
-// prove that there is none.
+// downgrade removes the DS from a referral, and puts signed records in its place that are
+// to prove that there is none.
 func (n *simNet) downgrade(rng *rand.Rand, z *simZone, name string, reply *dns.Msg) {
 	_, proof := n.evidence(n.denier(rng, z), name)
 	reply.Ns = slices.DeleteFunc(slices.Clone(reply.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeNS })
 	reply.Ns = append(reply.Ns, some(rng, proof)...)
 }
 
-// isExpanded reports whether the answer is one RRset that a wildcard gave, with its
+// isExpanded reports whether the answer is one RRset made from a wildcard, with its
 // signature.
 func isExpanded(m *dns.Msg) bool {
 	if len(m.Answer) != 2 {
@@ -119,8 +120,8 @@ func isExpanded(m *dns.Msg) bool {
 	return ok && int(sig.Labels) < dns.CountLabel(sig.Hdr.Name)
 }
 
-// forges is the filter for forge: for every other question for a name that signed records
-// are at hand to lie about, which there are few of.
+// forges is the filter for forge: every other question for a name about which signed
+// records are at hand to lie with, of which there are few.
 func (n *simNet) forges(q resolvertest.Query) bool {
 	if q.Unconnected || n.rates[faultForgery] == 0 || !n.notQuiet(q) {
 		return false

@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// simStep is what is true of one name and type: the records, the alias that leads on,
-// or that there is nothing. It is worked out from the data of the zones alone.
+// simStep is the truth about one name and type: the records, the alias that leads on, or
+// that there is nothing. It is computed from the data of the zones alone.
 type simStep struct {
 	zone     *simZone
 	records  []string // lines as brief has them; of an alias its record
@@ -23,11 +23,11 @@ type simStep struct {
 	ttl      uint32   // of the records or of the denial, as the zone has it
 	status   dnssec.Status
 	weak     bool // may be insecure as well: a denial that rests on opt-out
-	unsigned bool // is insecure to who has the delegation from a while ago, and cannot be checked then
-	signed   bool // is secure to who has the delegation from a while ago
+	unsigned bool // is insecure to a resolver that has an older delegation, and cannot be checked then
+	signed   bool // is secure to a resolver that has an older delegation
 	covered  bool // the name is not there, and may be a delegation for all that opt-out says
 	spoilt   bool // the RRset does not validate
-	free     bool // whoever answers for the zone may say anything
+	free     bool // the zone's servers may say anything
 	until    time.Time
 }
 
@@ -51,7 +51,7 @@ func (v *simVersion) status(z *simZone) dnssec.Status {
 // step answers a question from the zones' data, as RFC 1034 §4.3.2 says.
 func (v *simVersion) step(name string, qtype uint16) simStep {
 	z := v.zoneOf(name)
-	// What comes in one response with a wildcard that rests on opt-out is kept as insecure too.
+	// Data in one response with a wildcard that rests on opt-out is kept as insecure too.
 	s := simStep{zone: z, status: v.status(z), free: z.hostile, weak: z.signing.optOut, ttl: simDataTTL}
 	for at := name; at != z.origin; {
 		at = above(at)
@@ -140,7 +140,7 @@ func (v *simVersion) exists(z *simZone, name string) bool {
 	return false
 }
 
-// isExpanded reports whether a name has what it has from a wildcard, in any version.
+// isExpanded reports whether a name's records come from a wildcard, in any version.
 func (w *simWorld) isExpanded(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,10 +171,10 @@ func lowered(lines []string) []string {
 	return out
 }
 
-// slack is how much later than it was sent a reply may be taken in.
+// slack is how much later than it was sent a reply may be accepted.
 const slack = 30 * time.Second
 
-// steps returns all that may be believed of a name by a question asked at from and
+// steps returns all that may be believed about a name by a question asked at from and
 // answered at to: what is true then, and what was until its TTL has run out since.
 func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simStep {
 	w.mu.Lock()
@@ -208,33 +208,33 @@ func (w *simWorld) steps(name string, qtype uint16, from, to time.Time) []simSte
 	return steps
 }
 
-// leavesUnsigned reports whether a zone is insecure to who knows its delegation of this
-// version.
+// leavesUnsigned reports whether a zone is insecure to a resolver that has its delegation
+// of this version.
 func (v *simVersion) leavesUnsigned(z *simZone) bool {
 	then := v.zones[z.origin]
 	return v.status(then) == dnssec.Insecure || v.hidden(then)
 }
 
-// vouchesFor reports whether a zone is secure to who knows its delegation of this version:
-// the DS of then is that of the keys it has.
+// vouchesFor reports whether a zone is secure to a resolver that has its delegation of this
+// version: the DS of then is that of the keys it has.
 func (v *simVersion) vouchesFor(z *simZone) bool {
 	then := v.zones[z.origin]
 	same := then.signing.ksk <= z.signing.ksk && z.signing.ksk <= then.signing.ksk+1
 	return v.status(then) == dnssec.Secure && z.signing.on && !z.signing.broken && same
 }
 
-// hidden reports whether a zone's delegation has been taken away and the denial that is
-// there now rests on opt-out: to who knows the delegation still, that is the proof that it
-// has no DS (RFC 5155 §8.9).
+// hidden reports whether a zone's delegation has been removed and the denial that is there
+// now rests on opt-out: to a resolver that still has the delegation, that is the proof that
+// it has no DS (RFC 5155 §8.9).
 func (v *simVersion) hidden(z *simZone) bool {
 	parent := v.zoneOf(above(z.origin))
 	return z.revoked && parent.signing.optOut && v.status(parent) == dnssec.Secure
 }
 
-// takenBack allows for what a parent's answers about names in a zone that it has taken back
-// are to who knows the delegation still: answers in place of that zone's, which need no
-// signature of its keys where it is not signed, or where the name lies in an opt-out range
-// of it.
+// takenBack allows for a parent's answers about names in a zone that it has taken back, at
+// a resolver that still has the delegation: they stand in place of that zone's answers,
+// which need no signature of its keys where it is not signed, or where the name lies in an
+// opt-out range of it.
 func takenBack(steps []simStep) {
 	for i := range steps {
 		s := &steps[i]
@@ -333,8 +333,8 @@ const maxSimTTL = 86400
 // maxSimDenialTTL is the same of denials: an hour.
 const maxSimDenialTTL = 3600
 
-// strangers reports a record in the proof of an answer that none of the zones has a say
-// over; "" if there is none. A zone above may have been asked, whose servers know the zone
+// strangers returns a record in the proof of an answer that none of the zones may speak
+// for; "" if there is none. A zone above may have been asked, whose servers know the zone
 // too, and may have added what they deny.
 func (v *simVersion) strangers(proof []dns.RR, zones []*simZone) string {
 	for _, rr := range proof {
@@ -358,8 +358,8 @@ func (v *simVersion) strangers(proof []dns.RR, zones []*simZone) string {
 	return ""
 }
 
-// allows reports whether an RRset of an answer, or its end where group is nil, is what
-// the step says.
+// allows reports whether an RRset of an answer, or its end where group is nil, is as the
+// step says.
 func (s simStep) allows(group []string, cur string, rcode int) bool {
 	switch {
 	case s.status == dnssec.Bogus && !s.unsigned && !s.signed:
@@ -380,7 +380,7 @@ func (s simStep) allows(group []string, cur string, rcode int) bool {
 }
 
 // shorten makes the step of a DNAME that the answer has had already what it is the second
-// time: the CNAME it stands for alone.
+// time: the CNAME that it stands for, alone.
 func (s *simStep) shorten(cur string, given []string) {
 	if s.redirect != "" && slices.Contains(given, s.records[0]) {
 		s.records, s.redirect = []string{fmt.Sprintf("%s cname %s", cur, s.alias)}, ""
@@ -399,7 +399,7 @@ func (s simStep) states() []dnssec.Status {
 	return states
 }
 
-// worst combines what two parts of an answer may be to what the whole may be.
+// worst combines the statuses that two parts of an answer may have to those of the whole.
 func worst(a, b []dnssec.Status) []dnssec.Status {
 	var out []dnssec.Status
 	for _, x := range a {
@@ -471,9 +471,8 @@ func describe(steps []simStep) string {
 	return b.String()
 }
 
-// outcome says what a question must come to when all is well: "answer", "bogus",
-// "anything" where a hostile zone has a say, or "long" for chains of aliases that may
-// be given up.
+// outcome returns how a question must end when all is well: "answer", "bogus", "anything"
+// where a hostile zone is involved, or "long" for chains of aliases that may be given up.
 func (w *simWorld) outcome(name string, qtype uint16) string {
 	const longest = 8
 	for range longest {

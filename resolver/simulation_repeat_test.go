@@ -8,7 +8,7 @@ import (
 
 var simRepeats = flag.Uint64("repeats", 4, "how many seeds TestSimulationRepeats plays twice")
 
-// A seed gives the same run each time: the same questions, sends, replies and answers, to
+// A seed makes the same run each time: the same questions, sends, replies and answers, to
 // the nanosecond, however Go's scheduler orders what is ready. So the seed of a failure is
 // all that is needed to see it again.
 func TestSimulationRepeats(t *testing.T) {

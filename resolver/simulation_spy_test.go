@@ -19,7 +19,7 @@ import (
 // to them on the way.
 func bySpy(q resolvertest.Query) bool { return q.RD }
 
-// asking makes a function that sends a query to a server and takes the reply, which is
+// asking makes a function that sends a query to a server and returns the reply, which is
 // there at once: nil if there is none, or more than fits into a datagram.
 func asking(in *resolvertest.Internet) func(string, *dns.Msg) *dns.Msg {
 	return func(server string, query *dns.Msg) *dns.Msg {
@@ -48,15 +48,15 @@ func asking(in *resolvertest.Internet) func(string, *dns.Msg) *dns.Msg {
 	}
 }
 
-// spy asks a zone's server, as anybody may.
+// spy asks a zone's server, as any client may.
 func (n *simNet) spy(z *simZone, name string, qtype uint16) *dns.Msg {
 	query := new(dns.Msg).SetQuestion(name, qtype) // with RD
 	query.SetEdns0(1232, true)
 	return n.ask(z.addrs[0], query)
 }
 
-// denier chooses whose records a denial is to be made up of: the zone's own, those of one
-// above it, or those of any other signed one.
+// denier chooses the zone whose records a denial is made up of: the zone's own, one above
+// it, or any other signed one.
 func (n *simNet) denier(rng *rand.Rand, z *simZone) *simZone {
 	v := n.world.now()
 	switch rng.IntN(3) {
@@ -95,7 +95,7 @@ func (n *simNet) evidence(z *simZone, name string) (soa []dns.RR, sets [][]dns.R
 	}
 	for at := name; at != z.origin; at = above(at) {
 		label, rest, _ := strings.Cut(at, ".")
-		// What is below a name stands before that with the hyphen, and nothing else.
+		// Names below a name sort before that with the hyphen, and nothing else does.
 		places = append(places, at, label+"-."+rest, "*."+rest)
 	}
 	for _, place := range places {

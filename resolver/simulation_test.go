@@ -29,8 +29,8 @@ var (
 	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation plays, with its log; 0: see -first")
 )
 
-// wantFaults is how often each kind of fault has to have happened in so many seeds: once a
-// seed on average. A few seeds may differ too much from each other to ask for that.
+// wantFaults returns how often each kind of fault must have happened in so many seeds: once
+// a seed on average. A few seeds may differ too much from each other to ask for that.
 func wantFaults(seeds uint64) int64 {
 	const enough, some = 100, 25
 	switch {
@@ -42,8 +42,8 @@ func wantFaults(seeds uint64) int64 {
 	return 0
 }
 
-// simulation is one run: a world, its network, a resolver, and what came of it. Every
-// decision follows from the seed.
+// simulation is one run: a world, its network, a resolver, and the outcome. Every decision
+// follows from the seed.
 type simulation struct {
 	t       *testing.T
 	seed    uint64
@@ -63,22 +63,20 @@ type simulation struct {
 	cached  map[string]simCached // guarded by mu
 }
 
-// TestSimulation plays whole Internets out of one seed each: zones, questions, and
-// everything that goes wrong (attacks.md 4, gate 3). What is true is worked out from the
-// zones' data alone. Whatever happens,
+// TestSimulation plays whole Internets from one seed each: zones, questions, and everything
+// that goes wrong (attacks.md 4, gate 3). The truth is computed from the zones' data alone.
+// Whatever happens,
 //
 //   - an answer is true, or was until its TTL ran out, and is secure only as far as it
 //     is signed; otherwise there is a typed error;
-//   - the chain of a secure answer holds for who has nothing but the root's keys;
+//   - the chain of a secure answer can be verified with nothing but the root's keys;
 //   - a TTL is no larger than the zone's, and only goes down in the cache;
 //   - no question takes more time or sends more queries than its limits allow;
-//   - nothing that a hostile server says of others is believed;
+//   - nothing that a hostile server says about other zones is believed;
 //   - when the trouble is over, every question has its answer;
 //   - no goroutine is left (the bubble would not end).
 //
-// -seeds says how many, -first which is the first, -seed which one alone, with its log.
-// Little of a run goes on at the same time: to use several processors, run several
-// processes.
+// Little of a run is concurrent: to use several processors, run several processes.
 func TestSimulation(t *testing.T) {
 	first, last := *simFirst, *simFirst+uint64(*simSeeds)-1
 	if *simSeed != 0 {
@@ -97,7 +95,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// simulate plays one seed and gives its log, in the order of time.
+// simulate plays one seed and returns its log, in the order of time.
 func simulate(t *testing.T, seed uint64, tally *simTally) (log []string) {
 	cryptotest.SetGlobalRandom(t, seed) // IDs and letter case
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +160,7 @@ func (s *simulation) finish() []string {
 	return s.log
 }
 
-// reply says what came back of a query.
+// reply describes the reply to a query.
 func reply(q resolvertest.Query) string {
 	if !q.Answered {
 		return "-"
@@ -170,7 +168,7 @@ func reply(q resolvertest.Query) string {
 	return fmt.Sprintf("%s %d bytes, TC %t", dns.RcodeToString[q.Rcode], q.ReplySize, q.Truncated)
 }
 
-// trouble asks while things go wrong.
+// trouble asks questions while things go wrong.
 func (s *simulation) trouble() {
 	for range 50 {
 		s.event()
@@ -193,7 +191,7 @@ func (s *simulation) pause() time.Duration {
 	return time.Duration(1 + s.rng.Int64N(int64(most[s.rng.IntN(len(most))])))
 }
 
-// event makes something happen to the zones, the servers or the clock, now and then.
+// event changes something about the zones, the servers or the clock, now and then.
 func (s *simulation) event() {
 	update := func(f simFault, what, text string) {
 		s.tally[f].Add(1)
@@ -255,7 +253,7 @@ func (s *simulation) ask(name string, qtype uint16) {
 	time.Sleep(time.Nanosecond) // until it waits for something: then the next one finds what it has begun
 }
 
-// resolve asks one question and checks what came of it.
+// resolve asks one question and checks the outcome.
 func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*resolver.Result, error) {
 	sends, shared := 0, false
 	tries := make(map[string]int)
@@ -308,9 +306,9 @@ func (s *simulation) resolve(ctx context.Context, name string, qtype uint16) (*r
 	return result, nil
 }
 
-// maxSimTries is how often one server is asked one thing over one network for one
-// question: three times (RFC 9520 §3.1) a walk, of which there may be four for the sake of
-// second opinions, and again without EDNS or in another letter case.
+// maxSimTries is how often one server is asked one thing over one network for one question:
+// three times (RFC 9520 §3.1) a walk, of which there may be four with bogus retries, and
+// again without EDNS or in another letter case.
 const maxSimTries = 3*4 + 4
 
 // chainsOneIn is of how many names the answers to one come with their chain of trust:
@@ -336,14 +334,14 @@ func (s *simulation) checkChain(r *resolver.Result) string {
 	return ""
 }
 
-// simCached is what is known of how long an answer is to stay in the cache.
+// simCached is how long an answer is to stay in the cache, as far as known.
 type simCached struct {
 	at, expires time.Time
 	data        string
 }
 
-// checkAge checks that an answer out of the cache has not grown younger there: while nobody
-// has asked a server for the name, it ends no later than it was to.
+// checkAge checks that an answer from the cache has not grown younger there: unless a
+// server was asked for the name meanwhile, it expires no later than before.
 func (s *simulation) checkAge(asked string, r *resolver.Result, now time.Time) string {
 	sets := groups(r.Answer)
 	if len(sets) != 1 || s.world.isExpanded(r.Question.Name) { // one expansion gives others
@@ -363,8 +361,8 @@ func (s *simulation) checkAge(asked string, r *resolver.Result, now time.Time) s
 	return ""
 }
 
-// recovery asks when all is well again and everything old is forgotten: now there must
-// be answers.
+// recovery asks when all is well again and everything old has expired: now there must be
+// answers.
 func (s *simulation) recovery() {
 	s.net.calm()
 	time.Sleep(s.world.lease() + 2*time.Hour)
@@ -382,8 +380,8 @@ func (s *simulation) recovery() {
 	}
 }
 
-// checkPackets looks at where queries went: to the address that hostile servers name,
-// only those for what is theirs.
+// checkPackets checks where queries went: the address that hostile servers name may only
+// get those for their own zones.
 func (s *simulation) checkPackets() {
 	for _, q := range s.in.Log(resolvertest.To(privateAddr)) {
 		s.t.Errorf("seed %d: after %v, got a query for %s %s to %s, want none", s.seed, q.Time.Sub(s.start), q.Name, dns.Type(q.Type), q.Server)

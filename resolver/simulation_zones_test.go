@@ -12,8 +12,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// simZone is a zone of a simulated Internet as it is for a while. It does not change:
-// what changes is replaced.
+// simZone is a zone of a simulated Internet as it is for a while. It is immutable: a
+// changed zone is a new one.
 type simZone struct {
 	origin  string
 	addrs   []string
@@ -21,12 +21,12 @@ type simZone struct {
 	records []dns.RR // all but the delegations of zones below
 	signing simSigning
 	revoked bool // the parent has taken the delegation away; the servers go on
-	// hostile: its servers say what they like, about others too.
+	// hostile: its servers say anything, about other zones too.
 	hostile bool
 	// ghost is the address of servers that the zone has left and that go on answering.
 	ghost string
-	// lasting: what was true before the change that made this one may be believed for as
-	// long as delegations live, not only as long as data does.
+	// lasting: the truth before the change that made this one may be believed for as long
+	// as delegations live, not only as long as data does.
 	lasting bool
 	since   time.Time
 }
@@ -36,7 +36,7 @@ type simSigning struct {
 	on      bool
 	words   string          // of the zone's header, those of the keys apart
 	optOut  bool            // denials may be of no security
-	noDS    bool            // nobody vouches for it
+	noDS    bool            // no DS vouches for it
 	broken  bool            // nothing in it validates
 	sets    map[string]bool // "owner TYPE" of RRsets that do not validate
 	ksk     int             // generations of the keys
@@ -76,8 +76,8 @@ const maxGeneration = 9
 // mayRoll reports whether there is a next generation of keys.
 func (s *simSigning) mayRoll() bool { return s.on && s.ksk < maxGeneration && s.zsk < maxGeneration }
 
-// otherKeys returns a generation of keys that has nothing to do with those of late: they must
-// not fit to what is remembered of the zone.
+// otherKeys returns a generation of keys without relation to the recent ones: they must not
+// match what is cached of the zone.
 func otherKeys(generation int) int {
 	const further, cycle = 3, maxGeneration - 1 // the last one leaves room for a rollover
 	return (generation-1+further)%cycle + 1
@@ -153,7 +153,7 @@ type simWorld struct {
 	backward time.Duration // how far the clock has been put back in all; guarded by mu
 }
 
-// What lives how long in a simulated Internet, in seconds.
+// TTLs in a simulated Internet, in seconds.
 const (
 	simLeaseTTL = 3600 // delegations, and addresses of name servers
 	simDataTTL  = 300  // at most; and denials
@@ -162,7 +162,7 @@ const (
 // Addresses with a meaning of their own.
 const (
 	poisonAddr = "203.0.113.66" // where hostile servers want everybody to go
-	ghostAddr  = "203.0.113.77" // what servers that a zone has left give for every name
+	ghostAddr  = "203.0.113.77" // the answer of a zone's former servers for every name
 
 	privateAddr = "192.168.0.1" // where no query may go
 )
@@ -416,8 +416,8 @@ func (w *simWorld) change(changed ...*simZone) string {
 	return b.String()
 }
 
-// pick chooses a zone to change: any below the top-level ones that is neither hostile
-// nor gone.
+// pick chooses a zone to change: any below the top-level ones that is neither hostile nor
+// removed.
 func (w *simWorld) pick(v *simVersion, want func(*simZone) bool) *simZone {
 	var fit []*simZone
 	for _, origin := range w.origins[1:] {
@@ -452,7 +452,7 @@ func (w *simWorld) rollKeys() string {
 	return w.change(&z)
 }
 
-// resign changes how a zone is signed, which changes what the zones below it are.
+// resign changes how a zone is signed, which changes the status of the zones below it.
 func (w *simWorld) resign() string {
 	v := w.now()
 	old := w.pick(v, func(z *simZone) bool { return len(z.origin) > len("example.") })
@@ -475,7 +475,7 @@ func (w *simWorld) resign() string {
 	return w.change(changed...)
 }
 
-// move gives a zone new servers; the old ones go on answering, with data of their own.
+// move changes a zone's servers; the old ones go on answering, with data of their own.
 func (w *simWorld) move() (string, *simZone) {
 	v := w.now()
 	old := w.pick(v, func(z *simZone) bool { return len(z.origin) > len("example.") && w.lonely(v, z) && z.ghost == "" })
@@ -491,7 +491,7 @@ func (w *simWorld) move() (string, *simZone) {
 	return w.change(&z), &z
 }
 
-// putBack notes that the clock goes backwards, which lets things live longer.
+// putBack records that the clock goes backwards, which makes things live longer.
 func (w *simWorld) putBack(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -505,7 +505,7 @@ func (w *simWorld) setBack() time.Duration {
 	return w.backward
 }
 
-// revoke takes a zone's delegation away; its servers go on.
+// revoke removes a zone's delegation; its servers go on.
 func (w *simWorld) revoke() string {
 	v := w.now()
 	old := w.pick(v, func(z *simZone) bool { return len(z.origin) > len("example.") && w.lonely(v, z) })

@@ -10,9 +10,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// A zone whose only server is slow, as behind a satellite, is found at the first question,
-// by asking twice; when it is known to be slow, by asking once. A silent one is known to be
-// that before stub resolvers give up.
+// A zone whose only server is slow, as behind a satellite, is resolved at the first
+// question, by asking twice; when it is known to be slow, by asking once. A silent one is
+// known to be silent before stub resolvers give up.
 func TestOnlyServerIsSlow(t *testing.T) {
 	const slowWorld = `
 -- zone shop.example. at 198.51.100.3 --

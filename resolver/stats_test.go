@@ -120,7 +120,7 @@ func TestStatsHaveEveryLimit(t *testing.T) {
 	}
 }
 
-// Each limit is counted where it strikes.
+// Each limit is counted where it is reached.
 func TestStatsCountLimits(t *testing.T) {
 	slow := "-- zone shop.example. at 198.51.100.3 198.51.100.4 --\nwww A 192.0.2.80\n-- fault shop.example. --\nlatency 20s\n"
 	for _, tt := range []struct {
@@ -147,8 +147,8 @@ func TestStatsCountLimits(t *testing.T) {
 	}
 }
 
-// Of what a reply had more than is kept is counted, once a reply; the question goes on with
-// the rest. What honest zones have is not.
+// What a reply has more of than is kept is counted, once a reply; the question goes on with
+// the rest. Replies of honest zones are not counted.
 func TestStatsCountWhatIsLeftOut(t *testing.T) {
 	many := func(n int, format string) string {
 		var b strings.Builder
@@ -199,7 +199,7 @@ func TestStatsCountWhatIsLeftOut(t *testing.T) {
 	}
 }
 
-// What waits, and what is being worked on, is counted as long as it is.
+// Questions that wait, and those that are being worked on, are counted as long as they do.
 func TestStatsNow(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\n*.w A 192.0.2.80\n-- fault 198.51.100.3 --\nlatency 3s\n", func(w *world) {
 		w.in.ResetLog()
@@ -218,7 +218,7 @@ func TestStatsNow(t *testing.T) {
 	}, ipv4Only, func(o *resolver.Options) { o.Limits.Questions = 1 })
 }
 
-// Who gives up is counted as that, and not as a trouble of the servers.
+// A caller that gives up is counted as that, and not as a fault of the servers.
 func TestStatsCountCallersWhoLeave(t *testing.T) {
 	inWorld(t, "-- zone shop.example. at 198.51.100.3 --\nwww A 192.0.2.80\n-- fault 198.51.100.3 --\nlatency 500ms\n", func(w *world) {
 		ctx, cancel := context.WithTimeout(w.Context(), 100*time.Millisecond)
@@ -236,7 +236,7 @@ func TestStatsCountCallersWhoLeave(t *testing.T) {
 	})
 }
 
-// What the second level did is among it.
+// The counts of the second level are included.
 func TestStatsHaveTheSecondLevel(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.ask("www.shop.example.", dns.TypeA)
@@ -254,7 +254,7 @@ func TestStatsHaveTheSecondLevel(t *testing.T) {
 	})
 }
 
-// What never left this host is not among the queries sent, nor are attempts to connect.
+// Queries that never left this host are not counted as sent, nor are attempts to connect.
 func TestStatsSent(t *testing.T) {
 	for _, test := range []struct {
 		faults string

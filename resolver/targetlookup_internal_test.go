@@ -8,7 +8,7 @@ import (
 )
 
 // A look-up ends with its flight until it is detached, then with its question's time; those
-// that go on are counted, once, and there is a bound to them.
+// that go on are counted, once, and bounded.
 func TestSideTrips(t *testing.T) {
 	const alone = 2 // side trips of others
 	for name, test := range map[string]struct {
