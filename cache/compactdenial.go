@@ -18,15 +18,28 @@ func (e entry) deniesName() bool {
 		var set dnssec.RRset
 		body = readWhole(&set, body, 0)
 		if set.Type == dns.TypeNSEC && set.Owner == e.name() {
-			return DeniesName(&set)
+			return hasNXNAME(&set)
 		}
 	}
 	return false
 }
 
-// DeniesName reports whether an NSEC RRset says that its name does not exist at all, as
-// compact denial does (RFC 9824 §3.1).
-func DeniesName(set *dnssec.RRset) bool {
+// DeniesName reports whether a denial of a type is one of the name too, as compact denial
+// has it (RFC 9824 §3.1).
+func (n *Negative) DeniesName() bool {
+	if n.Status != dnssec.Secure {
+		return false
+	}
+	for _, set := range n.Proof {
+		if set.Type == dns.TypeNSEC && set.Owner == n.Name {
+			return hasNXNAME(set)
+		}
+	}
+	return false
+}
+
+// hasNXNAME reports whether an NSEC RRset says that its name does not exist at all.
+func hasNXNAME(set *dnssec.RRset) bool {
 	for rdata := range set.Records.All() {
 		end := 0
 		for end < len(rdata) && rdata[end] != 0 {

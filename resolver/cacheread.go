@@ -113,21 +113,6 @@ func setFinding(q question, item cache.Item) *finding {
 	return &whole.finding
 }
 
-// deniedCompactly reports whether a denial kept as NODATA is one of the name (RFC 9824
-// §3.1): its NSEC record, of the name itself, has the type NXNAME.
-func deniedCompactly(n *cache.Negative) bool {
-	if n.Status != dnssec.Secure {
-		return false
-	}
-	for _, set := range n.Proof {
-		if set.Type != dns.TypeNSEC || set.Owner != n.Name {
-			continue
-		}
-		return cache.DeniesName(set)
-	}
-	return false
-}
-
 // cachedProofs answers from what earlier denials and wildcard answers prove about the
 // zone (RFC 8198).
 func (v *view) cachedProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
@@ -199,7 +184,7 @@ func negativeFinding(q question, n cache.Negative) *finding {
 		q: q, kind: kindNoData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch,
 		extended: ExtendedError{Code: n.Extended},
 	}
-	if n.NameError || deniedCompactly(&n) {
+	if n.NameError || n.DeniesName() {
 		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	return f
