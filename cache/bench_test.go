@@ -106,7 +106,7 @@ func BenchmarkInsertAtCapacity(b *testing.B) {
 		v.Put(now, &one, answer)
 	})
 	if got := v.cache.Bytes(); got > limit {
-		b.Errorf("%d octets, want at most %d", got, limit)
+		b.Errorf("%d bytes, want at most %d", got, limit)
 	}
 }
 

@@ -74,7 +74,7 @@ type View struct {
 	strict    bool // see Strict
 }
 
-// Uncounted gives the same view for looking whether something is there before it is
+// Uncounted returns the same view for looking whether something is there before it is
 // decided what to do: Stats does not count what that finds or misses.
 func (v *View) Uncounted() *View {
 	quiet := *v
@@ -82,7 +82,7 @@ func (v *View) Uncounted() *View {
 	return &quiet
 }
 
-// Strict gives the same view for who believes a server that there is nothing below a name
+// Strict returns the same view for who believes a server that there is nothing below a name
 // which it says does not exist, though nothing proves it (RFC 8020). Servers that answer
 // so for empty non-terminals are common, and hide what is there from who believes them.
 func (v *View) Strict() *View {
@@ -91,7 +91,7 @@ func (v *View) Strict() *View {
 	return &strict
 }
 
-// View gives the view with the given digest, which stands for everything that decides
+// View returns the view with the given digest, which stands for everything that decides
 // what data a resolver would believe: trust anchors, negative anchors, routes,
 // validation and server policy. The cache remembers the 4,096 digests that it was asked
 // for last; who asks for one that it has forgotten gets an empty view. Views that are in
@@ -108,7 +108,7 @@ func (c *Cache) View(digest [32]byte) *View {
 	return &View{cache: c, id: id}
 }
 
-// maxViews is how many digests of views are remembered, some 150 octets each. Resolvers
+// maxViews is how many digests of views are remembered, some 150 bytes each. Resolvers
 // have one for each route and negative trust anchor; a program that replaces these all day
 // makes new ones all day.
 const maxViews = 4096

@@ -58,7 +58,7 @@ var (
 	nextAddr = netip.MustParseAddr("192.0.2.2")
 )
 
-// text gives what an item holds in zone-file text.
+// text returns what an item holds in zone-file text.
 func text(t testing.TB, item Item) string {
 	t.Helper()
 	rrs, err := item.Set.AppendRRs(nil, item.TTL, true)
@@ -170,16 +170,16 @@ func TestMemoryBoundHolds(t *testing.T) {
 		used, counted := liveHeap()-before, v.cache.Bytes()
 		t.Logf("%s: %d entries, %.1f %% of the bound live, %.1f %% by Bytes", tt.about, v.cache.Len(), float64(used)*100/limit, float64(counted)*100/limit)
 		if used > limit*105/100 || used < limit*tt.least/100 || counted > limit {
-			t.Errorf("%s: %d octets live, %d by Bytes; want at most 105 %% and 100 %% of %d, and at least %d %% live", tt.about, used, counted, limit, tt.least)
+			t.Errorf("%s: %d bytes live, %d by Bytes; want at most 105 %% and 100 %% of %d, and at least %d %% live", tt.about, used, counted, limit, tt.least)
 		}
 		if used > counted*105/100 || used < counted*75/100 {
-			t.Errorf("%s: %d octets live, but Bytes says %d", tt.about, used, counted)
+			t.Errorf("%s: %d bytes live, but Bytes says %d", tt.about, used, counted)
 		}
 		runtime.KeepAlive(v)
 	}
 }
 
-// At 200,000 addresses, each of a name of its own, an RRset takes at most 210 octets of the
+// At 200,000 addresses, each of a name of its own, an RRset takes at most 210 bytes of the
 // heap, and at most 340 with a P-256 signature.
 func TestBytesPerEntry(t *testing.T) {
 	if raceDetector {
@@ -191,14 +191,14 @@ func TestBytesPerEntry(t *testing.T) {
 		most   float64
 	}{{false, 210}, {true, 340}} {
 		got := bytesPerEntry(t, names, tt.signed)
-		t.Logf("signed %t: %.1f octets an RRset", tt.signed, got)
+		t.Logf("signed %t: %.1f bytes an RRset", tt.signed, got)
 		if got > tt.most {
-			t.Errorf("signed %t: %.1f octets an RRset, want at most %.0f", tt.signed, got, tt.most)
+			t.Errorf("signed %t: %.1f bytes an RRset, want at most %.0f", tt.signed, got, tt.most)
 		}
 	}
 }
 
-// bytesPerEntry gives the live heap that one address of each of the names takes in a cache
+// bytesPerEntry returns the live heap that one address of each of the names takes in a cache
 // without bound, all overhead of lists and maps included, divided by their number.
 func bytesPerEntry(t testing.TB, names []dnsname.Name, signed bool) float64 {
 	signature := dnssec.Pack(string(make([]byte, 18+len("\x07example\x03com\x00")+64)))

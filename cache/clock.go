@@ -3,7 +3,7 @@ package cache
 import "time"
 
 // noMonotonic stands for a monotonic reading that is not there.
-const noMonotonic = int64(1)<<40 - 1 // all ones in the five octets an entry has for it
+const noMonotonic = int64(1)<<40 - 1 // all ones in the five bytes an entry has for it
 
 // backwardsSlack is how far the wall clock may stand before an entry's arrival
 // without the entry counting as one from the future. A question reads the clock once
@@ -37,7 +37,7 @@ type span struct {
 	ttl  uint32 // seconds, rounded up
 }
 
-// spanOf gives the life that begins at i and lasts d, which is positive and at most
+// spanOf returns the life that begins at i and lasts d, which is positive and at most
 // 2^32-1 seconds.
 func spanOf(i instant, d time.Duration) span {
 	ms := max(d.Milliseconds(), 1)
@@ -48,7 +48,7 @@ func spanOf(i instant, d time.Duration) span {
 	return s
 }
 
-// left gives how many milliseconds remain at i, by whichever clock has less; what is
+// left returns how many milliseconds remain at i, by whichever clock has less; what is
 // not positive has expired that long ago.
 //
 // Where the wall clock stepped back and there is no monotonic one to correct it, the
@@ -65,11 +65,11 @@ func (s span) left(i instant) int64 {
 	return left
 }
 
-// arrived gives when the life began, by the wall clock in milliseconds since 1970. It is
+// arrived returns when the life began, by the wall clock in milliseconds since 1970. It is
 // for comparing two lives; the wall clock may have been set between them.
 func (s span) arrived() int64 { return s.wall - int64(s.ttl)*1000 }
 
-// seconds gives what remains at i as a TTL, rounded up so that what is alive never
+// seconds returns what remains at i as a TTL, rounded up so that what is alive never
 // shows 0, which would say that it must not be kept; never more than it began with.
 func (s span) seconds(i instant) uint32 {
 	left := s.left(i)
@@ -89,7 +89,7 @@ func ttlOf(life time.Duration) uint32 {
 	return uint32(secondsUp(max(life.Milliseconds(), 1)))
 }
 
-// lifetime gives how long data with the given TTL may live: capped, and not beyond
+// lifetime returns how long data with the given TTL may live: capped, and not beyond
 // notAfter unless that is zero. Not positive: not at all. A TTL with the top bit set
 // is a large number here, as RFC 8767 §4 has it.
 func lifetime(now time.Time, ttl uint32, longest time.Duration, notAfter time.Time) time.Duration {

@@ -61,7 +61,7 @@ func TestWallStepsBack(t *testing.T) {
 	}
 }
 
-// wallStepped gives a moment whose wall clock alone has moved by step. Only a step
+// wallStepped returns a moment whose wall clock alone has moved by step. Only a step
 // forward matters to its caller, and dropping the monotonic clock shows it.
 func wallStepped(now time.Time, step time.Duration) time.Time {
 	if step == 0 {

@@ -115,7 +115,7 @@ func ownSize(names []dnsname.Name) int64 {
 	return size
 }
 
-// GetCut gives the deepest delegation at or above name that is alive at now.
+// GetCut returns the deepest delegation at or above name that is alive at now.
 func (v *View) GetCut(now time.Time, name dnssec.Name) (Cut, bool) {
 	i := v.cache.at(now)
 	e := v.deepest(i, name)
@@ -200,7 +200,7 @@ func (v *View) cutEntry(k key) *cutEntry {
 	return e
 }
 
-// What the parts of a cutEntry take on the heap of a 64-bit machine, in octets.
+// What the parts of a cutEntry take on the heap of a 64-bit machine, in bytes.
 const (
 	cutEntrySize   = 144
 	delegationSize = 48

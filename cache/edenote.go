@@ -20,7 +20,7 @@ var notes = [4]uint16{
 	dns.ExtendedErrorCodeUnsupportedNSEC3IterValue,  // RFC 9276 §3.2
 }
 
-// noteOf gives the note of an extended DNS error; that of nothing for one that is not kept.
+// noteOf returns the note of an extended DNS error; that of nothing for one that is not kept.
 func noteOf(status dnssec.Status, code uint16) note {
 	if i := slices.Index(notes[:], code); i > 0 && status == dnssec.Insecure {
 		return note(i)

@@ -98,8 +98,8 @@ func appendSet(b []byte, set *dnssec.RRset) []byte {
 	return append(b, set.Signatures...)
 }
 
-// setBody gives back what appendSet wrote at the end of an entry. It shares the
-// entry's octets, which never change.
+// setBody returns what appendSet wrote at the end of an entry. It shares the
+// entry's bytes, which never change.
 func setBody(body string) (records, signatures dnssec.Packed) {
 	n := 4 + int(be32(body))
 	return dnssec.Packed(body[4:n]), dnssec.Packed(body[n:])

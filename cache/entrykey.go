@@ -36,7 +36,7 @@ const (
 	KindGlue
 )
 
-// String gives a short name of the kind.
+// String returns a short name of the kind.
 func (k Kind) String() string {
 	switch k {
 	case KindRRset:

@@ -79,7 +79,7 @@ func (v *View) ClearFailure(name dnssec.Name, rrtype uint16, trust Trust) {
 	v.forget(KindFailure, key{name: name, rrtype: rrtype, trust: trust})
 }
 
-// failureWait gives how long the count-th failure in a row is remembered.
+// failureWait returns how long the count-th failure in a row is remembered.
 func failureWait(count int) time.Duration {
 	wait := firstFailure
 	for ; count > 1 && wait < maxFailure; count-- {

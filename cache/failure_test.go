@@ -65,6 +65,6 @@ func TestFailureEnds(t *testing.T) {
 func TestFailureTextIsBounded(t *testing.T) {
 	v := newView(Options{})
 	if got := v.PutFailure(start, name("a.example"), dns.TypeA, Checked, 0, strings.Repeat("x", 5000)); len(got.Text) != maxFailureText {
-		t.Errorf("text of %d octets kept, want %d", len(got.Text), maxFailureText)
+		t.Errorf("text of %d bytes kept, want %d", len(got.Text), maxFailureText)
 	}
 }

@@ -20,7 +20,7 @@ type lease struct {
 	span
 }
 
-// Glue gives the addresses of host that delegations alive at now lease to others, as PutCut
+// Glue returns the addresses of host that delegations alive at now lease to others, as PutCut
 // says. They may be sent to, and are never an answer. The slice is the caller's.
 func (v *View) Glue(now time.Time, host dnssec.Name) []netip.Addr {
 	e := v.cutEntry(v.glueKey(host))

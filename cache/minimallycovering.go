@@ -50,10 +50,10 @@ func namesTouch(owner, next dnsname.Name) bool {
 	return ok && sortsFirst(added)
 }
 
-// sortsFirst reports whether octets sort before the asterisk, or are the hyphen with which
+// sortsFirst reports whether s sorts before the asterisk, or is the hyphen with which
 // no host name ends.
-func sortsFirst(octets string) bool {
-	return octets == "-" || octets != "" && octets[0] < '*'
+func sortsFirst(s string) bool {
+	return s == "-" || s != "" && s[0] < '*'
 }
 
 // onlyDenial reports whether a name has no types but those that the denial itself needs: in
@@ -65,9 +65,9 @@ func onlyDenial(types string) bool {
 		if n > len(types) {
 			return false
 		}
-		for octet := range n - 2 {
-			set := types[2+octet]
-			if types[0] == 0 && octet == int(dns.TypeNSEC/8) {
+		for i := range n - 2 {
+			set := types[2+i]
+			if types[0] == 0 && i == int(dns.TypeNSEC/8) {
 				set &^= bits
 			}
 			if set != 0 {

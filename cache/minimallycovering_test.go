@@ -32,7 +32,7 @@ func TestMinimalNSEC(t *testing.T) {
 		{"RFC 9824, an apex", "example.com", `\000.example.com`, []uint16{dns.TypeSOA, dns.TypeNS}, false},
 		{"RFC 9824, an empty non-terminal", "www.example.com", `\000.www.example.com`, nil, false},
 		{"RFC 4471, two labels", "www.example.com", `\000.\000.www.example.com`, []uint16{dns.TypeTXT}, false},
-		{"RFC 4471, an octet more", "www.example.com", `www\000.example.com`, []uint16{dns.TypeTXT}, false},
+		{"RFC 4471, a byte more", "www.example.com", `www\000.example.com`, []uint16{dns.TypeTXT}, false},
 		{"RFC 4471, host names", "www.example.com", "www-.example.com", []uint16{dns.TypeTXT}, false},
 		{"RFC 4470, no types", "www.example.com", "xxx.example.com", nil, false},
 	} {
@@ -83,7 +83,7 @@ func TestMinimalNSEC3(t *testing.T) {
 	zone, owner := name("example.com"), name("www.example.com")
 	p := nsec3Params{used: true}
 	hash := p.hash(owner)
-	add := func(at int, n byte) string { // to the octet at, with carry
+	add := func(at int, n byte) string { // to the byte at, with carry
 		b := []byte(hash)
 		for carry := int(n); carry > 0 && at >= 0; at-- {
 			carry += int(b[at])

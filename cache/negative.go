@@ -55,7 +55,7 @@ type Negative struct {
 	Extended uint16
 }
 
-// setTTL gives the denial and all its parts one TTL.
+// setTTL sets the TTL of the denial and all its parts.
 func (n *Negative) setTTL(ttl uint32) {
 	n.TTL = ttl
 	if n.SOA != nil {
@@ -83,7 +83,7 @@ func (v *View) GetNegative(now time.Time, name dnssec.Name, rrtype uint16, trust
 	return v.nameErrorAbove(i, name, rrtype)
 }
 
-// denialKeys gives where denials of name and type are.
+// denialKeys returns where denials of name and type are.
 func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
 	return [...]key{
 		{name: name, rrtype: rrtype, kind: KindNoData, trust: trust},
@@ -181,7 +181,7 @@ func (v *View) negativeLife(now time.Time, n *Negative, m Meta) time.Duration {
 	return lifetime(now, n.lives(), v.cache.options.MaxNegativeTTL, m.NotAfter)
 }
 
-// lives gives the TTL in seconds, the lowest of all that the denial consists of; 0
+// lives returns the TTL in seconds, the lowest of all that the denial consists of; 0
 // when it is not one that may be kept.
 func (n *Negative) lives() uint32 {
 	if n.isBare() {
@@ -282,7 +282,7 @@ func readWhole(set *dnssec.RRset, body string, ttl uint32) string {
 	return body[end:]
 }
 
-// cutPrefixed takes a string off the front that stands behind one octet of length.
+// cutPrefixed takes a string off the front that stands behind one byte of length.
 func cutPrefixed(s string) (first, rest string) {
 	n := 1 + int(s[0])
 	return s[1:n], s[n:]

@@ -13,7 +13,7 @@ const (
 	noCutShards = 16
 	// noCutWays is how many slots a name may be in: enough that few in use collide.
 	noCutWays = 4
-	// noCutSetSize is what the slots of one set take, in octets.
+	// noCutSetSize is what the slots of one set take, in bytes.
 	noCutSetSize = noCutWays * 40
 )
 
@@ -62,7 +62,7 @@ func (v *View) PutNoCut(now time.Time, zone, name dnssec.Name, ttl uint32, notAf
 	v.cache.noCuts.shard(hash).put(i, hash, spanOf(i, d))
 }
 
-// NoCut gives the deepest name at or above name, and below zone, of which it is known at now
+// NoCut returns the deepest name at or above name, and below zone, of which it is known at now
 // that there is no zone cut; "" when nothing is known.
 func (v *View) NoCut(now time.Time, zone, name dnssec.Name) dnssec.Name {
 	if !name.IsBelow(zone) {
@@ -139,12 +139,12 @@ func (s *noCutShard) put(i instant, hash uint64, life span) {
 	set[at] = noCutSlot{hash: hash, span: life}
 }
 
-// set gives the slots that a hash may be in. The caller holds mu, and there are some.
+// set returns the slots that a hash may be in. The caller holds mu, and there are some.
 func (s *noCutShard) set(hash uint64) *[noCutWays]noCutSlot {
 	return &s.sets[hash%uint64(len(s.sets))]
 }
 
-// leastOfUse gives the slot to overwrite: an expired one, else the one that ends first of
+// leastOfUse returns the slot to overwrite: an expired one, else the one that ends first of
 // those that nobody has asked for, else of all.
 func leastOfUse(set *[noCutWays]noCutSlot, i instant) int {
 	least := 0

@@ -31,7 +31,7 @@ type nsec3Params struct {
 	salt       string
 }
 
-// hash gives the hash of a name. RFC 5155 §5.
+// hash returns the hash of a name. RFC 5155 §5.
 func (p nsec3Params) hash(name dnsname.Name) string {
 	var buf [dnsname.MaxWire + 255]byte
 	sum := sha1.Sum(append(append(buf[:0], name...), p.salt...))
@@ -112,7 +112,7 @@ func parseNSEC3(rdata string) (nsec3, bool) {
 	return f, true
 }
 
-// types gives the type bit maps of an NSEC or NSEC3 record and whether it opts out.
+// types returns the type bit maps of an NSEC or NSEC3 record and whether it opts out.
 func (r zoneRange) types() (types string, optOut bool) {
 	records, _ := setBody(r.e.body())
 	rdata := string(records[2:])

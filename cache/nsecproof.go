@@ -97,7 +97,7 @@ type hashed struct {
 	hash, wildcard string
 }
 
-// hashes gives the name and its ancestors down to the zone with their hashes, or nil
+// hashes returns the name and its ancestors down to the zone with their hashes, or nil
 // when there are too many.
 func (p nsec3Params) hashes(name, zone dnsname.Name) []hashed {
 	if name.Labels()-zone.Labels() > maxHashedLabels {

@@ -17,7 +17,7 @@ const (
 	// maxRangeShards and minRangeShard: a shard holds whole zones, and one zone of a
 	// few thousand names must fit into half of it.
 	maxRangeShards = 8
-	minRangeShard  = 1 << 20 // octets
+	minRangeShard  = 1 << 20 // bytes
 
 	// maxRanges is how many ranges of one zone are kept. What is sorted in one array
 	// can be searched in 14 steps, and moved to make room in microseconds. A zone
@@ -89,7 +89,7 @@ func (s *rangeShard) reset() {
 
 func (s *rangeShard) total() int64 { return s.bytes + int64(s.peak)*slotOverhead }
 
-// zone gives the zone of this name and view, or nil. The caller holds mu.
+// zone returns the zone of this name and view, or nil. The caller holds mu.
 func (s *rangeShard) zone(hash uint64, name dnsname.Name, view uint32) *rangeZone {
 	z, ok := s.zones.Get(hash)
 	if !ok || z.name != name || z.view != view {
@@ -147,7 +147,7 @@ func (z *rangeZone) order(a, b string) int {
 	return dnsname.Compare(dnsname.Name(a), dnsname.Name(b))
 }
 
-// search gives where the range beginning at lo is or would be.
+// search returns where the range beginning at lo is or would be.
 func (z *rangeZone) search(lo string) (int, bool) {
 	return slices.BinarySearchFunc(z.ranges, lo, func(r zoneRange, lo string) int { return z.order(r.lo, lo) })
 }
@@ -219,10 +219,10 @@ func (z *rangeZone) setSOA(e entry) {
 }
 
 // size is what a range takes beside its place in the array. Its ends are counted as if
-// each had octets of its own; often they are the entry's.
+// each had bytes of its own; often they are the entry's.
 func (r zoneRange) size() int64 { return r.e.size() + allocated(len(r.lo)) + allocated(len(r.hi)) }
 
-// matching gives the range that begins at x, if it is alive.
+// matching returns the range that begins at x, if it is alive.
 func (z *rangeZone) matching(i instant, x string) (zoneRange, bool) {
 	at, found := z.search(x)
 	if !found || z.ranges[at].e.span().left(i) <= 0 {
@@ -231,7 +231,7 @@ func (z *rangeZone) matching(i instant, x string) (zoneRange, bool) {
 	return z.ranges[at], true
 }
 
-// covering gives the range whose gap x is in, if it is alive.
+// covering returns the range whose gap x is in, if it is alive.
 func (z *rangeZone) covering(i instant, x string) (zoneRange, bool) {
 	at, found := z.search(x)
 	if found || len(z.ranges) == 0 {

@@ -24,7 +24,7 @@ type Synthesis struct {
 
 // Synthesise answers or denies name and type from what Secure denials and wildcard
 // answers proved about the zone: RFC 8198 for NSEC and NSEC3, without the use of
-// opt-out gaps. It gives nothing for names at or below a delegation that is known, or
+// opt-out gaps. It returns nothing for names at or below a delegation that is known, or
 // that the records show.
 func (v *View) Synthesise(now time.Time, name dnssec.Name, rrtype uint16) (Synthesis, bool) {
 	if isMeta(rrtype) || rrtype == dns.TypeRRSIG || name == "" {

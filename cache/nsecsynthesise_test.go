@@ -90,7 +90,7 @@ func (z *signedZone) truth(n dnsname.Name, rrtype uint16) string {
 	return at(source, isWildcard)
 }
 
-// ranges gives all NSEC or NSEC3 RRsets of the zone.
+// ranges returns all NSEC or NSEC3 RRsets of the zone.
 func (z *signedZone) ranges(t testing.TB) []*dnssec.RRset {
 	var owners []dnsname.Name
 	for n := range z.names {
@@ -423,7 +423,7 @@ func TestGapsOfOneZoneAreBounded(t *testing.T) {
 		s := v.cache.ranges.shard(hash)
 		z := s.zone(hash, zone, v.id)
 		if len(z.ranges) > maxRanges || z.bytes > s.limit/2 || s.total() > s.limit || len(z.ranges) < 500 {
-			t.Errorf("limit %d: %d gaps and %d octets kept, want at most %d and %d, and not too few", tt.limit, len(z.ranges), z.bytes, maxRanges, s.limit/2)
+			t.Errorf("limit %d: %d gaps and %d bytes kept, want at most %d and %d, and not too few", tt.limit, len(z.ranges), z.bytes, maxRanges, s.limit/2)
 		}
 		bytes := int64(listOverhead+zoneSize) + allocated(len(zone)) + allocated(cap(z.ranges)*rangeSize)
 		for i, r := range z.ranges {
@@ -433,7 +433,7 @@ func TestGapsOfOneZoneAreBounded(t *testing.T) {
 			}
 		}
 		if bytes != z.bytes || s.entries != len(z.ranges) || s.evictions == 0 {
-			t.Errorf("limit %d: %d octets and %d gaps counted, %d evicted; there are %d and %d", tt.limit, z.bytes, s.entries, s.evictions, bytes, len(z.ranges))
+			t.Errorf("limit %d: %d bytes and %d gaps counted, %d evicted; there are %d and %d", tt.limit, z.bytes, s.entries, s.evictions, bytes, len(z.ranges))
 		}
 	}
 }

@@ -17,7 +17,7 @@ const (
 	// DefaultMaxNegativeTTL caps negative answers. RFC 2308 §5 finds one to three
 	// hours sensible.
 	DefaultMaxNegativeTTL = 3600 * time.Second
-	// DefaultMaxEntry is the largest entry in octets (PowerDNS): what is larger is
+	// DefaultMaxEntry is the largest entry in bytes (PowerDNS): what is larger is
 	// rare, and kept apart, so that it cannot flush hundreds of ordinary entries.
 	DefaultMaxEntry = 8192
 	// DefaultMaxRecords is how many records an RRset may have to be kept (PowerDNS
@@ -47,7 +47,7 @@ type Options struct {
 	KeepStale time.Duration
 	// Now tells ReadFrom the time, which has no other way to know it. Nil: time.Now.
 	Now func() time.Time
-	// MaxEntry is the size in octets above which an RRset or a negative answer is
+	// MaxEntry is the size in bytes above which an RRset or a negative answer is
 	// not kept, an RRset at most briefly, as PutBrief does.
 	MaxEntry int
 	// MaxRecords is how many records an RRset may have to be kept.
@@ -57,7 +57,7 @@ type Options struct {
 	MaxTypes int
 }
 
-// Options gives the bounds as they apply: filled with the defaults, and the largest value
+// Options returns the bounds as they apply: filled with the defaults, and the largest value
 // where there is none.
 func (c *Cache) Options() Options { return c.options }
 

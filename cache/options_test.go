@@ -37,7 +37,7 @@ func TestTinyCache(t *testing.T) {
 		v := newView(Options{MaxBytes: limit})
 		fill(t, v, start)
 		if got := v.cache.Bytes(); got > limit {
-			t.Errorf("limit %d: %d octets", limit, got)
+			t.Errorf("limit %d: %d bytes", limit, got)
 		}
 		useAll(t, v.cache)
 	}

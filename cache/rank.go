@@ -23,7 +23,7 @@ const (
 	RankLocal
 )
 
-// String gives a short name of the rank.
+// String returns a short name of the rank.
 func (r Rank) String() string {
 	switch r {
 	case RankGlue:

@@ -20,7 +20,7 @@ func (v *View) ClaimRefresh(now time.Time, name dnssec.Name, rrtype uint16, trus
 	return v.claim(i, key{name: name, rrtype: rrtype, trust: trust}, claimed, func(old entry) bool { return old.span().left(i) <= 0 })
 }
 
-// EndRefresh gives a claim back because the data was fetched: it may be fetched again as
+// EndRefresh releases a claim because the data was fetched: it may be fetched again as
 // soon as it is due.
 func (v *View) EndRefresh(name dnssec.Name, rrtype uint16, trust Trust) {
 	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})

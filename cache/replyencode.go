@@ -57,7 +57,7 @@ type Hit struct {
 }
 
 // AppendReply appends the whole reply to a query if the cache holds it: one RRset, with
-// the aliases that lead to it; a chain; or a denial, as octets that were never decoded.
+// the aliases that lead to it; a chain; or a denial, as bytes that were never decoded.
 // Names are compressed (RFC 1035 §4.1.4), so that as much fits into a datagram as when the
 // message was made from its records. It allocates nothing when dst has room.
 // Without a hit dst comes back as it was, and nothing is counted. What comes with an extended
@@ -103,8 +103,8 @@ func hitOf(kind Kind) counter {
 // message is a reply being written.
 type message struct {
 	q      ReplyTo
-	octets []byte
-	start  int       // of the message in octets
+	buf    []byte
+	start  int       // of the message in bytes
 	room   int       // bytes for all but the OPT record
 	full   bool      // a record had no room, and what follows is left out too
 	ttl    uint32    // of all together, which that of a denial cannot be above
@@ -126,7 +126,7 @@ const (
 // reply appends the reply made of p; false: it is for a stream, and too long.
 func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit, bool) {
 	hit := Hit{Name: q.Name, Status: p.status, TTL: p.ttl, Due: p.due}
-	m := message{q: q, octets: dst, start: len(dst), room: wire.MaxLen, ttl: p.ttl}
+	m := message{q: q, buf: dst, start: len(dst), room: wire.MaxLen, ttl: p.ttl}
 	datagram := q.MaxSize > 0 && q.MaxSize < wire.MaxLen
 	if datagram {
 		m.room = q.MaxSize
@@ -134,7 +134,7 @@ func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit, bool) {
 	if q.EDNS {
 		m.room -= optSize
 	}
-	m.octets = append(m.octets, make([]byte, wire.HeaderLen)...)
+	m.buf = append(m.buf, make([]byte, wire.HeaderLen)...)
 	m.question()
 	for _, e := range p.entries[:p.count] {
 		hit.Rcode = m.part(i, e)
@@ -145,10 +145,10 @@ func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit, bool) {
 	hit.Truncated = m.full
 	m.opt(hit.Rcode)
 	m.header(hit)
-	return m.octets, hit, true
+	return m.buf, hit, true
 }
 
-// part writes what one entry says, and gives the RCODE that goes with it.
+// part writes what one entry says, and returns the RCODE that goes with it.
 func (m *message) part(i instant, e entry) (rcode int) {
 	switch e.kind() {
 	case KindNameError:
@@ -184,7 +184,7 @@ func (m *message) header(hit Hit) {
 	if hit.Truncated {
 		flags |= wire.TC
 	}
-	b := m.octets[m.start:]
+	b := m.buf[m.start:]
 	binary.BigEndian.PutUint16(b, m.q.ID)
 	binary.BigEndian.PutUint16(b[2:], flags)
 	binary.BigEndian.PutUint16(b[4:], 1)
@@ -196,12 +196,12 @@ func (m *message) header(hit Hit) {
 func (m *message) question() {
 	m.plain = len(m.q.QNAME) != len(m.q.Name) || string(m.q.QNAME) == string(m.q.Name)
 	if len(m.q.QNAME) == len(m.q.Name) {
-		m.octets = append(m.octets, m.q.QNAME...)
+		m.buf = append(m.buf, m.q.QNAME...)
 	} else {
-		m.octets = append(m.octets, m.q.Name...)
+		m.buf = append(m.buf, m.q.Name...)
 	}
-	m.octets = binary.BigEndian.AppendUint16(m.octets, m.q.Type)
-	m.octets = binary.BigEndian.AppendUint16(m.octets, dns.ClassINET)
+	m.buf = binary.BigEndian.AppendUint16(m.buf, m.q.Type)
+	m.buf = binary.BigEndian.AppendUint16(m.buf, dns.ClassINET)
 }
 
 // denial writes the authority section of a negative answer.
@@ -218,7 +218,7 @@ func (m *message) chain(i instant, e entry) (rcode int) {
 	return rcode
 }
 
-// sets writes count sets from the front of body with this TTL and gives the rest.
+// sets writes count sets from the front of body with this TTL and returns the rest.
 func (m *message) sets(section, count int, body string, ttl uint32) string {
 	for range count {
 		var set dnssec.RRset
@@ -260,7 +260,7 @@ func (m *message) set(section int, set *dnssec.RRset) {
 	}
 }
 
-// turn gives which record of an RRset goes first.
+// turn returns which record of an RRset goes first.
 func (q *ReplyTo) turn(set *dnssec.RRset) uint {
 	if q.Turn == nil {
 		return 0
@@ -277,7 +277,7 @@ func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata st
 	if m.full {
 		return
 	}
-	b := m.name(m.octets, set.Owner)
+	b := m.name(m.buf, set.Owner)
 	b = binary.BigEndian.AppendUint16(b, rrtype)
 	b = binary.BigEndian.AppendUint16(b, dns.ClassINET)
 	b = binary.BigEndian.AppendUint32(b, set.TTL)
@@ -291,7 +291,7 @@ func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata st
 	if m.full = len(b)-m.start > m.room; m.full {
 		return
 	}
-	m.octets = b
+	m.buf = b
 	m.counts[section]++
 }
 
@@ -307,11 +307,11 @@ func (m *message) opt(rcode int) {
 	if m.q.DO {
 		do = 1 << 15
 	}
-	b := append(m.octets, 0) // owned by the root
+	b := append(m.buf, 0) // owned by the root
 	b = binary.BigEndian.AppendUint16(b, dns.TypeOPT)
 	b = binary.BigEndian.AppendUint16(b, m.q.UDPSize)
 	b = append(b, byte(rcode>>4), 0)
 	b = binary.BigEndian.AppendUint16(b, do)
-	m.octets = append(b, 0, 0)
+	m.buf = append(b, 0, 0)
 	m.counts[additionalSection]++
 }

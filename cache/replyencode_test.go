@@ -13,15 +13,15 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// replyText unpacks a reply and gives its flags and its records, a line for each.
-func replyText(t *testing.T, octets []byte) string {
+// replyText unpacks a reply and returns its flags and its records, a line for each.
+func replyText(t *testing.T, b []byte) string {
 	t.Helper()
-	if _, err := wire.Parse(octets); err != nil {
-		t.Fatalf("the walker refuses %x: %v", octets, err)
+	if _, err := wire.Parse(b); err != nil {
+		t.Fatalf("the walker refuses %x: %v", b, err)
 	}
 	var m dns.Msg
-	if err := m.Unpack(octets); err != nil {
-		t.Fatalf("cannot unpack %x: %v", octets, err)
+	if err := m.Unpack(b); err != nil {
+		t.Fatalf("cannot unpack %x: %v", b, err)
 	}
 	var flags strings.Builder
 	flags.WriteString(dns.RcodeToString[m.Rcode])
@@ -162,7 +162,7 @@ func TestAppendReply(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", tt.about, text, tt.want)
 		}
 		if tt.q.MaxSize > 0 && len(got)-len(prefix) > tt.q.MaxSize {
-			t.Errorf("%s: %d octets, want at most %d", tt.about, len(got)-len(prefix), tt.q.MaxSize)
+			t.Errorf("%s: %d bytes, want at most %d", tt.about, len(got)-len(prefix), tt.q.MaxSize)
 		}
 		if hit.Truncated != strings.Contains(tt.want, " tc") || (hit.Rcode == dns.RcodeNameError) != strings.HasPrefix(tt.want, "NXDOMAIN") {
 			t.Errorf("%s: hit %+v", tt.about, hit)

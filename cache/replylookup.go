@@ -69,7 +69,7 @@ func (e entry) leadsOn(rrtype uint16) bool {
 	return e.rrtype() == dns.TypeCNAME && rrtype != dns.TypeCNAME && (e.kind() == KindRRset || e.kind() == KindChain)
 }
 
-// follow gives where the aliases of an entry lead, and how many there are; none when they
+// follow returns where the aliases of an entry lead, and how many there are; none when they
 // are not all CNAMEs, or take a proof, or a name on the way is not admitted. Of several
 // records the first counts.
 func (e entry) follow(q *ReplyTo) (target string, steps int) {
@@ -188,7 +188,7 @@ func (e entry) expanded() bool {
 	return false
 }
 
-// appendLower appends a name in canonical letter case. Octets of length are below 'A'.
+// appendLower appends a name in canonical letter case. Bytes of length are below 'A'.
 func appendLower[T string | []byte](dst []byte, name T) []byte {
 	for i := range len(name) {
 		c := name[i]

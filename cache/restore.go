@@ -26,7 +26,7 @@ func (c *Cache) ReadFrom(r io.Reader) (int64, error) {
 	err := in.read()
 	if err != nil {
 		c.Clear()
-		return in.taken, fmt.Errorf("cache: read snapshot at octet %d: %w", in.taken, err)
+		return in.taken, fmt.Errorf("cache: read snapshot at byte %d: %w", in.taken, err)
 	}
 	return in.taken, nil
 }
@@ -81,7 +81,7 @@ func (s *snapshotReader) next() ([]byte, error) {
 	}
 	n := int64(binary.BigEndian.Uint32(length[:]))
 	if n > maxBlock {
-		return nil, fmt.Errorf("%w: block of %d octets", ErrSnapshot, n)
+		return nil, fmt.Errorf("%w: block of %d bytes", ErrSnapshot, n)
 	}
 	s.block.Reset() // grows with what is there, not with what is promised
 	got, err := io.CopyN(&s.block, s.r, n)

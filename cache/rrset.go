@@ -10,7 +10,7 @@ import (
 
 // Item is a cached RRset.
 type Item struct {
-	// Set is the RRset. Its strings are the cache's own octets, which never change.
+	// Set is the RRset. Its strings are the cache's own bytes, which never change.
 	// Set.TTL is the TTL left.
 	Set    dnssec.RRset
 	Rank   Rank
@@ -76,7 +76,7 @@ func (v *View) Get(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, 
 	return Item{}, false
 }
 
-// entry gives the entry of k in this view, alive or not. hot tells whether it had
+// entry returns the entry of k in this view, alive or not. hot tells whether it had
 // been used before. Unchecked data gains nothing by being used, so that questions with
 // CD=1, however often they are asked, push out nothing that was validated.
 func (v *View) entry(k key, use bool) (e entry, hot, ok bool) {

@@ -28,14 +28,14 @@ import (
 //
 //   - To report what is not there as an error. It is a nil value and a nil error; an
 //     error says that the store does not work.
-//   - To take keys and values for text. They hold any octets.
+//   - To take keys and values for text. They hold any bytes.
 //   - To keep values for longer than ttl. That is no danger, as they carry their own end,
 //     but fills the store. To round ttl down to 0 is worse where 0 means for ever.
 //   - Timeouts of seconds, and pools that make callers queue, in the client library.
 type SecondLevel interface {
-	// Get gives the value last stored under key, or nil when there is none. The caller
+	// Get returns the value last stored under key, or nil when there is none. The caller
 	// does not change it. It should take well under a millisecond; after some 20 ms
-	// nobody waits for it any more, so that a store further away than that never gives a
+	// nobody waits for it any more, so that a store further away than that never has a
 	// hit. No more than 33 are under way at a time.
 	Get(ctx context.Context, key []byte) (value []byte, err error)
 	// Set stores a value of at most some 16 KiB under key, instead of what is there, for

@@ -14,14 +14,14 @@ const (
 	// its expiring variant uses.
 	listOverhead = 80
 	// slotOverhead is what one entry takes of a Go map from uint64 to a pointer when
-	// the map has just grown, the worst case: 17 octets a slot, 7 of 16 slots used.
+	// the map has just grown, the worst case: 17 bytes a slot, 7 of 16 slots used.
 	slotOverhead = 39
 
 	// maxShards and minShard: more shards than cores that could ever wait for each
 	// other bring nothing, and a shard must hold a few hundred entries for its order
 	// of use to mean something.
 	maxShards = 64
-	minShard  = 256 << 10 // octets
+	minShard  = 256 << 10 // bytes
 
 	// hotShare of what a shard's lists may take, in parts of 100, is for what was asked
 	// again. The rest is where newcomers have to prove themselves.
@@ -40,7 +40,7 @@ const (
 // sized is what a store can hold.
 type sized interface {
 	comparable
-	// size is what the value takes on the heap, in octets.
+	// size is what the value takes on the heap, in bytes.
 	size() int64
 	// denies reports whether it is what any name that does not exist leaves behind.
 	denies() bool
@@ -72,7 +72,7 @@ func newStoreOf[V sized](limit int64, n int, share int64) store[V] {
 	return s
 }
 
-// shard gives the shard of a hash. With one shard the shift is 64, which leaves 0.
+// shard returns the shard of a hash. With one shard the shift is 64, which leaves 0.
 func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift] }
 
 // shard is three least-recently-used lists under one lock: cold and denied for what came
@@ -81,7 +81,7 @@ func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift
 // fall behind become cold again.
 type shard[V sized] struct {
 	mu      sync.Mutex
-	limit   int64 // octets, never changed
+	limit   int64 // bytes, never changed
 	largest int64 // of one entry, likewise
 
 	// Guarded by mu.
@@ -151,7 +151,7 @@ func (s *shard[V]) reset() {
 	s.cold, s.denied, s.hot = newSegment[V](), newSegment[V](), newSegment[V]()
 }
 
-// lists gives the three, as they are most often the one sought.
+// lists returns the three, as they are most often the one sought.
 func (s *shard[V]) lists() [3]*segment[V] { return [...]*segment[V]{&s.hot, &s.cold, &s.denied} }
 
 // coldFor is where v is while it is not in use.
@@ -196,7 +196,7 @@ func (s *shard[V]) get(hash uint64, use bool) (v V, hot, ok bool) {
 	return v, false, ok
 }
 
-// unused looks a value up that is not hot, and gives the list that it is in.
+// unused looks a value up that is not hot, and returns the list that it is in.
 func (s *shard[V]) unused(hash uint64) (v V, in *segment[V], ok bool) {
 	if v, ok = s.cold.lru.Peek(hash); ok {
 		return v, &s.cold, true
@@ -288,7 +288,7 @@ func (s *shard[V]) removeIf(hash uint64, condition func(V) bool) bool {
 	return false
 }
 
-// allocated gives, from above, the heap that an allocation of n octets takes. The
+// allocated returns an upper bound of the heap that an allocation of n bytes takes. The
 // classes of Go's allocator are at most an eighth apart; the rounding here is that of
 // the small ones, and within an eighth for the others.
 func allocated(n int) int64 {

@@ -13,10 +13,10 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// bigChain is an answer to ANY of some octets.
-func bigChain(t *testing.T, owner string, octets int) Chain {
+// bigChain is an answer to ANY of some bytes.
+func bigChain(t *testing.T, owner string, n int) Chain {
 	t.Helper()
-	set := &dnssec.RRset{Owner: name(owner), Type: dns.TypeTXT, Class: dns.ClassINET, TTL: 3600, Records: dnssec.Pack(strings.Repeat("x", octets))}
+	set := &dnssec.RRset{Owner: name(owner), Type: dns.TypeTXT, Class: dns.ClassINET, TTL: 3600, Records: dnssec.Pack(strings.Repeat("x", n))}
 	return Chain{Name: name(owner), Type: dns.TypeANY, Answer: []*dnssec.RRset{set, addressSet(name(owner), 7200, anyAddr)}}
 }
 
@@ -48,7 +48,7 @@ func TestBrief(t *testing.T) {
 	v.cache.Walk(start, func(e Entry) bool { shown++; return e.Kind == KindChain && e.Name == c.Name && e.Type == dns.TypeANY })
 	var snapshot bytes.Buffer
 	if _, err := v.cache.WriteTo(&snapshot); err != nil || shown != 1 || bytes.Contains(snapshot.Bytes(), []byte("xxxx")) {
-		t.Errorf("shown %d times, in the snapshot of %d octets, %v", shown, snapshot.Len(), err)
+		t.Errorf("shown %d times, in the snapshot of %d bytes, %v", shown, snapshot.Len(), err)
 	}
 	if n, err := v.cache.Purge("www.example.com"); n != 1 || err != nil {
 		t.Errorf("purged %d entries, %v, want 1", n, err)
@@ -114,7 +114,7 @@ func TestBriefStaysApart(t *testing.T) {
 	}
 	after := v.cache.Stats()
 	if got, most := after.Bytes-before.Bytes, int64(8<<20/100*briefShare); got <= 0 || got > most {
-		t.Errorf("a flood takes %d octets, want at most %d", got, most)
+		t.Errorf("a flood takes %d bytes, want at most %d", got, most)
 	}
 	for i := range 1000 {
 		if _, ok := v.Get(start, name(fmt.Sprintf("n%d.example.com", i)), dns.TypeA, Checked, RankAnswer); !ok {
@@ -178,7 +178,7 @@ func TestAppendReplyFollowsChain(t *testing.T) {
 		{"a.example.com", dns.TypeA, 1, false},
 		{"a.example.com", dns.TypeA, 0, false},
 		{"a.example.com", dns.TypeCNAME, 9, false},
-		{"d.example.com", dns.TypeA, 9, false}, // who writes octets makes no CNAME of a DNAME
+		{"d.example.com", dns.TypeA, 9, false}, // who writes bytes makes no CNAME of a DNAME
 		{"b.example.com", dns.TypeA, 9, false}, // kept for the first name only
 	} {
 		got, hit, ok := v.AppendReply(nil, start, ReplyTo{QNAME: []byte(name(tt.name)), Type: tt.rrtype, MaxAliases: tt.most})

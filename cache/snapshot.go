@@ -8,16 +8,16 @@ import (
 	"io"
 )
 
-// A snapshot is a line that says what it is, then blocks: four octets of length, so
-// many octets, and a checksum over them and the checksum before. An empty block ends
-// it. In a block stand records, each an octet that tells its sort and four of length.
+// A snapshot is a line that says what it is, then blocks: four bytes of length, so
+// many bytes, and a checksum over them and the checksum before. An empty block ends
+// it. In a block stand records, each a byte that tells its sort and four of length.
 const (
 	snapshotMagic = "iterdns cache snapshot 1\n" // the number is the version
 
 	blockSize     = 64 << 10      // a block is full when it has this
 	maxBlock      = 2 * maxRecord // and cannot be longer than this
 	maxRecord     = 16 << 20      // of one record: far above what an RRset can be
-	checksumSize  = 16            // octets of SHA-256: against accidents, not attackers
+	checksumSize  = 16            // bytes of SHA-256: against accidents, not attackers
 	maxSnapViews  = maxViews      // views in one snapshot
 	recordHeader  = 5
 	snapshotView  = 'v' // number and digest of a view, before it is first referred to

@@ -17,7 +17,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// at gives options of a small cache whose clock stands at a moment.
+// at returns options of a small cache whose clock stands at a moment.
 func at(now time.Time) Options {
 	return Options{MaxBytes: 8 << 20, Now: func() time.Time { return now }}
 }
@@ -148,7 +148,7 @@ func TestSnapshotHoldsToTTLs(t *testing.T) {
 	}
 }
 
-// Every octet counts: no damage goes unnoticed, and none leaves anything behind.
+// Every byte counts: no damage goes unnoticed, and none leaves anything behind.
 func TestDamagedSnapshot(t *testing.T) {
 	c := New(at(start))
 	v := c.View([32]byte{1})
@@ -168,8 +168,8 @@ func TestDamagedSnapshot(t *testing.T) {
 	for at := range data {
 		damaged := slices.Clone(data)
 		damaged[at] ^= 0x20
-		check(fmt.Sprintf("octet %d changed", at), damaged)
-		check(fmt.Sprintf("cut off after %d octets", at), data[:at])
+		check(fmt.Sprintf("byte %d changed", at), damaged)
+		check(fmt.Sprintf("cut off after %d bytes", at), data[:at])
 	}
 	check("foreign", []byte("<!DOCTYPE html>\n<html><head><title>"))
 	check("a later version", bytes.Replace(data, []byte("snapshot 1"), []byte("snapshot 2"), 1))
@@ -206,7 +206,7 @@ func TestLargeSnapshot(t *testing.T) {
 	}
 }
 
-// sealed makes a snapshot of one block with these octets in it.
+// sealed makes a snapshot of one block with these bytes in it.
 func sealed(block []byte) []byte {
 	var b bytes.Buffer
 	w := snapshotWriter{w: &b, block: block}
@@ -295,7 +295,7 @@ func TestMalformedEntries(t *testing.T) {
 	}
 }
 
-// Whatever the octets: an error and an empty cache, or a cache that can be used.
+// Whatever the bytes: an error and an empty cache, or a cache that can be used.
 func FuzzReadFrom(f *testing.F) {
 	c := New(at(start))
 	fill(f, c.View([32]byte{}), start)
@@ -309,7 +309,7 @@ func FuzzReadFrom(f *testing.F) {
 		c := New(at(start))
 		n, err := c.ReadFrom(bytes.NewReader(data))
 		if n > int64(len(data)) || err != nil && c.Len() != 0 {
-			t.Errorf("ReadFrom took %d of %d octets, error %v, %d entries", n, len(data), err, c.Len())
+			t.Errorf("ReadFrom took %d of %d bytes, error %v, %d entries", n, len(data), err, c.Len())
 		}
 		useAll(t, c)
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// wellFormed reports whether octets that came from outside have the form of an entry,
+// wellFormed reports whether bytes that came from outside have the form of an entry,
 // so that all other code may read it without looking. RDATA is not looked into; nor
 // is it by that code.
 func (e entry) wellFormed() bool {
@@ -111,7 +111,7 @@ func cutPrefixedChecked(s string) (first, rest string, ok bool) {
 }
 
 // packed writes a delegation as an entry for a snapshot: the number of servers, and
-// for each its name, bailiwick and addresses, all behind an octet of length.
+// for each its name, bailiwick and addresses, all behind a byte of length.
 func (e *cutEntry) packed() entry {
 	b := appendHead(nil, head{e.key, standing{rank: RankReferral}, e.span, 0})
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.cut.Servers)))

@@ -148,7 +148,7 @@ func (v *View) denied(i instant, name dnsname.Name, rrtype uint16, trust Trust) 
 	return false
 }
 
-// staleEntry gives the entry of k if it has expired within the time that it may be
+// staleEntry returns the entry of k if it has expired within the time that it may be
 // given out after.
 func (v *View) staleEntry(i instant, k key) (entry, bool) {
 	e, _, ok := v.entry(k, true)

@@ -87,7 +87,7 @@ func (v *View) count(k key, what counter) {
 	}
 }
 
-// Stats gives what the cache holds and how it fared.
+// Stats returns what the cache holds and how it fared.
 func (c *Cache) Stats() Stats {
 	var sum [counters]uint64
 	for i := range c.tally {
@@ -123,7 +123,7 @@ func (c *Cache) Stats() Stats {
 // Len counts what the cache holds, expired things not yet overwritten included.
 func (c *Cache) Len() int { return c.Stats().Entries }
 
-// Bytes gives the memory that everything takes, overhead of lists and maps included.
+// Bytes returns the memory that everything takes, overhead of lists and maps included.
 // It is at most Options.MaxBytes.
 func (c *Cache) Bytes() int64 { return c.Stats().Bytes }
 

@@ -13,7 +13,7 @@ const (
 	Unchecked
 )
 
-// String gives a short name of the class of trust.
+// String returns a short name of the class of trust.
 func (t Trust) String() string {
 	switch t {
 	case Checked:

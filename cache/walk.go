@@ -40,7 +40,7 @@ func (c *Cache) Walk(now time.Time, visit func(Entry) bool) {
 	_ = c.answers.each(show) && c.brief.each(show) && c.keys.each(show) && c.ranges.each(show) && c.top.each(showCut) && c.cuts.each(showCut)
 }
 
-// digests gives the digests of views by their number.
+// digests returns the digests of views by their number.
 func (c *Cache) digests() map[uint32][32]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

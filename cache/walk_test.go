@@ -131,7 +131,7 @@ func TestClear(t *testing.T) {
 	fill(t, v, start)
 	c.Clear()
 	if c.Len() != 0 || c.Bytes() != empty {
-		t.Errorf("after Clear: %d entries, %d octets; want 0, %d", c.Len(), c.Bytes(), empty)
+		t.Errorf("after Clear: %d entries, %d bytes; want 0, %d", c.Len(), c.Bytes(), empty)
 	}
 	fill(t, v, start)
 	if got := shown(c, start); len(got) != 15 {
@@ -171,7 +171,7 @@ func TestStats(t *testing.T) {
 		sum.MaxBytes += sh.MaxBytes
 	}
 	if sum.Entries != 14 || sum.Hot == 0 || sum.Bytes != c.Bytes() || sum.MaxBytes > DefaultMaxBytes || sum.MaxBytes < DefaultMaxBytes*99/100 {
-		t.Errorf("shards together: %+v, cache has %d octets", sum, c.Bytes())
+		t.Errorf("shards together: %+v, cache has %d bytes", sum, c.Bytes())
 	}
 }
 

@@ -35,7 +35,7 @@ type Chain struct {
 	Extended uint16
 }
 
-// setTTL gives the chain and all its parts one TTL.
+// setTTL sets the TTL of the chain and all its parts.
 func (c *Chain) setTTL(ttl uint32) {
 	c.TTL = ttl
 	for _, section := range [...][]*dnssec.RRset{c.Answer, c.Authority} {
@@ -107,7 +107,7 @@ func (v *View) ChainTTL(now time.Time, c Chain, m Meta) uint32 {
 	return ttlOf(d)
 }
 
-// chainLife gives how long a chain lives, not positive for what cannot be kept, and its size.
+// chainLife returns how long a chain lives, not positive for what cannot be kept, and its size.
 func (v *View) chainLife(now time.Time, c *Chain, m Meta) (life time.Duration, size int) {
 	ttl, size := c.lowest()
 	longest := v.cache.options.MaxTTL
@@ -117,7 +117,7 @@ func (v *View) chainLife(now time.Time, c *Chain, m Meta) (life time.Duration, s
 	return lifetime(now, ttl, longest, m.NotAfter), size
 }
 
-// lowest gives the lowest TTL of the parts in seconds, 0 for what cannot be an entry, and how
+// lowest returns the lowest TTL of the parts in seconds, 0 for what cannot be an entry, and how
 // large they are together.
 func (c *Chain) lowest() (ttl uint32, size int) {
 	parts := len(c.Answer) + len(c.Authority)

@@ -12,11 +12,11 @@ var (
 	// ErrUnsupportedKey says that a key is in order but of a size that is not
 	// supported. A zone that only has such keys is Insecure.
 	ErrUnsupportedKey = errors.New("public key of a size that is not supported")
-	// ErrMalformedKey says that octets are no public key of the algorithm.
+	// ErrMalformedKey says that bytes are no public key of the algorithm.
 	ErrMalformedKey = errors.New("malformed public key")
 )
 
-// Algorithm is one way to sign. Implementations are given foreign octets: they
+// Algorithm is one way to sign. Implementations are given foreign bytes: they
 // check sizes before they compute, must not panic, keep no state and are called
 // from several goroutines.
 type Algorithm interface {
@@ -37,7 +37,7 @@ type PublicKey interface {
 // algorithms maps algorithm numbers to what checks them.
 type algorithms map[uint8]Algorithm
 
-// builtin gives the algorithms that Go's standard library can do. RFC 9904 asks for
+// builtin returns the algorithms that Go's standard library can do. RFC 9904 asks for
 // 8, 10, 13, 14 and 15; 5 and 7 are RSA with SHA-1, still found in zones (RFC 9905).
 func builtin() algorithms {
 	return algorithms{
@@ -51,7 +51,7 @@ func builtin() algorithms {
 	}
 }
 
-// with gives the built-in algorithms changed by extra; nil takes one away.
+// with returns the built-in algorithms changed by extra; nil takes one away.
 func (a algorithms) with(extra map[uint8]Algorithm) algorithms {
 	maps.Copy(a, extra)
 	maps.DeleteFunc(a, func(_ uint8, alg Algorithm) bool { return alg == nil })

@@ -25,29 +25,29 @@ func TestRSAKeys(t *testing.T) {
 		public string
 		err    error
 	}{
-		"1024 bits":               {rsaPublic(65537, 1024), nil},
-		"1025 bits":               {rsaPublic(65537, 1025), nil},
-		"4096 bits":               {rsaPublic(65537, 4096), nil},
-		"exponent 3":              {rsaPublic(3, 2048), nil},
-		"largest exponent":        {rsaPublic(maxRSAExponent, 2048), nil},
-		"leading zeros":           {"\x05\x00\x00\x01\x00\x01\x00\x00" + rsaPublic(3, 2048)[2:], nil},
-		"length in three octets":  {"\x00\x00\x03\x01\x00\x01" + rsaPublic(3, 2048)[2:], nil},
-		"1023 bits":               {rsaPublic(65537, 1023), ErrUnsupportedKey},
-		"512 bits":                {rsaPublic(65537, 512), ErrUnsupportedKey},
-		"4097 bits":               {rsaPublic(65537, 4097), ErrUnsupportedKey},
-		"64 KiB":                  {rsaPublic(65537, 500_000), ErrUnsupportedKey},
-		"exponent 2^31+1":         {rsaPublic(1<<31+1, 2048), ErrUnsupportedKey},
-		"exponent of five octets": {rsaPublic(1<<33+1, 2048), ErrUnsupportedKey},
-		"exponent of 300 octets":  {"\x00\x01\x2c" + long + rsaPublic(3, 2048)[2:], ErrUnsupportedKey},
-		"even exponent":           {rsaPublic(65536, 2048), ErrMalformedKey},
-		"exponent 1":              {rsaPublic(1, 2048), ErrMalformedKey},
-		"exponent 0":              {"\x01\x00" + rsaPublic(3, 2048)[2:], ErrMalformedKey},
-		"even modulus":            {rsaPublic(3, 2048)[:257] + "\xFE", ErrMalformedKey},
-		"empty":                   {"", ErrMalformedKey},
-		"no modulus":              {"\x01\x03", ErrMalformedKey},
-		"exponent cut short":      {"\x05\x03", ErrMalformedKey},
-		"three octets cut short":  {"\x00\x01", ErrMalformedKey},
-		"modulus of zeros":        {"\x01\x03" + strings.Repeat("\x00", 256), ErrMalformedKey},
+		"1024 bits":              {rsaPublic(65537, 1024), nil},
+		"1025 bits":              {rsaPublic(65537, 1025), nil},
+		"4096 bits":              {rsaPublic(65537, 4096), nil},
+		"exponent 3":             {rsaPublic(3, 2048), nil},
+		"largest exponent":       {rsaPublic(maxRSAExponent, 2048), nil},
+		"leading zeros":          {"\x05\x00\x00\x01\x00\x01\x00\x00" + rsaPublic(3, 2048)[2:], nil},
+		"length in three bytes":  {"\x00\x00\x03\x01\x00\x01" + rsaPublic(3, 2048)[2:], nil},
+		"1023 bits":              {rsaPublic(65537, 1023), ErrUnsupportedKey},
+		"512 bits":               {rsaPublic(65537, 512), ErrUnsupportedKey},
+		"4097 bits":              {rsaPublic(65537, 4097), ErrUnsupportedKey},
+		"64 KiB":                 {rsaPublic(65537, 500_000), ErrUnsupportedKey},
+		"exponent 2^31+1":        {rsaPublic(1<<31+1, 2048), ErrUnsupportedKey},
+		"exponent of five bytes": {rsaPublic(1<<33+1, 2048), ErrUnsupportedKey},
+		"exponent of 300 bytes":  {"\x00\x01\x2c" + long + rsaPublic(3, 2048)[2:], ErrUnsupportedKey},
+		"even exponent":          {rsaPublic(65536, 2048), ErrMalformedKey},
+		"exponent 1":             {rsaPublic(1, 2048), ErrMalformedKey},
+		"exponent 0":             {"\x01\x00" + rsaPublic(3, 2048)[2:], ErrMalformedKey},
+		"even modulus":           {rsaPublic(3, 2048)[:257] + "\xFE", ErrMalformedKey},
+		"empty":                  {"", ErrMalformedKey},
+		"no modulus":             {"\x01\x03", ErrMalformedKey},
+		"exponent cut short":     {"\x05\x03", ErrMalformedKey},
+		"three bytes cut short":  {"\x00\x01", ErrMalformedKey},
+		"modulus of zeros":       {"\x01\x03" + strings.Repeat("\x00", 256), ErrMalformedKey},
 	} {
 		key, err := rsaSHA256.ParseKey(c.public)
 		if !errors.Is(err, c.err) || (err == nil) != (key != nil) {
@@ -98,16 +98,16 @@ func TestCurveKeys(t *testing.T) {
 		ok        bool
 	}{
 		"P-256":                   {ecdsaP256, public(p256), true},
-		"P-256, an octet less":    {ecdsaP256, public(p256)[1:], false},
-		"P-256, an octet more":    {ecdsaP256, public(p256) + "\x00", false},
+		"P-256, a byte less":      {ecdsaP256, public(p256)[1:], false},
+		"P-256, a byte more":      {ecdsaP256, public(p256) + "\x00", false},
 		"P-256, not on the curve": {ecdsaP256, public(p256)[:63] + "\x00", false},
 		"P-256, zero":             {ecdsaP256, strings.Repeat("\x00", 64), false},
 		"P-256 with its 04":       {ecdsaP256, "\x04" + public(p256), false},
 		"P-384":                   {ecdsaP384, public(p384), true},
 		"P-384 of P-256":          {ecdsaP384, public(p256), false},
 		"Ed25519":                 {ed25519Algorithm{}, public(ed), true},
-		"Ed25519, an octet less":  {ed25519Algorithm{}, public(ed)[1:], false},
-		"Ed25519, an octet more":  {ed25519Algorithm{}, public(ed) + "\x00", false},
+		"Ed25519, a byte less":    {ed25519Algorithm{}, public(ed)[1:], false},
+		"Ed25519, a byte more":    {ed25519Algorithm{}, public(ed) + "\x00", false},
 		"Ed25519, empty":          {ed25519Algorithm{}, "", false},
 	} {
 		key, err := c.algorithm.ParseKey(c.public)
@@ -118,16 +118,16 @@ func TestCurveKeys(t *testing.T) {
 			continue
 		}
 		for _, size := range []int{0, 63, 64, 65, 95, 96, 97} { // RFC 6605 §4, RFC 8080 §4: exact lengths
-			for _, octet := range []string{"\x00", "\x01", "\xFF"} {
-				if key.Verify([]byte("message"), strings.Repeat(octet, size)) {
-					t.Errorf("%s: verifies rubbish of %d octets", label, size)
+			for _, fill := range []string{"\x00", "\x01", "\xFF"} {
+				if key.Verify([]byte("message"), strings.Repeat(fill, size)) {
+					t.Errorf("%s: verifies rubbish of %d bytes", label, size)
 				}
 			}
 		}
 	}
 }
 
-// TestSignatureLengths: a good signature with an octet more or less.
+// TestSignatureLengths: a good signature with a byte more or less.
 func TestSignatureLengths(t *testing.T) {
 	for _, algorithm := range []uint8{dns.RSASHA256, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519} {
 		k := newSigningKey(t, "example.", "ksk", 257, algorithm)
@@ -146,15 +146,15 @@ func TestSignatureLengths(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := signedMessage{set: set}
-			message := m.octets(&sig)
+			message := m.signedData(&sig)
 			for label, c := range map[string]struct {
 				signature string
 				want      bool
 			}{
 				"as it is":      {sig.Signature, true},
-				"an octet more": {sig.Signature + "\x00", false},
+				"a byte more":   {sig.Signature + "\x00", false},
 				"a zero before": {"\x00" + sig.Signature, false},
-				"an octet less": {sig.Signature[:len(sig.Signature)-1], false},
+				"a byte less":   {sig.Signature[:len(sig.Signature)-1], false},
 				"empty":         {"", false},
 			} {
 				if got := key.Verify(message, c.signature); got != c.want {
@@ -211,7 +211,7 @@ func TestKeyTag(t *testing.T) {
 			}
 			key, err := ParseKey(rdata)
 			if err != nil || key.Tag != record.KeyTag() {
-				t.Errorf("%s, %d octets: got %d, %v, want %d", AlgorithmName(algorithm), size, key.Tag, err, record.KeyTag())
+				t.Errorf("%s, %d bytes: got %d, %v, want %d", AlgorithmName(algorithm), size, key.Tag, err, record.KeyTag())
 			}
 		}
 	}

@@ -34,7 +34,7 @@ const rootAnchors = `
 . IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16
 `
 
-// DefaultAnchors gives the embedded anchors of the root zone: the keys 20326 and
+// DefaultAnchors returns the embedded anchors of the root zone: the keys 20326 and
 // 38696.
 func DefaultAnchors() []Anchor {
 	anchors, err := ParseAnchors(strings.NewReader(rootAnchors))
@@ -77,7 +77,7 @@ func NewAnchor(rr dns.RR) (Anchor, error) {
 	return a, nil
 }
 
-// maxAnchorFile bounds the size of a file of anchors in octets: the real one has
+// maxAnchorFile bounds the size of a file of anchors in bytes: the real one has
 // two lines.
 const maxAnchorFile = 1 << 20
 
@@ -94,7 +94,7 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 		return nil, fmt.Errorf("read trust anchors: %w", err)
 	}
 	if len(text) > maxAnchorFile {
-		return nil, fmt.Errorf("%w: more than %d octets", ErrAnchor, maxAnchorFile)
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnchor, maxAnchorFile)
 	}
 	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) { // which begins no record
 		r, err := ParseRollover(text)
@@ -123,14 +123,14 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 	return anchors, nil
 }
 
-// lineReader counts the lines that the zone parser, which reads octet by octet and
+// lineReader counts the lines that the zone parser, which reads byte by byte and
 // never past the end of a record, has finished.
 type lineReader struct {
 	*bytes.Reader
 	ended int
 }
 
-// ReadByte gives the next octet.
+// ReadByte returns the next byte.
 func (l *lineReader) ReadByte() (byte, error) {
 	b, err := l.Reader.ReadByte()
 	if b == '\n' {
@@ -143,7 +143,7 @@ func (l *lineReader) ReadByte() (byte, error) {
 // value.
 func (a Anchor) Zone() string { return a.zone.String() }
 
-// String gives the record in zone-file syntax.
+// String returns the record in zone-file syntax.
 func (a Anchor) String() string {
 	set := RRset{Owner: a.zone, Type: dns.TypeDNSKEY, Class: dns.ClassINET, Records: Pack(a.rdata)}
 	if a.isDS {

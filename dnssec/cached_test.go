@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// warm gives a cache that has proven what a question needed.
+// warm returns a cache that has proven what a question needed.
 func warm(t *testing.T, w *world, qname string) func(*Evidence) {
 	t.Helper()
 	w.expect(qname, dns.TypeA, Secure, 0)

@@ -21,7 +21,7 @@ type capture struct {
 	msg   *dns.Msg
 }
 
-// captures gives the recorded answers with signatures.
+// captures returns the recorded answers with signatures.
 func captures(t testing.TB) []capture {
 	t.Helper()
 	zip, err := gzip.NewReader(realData(t, "captured", "zonemaster-2015-2025.jsonl.gz"))
@@ -48,7 +48,7 @@ func captures(t testing.TB) []capture {
 	return all
 }
 
-// setsOf gives the RRsets of all sections of a message.
+// setsOf returns the RRsets of all sections of a message.
 func setsOf(t testing.TB, m *dns.Msg) []*RRset {
 	t.Helper()
 	var all []*RRset

@@ -36,7 +36,7 @@ type chainPart struct {
 	via  *Delegation // that made it Insecure
 }
 
-// Chain gives the evidence of a verdict about r, in the order in which it can be
+// Chain returns the evidence of a verdict about r, in the order in which it can be
 // checked again by VerifyChain. Links that a cache held without their own evidence
 // (a KeySet or Delegation of another Validator, or of none) are not in it.
 //
@@ -94,7 +94,7 @@ func (c *chain) delegation(d *Delegation) {
 	c.links = append(c.links, link)
 }
 
-// links gives all that is known of keys and DS, each link behind those it may rest on.
+// links returns all that is known of keys and DS, each link behind those it may rest on.
 func (e *Evidence) links() []Link {
 	proven := chain{seen: make(map[any]bool)}
 	var received []Link
@@ -129,7 +129,7 @@ type linkName struct {
 	rrtype uint16
 }
 
-// link gives the response about a DS RRset as it was received.
+// link returns the response about a DS RRset as it was received.
 func (d *dsEvidence) link(name dnsname.Name) Link {
 	l := Link{Name: name, Type: dns.TypeDS, Kind: KindNoData}
 	if d.response == nil {
@@ -143,7 +143,7 @@ func (d *dsEvidence) link(name dnsname.Name) Link {
 	return l
 }
 
-// link gives the DNSKEY RRset as it was received.
+// link returns the DNSKEY RRset as it was received.
 func (k *keyEvidence) link(zone dnsname.Name) Link {
 	if k.received == nil {
 		return Link{Name: zone, Type: dns.TypeDNSKEY, Kind: KindNoData}

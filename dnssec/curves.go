@@ -12,7 +12,7 @@ import (
 type ecdsaAlgorithm struct {
 	curve elliptic.Curve
 	hash  crypto.Hash
-	size  int // of a coordinate in octets
+	size  int // of a coordinate in bytes
 	cost  int // P-384 has no assembly in Go and takes ten times P-256
 }
 
@@ -58,7 +58,7 @@ func (k *ecdsaKey) Verify(message []byte, signature string) bool {
 // ed25519Algorithm is Ed25519. RFC 8080.
 type ed25519Algorithm struct{}
 
-// ParseKey takes exactly 32 octets (RFC 8080 §3): none may trail.
+// ParseKey takes exactly 32 bytes (RFC 8080 §3): none may trail.
 func (ed25519Algorithm) ParseKey(public string) (PublicKey, error) {
 	if len(public) != ed25519.PublicKeySize {
 		return nil, ErrMalformedKey
@@ -71,7 +71,7 @@ type ed25519Key string
 // Cost is about that of P-256.
 func (k ed25519Key) Cost() int { return 1 }
 
-// Verify checks a signature of exactly 64 octets (RFC 8080 §4).
+// Verify checks a signature of exactly 64 bytes (RFC 8080 §4).
 func (k ed25519Key) Verify(message []byte, signature string) bool {
 	return len(signature) == ed25519.SignatureSize &&
 		ed25519.Verify(ed25519.PublicKey(k), message, []byte(signature))

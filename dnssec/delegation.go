@@ -26,7 +26,7 @@ const (
 	NotDelegated
 )
 
-// String gives the kind in lower case.
+// String returns the kind in lower case.
 func (k DelegationKind) String() string {
 	switch k {
 	case DelegationBogus:
@@ -98,7 +98,7 @@ func (d DS) matches(zone dnsname.Name, key *zoneKey) bool {
 	return false
 }
 
-// trustedDS gives the records of a DS RRset that are of use; if none is, why. A
+// trustedDS returns the records of a DS RRset that are of use; if none is, why. A
 // SHA-1 digest is ignored where the key has a better one (RFC 4509 §3): whoever can
 // make a SHA-1 collision must not gain by it.
 func (v *Validator) trustedDS(set *RRset) ([]trustedKey, ReasonCode) {

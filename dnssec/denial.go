@@ -177,7 +177,7 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 	return denial{judgement: st.withoutSignature(failure, math.MaxUint32)}, nil
 }
 
-// denialSigners gives the zones that signed denial records and may hold name, the
+// denialSigners returns the zones that signed denial records and may hold name, the
 // deepest first.
 func denialSigners(sets []*RRset, name dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {
 	var found []dnsname.Name

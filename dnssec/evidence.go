@@ -72,12 +72,12 @@ type Need struct {
 var errPending = errors.New("dnssec: more evidence needed")
 
 // StopWhen makes judging end before the next signature is checked or name hashed, once
-// stopped gives an error, which is then what it ends with. It is for who no longer wants
+// stopped returns an error, which is then what it ends with. It is for who no longer wants
 // the verdict, as when a context ends: stopped may be its Err. It is called often, and must
 // be quick. What was computed before stays paid for.
 func (e *Evidence) StopWhen(stopped func() error) { e.stopped = stopped }
 
-// ended gives the error of what was given to StopWhen.
+// ended returns the error of what was given to StopWhen.
 func ended(stopped func() error) error {
 	if stopped == nil {
 		return nil
@@ -159,7 +159,7 @@ func (e *Evidence) Fail(n Need, cause error) {
 	delete(e.zones, n.Name)
 }
 
-// KeySet gives the proven keys of a zone, to be cached; nil if none are known.
+// KeySet returns the proven keys of a zone, to be cached; nil if none are known.
 func (e *Evidence) KeySet(zone Name) *KeySet {
 	if st := e.zones[zone]; st != nil {
 		return st.keys
@@ -170,7 +170,7 @@ func (e *Evidence) KeySet(zone Name) *KeySet {
 	return nil
 }
 
-// Delegation gives what has been judged of a name's DS, to be cached; nil if
+// Delegation returns what has been judged of a name's DS, to be cached; nil if
 // nothing was yet.
 func (e *Evidence) Delegation(name Name) *Delegation {
 	if de := e.ds[name]; de != nil {
@@ -203,7 +203,7 @@ func (e *Evidence) wantDS(name dnsname.Name) {
 	}
 }
 
-// cutAbove gives the deepest known zone cut strictly above name, else the root.
+// cutAbove returns the deepest known zone cut strictly above name, else the root.
 func (e *Evidence) cutAbove(name dnsname.Name) dnsname.Name {
 	for zone := name.Parent(); !zone.IsRoot(); zone = zone.Parent() {
 		if e.knownCut(zone) || len(e.v.anchors[zone]) > 0 {

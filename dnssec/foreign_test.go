@@ -34,7 +34,7 @@ svc HTTPS 1 . alpn=h2
 odd TYPE65280 \# 3 414243
 `
 
-// signer makes a signed zone file of foreignText in a directory and gives its path.
+// signer makes a signed zone file of foreignText in a directory and returns its path.
 type signer func(t *testing.T, dir, algorithm string, nsec3, optOut bool) string
 
 func command(t *testing.T, dir, program string, args ...string) string {

@@ -10,7 +10,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// FuzzSignature gives an RRset and a signature of it to a zone with one key. Only what
+// FuzzSignature passes an RRset and a signature of it to a zone with one key. Only what
 // has the canonical form of the set that the zone signed may be Secure.
 func FuzzSignature(f *testing.F) {
 	w := newKeyedWorld(f, zoneOptions{})
@@ -28,7 +28,7 @@ func FuzzSignature(f *testing.F) {
 	f.Add(records[0], records[1], signatures[0], "\x03foo\x07example\x00")      // another owner
 	f.Add(records[0], records[1], signatures[0][:20], "\x07example\x00")        // cut short
 	f.Add(records[0], records[1], "", "\x00")                                   // no signature, the root
-	f.Add(records[0], records[1], signatures[0]+"\x00", "\x01*\x07example\x00") // an octet more, a wildcard
+	f.Add(records[0], records[1], signatures[0]+"\x00", "\x01*\x07example\x00") // a byte more, a wildcard
 	f.Fuzz(func(t *testing.T, first, second, signature, owner string) {
 		n, err := dnsname.FromWire([]byte(owner))
 		if err != nil {
@@ -69,7 +69,7 @@ func (w *world) judgeFuzzed(r *Response) (*Verdict, error) {
 	return nil, nil
 }
 
-// FuzzNSEC gives a record to each of the proofs. A name that the record shows to exist
+// FuzzNSEC passes a record to each of the proofs. A name that the record shows to exist
 // must not be denied.
 func FuzzNSEC(f *testing.F) {
 	add := func(text, qname string, qtype uint16) {
@@ -191,7 +191,7 @@ func FuzzAnchors(f *testing.F) {
 	f.Add(`{"zone":"example.","keys":[{"record":"example. DS 1 15 2 ` + strings.Repeat("AB", 32) + `","state":"Valid","since":"2026-01-01T00:00:00Z"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(strings.ToUpper(text), "$GENERATE") {
-			return // a few octets ask for 65,535 records
+			return // a few bytes ask for 65,535 records
 		}
 		anchors, err := ParseAnchors(strings.NewReader(text))
 		if err != nil {
@@ -209,7 +209,7 @@ func FuzzAnchors(f *testing.F) {
 	})
 }
 
-// FuzzChain changes an octet anywhere in a chain of trust: it holds only if nothing
+// FuzzChain changes a byte anywhere in a chain of trust: it holds only if nothing
 // signed has changed.
 func FuzzChain(f *testing.F) {
 	w := family(f, zoneOptions{nsec3: true})
@@ -226,7 +226,7 @@ func FuzzChain(f *testing.F) {
 	f.Add(uint8(1), uint8(0), true, uint16(40), byte(1))  // a signature of DS
 	f.Add(uint8(5), uint8(1), false, uint16(20), byte(8)) // a denial
 	f.Add(uint8(5), uint8(0), true, uint16(8), byte(128)) // an expiration
-	f.Fuzz(func(t *testing.T, link, set uint8, signature bool, octet uint16, bit byte) {
+	f.Fuzz(func(t *testing.T, link, set uint8, signature bool, at uint16, bit byte) {
 		broken := append([]Link(nil), chain...)
 		l := &broken[int(link)%len(broken)]
 		part := &l.Answer
@@ -237,16 +237,16 @@ func FuzzChain(f *testing.F) {
 		i := int(set/2) % len(all)
 		c := *all[i]
 		if signature {
-			c.Signatures = flipped(c.Signatures, 0, int(octet), bit)
+			c.Signatures = flipped(c.Signatures, 0, int(at), bit)
 		} else {
-			c.Records = flipped(c.Records, 0, int(octet), bit)
+			c.Records = flipped(c.Records, 0, int(at), bit)
 		}
 		same := equalCanonical(&c, all[i])
 		all[i] = &c
 		*part = all
 		got, err := VerifyChain(broken, anchors, testTime)
 		if same != (err == nil && got.Status == Secure) {
-			t.Errorf("link %s, octet %d ^ %#x: got %+v, %v, canonical form unchanged: %v", l, octet, bit, got, err, same)
+			t.Errorf("link %s, byte %d ^ %#x: got %+v, %v, canonical form unchanged: %v", l, at, bit, got, err, same)
 		}
 	})
 }

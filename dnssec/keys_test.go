@@ -152,7 +152,7 @@ func (oddAlgorithm) ParseKey(public string) (PublicKey, error) {
 func (oddAlgorithm) Cost() int                      { return 7 }
 func (oddAlgorithm) Verify(_ []byte, s string) bool { return s == "good" }
 
-// oddSigned adds a signature by key with the given octets.
+// oddSigned adds a signature by key with the given bytes.
 func oddSigned(set *RRset, key *dns.DNSKEY, signature string) *RRset {
 	sig := &dns.RRSIG{
 		Hdr:         dns.RR_Header{Name: set.Owner.String(), Rrtype: dns.TypeRRSIG, Class: set.Class, Ttl: set.TTL},

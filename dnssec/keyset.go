@@ -32,7 +32,7 @@ func newKeySet(set *RRset, supported algorithms) *KeySet {
 	return ks
 }
 
-// withTag gives the keys of a tag and algorithm. The order by tag makes the search
+// withTag returns the keys of a tag and algorithm. The order by tag makes the search
 // cheap for any number of keys and signatures (CVE-2026-19668).
 func (k *KeySet) withTag(tag uint16, algorithm uint8) []*zoneKey {
 	i, _ := slices.BinarySearchFunc(k.keys, tag, func(key *zoneKey, tag uint16) int { return int(key.Tag) - int(tag) })
@@ -107,7 +107,7 @@ func (e *Evidence) judgeKeys(zone dnsname.Name, set *RRset, trusted []trustedKey
 	return ks, Reason{}, nil
 }
 
-// entryKeys gives the usable keys that trusted vouches for; when there are none,
+// entryKeys returns the usable keys that trusted vouches for; when there are none,
 // why. That is ReasonKeySize only if it holds for each of trusted: else whoever
 // takes keys away on the wire could make a zone Insecure.
 func (e *Evidence) entryKeys(ks *KeySet, trusted []trustedKey) ([]*zoneKey, Reason, error) {
@@ -141,7 +141,7 @@ func (e *Evidence) entryKeys(ks *KeySet, trusted []trustedKey) ([]*zoneKey, Reas
 	return nil, failure, nil
 }
 
-// vouched gives the usable key that t vouches for, or says why there is none.
+// vouched returns the usable key that t vouches for, or says why there is none.
 func (e *Evidence) vouched(ks *KeySet, t trustedKey) (*zoneKey, ReasonCode, error) {
 	code := ReasonDSMismatch
 	for i, key := range ks.withTag(t.tag(), t.algorithm()) {

@@ -24,10 +24,10 @@ func TestLimitsFilled(t *testing.T) {
 	for i := range reflect.TypeFor[Limits]().NumField() {
 		field := reflect.TypeFor[Limits]().Field(i).Name
 		if got := reflect.ValueOf(zero).Field(i).Int(); got <= 0 {
-			t.Errorf("%s: zero gives %d, want a default", field, got)
+			t.Errorf("%s: zero becomes %d, want a default", field, got)
 		}
 		if got := reflect.ValueOf(negative).Field(i).Int(); got < 1<<31-1 {
-			t.Errorf("%s: negative gives %d, want no limit", field, got)
+			t.Errorf("%s: negative becomes %d, want no limit", field, got)
 		}
 	}
 	for l := LimitSignatureChecks; l <= LimitNSEC3Records; l++ {
@@ -54,7 +54,7 @@ func (w *world) trap(qname string, qtype uint16, limit Limit) Spent {
 	return spent
 }
 
-// collidingKeys gives keys that share the tag of key: public keys in which octets at
+// collidingKeys returns keys that share the tag of key: public keys in which bytes at
 // even places are swapped add up to the same.
 func collidingKeys(key *dns.DNSKEY, n int) []*dns.DNSKEY {
 	public, rotate := []byte(nil), 0
@@ -136,7 +136,7 @@ func TestKeyTrapDS(t *testing.T) {
 	w.trap("www.example.", dns.TypeA, LimitDSPerZone)
 }
 
-// badSignatures gives a set with n wrong signatures of existing keys.
+// badSignatures returns a set with n wrong signatures of existing keys.
 func badSignatures(z *testZone, s *RRset, n int) *RRset {
 	c := *s
 	c.Signatures = ""

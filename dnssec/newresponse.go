@@ -118,7 +118,7 @@ func GroupRRsets(section []dns.RR, signatures bool) ([]*RRset, error) {
 	return sets, nil
 }
 
-// coveredBy gives the type that an RRSIG record covers, also of one read as a record of
+// coveredBy returns the type that an RRSIG record covers, also of one read as a record of
 // an unknown type; 0, which no RRset has, where it is cut off.
 func coveredBy(rr dns.RR) uint16 {
 	switch rr := rr.(type) {

@@ -62,7 +62,7 @@ func (n *nsec) emptyNonTerminal(name dnsname.Name) bool {
 	return n.covers(name) && n.next.IsBelow(name)
 }
 
-// closestEncloser gives the longest existing ancestor of a name that the record
+// closestEncloser returns the longest existing ancestor of a name that the record
 // denies: both neighbours exist, and nothing between them (RFC 4592 §3.3.1).
 func (n *nsec) closestEncloser(name dnsname.Name) dnsname.Name {
 	a, b := dnsname.CommonAncestor(name, n.owner), dnsname.CommonAncestor(name, n.next)
@@ -72,7 +72,7 @@ func (n *nsec) closestEncloser(name dnsname.Name) dnsname.Name {
 	return b
 }
 
-// find gives the first verified record for which fits holds.
+// find returns the first verified record for which fits holds.
 func (p *proof) find(fits func(*nsec) bool) (*nsec, error) {
 	for i := range p.nsec {
 		n := &p.nsec[i]

@@ -15,7 +15,7 @@ const (
 	nsec3SHA1 = 1
 	// nsec3OptOut is the only flag. RFC 5155 §3.1.2.1.
 	nsec3OptOut = 0x01
-	// nsec3Label is the length of a hash as a label: 20 octets in base 32.
+	// nsec3Label is the length of a hash as a label: 20 bytes in base 32.
 	nsec3Label = 32
 )
 
@@ -31,8 +31,8 @@ type nsec3Params struct {
 type nsec3 struct {
 	nsec3Params
 	set    *RRset
-	owner  string // 20 octets
-	next   string // 20 octets
+	owner  string // 20 bytes
+	next   string // 20 bytes
 	optOut bool
 	types  typeMap
 }
@@ -141,7 +141,7 @@ func (p *proof) mixed() bool {
 	return false
 }
 
-// find3 gives the first verified record for which fits holds.
+// find3 returns the first verified record for which fits holds.
 func (p *proof) find3(name dnsname.Name, fits func(n *nsec3, hash string) bool) (*nsec3, error) {
 	hash, err := p.hash(name)
 	if err != nil {

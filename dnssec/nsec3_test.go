@@ -34,7 +34,7 @@ func TestNSEC3Hash(t *testing.T) {
 			h := nsec3Hash(hashInput{name("a.b.example."), string(raw), iterations})
 			want := dns.HashName("a.b.example.", dns.SHA1, iterations, salt)
 			if got := base32Hex.EncodeToString(h[:]); got != want {
-				t.Errorf("salt of %d octets, %d iterations: got %s, want %s", len(raw), iterations, got, want)
+				t.Errorf("salt of %d bytes, %d iterations: got %s, want %s", len(raw), iterations, got, want)
 			}
 		}
 	}
@@ -170,11 +170,11 @@ func TestOddNSEC3(t *testing.T) {
 		}
 	}
 	for label, rdata := range map[string]string{
-		"empty":             "",
-		"salt cut short":    "\x01\x00\x00\x01\x05ab",
-		"hash of 19 octets": "\x01\x00\x00\x01\x00\x13" + strings.Repeat("a", 19),
-		"hash cut short":    "\x01\x00\x00\x01\x00\x14" + strings.Repeat("a", 19),
-		"bad bit map":       "\x01\x00\x00\x01\x00\x14" + strings.Repeat("a", 20) + "\x00",
+		"empty":            "",
+		"salt cut short":   "\x01\x00\x00\x01\x05ab",
+		"hash of 19 bytes": "\x01\x00\x00\x01\x00\x13" + strings.Repeat("a", 19),
+		"hash cut short":   "\x01\x00\x00\x01\x00\x14" + strings.Repeat("a", 19),
+		"bad bit map":      "\x01\x00\x00\x01\x00\x14" + strings.Repeat("a", 20) + "\x00",
 	} {
 		set := &RRset{Owner: name(hash + ".example."), Type: dns.TypeNSEC3, Class: dns.ClassINET, Records: Pack(rdata)}
 		if _, ok := parseNSEC3(set, name("example.")); ok {

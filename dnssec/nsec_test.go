@@ -123,7 +123,7 @@ func TestNSECNameError(t *testing.T) {
 		{"wildcard asked for itself", []string{"example. a.example. SOA NS RRSIG NSEC"}, "*.example.", dns.TypeA, proven},
 		{"two records in one RRset", []string{}, "b.example.", dns.TypeA, finding{}},
 	})
-	long := strings.Repeat("a.", 126) // with the root 253 octets: no room for an asterisk
+	long := strings.Repeat("a.", 126) // with the root 253 bytes: no room for an asterisk
 	p := proofOf(t, ".", []string{". z. SOA NS RRSIG NSEC", long + " z. A RRSIG NSEC"})
 	child, err := name(long).Child("b")
 	if err == nil {
@@ -168,8 +168,8 @@ func TestMalformedNSEC(t *testing.T) {
 	for label, rdata := range map[string]string{
 		"empty":                "",
 		"no bit map window":    "\x01b\x07example\x00\x00",
-		"window of no octets":  "\x01b\x07example\x00\x00\x00",
-		"window of 33 octets":  "\x01b\x07example\x00\x00\x21" + strings.Repeat("\x00", 33),
+		"window of no bytes":   "\x01b\x07example\x00\x00\x00",
+		"window of 33 bytes":   "\x01b\x07example\x00\x00\x21" + strings.Repeat("\x00", 33),
 		"windows out of order": "\x01b\x07example\x00\x01\x01\x40\x00\x01\x40",
 		"window twice":         "\x01b\x07example\x00\x00\x01\x40\x00\x01\x40",
 		"window cut short":     "\x01b\x07example\x00\x00\x02\x40",

@@ -38,7 +38,7 @@ func withRole(r *Response, s *RRset) string {
 	return fmt.Sprintf("%s %s %s", where, s.Owner, typeName(s.Type))
 }
 
-// without gives a response without one RRset.
+// without returns a response without one RRset.
 func without(r *Response, s *RRset) *Response {
 	c := *r
 	drop := func(o *RRset) bool { return o == s }
@@ -47,7 +47,7 @@ func without(r *Response, s *RRset) *Response {
 	return &c
 }
 
-// with gives a response with another RRset in the place of one.
+// with returns a response with another RRset in the place of one.
 func with(r *Response, s, other *RRset) *Response {
 	c := *r
 	swap := func(all []*RRset) []*RRset {
@@ -63,14 +63,14 @@ func with(r *Response, s, other *RRset) *Response {
 	return &c
 }
 
-// flipped gives a Packed with one bit of its i-th field's octet changed.
-func flipped(p Packed, field, octet int, bit byte) Packed {
+// flipped returns a Packed with one bit of its i-th field's byte changed.
+func flipped(p Packed, field, at int, bit byte) Packed {
 	var fields []string
 	i := 0
 	for f := range p.All() {
 		if i == field {
 			b := []byte(f)
-			b[octet%len(b)] ^= bit
+			b[at%len(b)] ^= bit
 			f = string(b)
 		}
 		fields = append(fields, f)
@@ -91,7 +91,7 @@ var alterations = map[string]func(*RRset) *RRset{
 		c.Signatures = flipped(s.Signatures, 0, len(s.Signatures)-3, 1)
 		return &c
 	},
-	"last octet altered": func(s *RRset) *RRset {
+	"last byte altered": func(s *RRset) *RRset {
 		c := *s
 		for f := range s.Records.All() {
 			c.Records = flipped(s.Records, 0, len(f)-1, 0x40)

@@ -37,7 +37,7 @@ type Key struct {
 // look at the public key.
 func ParseKey(rdata string) (Key, error) {
 	if len(rdata) < 5 {
-		return Key{}, fmt.Errorf("DNSKEY of %d octets: %w", len(rdata), ErrRecord)
+		return Key{}, fmt.Errorf("DNSKEY of %d bytes: %w", len(rdata), ErrRecord)
 	}
 	return Key{
 		Flags:     uint16(rdata[0])<<8 | uint16(rdata[1]),
@@ -105,7 +105,7 @@ type DS struct {
 // compare the digest's length with its type.
 func ParseDS(rdata string) (DS, error) {
 	if len(rdata) < 5 {
-		return DS{}, fmt.Errorf("DS of %d octets: %w", len(rdata), ErrRecord)
+		return DS{}, fmt.Errorf("DS of %d bytes: %w", len(rdata), ErrRecord)
 	}
 	return DS{
 		KeyTag:     uint16(rdata[0])<<8 | uint16(rdata[1]),
@@ -131,7 +131,7 @@ type Signature struct {
 	KeyTag      uint16
 	Signer      Name   // the zone, canonical
 	Signature   string // in the format of its algorithm
-	fixed       string // the octets before the signer's name
+	fixed       string // the bytes before the signer's name
 }
 
 // rrsigFixed is the length of RRSIG RDATA before the signer's name.
@@ -140,7 +140,7 @@ const rrsigFixed = 18
 // ParseSignature reads the RDATA of an RRSIG record. It fails with ErrRecord.
 func ParseSignature(rdata string) (Signature, error) {
 	if len(rdata) <= rrsigFixed {
-		return Signature{}, fmt.Errorf("RRSIG of %d octets: %w", len(rdata), ErrRecord)
+		return Signature{}, fmt.Errorf("RRSIG of %d bytes: %w", len(rdata), ErrRecord)
 	}
 	signer, rest, ok := splitName(rdata[rrsigFixed:])
 	if !ok || rest == "" {
@@ -175,7 +175,7 @@ func splitName(s string) (name dnsname.Name, rest string, ok bool) {
 	return "", "", false
 }
 
-// AlgorithmName gives the mnemonic of a DNSSEC algorithm number, or the number.
+// AlgorithmName returns the mnemonic of a DNSSEC algorithm number, or the number.
 func AlgorithmName(number uint8) string {
 	if name, ok := dns.AlgorithmToString[number]; ok {
 		return name
@@ -183,7 +183,7 @@ func AlgorithmName(number uint8) string {
 	return fmt.Sprintf("ALG%d", number)
 }
 
-// DigestName gives the mnemonic of a DS digest type, or the number.
+// DigestName returns the mnemonic of a DS digest type, or the number.
 func DigestName(number uint8) string {
 	if name, ok := dns.HashToString[number]; ok {
 		return name
@@ -191,7 +191,7 @@ func DigestName(number uint8) string {
 	return fmt.Sprintf("DIGEST%d", number)
 }
 
-// typeName gives the mnemonic of an RR type, or TYPEn (RFC 3597 §5).
+// typeName returns the mnemonic of an RR type, or TYPEn (RFC 3597 §5).
 func typeName(rrtype uint16) string {
 	return strings.TrimPrefix(dns.Type(rrtype).String(), " ")
 }

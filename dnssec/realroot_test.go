@@ -82,7 +82,7 @@ func newRealRoot(t testing.TB) *realRoot {
 	return root
 }
 
-// covering gives the NSEC RRset at or before a name.
+// covering returns the NSEC RRset at or before a name.
 func (z *realRoot) covering(n dnsname.Name) *RRset {
 	i, found := slices.BinarySearchFunc(z.names, n, dnsname.Compare)
 	if !found {
@@ -197,7 +197,7 @@ func TestRealRootBitFlips(t *testing.T) {
 			}
 		}
 		if secure := v.Status == Secure; secure != same {
-			t.Errorf("%s %s with octet %d ^ %#x: %v (%v), canonical form unchanged: %v",
+			t.Errorf("%s %s with byte %d ^ %#x: %v (%v), canonical form unchanged: %v",
 				s.Owner, typeName(s.Type), where, bit, v.Status, v.Reason, same)
 		}
 		if !same {

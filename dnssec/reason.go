@@ -88,11 +88,11 @@ const (
 	ReasonUnavailable
 )
 
-// String gives the words of the reason without what it is about: few enough values to
+// String returns the words of the reason without what it is about: few enough values to
 // count by.
 func (c ReasonCode) String() string { return c.phrase() }
 
-// phrase gives the words for people.
+// phrase returns the words for people.
 func (c ReasonCode) phrase() string {
 	switch c {
 	case ReasonNone:
@@ -160,7 +160,7 @@ func (c ReasonCode) phrase() string {
 // Codes of RFC 8914 that miekg/dns has no name for are none; RFC 9276 §5 adds 27.
 const noEDE = ^uint16(0)
 
-// ede gives the Extended DNS Error code, noEDE if none fits.
+// ede returns the Extended DNS Error code, noEDE if none fits.
 func (c ReasonCode) ede() uint16 {
 	switch c {
 	case ReasonNone, ReasonNoAnchor, ReasonNegativeAnchor, ReasonUnsigned, ReasonOptOut, ReasonUnsignable:
@@ -206,7 +206,7 @@ type Reason struct {
 	Cause error
 }
 
-// EDE gives the Extended DNS Error code (RFC 8914); ok is false where none fits.
+// EDE returns the Extended DNS Error code (RFC 8914); ok is false where none fits.
 func (r Reason) EDE() (code uint16, ok bool) {
 	code = r.Code.ede()
 	return code, code != noEDE
@@ -227,7 +227,7 @@ func (r Reason) String() string {
 	return s
 }
 
-// further gives the reason of the two that was found later on the way of checking
+// further returns the reason of the two that was found later on the way of checking
 // a signature.
 func (r Reason) further(other Reason) Reason {
 	if other.Code > r.Code {
@@ -239,8 +239,8 @@ func (r Reason) further(other Reason) Reason {
 // BogusError is a Bogus verdict as an error.
 type BogusError struct{ Reason Reason }
 
-// Error gives the reason in words.
+// Error returns the reason in words.
 func (e *BogusError) Error() string { return "bogus: " + e.Reason.String() }
 
-// Unwrap gives the cause where a link of the chain could not be had.
+// Unwrap returns the cause where a link of the chain could not be had.
 func (e *BogusError) Unwrap() error { return e.Reason.Cause }

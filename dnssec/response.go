@@ -24,7 +24,7 @@ const (
 	KindReferral
 )
 
-// String gives the kind in lower case.
+// String returns the kind in lower case.
 func (k ResponseKind) String() string {
 	switch k {
 	case KindAnswer:
@@ -59,7 +59,7 @@ type Response struct {
 	Authority []*RRset
 }
 
-// ds gives the DS RRset that the response holds for its name.
+// ds returns the DS RRset that the response holds for its name.
 func (r *Response) ds() *RRset {
 	for _, sets := range [][]*RRset{r.Answer, r.Authority} {
 		for _, set := range sets {
@@ -82,7 +82,7 @@ func (r *Response) speaksOfDS() bool {
 	return false
 }
 
-// soaOwner gives the owner of the SOA, which names the zone that the server thinks
+// soaOwner returns the owner of the SOA, which names the zone that the server thinks
 // it speaks for; unproven. "" if there is none.
 func (r *Response) soaOwner() dnsname.Name {
 	for _, set := range r.Authority {
@@ -101,7 +101,7 @@ type step struct {
 	synthesised bool
 }
 
-// follow goes through an answer from the name asked. It gives the steps and the name
+// follow goes through an answer from the name asked. It returns the steps and the name
 // searched last; ok is false when an RRset has no place there, or the answer is not
 // of its kind.
 func (r *Response) follow() (steps []step, sname dnsname.Name, ok bool) {
@@ -155,7 +155,7 @@ func (r *Response) follow() (steps []step, sname dnsname.Name, ok bool) {
 	return steps, sname, ok
 }
 
-// aliasTarget gives the target of the one record of a CNAME or DNAME RRset: there
+// aliasTarget returns the target of the one record of a CNAME or DNAME RRset: there
 // may not be more (RFC 2181 §10.1).
 func aliasTarget(set *RRset) (dnsname.Name, bool) {
 	if set.Len() != 1 {

@@ -37,7 +37,7 @@ const (
 	KeyRemoved
 )
 
-// String gives the name of RFC 5011 §4.2.
+// String returns the name of RFC 5011 §4.2.
 func (s KeyState) String() string {
 	switch s {
 	case KeyAddPend:
@@ -54,7 +54,7 @@ func (s KeyState) String() string {
 	return "unknown"
 }
 
-// MarshalText gives String.
+// MarshalText returns String.
 func (s KeyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // ErrRollover says that a stored Rollover cannot be used.
@@ -194,7 +194,7 @@ func (k RolloverKey) parse() (Anchor, error) {
 }
 
 // Update takes in the zone's DNSKEY RRset as received at now, with its signatures,
-// and gives the new state and when to ask again (RFC 5011 §2.3). Of a set that the
+// and returns the new state and when to ask again (RFC 5011 §2.3). Of a set that the
 // trusted keys do not validate only revocations count, which sign for themselves;
 // without any it is a *BogusError, or a *LimitError, and next is when to try again. r
 // is left as it is. With ErrNoAnchorLeft the new state is to be kept too: the last trusted

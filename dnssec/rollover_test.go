@@ -18,7 +18,7 @@ import (
 	"github.com/iterdns/iterdns/internal/test/realdata"
 )
 
-// states gives the keys of a Rollover as "tag state".
+// states returns the keys of a Rollover as "tag state".
 func states(t testing.TB, r Rollover) []string {
 	t.Helper()
 	keys, err := r.parse()
@@ -38,7 +38,7 @@ type snapshot struct {
 	set *RRset
 }
 
-// rootHistory gives the root's DNSKEY RRsets from 2015 to 2026.
+// rootHistory returns the root's DNSKEY RRsets from 2015 to 2026.
 func rootHistory(t testing.TB) []snapshot {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(realdata.Path(t, "root/apex"), "*.zone"))

@@ -47,7 +47,7 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 	return out, nil
 }
 
-// find gives the key of the set that a known record stands for, revoked or not.
+// find returns the key of the set that a known record stands for, revoked or not.
 func (u *rolloverUpdate) find(anchor Anchor) *zoneKey {
 	for _, key := range u.ks.keys {
 		if anchor.matches(u.ks.Zone, unrevoked(key)) {
@@ -57,7 +57,7 @@ func (u *rolloverUpdate) find(anchor Anchor) *zoneKey {
 	return nil
 }
 
-// unrevoked gives a key as it was before it was revoked.
+// unrevoked returns a key as it was before it was revoked.
 func unrevoked(key *zoneKey) *zoneKey {
 	if !key.IsRevoked() {
 		return key
@@ -149,7 +149,7 @@ func (u *rolloverUpdate) selfSigned(key *zoneKey) (bool, error) {
 	return reason.Code == ReasonNone && err == nil, err
 }
 
-// record gives a key in zone-file syntax.
+// record returns a key in zone-file syntax.
 func (u *rolloverUpdate) record(key *zoneKey) string {
 	return Anchor{zone: u.ks.Zone, rdata: key.rdata, key: key.Key}.String()
 }
@@ -159,7 +159,7 @@ func (u *rolloverUpdate) originalTTL() uint32 {
 	return ttl
 }
 
-// timing gives the original TTL in seconds and for how long the signatures are
+// timing returns the original TTL in seconds and for how long the signatures are
 // still good.
 func timing(set *RRset, now time.Time) (originalTTL uint32, validity time.Duration) {
 	originalTTL = set.TTL

@@ -13,11 +13,11 @@ import (
 )
 
 // Packed is a row of RDATA fields as they stand on the wire, each behind its two
-// octets of length, names uncompressed and in the letter case received. It is
+// bytes of length, names uncompressed and in the letter case received. It is
 // immutable, so that cache, callers and validator may share it.
 type Packed string
 
-// Pack makes a Packed of RDATA fields. A field of more than 65,535 octets cannot
+// Pack makes a Packed of RDATA fields. A field of more than 65,535 bytes cannot
 // be carried by DNS and is left out.
 func Pack(fields ...string) Packed {
 	var b []byte
@@ -35,7 +35,7 @@ func appendField[T string | []byte](dst []byte, field T) []byte {
 	return append(dst, field...)
 }
 
-// All gives the fields in order.
+// All returns the fields in order.
 func (p Packed) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for rest := p; len(rest) >= 2; {
@@ -74,7 +74,7 @@ type RRset struct {
 // Len counts the records, signatures not included.
 func (s *RRset) Len() int { return s.Records.Len() }
 
-// Size is the length in octets of what is packed.
+// Size is the length in bytes of what is packed.
 func (s *RRset) Size() int { return len(s.Owner) + len(s.Records) + len(s.Signatures) }
 
 // AppendRRs decodes the records, and with signatures the RRSIGs after them, into
@@ -89,24 +89,24 @@ func (s *RRset) AppendRRs(dst []dns.RR, ttl uint32, signatures bool) ([]dns.RR, 
 	} else {
 		rows[1] = ""
 	}
-	// One copy for all records: the decoder takes octets, which are not s's to give.
-	octets := append(append(make([]byte, 0, len(rows[0])+len(rows[1])), rows[0]...), rows[1]...)
-	dst, err := appendRRs(slices.Grow(dst, count), rows[0], octets, h)
+	// One copy for all records: the decoder takes bytes, which are not s's to give.
+	buf := append(append(make([]byte, 0, len(rows[0])+len(rows[1])), rows[0]...), rows[1]...)
+	dst, err := appendRRs(slices.Grow(dst, count), rows[0], buf, h)
 	if err != nil {
 		return dst, err
 	}
 	h.Rrtype = dns.TypeRRSIG
-	return appendRRs(dst, rows[1], octets[len(rows[0]):], h)
+	return appendRRs(dst, rows[1], buf[len(rows[0]):], h)
 }
 
-// appendRRs decodes fields, of which octets has a copy at its front.
-func appendRRs(dst []dns.RR, fields Packed, octets []byte, h dns.RR_Header) ([]dns.RR, error) {
-	const length = 2 // octets before each field
+// appendRRs decodes fields, of which buf has a copy at its front.
+func appendRRs(dst []dns.RR, fields Packed, buf []byte, h dns.RR_Header) ([]dns.RR, error) {
+	const length = 2 // bytes before each field
 	end := 0
 	for rdata := range fields.All() {
 		begin := end + length
 		end = begin + len(rdata)
-		rr, err := wire.Decode(h, octets[begin:end:end])
+		rr, err := wire.Decode(h, buf[begin:end:end])
 		if err != nil {
 			return dst, fmt.Errorf("decode %s %s: %w", h.Name, dns.TypeToString[h.Rrtype], err)
 		}
@@ -159,7 +159,7 @@ func NewRRset(records ...dns.RR) (*RRset, error) {
 	return s, nil
 }
 
-// typeCovered gives the type that the RDATA of an RRSIG record begins with (RFC 4034
+// typeCovered returns the type that the RDATA of an RRSIG record begins with (RFC 4034
 // §3.1.1), whatever Go type the record had: dns.RFC3597 is one.
 func typeCovered(rdata string) (uint16, bool) {
 	if len(rdata) < 2 {
@@ -171,10 +171,10 @@ func typeCovered(rdata string) (uint16, bool) {
 // uniqueFields collects RDATA fields, each once: an RRset has no two equal records (RFC 2181
 // §5). It does not look at all of them again for each.
 type uniqueFields struct {
-	octets []byte
-	seen   map[string]bool // nil until there are two: most RRsets have one record
-	first  string
-	count  int
+	buf   []byte
+	seen  map[string]bool // nil until there are two: most RRsets have one record
+	first string
+	count int
 }
 
 func (u *uniqueFields) add(field string) {
@@ -188,13 +188,13 @@ func (u *uniqueFields) add(field string) {
 	default:
 		u.seen[field] = true
 	}
-	u.octets = appendField(u.octets, field)
+	u.buf = appendField(u.buf, field)
 	u.count++
 }
 
-func (u *uniqueFields) packed() Packed { return Packed(u.octets) }
+func (u *uniqueFields) packed() Packed { return Packed(u.buf) }
 
-// pack gives a record's owner and its RDATA in uncompressed wire format.
+// pack returns a record's owner and its RDATA in uncompressed wire format.
 func pack(rr dns.RR) (dnsname.Name, string, error) {
 	if rr.Header().Name == "" { // miekg/dns packs it as nothing at all
 		return "", "", fmt.Errorf("pack %s: %w", rr, dnsname.ErrEmpty)

@@ -18,21 +18,21 @@ func TestPack(t *testing.T) {
 	tests := []struct {
 		name     string
 		in, want []string
-		octets   int
+		size     int
 	}{
 		{"nothing", nil, nil, 0},
 		{"one", []string{"abc"}, []string{"abc"}, 5},
 		{"empty field", []string{""}, []string{""}, 2},
 		{"several", []string{"a", "", "bcd", "a"}, []string{"a", "", "bcd", "a"}, 13},
-		{"lengths of both octets", []string{strings.Repeat("x", 258), "y"}, []string{strings.Repeat("x", 258), "y"}, 263},
+		{"lengths of both bytes", []string{strings.Repeat("x", 258), "y"}, []string{strings.Repeat("x", 258), "y"}, 263},
 		{"longest", []string{longest}, []string{longest}, 2 + 0xFFFF},
 		{"longer than a record can be", []string{"a", longest + "x", "b"}, []string{"a", "b"}, 6},
 	}
 	for _, tt := range tests {
 		p := Pack(tt.in...)
-		if got := packedFields(p); !slices.Equal(got, tt.want) || p.Len() != len(tt.want) || len(p) != tt.octets {
-			t.Errorf("%s: got %d fields in %d octets: %.50q; want %d in %d: %.50q",
-				tt.name, p.Len(), len(p), got, len(tt.want), tt.octets, tt.want)
+		if got := packedFields(p); !slices.Equal(got, tt.want) || p.Len() != len(tt.want) || len(p) != tt.size {
+			t.Errorf("%s: got %d fields in %d bytes: %.50q; want %d in %d: %.50q",
+				tt.name, p.Len(), len(p), got, len(tt.want), tt.size, tt.want)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func TestPackedCutOff(t *testing.T) {
 			want = []string{"abc"}
 		}
 		if got := packedFields(whole[:n]); !slices.Equal(got, want) {
-			t.Errorf("the first %d octets: got %q, want %q", n, got, want)
+			t.Errorf("the first %d bytes: got %q, want %q", n, got, want)
 		}
 	}
 }
@@ -233,7 +233,7 @@ func TestAppendRRsMalformed(t *testing.T) {
 	}
 }
 
-// FuzzPacked: fields come back as they went in, once each, in order; foreign octets
+// FuzzPacked: fields come back as they went in, once each, in order; foreign bytes
 // are never read past their end.
 func FuzzPacked(f *testing.F) {
 	f.Add("a", "b", "a")                        // a field twice
@@ -257,7 +257,7 @@ func FuzzPacked(f *testing.F) {
 			total += 2 + len(field)
 		}
 		if total > len(a+b) {
-			t.Fatalf("%d octets read of %d", total, len(a+b))
+			t.Fatalf("%d bytes read of %d", total, len(a+b))
 		}
 	})
 }

@@ -60,13 +60,13 @@ func (a rsaAlgorithm) ParseKey(public string) (PublicKey, error) {
 	return &rsaKey{rsa.PublicKey{N: n, E: int(e.Int64())}, a.hash}, nil
 }
 
-// splitRSA gives exponent and modulus without leading zeros, neither empty.
+// splitRSA returns exponent and modulus without leading zeros, neither empty.
 func splitRSA(public string) (exponent, modulus string, ok bool) {
 	if public == "" {
 		return "", "", false
 	}
 	n, rest := int(public[0]), public[1:]
-	if n == 0 { // a length of more than 255 takes two more octets
+	if n == 0 { // a length of more than 255 takes two more bytes
 		if len(rest) < 2 {
 			return "", "", false
 		}

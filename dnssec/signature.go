@@ -81,7 +81,7 @@ func (e *Evidence) tryKeys(keys []*zoneKey, message *signedMessage, sig *Signatu
 		if err := e.work.check(public.Cost()); err != nil {
 			return nil, code, err
 		}
-		if public.Verify(message.octets(sig), sig.Signature) {
+		if public.Verify(message.signedData(sig), sig.Signature) {
 			return key, ReasonNone, nil
 		}
 		if err := e.work.failed(); err != nil {
@@ -131,7 +131,7 @@ func (sig *Signature) left(now uint32) uint32 {
 	return uint32(max(0, int32(sig.Expiration-now)))
 }
 
-// sourceOfSynthesis gives the wildcard that an RRset at owner was made from, "" if
+// sourceOfSynthesis returns the wildcard that an RRset at owner was made from, "" if
 // it was not (RFC 4035 §5.3.2).
 func (sig *Signature) sourceOfSynthesis(owner dnsname.Name) dnsname.Name {
 	if signed := sig.signedOwner(owner); signed != owner {
@@ -140,7 +140,7 @@ func (sig *Signature) sourceOfSynthesis(owner dnsname.Name) dnsname.Name {
 	return ""
 }
 
-// signedOwner gives the owner name that was signed: for an RRset made from a
+// signedOwner returns the owner name that was signed: for an RRset made from a
 // wildcard the wildcard. Callers have checked the labels.
 func (sig *Signature) signedOwner(owner dnsname.Name) dnsname.Name {
 	if int(sig.Labels) >= owner.Labels() {
@@ -154,7 +154,7 @@ func (sig *Signature) signedOwner(owner dnsname.Name) dnsname.Name {
 	return wildcard
 }
 
-// signedMessage makes the octets that a signature of an RRset is of; the sorted
+// signedMessage makes the bytes that a signature of an RRset is of; the sorted
 // records are made once for all its signatures.
 type signedMessage struct {
 	set     *RRset
@@ -162,10 +162,10 @@ type signedMessage struct {
 	buffer  []byte // used again for the next signature
 }
 
-// octets gives the signed data of RFC 4034 §3.1.8.1: the RRSIG without its
+// signedData returns the signed data of RFC 4034 §3.1.8.1: the RRSIG without its
 // signature, then the records in canonical form and order. They are good until the
 // next call.
-func (m *signedMessage) octets(sig *Signature) []byte {
+func (m *signedMessage) signedData(sig *Signature) []byte {
 	if m.records == nil {
 		m.records = canonicalRecords(m.set)
 	}
@@ -187,8 +187,8 @@ func (m *signedMessage) octets(sig *Signature) []byte {
 	return b
 }
 
-// canonicalRecords gives the RDATA of a set in canonical form (RFC 4034 §6.2) and
-// order, which is that of octets (§6.3); equal records once.
+// canonicalRecords returns the RDATA of a set in canonical form (RFC 4034 §6.2) and
+// order, which is that of bytes (§6.3); equal records once.
 func canonicalRecords(set *RRset) []string {
 	records := make([]string, 0, set.Records.Len())
 	for rdata := range set.Records.All() {

@@ -10,7 +10,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// resigned gives a set signed anew by a zone's key after change has had its way with
+// resigned returns a set signed anew by a zone's key after change has had its way with
 // the RRSIG's fields; the signature itself is then over those.
 func resigned(t testing.TB, z *testZone, s *RRset, change func(*dns.RRSIG)) *RRset {
 	t.Helper()
@@ -33,20 +33,20 @@ func resigned(t testing.TB, z *testZone, s *RRset, change func(*dns.RRSIG)) *RRs
 		t.Fatal(err)
 	}
 	message := signedMessage{set: s}
-	octets := z.zsk.signOctets(t, message.octets(&parsed))
+	raw := z.zsk.signBytes(t, message.signedData(&parsed))
 	c := *s
-	c.Signatures = Pack(rdata[:len(rdata)-len(parsed.Signature)] + octets)
+	c.Signatures = Pack(rdata[:len(rdata)-len(parsed.Signature)] + raw)
 	return &c
 }
 
-// signOctets signs with Ed25519, which takes the message itself.
-func (k signingKey) signOctets(t testing.TB, message []byte) string {
+// signBytes signs with Ed25519, which takes the message itself.
+func (k signingKey) signBytes(t testing.TB, message []byte) string {
 	t.Helper()
-	octets, err := k.signer.Sign(nil, message, ed25519Options)
+	raw, err := k.signer.Sign(nil, message, ed25519Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(octets)
+	return string(raw)
 }
 
 // TestSignatureFields: fields that RFC 4035 §5.3.1 rules out, each in a signature
@@ -209,16 +209,16 @@ func TestSignedMessage(t *testing.T) {
 		Owner: name("a.b.example."), Type: dns.TypeMX, Class: dns.ClassINET, TTL: 60,
 		Records: Pack("\x00\x14\x01B\x00", "\x00\x0a\x01a\x00", "\x00\x14\x01b\x00"),
 	}
-	sig := Signature{Labels: 1, OriginalTTL: 3600, Signer: name("example."), fixed: "eighteen octets..."}
+	sig := Signature{Labels: 1, OriginalTTL: 3600, Signer: name("example."), fixed: "eighteen bytes...."}
 	var want []byte
-	want = append(want, "eighteen octets...\x07example\x00"...)
+	want = append(want, "eighteen bytes....\x07example\x00"...)
 	for _, rdata := range []string{"\x00\x0a\x01a\x00", "\x00\x14\x01b\x00"} {
 		want = append(want, "\x01*\x07example\x00\x00\x0f\x00\x01"...)
 		want = binary.BigEndian.AppendUint32(want, 3600)
 		want = append(want, "\x00\x05"+rdata...)
 	}
 	m := signedMessage{set: set}
-	if got := m.octets(&sig); string(got) != string(want) {
+	if got := m.signedData(&sig); string(got) != string(want) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }

@@ -194,7 +194,7 @@ func (z *testZone) add(rr dns.RR) {
 	z.records[owner][rr.Header().Rrtype] = append(z.records[owner][rr.Header().Rrtype], rr)
 }
 
-// cutAt gives the delegation at or above name in the zone, "" if there is none.
+// cutAt returns the delegation at or above name in the zone, "" if there is none.
 func (z *testZone) cutAt(name string) string {
 	n := dnsname.MustParse(name)
 	apex := dnsname.MustParse(z.name)
@@ -267,7 +267,7 @@ func (z *testZone) hashName(name string) string {
 	return hash + "." + z.name
 }
 
-// types gives the bit map of a name.
+// types returns the bit map of a name.
 func (z *testZone) types(name string, denial uint16) []uint16 {
 	types := []uint16{}
 	for rrtype := range z.records[name] {
@@ -288,7 +288,7 @@ func (z *testZone) types(name string, denial uint16) []uint16 {
 	return types
 }
 
-// set gives an RRset with its signature, nil if there is none. It is the same each
+// set returns an RRset with its signature, nil if there is none. It is the same each
 // time.
 func (z *testZone) set(owner string, rrtype uint16) *RRset {
 	z.t.Helper()
@@ -326,7 +326,7 @@ func mustSet(t testing.TB, records ...dns.RR) *RRset {
 	return set
 }
 
-// denial gives the i-th record of the chain.
+// denial returns the i-th record of the chain.
 func (z *testZone) denial(i int) *RRset {
 	z.t.Helper()
 	c, next := z.chain[i], z.chain[(i+1)%len(z.chain)]
@@ -357,7 +357,7 @@ func (z *testZone) denial(i int) *RRset {
 	return z.signed[id]
 }
 
-// matching gives the denial record of a name, nil if it has none.
+// matching returns the denial record of a name, nil if it has none.
 func (z *testZone) matching(name string) *RRset {
 	for i, c := range z.chain {
 		if c.of == name {
@@ -367,7 +367,7 @@ func (z *testZone) matching(name string) *RRset {
 	return nil
 }
 
-// covering gives the denial record between whose ends name would stand.
+// covering returns the denial record between whose ends name would stand.
 func (z *testZone) covering(name string) *RRset {
 	if z.options.nsec3 {
 		hash := z.hashName(name)
@@ -386,10 +386,10 @@ func (z *testZone) covering(name string) *RRset {
 	return z.denial(0)
 }
 
-// ds gives the zone's DS record.
+// ds returns the zone's DS record.
 func (z *testZone) ds() *dns.DS { return z.ksk.dnskey.ToDS(z.options.digest) }
 
-// anchor gives the zone's DS as a trust anchor.
+// anchor returns the zone's DS as a trust anchor.
 func (z *testZone) anchor() Anchor {
 	z.t.Helper()
 	a, err := NewAnchor(z.ds())

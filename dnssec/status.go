@@ -17,7 +17,7 @@ const (
 	Bogus
 )
 
-// String gives the term of RFC 4033 in lower case.
+// String returns the term of RFC 4033 in lower case.
 func (s Status) String() string {
 	switch s {
 	case Indeterminate:
@@ -32,7 +32,7 @@ func (s Status) String() string {
 	return "unknown"
 }
 
-// Worst gives the status of data that consists of parts with both: bogus over
+// Worst returns the status of data that consists of parts with both: bogus over
 // indeterminate over insecure over secure.
 func (s Status) Worst(other Status) Status {
 	if s.severity() > other.severity() {

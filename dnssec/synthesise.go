@@ -6,7 +6,7 @@ import "github.com/iterdns/iterdns/internal/dnsname"
 // earlier responses (RFC 8198). All of records have to be Secure and signed by zone,
 // the zone that holds name; those that prove nothing are passed over, and those of
 // opt-out ranges and of compact denial too, since they speak of single names. It
-// gives nil when nothing follows.
+// returns nil when nothing follows.
 //
 // At most Limits.NSEC3Records NSEC3 records may be given.
 //
@@ -59,7 +59,7 @@ func (p *proof) nsecDenied(name dnsname.Name) (finding, error) {
 	return f, nil
 }
 
-// denial gives what was found for callers.
+// denial returns what was found for callers.
 func (f *finding) denial(nameError bool, records []*RRset) *Denial {
 	return &Denial{
 		NameError:       nameError || f.compact,

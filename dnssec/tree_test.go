@@ -262,7 +262,7 @@ func TestIslands(t *testing.T) {
 	w.expect("www.island.plain.", dns.TypeA, Bogus, ReasonNoSignature)
 }
 
-// signedAs gives the signature of a set by the zone's own name and key, whoever the
+// signedAs returns the signature of a set by the zone's own name and key, whoever the
 // set belongs to.
 func (z *testZone) signedAs(_ string, s *RRset) Packed {
 	rrs, err := s.AppendRRs(nil, s.TTL, false)

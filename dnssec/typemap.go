@@ -10,7 +10,7 @@ import (
 // RFC 4034 §4.1.2.
 type typeMap string
 
-// parseTypeMap checks the window blocks: numbers ascending, each of 1 to 32 octets.
+// parseTypeMap checks the window blocks: numbers ascending, each of 1 to 32 bytes.
 func parseTypeMap(s string) (typeMap, bool) {
 	last := -1
 	for rest := s; rest != ""; {
@@ -28,11 +28,11 @@ func parseTypeMap(s string) (typeMap, bool) {
 
 // has reports whether the bit of rrtype is set.
 func (m typeMap) has(rrtype uint16) bool {
-	window, octet, bit := byte(rrtype>>8), int(rrtype&0xFF)/8, byte(0x80)>>(rrtype&7)
+	window, i, bit := byte(rrtype>>8), int(rrtype&0xFF)/8, byte(0x80)>>(rrtype&7)
 	for rest := m; len(rest) > 2; {
 		n := int(rest[1])
 		if rest[0] == window {
-			return octet < n && rest[2+octet]&bit != 0
+			return i < n && rest[2+i]&bit != 0
 		}
 		rest = rest[2+n:]
 	}

@@ -11,7 +11,7 @@ import (
 // BenchmarkUnit says what a check of a wrong signature takes with each kind of key, and
 // what that is for one unit of its cost. No key shall take much more for a unit than
 // P-256 does: 200 units a question are to stay below 20 ms on one idle core. In CPU time
-// of go1.26 on amd64, as a multiple of P-256, and the units that Cost gives:
+// of go1.26 on amd64, as a multiple of P-256, and the units that Cost returns:
 //
 //	                e = 3          65537       2^31-1
 //	RSA 1024      0.06    1     0.1    1     0.3    1

@@ -14,7 +14,7 @@ import (
 const maxAnswerSets = 24
 
 // Validate judges a response: KindAnswer, KindAlias, KindNoData or KindNameError. It
-// gives either a verdict, or what is needed first, or a *LimitError.
+// returns either a verdict, or what is needed first, or a *LimitError.
 func (e *Evidence) Validate(r *Response) (*Verdict, []Need, error) {
 	e.begin()
 	if r.Zone != "" && r.Name.IsAtOrBelow(r.Zone) {
@@ -195,7 +195,7 @@ func (e *Evidence) judgeDenial(v *Verdict, sname dnsname.Name, r *Response, prov
 	return e.judgeSpare(v, d.keys, r)
 }
 
-// deniedFromAbove gives the state of the zone that denies name, if it stands above the
+// deniedFromAbove returns the state of the zone that denies name, if it stands above the
 // trust anchor that name is below and in no island of trust itself: nil otherwise. It
 // denies that the anchored zone is there. Its own say is Indeterminate (RFC 4033 §5), and
 // so is the denial: not a Secure zone's, nor a Bogus one, since what is denied would have

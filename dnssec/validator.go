@@ -118,7 +118,7 @@ type trustPoint struct {
 	zone dnsname.Name
 }
 
-// trustPoint gives the closest anchor, positive or negative, for the zone that
+// trustPoint returns the closest anchor, positive or negative, for the zone that
 // holds name. DS lives in the parent of the name, so parentSide starts the search
 // one label up.
 func (e *Evidence) trustPoint(name dnsname.Name, parentSide bool) trustPoint {

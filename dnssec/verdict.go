@@ -58,7 +58,7 @@ type Denial struct {
 	Records []*RRset
 }
 
-// Err gives a *BogusError for a Bogus verdict, else nil.
+// Err returns a *BogusError for a Bogus verdict, else nil.
 func (v *Verdict) Err() error {
 	if v.Status != Bogus {
 		return nil

@@ -94,7 +94,7 @@ func (st *zoneState) withoutSignature(failure Reason, ttl uint32) judgement {
 	return judgement{status: Bogus, reason: failure, via: st.via}
 }
 
-// signers gives the zones whose signatures a set carries and that may hold owner:
+// signers returns the zones whose signatures a set carries and that may hold owner:
 // at or above it, strictly above where above is set, and not above the trust point.
 // The deepest comes first.
 func signers(set *RRset, owner dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {

@@ -163,7 +163,7 @@ func (z *testZone) compactDenial(owner string, extra ...uint16) *RRset {
 	return z.signed[id]
 }
 
-// expanded gives a set under another owner, as a wildcard is expanded.
+// expanded returns a set under another owner, as a wildcard is expanded.
 func expanded(s *RRset, owner string) *RRset {
 	if s.Owner == name(owner) {
 		return s
@@ -213,7 +213,7 @@ func mustValidator(t testing.TB, o Options) *Validator {
 	return v
 }
 
-// dsText gives the DS record of a zone as text for its parent.
+// dsText returns the DS record of a zone as text for its parent.
 func dsText(t testing.TB, zone string, o zoneOptions) string {
 	t.Helper()
 	z := newTestZone(t, zone, "", o)
@@ -315,7 +315,7 @@ func (w *world) validate(e *Evidence, r *Response) (*Verdict, error) {
 	return nil, nil
 }
 
-// verifyAgain gives a verdict's chain to a third party, who has to find the same.
+// verifyAgain has a verdict's chain verified without the validator, with the same result.
 func (w *world) verifyAgain(v *Verdict, r *Response) {
 	w.t.Helper()
 	if v.Status == Bogus || w.cache != nil {
@@ -324,7 +324,7 @@ func (w *world) verifyAgain(v *Verdict, r *Response) {
 	chain := v.Chain(r)
 	again, err := w.v.VerifyChain(chain, testTime)
 	if err != nil || again.Status != v.Status {
-		w.t.Errorf("%s %s: the chain of a %v verdict gives %v, %v\n%v", r.Name, typeName(r.Type), v.Status, again, err, chain)
+		w.t.Errorf("%s %s: the chain of a %v verdict is verified as %v, %v\n%v", r.Name, typeName(r.Type), v.Status, again, err, chain)
 	}
 }
 
@@ -341,5 +341,5 @@ func (w *world) expect(qname string, qtype uint16, status Status, code ReasonCod
 	return v
 }
 
-// upper gives a name in capital letters.
+// upper returns a name in capital letters.
 func upper(s string) string { return strings.ToUpper(s) }

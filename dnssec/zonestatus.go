@@ -75,7 +75,7 @@ func (e *Evidence) judgeZone(name dnsname.Name) (*zoneState, error) {
 	return &zoneState{status: Bogus, reason: d.Reason, via: d}, nil
 }
 
-// withoutChain gives the state of a zone that no chain of trust leads to, nil if one
+// withoutChain returns the state of a zone that no chain of trust leads to, nil if one
 // may.
 func (p trustPoint) withoutChain(name dnsname.Name) *zoneState {
 	switch p.kind {
@@ -172,7 +172,7 @@ func (st *zoneState) judgement(ttl uint32) judgement {
 // than this many labels below their zone.
 const searchBatch = 4
 
-// unsigned decides what missing signatures at name mean (RFC 4035 §5.2): it gives
+// unsigned decides what missing signatures at name mean (RFC 4035 §5.2): it returns
 // the zone above that is Insecure or Bogus, or nil if the name has to be signed. hint
 // is a name that may be a zone cut. With search, labels of which nothing is known are
 // asked for DS as well: a server that has both parent and child does not show the cut

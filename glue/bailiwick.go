@@ -15,7 +15,7 @@ const (
 	InDomain
 )
 
-// String gives the term of RFC 9499.
+// String returns the term of RFC 9499.
 func (b Bailiwick) String() string {
 	switch b {
 	case OutOfBailiwick:

@@ -26,7 +26,7 @@ type Delegation struct {
 	TTL time.Duration
 }
 
-// Server gives the name server called name, and whether the delegation lists it.
+// Server returns the name server called name, and whether the delegation lists it.
 func (d *Delegation) Server(name Name) (Server, bool) {
 	for _, s := range d.Servers {
 		if s.Name == name {

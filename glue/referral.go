@@ -144,7 +144,7 @@ func (r Referral) ranks(servers []Server) map[Name]rank {
 // that of an out-of-bailiwick name server has to be asked for elsewhere.
 func (r Referral) mayTeach(a Address) bool { return a.Addr.IsValid() && a.Owner.IsAtOrBelow(r.Zone) }
 
-// addGlue gives d's servers the addresses that this referral may teach, and returns
+// addGlue adds the addresses that this referral may teach to d's servers, and returns
 // the delegation's TTL: the lowest of the NS records and of all glue.
 func (r Referral) addGlue(d *Delegation) time.Duration {
 	ttl := r.NS[0].TTL

@@ -164,7 +164,7 @@ func TestReferralTTL(t *testing.T) {
 	}
 }
 
-// names gives n names ns0.zone ns1.zone …
+// names returns n names ns0.zone ns1.zone …
 func names(n int, zone string) []string {
 	var out []string
 	for i := range n {
@@ -335,7 +335,7 @@ func TestReferralKeepsItsInput(t *testing.T) {
 	}
 }
 
-// referralOf reads a referral from foreign octets: names out of a small pool, so
+// referralOf reads a referral from foreign bytes: names out of a small pool, so
 // that they meet, in any role.
 func referralOf(b []byte) Referral {
 	pool := []dnsname.Name{

@@ -1,7 +1,7 @@
 // Package roothints tells a resolver where to start when it knows nothing: the
 // names and addresses of the root name servers (SBELT in RFC 1034 §5.3.1).
 //
-// Default gives the hints that IANA publishes, embedded in the program together
+// Default returns the hints that IANA publishes, embedded in the program together
 // with their Date; Parse reads others from a hints file, for instance those of a
 // test network or of an alternative root.
 //

@@ -33,7 +33,7 @@ var parsed = sync.OnceValue(func() *glue.Delegation {
 	return d
 })
 
-// Default gives the hints that IANA published on Date: 13 name servers with an
+// Default returns the hints that IANA published on Date: 13 name servers with an
 // IPv4 and an IPv6 address each. Every call returns a copy of its own, which the
 // caller may change.
 func Default() *glue.Delegation {
@@ -46,7 +46,7 @@ func Default() *glue.Delegation {
 	return &d
 }
 
-// Date tells on which day IANA last changed the hints that Default gives, at
+// Date tells on which day IANA last changed the hints that Default returns, at
 // 00:00 UTC. It may be years back and the hints be current all the same: root name
 // servers are renumbered once in several years, and keep answering at their old
 // addresses for a long time.

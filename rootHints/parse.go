@@ -56,7 +56,7 @@ type ParseError struct {
 
 func (e *ParseError) Error() string { return fmt.Sprintf("root hints: line %d: %v", e.Line, e.Err) }
 
-// Unwrap gives what is wrong, without the place.
+// Unwrap returns what is wrong, without the place.
 func (e *ParseError) Unwrap() error { return e.Err }
 
 // Parse reads root hints in zone-file syntax, as the package page describes it, to

@@ -95,7 +95,7 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// loadbalance turns the records that the plugin gives, out of its cache and out of that of
+// loadbalance turns the records that the plugin returns, out of its cache and out of that of
 // the plugin cache.
 func TestLoadbalance(t *testing.T) {
 	for _, caching := range []string{"", "cache"} {
@@ -137,7 +137,7 @@ func get(t *testing.T, url string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// scrape gives the metrics, by name with labels.
+// scrape returns the metrics, by name with labels.
 func (s *server) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
 	_, body := get(t, "http://"+s.host+":9153/metrics")

@@ -159,7 +159,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// String gives all that was written.
+// String returns all that was written.
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -168,7 +168,7 @@ func (o *output) String() string {
 
 func (o *output) count(text string) int { return strings.Count(o.String(), text) }
 
-// runTool runs a program and gives what it writes.
+// runTool runs a program and returns what it writes.
 func runTool(t *testing.T, path string, args ...string) string {
 	t.Helper()
 	text, err := exec.Command(path, args...).CombinedOutput()
@@ -178,7 +178,7 @@ func runTool(t *testing.T, path string, args ...string) string {
 	return string(text)
 }
 
-// addresses gives those of an answer in their order.
+// addresses returns those of an answer in their order.
 func addresses(m *dns.Msg) (list []string) {
 	for _, rr := range m.Answer {
 		if a, ok := rr.(*dns.A); ok {
@@ -197,7 +197,7 @@ func sorted(list []string) string {
 // shopAddresses are those of www.shop.example in the mock Internet that is built in.
 const shopAddresses = "192.0.2.80 192.0.2.81 192.0.2.82"
 
-// writeCertificate makes a certificate for the server, and gives its files.
+// writeCertificate makes a certificate for the server, and returns its files.
 func writeCertificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -16,7 +16,7 @@ import (
 	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
-// startRedis runs a redis-server with a password until the test ends, and gives its URL.
+// startRedis runs a redis-server with a password until the test ends, and returns its URL.
 func startRedis(t *testing.T) string {
 	t.Helper()
 	realserver.Program(t, "redis-server")

@@ -112,7 +112,7 @@ func newTLSServer(t *testing.T) *tlsServer {
 	return s
 }
 
-// record gives the data of a TLSA record for a certificate.
+// record returns the data of a TLSA record for a certificate.
 func record(usage, selector, matching int, der []byte) string {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {

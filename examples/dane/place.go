@@ -109,7 +109,7 @@ func strongest(all []*dns.TLSA) []*dns.TLSA {
 	})
 }
 
-// describe gives a record with the words of RFC 7218.
+// describe returns a record with the words of RFC 7218.
 func describe(t *dns.TLSA) string {
 	return fmt.Sprintf("%s(%d) %s(%d) %s(%d)",
 		[]string{"PKIX-TA", "PKIX-EE", "DANE-TA", "DANE-EE"}[t.Usage], t.Usage,
@@ -117,5 +117,5 @@ func describe(t *dns.TLSA) string {
 		[]string{"Full", "SHA2-256", "SHA2-512"}[t.MatchingType], t.MatchingType)
 }
 
-// hostText gives a name as certificates have it.
+// hostText returns a name as certificates have it.
 func hostText(name string) string { return strings.TrimSuffix(name, ".") }

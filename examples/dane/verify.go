@@ -82,7 +82,7 @@ func (p *place) match(t *dns.TLSA, sent []*x509.Certificate, roots *x509.CertPoo
 	return fmt.Errorf("unknown usage %d", t.Usage)
 }
 
-// anchorsOf gives the certificates that a record of usage 2 makes trust anchors: those
+// anchorsOf returns the certificates that a record of usage 2 makes trust anchors: those
 // sent, or the one that it holds itself.
 func anchorsOf(t *dns.TLSA, sent []*x509.Certificate) []*x509.Certificate {
 	var anchors []*x509.Certificate

@@ -30,7 +30,7 @@ import (
 // Algorithm is Ed448 for dnssec.Options.Algorithms, under the number dns.ED448.
 type Algorithm struct{}
 
-// Algorithms gives Ed448 by its number, as the Algorithms of resolver.Options and of
+// Algorithms returns Ed448 by its number, as the Algorithms of resolver.Options and of
 // dnssec.Options want it. The map is the caller's.
 func Algorithms() map[uint8]dnssec.Algorithm {
 	return map[uint8]dnssec.Algorithm{dns.ED448: Algorithm{}}

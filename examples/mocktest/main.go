@@ -40,7 +40,7 @@ var (
 	errNoMail   = errors.New("the domain takes no mail")
 )
 
-// mailHosts gives the hosts to try for mail to a domain, best first (RFC 5321 §5.1).
+// mailHosts returns the hosts to try for mail to a domain, best first (RFC 5321 §5.1).
 func mailHosts(ctx context.Context, r *resolver.Resolver, domain string) ([]string, error) {
 	result, err := r.Resolve(ctx, domain, dns.TypeMX)
 	switch {

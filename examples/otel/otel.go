@@ -68,7 +68,7 @@ func (t *Telemetry) Resolve(ctx context.Context, r *resolver.Resolver, name stri
 	return result, err
 }
 
-// Context gives a context for any method of a Resolver. Each question that the method
+// Context returns a context for any method of a Resolver. Each question that the method
 // asks gets a span, as each query does, below the span of ctx: a method may ask several
 // at once, so that they are known only when they have ended.
 func (t *Telemetry) Context(ctx context.Context) context.Context {
@@ -159,7 +159,7 @@ func (t *Telemetry) describe(span trace.Span, i resolver.DoneInfo) {
 	}
 }
 
-// private gives attributes that only Options.Names lets out.
+// private returns attributes that only Options.Names lets out.
 func (t *Telemetry) private(attributes ...attribute.KeyValue) []attribute.KeyValue {
 	if !t.names {
 		return nil

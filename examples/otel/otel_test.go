@@ -28,7 +28,7 @@ www    A      192.0.2.81
 rcode SERVFAIL
 `
 
-// watch gives a Telemetry, what it records as spans, and a reader of its metrics.
+// watch returns a Telemetry, what it records as spans, and a reader of its metrics.
 func watch(t *testing.T, names bool) (*otel.Telemetry, *tracetest.SpanRecorder, *metric.ManualReader) {
 	t.Helper()
 	spans, reader := tracetest.NewSpanRecorder(), metric.NewManualReader()
@@ -92,7 +92,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// measured gives the names of all metrics, and fails if one has a name of DNS or an
+// measured returns the names of all metrics, and fails if one has a name of DNS or an
 // address among its attributes.
 func measured(t *testing.T, reader *metric.ManualReader) []string {
 	t.Helper()

@@ -33,7 +33,7 @@ type Collector struct {
 	rtt      *prometheus.HistogramVec
 }
 
-// NewCollector makes a collector of what stats gives, which is the method Stats of a
+// NewCollector makes a collector of the result of stats, which is the method Stats of a
 // resolver. It is called each time that metrics are collected.
 func NewCollector(stats func() resolver.Stats) *Collector {
 	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
@@ -63,7 +63,7 @@ func NewCollector(stats func() resolver.Stats) *Collector {
 	return c
 }
 
-// Trace gives the hooks that measure, for resolver.WithTrace. It may be used for any
+// Trace returns the hooks that measure, for resolver.WithTrace. It may be used for any
 // number of questions at once.
 func (c *Collector) Trace() *resolver.Trace { return c.trace }
 

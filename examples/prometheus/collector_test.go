@@ -26,7 +26,7 @@ www    A      192.0.2.81
 rcode SERVFAIL
 `
 
-// gather gives the values of all metrics, by name and labels.
+// gather returns the values of all metrics, by name and labels.
 func gather(t *testing.T, c client.Collector) map[string]float64 {
 	t.Helper()
 	registry := client.NewPedanticRegistry()

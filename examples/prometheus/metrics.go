@@ -30,7 +30,7 @@ func describe(name, help string, label ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, label, nil)
 }
 
-// byLabel gives the counts of a map of Stats, whose keys never change.
+// byLabel returns the counts of a map of Stats, whose keys never change.
 func byLabel[K ~string](counts map[K]uint64) map[string]float64 {
 	values := make(map[string]float64, len(counts))
 	for label, n := range counts {

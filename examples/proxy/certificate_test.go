@@ -14,7 +14,7 @@ import (
 	"github.com/iterdns/iterdns/internal/test/testcert"
 )
 
-// writeCertificate makes a certificate for the proxy, and gives its files.
+// writeCertificate makes a certificate for the proxy, and returns its files.
 func writeCertificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -23,7 +23,7 @@ func writeCertificate(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
-// trusting gives what a TLS client needs to believe cert.
+// trusting returns what a TLS client needs to believe cert.
 func trusting(t *testing.T, cert string) *tls.Config {
 	t.Helper()
 	text, err := os.ReadFile(cert)

@@ -67,7 +67,7 @@ func bytesFor(questions int) int {
 	return max(questions*udpSize, dns.MaxMsgSize)
 }
 
-// limitOf gives the bound for a flag: 0 is the default, which is not for this host, and
+// limitOf returns the bound for a flag: 0 is the default, which is not for this host, and
 // a negative number none.
 func limitOf(flag, standard int) clientLimit {
 	switch {
@@ -110,7 +110,7 @@ func (c *clients) spend(addr netip.Addr) bool {
 }
 
 // ask takes a place for one more question of the client that is worked on. leave, which
-// is nil if there is no place, gives it back.
+// is nil if there is no place, releases it.
 func (c *clients) ask(addr netip.Addr) (leave func()) {
 	return c.take(addr, 1, c.questions.of(addr), func(one *client) *int { return &one.questions })
 }
@@ -144,7 +144,7 @@ func (c *clients) take(addr netip.Addr, n, limit int, count func(*client) *int) 
 	}
 }
 
-// find gives the client at addr. c.mu is held.
+// find returns the client at addr. c.mu is held.
 func (c *clients) find(addr netip.Addr) *client {
 	key := subscriber(addr)
 	one, ok := c.known.Get(key)

@@ -130,7 +130,7 @@ func (l *limitedListener) hangUp() {
 	}
 }
 
-// limitedConn is a connection that gives its place back when it is closed.
+// limitedConn is a connection that releases its place when it is closed.
 type limitedConn struct {
 	*net.TCPConn
 	activity

@@ -171,7 +171,7 @@ func dohSize(r *http.Request) int {
 	return dns.MaxMsgSize
 }
 
-// dohQuery gives the query in a request, or the status that says what is wrong.
+// dohQuery returns the query in a request, or the status that says what is wrong.
 func dohQuery(w http.ResponseWriter, r *http.Request) (wire []byte, status int) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -227,7 +227,7 @@ func sendDoH(w http.ResponseWriter, answer []byte) error {
 	return err
 }
 
-// freshness gives the seconds for which an answer may be kept: the lowest TTL of its
+// freshness returns the seconds for which an answer may be kept: the lowest TTL of its
 // answers or, if it has none, what the SOA record says of a denial (RFC 2308 §5).
 // Failures, and denials without SOA record, may not be kept.
 func freshness(answer []byte) (seconds uint32, ok bool) {

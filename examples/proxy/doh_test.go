@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// dohServer starts a proxy over HTTPS and gives a client for it.
+// dohServer starts a proxy over HTTPS and returns a client for it.
 func dohServer(t *testing.T, flags ...string) (p *process, client *http.Client, url string) {
 	t.Helper()
 	cert, key := writeCertificate(t)
@@ -24,7 +24,7 @@ func dohServer(t *testing.T, flags ...string) (p *process, client *http.Client, 
 	return p, &http.Client{Transport: transport, Timeout: patience}, "https://" + p.at["https"] + dohPath
 }
 
-// do sends a request and gives the response with its body.
+// do sends a request and returns the response with its body.
 func do(t *testing.T, client *http.Client, method, url, contentType string, body []byte) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, url, bytes.NewReader(body))

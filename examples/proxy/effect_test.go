@@ -155,7 +155,7 @@ func TestRotate(t *testing.T) {
 	})
 }
 
-// scrape gives the metrics as a collector gets them.
+// scrape returns the metrics as a collector gets them.
 func scrape(t *testing.T, p *process) string {
 	t.Helper()
 	response, err := http.Get("http://" + p.at["metrics"] + "/metrics")
@@ -170,7 +170,7 @@ func scrape(t *testing.T, p *process) string {
 	return string(text)
 }
 
-// expectMetrics gives the metrics when they have all that is wanted: a query is counted
+// expectMetrics returns the metrics when they have all that is wanted: a query is counted
 // after its answer is sent.
 func expectMetrics(t *testing.T, p *process, want ...string) (text string) {
 	t.Helper()

@@ -111,7 +111,7 @@ func TestWrongFlags(t *testing.T) {
 	}
 }
 
-// busyPorts gives an address that is in use over TCP, and one that is over UDP.
+// busyPorts returns an address that is in use over TCP, and one that is over UDP.
 func busyPorts(t *testing.T) (tcp, udp string) {
 	t.Helper()
 	stream, err := net.Listen("tcp", "127.0.0.1:0")

@@ -209,7 +209,7 @@ type process struct {
 	log strings.Builder // guarded by mu
 }
 
-// command gives the proxy as a program to run.
+// command returns the proxy as a program to run.
 func command(arguments ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], arguments...)
 	cmd.Env = append(os.Environ(), childVariable+"=1")
@@ -273,7 +273,7 @@ func (p *process) watch(stderr io.Reader, ready chan<- struct{}) {
 	p.ended <- p.cmd.Wait()
 }
 
-// text gives the log so far.
+// text returns the log so far.
 func (p *process) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -287,7 +287,7 @@ func (p *process) terminate() {
 	}
 }
 
-// wait waits for the end of the process, and gives its exit code.
+// wait waits for the end of the process, and returns its exit code.
 func (p *process) wait() int {
 	select {
 	case err := <-p.ended:
@@ -334,7 +334,7 @@ func withEDNS(m *dns.Msg) { m.SetEdns0(4096, false) }
 // withDO is the same with DO set.
 func withDO(m *dns.Msg) { m.SetEdns0(4096, true) }
 
-// output runs a program and gives what it prints.
+// output runs a program and returns what it prints.
 func output(t *testing.T, program string, arguments ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// ede gives the extended DNS error of a reply. RFC 8914.
+// ede returns the extended DNS error of a reply. RFC 8914.
 func ede(m *dns.Msg) *dns.EDNS0_EDE {
 	if opt := m.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {

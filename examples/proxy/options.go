@@ -13,7 +13,7 @@ import (
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
-// options gives the resolver's options, with the files read.
+// options returns the resolver's options, with the files read.
 func (c *config) options() (resolver.Options, error) {
 	o := resolver.Options{
 		Port:             uint16(c.port),

@@ -50,7 +50,7 @@ type count struct {
 	n     uint64
 }
 
-// tagged gives the counters of a map in an order that stays.
+// tagged returns the counters of a map in an order that stays.
 func tagged[K ~string](m map[K]uint64) []count {
 	var counts []count
 	for _, label := range slices.Sorted(maps.Keys(m)) {

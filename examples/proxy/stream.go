@@ -331,7 +331,7 @@ func linger(conn net.Conn) {
 // lingerOctets is how much is thrown away at most.
 const lingerBytes = 1 << 20
 
-// addrPort gives a client's address, an IPv4 one as IPv4.
+// addrPort returns a client's address, an IPv4 one as IPv4.
 func addrPort(a net.Addr) netip.AddrPort {
 	var ap netip.AddrPort
 	switch a := a.(type) {

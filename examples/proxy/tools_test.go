@@ -15,7 +15,7 @@ import (
 	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
-// port gives the port of an address as a word for a command line.
+// port returns the port of an address as a word for a command line.
 func port(t *testing.T, address string) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)

@@ -49,7 +49,7 @@ func Options(addr string) *redis.Options {
 	}
 }
 
-// Get gives what is stored under key; nil when nothing is.
+// Get returns what is stored under key; nil when nothing is.
 func (s *Store) Get(ctx context.Context, key []byte) ([]byte, error) {
 	value, err := s.Client.Get(ctx, s.Prefix+string(key)).Bytes()
 	if errors.Is(err, redis.Nil) {

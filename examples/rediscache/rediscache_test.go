@@ -43,7 +43,7 @@ func (f *fleet) replica() *resolver.Resolver {
 	return r
 }
 
-// ask asks for an address, which must be found whatever the server does, and gives how
+// ask asks for an address, which must be found whatever the server does, and returns how
 // many queries to name servers that took, priming apart.
 func (f *fleet) ask(r *resolver.Resolver, name string, status dnssec.Status) int {
 	f.Helper()

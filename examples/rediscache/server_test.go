@@ -52,7 +52,7 @@ func startServer(t *testing.T) *server {
 	return nil
 }
 
-// freeAddr gives an address that nobody listens at.
+// freeAddr returns an address that nobody listens at.
 func freeAddr(t *testing.T) string {
 	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
 	l, err := net.Listen("tcp", host+":0")

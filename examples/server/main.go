@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// servers gives a server for each transport. A Resolver is a dns.Handler; a filter
+// servers returns a server for each transport. A Resolver is a dns.Handler; a filter
 // would be another one around it.
 func servers(address string, handler dns.Handler) []*dns.Server {
 	return []*dns.Server{

@@ -46,7 +46,7 @@ rcode SERVFAIL
 	}
 }
 
-// start runs a server until the end of the test, and gives the address it got.
+// start runs a server until the end of the test, and returns the address it got.
 func start(t *testing.T, server *dns.Server) string {
 	t.Helper()
 	running, ended := make(chan struct{}), make(chan error, 1)

@@ -77,7 +77,7 @@ func parseArgs(args []string, stderr io.Writer) (*command, error) {
 	return c, c.check()
 }
 
-// parseMixed parses flags wherever they stand, and gives the other words.
+// parseMixed parses flags wherever they stand, and returns the other words.
 func parseMixed(flags *flag.FlagSet, args []string) (words []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {

@@ -20,7 +20,7 @@ type failures struct {
 	first           error // of those that could not be sent
 }
 
-// watch gives t's hooks with the counting added.
+// watch returns t's hooks with the counting added.
 func (f *failures) watch(t *resolver.Trace) *resolver.Trace {
 	watching := *t
 	watching.Response = func(i resolver.ResponseInfo) {
@@ -76,7 +76,7 @@ func explain(err error) string {
 	return oneLine(err.Error())
 }
 
-// brief gives the cause that an error comes down to, without the way it took.
+// brief returns the cause that an error comes down to, without the way it took.
 func brief(err error) string {
 	var limit *resolver.LimitError
 	if errors.As(err, &limit) {

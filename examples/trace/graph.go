@@ -93,7 +93,7 @@ func linkOf(z *trustZone) link {
 	return l
 }
 
-// box gives the box of a zone; one that only the walk came to is as little secure as
+// box returns the box of a zone; one that only the walk came to is as little secure as
 // that above it.
 func (p *picture) box(name string) *box {
 	var above *box
@@ -142,7 +142,7 @@ func (p *picture) arrange() {
 	p.boxes = ordered
 }
 
-// drawing gives what draws files of a name's extension; nil if nothing does.
+// drawing returns what draws files of a name's extension; nil if nothing does.
 func drawing(file string) func(*picture) string {
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".svg":

@@ -32,7 +32,7 @@ func (in *internet) signatureTime() time.Time {
 	return time.Now()
 }
 
-// internet gives the Internet that the command line asks for.
+// internet returns the Internet that the command line asks for.
 func (c *command) internet() (in internet, err error) {
 	switch {
 	case c.onlyLoopback:

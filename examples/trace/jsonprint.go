@@ -233,7 +233,7 @@ func nameservers(cut *glue.Delegation) []nameserve {
 	return servers
 }
 
-// recordTexts gives the records of a section. OPT is no data.
+// recordTexts returns the records of a section. OPT is no data.
 func recordTexts(rrs []dns.RR) []string {
 	var texts []string
 	for _, rr := range rrs {

@@ -106,7 +106,7 @@ func (c *command) trace(ctx context.Context, in internet, stdout io.Writer) (err
 	return failures.add(err)
 }
 
-// evidence gives the chain of trust of an answer, or of what is wrong with it.
+// evidence returns the chain of trust of an answer, or of what is wrong with it.
 func evidence(result *resolver.Result, err error) []dnssec.Link {
 	var failure *resolver.Error
 	switch {
@@ -147,7 +147,7 @@ type printer struct {
 	finish func() error // prints the rest, and says whether everything could be written
 }
 
-// printer gives the form asked for.
+// printer returns the form asked for.
 func (c *command) printer(w io.Writer, title string) printer {
 	out := &errWriter{w: w}
 	switch c.form {

@@ -12,14 +12,14 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// pad gives an owner name with tabs up to the column where dig puts the TTL.
+// pad returns an owner name with tabs up to the column where dig puts the TTL.
 func pad(owner string) string {
 	const column, tab = 24, 8
 	tabs := max(1, (column-len(owner)+tab-1)/tab)
 	return owner + strings.Repeat("\t", tabs)
 }
 
-// recordText gives a record in one line.
+// recordText returns a record in one line.
 func recordText(rr dns.RR) string {
 	owner, rest, _ := strings.Cut(resolver.PrintableRR(rr), "\t")
 	return pad(owner) + rest
@@ -30,7 +30,7 @@ func server(addr netip.AddrPort, name string) string {
 	return fmt.Sprintf("%s#%d(%s)", addr.Addr(), addr.Port(), hostText(name))
 }
 
-// hostText gives a name without its trailing dot.
+// hostText returns a name without its trailing dot.
 func hostText(name string) string {
 	if name == "." {
 		return name
@@ -87,7 +87,7 @@ func joinAddrs(addrs []netip.Addr) string {
 	return strings.Join(texts, " ")
 }
 
-// count gives a number with its noun.
+// count returns a number with its noun.
 func count(n int, noun string) string {
 	switch {
 	case n == 1:
@@ -119,7 +119,7 @@ func verdict(i resolver.DoneInfo) string {
 	return fmt.Sprintf("%s, %s", text, r.Status)
 }
 
-// data gives the records without the signatures over them.
+// data returns the records without the signatures over them.
 func data(rrs []dns.RR) []dns.RR {
 	return slices.DeleteFunc(slices.Clone(rrs), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 }

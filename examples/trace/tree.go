@@ -66,7 +66,7 @@ func (t *tree) add(above *node, s resolver.Step, left, right string) *node {
 	return n
 }
 
-// walk gives the place of a walk, which is made when it is first heard of.
+// walk returns the place of a walk, which is made when it is first heard of.
 func (t *tree) walk(s resolver.Step) *walkNode {
 	w, ok := t.walks[s.Walk]
 	if !ok {
@@ -78,7 +78,7 @@ func (t *tree) walk(s resolver.Step) *walkNode {
 	return w
 }
 
-// needed gives the place that a walk is needed for: the look-up of a name server, or
+// needed returns the place that a walk is needed for: the look-up of a name server, or
 // the zone that its parent has come to.
 func (t *tree) needed(s resolver.Step) *node {
 	if n, ok := t.lookups[lookupKey{s.Parent, s.Question.Name}]; ok {

@@ -47,7 +47,7 @@ func (n *node) squash() {
 	}
 }
 
-// only gives the one node below n, nil if there is none or more.
+// only returns the one node below n, nil if there is none or more.
 func (n *node) only() *node {
 	if n == nil || len(n.below) != 1 {
 		return nil

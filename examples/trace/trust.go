@@ -78,7 +78,7 @@ func response(l *dnssec.Link) *dnssec.Response {
 	return &dnssec.Response{Name: l.Name, Type: l.Type, Kind: l.Kind, Answer: l.Answer, Authority: l.Authority}
 }
 
-// zone gives the zone of a name, which is made when it is first heard of.
+// zone returns the zone of a name, which is made when it is first heard of.
 func (t *trust) zone(name string) *trustZone {
 	for _, z := range t.zones {
 		if z.name == name {
@@ -130,7 +130,7 @@ func (z *trustZone) takeKeys(set *dnssec.RRset) {
 	}
 }
 
-// signers gives the tags of the keys that claim to have signed a set, each once.
+// signers returns the tags of the keys that claim to have signed a set, each once.
 func signers(set *dnssec.RRset) []uint16 {
 	var tags []uint16
 	for rdata := range set.Signatures.All() {
@@ -165,7 +165,7 @@ func (z *trustZone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
 	return true
 }
 
-// judgeAnswer judges the answer itself and gives each RRset to its zone.
+// judgeAnswer judges the answer itself and adds each RRset to its zone.
 func (t *trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
 	v, needs, err := e.Validate(response(last))
 	switch {
@@ -193,7 +193,7 @@ func (t *trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
 	return nil
 }
 
-// place gives a set of the answer to the zone that signed it, or else to the deepest one
+// place adds a set of the answer to the zone that signed it, or else to the deepest one
 // that may hold it.
 func (t *trust) place(set *dnssec.RRset, status dnssec.Status, signer, note string) {
 	var holder *trustZone
@@ -219,7 +219,7 @@ func (t *trust) place(set *dnssec.RRset, status dnssec.Status, signer, note stri
 // maxShown is how much of what a hostile zone may have much of is shown.
 const maxShown = 8
 
-// dataOf gives the data of the first records of a set.
+// dataOf returns the data of the first records of a set.
 func dataOf(set *dnssec.RRset) []string {
 	rrs, err := set.AppendRRs(nil, 0, false)
 	if err != nil {

@@ -67,7 +67,7 @@ func TestTrustGolden(t *testing.T) {
 	}
 }
 
-// chainPart gives what is printed of the chain of trust.
+// chainPart returns what is printed of the chain of trust.
 func chainPart(t *testing.T, printed string) string {
 	t.Helper()
 	begin := strings.Index(printed, "chain of trust")

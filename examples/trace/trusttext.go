@@ -53,7 +53,7 @@ func dsText(ds dnssec.DS) string {
 	return fmt.Sprintf("DS %d %s %s", ds.KeyTag, dnssec.AlgorithmName(ds.Algorithm), dnssec.DigestName(ds.DigestType))
 }
 
-// keyText gives a key without the word.
+// keyText returns a key without the word.
 func keyText(k dnssec.Key) string { return strings.TrimPrefix(k.String(), "key ") }
 
 // role says what a key is there for.
@@ -87,7 +87,7 @@ func (s trustSet) verdict() string {
 	return text
 }
 
-// statusText gives a status with its reason.
+// statusText returns a status with its reason.
 func statusText(status dnssec.Status, why string) string {
 	if why == "" {
 		return status.String()
@@ -122,7 +122,7 @@ func (t *tree) trust(chain *trust) {
 	}
 }
 
-// stamp gives a time to a node and all below it.
+// stamp sets the time of a node and all below it.
 func (n *node) stamp(at time.Duration) {
 	n.at = at
 	for _, child := range n.below {

@@ -28,7 +28,7 @@ type walkStep struct {
 	text string
 }
 
-// texts gives the steps in order, also of those that happened at the same time.
+// texts returns the steps in order, also of those that happened at the same time.
 func (z *walkedZone) texts() []string {
 	slices.SortStableFunc(z.steps, func(a, b walkStep) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.text, b.text)) })
 	texts := make([]string, len(z.steps))
@@ -38,7 +38,7 @@ func (z *walkedZone) texts() []string {
 	return texts
 }
 
-// watch gives t's hooks with the remembering added.
+// watch returns t's hooks with the remembering added.
 func (l *walkLog) watch(t *resolver.Trace) *resolver.Trace {
 	watching := *t
 	l.asked = make(map[int]resolver.QueryInfo)

@@ -218,7 +218,7 @@ func checkOrder(t *testing.T, ordered []Name) {
 
 func sign(n int) int { return cmp.Compare(n, 0) }
 
-// naiveLabels gives the labels from the root down.
+// naiveLabels returns the labels from the root down.
 func naiveLabels(n Name) []string {
 	var labels []string
 	for rest := string(n); rest[0] != 0; rest = rest[1+rest[0]:] {

@@ -237,7 +237,7 @@ func FuzzFromWire(f *testing.F) {
 			t.Fatalf("got %q, want %q", string(n), want)
 		}
 		if Canonical(b) != n {
-			t.Fatalf("Canonical gives %q, FromWire %q", string(Canonical(b)), string(n))
+			t.Fatalf("Canonical returns %q, FromWire %q", string(Canonical(b)), string(n))
 		}
 	})
 }

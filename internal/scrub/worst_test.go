@@ -114,7 +114,7 @@ func TestWorstReplies(t *testing.T) {
 	}
 }
 
-// costOf scrubs a message, and gives what it took.
+// costOf scrubs a message, and returns what it took.
 func costOf(m *wire.Message, asked Asked) (allocated uint64, took time.Duration, r *Reply, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

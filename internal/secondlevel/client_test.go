@@ -74,7 +74,7 @@ func inFront(t *testing.T, play func(t *testing.T, f *Front, s *fake)) {
 	})
 }
 
-// read gives how long one read took.
+// read returns how long one read took.
 func read(t *testing.T, f *Front) time.Duration {
 	begin := time.Now()
 	f.Get(t.Context(), Key{}, begin, ReadPatience)

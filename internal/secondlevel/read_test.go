@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// crowd has so many readers at once each make some reads, and gives how long the slowest
+// crowd has so many readers at once each make some reads, and returns how long the slowest
 // read took.
 func crowd(t *testing.T, f *Front, readers, each int) (slowest time.Duration) {
 	t.Helper()

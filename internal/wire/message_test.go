@@ -305,7 +305,7 @@ func TestParseExpansion(t *testing.T) {
 	}
 }
 
-// worst gives messages of up to 64 KiB that are meant to cost as much as possible.
+// worst returns messages of up to 64 KiB that are meant to cost as much as possible.
 func worst() map[string][]byte {
 	most := (MaxExpanded - len(example)) / 255
 	options := strings.Repeat("\x00\x0f\x00\x24\x00\x00"+strings.Repeat("x", 34), 100)

@@ -14,7 +14,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// parseOne gives a message with the question example. and one record, at the end or
+// parseOne returns a message with the question example. and one record, at the end or
 // with bytes behind it.
 func parseOne(t *testing.T, rrtype uint16, rdata string, behind ...string) (*Message, Record) {
 	t.Helper()

@@ -40,7 +40,7 @@ func (p *addressPool) take(addrs []netip.Addr) {
 	}
 }
 
-// addrs gives the addresses of the server of a zone, one of each family.
+// addrs returns the addresses of the server of a zone, one of each family.
 func (p *addressPool) addrs(zone dnsname.Name) []netip.Addr {
 	if addrs, ok := p.given[zone]; ok {
 		return addrs
@@ -49,7 +49,7 @@ func (p *addressPool) addrs(zone dnsname.Name) []netip.Addr {
 	return []netip.Addr{p.v4, p.v6}
 }
 
-// free gives the next address that nobody has.
+// free returns the next address that nobody has.
 func (p *addressPool) free(addr netip.Addr) netip.Addr {
 	for addr = addr.Next(); p.taken[addr]; addr = addr.Next() {
 	}

@@ -224,7 +224,7 @@ func (a *answer) addSet(section *[]dns.RR, z *zone, at dnsname.Name, rrtype uint
 	*section = append(*section, set...)
 }
 
-// signed gives an RRset with its signatures where the query wants them.
+// signed returns an RRset with its signatures where the query wants them.
 func (a *answer) signed(z *zone, at dnsname.Name, rrtype uint16) []dns.RR {
 	set := z.set(at, rrtype)
 	if !a.dnssec {
@@ -234,7 +234,7 @@ func (a *answer) signed(z *zone, at dnsname.Name, rrtype uint16) []dns.RR {
 	return append(set[:len(set):len(set)], signatures...)
 }
 
-// withOwner gives records the owner name that the question used: that of a
+// withOwner returns records with the owner name that the question used: that of a
 // wildcard must change, and real servers point at the question for all others
 // too, so that its letter case comes back.
 func withOwner(set []dns.RR, owner string) []dns.RR {

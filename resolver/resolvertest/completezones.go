@@ -149,7 +149,7 @@ func writtenAddrs(zones zoneSet, z *zone) []netip.Addr {
 	return addrs
 }
 
-// addresses gives the addresses a zone has for a host, as glue or as its own.
+// addresses returns the addresses a zone has for a host, as glue or as its own.
 func (z *zone) addresses(host dnsname.Name) []netip.Addr {
 	var addrs []netip.Addr
 	for _, rr := range z.set(host, dns.TypeA) {
@@ -277,7 +277,7 @@ func delegate(zones zoneSet, z *zone) {
 // nodeHas reports whether the zone has records of a type at a name.
 func (z *zone) nodeHas(name dnsname.Name, rrtype uint16) bool { return len(z.set(name, rrtype)) > 0 }
 
-// parentOf gives the nearest zone above a name; nil for the root.
+// parentOf returns the nearest zone above a name; nil for the root.
 func parentOf(zones zoneSet, origin dnsname.Name) *zone {
 	if origin.IsRoot() {
 		return nil

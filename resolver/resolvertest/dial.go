@@ -150,7 +150,7 @@ func (in *Internet) stranger(addr netip.Addr) *server {
 	return s
 }
 
-// handle takes one query to an address and gives what comes back.
+// handle takes one query to an address and returns what comes back.
 func (in *Internet) handle(addr netip.AddrPort, network string, client netip.AddrPort, query []byte) []packet {
 	v := in.viewOf(addr)
 	packets, seen := v.handle(Query{Time: time.Now(), Server: addr.Addr(), Network: network, Client: client}, query)

@@ -112,7 +112,7 @@ func Latency(d time.Duration) Fault {
 }
 
 // LatencyFunc is Latency with a round-trip time for each query, or attempt to connect,
-// that f gives. f is called concurrently and must not block.
+// that f returns. f is called concurrently and must not block.
 func LatencyFunc(f func(Query) time.Duration) Fault {
 	return Fault{moments: atQuery | atTCPConnect, apply: func(x *exchange) { x.latency += f(x.query) }}
 }

@@ -21,7 +21,7 @@ const (
 	Additional                // the additional section, OPT apart
 )
 
-// of gives the records of a section of m.
+// of returns the records of a section of m.
 func (s Section) of(m *dns.Msg) *[]dns.RR {
 	switch s {
 	case Answer:

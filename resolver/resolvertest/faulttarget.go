@@ -35,7 +35,7 @@ func parseTarget(text string) (target, error) {
 	return target{zone: name}, nil
 }
 
-// single gives the address if the target names exactly one.
+// single returns the address if the target names exactly one.
 func (t target) single() (netip.Addr, bool) {
 	return t.addrs.Addr(), t.addrs.IsValid() && t.addrs.IsSingleIP()
 }

@@ -110,7 +110,7 @@ func parseConditions(f Fault, words []string) (Fault, error) {
 	return f, nil
 }
 
-// flagCondition gives the condition that is one word.
+// flagCondition returns the condition that is one word.
 func flagCondition(word string) (Filter, bool) {
 	switch word {
 	case "udp", "tcp":

@@ -57,7 +57,7 @@ func (in *Internet) load(fsys fs.FS) error {
 	return in.apply(all)
 }
 
-// readFile gives the sections of one file.
+// readFile returns the sections of one file.
 func readFile(fsys fs.FS, name string) ([]scenario.Section, error) {
 	ext := path.Ext(name)
 	if ext != ".zone" && ext != ".txt" {

@@ -34,7 +34,7 @@ func (in *Internet) Handle(address string, h dns.Handler) {
 	in.handlers[addr] = h
 }
 
-// handlerAt gives the handler behind an address, nil if there is none.
+// handlerAt returns the handler behind an address, nil if there is none.
 func (in *Internet) handlerAt(addr netip.AddrPort) dns.Handler {
 	in.mu.RLock()
 	defer in.mu.RUnlock()

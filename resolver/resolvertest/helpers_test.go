@@ -50,7 +50,7 @@ func wireOf(t *testing.T, m *dns.Msg) []byte {
 	return wire
 }
 
-// send sends a message over a new connection and gives what comes back first, nil
+// send sends a message over a new connection and returns what comes back first, nil
 // if nothing does.
 func send(t *testing.T, in *Internet, dial dialer, network, server string, wire []byte) ([]byte, error) {
 	t.Helper()

@@ -131,7 +131,7 @@ func (in *Internet) Advance(d time.Duration) {
 	in.ahead += d
 }
 
-// Servers gives the addresses of the servers of a zone, or all there are if zone
+// Servers returns the addresses of the servers of a zone, or all there are if zone
 // is "", in ascending order.
 func (in *Internet) Servers(zone string) []netip.Addr {
 	in.mu.RLock()
@@ -167,7 +167,7 @@ func (zs zoneSet) isUnmocked(name dnsname.Name) bool {
 	return z != nil && z.derived && z.find(name, dns.TypeA).kind == missing
 }
 
-// Unmocked gives the names that were asked for and lie outside all written zones,
+// Unmocked returns the names that were asked for and lie outside all written zones,
 // each once, in the order they came.
 func (in *Internet) Unmocked() []string {
 	var names []string

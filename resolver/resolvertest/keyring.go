@@ -91,7 +91,7 @@ func (z *zone) algorithm(n int) uint8 {
 // signatures are written.
 func (z *zone) isSigned() bool { return z.keys != nil }
 
-// ds gives the records that vouch for the zone (RFC 4034 §5).
+// ds returns the records that vouch for the zone (RFC 4034 §5).
 func (z *zone) ds() []dns.RR {
 	digest := z.signing.Keys.Digest
 	if digest == 0 {

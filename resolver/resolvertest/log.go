@@ -56,7 +56,7 @@ type Query struct {
 	Unmocked bool
 }
 
-// String gives the query in one line.
+// String returns the query in one line.
 func (q Query) String() string {
 	return fmt.Sprintf("%s %s %s", q.Server, q.Network, q.question())
 }
@@ -112,7 +112,7 @@ func (in *Internet) note(q Query) {
 	}
 }
 
-// Log gives the queries that were sent since the start or the last ResetLog, in the
+// Log returns the queries that were sent since the start or the last ResetLog, in the
 // order of their arrival.
 func (in *Internet) Log(filters ...Filter) []Query {
 	in.log.mu.Lock()

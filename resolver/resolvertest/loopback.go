@@ -313,7 +313,7 @@ func (in *Internet) LoopbackDial(ctx context.Context, network, address string) (
 	return dialer.DialContext(ctx, "tcp4", real.String())
 }
 
-// realAddress gives the socket of a server.
+// realAddress returns the socket of a server.
 func (l *listeners) realAddress(addr netip.AddrPort) (netip.AddrPort, bool) {
 	if l == nil || addr.Port() != dnsPort {
 		return netip.AddrPort{}, false

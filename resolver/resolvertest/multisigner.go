@@ -48,7 +48,7 @@ func (z *zone) replaceKeys(ring *keyRing) {
 	}
 }
 
-// at gives the zone as the server at an address has it.
+// at returns the zone as the server at an address has it.
 func (z *zone) at(addr netip.Addr) *zone {
 	if other, ok := z.operators[addr]; ok {
 		return other
@@ -67,7 +67,7 @@ func (z *zone) versions() []*zone {
 	return all
 }
 
-// clone gives a copy of a zone that is not sealed. The records are shared: nobody
+// clone returns a copy of a zone that is not sealed. The records are shared: nobody
 // changes them any more.
 func (z *zone) clone() *zone {
 	copied := *z

@@ -52,7 +52,7 @@ func (z *zone) addNSEC3() error {
 	return nil
 }
 
-// nsec3Param gives the parameters that the header says.
+// nsec3Param returns the parameters that the header says.
 func (z *zone) nsec3Param() *dns.NSEC3PARAM {
 	param := &dns.NSEC3PARAM{
 		Hdr:        header(z.origin, dns.TypeNSEC3PARAM),
@@ -68,7 +68,7 @@ func (z *zone) nsec3Param() *dns.NSEC3PARAM {
 // nsec3OptOut is the Opt-Out flag (RFC 5155 §3.1.2.1).
 const nsec3OptOut = 1
 
-// hashName gives the hash of a name in base32hex, in lower case as owner names
+// hashName returns the hash of a name in base32hex, in lower case as owner names
 // here are.
 func hashName(name dnsname.Name, p *dns.NSEC3PARAM) string {
 	return strings.ToLower(dns.HashName(name.String(), p.Hash, p.Iterations, p.Salt))

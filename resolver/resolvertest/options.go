@@ -34,7 +34,7 @@ func (in *Internet) Hints() *glue.Delegation {
 	return hints
 }
 
-// addressesOf gives the addresses that the zones have for a host, in ascending
+// addressesOf returns the addresses that the zones have for a host, in ascending
 // order.
 func addressesOf(zones zoneSet, host dnsname.Name) []netip.Addr {
 	var addrs []netip.Addr
@@ -49,7 +49,7 @@ func addressesOf(zones zoneSet, host dnsname.Name) []netip.Addr {
 	return addrs
 }
 
-// Anchors gives the trust anchors of this Internet: the DS records of the signed
+// Anchors returns the trust anchors of this Internet: the DS records of the signed
 // zones that no signed zone vouches for, which is the root's if that is signed.
 // Zones with no-ds are left out. It is nil if no zone is signed.
 func (in *Internet) Anchors() []dnssec.Anchor {
@@ -71,7 +71,7 @@ func (in *Internet) Anchors() []dnssec.Anchor {
 	return anchors
 }
 
-// Options gives the options of a resolver whose whole Internet this is: the
+// Options returns the options of a resolver whose whole Internet this is: the
 // hints, the anchors, Dial, Now, and leave to ask servers at documentation
 // addresses. The machine that the test runs on has no part in it: there is no hosts
 // file, and no route that addresses are ordered by. Where no zone is signed, nothing

@@ -40,7 +40,7 @@ func parseAction(action string) (Fault, error) {
 	return parseOneWord(word, args[0])
 }
 
-// plainFaults gives the faults that take no words.
+// plainFaults returns the faults that take no words.
 func plainFaults(word string) (Fault, bool) {
 	switch word {
 	case "mend":

@@ -74,7 +74,7 @@ func (a *answer) denyCloser(z *zone, encloser, name dnsname.Name) {
 }
 
 // addClosestEncloser adds the NSEC3 record that matches the name, or else the
-// nearest ancestor that has one, and gives that name (RFC 5155 §7.2.1).
+// nearest ancestor that has one, and returns that name (RFC 5155 §7.2.1).
 func (a *answer) addClosestEncloser(z *zone, name dnsname.Name) dnsname.Name {
 	for !a.addMatching(z, name) && name.IsBelow(z.origin) {
 		name = name.Parent()

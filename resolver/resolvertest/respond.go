@@ -129,7 +129,7 @@ func (x *exchange) bake(asked, given *dns.OPT) int {
 	return dns.RcodeSuccess
 }
 
-// without gives the records of rrs that are not in others.
+// without returns the records of rrs that are not in others.
 func without(rrs, others []dns.RR) []dns.RR {
 	var out []dns.RR
 	for _, rr := range rrs {

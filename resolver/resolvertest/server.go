@@ -131,7 +131,7 @@ const (
 	streamReset       // the server aborts the connection
 )
 
-// installed gives the server's own form of the nth fault there is.
+// installed returns the server's own form of the nth fault there is.
 func (s *server) installed(n int, f Fault) *installedFault {
 	if s.counted[n] == nil {
 		s.counted[n] = &installedFault{fault: f}
@@ -246,7 +246,7 @@ func (x *exchange) sizeLimit() int {
 	return max(minUDPSize, min(int(x.query.UDPSize), x.udpSize))
 }
 
-// ownRecords gives a reply records that may be changed: the others belong to the
+// ownRecords returns a reply with records that may be changed: the others belong to the
 // zones.
 func ownRecords(reply *dns.Msg, optional []dns.RR) (*dns.Msg, []dns.RR) {
 	copied := reply.Copy()

@@ -204,7 +204,7 @@ func (z *zone) typesAt(name dnsname.Name) []uint16 {
 	return types
 }
 
-// bitmap gives types in the order that the bit map has them.
+// bitmap returns types in the order that the bit map has them.
 func bitmap(types []uint16, more ...uint16) []uint16 {
 	all := slices.Concat(types, more)
 	slices.Sort(all)

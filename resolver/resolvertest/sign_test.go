@@ -35,7 +35,7 @@ var signedVariants = []string{
 	"nsec3", "nsec3 iterations=5 salt=aabb", "opt-out", "algorithm=8,13 ksk=1,2 zsk=1,2 sign=2",
 }
 
-// dnskeys gives the keys of a zone by tag.
+// dnskeys returns the keys of a zone by tag.
 func dnskeys(in *Internet, zone dnsname.Name) map[uint16]*dns.DNSKEY {
 	keys := make(map[uint16]*dns.DNSKEY)
 	for _, rr := range in.zones[zone].set(zone, dns.TypeDNSKEY) {

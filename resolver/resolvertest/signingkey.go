@@ -65,7 +65,7 @@ func newKey(spec keySpec) (signingKey, error) {
 	}, nil
 }
 
-// derivedKey gives a private key and its public half in the form of a DNSKEY record
+// derivedKey returns a private key and its public half in the form of a DNSKEY record
 // (RFC 3110 §2, RFC 6605 §4, RFC 8080 §3). Of other algorithms the key is random
 // bytes, and there is no private one.
 func derivedKey(seed [sha512.Size]byte, spec keySpec) (crypto.Signer, []byte, error) {

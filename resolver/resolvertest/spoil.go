@@ -71,7 +71,7 @@ func (z *zone) nsec3Owner(name dnsname.Name) dnsname.Name {
 	return owner
 }
 
-// validity gives the time that a signature is valid.
+// validity returns the time that a signature is valid.
 func validity(now time.Time, broken map[scenario.BreakKind]bool) (begin, end time.Time) {
 	begin, end = now.Add(-signedBefore), now.Add(signedFor)
 	switch {

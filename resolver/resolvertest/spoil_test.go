@@ -12,7 +12,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// signaturesOf gives the signatures in an answer, and the set they cover.
+// signaturesOf returns the signatures in an answer, and the set they cover.
 func signaturesOf(m *dns.Msg) (sigs []*dns.RRSIG, set []dns.RR) {
 	for _, rr := range m.Answer {
 		if sig, ok := rr.(*dns.RRSIG); ok {

@@ -20,7 +20,7 @@ type streamConn struct {
 	partial []byte    // written, but not yet a whole query
 	free    time.Time // when the server's side is done with sending slowly
 	unread  []byte    // arrived, but not yet read
-	end     error     // what Read gives once unread is empty
+	end     error     // what Read returns once unread is empty
 	broken  bool      // the server has sent its last
 }
 
@@ -128,7 +128,7 @@ func (c *streamConn) trickle(at time.Time, stream []byte, pace time.Duration) {
 	}
 }
 
-// Read gives bytes as they have arrived.
+// Read returns bytes as they have arrived.
 func (c *streamConn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -145,7 +145,7 @@ func (c *streamConn) Read(b []byte) (int, error) {
 	}
 }
 
-// take gives what has arrived already, and the end after it.
+// take returns what has arrived already, and the end after it.
 func (c *streamConn) take(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

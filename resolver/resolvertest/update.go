@@ -74,7 +74,7 @@ func addSource(sources, written map[dnsname.Name]scenario.Section, s scenario.Se
 	return nil
 }
 
-// addressWords gives the part of a zone's header that says where it is served.
+// addressWords returns the part of a zone's header that says where it is served.
 func addressWords(s scenario.Section) []string {
 	h, err := scenario.ParseZoneHeader(s)
 	if err != nil || len(h.Addrs) == 0 {

@@ -43,7 +43,7 @@ type zone struct {
 // zoneSet is some zones, by their names.
 type zoneSet map[dnsname.Name]*zone
 
-// nearest gives the zone that a name is in: the one whose name is the longest
+// nearest returns the zone that a name is in: the one whose name is the longest
 // ancestor of it, or it. It is nil if none is.
 func (zs zoneSet) nearest(name dnsname.Name) *zone {
 	for ; ; name = name.Parent() {
@@ -69,7 +69,7 @@ func newZone(origin dnsname.Name) *zone {
 	return z
 }
 
-// node gives the node of a name at or below the origin, and makes it and the
+// node returns the node of a name at or below the origin, and makes it and the
 // empty non-terminals above it where they are missing.
 func (z *zone) node(name dnsname.Name) *node {
 	n, ok := z.nodes[name]
@@ -177,7 +177,7 @@ func (n *node) put(rr dns.RR) {
 
 func (n *node) has(rrtype uint16) bool { return len(n.sets[rrtype]) > 0 }
 
-// level gives every RRset the one TTL it must have (RFC 2181 §5.2; the lowest).
+// level sets the one TTL that an RRset must have (RFC 2181 §5.2; the lowest).
 func (z *zone) level() {
 	for _, n := range z.nodes {
 		for rrtype, set := range n.sets {
@@ -188,7 +188,7 @@ func (z *zone) level() {
 	}
 }
 
-// seal ends the making of the zone and gives its owners their order.
+// seal ends the making of the zone and sorts its owners.
 func (z *zone) seal() {
 	z.written = nil
 	z.separateNSEC3()
@@ -211,7 +211,7 @@ func levelTTL(set []dns.RR) {
 	}
 }
 
-// set gives the records of a type at a name, whether authoritative or glue.
+// set returns the records of a type at a name, whether authoritative or glue.
 func (z *zone) set(name dnsname.Name, rrtype uint16) []dns.RR {
 	n, ok := z.nodes[name]
 	if !ok {
@@ -220,7 +220,7 @@ func (z *zone) set(name dnsname.Name, rrtype uint16) []dns.RR {
 	return n.set(rrtype)
 }
 
-// set gives the records of a type, signatures whole.
+// set returns the records of a type, signatures whole.
 func (n *node) set(rrtype uint16) []dns.RR {
 	set := n.sets[rrtype]
 	if rrtype == dns.TypeRRSIG {
@@ -231,7 +231,7 @@ func (n *node) set(rrtype uint16) []dns.RR {
 	return set
 }
 
-// signatures gives the RRSIGs at a name that cover a type.
+// signatures returns the RRSIGs at a name that cover a type.
 func (z *zone) signatures(name dnsname.Name, rrtype uint16) []dns.RR {
 	n, ok := z.nodes[name]
 	if !ok {
@@ -251,7 +251,7 @@ func (n *node) signatures(rrtype uint16) []dns.RR {
 	return covering
 }
 
-// soa gives the SOA record; every sealed zone has one.
+// soa returns the SOA record; every sealed zone has one.
 func (z *zone) soa() *dns.SOA {
 	for _, rr := range z.set(z.origin, dns.TypeSOA) {
 		if soa, ok := rr.(*dns.SOA); ok {

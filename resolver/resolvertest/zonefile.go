@@ -43,7 +43,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 
 var errNoData = errors.New("no data behind the type")
 
-// normalised gives a record as it would come off the wire: with one way to write
+// normalised returns a record as it would come off the wire: with one way to write
 // each byte of a name, and nothing that cannot be sent.
 func normalised(rr dns.RR) (dns.RR, error) {
 	buffer := make([]byte, dns.Len(rr)+1)

@@ -32,8 +32,8 @@ type pooledCache struct {
 	maker caddyMark // the instance that has made it
 }
 
-// take gives the cache for key, whether it is one of this instance's own rather than of one
-// before a reload, and the function that gives it back.
+// take returns the cache for key, whether it is one of this instance's own rather than of one
+// before a reload, and the function that releases it.
 func (p *cachePool) take(key cacheKey, mark caddyMark) (kept *cache.Cache, isNew bool, giveBack func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

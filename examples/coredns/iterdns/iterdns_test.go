@@ -37,7 +37,7 @@ func start(t *testing.T, text string) *Iterdns {
 	return h
 }
 
-// ask gives a query to a plugin.
+// ask passes a query to a plugin.
 func ask(h plugin.Handler, qname string, qtype uint16, change ...func(*dns.Msg)) (*dns.Msg, int, error) {
 	query := new(dns.Msg)
 	query.SetQuestion(qname, qtype)

@@ -35,7 +35,7 @@ type caddyMark *struct{ _ byte }
 // markKey is where an instance of the server keeps its mark.
 type markKey struct{}
 
-// markOf gives the mark of the instance that a directive is read for.
+// markOf returns the mark of the instance that a directive is read for.
 func markOf(c *caddy.Controller) caddyMark {
 	if mark, ok := c.Get(markKey{}).(caddyMark); ok {
 		return mark
@@ -79,7 +79,7 @@ func (l *liveSet) stopOrphans() {
 	}
 }
 
-// runningMarks gives the marks of the instances that run. It must not be called from
+// runningMarks returns the marks of the instances that run. It must not be called from
 // OnShutdown and OnFinalShutdown, which hold the lock that it takes.
 func runningMarks() map[caddyMark]bool {
 	running := make(map[caddyMark]bool)

@@ -157,7 +157,7 @@ func (s *sample) addState(h *Iterdns) {
 	s.gauge(isReady, up)
 }
 
-// samples gives one for each label.
+// samples returns a metric for each label.
 func (l *liveSet) samples() map[string]*sample {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,7 +182,7 @@ func (l *liveSet) samples() map[string]*sample {
 	return samples
 }
 
-// collector gives the metrics to Prometheus. It is registered once for the process, as
+// collector passes the metrics to Prometheus. It is registered once for the process, as
 // those of all plugins are.
 type collector struct{ live *liveSet }
 

@@ -22,7 +22,7 @@ type mock struct {
 var builtIn string
 
 // open puts the servers on sockets, and tells the options where they are. The function
-// it gives closes them.
+// it returns closes them.
 func (m *mock) open(o *resolver.Options) (func(), error) {
 	in, err := resolvertest.NewInternet(m.text)
 	if err != nil {

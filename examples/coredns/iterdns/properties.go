@@ -225,7 +225,7 @@ func (p *parser) readMock(args []string) error {
 	return nil
 }
 
-// path gives a file's name relative to the property root of the server block.
+// path returns a file's name relative to the property root of the server block.
 func (p *parser) path(file string) string {
 	if filepath.IsAbs(file) || p.root == "" {
 		return file

@@ -160,7 +160,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// snake gives the name of a field as a Corefile has it.
+// snake returns the name of a field as a Corefile has it.
 func snake(field string) string {
 	field = strings.NewReplacer("NSEC3", "Nsec3", "TCP", "Tcp", "DS", "Ds", "RRset", "Rrset").Replace(field)
 	var b strings.Builder

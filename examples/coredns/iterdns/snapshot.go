@@ -76,7 +76,7 @@ type saverPool struct {
 	savers map[saverKey]*saver // guarded by mu
 }
 
-// take returns the saver of a cache, and the function that gives it back. A new one reads the
+// take returns the saver of a cache, and the function that releases it. A new one reads the
 // file if the cache is new too. What another cache still has for that file, as that of before
 // a reload, is written first.
 func (p *saverPool) take(key saverKey, kept *cache.Cache, isNew bool) (*saver, func()) {

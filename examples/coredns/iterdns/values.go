@@ -73,7 +73,7 @@ func parseSize(text string) (int64, error) {
 	return n * unit, nil
 }
 
-// limitFields gives the limits that are numbers by their names in a Corefile, which are
+// limitFields returns the limits that are numbers by their names in a Corefile, which are
 // those of resolver.Limits in snake case.
 func limitFields(l *resolver.Limits) map[string]*int {
 	return map[string]*int{

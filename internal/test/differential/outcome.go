@@ -77,7 +77,7 @@ func proofOf(m *dns.Msg) string {
 	return strings.Join(parts, ",")
 }
 
-// String gives an outcome in one line.
+// String returns an outcome in one line.
 func (o outcome) String() string {
 	s := o.rcode
 	if o.ad {

@@ -80,7 +80,7 @@ func (w *world) tooLong(m *dns.Msg) []string {
 	return lines
 }
 
-// seen gives the difference of a peer's answer to a question, from 1, or false if there
+// seen returns the difference of a peer's answer to a question, from 1, or false if there
 // is none.
 func (r *report) seen(w *world, question, peer int) (seen, bool) {
 	all := r.outcomes[question]

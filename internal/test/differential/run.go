@@ -145,7 +145,7 @@ func hintsText(hints *glue.Delegation) string {
 	return b.String()
 }
 
-// rootAnchor gives the root's trust anchor. The Internet has more: signed zones below
+// rootAnchor returns the root's trust anchor. The Internet has more: signed zones below
 // unsigned ones could have their own, which nobody gets here.
 func rootAnchor(in *resolvertest.Internet) []dnssec.Anchor {
 	return slices.DeleteFunc(in.Anchors(), func(a dnssec.Anchor) bool { return a.Zone() != "." })

@@ -118,7 +118,7 @@ func newWorld(seed uint64, questions int) *world {
 	return &world{text: b.text(), questions: b.ask(questions), ttls: b.ttls}
 }
 
-// newAddrs gives addresses that no server has.
+// newAddrs returns addresses that no server has.
 func (b *builder) newAddrs(n int) []string {
 	var addrs []string
 	for range n {

@@ -12,7 +12,7 @@ import (
 func TestWorldRepeats(t *testing.T) {
 	a, again, other := newWorld(1, 1000), newWorld(1, 1000), newWorld(2, 1000)
 	if a.text != again.text {
-		t.Error("the same seed gives another Internet")
+		t.Error("the same seed makes another Internet")
 	}
 	for i := range a.questions {
 		if got, want := again.questions[i].String(), a.questions[i].String(); got != want {
@@ -20,7 +20,7 @@ func TestWorldRepeats(t *testing.T) {
 		}
 	}
 	if a.text == other.text {
-		t.Error("another seed gives the same Internet")
+		t.Error("another seed makes the same Internet")
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 	skewed       = "skewed"        // signatures ended an hour ago, or begin in a day
 )
 
-// trust gives the tags of a zone by how it is signed.
+// trust returns the tags of a zone by how it is signed.
 func (z *zone) trust() []string {
 	all := strings.Join(z.words, " ")
 	var tags []string

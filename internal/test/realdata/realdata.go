@@ -14,7 +14,7 @@ import (
 // beside the repository.
 const variable = "ITERDNS_SHARED"
 
-// Path gives the path of a file below data/real in the folder. The test is skipped when
+// Path returns the path of a file below data/real in the folder. The test is skipped when
 // there is no such folder, and fails when the folder lacks the file.
 func Path(t testing.TB, name string) string {
 	t.Helper()

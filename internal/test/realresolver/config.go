@@ -95,7 +95,7 @@ func unboundConfig(dir string, s *Setting) string {
 	return b.String()
 }
 
-// fields gives the parts of a trust anchor's record: owner, TTL, class, type, and data.
+// fields returns the parts of a trust anchor's record: owner, TTL, class, type, and data.
 func fields(a dnssec.Anchor) []string { return strings.Fields(a.String()) }
 
 func bindConfig(dir string, s *Setting) string {

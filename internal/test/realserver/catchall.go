@@ -23,7 +23,7 @@ const catchAllTTL = 3600
 // servers since DNS flag day 2020.
 const catchAllSize = 1232
 
-// CatchAllAddr is the address that the catch-all gives for every name of which the
+// CatchAllAddr is the address that the catch-all returns for every name of which the
 // root zone has no glue.
 func CatchAllAddr() netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, 1}) }
 

@@ -71,7 +71,7 @@ func TestCatchAllReply(t *testing.T) {
 	}
 }
 
-// summary gives a reply in a line.
+// summary returns a reply in a line.
 func summary(m *dns.Msg) string {
 	var b strings.Builder
 	b.WriteString(dns.RcodeToString[m.Rcode])

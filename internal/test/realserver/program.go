@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Program finds a program that a test needs and gives its path. Where it is not
+// Program finds a program that a test needs and returns its path. Where it is not
 // installed the test is skipped. With CI=true in the environment it fails instead: what
 // CI installs must not be left out there unnoticed.
 func Program(t testing.TB, name string) string {

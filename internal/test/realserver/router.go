@@ -31,12 +31,12 @@ type Query struct {
 	Type    uint16
 }
 
-// String gives the query in the order of the command line of dig.
+// String returns the query in the order of the command line of dig.
 func (q Query) String() string {
 	return fmt.Sprintf("@%v %s %s (%s)", q.Server, q.Name, dns.Type(q.Type), q.Network)
 }
 
-// NewRouter gives a network in which every address leads to fallback.
+// NewRouter returns a network in which every address leads to fallback.
 func NewRouter(fallback netip.AddrPort) *Router {
 	return &Router{fallback: fallback, routes: make(map[netip.Addr]netip.AddrPort)}
 }

@@ -37,7 +37,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// ask returns the first address that the server gives for name.
+// ask returns the first address that the server returns for name.
 func ask(t *testing.T, s *Server, network, name string) string {
 	t.Helper()
 	client := dns.Client{Net: network, Timeout: 10 * time.Second}

@@ -8,7 +8,7 @@ import (
 	"github.com/iterdns/iterdns/internal/test/realserver"
 )
 
-// start runs another validating resolver until the test ends, and gives its address. It is
+// start runs another validating resolver until the test ends, and returns its address. It is
 // told who serves each zone, and has anchors at the zones, as ours has.
 func (w *world) start(t *testing.T, product realresolver.Product) netip.AddrPort {
 	t.Helper()

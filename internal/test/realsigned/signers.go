@@ -133,7 +133,7 @@ func writeFile(t *testing.T, dir, name, text string) {
 	}
 }
 
-// run runs a program in dir and gives what it prints.
+// run runs a program in dir and returns what it prints.
 func run(t *testing.T, dir, program string, arguments ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, arguments...)

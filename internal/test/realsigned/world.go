@@ -58,7 +58,7 @@ func (w *world) anchors() []dnssec.Anchor {
 	return anchors
 }
 
-// ours gives a resolver of this library with anchors at the zones.
+// ours returns a resolver of this library with anchors at the zones.
 func (w *world) ours(t *testing.T) *resolver.Resolver {
 	t.Helper()
 	r, err := resolver.New(resolver.Options{

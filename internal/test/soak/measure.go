@@ -35,7 +35,7 @@ func lowest(bucket int) time.Duration {
 	return time.Duration(uint64(bucket-shift*subBuckets) << shift)
 }
 
-// quantile gives the duration below which a part of all is, 0 if there are none.
+// quantile returns the duration below which a part of all is, 0 if there are none.
 func (h *histogram) quantile(part float64) time.Duration {
 	var total, sum uint64
 	for i := range h {

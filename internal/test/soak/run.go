@@ -47,7 +47,7 @@ type tally struct {
 	asked, answered, failed, wrong, unanswered atomic.Uint64
 }
 
-// soak runs all phases and gives the report. What happens meanwhile is written to w.
+// soak runs all phases and returns the report. What happens meanwhile is written to w.
 func soak(c config, w io.Writer) (*report, error) {
 	in, port, err := newWorld(c.seed)
 	if err != nil {

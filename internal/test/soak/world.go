@@ -25,7 +25,7 @@ const (
 // portTries is how many ports are tried until all addresses have one free.
 const portTries = 20
 
-// newWorld starts the servers, and gives their port.
+// newWorld starts the servers, and returns their port.
 func newWorld(seed uint64) (*resolvertest.Internet, uint16, error) {
 	in, err := resolvertest.NewInternet(worldText(), resolvertest.Seed(seed))
 	if err != nil {

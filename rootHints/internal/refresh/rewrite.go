@@ -27,7 +27,7 @@ var (
 	errPrivate = errors.New("address that is not public")
 )
 
-// refreshed gives the text of the embedded file for the hints in source, which must
+// refreshed returns the text of the embedded file for the hints in source, which must
 // be complete and not older than the day embedded.
 func refreshed(source string, embedded time.Time) (string, error) {
 	d, err := roothints.Parse(strings.NewReader(source))
