@@ -11,14 +11,14 @@ import (
 )
 
 // doubt is why a reply that came over UDP may be forged.
-type doubt uint8
+type abandonReason uint8
 
 const (
-	doubtless   doubt = iota
-	wrongID           // all else right: somebody is guessing IDs (RFC 5452 §9.2)
-	wrongCase         // all but the letter case
-	wrongCookie       // no good cookie from a server that has sent one before
-	flooded           // more that is no reply than one send is worth
+	notAbandoned abandonReason = iota
+	wrongID                    // all else right: somebody is guessing IDs (RFC 5452 §9.2)
+	wrongCase                  // all but the letter case
+	wrongCookie                // no good cookie from a server that has sent one before
+	flooded                    // more that is no reply than one send is worth
 )
 
 const (
@@ -39,7 +39,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 		return x.drop(DroppedForeign)
 	}
 	sameID := bytes.Equal(m[:2], x.query[:2])
-	x.odd = x.odd || sameID // unless it is accepted, when nobody asks
+	x.sawOurID = x.sawOurID || sameID // unless it is accepted, when nobody asks
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
 		return x.drop(DroppedForeign)
@@ -53,7 +53,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 		return x.drop(DroppedForeign)
 	case !sameID:
 		return x.abandon(wrongID)
-	case !x.pays(m):
+	case !x.charge(m):
 		return transport.Abandon
 	case !exact && x.case0x20 && x.network == "udp":
 		return x.abandon(wrongCase)
@@ -71,13 +71,13 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 	return x.checkCookie(parsed)
 }
 
-// pays charges the question for a message with the ID and question of its query, whatever it is
+// charge charges the question for a message with the ID and question of its query, whatever it is
 // good for: what is dropped in the end was read and taken apart all the same. False when that is
 // more than the question has.
-func (x *exchange) pays(m []byte) bool {
+func (x *exchange) charge(m []byte) bool {
 	x.r.counts.received.Add(uint64(len(m)))
-	x.overdrawn = x.st.budget.received(len(m))
-	return x.overdrawn == nil
+	x.chargeErr = x.st.budget.received(len(m))
+	return x.chargeErr == nil
 }
 
 // drop counts a packet that changes nothing.
@@ -95,14 +95,14 @@ func (x *exchange) ignore() transport.Verdict {
 	if x.dropped++; x.dropped < limit {
 		return transport.Ignore
 	}
-	x.doubt = flooded
+	x.abandoned = flooded
 	return transport.Abandon
 }
 
 // unreadable drops a reply that is to our query and cannot be taken apart. The wait goes
 // on, as somebody else may have sent it; what was wrong is told if nothing better comes.
 func (x *exchange) unreadable(err error) transport.Verdict {
-	x.broken = x.r.messageError(err)
+	x.malformed = x.r.messageError(err)
 	return x.drop(DroppedMalformed)
 }
 
@@ -125,7 +125,7 @@ func (x *exchange) checkNoQuestion(m []byte, flags uint16, sameID bool) transpor
 	case !sameID: // it takes no more to be guessed than port and ID
 		return x.abandon(wrongID)
 	}
-	if !x.pays(m) {
+	if !x.charge(m) {
 		return transport.Abandon
 	}
 	parsed, err := wire.Parse(m)
@@ -180,8 +180,8 @@ func (x *exchange) checkCookie(m *wire.Message) transport.Verdict {
 	return transport.Accept
 }
 
-func (x *exchange) abandon(why doubt) transport.Verdict {
-	x.accepted, x.doubt = nil, why
+func (x *exchange) abandon(why abandonReason) transport.Verdict {
+	x.accepted, x.abandoned = nil, why
 	switch why {
 	case wrongID:
 		x.r.counts.drop(DroppedID)
@@ -189,7 +189,7 @@ func (x *exchange) abandon(why doubt) transport.Verdict {
 		x.r.counts.drop(DroppedCase)
 	case wrongCookie:
 		x.r.counts.drop(DroppedCookie)
-	case doubtless, flooded: // nobody abandons here for that
+	case notAbandoned, flooded: // nobody abandons here for that
 	}
 	if x.network == "tcp" {
 		return x.ignore()

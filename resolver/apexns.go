@@ -13,17 +13,17 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// lookupWay is how the addresses of a name server can be had.
-type lookupWay uint8
+// addressSource is how the addresses of a name server can be had.
+type addressSource uint8
 
 const (
 	// bySearch: as those of any other name.
-	bySearch lookupWay = iota
+	fromSearch addressSource = iota
 	// fromParent: the name is in the zone itself and the referral brought no glue for it, so
 	// that nobody but the parent can tell.
 	fromParent
 	// fromMemory: the zone names it, itself, and it is in the zone, whose servers are silent.
-	fromMemory
+	fromCache
 )
 
 // maxApexTries is how many servers that the zone itself names are tried after maxTries of
@@ -37,7 +37,7 @@ const maxApexTries = 3
 func (w *walk) learnApexNS(m *reply, f *finding) {
 	asked := f.q == (question{w.cut.Zone, dns.TypeNS})
 	switch {
-	case !m.AA || m.fromSecond, w.cut.isGiven() || w.cut.from.forwards() || w.cut.Zone.IsRoot():
+	case !m.AA || m.fromSecond, w.cut.isConfigured() || w.cut.source.forwards() || w.cut.Zone.IsRoot():
 		return
 	case asked && f.kind == kindAnswer:
 		w.keepApexNS(w.apexServers(f.sets[0]))
@@ -94,11 +94,11 @@ func (w *walk) keepApexNS(own []dnsname.Name) {
 func (c *zoneCut) apexServer(name dnsname.Name) bool { return slices.Contains(c.apexNS, name) }
 
 // takeApexServer takes the server to ask after maxTries of others: one that the zone itself names.
-func (l *serverList) takeApexServer(now time.Time) *candidate {
+func (l *serverList) takeApexServer(now time.Time) *serverAddr {
 	if l.tries >= maxTries+maxApexTries {
 		return nil
 	}
-	own := l.open(func(c *candidate) bool { return c.own && !c.estimate.Dead })
+	own := l.askable(func(c *serverAddr) bool { return c.apexOnly && !c.estimate.Dead })
 	if len(own) == 0 {
 		return nil
 	}

@@ -125,7 +125,7 @@ func TestAttackAliasAndDNAMEInTurn(t *testing.T) {
 	t.Run("signed", func(t *testing.T) {
 		inWorld(t, fmt.Sprintf(besideWorld, "signed"), func(w *world) {
 			w.in.Fault("198.51.100.3", bare)
-			if got := outcome(w.r.Resolve(w.Context(), "www.old.shop.example.", dns.TypeA)); got != "bogus" {
+			if got := exchangeResult(w.r.Resolve(w.Context(), "www.old.shop.example.", dns.TypeA)); got != "bogus" {
 				t.Errorf("got %s, want bogus", got)
 			}
 			w.in.Fault("198.51.100.3", resolvertest.Mend())

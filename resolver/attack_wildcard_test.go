@@ -128,7 +128,7 @@ func (g *wildcardGame) reply(w *world) *dns.Msg {
 func (w *world) wantForged(about, name string) {
 	w.Helper()
 	w.in.ResetLog()
-	got := outcome(w.r.Resolve(w.Context(), name, dns.TypeA))
+	got := exchangeResult(w.r.Resolve(w.Context(), name, dns.TypeA))
 	w.settle()
 	sends := w.in.Count(notPriming)
 	w.Logf("%-62s %5d  %s", about, sends, got)
@@ -147,7 +147,7 @@ func (w *world) wantWildcards(failed string) {
 			if honest[0] == failed {
 				continue
 			}
-			got, want := outcome(w.r.Resolve(w.Context(), honest[0], dns.TypeA)), "NOERROR secure "+honest[1]
+			got, want := exchangeResult(w.r.Resolve(w.Context(), honest[0], dns.TypeA)), "NOERROR secure "+honest[1]
 			if got != want {
 				w.Errorf("%s: got %s, want %s", honest[0], got, want)
 			}
@@ -289,14 +289,14 @@ www             A       192.0.2.90
 				}
 				if test.want == "bogus" {
 					w.wantForged(test.about, test.ask)
-				} else if got := outcome(w.r.Resolve(t.Context(), test.ask, dns.TypeA)); got != test.want {
+				} else if got := exchangeResult(w.r.Resolve(t.Context(), test.ask, dns.TypeA)); got != test.want {
 					t.Errorf("got %s, want %s", got, test.want)
 				}
 				in.Fault("198.51.100.4", resolvertest.Mend())
 				if test.ask == "www.sibling.example." {
 					time.Sleep(afterRefusal)
 				}
-				if got, want := outcome(w.r.Resolve(t.Context(), "www.sibling.example.", dns.TypeA)), "NOERROR secure 192.0.2.90"; got != want {
+				if got, want := exchangeResult(w.r.Resolve(t.Context(), "www.sibling.example.", dns.TypeA)), "NOERROR secure 192.0.2.90"; got != want {
 					t.Errorf("the sibling afterwards: got %s, want %s", got, want)
 				}
 			})

@@ -6,15 +6,15 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// lasting is a context that ends with the resolver and has the values of a caller's.
-type lasting struct {
+// detachedContext is a context that ends with the resolver and has the values of a caller's.
+type detachedContext struct {
 	context.Context
 	values context.Context
 }
 
 // Value gives the resolver's own values first: package context finds out through them
 // which cancellation a context hangs on.
-func (l lasting) Value(key any) any {
+func (l detachedContext) Value(key any) any {
 	if v := l.Context.Value(key); v != nil {
 		return v
 	}
@@ -24,9 +24,9 @@ func (l lasting) Value(key any) any {
 // spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing else:
 // who waits for it is told by what the work has deferred.
 func (r *Resolver) spawn(work func()) {
-	r.running.Go(r.flights.jitter.delayed(func() {
+	r.running.Go(r.flights.stagger.delayed(func() {
 		defer rescue.Quietly()
-		widen(0)
+		growStack(0)
 		work()
 	}))
 }

@@ -18,7 +18,7 @@ const maxBogusRetries = 3
 // had no part in what was wrong, as long as there are any.
 func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*finding, error) {
 	f, err := r.walk(ctx, st, q)
-	if again := r.doubting(st, q, err); again != nil {
+	if again := r.withoutSecondLevel(st, q, err); again != nil {
 		st = again
 		f, err = r.walk(ctx, st, q)
 	}
@@ -34,11 +34,11 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 			return f, err
 		case !errors.As(err, &bogus):
 			return nil, first // bogus says more than that nobody else could be asked
-		case r.keyCacheNow().isHopeless(r.config.Now(), bogus.zone):
+		case r.keyCacheNow().isOftenBogus(r.config.Now(), bogus.zone):
 			return nil, first
 		}
 		again := *st
-		if again.avoid = st.proof.suspects(bogus, st.avoid); again.avoid == nil {
+		if again.avoid = st.proof.serversToAvoid(bogus, st.avoid); again.avoid == nil {
 			break // nobody else is left
 		}
 		// One cut further up, so that the delegation and its DS come anew.
@@ -50,7 +50,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 	if err != nil {
 		var bogus *bogusError
 		if errors.As(first, &bogus) {
-			r.keyCacheNow().inVain(r.config.Now(), bogus.zone)
+			r.keyCacheNow().countBogus(r.config.Now(), bogus.zone)
 		}
 		return nil, first
 	}
@@ -65,8 +65,8 @@ type unsignedServer struct {
 
 // noteUnsigned records that a server was asked without EDNS for a part of the evidence.
 func (p *proof) noteUnsigned(cut *zoneCut, m *reply) {
-	if p != nil && m.blind {
-		p.blind = append(p.blind, unsignedServer{cut.from.infra, m.server.addr})
+	if p != nil && m.withoutEDNS {
+		p.blind = append(p.blind, unsignedServer{cut.source.infra, m.server.addr})
 	}
 }
 
@@ -87,11 +87,11 @@ func (r *Resolver) withSignatures(st *step, q question, err error) *step {
 	return &again
 }
 
-// suspects gives the servers to avoid when an answer is bogus: those known before, and
+// serversToAvoid gives the servers to avoid when an answer is bogus: those known before, and
 // whoever gave the RRset that is at fault. That may be somebody else than it seems, as
 // a DS does not say whether it or the key is wrong: when it is nobody new, everybody is
 // suspected who had a say. It is nil when that is nobody new either.
-func (p *proof) suspects(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
+func (p *proof) serversToAvoid(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
 	culprits, ok := p.gave[question{bogus.reason.Name, bogus.reason.Type}]
 	if !ok && len(before) == 0 {
 		culprits = []netip.AddrPort{bogus.server}

@@ -45,7 +45,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*foun
 	}
 	leave := s.leave
 	if st.asked == q {
-		arrived := r.arrivals.enter(q)
+		arrived := r.clientQuestions.enter(q)
 		leave = func() { arrived(); s.leave() }
 	}
 	handedOver := false
@@ -80,7 +80,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*foun
 // questionKey names what a client asks. Who asks after a change of routes, of negative trust
 // anchors or of local zones must not be given what is being found by the old ones.
 func (r *Resolver) questionKey(q question, trust cache.Trust) string {
-	b := binary.BigEndian.AppendUint64([]byte("question"), r.current().generation)
+	b := binary.BigEndian.AppendUint64([]byte("question"), r.currentRoutes().generation)
 	b = binary.BigEndian.AppendUint64(b, r.ours.Load().generation)
 	b = append(b, q.name...)
 	b = binary.BigEndian.AppendUint16(b, q.rrtype)

@@ -18,8 +18,8 @@ type concurrencyLimits[K comparable] struct {
 }
 
 type concurrencyLimit struct {
-	inside *semaphore.Weighted
-	users  int // inside or waiting; guarded by gates.mu
+	slots *semaphore.Weighted
+	users int // inside or waiting; guarded by gates.mu
 }
 
 func newConcurrencyLimits[K comparable](limit int) *concurrencyLimits[K] {
@@ -32,17 +32,17 @@ func (g *concurrencyLimits[K]) enter(ctx context.Context, key K) (leave func(), 
 	g.mu.Lock()
 	at := g.byKey[key]
 	if at == nil {
-		at = &concurrencyLimit{inside: semaphore.NewWeighted(g.limit)}
+		at = &concurrencyLimit{slots: semaphore.NewWeighted(g.limit)}
 		g.byKey[key] = at
 	}
 	at.users++
 	g.mu.Unlock()
-	if err := at.inside.Acquire(ctx, 1); err != nil {
+	if err := at.slots.Acquire(ctx, 1); err != nil {
 		g.forget(key, at)
 		return nil, context.Cause(ctx)
 	}
 	return func() {
-		at.inside.Release(1)
+		at.slots.Release(1)
 		g.forget(key, at)
 	}, nil
 }
@@ -67,15 +67,15 @@ func (g *concurrencyLimits[K]) tryEnter(key K) (leave func(), ok bool) {
 	g.mu.Lock()
 	at := g.byKey[key]
 	if at == nil {
-		at = &concurrencyLimit{inside: semaphore.NewWeighted(g.limit)}
+		at = &concurrencyLimit{slots: semaphore.NewWeighted(g.limit)}
 	}
-	if ok = at.inside.TryAcquire(1); ok {
+	if ok = at.slots.TryAcquire(1); ok {
 		g.byKey[key] = at
 		at.users++
 	}
 	g.mu.Unlock()
 	return func() {
-		at.inside.Release(1)
+		at.slots.Release(1)
 		g.forget(key, at)
 	}, ok
 }

@@ -2,7 +2,7 @@ package resolver
 
 // deadProbe is a server held to be dead that somebody else is trying at the moment.
 type deadProbe struct {
-	server *candidate
+	server *serverAddr
 	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
 	heard  func()          // waits for its turn among those who wait for the same probe
 	leave  func()          // gives back the place of who waits
@@ -54,12 +54,12 @@ func (a *asking) probing() deadProbe {
 	if a.list.tries >= maxTries || a.list.probes >= maxProbes {
 		return deadProbe{}
 	}
-	for _, c := range a.list.open(func(c *candidate) bool { return c.estimate.Dead }) {
+	for _, c := range a.list.askable(func(c *serverAddr) bool { return c.estimate.Dead }) {
 		if ended := a.list.infra.Probing(c.addr); ended != nil {
-			return deadProbe{server: c, ended: ended, heard: a.r.flights.jitter.pause()}
+			return deadProbe{server: c, ended: ended, heard: a.r.flights.stagger.pause()}
 		}
 		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
-			return deadProbe{server: c, ended: endedProbe(), heard: a.r.flights.jitter.pause()}
+			return deadProbe{server: c, ended: endedProbe(), heard: a.r.flights.stagger.pause()}
 		}
 	}
 	return deadProbe{}
@@ -76,7 +76,7 @@ func (a *asking) takeDeadProbe() {
 	}
 	c.estimate = a.list.infra.Estimate(a.r.config.Now(), c.addr)
 	if c.estimate.Dead {
-		c.out = true
+		c.excluded = true
 		a.list.probes++
 	}
 }

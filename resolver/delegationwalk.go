@@ -120,9 +120,9 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *find
 			return w.dname(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
-		w.noCut(asked.name, lifeOf(m))
+		w.noCut(asked.name, replyTTL(m))
 	case kindAnswer, kindNoData:
-		w.noCut(asked.name, lifeOf(m))
+		w.noCut(asked.name, replyTTL(m))
 	case kindNameError:
 		return w.deniedAbove(ctx, asked, m)
 	case kindRecursive:
@@ -207,7 +207,7 @@ func (w *walk) fallBack(err error) bool {
 		return false
 	}
 	if !ze.responded {
-		if len(ze.servers) == 0 || !w.st.mayResort() {
+		if len(ze.servers) == 0 || !w.st.mayRetryPlain() {
 			return false
 		}
 		w.silence = err
@@ -219,7 +219,7 @@ func (w *walk) fallBack(err error) bool {
 // asking returns the task that puts the walk's question, or less of it, to a zone's servers.
 func (w *walk) asking(minimised bool) *step {
 	st := w.st.asking(minimised)
-	st.resort = w.silence != nil
+	st.onlyPlainRetry = w.silence != nil
 	return st
 }
 
@@ -246,9 +246,9 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	w.st.proof.referred(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.enter(now, &zoneCut{
-		Delegation: delegation, from: from.from, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
+		Delegation: delegation, source: from.source, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
 	})
-	w.r.second.noteCut(w.cut, m.fromSecond)
+	w.r.secondLevel.noteCut(w.cut, m.fromSecond)
 	w.st.events.Referral(w.st.walkRef(), from.Zone, m.delegation, m.DS)
 	return nil
 }

@@ -37,8 +37,8 @@ func serverSays(t *testing.T, in *resolvertest.Internet, server, name string, qt
 	return reply
 }
 
-// outcome is a result as far as a lie could change it.
-func outcome(result *resolver.Result, err error) string {
+// exchangeResult is a result as far as a lie could change it.
+func exchangeResult(result *resolver.Result, err error) string {
 	var failure *resolver.Error
 	switch {
 	case errors.As(err, &failure) && failure.Status == dnssec.Bogus:
@@ -71,7 +71,7 @@ func TestEachRecordMatters(t *testing.T) {
 				}
 				synctest.Test(t, func(t *testing.T) {
 					in := resolvertest.New(t, fmt.Sprintf(signedWorld, words, more))
-					want := outcome(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype))
+					want := exchangeResult(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype))
 					reply := serverSays(t, in, server, q.name, q.qtype)
 					for section, rrs := range sections(reply) {
 						for n, rr := range *rrs {
@@ -82,7 +82,7 @@ func TestEachRecordMatters(t *testing.T) {
 										*rrs = change(*rrs, n)
 									}
 								}))
-								switch got := outcome(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype)); {
+								switch got := exchangeResult(in.Resolver(t).Resolve(t.Context(), q.name, q.qtype)); {
 								case got == "bogus":
 									bogus++
 								case words == "opt-out" && strings.Contains(got, " insecure "):
@@ -159,14 +159,14 @@ var deniedByNobody = []string{
 // another type, for names beside it and below, and after a while for the name itself.
 func refusedThen(t *testing.T, r *resolver.Resolver, refused serverQuestion) []string {
 	t.Helper()
-	all := []string{outcome(r.Resolve(t.Context(), refused.name, dns.TypeTXT))}
+	all := []string{exchangeResult(r.Resolve(t.Context(), refused.name, dns.TypeTXT))}
 	for _, name := range deniedByNobody {
 		if name != refused.name {
-			all = append(all, outcome(r.Resolve(t.Context(), name, dns.TypeA)))
+			all = append(all, exchangeResult(r.Resolve(t.Context(), name, dns.TypeA)))
 		}
 	}
 	time.Sleep(afterRefusal)
-	return append(all, outcome(r.Resolve(t.Context(), refused.name, refused.qtype)))
+	return append(all, exchangeResult(r.Resolve(t.Context(), refused.name, refused.qtype)))
 }
 
 // A proof that belongs to another question or another zone proves nothing here: the
@@ -233,7 +233,7 @@ www             A       192.0.2.86
 				for _, target := range targets {
 					want := target.want
 					honest := in.Resolver(t)
-					if got := outcome(honest.Resolve(t.Context(), target.name, target.qtype)); want == "" {
+					if got := exchangeResult(honest.Resolve(t.Context(), target.name, target.qtype)); want == "" {
 						want = got
 					} else if got != want && words != "opt-out" {
 						t.Fatalf("%s: got %q, want %q", target.name, got, want)
@@ -257,7 +257,7 @@ www             A       192.0.2.86
 								}
 							}))
 							r := in.Resolver(t)
-							got := outcome(r.Resolve(t.Context(), target.name, target.qtype))
+							got := exchangeResult(r.Resolve(t.Context(), target.name, target.qtype))
 							in.Fault(target.server, resolvertest.Mend())
 							if got == "bogus" || got == "no reachable server" {
 								if refused++; raceDetector && refused%5 != 0 { // one goroutine asks
@@ -338,7 +338,7 @@ www             A       192.0.2.80
 		t.Run(words, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in := resolvertest.New(t, fmt.Sprintf(world, words))
-				if got := outcome(in.Resolver(t).Resolve(t.Context(), ".", dns.TypeDS)); got != "NOERROR secure " {
+				if got := exchangeResult(in.Resolver(t).Resolve(t.Context(), ".", dns.TypeDS)); got != "NOERROR secure " {
 					t.Errorf(". DS: got %q, want a secure denial", got)
 				}
 				var text strings.Builder
@@ -371,11 +371,11 @@ www             A       192.0.2.80
 							}
 						}))
 						r := in.Resolver(t, func(o *resolver.Options) { o.TrustAnchors = anchors })
-						got := outcome(r.Resolve(t.Context(), row.name, dns.TypeDS))
+						got := exchangeResult(r.Resolve(t.Context(), row.name, dns.TypeDS))
 						if got != "bogus" && got != "no reachable server" {
 							t.Errorf("%s DS with the apex record of %s, %d anchors: got %q, want it refused", row.name, row.proof, len(anchors), got)
 						}
-						if got := outcome(r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)); got != "NOERROR secure 192.0.2.80" {
+						if got := exchangeResult(r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)); got != "NOERROR secure 192.0.2.80" {
 							t.Errorf("%s DS with the apex record of %s, %d anchors: then www.shop.example. is %q", row.name, row.proof, len(anchors), got)
 						}
 					}

@@ -29,47 +29,47 @@ const (
 // many more as it takes to get a whole, genuine reply from this server or to see
 // that there is none. How each is sent follows from what came of the one before.
 type exchange struct {
-	r    *Resolver
-	st   *step
-	cut  *zoneCut
-	q    question
-	to   *candidate
-	why  QueryReason
-	late chan<- struct{} // told when the host says that the port is unreachable
+	r           *Resolver
+	st          *step
+	cut         *zoneCut
+	q           question
+	to          *serverAddr
+	why         QueryReason
+	unreachable chan<- struct{} // told when the host says that the port is unreachable
 
 	queryForm
-	features infra.Features
-	signed   bool          // the zone is known to be signed
-	times    [troubles]int // how often each of them came
-	asked    bool          // a query has left this host
-	heard    bool
-	odd      bool // a datagram with our ID came to this send, and was no reply
-	spoilt   bool // that and nothing else came, or a reply right but for the ID, so that TCP is used
+	features  infra.Features
+	signed    bool             // the zone is known to be signed
+	faults    [queryFaults]int // how often each of them came
+	hasLeft   bool             // a query has left this host
+	heard     bool
+	sawOurID  bool // a datagram with our ID came to this send, and was no reply
+	udpSpoilt bool // that and nothing else came, or a reply right but for the ID, so that TCP is used
 
 	query     []byte
 	sent      time.Time
 	cutShort  bool          // the question's time ends before a reply is due: it got its turn late
 	accepted  *wire.Message // what check took apart and accepted
-	doubt     doubt         // why check abandoned the send
+	abandoned abandonReason // why check abandoned the send
 	dropped   int           // messages that this send has ignored
-	overdrawn error         // what the question could not pay for what came; nil: nothing
-	broken    error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
+	chargeErr error         // what the question could not pay for what came; nil: nothing
+	malformed error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
 }
 
-// outcome is what came of an exchange.
-type outcome struct {
-	to    *candidate
+// exchangeResult is what came of an exchange.
+type exchangeResult struct {
+	to    *serverAddr
 	reply *reply // nil: none
 	err   error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
 	// spoilt is set when what came over UDP was no reply, or right but for the ID, and nothing
 	// came over TCP.
-	spoilt bool
+	udpSpoilt bool
 	// mendable is set when it may have failed for the way in which the server was asked.
-	mendable bool
+	plainMayHelp bool
 	// refused is set when the server refused the question in every way in which it was asked.
-	refused bool
+	refusedAllForms bool
 	// heard is set when the server replied, if only with something of no use.
 	heard bool
 	// unsent is set when the server was not asked at all: it died before its turn came, or this host
@@ -78,59 +78,59 @@ type outcome struct {
 }
 
 // exchange asks one server until there is a reply that can be classified.
-func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *candidate, why QueryReason, late chan<- struct{}) outcome {
+func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *serverAddr, why QueryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
-		r: r, st: st, cut: cut, q: q, to: to, why: why, late: late,
-		features: cut.from.infra.Features(r.config.Now(), to.addr),
+		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
+		features: cut.source.infra.Features(r.config.Now(), to.addr),
 	}
-	x.begin()
+	x.chooseFirstForm()
 	if to.endProbe != nil {
 		defer to.endProbe()
 	}
-	leave, err := r.enter(ctx, st.budget, cut, to.addr)
+	leave, err := r.waitQuerySlots(ctx, st.budget, cut, to.addr)
 	if err != nil {
 		return x.fail(err)
 	}
 	defer leave()
-	if x.diedMeanwhile() {
-		return outcome{to: to, unsent: true}
+	if x.markedDownMeanwhile() {
+		return exchangeResult{to: to, unsent: true}
 	}
 	for {
 		again, out := x.send(ctx)
 		if !again {
-			out.heard, out.mendable, out.refused = x.heard, x.isMendable(out), x.refusedAll(out)
+			out.heard, out.plainMayHelp, out.refusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
 			return out
 		}
 	}
 }
 
-// begin chooses the way of asking to begin with.
-func (x *exchange) begin() {
-	x.signed = x.mustSign()
+// chooseFirstForm chooses the way of asking to begin with.
+func (x *exchange) chooseFirstForm() {
+	x.signed = x.needsSignatures()
 	x.queryForm = firstForm(x.to.network(), x.features, !x.r.config.DisableCaseRandomisation, x.signed)
 	if x.to.plain {
 		x.queryForm = x.queryForm.plain()
 	}
 }
 
-// mustSign reports whether the answer is known to be of no use without signatures.
-func (x *exchange) mustSign() bool {
+// needsSignatures reports whether the answer is known to be of no use without signatures.
+func (x *exchange) needsSignatures() bool {
 	if x.r.config.Validation != Validate {
 		return false
 	}
-	return x.st.signatures || x.cut.signed || !x.cut.from.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
+	return x.st.signatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
 }
 
-// diedMeanwhile reports whether others have found the server silent while this query
+// markedDownMeanwhile reports whether others have found the server silent while this query
 // waited for its turn. Dead servers are for single probes, not for all who stand in line.
-func (x *exchange) diedMeanwhile() bool {
-	return !x.to.estimate.Dead && !x.cut.from.forwards() &&
-		x.cut.from.infra.Estimate(x.r.config.Now(), x.to.addr).Dead
+func (x *exchange) markedDownMeanwhile() bool {
+	return !x.to.estimate.Dead && !x.cut.source.forwards() &&
+		x.cut.source.infra.Estimate(x.r.config.Now(), x.to.addr).Dead
 }
 
 // send sends once and decides what follows: another query to the same server, or the
 // outcome.
-func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
+func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	if n := x.to.sends.over(x.network); n > x.r.config.limits.SendsPerServer {
 		limit := x.st.budget.refuse(limitSendsPerServer)
 		return false, x.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
@@ -138,7 +138,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	if err := x.st.budget.send(); err != nil {
 		return false, x.fail(err)
 	}
-	leave, err := x.connect(ctx)
+	leave, err := x.waitSocketSlot(ctx)
 	if err != nil {
 		return false, x.fail(err)
 	}
@@ -150,25 +150,25 @@ func (x *exchange) send(ctx context.Context) (again bool, out outcome) {
 	x.cutShort = ends && time.Until(end) < timeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	x.accepted, x.doubt, x.odd, x.dropped = nil, doubtless, false, 0
+	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
 	x.sent = time.Now()
-	replied := x.r.flights.jitter.pause() // a connection that ends fails several
+	replied := x.r.flights.stagger.pause() // a connection that ends fails several
 	octets, err := x.sender().Send(ctx, x.network, x.to.addr, x.query, transport.Watch{
-		Check: x.accept, Sent: x.left, Refused: x.refused, Waits: x.waits,
+		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
 	})
 	rtt := time.Since(x.sent)
 	replied()
 	if err != nil {
 		x.tellFailure(id, x.network, rtt, octets, err)
-		if x.overdrawn != nil {
-			return false, x.fail(x.overdrawn)
+		if x.chargeErr != nil {
+			return false, x.fail(x.chargeErr)
 		}
-		return x.failed(err)
+		return x.handleFailure(err)
 	}
 	x.heard = true
-	x.learn(rtt)
+	x.recordReply(rtt)
 	network := x.network // of this send; judging may choose another for the next
-	again, out = x.judge(octets)
+	again, out = x.handleReply(octets)
 	x.tellResponse(id, network, rtt, octets, out)
 	return again, out
 }
@@ -181,32 +181,32 @@ func (x *exchange) wait() time.Duration {
 	switch {
 	case x.network == "tcp":
 		return tcpTimeout
-	case x.cut.from.forwards():
+	case x.cut.source.forwards():
 		return max(e.Timeout, forwardTimeout<<min(max(x.to.tries-1, 0), 2))
-	case x.to.resort:
+	case x.to.extraSend:
 		return max(e.Timeout, loneTimeout)
 	case e.Dead:
 		return e.Timeout
-	case x.to.isSlow(x.st.isSide()):
-		x.to.awaited = true
+	case x.to.getsSlowTimeout(x.st.isSide()):
+		x.to.waitedSlow = true
 		return max(e.Timeout, slowTimeout)
-	case x.to.alone && !e.Known, x.to.only && x.to.last:
+	case x.to.waitLonger && !e.Known, x.to.onlyChoice && x.to.lastTry:
 		return max(e.Timeout, loneTimeout)
 	}
 	return e.Timeout
 }
 
-// isSlow reports whether the only server is given the time that slow ones need: in the last
+// getsSlowTimeout reports whether the only server is given the time that slow ones need: in the last
 // send to it, and in the one before if nothing is known of it. Once is enough, and none for a
 // look-up beside the question: there are many of these.
-func (c *candidate) isSlow(side bool) bool {
+func (c *serverAddr) getsSlowTimeout(side bool) bool {
 	switch {
-	case !c.only || c.spoilt || c.awaited:
+	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
 		return false
 	case c.estimate.Known:
-		return c.last && !side
+		return c.lastTry && !side
 	}
-	return c.last && !side || c.tries == 2
+	return c.lastTry && !side || c.tries == 2
 }
 
 // loneTimeout is how long the first reply of a server is waited for when nobody else
@@ -235,7 +235,7 @@ func (x *exchange) sender() sender {
 }
 
 // network gives what the first query goes over, as the transport knows it.
-func (c *candidate) network() string {
+func (c *serverAddr) network() string {
 	if c.forwarder != nil && c.forwarder.stream {
 		return "tcp"
 	}
@@ -243,28 +243,28 @@ func (c *candidate) network() string {
 }
 
 // isEncrypted reports whether nobody on the way can read the query.
-func (c *candidate) isEncrypted() bool {
+func (c *serverAddr) isEncrypted() bool {
 	return c.forwarder != nil && c.forwarder.stream && c.forwarder.network != "tcp"
 }
 
-// left is called when a query has left this host.
-func (x *exchange) left() {
-	x.asked = true
+// onSent is called when a query has left this host.
+func (x *exchange) onSent() {
+	x.hasLeft = true
 	x.r.counts.sent(x.network)
 }
 
-func (x *exchange) refused() {
+func (x *exchange) onUnreachable() {
 	select {
-	case x.late <- struct{}{}:
+	case x.unreachable <- struct{}{}:
 	default: // somebody has been told already
 	}
 }
 
-// failed decides what follows a send without an acceptable reply.
-func (x *exchange) failed(err error) (again bool, out outcome) {
+// handleFailure decides what follows a send without an acceptable reply.
+func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 	addr := x.to.addr
 	rescue.Again(err) // of a connection that several sends share
-	if err = named(err); errors.Is(err, ErrNoDescriptors) || errors.Is(err, rescue.ErrAborted) {
+	if err = namedCause(err); errors.Is(err, ErrNoDescriptors) || errors.Is(err, rescue.ErrAborted) {
 		return false, x.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
@@ -275,48 +275,48 @@ func (x *exchange) failed(err error) (again bool, out outcome) {
 		switch {
 		case !isTimeout(err) || x.cutShort:
 			return false, x.fail(err)
-		case x.asked: // and it wants to be asked in another way, which is for another try
-			return false, outcome{to: x.to, err: err, timedOut: true}
+		case x.hasLeft: // and it wants to be asked in another way, which is for another try
+			return false, exchangeResult{to: x.to, err: err, timedOut: true}
 		}
-		return false, outcome{to: x.to, unsent: true}
+		return false, exchangeResult{to: x.to, unsent: true}
 	}
 	if isTimeout(err) {
 		x.r.counts.timedOut.Add(1)
 	}
-	if x.broken != nil {
-		err = fmt.Errorf("%w: %w", x.broken, err)
+	if x.malformed != nil {
+		err = fmt.Errorf("%w: %w", x.malformed, err)
 	}
 	switch {
 	case errors.Is(err, transport.ErrAbandoned):
-		return x.distrust(err)
+		return x.afterAbandon(err)
 	case errors.Is(err, transport.ErrStale):
-		return x.another(troubleConnection, err)
+		return x.retry(faultConnection, err)
 	case errors.Is(err, context.Canceled):
 		x.lateLoss()
-		return false, outcome{to: x.to, err: err}
+		return false, exchangeResult{to: x.to, err: err}
 	case isTimeout(err) && x.network == "tcp" && !x.streamOnly():
 		// It may well be alive over UDP, from where we come; but it is of no use.
-		return false, x.inVain(err)
+		return false, x.endInVain(err)
 	case isTimeout(err) && x.cutShort: // the question's time is over, and not the server's
 		x.lateLoss()
 		return false, x.fail(err)
 	case isTimeout(err):
-		x.cut.from.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
-		if x.odd && x.network == "udp" && !x.to.spoilt && !x.to.plain {
-			x.spoilt = true
-			return x.another(troubleForged, err) // not silent: what came is spoilt, or forged
+		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
+		if x.sawOurID && x.network == "udp" && !x.to.udpSpoilt && !x.to.plain {
+			x.udpSpoilt = true
+			return x.retry(faultForged, err) // not silent: what came is spoilt, or forged
 		}
-		return false, outcome{to: x.to, err: err, timedOut: true}
+		return false, exchangeResult{to: x.to, err: err, timedOut: true}
 	}
-	return false, x.inVain(err)
+	return false, x.endInVain(err)
 }
 
 // inVain ends the exchange after a send that failed. If TCP was only used since what came
 // over UDP was spoilt or right but for the ID, UDP gets another try from another port: one
 // packet of a stranger, or one that was spoilt on the way, would else cost the answer of a
 // server that has no TCP. It is one more guess for who guesses (RFC 5452 §9.2), and no more.
-func (x *exchange) inVain(err error) outcome {
-	return outcome{to: x.to, err: err, spoilt: x.spoilt && x.network == "tcp"}
+func (x *exchange) endInVain(err error) exchangeResult {
+	return exchangeResult{to: x.to, err: err, udpSpoilt: x.udpSpoilt && x.network == "tcp"}
 }
 
 // lateLoss records what it says about a server that another one answered first, or that
@@ -328,54 +328,54 @@ func (x *exchange) lateLoss() {
 		return
 	}
 	if (x.network == "udp" || x.streamOnly()) && time.Since(x.sent) >= x.to.estimate.Late {
-		x.cut.from.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
+		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
 	}
 }
 
-// distrust decides how to ask again after a reply that may be forged. Over TCP an
+// afterAbandon decides how to ask again after a reply that may be forged. Over TCP an
 // attacker who sees nothing has no say.
-func (x *exchange) distrust(err error) (again bool, out outcome) {
-	switch x.doubt {
+func (x *exchange) afterAbandon(err error) (again bool, out exchangeResult) {
+	switch x.abandoned {
 	case wrongCase:
-		x.cut.from.infra.LostCase(x.r.config.Now(), x.to.addr)
-		return x.another(troubleCase, err)
+		x.cut.source.infra.LostCase(x.r.config.Now(), x.to.addr)
+		return x.retry(faultCase, err)
 	case wrongCookie:
-		return x.another(troubleCookie, err)
+		return x.retry(faultCookie, err)
 	case flooded:
-		return x.leaveFlood()
-	case wrongID, doubtless:
+		return x.afterFlood()
+	case wrongID, notAbandoned:
 	}
-	x.spoilt = true
-	return x.another(troubleForged, err)
+	x.udpSpoilt = true
+	return x.retry(faultForged, err)
 }
 
-// leaveFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
+// afterFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
 // question no more than silence does.
-func (x *exchange) leaveFlood() (again bool, out outcome) {
+func (x *exchange) afterFlood() (again bool, out exchangeResult) {
 	if x.network == "tcp" {
-		return false, x.inVain(because(errFlooded, x.broken))
+		return false, x.endInVain(wrapCause(errFlooded, x.malformed))
 	}
-	x.spoilt = true
-	return x.another(troubleForged, because(errFlooded, x.broken))
+	x.udpSpoilt = true
+	return x.retry(faultForged, wrapCause(errFlooded, x.malformed))
 }
 
 // streamOnly reports whether the server is never asked over UDP.
 func (x *exchange) streamOnly() bool { return x.to.forwarder != nil && x.to.forwarder.stream }
 
-// another has the server asked in the way that follows from what went wrong. If there is
+// retry has the server asked in the way that follows from what went wrong. If there is
 // none the exchange ends with err.
-func (x *exchange) another(what trouble, err error) (again bool, out outcome) {
-	if x.follow(what) {
-		return true, outcome{}
+func (x *exchange) retry(what queryFault, err error) (again bool, out exchangeResult) {
+	if x.nextForm(what) {
+		return true, exchangeResult{}
 	}
-	return false, outcome{to: x.to, err: err}
+	return false, exchangeResult{to: x.to, err: err}
 }
 
-// follow chooses the next way of asking, and reports whether there is one.
-func (x *exchange) follow(what trouble) bool {
-	x.times[what]++
-	next, why, ok := x.queryForm.after(what, x.times[what], fallbackBounds{
-		signed: x.signed, folds: x.features.Folds, settled: x.to.settled, last: x.to.plain, noTCP: x.to.spoilt,
+// nextForm chooses the next way of asking, and reports whether there is one.
+func (x *exchange) nextForm(what queryFault) bool {
+	x.faults[what]++
+	next, why, ok := x.queryForm.after(what, x.faults[what], fallbackBounds{
+		signed: x.signed, folds: x.features.Folds, questionRefused: x.to.questionRefused, plainRetry: x.to.plain, noTCP: x.to.udpSpoilt,
 	})
 	if ok {
 		x.queryForm, x.why = next, why
@@ -385,15 +385,15 @@ func (x *exchange) follow(what trouble) bool {
 
 // fail ends the exchange with an error that says nothing about whether the server
 // is alive.
-func (x *exchange) fail(err error) outcome { return outcome{to: x.to, err: err} }
+func (x *exchange) fail(err error) exchangeResult { return exchangeResult{to: x.to, err: err} }
 
-// learn remembers that the server is alive, how fast it is, and its cookie.
-func (x *exchange) learn(rtt time.Duration) {
+// recordReply remembers that the server is alive, how fast it is, and its cookie.
+func (x *exchange) recordReply(rtt time.Duration) {
 	now, addr := x.r.config.Now(), x.to.addr
 	if x.network == "udp" || x.streamOnly() {
-		x.cut.from.infra.Answered(now, addr, rtt)
+		x.cut.source.infra.Answered(now, addr, rtt)
 	} else {
-		x.cut.from.infra.Alive(addr)
+		x.cut.source.infra.Alive(addr)
 	}
 	if x.accepted != nil && x.edns == ednsCookie {
 		x.learnCookie(now)
@@ -406,9 +406,9 @@ func (x *exchange) learnCookie(now time.Time) {
 	cookie := x.cookieOfReply()
 	switch {
 	case len(cookie) > clientCookieLen && bytes.Equal(cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen]):
-		x.cut.from.infra.SetCookie(now, x.to.addr, cookie[clientCookieLen:])
+		x.cut.source.infra.SetCookie(now, x.to.addr, cookie[clientCookieLen:])
 	case len(cookie) == 0 && x.network == "tcp":
-		x.cut.from.infra.SetCookie(now, x.to.addr, nil)
+		x.cut.source.infra.SetCookie(now, x.to.addr, nil)
 	}
 }
 
@@ -420,26 +420,26 @@ func (x *exchange) cookieOfReply() []byte {
 	return x.accepted.EDNS.Cookie
 }
 
-// judge decides what a genuine reply means: that another way of asking is needed, or
+// handleReply decides what a genuine reply means: that another way of asking is needed, or
 // what kind of response it is.
-func (x *exchange) judge(octets []byte) (again bool, out outcome) {
+func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
 	m := x.accepted
 	if m == nil {
-		x.follow(troubleTruncated)
-		return true, outcome{}
+		x.nextForm(faultTruncated)
+		return true, exchangeResult{}
 	}
 	if x.network == "tcp" && m.Flags&wire.TC != 0 {
 		return false, x.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
 	}
 	switch rcode := m.Rcode(); {
 	case rcode == dns.RcodeBadCookie && x.edns == ednsCookie:
-		x.features.Cookie = x.cut.from.infra.Features(x.r.config.Now(), x.to.addr).Cookie
-		if x.follow(troubleBadCookie) {
-			return true, outcome{}
+		x.features.Cookie = x.cut.source.infra.Features(x.r.config.Now(), x.to.addr).Cookie
+		if x.nextForm(faultBadCookie) {
+			return true, exchangeResult{}
 		}
 	case refusesEDNS(rcode):
-		if x.follow(troubleRefused) {
-			return true, outcome{}
+		if x.nextForm(faultRefused) {
+			return true, exchangeResult{}
 		}
 	}
 	if m.NoQuestion {
@@ -447,9 +447,9 @@ func (x *exchange) judge(octets []byte) (again bool, out outcome) {
 	}
 	out = x.r.readResponse(m, x.cut, x.q, octets, x.to)
 	if out.reply != nil {
-		out.reply.vouched, out.reply.blind = x.vouchedFor(m), x.edns == ednsNone
-		if x.cutsAnew(out.reply) {
-			return x.doubtCut(out.reply)
+		out.reply.vouched, out.reply.withoutEDNS = x.vouchedFor(m), x.edns == ednsNone
+		if x.cutsBelowNoCut(out.reply) {
+			return x.confirmCut(out.reply)
 		}
 	}
 	if out.isGood() {
@@ -458,27 +458,27 @@ func (x *exchange) judge(octets []byte) (again bool, out outcome) {
 	return false, out
 }
 
-// cutsAnew reports whether a reply that may be forged refers to a zone at a name of which it is
+// cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name of which it is
 // known that no zone is cut there. A forger has a try for each random name below a name that he
 // would have delegated to himself, and this is how most of them show.
-func (x *exchange) cutsAnew(m *reply) bool {
-	if m.kind != kindReferral || m.vouched || x.to.doubtedCut == m.delegation.Zone {
+func (x *exchange) cutsBelowNoCut(m *reply) bool {
+	if m.kind != kindReferral || m.vouched || x.to.unconfirmedCut == m.delegation.Zone {
 		return false
 	}
-	known := x.cut.from.cuts.NoCut(x.r.config.Now(), x.cut.Zone, x.q.name)
+	known := x.cut.source.cuts.NoCut(x.r.config.Now(), x.cut.Zone, x.q.name)
 	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
 }
 
-// doubtCut asks again over TCP, as after every reply that is nearly right. Where TCP fails, the
+// confirmCut asks again over TCP, as after every reply that is nearly right. Where TCP fails, the
 // same from another port over UDP will do: nobody guesses twice in a row.
-func (x *exchange) doubtCut(m *reply) (again bool, out outcome) {
+func (x *exchange) confirmCut(m *reply) (again bool, out exchangeResult) {
 	x.r.counts.drop(DroppedReferral)
-	x.to.doubtedCut, x.spoilt = m.delegation.Zone, true
-	return x.another(troubleForged, errDoubtedCut)
+	x.to.unconfirmedCut, x.udpSpoilt = m.delegation.Zone, true
+	return x.retry(faultForged, errUnconfirmedCut)
 }
 
-// errDoubtedCut says that a referral may be forged, and that there was no way to confirm it.
-var errDoubtedCut = errors.New("unconfirmed referral below a name without zone cut")
+// errUnconfirmedCut says that a referral may be forged, and that there was no way to confirm it.
+var errUnconfirmedCut = errors.New("unconfirmed referral below a name without zone cut")
 
 // vouchedFor reports whether a reply shows that its sender has seen the query: it came over a
 // connection, or has the cookie that we sent and one of the server's (RFC 7873 §5.3), which is
@@ -489,33 +489,33 @@ func (x *exchange) vouchedFor(m *wire.Message) bool {
 }
 
 // isGood reports whether the server said something of the question.
-func (o outcome) isGood() bool {
+func (o exchangeResult) isGood() bool {
 	return o.reply != nil && o.reply.kind != kindLame && o.reply.kind != kindUnusable
 }
 
-// ofResort says what came of a last resort.
-func (o outcome) ofResort() lastResortEnd {
+// plainRetryResult says what came of a last resort.
+func (o exchangeResult) plainRetryResult() plainRetryResult {
 	switch {
 	case o.isGood():
-		return resortHelped
-	case o.reply != nil, o.timedOut, o.spoilt:
-		return resortInVain
+		return plainRetryHelped
+	case o.reply != nil, o.timedOut, o.udpSpoilt:
+		return plainRetryInVain
 	}
-	return resortUnknown
+	return plainRetryUnknown
 }
 
 // learnForm remembers of the way in which a good reply was got what will spare queries:
 // what the server takes, and, once that is confirmed, what it does not.
 func (x *exchange) learnForm() {
-	table, now, addr := x.cut.from.infra, x.r.config.Now(), x.to.addr
+	table, now, addr := x.cut.source.infra, x.r.config.Now(), x.to.addr
 	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
 	full := x.edns == ednsCookie && (mixed || x.r.config.DisableCaseRandomisation)
 	if hasEDNS && !x.features.EDNS || full && !x.features.Full || x.features.Doubted {
 		table.Took(now, addr, hasEDNS, x.edns == ednsCookie, mixed, full)
 	}
-	refusals := x.times[troubleRefused]
+	refusals := x.faults[faultRefused]
 	switch {
-	case x.to.plain && x.to.refused: // by an error that does not say what it was for
+	case x.to.plain && x.to.answeredError: // by an error that does not say what it was for
 		table.RefusedOption(now, addr)
 		table.LostCase(now, addr)
 	case refusals > 0 && x.edns == ednsNone && x.features.EDNS: // so that it was for the letters
@@ -527,21 +527,21 @@ func (x *exchange) learnForm() {
 	}
 }
 
-// isMendable reports whether it may be for the way of asking that no good reply came. An error
+// plainMayHelp reports whether it may be for the way of asking that no good reply came. An error
 // is not if the server has taken all of it a moment ago, unless it is one that EDNS is refused
 // by: the letters have not been left out yet. What was right but for the ID is a guess: who
 // guesses shall not have it made easier for him. An error of a forwarder is about the name more
 // often than not, and where forwarders ask each other in a loop each further query would double.
-func (x *exchange) isMendable(out outcome) bool {
+func (x *exchange) plainMayHelp(out exchangeResult) bool {
 	switch {
-	case out.isGood() || x.spoilt || x.to.spoilt:
+	case out.isGood() || x.udpSpoilt || x.to.udpSpoilt:
 		return false
-	case x.refusedAll(out):
-		return !x.cut.from.forwards()
+	case x.refusedAllForms(out):
+		return !x.cut.source.forwards()
 	case out.reply != nil:
-		return !isSilentOn(out.reply.Rcode) && !x.features.Full && !x.cut.from.forwards()
+		return !isSilentOn(out.reply.Rcode) && !x.features.Full && !x.cut.source.forwards()
 	}
-	return out.timedOut || x.times[troubleCase]+x.times[troubleCookie] > 0
+	return out.timedOut || x.faults[faultCase]+x.faults[faultCookie] > 0
 }
 
 // isSilentOn reports whether a response code says nothing against how the question was asked.
@@ -549,9 +549,9 @@ func isSilentOn(rcode int) bool {
 	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError || rcode == dns.RcodeYXDomain
 }
 
-// refusedAll reports whether the server refused EDNS, and said nothing of use without it.
-func (x *exchange) refusedAll(out outcome) bool {
-	return x.times[troubleRefused] > 0 && x.accepted != nil && !out.isGood()
+// refusedAllForms reports whether the server refused EDNS, and said nothing of use without it.
+func (x *exchange) refusedAllForms(out exchangeResult) bool {
+	return x.faults[faultRefused] > 0 && x.accepted != nil && !out.isGood()
 }
 
 // tellQuery numbers the query that is about to be sent, and tells of it.
@@ -581,7 +581,7 @@ func (x *exchange) tellFailure(id int, network string, rtt time.Duration, octets
 }
 
 // tellResponse tells what the reply to a send was judged to be.
-func (x *exchange) tellResponse(id int, network string, rtt time.Duration, octets []byte, out outcome) {
+func (x *exchange) tellResponse(id int, network string, rtt time.Duration, octets []byte, out exchangeResult) {
 	e := x.response(id, network, rtt, octets)
 	e.Err = out.err
 	switch {

@@ -61,33 +61,33 @@ func TestCheck(t *testing.T) {
 		name     string
 		change   change
 		udp, tcp transport.Verdict
-		doubt    doubt
+		doubt    abandonReason
 	}{
-		{"genuine", func(*dns.Msg) {}, transport.Accept, transport.Accept, doubtless},
-		{"QR=0", func(m *dns.Msg) { m.Response = false }, transport.Ignore, transport.Ignore, doubtless},
-		{"opcode", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, transport.Ignore, transport.Ignore, doubtless},
-		{"name", func(m *dns.Msg) { m.Question[0].Name = "wWx.sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, doubtless},
-		{"longer name", func(m *dns.Msg) { m.Question[0].Name = "a.wWw.sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, doubtless},
-		{"shorter name", func(m *dns.Msg) { m.Question[0].Name = "sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, doubtless},
-		{"other labels, same letters", func(m *dns.Msg) { m.Question[0].Name = `wWw\004sHoP.eXaMpLe.` }, transport.Ignore, transport.Ignore, doubtless},
-		{"type", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA }, transport.Ignore, transport.Ignore, doubtless},
-		{"class", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, transport.Ignore, transport.Ignore, doubtless},
-		{"two questions", func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }, transport.Ignore, transport.Ignore, doubtless},
-		{"no question", func(m *dns.Msg) { m.Question = nil }, transport.Ignore, transport.Ignore, doubtless},
-		{"no question, SERVFAIL", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeServerFailure }, transport.Ignore, transport.Ignore, doubtless},
-		{"no question, FORMERR", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeFormatError }, transport.Accept, transport.Accept, doubtless},
-		{"no question, NOTIMP", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeNotImplemented }, transport.Accept, transport.Accept, doubtless},
+		{"genuine", func(*dns.Msg) {}, transport.Accept, transport.Accept, notAbandoned},
+		{"QR=0", func(m *dns.Msg) { m.Response = false }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"opcode", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"name", func(m *dns.Msg) { m.Question[0].Name = "wWx.sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"longer name", func(m *dns.Msg) { m.Question[0].Name = "a.wWw.sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"shorter name", func(m *dns.Msg) { m.Question[0].Name = "sHoP.eXaMpLe." }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"other labels, same letters", func(m *dns.Msg) { m.Question[0].Name = `wWw\004sHoP.eXaMpLe.` }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"type", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"class", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"two questions", func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"no question", func(m *dns.Msg) { m.Question = nil }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"no question, SERVFAIL", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeServerFailure }, transport.Ignore, transport.Ignore, notAbandoned},
+		{"no question, FORMERR", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeFormatError }, transport.Accept, transport.Accept, notAbandoned},
+		{"no question, NOTIMP", func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeNotImplemented }, transport.Accept, transport.Accept, notAbandoned},
 		{"no question, FORMERR, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeFormatError, 1 }, transport.Abandon, transport.Ignore, wrongID},
 		{"no question, NOTIMP, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeNotImplemented, 1 }, transport.Abandon, transport.Ignore, wrongID},
-		{"no question, SERVFAIL, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeServerFailure, 1 }, transport.Ignore, transport.Ignore, doubtless},
+		{"no question, SERVFAIL, ID", func(m *dns.Msg) { m.Question, m.Rcode, m.Id = nil, dns.RcodeServerFailure, 1 }, transport.Ignore, transport.Ignore, notAbandoned},
 		{"ID", func(m *dns.Msg) { m.Id++ }, transport.Abandon, transport.Ignore, wrongID},
 		{"ID and case", func(m *dns.Msg) { m.Id++; m.Question[0].Name = "www.shop.example." }, transport.Abandon, transport.Ignore, wrongID},
-		{"ID and name", func(m *dns.Msg) { m.Id++; m.Question[0].Name = "a.example." }, transport.Ignore, transport.Ignore, doubtless},
+		{"ID and name", func(m *dns.Msg) { m.Id++; m.Question[0].Name = "a.example." }, transport.Ignore, transport.Ignore, notAbandoned},
 		{"case", func(m *dns.Msg) { m.Question[0].Name = "www.shop.example." }, transport.Abandon, transport.Accept, wrongCase},
 		{"case of one letter", func(m *dns.Msg) { m.Question[0].Name = "WWw.sHoP.eXaMpLe." }, transport.Abandon, transport.Accept, wrongCase},
-		{"our cookie", func(m *dns.Msg) { withCookie(m, ourCookieHex+"0102030405060708") }, transport.Accept, transport.Accept, doubtless},
+		{"our cookie", func(m *dns.Msg) { withCookie(m, ourCookieHex+"0102030405060708") }, transport.Accept, transport.Accept, notAbandoned},
 		{"somebody else's cookie", func(m *dns.Msg) { withCookie(m, "00"+ourCookieHex[2:]+"0102030405060708") }, transport.Abandon, transport.Accept, wrongCookie},
-		{"truncated", func(m *dns.Msg) { m.Truncated = true }, transport.Accept, transport.Accept, doubtless},
+		{"truncated", func(m *dns.Msg) { m.Truncated = true }, transport.Accept, transport.Accept, notAbandoned},
 	}
 	for _, tt := range tests {
 		for network, want := range map[string]transport.Verdict{"udp": tt.udp, "tcp": tt.tcp} {
@@ -101,8 +101,8 @@ func TestCheck(t *testing.T) {
 			if got := x.accept(message); got != want {
 				t.Errorf("%s over %s: got verdict %v, want %v", tt.name, network, got, want)
 			}
-			if network == "udp" && x.doubt != tt.doubt {
-				t.Errorf("%s: got doubt %v, want %v", tt.name, x.doubt, tt.doubt)
+			if network == "udp" && x.abandoned != tt.doubt {
+				t.Errorf("%s: got doubt %v, want %v", tt.name, x.abandoned, tt.doubt)
 			}
 			if want != transport.Accept && x.accepted != nil {
 				t.Errorf("%s over %s: something was kept of what was not accepted", tt.name, network)
@@ -299,14 +299,14 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
 	} {
 		x := queryOut("udp")
-		x.asked, x.st = test.asked, &step{flight: new(flight)}
+		x.hasLeft, x.st = test.asked, &step{flight: new(flight)}
 		x.st.flight.shed.Store(test.madeRoom)
 		table := infra.NewTable()
 		x.r.config = config{Options: Options{Now: time.Now}}
-		x.cut, x.to = &zoneCut{from: &source{infra: table}}, &candidate{addr: server}
+		x.cut, x.to = &zoneCut{source: &source{infra: table}}, &serverAddr{addr: server}
 		x.sent, x.cutShort = time.Now().Add(-time.Second), test.cutShort
 		x.to.estimate = table.Estimate(time.Now(), server)
-		again, out := x.failed(test.err)
+		again, out := x.handleFailure(test.err)
 		if again || out.unsent != test.unsent || out.timedOut != test.timedOut || (out.err == nil) != test.unsent {
 			t.Errorf("%s: got again %v and %+v", name, again, out)
 		}

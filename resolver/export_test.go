@@ -20,7 +20,7 @@ const maxStagger = 200 * time.Microsecond
 func (r *Resolver) Seed(seed uint64) {
 	var mu sync.Mutex
 	waits := rand.New(rand.NewPCG(seed, 1))
-	r.flights.jitter = func() time.Duration {
+	r.flights.stagger = func() time.Duration {
 		mu.Lock()
 		defer mu.Unlock()
 		return time.Duration(1 + waits.Int64N(int64(maxStagger)))

@@ -42,69 +42,69 @@ func (f queryForm) plain() queryForm {
 	return f
 }
 
-// trouble is what came of a query and is a reason to ask the same server in another way.
-type trouble uint8
+// queryFault is what came of a query and is a reason to ask the same server in another way.
+type queryFault uint8
 
 const (
-	troubleTruncated  trouble = iota // the reply did not fit
-	troubleForged                    // it was right but for the ID, or nothing came but packets that are no replies
-	troubleCase                      // it was right but for the letter case
-	troubleCookie                    // it did not show the cookie of a server that has one
-	troubleBadCookie                 // the server wants to be shown its cookie
-	troubleRefused                   // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
-	troubleConnection                // the connection that was reused had been closed
+	faultTruncated  queryFault = iota // the reply did not fit
+	faultForged                       // it was right but for the ID, or nothing came but packets that are no replies
+	faultCase                         // it was right but for the letter case
+	faultCookie                       // it did not show the cookie of a server that has one
+	faultBadCookie                    // the server wants to be shown its cookie
+	faultRefused                      // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
+	faultConnection                   // the connection that was reused had been closed
 )
 
-// troubles is how many there are.
-const troubles = int(troubleConnection) + 1
+// queryFaults is how many there are.
+const queryFaults = int(faultConnection) + 1
 
 // fallbackBounds is what forbids ways of asking.
 type fallbackBounds struct {
 	signed bool // the zone is known to be signed: without EDNS its answers are bogus
 	folds  bool // the server has changed the letter case of questions before
 	// settled is set when it is known to be the question that is refused, not EDNS.
-	settled bool
-	last    bool // the last resort: one send, and TCP if its reply is truncated
-	noTCP   bool // TCP has been of no use for this question
+	questionRefused bool
+	plainRetry      bool // the last resort: one send, and TCP if its reply is truncated
+	noTCP           bool // TCP has been of no use for this question
 }
 
 // after returns the way in which the same server is asked after something went wrong for
 // the times-th time, and why. It is not ok when no other way is left.
-func (f queryForm) after(what trouble, times int, r fallbackBounds) (next queryForm, why QueryReason, ok bool) {
+func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next queryForm, why QueryReason, ok bool) {
 	if r.forbids(what, times) {
 		return f, "", false
 	}
 	switch what {
-	case troubleTruncated:
+	case faultTruncated:
 		return f.overTCP(ednsBare), ReasonTruncated, true
-	case troubleForged:
+	case faultForged:
 		return f.overTCP(ednsBare), ReasonSpoofed, true
-	case troubleCase:
+	case faultCase:
 		return f.afterCase(times, r), ReasonCase, true
-	case troubleCookie:
+	case faultCookie:
 		return f.overTCP(ednsCookie), ReasonCookie, true // to see whether it still sends one
-	case troubleBadCookie:
+	case faultBadCookie:
 		return f.afterBadCookie(times), ReasonCookie, true
-	case troubleRefused:
+	case faultRefused:
 		return f.afterRefusal(r)
-	case troubleConnection:
+	case faultConnection:
 		return f, ReasonConnection, true
 	}
 	return f, "", false
 }
 
 // forbids reports whether nothing is to follow from what went wrong.
-func (r fallbackBounds) forbids(what trouble, times int) bool {
+func (r fallbackBounds) forbids(what queryFault, times int) bool {
 	switch what {
-	case troubleTruncated, troubleConnection:
+	case faultTruncated, faultConnection:
 		return false
-	case troubleForged, troubleCookie:
-		return r.last || r.noTCP
-	case troubleCase:
-		return r.last || r.noTCP && times > 1
-	case troubleBadCookie, troubleRefused:
+	case faultForged, faultCookie:
+		return r.plainRetry || r.noTCP
+	case faultCase:
+		return r.plainRetry || r.noTCP && times > 1
+	case faultBadCookie, faultRefused:
 	}
-	return r.last
+	return r.plainRetry
 }
 
 // overTCP returns the same way over TCP, with no more of EDNS than most.
@@ -138,7 +138,7 @@ func (f queryForm) afterBadCookie(times int) queryForm {
 // too, as some servers answer these with such an error.
 func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, QueryReason, bool) {
 	switch {
-	case r.settled:
+	case r.questionRefused:
 		return f, "", false
 	case f.edns == ednsCookie:
 		f.edns = ednsBare

@@ -57,44 +57,44 @@ func TestLadder(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		from  queryForm
-		what  trouble
+		what  queryFault
 		times int
 		r     fallbackBounds
 		want  queryForm
 		why   QueryReason
 	}{
-		{"truncated", full, troubleTruncated, 1, fallbackBounds{}, stream, ReasonTruncated},
-		{"truncated, without EDNS", without, troubleTruncated, 1, fallbackBounds{}, streamWithout, ReasonTruncated},
-		{"truncated, last resort", plain, troubleTruncated, 1, fallbackBounds{last: true}, queryForm{"tcp", ednsBare, false}, ReasonTruncated},
-		{"truncated, TCP was of no use", full, troubleTruncated, 1, fallbackBounds{noTCP: true}, stream, ReasonTruncated},
+		{"truncated", full, faultTruncated, 1, fallbackBounds{}, stream, ReasonTruncated},
+		{"truncated, without EDNS", without, faultTruncated, 1, fallbackBounds{}, streamWithout, ReasonTruncated},
+		{"truncated, last resort", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, ReasonTruncated},
+		{"truncated, TCP was of no use", full, faultTruncated, 1, fallbackBounds{noTCP: true}, stream, ReasonTruncated},
 
-		{"forged", full, troubleForged, 1, fallbackBounds{}, stream, ReasonSpoofed},
-		{"forged, TCP was of no use", full, troubleForged, 1, fallbackBounds{noTCP: true}, none, ""},
-		{"forged, last resort", plain, troubleForged, 1, fallbackBounds{last: true}, none, ""},
+		{"forged", full, faultForged, 1, fallbackBounds{}, stream, ReasonSpoofed},
+		{"forged, TCP was of no use", full, faultForged, 1, fallbackBounds{noTCP: true}, none, ""},
+		{"forged, last resort", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, ""},
 
-		{"case", full, troubleCase, 1, fallbackBounds{}, full, ReasonCase},
-		{"case again", full, troubleCase, 2, fallbackBounds{}, stream, ReasonCase},
-		{"case of who is known for it", full, troubleCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
-		{"case again, TCP was of no use", full, troubleCase, 2, fallbackBounds{noTCP: true}, none, ""},
+		{"case", full, faultCase, 1, fallbackBounds{}, full, ReasonCase},
+		{"case again", full, faultCase, 2, fallbackBounds{}, stream, ReasonCase},
+		{"case of who is known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
+		{"case again, TCP was of no use", full, faultCase, 2, fallbackBounds{noTCP: true}, none, ""},
 
-		{"cookie", full, troubleCookie, 1, fallbackBounds{}, streamCookie, ReasonCookie},
-		{"cookie, TCP was of no use", full, troubleCookie, 1, fallbackBounds{noTCP: true}, none, ""},
-		{"BADCOOKIE", full, troubleBadCookie, 1, fallbackBounds{}, full, ReasonCookie},
-		{"BADCOOKIE again", full, troubleBadCookie, 2, fallbackBounds{}, stream, ReasonCookie},
-		{"BADCOOKIE over TCP", streamCookie, troubleBadCookie, 1, fallbackBounds{}, stream, ReasonCookie},
+		{"cookie", full, faultCookie, 1, fallbackBounds{}, streamCookie, ReasonCookie},
+		{"cookie, TCP was of no use", full, faultCookie, 1, fallbackBounds{noTCP: true}, none, ""},
+		{"BADCOOKIE", full, faultBadCookie, 1, fallbackBounds{}, full, ReasonCookie},
+		{"BADCOOKIE again", full, faultBadCookie, 2, fallbackBounds{}, stream, ReasonCookie},
+		{"BADCOOKIE over TCP", streamCookie, faultBadCookie, 1, fallbackBounds{}, stream, ReasonCookie},
 
-		{"refused", full, troubleRefused, 1, fallbackBounds{}, bare, ReasonNoOption},
-		{"refused, no option", bare, troubleRefused, 2, fallbackBounds{}, without, ReasonNoEDNS},
-		{"refused, no EDNS", without, troubleRefused, 3, fallbackBounds{}, none, ""},
-		{"refused over TCP", stream, troubleRefused, 1, fallbackBounds{}, streamWithout, ReasonNoEDNS},
-		{"refused with a cookie over TCP", streamCookie, troubleRefused, 1, fallbackBounds{}, stream, ReasonNoOption},
-		{"refused, signed", full, troubleRefused, 1, fallbackBounds{signed: true}, bare, ReasonNoOption},
-		{"refused, no option, signed", bare, troubleRefused, 2, fallbackBounds{signed: true}, none, ""},
-		{"refused by others too", full, troubleRefused, 1, fallbackBounds{settled: true}, none, ""},
-		{"refused, last resort", plain, troubleRefused, 1, fallbackBounds{last: true}, none, ""},
+		{"refused", full, faultRefused, 1, fallbackBounds{}, bare, ReasonNoOption},
+		{"refused, no option", bare, faultRefused, 2, fallbackBounds{}, without, ReasonNoEDNS},
+		{"refused, no EDNS", without, faultRefused, 3, fallbackBounds{}, none, ""},
+		{"refused over TCP", stream, faultRefused, 1, fallbackBounds{}, streamWithout, ReasonNoEDNS},
+		{"refused with a cookie over TCP", streamCookie, faultRefused, 1, fallbackBounds{}, stream, ReasonNoOption},
+		{"refused, signed", full, faultRefused, 1, fallbackBounds{signed: true}, bare, ReasonNoOption},
+		{"refused, no option, signed", bare, faultRefused, 2, fallbackBounds{signed: true}, none, ""},
+		{"refused by others too", full, faultRefused, 1, fallbackBounds{questionRefused: true}, none, ""},
+		{"refused, last resort", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, ""},
 
-		{"connection", stream, troubleConnection, 1, fallbackBounds{}, stream, ReasonConnection},
-		{"connection, last resort", queryForm{"tcp", ednsBare, false}, troubleConnection, 1, fallbackBounds{last: true}, queryForm{"tcp", ednsBare, false}, ReasonConnection},
+		{"connection", stream, faultConnection, 1, fallbackBounds{}, stream, ReasonConnection},
+		{"connection, last resort", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, ReasonConnection},
 	} {
 		got, why, ok := tt.from.after(tt.what, tt.times, tt.r)
 		if !ok {
@@ -109,8 +109,8 @@ func TestLadder(t *testing.T) {
 // TestLadderEnds: whatever goes wrong, and however often, each query asks less of a server,
 // and never what is forbidden.
 func TestLadderEnds(t *testing.T) {
-	for _, r := range []fallbackBounds{{}, {signed: true}, {folds: true}, {settled: true}, {last: true}, {noTCP: true}} {
-		for what := range trouble(troubles) {
+	for _, r := range []fallbackBounds{{}, {signed: true}, {folds: true}, {questionRefused: true}, {plainRetry: true}, {noTCP: true}} {
+		for what := range queryFault(queryFaults) {
 			for _, f := range []queryForm{{"udp", ednsCookie, true}, {"udp", ednsBare, false}, {"udp", ednsNone, true}, {"tcp", ednsCookie, true}} {
 				for times := 1; times <= 3; times++ {
 					next, _, ok := f.after(what, times, r)

@@ -131,7 +131,7 @@ func (m *reply) restsOnProof() bool {
 // on: the server of a zone does not know where names below it are searched that have a
 // route, and a forwarder not those that we answer here.
 func (r *Resolver) within(v *view, steps []scrub.Alias) []scrub.Alias {
-	now, rt := r.config.Now(), r.current()
+	now, rt := r.config.Now(), r.currentRoutes()
 	for i, step := range steps {
 		if i == 0 {
 			continue // it was asked for

@@ -24,7 +24,7 @@ const maxJoins = 4
 type flights struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts flights
-	jitter  jitter          // nil but in tests
+	stagger stagger         // nil but in tests
 
 	mu    sync.Mutex
 	byKey map[string]*flight // guarded by mu
@@ -69,7 +69,7 @@ func (f *flights) spawn(work func()) bool {
 	if f.base.Err() != nil {
 		return false
 	}
-	f.running.Go(f.jitter.delayed(func() {
+	f.running.Go(f.stagger.delayed(func() {
 		defer rescue.Quietly()
 		work()
 	}))
@@ -95,7 +95,7 @@ type waiter struct {
 func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
-		landed := f.jitter.pause() // several may wait for the same flight
+		landed := f.stagger.pause() // several may wait for the same flight
 		fl, joined, err := f.join(ctx, key, by, lead)
 		if err != nil {
 			return nil, err
@@ -174,7 +174,7 @@ func (f *flights) run(fl *flight, lead func(*flight) (any, error)) {
 	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
 	defer rescue.Into(&fl.err)
-	widen(0)
+	growStack(0)
 	fl.value, fl.err = lead(fl)
 }
 
@@ -200,7 +200,7 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 // begin makes the flight, under the values but not the end of ctx. f.mu must be held.
 func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 	limit := limitTime.reached(limitTime.in(by.budget.limits))
-	own, cancel := context.WithDeadlineCause(lasting{f.base, ctx}, by.budget.deadline, limit)
+	own, cancel := context.WithDeadlineCause(detachedContext{f.base, ctx}, by.budget.deadline, limit)
 	fl := &flight{
 		key:    key,
 		ctx:    own,

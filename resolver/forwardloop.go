@@ -60,7 +60,7 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
-	for _, rt := range r.current().routes {
+	for _, rt := range r.currentRoutes().routes {
 		for _, c := range r.serversOfRoute(ctx, rt) {
 			checks.Go(func() {
 				err := rescue.ErrAborted
@@ -87,7 +87,7 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 }
 
 // checkRoute reports that a server of a route leads back to us.
-func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *candidate) error {
+func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) error {
 	if !r.leadsBack(ctx, rt, c) {
 		return nil
 	}
@@ -96,16 +96,16 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *candidate) erro
 
 // serversOfRoute lists the servers of a route, looking up the addresses of those that have
 // names only.
-func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*candidate {
-	var servers []*candidate
-	for _, h := range rt.forwarders {
-		servers = append(servers, &candidate{addr: h.addr, name: h.name, forwarder: h, guard: &h.guard})
+func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr {
+	var servers []*serverAddr
+	for _, f := range rt.forwarders {
+		servers = append(servers, &serverAddr{addr: f.addr, name: f.name, forwarder: f, guard: &f.guard})
 	}
 	if rt.kind == RouteIterate {
 		return servers
 	}
-	cut := &zoneCut{Delegation: rt.cut, from: rt.view.source}
-	l := &serverList{infra: cut.from.infra, all: true}
+	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
+	l := &serverList{infra: cut.source.infra, includeLoops: true}
 	for _, s := range rt.cut.Servers {
 		st := r.newStep(question{s.Name, dns.TypeA}, r.trustOfServers())
 		l.random = r.random(rt.zone, st.q)
@@ -118,8 +118,8 @@ func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*candidate {
 
 // leadsBack asks a server of a route for a name made up for it, and reports whether the
 // question comes back to us. If so, the server is passed over for a while.
-func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool {
-	name, back, forget, err := r.probes.begin(rt.zone)
+func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
+	name, back, forget, err := r.loopProbes.begin(rt.zone)
 	if err != nil {
 		return false // the zone's name leaves no room for one
 	}
@@ -130,7 +130,7 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	defer cancel()
 	asked := *to
 	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.config.Now(), to.addr)
-	cut := &zoneCut{Delegation: rt.cut, from: rt.view.source}
+	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
 	done := make(chan struct{})
 	var ended error
 	go func() {
@@ -153,26 +153,26 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *candidate) bool
 	<-done
 	rescue.Again(ended)
 	if came {
-		to.guard.looped.Store(time.Now().Add(loopPause).UnixNano())
+		to.guard.loopsUntil.Store(time.Now().Add(loopPause).UnixNano())
 	}
 	return came
 }
 
 // loopGuard is what is known of whether one server of a route leads back to us.
 type loopGuard struct {
-	looped atomic.Int64 // until when it is passed over since it does, Unix time in ns
+	loopsUntil atomic.Int64 // until when it is passed over since it does, Unix time in ns
 
 	mu        sync.Mutex
-	suspicion *suspicion // guarded by mu: the last one; nil: none yet
+	suspicion *loopSuspicion // guarded by mu: the last one; nil: none yet
 }
 
 // leadsBackKnown reports whether the server was found to lead back to us not long ago.
 func (g *loopGuard) leadsBackKnown() bool {
-	left := time.Duration(g.looped.Load() - time.Now().UnixNano())
+	left := time.Duration(g.loopsUntil.Load() - time.Now().UnixNano())
 	return 0 < left && left <= loopPause+clockSlack // not for longer when the clock was set back
 }
 
-func (c *candidate) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
+func (c *serverAddr) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
 
 // loopGuards are those of a route's servers whose addresses are looked up, and may change.
 type loopGuards struct {
@@ -213,32 +213,32 @@ func (g *loopGuard) isIdle() bool {
 	return !g.leadsBackKnown() && (g.suspicion == nil || time.Since(g.suspicion.at) >= probePause)
 }
 
-// suspicion is that a server leads back to us, as long as it has to be looked into and for
+// loopSuspicion is that a server leads back to us, as long as it has to be looked into and for
 // a while after that. All who have it share it.
-type suspicion struct {
+type loopSuspicion struct {
 	at   time.Time
 	done chan struct{}
 	loop bool // to be read when done is closed
 }
 
 // suspect gives the suspicion there is, or a new one, which the caller has to look into.
-func (g *loopGuard) suspect() (s *suspicion, isNew bool) {
+func (g *loopGuard) suspect() (s *loopSuspicion, isNew bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); g.suspicion == nil || now.Sub(g.suspicion.at) >= probePause {
-		g.suspicion, isNew = &suspicion{at: now, done: make(chan struct{})}, true
+		g.suspicion, isNew = &loopSuspicion{at: now, done: make(chan struct{})}, true
 	}
 	return g.suspicion, isNew
 }
 
-// probes are the names made up to see whether they come back.
-type probes struct {
+// loopProbes are the names made up to see whether they come back.
+type loopProbes struct {
 	mu    sync.Mutex
 	names map[dnsname.Name]chan struct{} // guarded by mu
 }
 
 // begin makes up a name in zone. back is closed when a question for it comes in.
-func (p *probes) begin(zone dnsname.Name) (name dnsname.Name, back <-chan struct{}, forget func(), err error) {
+func (p *loopProbes) begin(zone dnsname.Name) (name dnsname.Name, back <-chan struct{}, forget func(), err error) {
 	var random [15]byte
 	rand.Read(random[:])
 	label := "loop-" + strings.ToLower(base32.StdEncoding.EncodeToString(random[:]))
@@ -259,8 +259,8 @@ func (p *probes) begin(zone dnsname.Name) (name dnsname.Name, back <-chan struct
 	}, nil
 }
 
-// caught reports whether name is one that was made up here, and says so to who did.
-func (p *probes) caught(name dnsname.Name) bool {
+// arrived reports whether name is one that was made up here, and says so to who did.
+func (p *loopProbes) arrived(name dnsname.Name) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	came, ok := p.names[name]
@@ -275,39 +275,39 @@ func (p *probes) caught(name dnsname.Name) bool {
 	return true
 }
 
-// arrivals counts the questions that have come in from clients and are being worked on.
-type arrivals struct {
-	mu   sync.Mutex
-	asks map[question]int // guarded by mu
+// clientQuestions counts the questions that have come in from clients and are being worked on.
+type clientQuestions struct {
+	mu     sync.Mutex
+	counts map[question]int // guarded by mu
 }
 
 // enter counts a question, until leave.
-func (a *arrivals) enter(q question) (leave func()) {
+func (a *clientQuestions) enter(q question) (leave func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.asks == nil {
-		a.asks = make(map[question]int)
+	if a.counts == nil {
+		a.counts = make(map[question]int)
 	}
-	a.asks[q]++
+	a.counts[q]++
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.asks[q]--; a.asks[q] == 0 {
-			delete(a.asks, q)
+		if a.counts[q]--; a.counts[q] == 0 {
+			delete(a.counts, q)
 		}
 	}
 }
 
-func (a *arrivals) count(q question) int {
+func (a *clientQuestions) count(q question) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.asks[q]
+	return a.counts[q]
 }
 
 // isEcho reports whether somebody asks us, besides who this is done for, what we are
 // asking a forwarder. It may be another client, or ourselves.
 func (a *asking) isEcho() bool {
-	others := a.r.arrivals.count(a.q)
+	others := a.r.clientQuestions.count(a.q)
 	if a.st.asked == a.q {
 		others--
 	}
@@ -317,8 +317,8 @@ func (a *asking) isEcho() bool {
 // suspect finds out whether a forwarder that is late waits for us: when what it was asked
 // has come in again meanwhile.
 func (a *asking) suspect(ctx context.Context) {
-	rt := a.cut.from.route
-	if !a.cut.from.forwards() || !a.isEcho() {
+	rt := a.cut.source.route
+	if !a.cut.source.forwards() || !a.isEcho() {
 		return
 	}
 	for _, c := range a.list.candidates {
@@ -327,7 +327,7 @@ func (a *asking) suspect(ctx context.Context) {
 		}
 		s, isNew := c.guard.suspect()
 		if isNew {
-			to := &candidate{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
+			to := &serverAddr{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
 			a.r.spawn(func() {
 				defer close(s.done)
 				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended
@@ -352,11 +352,11 @@ func (a *asking) suspect(ctx context.Context) {
 
 // takeLoop passes a server over that leads back to us, and reports whether nobody else is
 // left to be waited for.
-func (a *asking) takeLoop(c *candidate) (ended bool) {
-	c.out = true
+func (a *asking) takeLoop(c *serverAddr) (ended bool) {
+	c.excluded = true
 	a.errs = append(a.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
 	for _, other := range a.list.candidates {
-		if other.busy && other != c || !other.out {
+		if other.busy && other != c || !other.excluded {
 			return false
 		}
 	}

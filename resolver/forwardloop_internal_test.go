@@ -21,7 +21,7 @@ func TestLeadsBackKnown(t *testing.T) {
 		{24 * time.Hour, false},
 	} {
 		var guard loopGuard
-		guard.looped.Store(time.Now().Add(test.ahead).UnixNano())
+		guard.loopsUntil.Store(time.Now().Add(test.ahead).UnixNano())
 		if got := guard.leadsBackKnown(); got != test.want {
 			t.Errorf("until %v from now: got %t, want %t", test.ahead, got, test.want)
 		}

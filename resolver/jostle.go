@@ -22,15 +22,15 @@ type jostleList struct {
 	limit int
 	full  func() error // counts a refusal, and says why
 
-	mu       sync.Mutex
-	taken    int
-	kept     int           // by messages, for good
-	yielding list.List     // of *place, the oldest first
-	told     int           // how many were told to make room, and have not yet
-	line     list.List     // of *place, those that wait
-	pressing int           // how many of the line are messages
-	timer    *time.Timer   // runs out when the oldest has to yield; nil: none has to
-	telling  []*jostleSlot // who has been told, but for the call of end that is due after unlock
+	mu              sync.Mutex
+	taken           int
+	forever         int           // by messages, for good
+	jostled         list.List     // of *place, the oldest first
+	shedding        int           // how many were told to make room, and have not yet
+	waiting         list.List     // of *place, those that wait
+	waitingMessages int           // how many of the line are messages
+	timer           *time.Timer   // runs out when the oldest has to yield; nil: none has to
+	toEnd           []*jostleSlot // who has been told, but for the call of end that is due after unlock
 }
 
 // isShed reports whether work ended because its place was needed by others, or it got none.
@@ -41,21 +41,21 @@ func isShed(cause error) bool {
 
 // jostleSlot is that of one question, taken or waited for.
 type jostleSlot struct {
-	of    *jostleList
-	end   context.CancelCauseFunc // of the work on a message; nil for what never yields
-	given chan struct{}           // closed when the place is taken
+	list    *jostleList
+	end     context.CancelCauseFunc // of the work on a message; nil for what never yields
+	granted chan struct{}           // closed when the place is taken
 
-	since time.Time
-	kept  bool
-	told  bool
-	at    *list.Element // in places.yielding
+	since    time.Time
+	forever  bool
+	shedding bool
+	element  *list.Element // in places.yielding
 }
 
 // unlock gives mu back, and has those end who were told to make room: what hangs on their
 // contexts is not to find the places locked.
 func (l *jostleList) unlock() {
-	telling := l.telling
-	l.telling = nil
+	telling := l.toEnd
+	l.toEnd = nil
 	l.mu.Unlock()
 	for _, s := range telling {
 		s.end(l.full())
@@ -70,31 +70,31 @@ func newJostleList(limit int, full func() error) *jostleList {
 // when it has; what is no message has none. It fails when ctx ends first.
 func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*jostleSlot, error) {
 	l.mu.Lock()
-	s := &jostleSlot{of: l, end: end, given: make(chan struct{})}
+	s := &jostleSlot{list: l, end: end, granted: make(chan struct{})}
 	if l.taken < l.limit {
-		l.give(s)
+		l.grant(s)
 		l.unlock()
 		return s, nil
 	}
-	waiting := l.line.PushBack(s)
+	waiting := l.waiting.PushBack(s)
 	if end != nil {
-		l.pressing++
-		l.press()
+		l.waitingMessages++
+		l.shedOldest()
 	}
 	l.unlock()
 	select {
-	case <-s.given:
+	case <-s.granted:
 		return s, nil
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
 	defer l.unlock()
 	select {
-	case <-s.given: // meanwhile
-		l.free(s)
+	case <-s.granted: // meanwhile
+		l.release(s)
 	default:
 		l.unqueue(waiting)
-		l.press()
+		l.shedOldest()
 	}
 	return nil, context.Cause(ctx)
 }
@@ -106,16 +106,16 @@ func (l *jostleList) tryEnter() (*jostleSlot, bool) {
 	if l.taken >= l.limit {
 		return nil, false
 	}
-	s := &jostleSlot{of: l, given: make(chan struct{})}
-	l.give(s)
+	s := &jostleSlot{list: l, granted: make(chan struct{})}
+	l.grant(s)
 	return s, true
 }
 
 // leave gives the place back.
 func (s *jostleSlot) leave() {
-	s.of.mu.Lock()
-	s.of.free(s)
-	s.of.unlock()
+	s.list.mu.Lock()
+	s.list.release(s)
+	s.list.unlock()
 	if s.end != nil {
 		s.end(nil)
 	}
@@ -123,92 +123,92 @@ func (s *jostleSlot) leave() {
 
 // keep makes the place one that is never to be given up for another.
 func (s *jostleSlot) keep() {
-	s.of.mu.Lock()
-	defer s.of.unlock()
-	s.of.settle(s)
-	s.of.press()
+	s.list.mu.Lock()
+	defer s.list.unlock()
+	s.list.unlist(s)
+	s.list.shedOldest()
 }
 
 // inside counts who has a place or waits for one.
 func (l *jostleList) inside() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.taken + l.line.Len()
+	return l.taken + l.waiting.Len()
 }
 
-// give has own take a place. p.mu must be held, as for all that follow.
-func (l *jostleList) give(s *jostleSlot) {
+// grant has own take a place. p.mu must be held, as for all that follow.
+func (l *jostleList) grant(s *jostleSlot) {
 	l.taken++
 	s.since = time.Now()
 	switch {
 	case s.end == nil:
-	case l.kept <= l.yielding.Len()+l.told:
-		l.kept++
-		s.kept = true
+	case l.forever <= l.jostled.Len()+l.shedding:
+		l.forever++
+		s.forever = true
 	default:
-		s.at = l.yielding.PushBack(s)
+		s.element = l.jostled.PushBack(s)
 	}
-	close(s.given)
+	close(s.granted)
 }
 
-// free gives own's place to the first in the line. What was told to make room has done so
+// release gives own's place to the first in the line. What was told to make room has done so
 // for a message.
-func (l *jostleList) free(s *jostleSlot) {
-	told := s.told
+func (l *jostleList) release(s *jostleSlot) {
+	told := s.shedding
 	l.taken--
-	l.settle(s)
-	next := l.line.Front()
-	for told && l.pressing > 0 && next.Value.(*jostleSlot).end == nil {
+	l.unlist(s)
+	next := l.waiting.Front()
+	for told && l.waitingMessages > 0 && next.Value.(*jostleSlot).end == nil {
 		next = next.Next()
 	}
 	if next != nil {
-		l.give(l.unqueue(next))
+		l.grant(l.unqueue(next))
 	}
-	l.press()
+	l.shedOldest()
 }
 
-// settle makes own a place of no kind.
-func (l *jostleList) settle(s *jostleSlot) {
+// unlist makes own a place of no kind.
+func (l *jostleList) unlist(s *jostleSlot) {
 	switch {
-	case s.kept:
-		l.kept--
-	case s.told:
-		l.told--
-	case s.at != nil:
-		l.yielding.Remove(s.at)
+	case s.forever:
+		l.forever--
+	case s.shedding:
+		l.shedding--
+	case s.element != nil:
+		l.jostled.Remove(s.element)
 	}
-	s.kept, s.told, s.at = false, false, nil
+	s.forever, s.shedding, s.element = false, false, nil
 }
 
 // unqueue takes who waits out of the line.
 func (l *jostleList) unqueue(waiting *list.Element) *jostleSlot {
-	s := l.line.Remove(waiting).(*jostleSlot)
+	s := l.waiting.Remove(waiting).(*jostleSlot)
 	if s.end != nil {
-		l.pressing--
+		l.waitingMessages--
 	}
 	return s
 }
 
-// press tells as many to make room as messages wait, the oldest first, and comes back when
+// shedOldest tells as many to make room as messages wait, the oldest first, and comes back when
 // the next is old enough.
-func (l *jostleList) press() {
+func (l *jostleList) shedOldest() {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
 	}
-	for l.pressing > l.told && l.yielding.Len() > 0 {
-		oldest := l.yielding.Front().Value.(*jostleSlot)
+	for l.waitingMessages > l.shedding && l.jostled.Len() > 0 {
+		oldest := l.jostled.Front().Value.(*jostleSlot)
 		if left := jostleTimeout - time.Since(oldest.since); left > 0 {
 			l.timer = time.AfterFunc(left, func() {
 				l.mu.Lock()
 				defer l.unlock()
-				l.press()
+				l.shedOldest()
 			})
 			return
 		}
-		l.yielding.Remove(oldest.at)
-		oldest.at, oldest.told = nil, true
-		l.told++
-		l.telling = append(l.telling, oldest)
+		l.jostled.Remove(oldest.element)
+		oldest.element, oldest.shedding = nil, true
+		l.shedding++
+		l.toEnd = append(l.toEnd, oldest)
 	}
 }

@@ -95,7 +95,7 @@ func TestPlacesYield(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				if l.taken+l.kept+l.told+l.pressing+l.yielding.Len()+l.line.Len() != 0 {
+				if l.taken+l.forever+l.shedding+l.waitingMessages+l.jostled.Len()+l.waiting.Len() != 0 {
 					t.Errorf("when all have left there remains %+v", l)
 				}
 			})
@@ -170,7 +170,7 @@ func TestPlacesKeep(t *testing.T) {
 		inside[1].own.leave()
 		inside[1].own.keep() // too late, and without effect
 		synctest.Wait()
-		if l.taken != 4 || l.told != 0 || l.line.Len() != 0 {
+		if l.taken != 4 || l.shedding != 0 || l.waiting.Len() != 0 {
 			t.Errorf("got %+v, want all four slots taken and nobody waiting", l)
 		}
 	})

@@ -21,11 +21,11 @@ const maxKeyCache = 10_000
 // what another one believes is not taken over, whatever cache they share.
 type keyCache struct {
 	mu          sync.Mutex
-	keys        *simplelru.LRU[keyCacheKey, timed[*dnssec.KeySet]]     // guarded by mu
-	delegations *simplelru.LRU[keyCacheKey, timed[*dnssec.Delegation]] // guarded by mu
+	keys        *simplelru.LRU[keyCacheKey, expiring[*dnssec.KeySet]]     // guarded by mu
+	delegations *simplelru.LRU[keyCacheKey, expiring[*dnssec.Delegation]] // guarded by mu
 	// What was asked again, and how often zones were in vain. Guarded by mu.
-	refreshed *simplelru.LRU[keyCacheKey, timed[struct{}]]
-	fruitless *simplelru.LRU[keyCacheKey, timed[int]]
+	refetched   *simplelru.LRU[keyCacheKey, expiring[struct{}]]
+	bogusCounts *simplelru.LRU[keyCacheKey, expiring[int]]
 }
 
 // keyCacheKey is a zone as one view sees it: one name can be a zone on either side of a
@@ -36,27 +36,27 @@ type keyCacheKey struct {
 	rrtype uint16 // of what was asked again; else 0
 }
 
-// keyCacheIn is what is proven as the routing of one moment divides it.
-type keyCacheIn struct {
+// keyCacheView is what is proven as the routing of one moment divides it.
+type keyCacheView struct {
 	*keyCache
-	g *routeTable
+	routes *routeTable
 }
 
-func (c keyCacheIn) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) keyCacheKey {
-	return keyCacheKey{view: c.g.viewOf(now, question{zone, rrtype}).id, zone: zone}
+func (c keyCacheView) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) keyCacheKey {
+	return keyCacheKey{view: c.routes.viewOf(now, question{zone, rrtype}).id, zone: zone}
 }
 
 const (
 	// retryPause is how long a zone whose data is bogus is not asked for more than its
 	// answers: the time for which Unbound keeps bogus data (val-bogus-ttl).
-	retryPause = 60 * time.Second
+	bogusPause = 60 * time.Second
 	// maxFruitless is how many answers of one zone may be bogus, whoever is asked,
 	// before other servers are not asked any more for a while. One broken name shall
 	// not cost the others their second opinion.
-	maxFruitless = 3
+	maxBogusAnswers = 3
 )
 
-type timed[T any] struct {
+type expiring[T any] struct {
 	value T
 	since time.Time
 	ttl   time.Duration
@@ -64,7 +64,7 @@ type timed[T any] struct {
 
 // holds reports whether the value is still good: not when either the wall or the monotonic
 // clock says that its time is over, nor when the clock was set back behind its beginning.
-func (v timed[T]) holds(now time.Time) bool {
+func (v expiring[T]) holds(now time.Time) bool {
 	age, wall := now.Sub(v.since), now.Round(0).Sub(v.since.Round(0))
 	return max(age, wall) < v.ttl && min(age, wall) > -clockSlack
 }
@@ -75,52 +75,52 @@ const clockSlack = 10 * time.Second
 
 func newKeyCache() *keyCache {
 	// NewLRU fails for sizes below one only.
-	keys, _ := simplelru.NewLRU[keyCacheKey, timed[*dnssec.KeySet]](maxKeyCache, nil)
-	delegations, _ := simplelru.NewLRU[keyCacheKey, timed[*dnssec.Delegation]](maxKeyCache, nil)
-	refreshed, _ := simplelru.NewLRU[keyCacheKey, timed[struct{}]](maxKeyCache, nil)
-	fruitless, _ := simplelru.NewLRU[keyCacheKey, timed[int]](maxKeyCache, nil)
-	return &keyCache{keys: keys, delegations: delegations, refreshed: refreshed, fruitless: fruitless}
+	keys, _ := simplelru.NewLRU[keyCacheKey, expiring[*dnssec.KeySet]](maxKeyCache, nil)
+	delegations, _ := simplelru.NewLRU[keyCacheKey, expiring[*dnssec.Delegation]](maxKeyCache, nil)
+	refreshed, _ := simplelru.NewLRU[keyCacheKey, expiring[struct{}]](maxKeyCache, nil)
+	fruitless, _ := simplelru.NewLRU[keyCacheKey, expiring[int]](maxKeyCache, nil)
+	return &keyCache{keys: keys, delegations: delegations, refetched: refreshed, bogusCounts: fruitless}
 }
 
 // mayRefresh reports whether keys or a DS that are proven may be asked for again because
 // a signature does not go with them, and counts that as done. Whoever signs with keys
 // that nobody publishes must not make us ask for each answer (RFC 8901 §3).
-func (c keyCacheIn) mayRefresh(now time.Time, q question) bool {
+func (c keyCacheView) mayRefresh(now time.Time, q question) bool {
 	k := c.keyOf(now, q.name, q.rrtype)
 	k.rrtype = q.rrtype
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if at, ok := c.refreshed.Get(k); ok && at.holds(now) {
+	if at, ok := c.refetched.Get(k); ok && at.holds(now) {
 		return false
 	}
-	c.refreshed.Add(k, timed[struct{}]{since: now, ttl: retryPause})
+	c.refetched.Add(k, expiring[struct{}]{since: now, ttl: bogusPause})
 	return true
 }
 
-// inVain counts that an answer of a zone was bogus, whoever was asked.
-func (c keyCacheIn) inVain(now time.Time, zone dnsname.Name) {
+// countBogus counts that an answer of a zone was bogus, whoever was asked.
+func (c keyCacheView) countBogus(now time.Time, zone dnsname.Name) {
 	k := c.keyOf(now, zone, dns.TypeDNSKEY)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, ok := c.fruitless.Get(k)
+	at, ok := c.bogusCounts.Get(k)
 	if !ok || !at.holds(now) {
-		at = timed[int]{since: now, ttl: retryPause}
+		at = expiring[int]{since: now, ttl: bogusPause}
 	}
 	at.value++
-	c.fruitless.Add(k, at)
+	c.bogusCounts.Add(k, at)
 }
 
-// isHopeless reports whether asking others in a zone has been in vain often enough.
-func (c keyCacheIn) isHopeless(now time.Time, zone dnsname.Name) bool {
+// isOftenBogus reports whether asking others in a zone has been in vain often enough.
+func (c keyCacheView) isOftenBogus(now time.Time, zone dnsname.Name) bool {
 	k := c.keyOf(now, zone, dns.TypeDNSKEY)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, ok := c.fruitless.Get(k)
-	return ok && at.holds(now) && at.value >= maxFruitless
+	at, ok := c.bogusCounts.Get(k)
+	return ok && at.holds(now) && at.value >= maxBogusAnswers
 }
 
 // isSigned reports whether a zone is proven to be one that its parent has a DS of use for.
-func (c keyCacheIn) isSigned(now time.Time, zone dnsname.Name) bool {
+func (c keyCacheView) isSigned(now time.Time, zone dnsname.Name) bool {
 	k := c.keyOf(now, zone, dns.TypeDS)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c keyCacheIn) isSigned(now time.Time, zone dnsname.Name) bool {
 }
 
 // load gives the evidence what is proven of name and the zones above it.
-func (c keyCacheIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+func (c keyCacheView) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
@@ -147,7 +147,7 @@ func (c keyCacheIn) load(now time.Time, name dnsname.Name, into *dnssec.Evidence
 
 // save keeps what the evidence has proven of name and the zones above it, and gives the
 // delegations that were not known before.
-func (c keyCacheIn) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
+func (c keyCacheView) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
@@ -184,12 +184,12 @@ func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 
 // keepNew adds a value unless it is the one that is there: its TTL counts from when
 // it was proven.
-func keepNew[T comparable](lru *simplelru.LRU[keyCacheKey, timed[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
+func keepNew[T comparable](lru *simplelru.LRU[keyCacheKey, expiring[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
 	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false
 	}
-	lru.Add(k, timed[T]{value, now, time.Duration(min(ttl, maxTTL)) * time.Second})
+	lru.Add(k, expiring[T]{value, now, time.Duration(min(ttl, maxTTL)) * time.Second})
 	return true
 }
 
-func (r *Resolver) keyCacheNow() keyCacheIn { return keyCacheIn{r.keyCache, r.current()} }
+func (r *Resolver) keyCacheNow() keyCacheView { return keyCacheView{r.keyCache, r.currentRoutes()} }

@@ -58,7 +58,7 @@ var shares = map[string]func() func(*resolver.Options){
 		c := cache.New(cache.Options{})
 		return func(o *resolver.Options) { o.Cache, o.ViewName = c, "test" }
 	},
-	"second level": func() func(*resolver.Options) { return sharing(newStore()) },
+	"second level": func() func(*resolver.Options) { return secondLevelUse(newStore()) },
 }
 
 // evilWorld is the world with other addresses, and without signatures.
@@ -136,7 +136,7 @@ func TestNothingIsLaundered(t *testing.T) {
 		})
 	}
 	t.Run("second level/another key", func(t *testing.T) {
-		answers, sends := launder(t, sharing(newStore()), func(o *resolver.Options) { o.SecondLevelKey = []byte("key") }, learnAll)
+		answers, sends := launder(t, secondLevelUse(newStore()), func(o *resolver.Options) { o.SecondLevelKey = []byte("key") }, learnAll)
 		if len(answers) != 2 || answers[0] != truePlain || answers[1] != trueShop || sends == 0 {
 			t.Errorf("got %q, %d queries; want the truth, asked for", answers, sends)
 		}

@@ -160,9 +160,9 @@ func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *findin
 	return f
 }
 
-// hasSay reports whether hooks or local zones affect the answer to a question for name,
+// overridesCache reports whether hooks or local zones affect the answer to a question for name,
 // whatever the cache holds. Callers that answer from the cache without passing through
 // answer must call it first, and then check whether the filter allows the addresses.
-func (r *Resolver) hasSay(ctx context.Context, name dnsname.Name) bool {
+func (r *Resolver) overridesCache(ctx context.Context, name dnsname.Name) bool {
 	return r.hasHooks(ctx) || r.ours.Load().has(name)
 }

@@ -93,7 +93,7 @@ func (r *Resolver) resolveOne(ctx context.Context, want stub.Families, n dnsname
 	}
 	ctx = withOneTrace(ctx)
 	type answer struct {
-		lane
+		familyAnswer
 		rrtype uint16
 	}
 	answers := make(chan answer, len(addressTypes))
@@ -102,10 +102,10 @@ func (r *Resolver) resolveOne(ctx context.Context, want stub.Families, n dnsname
 		if want&q.family != 0 {
 			asked++
 			go func() {
-				a := answer{lane{err: rescue.ErrAborted}, q.rrtype}
+				a := answer{familyAnswer{err: rescue.ErrAborted}, q.rrtype}
 				defer func() { answers <- a }()
 				defer rescue.Into(&a.err)
-				a.lane = r.askLane(ctx, n, q.rrtype)
+				a.familyAnswer = r.askFamily(ctx, n, q.rrtype)
 			}()
 		}
 	}

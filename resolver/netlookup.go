@@ -52,7 +52,7 @@ func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error)
 // end, and its first step even when the next zone does not answer.
 func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Name) (string, error) {
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
-	for _, l := range []lane{a, aaaa} {
+	for _, l := range []familyAnswer{a, aaaa} {
 		if l.found != nil && (len(l.found.aliases) > 0 || l.err == nil) {
 			return l.found.canonical(name), nil
 		}

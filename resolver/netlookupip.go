@@ -171,7 +171,7 @@ func cutShort(ctx context.Context, err error) bool {
 // addresses are allocated. Whatever else affects answers (hooks, local zones) must make
 // hasSay true; with a Trace the longer way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasSay(ctx, n) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.overridesCache(ctx, n) {
 		return nil, false
 	}
 	now := r.config.Now()
@@ -216,41 +216,41 @@ var addressTypes = [...]struct {
 	rrtype uint16
 }{{stub.OnlyIPv4, dns.TypeA}, {stub.OnlyIPv6, dns.TypeAAAA}}
 
-// lane is the outcome of one of several questions that are asked together: an answer with
+// familyAnswer is the outcome of one of several questions that are asked together: an answer with
 // records, or an error that says why there is none, and then the answer without records
 // too, if there is one.
-type lane struct {
+type familyAnswer struct {
 	found *found
 	err   error
 }
 
 // addrs returns the addresses, none when there was an error.
-func (l lane) addrs(rrtype uint16) []netip.Addr {
+func (l familyAnswer) addrs(rrtype uint16) []netip.Addr {
 	if l.err != nil || l.found == nil {
 		return nil
 	}
 	return appendAddrs(nil, l.found.records(rrtype))
 }
 
-// askBoth asks for a name's A and AAAA records together. The lane of a family that is
+// askBoth asks for a name's A and AAAA records together. The answer of a family that is
 // not wanted is zero.
-func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Families) (a, aaaa lane) {
+func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Families) (a, aaaa familyAnswer) {
 	switch want {
 	case stub.OnlyIPv4:
-		return r.askLane(ctx, n, dns.TypeA), lane{}
+		return r.askFamily(ctx, n, dns.TypeA), familyAnswer{}
 	case stub.OnlyIPv6:
-		return lane{}, r.askLane(ctx, n, dns.TypeAAAA)
+		return familyAnswer{}, r.askFamily(ctx, n, dns.TypeAAAA)
 	case stub.BothFamilies:
 	}
-	a, ok := r.cachedLane(ctx, n, dns.TypeA)
+	a, ok := r.cachedFamily(ctx, n, dns.TypeA)
 	if ok {
-		return a, r.askLane(ctx, n, dns.TypeAAAA)
+		return a, r.askFamily(ctx, n, dns.TypeAAAA)
 	}
 	ctx = withOneTrace(ctx)
 	var other sync.WaitGroup
 	var ended error
-	other.Go(rescue.Guarded(&ended, func() { aaaa = r.askLane(ctx, n, dns.TypeAAAA) }))
-	a = r.askLane(ctx, n, dns.TypeA)
+	other.Go(rescue.Guarded(&ended, func() { aaaa = r.askFamily(ctx, n, dns.TypeAAAA) }))
+	a = r.askFamily(ctx, n, dns.TypeA)
 	other.Wait()
 	rescue.Again(ended)
 	if ended != nil {
@@ -259,32 +259,32 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 	return a, aaaa
 }
 
-// cachedLane is askLane for answers in the cache, which are not worth a goroutine. With a
+// cachedFamily is askLane for answers in the cache, which are not worth a goroutine. With a
 // Trace or hooks the longer way is taken.
-func (r *Resolver) cachedLane(ctx context.Context, n dnsname.Name, qtype uint16) (lane, bool) {
+func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint16) (familyAnswer, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {
-		return lane{}, false
+		return familyAnswer{}, false
 	}
 	q := question{n, qtype}
 	f, ok := r.searchCache(q, cache.Checked)
 	if !ok {
-		return lane{}, false
+		return familyAnswer{}, false
 	}
 	r.prefetchAll(f.due)
 	r.counts.asked(true, false, nil)
 	f, err := r.filtered(f)
 	if err != nil {
-		return lane{err: wrap(q.public(), err)}, true
+		return familyAnswer{err: wrap(q.public(), err)}, true
 	}
-	return lane{f, f.notFound(qtype)}, true
+	return familyAnswer{f, f.notFound(qtype)}, true
 }
 
-func (r *Resolver) askLane(ctx context.Context, n dnsname.Name, qtype uint16) lane {
+func (r *Resolver) askFamily(ctx context.Context, n dnsname.Name, qtype uint16) familyAnswer {
 	f, err := r.resolvePacked(ctx, n, qtype)
 	if err == nil {
 		err = f.notFound(qtype)
 	}
-	return lane{f, err}
+	return familyAnswer{f, err}
 }
 
 // worse returns the error to report for two questions about one name: a failure rather than

@@ -126,7 +126,7 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	}
 	l := hostLookup{ttl: maxTTL * time.Second, status: dnssec.Secure}
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
-	for i, one := range []lane{a, aaaa} {
+	for i, one := range []familyAnswer{a, aaaa} {
 		if addrs := one.addrs(addressTypes[i].rrtype); len(addrs) > 0 {
 			l.addrs = append(l.addrs, addrs...)
 			l.ttl, l.status = min(l.ttl, one.found.timeToLive()), l.status.Worst(one.found.status)

@@ -15,13 +15,13 @@ import (
 // not fit may be left out, and then comes for who asks for it. It is glue of this delegation
 // and lives no longer. One type is asked for, as glue of both comes along; that there was
 // none is remembered (RFC 9520), so that the next question does not ask again.
-func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookup {
+func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookupResult {
 	q := question{name, r.addressTypes()[0]}
-	l := lookup{name: name, last: true}
+	l := lookupResult{name: name, last: true}
 	now := r.config.Now()
 	v := r.viewOf(now, q)
-	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.from {
-		l.err, l.nonsense = ErrNoServerAddress, true
+	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.source {
+		l.err, l.noAddress = ErrNoServerAddress, true
 		return l
 	}
 	below := st.below(q)
@@ -36,7 +36,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name 
 	var life time.Duration
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
 		st.budget.lookupFailed(below)
-		l.err, l.nonsense = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
+		l.err, l.noAddress = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
 		r.keepFailure(v, below, q, l.err)
 		return l
 	}

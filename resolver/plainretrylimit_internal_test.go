@@ -12,9 +12,9 @@ import (
 func TestResorts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	shop := dnsname.MustParse("shop.example.")
-	key, other := lastResortKey{1, shop}, lastResortKey{2, shop}
-	l := newLastResorts()
-	enter := func(at time.Time, k lastResortKey) (waits, ok bool) {
+	key, other := plainRetryKey{1, shop}, plainRetryKey{2, shop}
+	l := newPlainRetries()
+	enter := func(at time.Time, k plainRetryKey) (waits, ok bool) {
 		ended, ok := l.enter(at, k)
 		return ended != nil, ok
 	}
@@ -28,28 +28,28 @@ func TestResorts(t *testing.T) {
 	if ended == nil || ok {
 		t.Fatalf("a second one: does not wait, may %t", ok)
 	}
-	l.leave(now, key, resortUnknown)
+	l.leave(now, key, plainRetryUnknown)
 	<-ended
 	if waits, ok := enter(now, key); waits || !ok {
 		t.Errorf("after one that ended early: waits %t, may %t", waits, ok)
 	}
-	l.leave(now, key, resortHelped)
+	l.leave(now, key, plainRetryHelped)
 	for range 3 {
-		if waits, ok := enter(now.Add(resortHelps-1), key); waits || !ok {
+		if waits, ok := enter(now.Add(plainRetryHelps-1), key); waits || !ok {
 			t.Errorf("after one that helped: waits %t, may %t", waits, ok)
 		}
 	}
-	l.leave(now, key, resortUnknown)
-	l.leave(now, key, resortInVain)
+	l.leave(now, key, plainRetryUnknown)
+	l.leave(now, key, plainRetryInVain)
 	if waits, ok := enter(now, key); waits || !ok {
 		t.Errorf("after one that helped and one in vain: waits %t, may %t", waits, ok)
 	}
-	now = now.Add(resortHelps)
-	l.leave(now, key, resortInVain)
-	if waits, ok := enter(now.Add(resortPause-1), key); waits || ok {
+	now = now.Add(plainRetryHelps)
+	l.leave(now, key, plainRetryInVain)
+	if waits, ok := enter(now.Add(plainRetryPause-1), key); waits || ok {
 		t.Errorf("after one in vain: waits %t, may %t", waits, ok)
 	}
-	if waits, ok := enter(now.Add(resortPause), key); waits || !ok {
+	if waits, ok := enter(now.Add(plainRetryPause), key); waits || !ok {
 		t.Errorf("at the end of the pause: waits %t, may %t", waits, ok)
 	}
 }
@@ -57,15 +57,15 @@ func TestResorts(t *testing.T) {
 // TestResortsForgotten: nobody waits for what is no longer remembered.
 func TestResortsForgotten(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	l := newLastResorts()
-	l.enter(now, lastResortKey{zone: dnsname.Root})
-	ended, _ := l.enter(now, lastResortKey{zone: dnsname.Root})
-	for i := range maxLastResorts {
-		l.enter(now, lastResortKey{uint32(i + 1), dnsname.Root})
+	l := newPlainRetries()
+	l.enter(now, plainRetryKey{zone: dnsname.Root})
+	ended, _ := l.enter(now, plainRetryKey{zone: dnsname.Root})
+	for i := range maxPlainRetryZones {
+		l.enter(now, plainRetryKey{uint32(i + 1), dnsname.Root})
 	}
 	<-ended
-	l.leave(now, lastResortKey{zone: dnsname.Root}, resortInVain)
-	if n := l.zones.Len(); n > maxLastResorts {
-		t.Errorf("%d zones are remembered, want %d at most", n, maxLastResorts)
+	l.leave(now, plainRetryKey{zone: dnsname.Root}, plainRetryInVain)
+	if n := l.zones.Len(); n > maxPlainRetryZones {
+		t.Errorf("%d zones are remembered, want %d at most", n, maxPlainRetryZones)
 	}
 }

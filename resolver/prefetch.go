@@ -60,7 +60,7 @@ func (r *Resolver) refresh(q question) {
 		return
 	}
 	st := r.newStep(q, cache.Checked)
-	st.renewing, st.sharing = true, sharesLessons
+	st.renewing, st.secondLevel = true, secondLevelWritten
 	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{budget: st.budget}, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, st.in(fl), q)
 	})

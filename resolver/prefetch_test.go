@@ -238,7 +238,7 @@ func TestPrefetchPassesTheSecondLevel(t *testing.T) {
 				t.Errorf("%s: the prefetch made %d reads and %d writes, want none and some", about, gets, sets)
 			}
 			const renewed = "www.shop.example. A 192.0.2.99"
-			for who, w := range map[string]*world{"who prefetched": w, "another": w.replica(sharing(s), ipv4Only, minimiseOff)} {
+			for who, w := range map[string]*world{"who prefetched": w, "another": w.replica(secondLevelUse(s), ipv4Only, minimiseOff)} {
 				o := w.ask("www.shop.example.", dns.TypeA)
 				if o.err != nil {
 					t.Fatalf("%s: %s: %v", about, who, o.err)

@@ -29,7 +29,7 @@ func (r *Resolver) prime() {
 func (r *Resolver) primeOnce() {
 	q := question{dnsname.Root, dns.TypeNS}
 	now := r.config.Now()
-	v := r.current().iteration
+	v := r.currentRoutes().iteration
 	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
@@ -37,7 +37,7 @@ func (r *Resolver) primeOnce() {
 	st.aside = true
 	ctx, cancel := context.WithDeadline(r.base, st.budget.deadline)
 	defer cancel()
-	hints := &zoneCut{Delegation: r.config.RootHints, from: v.source, hints: true}
+	hints := &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
 	m, err := r.ask(ctx, st, hints, q)
 	if err == nil && m.kind != kindAnswer {
 		err = ErrNoReachableServer

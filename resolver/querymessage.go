@@ -16,9 +16,9 @@ func (x *exchange) write() {
 		ID: randomID(), Name: x.q.name, Type: x.q.rrtype, Class: dns.ClassINET,
 		CD: edns, EDNS: edns, UDPSize: udpSize, DO: edns,
 	}
-	if x.cut.from.forwards() {
+	if x.cut.source.forwards() {
 		// Who does not judge for himself had better leave that to the forwarder.
-		q.RD, q.DO, q.CD = true, edns && x.judges(), edns && x.judges()
+		q.RD, q.DO, q.CD = true, edns && x.validatesHere(), edns && x.validatesHere()
 	}
 	if x.to.isEncrypted() && edns {
 		q.PadTo = queryBlock
@@ -35,9 +35,9 @@ func (x *exchange) write() {
 // queryBlock is what the length of padded queries is a multiple of. RFC 8467 §4.1.
 const queryBlock = 128
 
-// judges reports whether what the server of a route says is validated here.
-func (x *exchange) judges() bool {
-	return x.r.config.Validation == Validate && !x.cut.from.route.unsigned
+// validatesHere reports whether what the server of a route says is validated here.
+func (x *exchange) validatesHere() bool {
+	return x.r.config.Validation == Validate && !x.cut.source.route.unsigned
 }
 
 func randomID() uint16 {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// enter waits for a place among the queries under way to a zone and to a server.
-func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
+// waitQuerySlots waits for a place among the queries under way to a zone and to a server.
+func (r *Resolver) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
-	if !cut.from.forwards() { // a forwarder's zone is many zones
+	if !cut.source.forwards() { // a forwarder's zone is many zones
 		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitQueriesPerZone); err != nil {
 			return nil, err
 		}
@@ -29,20 +29,20 @@ func (r *Resolver) enter(ctx context.Context, b *budget, cut *zoneCut, server ne
 // this planet that are not behind a satellite nearly all need less.
 const quickServer = 400 * time.Millisecond
 
-// connect waits until there is room for what the next send needs of this host. That is no
+// waitSocketSlot waits until there is room for what the next send needs of this host. That is no
 // part of the time that the server has to answer.
-func (x *exchange) connect(ctx context.Context) (leave func(), err error) {
+func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error) {
 	switch {
 	case x.to.forwarder != nil && x.to.forwarder.sender != nil, x.r.transport == nil:
 		return func() {}, nil // a sender with room of its own
-	case x.network == "tcp" && x.cut.from.forwards():
+	case x.network == "tcp" && x.cut.source.forwards():
 		return func() {}, nil // the caller's own choice, and not one of a hostile zone
 	case x.network == "tcp":
 		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
 		return acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets)
 	}
-	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.strangers, struct{}{}, limitSockets)
+	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.unknownServerSockets, struct{}{}, limitSockets)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (x *exchange) connect(ctx context.Context) (leave func(), err error) {
 	}, nil
 }
 
-// waits is called when all connections are in use.
-func (x *exchange) waits() (release func()) {
+// noteConnectionWait is called when all connections are in use.
+func (x *exchange) noteConnectionWait() (release func()) {
 	return x.st.budget.hold(limitConnections)
 }

@@ -21,7 +21,7 @@ type step struct {
 	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
 	startAbove  dnsname.Name
 	avoid       map[netip.AddrPort]bool // servers whose data turned out bogus: last resort
-	sharing     sharing                 // of what is learnt, through the second level
+	secondLevel secondLevelUse          // of what is learnt, through the second level
 	secondReads *secondReads            // what the second level gave; nil: not kept
 
 	q question
@@ -36,12 +36,12 @@ type step struct {
 	// signatures is set when what is searched is of no use without signatures.
 	signatures bool
 	// resort is set when a zone's servers were silent to less than q: one is asked for it, once.
-	resort    bool
-	walk      int
-	parent    int
-	depth     int
-	sent      *atomic.Bool  // something was sent on this task's behalf
-	maxQueued time.Duration // how long it may wait to begin; 0: as long as it may take
+	onlyPlainRetry bool
+	walk           int
+	parent         int
+	depth          int
+	sent           *atomic.Bool  // something was sent on this task's behalf
+	maxQueued      time.Duration // how long it may wait to begin; 0: as long as it may take
 	// leaving is called before the flight is left that has not ended, with what gives back
 	// the question's place, and reports whether it takes that over; may be nil.
 	leaving func(fl *flight, place func()) bool

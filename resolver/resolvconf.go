@@ -112,9 +112,9 @@ func (r *Resolver) rereadServers(rt *routeTable) {
 		return
 	}
 	defer r.changing.Unlock()
-	if r.routing.Load() != rt || r.base.Err() != nil {
+	if r.routeTable.Load() != rt || r.base.Err() != nil {
 		return // another goroutine was faster
 	}
-	next := rt.again()
+	next := rt.copyGiven()
 	_ = r.install(rt, next) // a file that is being written may have no servers yet
 }

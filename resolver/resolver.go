@@ -26,33 +26,33 @@ type Resolver struct {
 	hintAddrs map[netip.Addr]bool
 	ipv6      bool // this host can send to IPv6 addresses
 
-	routing  atomic.Pointer[routeTable]
-	changing sync.Mutex // held to replace routing and ours
-	numbered uint32     // views so far; guarded by changing
-	told     uint64     // functions told apart so far; guarded by changing
-	salt     [16]byte   // of the views of routes with functions, without a ViewName
-	keyCache *keyCache
-	resorts  *lastResorts
-	ours     atomic.Pointer[localData] // never nil
-	second   *second                   // nil: no SecondLevel
-	cookies  *serve.ServerCookies
+	routeTable   atomic.Pointer[routeTable]
+	changing     sync.Mutex // held to replace routing and ours
+	numbered     uint32     // views so far; guarded by changing
+	told         uint64     // functions told apart so far; guarded by changing
+	salt         [16]byte   // of the views of routes with functions, without a ViewName
+	keyCache     *keyCache
+	plainRetries *plainRetries
+	ours         atomic.Pointer[localData] // never nil
+	secondLevel  *secondLevel              // nil: no SecondLevel
+	cookies      *serve.ServerCookies
 
-	unwatched events // of work that no listener has begun
-	flights   *flights
-	servers   *concurrencyLimits[netip.AddrPort] // queries to one server
-	zones     *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
-	questions *jostleList                        // questions in all
-	sockets   *concurrencyLimits[struct{}]       // queries over UDP in all
-	strangers *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
-	streams   *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
-	watchers  *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
-	queued    atomic.Int64                       // queries to ServeDNS that wait for questions
-	priming   atomic.Bool
-	probes    probes
-	arrivals  arrivals
-	selfAsked selfAsked
+	unwatched            events // of work that no listener has begun
+	flights              *flights
+	servers              *concurrencyLimits[netip.AddrPort] // queries to one server
+	zones                *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
+	questions            *jostleList                        // questions in all
+	sockets              *concurrencyLimits[struct{}]       // queries over UDP in all
+	unknownServerSockets *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
+	streams              *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
+	watchers             *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
+	queued               atomic.Int64                       // queries to ServeDNS that wait for questions
+	priming              atomic.Bool
+	loopProbes           loopProbes
+	clientQuestions      clientQuestions
+	selfAsked            selfAsked
 
-	random        chance
+	random        randomSource
 	prefetching   atomic.Int64
 	refreshing    atomic.Int64
 	goingOn       sync.Mutex                      // held to change refreshing upwards
@@ -73,17 +73,17 @@ func New(o Options) (*Resolver, error) {
 		return nil, err
 	}
 	r := &Resolver{
-		config:    c,
-		hintAddrs: make(map[netip.Addr]bool),
-		ipv6:      c.Dial != nil || c.Exchanger != nil || routesIPv6(),
-		servers:   newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
-		keyCache:  newKeyCache(),
-		resorts:   newLastResorts(),
-		zones:     newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
-		sockets:   newConcurrencyLimits[struct{}](c.limits.Sockets),
-		strangers: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
-		streams:   newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
-		watchers:  newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
+		config:               c,
+		hintAddrs:            make(map[netip.Addr]bool),
+		ipv6:                 c.Dial != nil || c.Exchanger != nil || routesIPv6(),
+		servers:              newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
+		keyCache:             newKeyCache(),
+		plainRetries:         newPlainRetries(),
+		zones:                newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
+		sockets:              newConcurrencyLimits[struct{}](c.limits.Sockets),
+		unknownServerSockets: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
+		streams:              newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
+		watchers:             newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
 	}
 	r.questions = newJostleList(c.limits.Questions, func() error {
 		return r.refuse(limitQuestions)
@@ -101,7 +101,7 @@ func New(o Options) (*Resolver, error) {
 		})
 		r.sender = r.transport
 	}
-	r.random = systemChance()
+	r.random = systemRandom()
 	r.cookies = serve.NewServerCookies(c.Now)
 	r.ours.Store(&c.zones)
 	rand.Read(r.salt[:])
@@ -110,12 +110,12 @@ func New(o Options) (*Resolver, error) {
 	r.unwatched = (*audience)(nil)
 	r.flights = newFlights(r.base, &r.running)
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
-	first.give(o.Routes)
+	first.setRoutes(o.Routes)
 	if err := r.install(nil, first); err != nil {
 		r.end()
 		return nil, err
 	}
-	r.second = r.newSecond()
+	r.secondLevel = r.newSecondLevel()
 	return r, nil
 }
 
@@ -149,7 +149,7 @@ func (r *Resolver) Close() error {
 func (r *Resolver) closeRoutes() {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	r.routing.Load().closeForwarders()
+	r.routeTable.Load().closeForwarders()
 }
 
 // Resolve asks for the records of type qtype at name, which is absolute with or without
@@ -245,8 +245,8 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*step) (*Result, error)) error {
 	own := newListener(ContextTrace(ctx))
 	st := &step{r: r, q: q, trust: trust, events: r.unwatched}
-	if trust == cache.Checked && r.second != nil {
-		st.sharing, st.secondReads = sharesAll, new(secondReads)
+	if trust == cache.Checked && r.secondLevel != nil {
+		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
 	}
 	if own == nil {
 		_, err := work(st)

@@ -70,7 +70,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
-	if r.probes.caught(name) {
+	if r.loopProbes.arrived(name) {
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
 	}
 	var result *Result

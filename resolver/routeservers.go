@@ -17,18 +17,18 @@ import (
 
 // route is a Route checked and filled.
 type route struct {
-	zone       dnsname.Name
-	kind       RouteKind
-	unsigned   bool
-	forwarders []*forwarder
-	watch      *resolvConf
-	text       string // stands for everything that decides what it teaches
-	view       *view  // nil for RouteIterate
+	zone        dnsname.Name
+	kind        RouteKind
+	unsigned    bool
+	forwarders  []*forwarder
+	watch       *resolvConf
+	fingerprint string // stands for everything that decides what it teaches
+	view        *view  // nil for RouteIterate
 	// cut stands for the route where a walk has a delegation. Its servers are those
 	// whose addresses have to be looked up.
-	cut   *glue.Delegation
-	addrs map[netip.Addr]bool // of its servers
-	named loopGuards          // of the servers whose addresses are looked up
+	cut    *glue.Delegation
+	addrs  map[netip.Addr]bool // of its servers
+	guards loopGuards          // of the servers whose addresses are looked up
 }
 
 // forwarder is one server of a route.
@@ -69,7 +69,7 @@ var (
 )
 
 // route checks and fills a Route.
-func (m *routeTableMaker) route(given Route) (*route, error) {
+func (m *routeTableBuilder) route(given Route) (*route, error) {
 	zone, err := dnsname.Parse(given.Zone)
 	if err != nil {
 		return nil, err
@@ -103,12 +103,12 @@ func (m *routeTableMaker) route(given Route) (*route, error) {
 	if len(rt.forwarders)+len(rt.cut.Servers) == 0 {
 		return nil, errNoRouteServer
 	}
-	rt.text = m.textOf(rt, servers)
+	rt.fingerprint = m.textOf(rt, servers)
 	return rt, nil
 }
 
 // textOf writes what decides what a route teaches.
-func (m *routeTableMaker) textOf(rt *route, servers []RouteServer) string {
+func (m *routeTableBuilder) textOf(rt *route, servers []RouteServer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
 	for i, s := range servers {
@@ -124,7 +124,7 @@ func (m *routeTableMaker) textOf(rt *route, servers []RouteServer) string {
 }
 
 // server adds a server to a route.
-func (m *routeTableMaker) server(rt *route, s RouteServer) error {
+func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 	var name dnsname.Name
 	if s.Name != "" {
 		var err error
@@ -163,7 +163,7 @@ func (m *routeTableMaker) server(rt *route, s RouteServer) error {
 }
 
 // forwarder makes the forwarder to a server with an address.
-func (m *routeTableMaker) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
+func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
 	port := m.r.config.Port
 	if s.Transport == TransportTLS {
 		port = tlsPort
@@ -171,21 +171,21 @@ func (m *routeTableMaker) forwarder(addr netip.AddrPort, name dnsname.Name, s Ro
 	if addr.Port() == 0 {
 		addr = netip.AddrPortFrom(addr.Addr(), port)
 	}
-	h := &forwarder{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
+	f := &forwarder{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
 	if s.Transport != TransportTLS {
-		return h
+		return f
 	}
-	h.key = tlsKey{addr, s.Name, s.TLSConfig}
-	if before, ok := m.forwarders[h.key]; ok {
+	f.key = tlsKey{addr, s.Name, s.TLSConfig}
+	if before, ok := m.forwarders[f.key]; ok {
 		return before
 	}
-	h.transport = transport.New(transport.Options{
-		Dial: m.r.tlsDial(tlsConfigOf(h.key)), ConnectTimeout: tlsConnectTimeout,
+	f.transport = transport.New(transport.Options{
+		Dial: m.r.tlsDial(tlsConfigOf(f.key)), ConnectTimeout: tlsConnectTimeout,
 		MaxConns: m.r.config.limits.Connections,
 	})
-	h.sender = h.transport
-	m.fresh = append(m.fresh, h)
-	return h
+	f.sender = f.transport
+	m.created = append(m.created, f)
+	return f
 }
 
 // tlsConfigOf fills the configuration for a server: whom the certificate must name, and

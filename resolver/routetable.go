@@ -16,11 +16,11 @@ import (
 // routeTable is who is asked about which names, and which of these are not validated. It
 // does not change once made: SetRoutes and SetNegativeTrustAnchors replace it as a whole.
 type routeTable struct {
-	generation uint64
-	routes     map[dnsname.Name]*route
-	negative   []dnssec.NegativeAnchor // empty when nothing is validated
-	iteration  *view
-	watched    []*resolvConf // read again when they change
+	generation      uint64
+	routes          map[dnsname.Name]*route
+	negativeAnchors []dnssec.NegativeAnchor // empty when nothing is validated
+	iteration       *view
+	watched         []*resolvConf // read again when they change
 
 	// As given, to change the one without the other.
 	givenRoutes   []Route
@@ -36,7 +36,7 @@ type routeTable struct {
 // as before, that of the others is found again when they get their route back. On an
 // error nothing changes. It may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.change(func(rt *routeTable) { rt.give(routes) })
+	return r.change(func(rt *routeTable) { rt.setRoutes(routes) })
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
@@ -47,7 +47,7 @@ func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error 
 
 // give sets the routes. They are copied, as they are looked at again when something else
 // changes: the caller may go on with what is his.
-func (rt *routeTable) give(routes []Route) {
+func (rt *routeTable) setRoutes(routes []Route) {
 	copied := slices.Clone(routes)
 	for i := range copied {
 		copied[i].Servers = slices.Clone(copied[i].Servers)
@@ -56,8 +56,8 @@ func (rt *routeTable) give(routes []Route) {
 	rt.givenTimes++
 }
 
-// again gives a routing to be made of what the old one was made of.
-func (rt *routeTable) again() *routeTable {
+// copyGiven gives a routing to be made of what the old one was made of.
+func (rt *routeTable) copyGiven() *routeTable {
 	return &routeTable{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative}
 }
 
@@ -68,8 +68,8 @@ func (r *Resolver) change(set func(*routeTable)) error {
 	if r.base.Err() != nil {
 		return ErrClosed
 	}
-	old := r.routing.Load()
-	next := old.again()
+	old := r.routeTable.Load()
+	next := old.copyGiven()
 	set(next)
 	if err := r.install(old, next); err != nil {
 		return err
@@ -77,12 +77,12 @@ func (r *Resolver) change(set func(*routeTable)) error {
 	return nil
 }
 
-// current gives the routing of now, with the files read that it depends on.
-func (r *Resolver) current() *routeTable {
-	rt := r.routing.Load()
+// currentRoutes gives the routing of now, with the files read that it depends on.
+func (r *Resolver) currentRoutes() *routeTable {
+	rt := r.routeTable.Load()
 	if len(rt.watched) > 0 {
 		r.rereadServers(rt)
-		rt = r.routing.Load()
+		rt = r.routeTable.Load()
 	}
 	return rt
 }
@@ -91,77 +91,77 @@ func (r *Resolver) current() *routeTable {
 // nil at first. r.changing must be held.
 func (r *Resolver) install(old, next *routeTable) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
-	m := routeTableMaker{r: r, g: next, base: r.config.digest(), sources: make(map[[32]byte]*source), before: &routeTable{}}
+	m := routeTableBuilder{r: r, table: next, base: r.config.digest(), sources: make(map[[32]byte]*source), old: &routeTable{}}
 	if old != nil {
 		next.generation = old.generation + 1
-		m.keep(old)
+		m.reuse(old)
 	}
-	if err := m.make(); err != nil {
+	if err := m.build(); err != nil {
 		m.abandon()
 		return err
 	}
-	r.routing.Store(next)
+	r.routeTable.Store(next)
 	if old != nil {
 		r.retire(old, next)
 	}
 	return nil
 }
 
-// routeTableMaker makes a routing of its given parts.
-type routeTableMaker struct {
+// routeTableBuilder makes a routing of its given parts.
+type routeTableBuilder struct {
 	r          *Resolver
-	g          *routeTable
+	table      *routeTable
 	base       [32]byte
 	sources    map[[32]byte]*source  // that were in use before, with what is known of their servers
 	forwarders map[tlsKey]*forwarder // likewise
-	before     *routeTable           // empty at first
-	fresh      []*forwarder          // made now
+	old        *routeTable           // empty at first
+	created    []*forwarder          // made now
 }
 
-func (m *routeTableMaker) keep(old *routeTable) {
-	m.before = old
+func (m *routeTableBuilder) reuse(old *routeTable) {
+	m.old = old
 	m.sources[old.iteration.digest] = old.iteration.source
 	m.forwarders = make(map[tlsKey]*forwarder)
 	for _, rt := range old.routes {
 		if rt.view != nil {
 			m.sources[rt.view.digest] = rt.view.source
 		}
-		for _, h := range rt.forwarders {
-			if h.transport != nil {
-				m.forwarders[h.key] = h
+		for _, f := range rt.forwarders {
+			if f.transport != nil {
+				m.forwarders[f.key] = f
 			}
 		}
 	}
 }
 
-func (m *routeTableMaker) make() error {
-	for _, a := range m.g.givenNegative {
+func (m *routeTableBuilder) build() error {
+	for _, a := range m.table.givenNegative {
 		zone, err := dnsname.Parse(a.Zone)
 		if err != nil {
 			return fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
 		}
-		m.g.negative = append(m.g.negative, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
+		m.table.negativeAnchors = append(m.table.negativeAnchors, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
 	}
 	validator, err := m.validator("")
 	if err != nil {
 		return err
 	}
 	if validator == nil {
-		m.g.negative = nil
+		m.table.negativeAnchors = nil
 	}
-	m.g.iteration = m.view(nil, validator, m.base)
-	m.g.routes = make(map[dnsname.Name]*route, len(m.g.givenRoutes))
-	for _, given := range m.g.givenRoutes {
+	m.table.iteration = m.view(nil, validator, m.base)
+	m.table.routes = make(map[dnsname.Name]*route, len(m.table.givenRoutes))
+	for _, given := range m.table.givenRoutes {
 		rt, err := m.route(given)
 		if err != nil {
 			return fmt.Errorf("resolver: options: route %q: %w", given.Zone, err)
 		}
-		if _, twice := m.g.routes[rt.zone]; twice {
+		if _, twice := m.table.routes[rt.zone]; twice {
 			return fmt.Errorf("resolver: options: route %q: given twice", given.Zone)
 		}
-		m.g.routes[rt.zone] = rt
+		m.table.routes[rt.zone] = rt
 		if rt.watch != nil {
-			m.g.watched = append(m.g.watched, rt.watch)
+			m.table.watched = append(m.table.watched, rt.watch)
 		}
 		if rt.kind == RouteIterate {
 			continue
@@ -172,18 +172,18 @@ func (m *routeTableMaker) make() error {
 				return err
 			}
 		}
-		rt.view = m.view(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.text)))
+		rt.view = m.view(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.fingerprint)))
 	}
 	return nil
 }
 
 // validator makes the validator of the anchors; nil when nothing is validated. Names at
 // and below unsigned, if that is a name, are not.
-func (m *routeTableMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
+func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
 	if m.r.config.Validation != Validate {
 		return nil, nil
 	}
-	negative := m.g.negative
+	negative := m.table.negativeAnchors
 	if unsigned != "" {
 		negative = append(negative[:len(negative):len(negative)], dnssec.NegativeAnchor{Zone: unsigned})
 	}
@@ -198,24 +198,24 @@ func (m *routeTableMaker) validator(unsigned dnsname.Name) (*dnssec.Validator, e
 
 // view makes the view of a route, or with nil that of iteration, and those of the
 // negative trust anchors that may be in force in it.
-func (m *routeTableMaker) view(rt *route, validator *dnssec.Validator, digest [32]byte) *view {
+func (m *routeTableBuilder) view(rt *route, validator *dnssec.Validator, digest [32]byte) *view {
 	v := &view{
 		id: m.number(digest), digest: digest, validator: validator, cache: m.r.openView(digest),
-		distrusted: make(map[dnsname.Name]*view),
+		belowNegativeAnchor: make(map[dnsname.Name]*view),
 	}
 	src := source{id: v.id, route: rt, cuts: v.cache, infra: infra.NewTable()}
 	if before, ok := m.sources[digest]; ok {
 		src.infra = before.infra
 	}
 	v.source = &src
-	for _, a := range m.g.negative {
+	for _, a := range m.table.negativeAnchors {
 		if rt != nil && !rt.zone.IsAtOrBelow(a.Zone) && !a.Zone.IsAtOrBelow(rt.zone) {
 			continue
 		}
 		below := *v
 		below.digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
 		below.id, below.cache = m.number(below.digest), m.r.openView(below.digest)
-		v.distrusted[a.Zone] = &below
+		v.belowNegativeAnchor[a.Zone] = &below
 	}
 	return v
 }
@@ -232,16 +232,16 @@ func (r *Resolver) openView(digest [32]byte) *cache.View {
 // number gives a small number for a digest: the same as long as each routing has it that
 // follows, and never one that another digest has had. What is under way by its old number
 // when a route comes back is not found by others.
-func (m *routeTableMaker) number(digest [32]byte) uint32 {
-	n, ok := m.g.numbers[digest]
+func (m *routeTableBuilder) number(digest [32]byte) uint32 {
+	n, ok := m.table.numbers[digest]
 	if !ok {
-		n, ok = m.before.numbers[digest]
+		n, ok = m.old.numbers[digest]
 	}
 	if !ok {
 		n = m.r.numbered
 		m.r.numbered++
 	}
-	m.g.numbers[digest] = n
+	m.table.numbers[digest] = n
 	return n
 }
 
@@ -250,29 +250,29 @@ func (m *routeTableMaker) number(digest [32]byte) uint32 {
 // ViewName, they need not be told apart; else data is kept for as long as it is the very
 // same one, and shared with no other resolver: an address in memory would not do, as
 // something else may be there later. at is the place of the server in its route.
-func (m *routeTableMaker) identity(function any, at int) string {
+func (m *routeTableBuilder) identity(function any, at int) string {
 	if m.r.config.ViewName != "" {
 		return "named"
 	}
 	if !reflect.ValueOf(function).Comparable() {
-		return fmt.Sprintf("%x given %d %d", m.r.salt, m.g.givenTimes, at)
+		return fmt.Sprintf("%x given %d %d", m.r.salt, m.table.givenTimes, at)
 	}
-	n, ok := m.g.functions[function]
+	n, ok := m.table.functions[function]
 	if !ok {
-		n, ok = m.before.functions[function]
+		n, ok = m.old.functions[function]
 	}
 	if !ok {
 		n = m.r.told
 		m.r.told++
 	}
-	m.g.functions[function] = n
+	m.table.functions[function] = n
 	return fmt.Sprintf("%x number %d", m.r.salt, n)
 }
 
 // abandon closes what was made for a routing that will not be.
-func (m *routeTableMaker) abandon() {
-	for _, h := range m.fresh {
-		h.transport.Close()
+func (m *routeTableBuilder) abandon() {
+	for _, f := range m.created {
+		f.transport.Close()
 	}
 }
 
@@ -281,17 +281,17 @@ func (m *routeTableMaker) abandon() {
 func (r *Resolver) retire(old, next *routeTable) {
 	kept := make(map[*forwarder]bool)
 	for _, rt := range next.routes {
-		for _, h := range rt.forwarders {
-			kept[h] = true
+		for _, f := range rt.forwarders {
+			kept[f] = true
 		}
 	}
 	for _, rt := range old.routes {
-		for _, h := range rt.forwarders {
-			if h.transport == nil || kept[h] {
+		for _, f := range rt.forwarders {
+			if f.transport == nil || kept[f] {
 				continue
 			}
 			r.spawn(func() {
-				defer h.transport.Close()
+				defer f.transport.Close()
 				wait := time.NewTimer(r.config.limits.Time)
 				defer wait.Stop()
 				select {
@@ -306,9 +306,9 @@ func (r *Resolver) retire(old, next *routeTable) {
 // closeForwarders ends the connections to the servers of routes.
 func (rt *routeTable) closeForwarders() {
 	for _, rt := range rt.routes {
-		for _, h := range rt.forwarders {
-			if h.transport != nil {
-				h.transport.Close()
+		for _, f := range rt.forwarders {
+			if f.transport != nil {
+				f.transport.Close()
 			}
 		}
 	}

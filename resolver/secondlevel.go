@@ -13,35 +13,35 @@ import (
 
 // sharing says what the second level has to do with a search. What nobody validates
 // keeps away from it: questions with CD, and the addresses of name servers.
-type sharing uint8
+type secondLevelUse uint8
 
 const (
-	sharesNothing sharing = iota
-	sharesLessons         // what is learnt is written, but the servers are asked
-	sharesAll             // it is read too
+	secondLevelUnused         secondLevelUse = iota
+	secondLevelWritten                       // what is learnt is written, but the servers are asked
+	secondLevelReadAndWritten                // it is read too
 )
 
-// second is the store shared with other resolvers, as the walk sees it: between a zone
+// secondLevel is the store shared with other resolvers, as the walk sees it: between a zone
 // cut and the zone's servers. What it holds are replies of servers, and a reply that
 // comes out of it goes the way of one that comes off the network.
-type second struct {
+type secondLevel struct {
 	*secondlevel.Front
 
 	mu sync.Mutex
 	// Zone cuts that the store led to, and until when. Guarded by mu.
-	cuts *simplelru.LRU[cutOf, time.Time]
+	cuts *simplelru.LRU[sourceCut, time.Time]
 }
 
-// cutOf names a zone cut of a source.
-type cutOf struct {
+// sourceCut names a zone cut of a source.
+type sourceCut struct {
 	source uint32
 	zone   dnsname.Name
 }
 
-// maxSecondCuts is how many zone cuts are remembered as the store's word.
-const maxSecondCuts = 4096
+// maxSecondLevelCuts is how many zone cuts are remembered as the store's word.
+const maxSecondLevelCuts = 4096
 
-func (r *Resolver) newSecond() *second {
+func (r *Resolver) newSecondLevel() *secondLevel {
 	if r.config.SecondLevel == nil {
 		return nil
 	}
@@ -49,8 +49,8 @@ func (r *Resolver) newSecond() *second {
 	if tell := r.config.SecondLevelChanged; tell != nil {
 		changed = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
 	}
-	cuts, _ := simplelru.NewLRU[cutOf, time.Time](maxSecondCuts, nil) // fails for sizes below one only
-	return &second{
+	cuts, _ := simplelru.NewLRU[sourceCut, time.Time](maxSecondLevelCuts, nil) // fails for sizes below one only
+	return &secondLevel{
 		Front: secondlevel.New(r.base, r.config.SecondLevel, r.config.SecondLevelKey, r.spawn, changed),
 		cuts:  cuts,
 	}
@@ -58,14 +58,14 @@ func (r *Resolver) newSecond() *second {
 
 // key names a reply of a zone's servers for resolvers of the same view. What a route or a
 // negative trust anchor has to do with is of another view.
-func (s *second) key(v *view, zone dnsname.Name, q question) secondlevel.Key {
+func (s *secondLevel) key(v *view, zone dnsname.Name, q question) secondlevel.Key {
 	return s.Key([]byte("reply"), v.digest[:], []byte(zone), []byte(q.name), []byte{byte(q.rrtype >> 8), byte(q.rrtype)})
 }
 
-// doubting decides what it means for the second level that a walk failed. When the store
+// withoutSecondLevel decides what it means for the second level that a walk failed. When the store
 // had a part in it, it gives a task that walks again as if there were no store; else nil.
-func (r *Resolver) doubting(st *step, q question, err error) *step {
-	if r.second == nil || st.sharing != sharesAll || !aboutZone(err) {
+func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
+	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || !isZoneFailure(err) {
 		return nil
 	}
 	keys, led := st.secondReads.all(), r.forgetCuts(q)
@@ -74,10 +74,10 @@ func (r *Resolver) doubting(st *step, q question, err error) *step {
 	}
 	var bogus *bogusError
 	if errors.As(err, &bogus) && len(keys) > 0 {
-		r.second.Distrust(keys)
+		r.secondLevel.Distrust(keys)
 	}
 	again := *st
-	again.sharing, again.secondReads = sharesLessons, nil
+	again.secondLevel, again.secondReads = secondLevelWritten, nil
 	if st.proof != nil {
 		// One cut further up, so that the delegation and its DS come anew.
 		again.startAbove = st.proof.started
@@ -86,25 +86,25 @@ func (r *Resolver) doubting(st *step, q question, err error) *step {
 	return &again
 }
 
-// aboutZone reports whether an error is about what a zone's servers say, or that they say
+// isZoneFailure reports whether an error is about what a zone's servers say, or that they say
 // nothing.
-func aboutZone(err error) bool {
+func isZoneFailure(err error) bool {
 	var bogus *bogusError
 	var zone *zoneError
 	return err != nil && !leaderOnly(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
 }
 
 // noteCut remembers who said that there is a zone cut.
-func (s *second) noteCut(cut *zoneCut, recalled bool) {
+func (s *secondLevel) noteCut(cut *zoneCut, recalled bool) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if recalled {
-		s.cuts.Add(cutOf{cut.from.id, cut.Zone}, cut.expires)
+		s.cuts.Add(sourceCut{cut.source.id, cut.Zone}, cut.expires)
 	} else {
-		s.cuts.Remove(cutOf{cut.from.id, cut.Zone})
+		s.cuts.Remove(sourceCut{cut.source.id, cut.Zone})
 	}
 }
 
@@ -113,12 +113,12 @@ func (s *second) noteCut(cut *zoneCut, recalled bool) {
 func (r *Resolver) forgetCuts(q question) bool {
 	now, led := r.config.Now(), false
 	v := r.viewOf(now, q)
-	r.second.mu.Lock()
-	defer r.second.mu.Unlock()
+	r.secondLevel.mu.Lock()
+	defer r.secondLevel.mu.Unlock()
 	for zone := q.name; !zone.IsRoot(); zone = zone.Parent() {
-		at := cutOf{v.source.id, zone}
-		if until, ok := r.second.cuts.Peek(at); ok {
-			r.second.cuts.Remove(at)
+		at := sourceCut{v.source.id, zone}
+		if until, ok := r.secondLevel.cuts.Peek(at); ok {
+			r.secondLevel.cuts.Remove(at)
 			v.cuts.DropCut(zone)
 			led = led || now.Before(until)
 		}
@@ -152,8 +152,8 @@ type SecondLevelStats struct {
 // SecondLevelStats gives the counts since New; zero without Options.SecondLevel. Unlike
 // Stats, which has them too, it looks at nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
-	if r.second == nil {
+	if r.secondLevel == nil {
 		return SecondLevelStats{}
 	}
-	return SecondLevelStats(r.second.Stats())
+	return SecondLevelStats(r.secondLevel.Stats())
 }

@@ -54,7 +54,7 @@ func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
 	q := question{dnsname.MustParse("www.example."), dns.TypeA}
 	b := secondlevel.Blob{Stored: sealedAt, Expires: sealedAt.Add(100 * time.Second), Payload: payload}
 	tk := r.newStep(q, 0)
-	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.Root}, from: new(source)}
+	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.Root}, source: new(source)}
 	return r.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
 }
 
@@ -179,8 +179,8 @@ func FuzzSecondReply(f *testing.F) {
 			}
 			return
 		}
-		if !worthKeeping(m) || lifeOf(m) > 60 {
-			t.Fatalf("got %v that lives %d s, want something final that lives 60 s at most", m.kind, lifeOf(m))
+		if !settlesQuestion(m) || replyTTL(m) > 60 {
+			t.Fatalf("got %v that lives %d s, want something final that lives 60 s at most", m.kind, replyTTL(m))
 		}
 		parsed, err := wire.Parse(m.wire)
 		if err != nil || parsed.Question.Name != "\x03www\x07example\x00" {

@@ -133,7 +133,7 @@ func TestSecondLevelPoisoned(t *testing.T) {
 					return lie(m)
 				})
 				for _, q := range sharedQuestions {
-					other := w.replica(sharing(s), ipv4Only)
+					other := w.replica(secondLevelUse(s), ipv4Only)
 					o := other.ask(q.name, q.qtype)
 					if o.err == nil {
 						o.Answer = noSignatures(o.Answer)
@@ -167,7 +167,7 @@ func TestSecondLevelKey(t *testing.T) {
 		w.askAll()
 		synctest.Wait()
 		s.forge(w, storeLies["other addresses"])
-		other := w.replica(sharing(s), ipv4Only, key)
+		other := w.replica(secondLevelUse(s), ipv4Only, key)
 		if sends := other.askAll(); sends == 0 {
 			w.Error("all answers come out of the store")
 		}
@@ -188,13 +188,13 @@ func TestSecondLevelLies(t *testing.T) {
 			}
 			return true
 		})
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		other.ask("www.shop.example.", dns.TypeA)
 		synctest.Wait()
 		if stats := other.r.SecondLevelStats(); stats.Bogus != 1 {
 			w.Errorf("got %+v, want one bogus answer", stats)
 		}
-		third := w.replica(sharing(s), ipv4Only)
+		third := w.replica(secondLevelUse(s), ipv4Only)
 		if o := third.ask("www.shop.example.", dns.TypeA).atMost(third, 0); o.err != nil || o.Status != dnssec.Secure {
 			w.Errorf("got %v, want what the second replica put right", o)
 		}

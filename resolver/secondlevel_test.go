@@ -94,7 +94,7 @@ func (s *store) counts() (gets, sets int) {
 }
 
 // sharing makes a resolver that shares s with others.
-func sharing(s *store) func(*resolver.Options) {
+func secondLevelUse(s *store) func(*resolver.Options) {
 	return func(o *resolver.Options) { o.SecondLevel, o.ViewName = s, "test" }
 }
 
@@ -107,7 +107,7 @@ func (w *world) replica(change ...func(*resolver.Options)) *world {
 func fleet(t *testing.T, text string, play func(w *world, s *store), change ...func(*resolver.Options)) {
 	t.Helper()
 	s := newStore()
-	inWorld(t, text, func(w *world) { play(w, s) }, append([]func(*resolver.Options){sharing(s), ipv4Only}, change...)...)
+	inWorld(t, text, func(w *world) { play(w, s) }, append([]func(*resolver.Options){secondLevelUse(s), ipv4Only}, change...)...)
 }
 
 const sharedWorld = `
@@ -180,7 +180,7 @@ func TestSecondLevelAnswersReplicas(t *testing.T) {
 				w.Fatal("the first replica has sent no query")
 			}
 			time.Sleep(100 * time.Second)
-			other := w.replica(sharing(s), ipv4Only, change)
+			other := w.replica(secondLevelUse(s), ipv4Only, change)
 			if sends := other.askAll(); sends != 0 {
 				w.Errorf("the second replica sends %d queries, want none", sends)
 			}
@@ -189,7 +189,7 @@ func TestSecondLevelAnswersReplicas(t *testing.T) {
 				w.Errorf("got TTL %v after 100 s, want 200 s", o.TTL)
 			}
 			time.Sleep(201 * time.Second)
-			if third := w.replica(sharing(s), ipv4Only, change); third.ask("www.shop.example.", dns.TypeA).sends == 0 {
+			if third := w.replica(secondLevelUse(s), ipv4Only, change); third.ask("www.shop.example.", dns.TypeA).sends == 0 {
 				w.Error("301 s later the answer still comes from the store")
 			}
 		}, change)
@@ -214,7 +214,7 @@ func TestSecondLevelKeepsOut(t *testing.T) {
 		if after := len(s.values); after != before {
 			w.Errorf("%d values in the store, want %d as before a bogus answer and a question with CD", after, before)
 		}
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		other.ask("short.shop.example.", dns.TypeA).atMostFrom(other, 1, 3)
 	})
 }
@@ -247,7 +247,7 @@ func TestSecondLevelEndsWithTheLease(t *testing.T) {
 	fleet(t, ghostWorld, func(w *world, s *store) {
 		w.want("long.ghost.example.", dns.TypeA, 0, "long.ghost.example. A 192.0.2.81")
 		time.Sleep(60 * time.Second)
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		o := other.want("long.ghost.example.", dns.TypeA, 0, "long.ghost.example. A 192.0.2.81").atMost(other, 0)
 		if o.TTL > 40*time.Second {
 			w.Errorf("got TTL %v, want the 40 s that are left of the lease", o.TTL)
@@ -257,7 +257,7 @@ func TestSecondLevelEndsWithTheLease(t *testing.T) {
 		}
 		time.Sleep(41 * time.Second)
 		other.want("long.ghost.example.", dns.TypeA, dns.RcodeNameError)
-		w.replica(sharing(s), ipv4Only).want("long.ghost.example.", dns.TypeA, dns.RcodeNameError)
+		w.replica(secondLevelUse(s), ipv4Only).want("long.ghost.example.", dns.TypeA, dns.RcodeNameError)
 	})
 }
 
@@ -298,7 +298,7 @@ func TestSecondLevelDead(t *testing.T) {
 				w.settle()
 				w.ask("www.deep.shop.example.", dns.TypeA)
 				synctest.Wait()
-				other := w.replica(sharing(s), ipv4Only)
+				other := w.replica(secondLevelUse(s), ipv4Only)
 				other.ask("www.deep.shop.example.", dns.TypeA)
 				if hits := other.r.SecondLevelStats().Hits; hits == 0 {
 					w.Errorf("no hits after the store is back: %+v, writer's %+v", other.r.SecondLevelStats(), w.r.SecondLevelStats())
@@ -337,7 +337,7 @@ func TestSecondLevelEqualQuestions(t *testing.T) {
 		synctest.Wait()
 		s.counts()
 		s.delay = time.Millisecond
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		var group sync.WaitGroup
 		for n := range 20 {
 			group.Go(func() {
@@ -361,7 +361,7 @@ func TestSecondLevelTrace(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.ask("www.plain.test.", dns.TypeA)
 		time.Sleep(10 * time.Second)
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		var seen []string
 		total := 0
 		var done resolver.DoneInfo
@@ -449,7 +449,7 @@ func TestSecondLevelRefuses(t *testing.T) {
 				w.askAll()
 				synctest.Wait()
 				harm(s)
-				other := w.replica(sharing(s), ipv4Only)
+				other := w.replica(secondLevelUse(s), ipv4Only)
 				o := other.ask("www.shop.example.", dns.TypeA)
 				if o.err != nil || o.Status != dnssec.Secure || o.sends == 0 {
 					w.Errorf("got %v after %d sends", o, o.sends)

@@ -42,12 +42,12 @@ func (t *readTime) left() time.Duration {
 // readSecond gives what the second level knows of a zone's servers' reply to q; nil when it
 // is not to be asked or knows nothing of use. Equal questions to it are one.
 func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneCut, q question) *reply {
-	if r.second == nil || st.sharing != sharesAll || len(st.avoid) > 0 || q.rrtype == dns.TypeANY {
+	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoid) > 0 || q.rrtype == dns.TypeANY {
 		return nil
 	}
 	patience := st.budget.reading.left()
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget}
-	key := r.second.key(v, cut.Zone, q)
+	key := r.secondLevel.key(v, cut.Zone, q)
 	shared, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
 		return r.readSecondStore(fl.ctx, st.in(fl), key, cut, q, patience), nil
 	})
@@ -71,14 +71,14 @@ type secondRead struct {
 
 func (r *Resolver) readSecondStore(ctx context.Context, st *step, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
 	now, start := r.config.Now(), time.Now()
-	read := r.second.Get(ctx, key, now, patience)
+	read := r.secondLevel.Get(ctx, key, now, patience)
 	if !read.Found {
 		st.events.SecondLevel(st.walkRef(), secondLevelEvent{Zone: cut.Zone, Asked: q, Elapsed: time.Since(start)})
 		return secondRead{nil, read.Cost}
 	}
 	m, err := r.secondReply(st, cut, q, read.Blob, now)
 	if err != nil {
-		r.second.Refuse(key)
+		r.secondLevel.Refuse(key)
 	}
 	e := secondLevelEvent{Zone: cut.Zone, Asked: q, Age: now.Sub(read.Blob.Stored), Elapsed: time.Since(start), Err: err}
 	if m != nil {
@@ -99,7 +99,7 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 	if err := st.budget.received(len(b.Payload)); err != nil {
 		return nil, err
 	}
-	octets, m, err := aged(b, now)
+	octets, m, err := withCurrentTTLs(b, now)
 	if err != nil {
 		return nil, err
 	}
@@ -108,26 +108,26 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 		return nil, errNotTheReply
 	}
 	copy(octets[wire.HeaderLen:], q.name) // as check does
-	out := r.readResponse(m, cut, q, octets, &candidate{})
+	out := r.readResponse(m, cut, q, octets, &serverAddr{})
 	switch {
 	case out.err != nil:
 		return nil, out.err
-	case !worthKeeping(out.reply):
+	case !settlesQuestion(out.reply):
 		return nil, errNotFinal
 	}
-	out.reply.fromSecond, out.reply.told = true, nil
+	out.reply.fromSecond, out.reply.secondWritten = true, nil
 	return out.reply, nil
 }
 
-// worthKeeping reports whether a reply settles the question, so that no other server
+// settlesQuestion reports whether a reply settles the question, so that no other server
 // would be asked: what it says then is the zone's word.
-func worthKeeping(m *reply) bool {
+func settlesQuestion(m *reply) bool {
 	return m.kind.final() && (m.kind != kindNoData && m.kind != kindNameError || m.SOA != nil)
 }
 
-// aged gives a copy of the message in a blob with the TTLs it has now: what has passed is
+// withCurrentTTLs gives a copy of the message in a blob with the TTLs it has now: what has passed is
 // off, and none outlives the blob, that is the lease of the zone cut it came through.
-func aged(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
+func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
 	octets := append([]byte(nil), b.Payload...)
 	m, err := wire.Parse(octets)
 	if err != nil {

@@ -14,32 +14,32 @@ import (
 // secondWrite is a reply off the network that may be worth telling others, once it is known to
 // be true.
 type secondWrite struct {
-	key     secondlevel.Key
-	octets  []byte
-	learnt  time.Time
-	expires time.Time
-	told    *atomic.Bool // by whoever else learnt from the same reply
+	key      secondlevel.Key
+	wire     []byte
+	received time.Time
+	expires  time.Time
+	written  *atomic.Bool // by whoever else learnt from the same reply
 }
 
-// minSecondWriteLife is the least life that is worth writing: what is gone in a moment nobody else
+// minSecondWriteTTL is the least life that is worth writing: what is gone in a moment nobody else
 // will ask for in time.
-const minSecondWriteLife = 5 * time.Second
+const minSecondWriteTTL = 5 * time.Second
 
 // secondWriteOf makes a write of a reply; nil when it is of no use to others.
 func (r *Resolver) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *secondWrite {
-	if r.second == nil || m.told == nil || q.rrtype == dns.TypeANY || !worthKeeping(m) || len(m.wire) > secondlevel.MaxPayload {
+	if r.secondLevel == nil || m.secondWritten == nil || q.rrtype == dns.TypeANY || !settlesQuestion(m) || len(m.wire) > secondlevel.MaxPayload {
 		return nil
 	}
 	now := r.config.Now()
-	expires := earliest(now.Add(time.Duration(lifeOf(m))*time.Second), cut.expires)
-	if expires.Sub(now) < minSecondWriteLife {
+	expires := earliest(now.Add(time.Duration(replyTTL(m))*time.Second), cut.expires)
+	if expires.Sub(now) < minSecondWriteTTL {
 		return nil
 	}
-	return &secondWrite{key: r.second.key(v, cut.Zone, q), octets: m.wire, learnt: now, expires: expires, told: m.told}
+	return &secondWrite{key: r.secondLevel.key(v, cut.Zone, q), wire: m.wire, received: now, expires: expires, written: m.secondWritten}
 }
 
-// lifeOf is how long all that a reply says is true, in seconds.
-func lifeOf(m *reply) uint32 {
+// replyTTL is how long all that a reply says is true, in seconds.
+func replyTTL(m *reply) uint32 {
 	life := uint32(maxTTL)
 	for _, s := range m.Answer {
 		life = min(life, s.TTL)
@@ -67,11 +67,11 @@ func lifeOf(m *reply) uint32 {
 // writeBack tells others what led to a finding that is validated, or need not be.
 func (r *Resolver) writeBack(w *walk, f *finding) {
 	st := w.st
-	if r.second == nil || st.sharing == sharesNothing || w.view.validator != nil && st.proof == nil {
+	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.proof == nil {
 		return
 	}
-	if f.status == dnssec.Secure && st.sharing == sharesAll && len(st.secondReads.all()) > 0 {
-		r.second.Believed() // what is not signed proves nothing of who says it
+	if f.status == dnssec.Secure && st.secondLevel == secondLevelReadAndWritten && len(st.secondReads.all()) > 0 {
+		r.secondLevel.Believed() // what is not signed proves nothing of who says it
 	}
 	r.writeSecond(f.writes)
 	if st.proof != nil {
@@ -80,12 +80,12 @@ func (r *Resolver) writeBack(w *walk, f *finding) {
 	}
 }
 
-func (r *Resolver) writeSecond(lessons []*secondWrite) {
+func (r *Resolver) writeSecond(writes []*secondWrite) {
 	now := r.config.Now()
-	for _, l := range lessons {
-		if l != nil && l.told.CompareAndSwap(false, true) {
-			b := secondlevel.Blob{Stored: l.learnt, Expires: l.expires, Payload: withoutSecrets(l.octets)}
-			r.second.Put(l.key, b, now)
+	for _, l := range writes {
+		if l != nil && l.written.CompareAndSwap(false, true) {
+			b := secondlevel.Blob{Stored: l.received, Expires: l.expires, Payload: withoutSecrets(l.wire)}
+			r.secondLevel.Put(l.key, b, now)
 		}
 	}
 }

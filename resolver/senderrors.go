@@ -10,7 +10,7 @@ import (
 // named returns the error of a send under the name of its cause, where that is one that
 // whoever runs the resolver, or a server it forwards to, can mend. Otherwise nobody would
 // learn more than that no server answered.
-func named(err error) error {
+func namedCause(err error) error {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
 	}

@@ -35,8 +35,8 @@ const (
 	maxJitter = time.Microsecond
 )
 
-// candidate is one address that may be asked.
-type candidate struct {
+// serverAddr is one address that may be asked.
+type serverAddr struct {
 	addr      netip.AddrPort
 	name      dnsname.Name // of the name server
 	forwarder *forwarder   // of a route; nil: it is known by its name
@@ -50,24 +50,24 @@ type candidate struct {
 	tries  int
 	// lastResort: known not to serve the zone, its data turned out bogus, or the
 	// name's own zone gives other addresses.
-	lastResort bool
-	own        bool         // only the zone itself names it
-	endProbe   func()       // of the exchange that is one; nil: it is none
-	alone      bool         // nobody else could be asked meanwhile, or all others were silent
-	only       bool         // nobody else could be asked meanwhile
-	last       bool         // this is the last try that it has
-	awaited    bool         // it has been waited for as long as for slow servers
-	spoilt     bool         // UDP was of no use since what came was no reply, and nothing came over TCP: one try is left
-	doubtedCut dnsname.Name // a referral to it came over UDP that may have been forged; "": none
-	busy       bool         // being asked now
-	out        bool         // gave something of no use: not asked again
-	plain      bool         // asked in the plain way, as the last resort
-	resort     bool         // by a send that it would not have had otherwise
-	settled    bool         // others have refused the question in every way
-	mendable   bool         // it may have failed for the way in which it was asked
-	refused    bool         // it answered, with an error
-	sends      sends        // of this question
-	replies    uint64       // of the server, before it was asked this question
+	lowPriority     bool
+	apexOnly        bool         // only the zone itself names it
+	endProbe        func()       // of the exchange that is one; nil: it is none
+	waitLonger      bool         // nobody else could be asked meanwhile, or all others were silent
+	onlyChoice      bool         // nobody else could be asked meanwhile
+	lastTry         bool         // this is the last try that it has
+	waitedSlow      bool         // it has been waited for as long as for slow servers
+	udpSpoilt       bool         // UDP was of no use since what came was no reply, and nothing came over TCP: one try is left
+	unconfirmedCut  dnsname.Name // a referral to it came over UDP that may have been forged; "": none
+	busy            bool         // being asked now
+	excluded        bool         // gave something of no use: not asked again
+	plain           bool         // asked in the plain way, as the last resort
+	extraSend       bool         // by a send that it would not have had otherwise
+	questionRefused bool         // others have refused the question in every way
+	plainMayHelp    bool         // it may have failed for the way in which it was asked
+	answeredError   bool         // it answered, with an error
+	sends           sends        // of this question
+	replies         uint64       // of the server, before it was asked this question
 }
 
 // sends counts the queries to one server by what they went over.
@@ -86,29 +86,29 @@ func (s *sends) over(network string) int {
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
 // zone: the addresses to ask, and the name servers whose addresses are missing.
 type serverList struct {
-	infra      *infra.Table
-	perServer  int // tries of one address
-	candidates []*candidate
-	missing    []dnsname.Name // without any address, in random order
-	doubtful   []dnsname.Name // with glue only that their own zone may know better
-	unglued    []dnsname.Name // in the zone, and without glue
-	glueCost   glueCost       // of asking the parent for those
-	own        []dnsname.Name // only the zone itself names them
-	avoid      map[netip.AddrPort]bool
-	side       bool // for a side look-up: dead servers are not tried before their time
-	all        bool // also those known to lead back to us
-	leadBack   bool // a server of the route was left out because it leads back to us
-	forwarders bool // they depend on others: that one was silent says less
-	random     *rand.Rand
-	tries      int
-	probes     int
+	infra        *infra.Table
+	perServer    int // tries of one address
+	candidates   []*serverAddr
+	missing      []dnsname.Name // without any address, in random order
+	doubtful     []dnsname.Name // with glue only that their own zone may know better
+	unglued      []dnsname.Name // in the zone, and without glue
+	glueCost     glueCost       // of asking the parent for those
+	apexOnly     []dnsname.Name // only the zone itself names them
+	avoid        map[netip.AddrPort]bool
+	sideLookup   bool // for a side look-up: dead servers are not tried before their time
+	includeLoops bool // also those known to lead back to us
+	loopExcluded bool // a server of the route was left out because it leads back to us
+	forwarders   bool // they depend on others: that one was silent says less
+	random       *rand.Rand
+	tries        int
+	probes       int
 }
 
-// chance gives the source of the choices among the servers of a zone for one question.
+// randomSource gives the source of the choices among the servers of a zone for one question.
 // Tests that must repeat exactly have one with a seed.
-type chance func(zone dnsname.Name, q question) *rand.Rand
+type randomSource func(zone dnsname.Name, q question) *rand.Rand
 
-func systemChance() chance {
+func systemRandom() randomSource {
 	system := rand.New(systemSource{})
 	return func(dnsname.Name, question) *rand.Rand { return system }
 }
@@ -135,21 +135,21 @@ func (r *Resolver) usable(a netip.Addr) bool {
 // serversOf lists the servers of a delegation with all addresses that are known now, to
 // be asked q.
 func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: cut.from.infra, perServer: perServer, avoid: avoid, side: side, random: r.random(cut.Zone, q)}
+	l := &serverList{infra: cut.source.infra, perServer: perServer, avoid: avoid, sideLookup: side, random: r.random(cut.Zone, q)}
 	l.addForwarders(now, cut)
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
 		r.addTo(l, now, cut, s.Name, own, false)
 		glued := s.Addrs
 		if len(glued) == 0 {
-			glued = cut.from.cuts.Glue(now, s.Name)
+			glued = cut.source.cuts.Glue(now, s.Name)
 		}
 		r.addTo(l, now, cut, s.Name, glued, len(own) > 0)
 		switch {
 		case len(own) > 0:
 		case len(glued) == 0 && (cut.Zone.IsRoot() || !cut.InDomain(s.Name)):
 			l.missing = append(l.missing, s.Name)
-		case len(glued) == 0 && !cut.isGiven():
+		case len(glued) == 0 && !cut.isConfigured():
 			l.unglued = append(l.unglued, s.Name)
 		case cut.InDomain(s.Name): // nobody else can say
 		default:
@@ -157,8 +157,8 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 		}
 	}
 	l.glueCost.most = r.config.limits.FailedServerLookups
-	l.own = slices.Clone(cut.apexNS)
-	for _, names := range [][]dnsname.Name{l.missing, l.doubtful, l.unglued, l.own} {
+	l.apexOnly = slices.Clone(cut.apexNS)
+	for _, names := range [][]dnsname.Name{l.missing, l.doubtful, l.unglued, l.apexOnly} {
 		l.shuffle(names)
 	}
 	return l
@@ -166,17 +166,17 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 
 // addForwarders adds the servers of a route that are given by address.
 func (l *serverList) addForwarders(now time.Time, cut *zoneCut) {
-	l.forwarders = cut.from.forwards()
+	l.forwarders = cut.source.forwards()
 	if !cut.isRoute() {
 		return
 	}
-	for _, h := range cut.from.route.forwarders {
-		if h.guard.leadsBackKnown() {
-			l.leadBack = true
+	for _, f := range cut.source.route.forwarders {
+		if f.guard.leadsBackKnown() {
+			l.loopExcluded = true
 			continue
 		}
-		c := candidate{addr: h.addr, name: h.name, forwarder: h, guard: &h.guard}
-		c.lastResort = l.infra.Lame(now, h.addr, cut.Zone) || l.avoid[h.addr]
+		c := serverAddr{addr: f.addr, name: f.name, forwarder: f, guard: &f.guard}
+		c.lowPriority = l.infra.Lame(now, f.addr, cut.Zone) || l.avoid[f.addr]
 		l.add(now, c)
 	}
 }
@@ -207,26 +207,26 @@ func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) 
 }
 
 // addTo adds the addresses of one name server that may be asked, each once.
-func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lastResort bool) {
+func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lowPriority bool) {
 	added := 0
 	for _, a := range addrs {
 		if added == r.config.limits.AddressesPerServer {
 			r.counts.refusals.count(limitAddressesPerServer)
 			return
 		}
-		if !r.usable(a) || !cut.isGiven() && !r.mayAsk(cut, a) || l.has(a) {
+		if !r.usable(a) || !cut.isConfigured() && !r.mayAsk(cut, a) || l.has(a) {
 			continue
 		}
 		added++
 		addr := netip.AddrPortFrom(a, r.config.Port)
 		guard := cut.guardOf(addr)
-		if guard != nil && guard.leadsBackKnown() && !l.all {
-			l.leadBack = true
+		if guard != nil && guard.leadsBackKnown() && !l.includeLoops {
+			l.loopExcluded = true
 			continue
 		}
-		l.add(now, candidate{
-			addr: addr, name: name, guard: guard, own: cut.apexServer(name),
-			lastResort: lastResort || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
+		l.add(now, serverAddr{
+			addr: addr, name: name, guard: guard, apexOnly: cut.apexServer(name),
+			lowPriority: lowPriority || l.infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
 		})
 	}
 }
@@ -234,14 +234,14 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 // mayAsk applies the address policy. The addresses of the hints are exempt, and in a
 // route those of its servers: these need not be strangers to the zones below it.
 func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
-	return r.hintAddrs[a] || cut.from.route != nil && cut.from.route.addrs[a] || r.config.allow(a)
+	return r.hintAddrs[a] || cut.source.route != nil && cut.source.route.addrs[a] || r.config.allow(a)
 }
 
 func (l *serverList) has(a netip.Addr) bool {
-	return slices.ContainsFunc(l.candidates, func(c *candidate) bool { return c.forwarder == nil && c.addr.Addr() == a })
+	return slices.ContainsFunc(l.candidates, func(c *serverAddr) bool { return c.forwarder == nil && c.addr.Addr() == a })
 }
 
-func (l *serverList) add(now time.Time, c candidate) {
+func (l *serverList) add(now time.Time, c serverAddr) {
 	c.estimate = l.infra.Estimate(now, c.addr)
 	c.replies = c.estimate.Replies
 	c.jitter = time.Duration(l.random.IntN(int(maxJitter)))
@@ -255,14 +255,14 @@ func (l *serverList) add(now time.Time, c candidate) {
 }
 
 // next takes the server to ask now; nil when there is none.
-func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
+func (l *serverList) next(now time.Time) (*serverAddr, QueryReason) {
 	if l.tries >= maxTries {
 		return l.takeApexServer(now), ReasonNext
 	}
-	living := l.open(func(c *candidate) bool { return !c.estimate.Dead })
-	dead := l.open(func(c *candidate) bool { return c.estimate.Dead })
+	living := l.askable(func(c *serverAddr) bool { return !c.estimate.Dead })
+	dead := l.askable(func(c *serverAddr) bool { return c.estimate.Dead })
 	if len(living) == 0 && !l.forwarders || l.random.IntN(probeOneIn) == 0 {
-		if c := l.probe(now, dead, len(living) == 0 && !l.side); c != nil {
+		if c := l.probe(now, dead, len(living) == 0 && !l.sideLookup); c != nil {
 			return c, ReasonProbe
 		}
 	}
@@ -276,7 +276,7 @@ func (l *serverList) next(now time.Time) (*candidate, QueryReason) {
 	}
 	c := l.best(now, living)
 	if l.tries == 0 && l.random.IntN(exploreOneIn) == 0 {
-		if random := living[l.random.IntN(len(living))]; !random.lastResort {
+		if random := living[l.random.IntN(len(living))]; !random.lowPriority {
 			c = random
 		}
 	}
@@ -302,8 +302,8 @@ func (l *serverList) silent() int {
 	return n
 }
 
-// silence records that all that were asked were silent.
-func (l *serverList) silence(now time.Time) {
+// recordSilence records that all that were asked were silent.
+func (l *serverList) recordSilence(now time.Time) {
 	for _, c := range l.candidates {
 		if c.tries > 0 {
 			l.infra.Silent(now, c.addr, c.replies)
@@ -311,26 +311,26 @@ func (l *serverList) silence(now time.Time) {
 	}
 }
 
-func (l *serverList) take(c *candidate) *candidate {
+func (l *serverList) take(c *serverAddr) *serverAddr {
 	c.tries++
-	c.last = c.tries == l.perServer
+	c.lastTry = c.tries == l.perServer
 	c.busy = true
 	l.tries++
 	return c
 }
 
-// untake puts back a server that was not asked after all, to be tried as one that is dead.
-func (l *serverList) untake(now time.Time, c *candidate) {
+// putBack puts back a server that was not asked after all, to be tried as one that is dead.
+func (l *serverList) putBack(now time.Time, c *serverAddr) {
 	c.estimate = l.infra.Estimate(now, c.addr)
 	c.tries--
 	l.tries--
 }
 
-// open lists the candidates that could be asked and that want holds for.
-func (l *serverList) open(want func(*candidate) bool) []*candidate {
-	var open []*candidate
+// askable lists the candidates that could be asked and that want holds for.
+func (l *serverList) askable(want func(*serverAddr) bool) []*serverAddr {
+	var open []*serverAddr
 	for _, c := range l.candidates {
-		if !c.out && !c.busy && c.tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
+		if !c.excluded && !c.busy && c.tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
 			open = append(open, c)
 		}
 	}
@@ -338,7 +338,7 @@ func (l *serverList) open(want func(*candidate) bool) []*candidate {
 }
 
 // triesOf is how often one server may be asked.
-func (l *serverList) triesOf(c *candidate) int {
+func (l *serverList) triesOf(c *serverAddr) int {
 	if c.estimate.Dead && !l.forwarders {
 		return 1
 	}
@@ -347,13 +347,13 @@ func (l *serverList) triesOf(c *candidate) int {
 
 // best orders by: fewest tries, serves the zone as far as known, its family works,
 // least time expected.
-func (l *serverList) best(now time.Time, open []*candidate) *candidate {
-	return slices.MinFunc(open, func(a, b *candidate) int {
+func (l *serverList) best(now time.Time, open []*serverAddr) *serverAddr {
+	return slices.MinFunc(open, func(a, b *serverAddr) int {
 		switch {
 		case a.tries != b.tries:
 			return a.tries - b.tries
-		case a.lastResort != b.lastResort:
-			return before(b.lastResort)
+		case a.lowPriority != b.lowPriority:
+			return before(b.lowPriority)
 		}
 		ad, bd := l.infra.FamilyDown(now, a.addr), l.infra.FamilyDown(now, b.addr)
 		if ad != bd {
@@ -373,7 +373,7 @@ func before(first bool) int {
 
 // probe takes a dead server that nobody else is trying at the moment. When there is
 // none alive its time need not have come.
-func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candidate {
+func (l *serverList) probe(now time.Time, dead []*serverAddr, urgent bool) *serverAddr {
 	if l.probes >= maxProbes {
 		return nil
 	}
@@ -389,25 +389,25 @@ func (l *serverList) probe(now time.Time, dead []*candidate, urgent bool) *candi
 
 // lookFirst reports whether another name server's address should be found before
 // anybody on the list is asked (again).
-func (l *serverList) lookFirst() bool { return len(l.missing) > 0 && l.onlyLastResorts() }
+func (l *serverList) lookFirst() bool { return len(l.missing) > 0 && l.onlyLowPriority() }
 
-// onlyLastResorts reports whether nobody is left who should be asked without need.
-func (l *serverList) onlyLastResorts() bool {
-	return len(l.open(func(c *candidate) bool { return !c.lastResort })) == 0
+// onlyLowPriority reports whether nobody is left who should be asked without need.
+func (l *serverList) onlyLowPriority() bool {
+	return len(l.askable(func(c *serverAddr) bool { return !c.lowPriority })) == 0
 }
 
 // nextMissing takes a name server whose addresses are to be looked up, and says how. Those
 // that have glue come when nobody is left to ask, and when nobody is being asked any more, so
 // that the delegation would be given up, those that only the parent, and last those that only
 // the zone itself can tell about.
-func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, lookupWay, bool) {
+func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, addressSource, bool) {
 	if name, ok := takeFirst(&l.missing); ok {
-		return name, bySearch, true
+		return name, fromSearch, true
 	}
-	exhausted := len(l.open(func(*candidate) bool { return true })) == 0
+	exhausted := len(l.askable(func(*serverAddr) bool { return true })) == 0
 	if exhausted {
 		if name, ok := takeFirst(&l.doubtful); ok {
-			return name, bySearch, true
+			return name, fromSearch, true
 		}
 	}
 	if exhausted && idle && l.glueCost.allows() {
@@ -416,18 +416,18 @@ func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, lookupW
 		}
 	}
 	if !idle || !exhausted && l.tries < maxTries {
-		return "", bySearch, false
+		return "", fromSearch, false
 	}
-	name, ok := takeFirst(&l.own)
+	name, ok := takeFirst(&l.apexOnly)
 	if cut.InDomain(name) {
-		return name, fromMemory, ok
+		return name, fromCache, ok
 	}
-	return name, bySearch, ok
+	return name, fromSearch, ok
 }
 
-// mayBeTold reports whether servers are left of which only the parent or the zone can tell.
-func (l *serverList) mayBeTold() bool {
-	return len(l.own) > 0 || len(l.unglued) > 0 && l.glueCost.allows()
+// mayLearnMore reports whether servers are left of which only the parent or the zone can tell.
+func (l *serverList) mayLearnMore() bool {
+	return len(l.apexOnly) > 0 || len(l.unglued) > 0 && l.glueCost.allows()
 }
 
 // takeFirst takes a name off a list.

@@ -20,14 +20,14 @@ func addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}
 func listOf(n, perServer int) *serverList {
 	l := &serverList{infra: infra.NewTable(), perServer: perServer, random: rand.New(systemSource{})}
 	for i := range n {
-		l.add(listStart, candidate{addr: netip.AddrPortFrom(addr(i), 53)})
+		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
 	return l
 }
 
 // exhaust takes servers as long as there are any, each without a usable answer as done
 // says, and counts how often each was taken.
-func exhaust(l *serverList, done func(*candidate)) map[netip.Addr]int {
+func exhaust(l *serverList, done func(*serverAddr)) map[netip.Addr]int {
 	taken := make(map[netip.Addr]int)
 	for {
 		c, _ := l.next(listStart)
@@ -47,7 +47,7 @@ func TestTriesAreSpread(t *testing.T) {
 		{1, 3, 3, 3}, {2, 3, 3, 6}, {4, 3, 3, 12}, {13, 3, 1, 13}, {20, 3, 1, 13}, {3, 1, 1, 3},
 	} {
 		total := 0
-		taken := exhaust(listOf(tt.servers, tt.perServer), func(*candidate) {})
+		taken := exhaust(listOf(tt.servers, tt.perServer), func(*serverAddr) {})
 		for a, n := range taken {
 			total += n
 			if n > tt.want+1 || n > tt.perServer {
@@ -62,7 +62,7 @@ func TestTriesAreSpread(t *testing.T) {
 
 // TestOutIsOut: a server that sent something unusable is not asked again.
 func TestOutIsOut(t *testing.T) {
-	taken := exhaust(listOf(4, 3), func(c *candidate) { c.out = true })
+	taken := exhaust(listOf(4, 3), func(c *serverAddr) { c.excluded = true })
 	for a, n := range taken {
 		if n != 1 {
 			t.Errorf("%s was taken %d times, want once", a, n)
@@ -83,7 +83,7 @@ func TestFastestFirst(t *testing.T) {
 	for range n {
 		l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
 		for i := range 3 {
-			l.add(listStart, candidate{addr: netip.AddrPortFrom(addr(i), 53)})
+			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
 		c, reason := l.next(listStart)
 		if reason != ReasonBest {
@@ -110,7 +110,7 @@ func TestEqualOnesShare(t *testing.T) {
 	for range 2000 {
 		l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
 		for i := range 4 {
-			l.add(listStart, candidate{addr: netip.AddrPortFrom(addr(i), 53)})
+			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
 		c, _ := l.next(listStart)
 		first[c.addr.Addr()]++
@@ -126,10 +126,10 @@ func TestEqualOnesShare(t *testing.T) {
 func TestLastResorts(t *testing.T) {
 	for range 200 {
 		l := listOf(3, 1)
-		l.candidates[0].lastResort = true
+		l.candidates[0].lowPriority = true
 		for i := range 3 {
 			c, _ := l.next(listStart)
-			if c == nil || c.lastResort != (i == 2) {
+			if c == nil || c.lowPriority != (i == 2) {
 				t.Fatalf("server %d: got %v", i, c)
 			}
 			c.busy = false
@@ -148,7 +148,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 	}
 	l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
 	for i := range 13 {
-		l.add(listStart, candidate{addr: netip.AddrPortFrom(addr(i), 53)})
+		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
 	for i := range maxProbes + 1 {
 		c, reason := l.next(listStart)
@@ -201,7 +201,7 @@ func TestAddressesAreAddedOnce(t *testing.T) {
 	r.config.Port, r.config.allow = 53, func(a netip.Addr) bool { return a != addr(9) }
 	r.config.limits.AddressesPerServer = 3
 	l := &serverList{infra: from.infra, perServer: 3, random: rand.New(systemSource{})}
-	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, from: from}
+	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, source: from}
 	for i := range 3 {
 		name := dnsname.MustParse(fmt.Sprintf("ns%d.example.", i))
 		r.addTo(l, listStart, cut, name, []netip.Addr{addr(1), addr(9), addr(1), addr(2), addr(3), addr(4), addr(5)}, false)

@@ -15,30 +15,30 @@ import (
 // shared between callers and not changed.
 type reply struct {
 	*scrub.Reply
-	kind       responseKind
-	delegation *glue.Delegation // of a referral
-	server     *candidate
-	wire       []byte       // as received, for traces
-	fromSecond bool         // out of the second level
-	vouched    bool         // nobody who does not see the query can have made it
-	blind      bool         // asked for without EDNS, so that no signatures could come
-	told       *atomic.Bool // to the second level; nil: nothing is to be told
+	kind          responseKind
+	delegation    *glue.Delegation // of a referral
+	server        *serverAddr
+	wire          []byte       // as received, for traces
+	fromSecond    bool         // out of the second level
+	vouched       bool         // nobody who does not see the query can have made it
+	withoutEDNS   bool         // asked for without EDNS, so that no signatures could come
+	secondWritten *atomic.Bool // to the second level; nil: nothing is to be told
 }
 
 // readResponse makes of a genuine reply to q what its sender may say for the zone, and what
 // kind of response that is.
-func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octets []byte, from *candidate) outcome {
+func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octets []byte, from *serverAddr) exchangeResult {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
 		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
-		Recursive: cut.from.forwards(),
+		Recursive: cut.source.forwards(),
 	})
 	if err != nil {
-		return outcome{to: from, err: r.scrubError(err)}
+		return exchangeResult{to: from, err: r.scrubError(err)}
 	}
 	r.countExcess(scrubbed)
-	out := outcome{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
-	if r.second != nil {
-		out.reply.told = new(atomic.Bool)
+	out := exchangeResult{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
+	if r.secondLevel != nil {
+		out.reply.secondWritten = new(atomic.Bool)
 	}
 	switch out.reply.kind {
 	case kindReferral:
@@ -55,7 +55,7 @@ func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octet
 
 // classifyFrom says what a response is to who asks a zone's servers, or a forwarder.
 func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
-	if cut.from.forwards() {
+	if cut.source.forwards() {
 		return classifyForwarded(m)
 	}
 	return classify(m, q, cut.Zone)

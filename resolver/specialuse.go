@@ -27,7 +27,7 @@ func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*find
 	if !ok || zone.IsParents(q.name, q.rrtype) {
 		return nil, false
 	}
-	if rt := r.current().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.Name) {
+	if rt := r.currentRoutes().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.Name) {
 		return nil, false // the route's servers know the name
 	}
 	f := answerSpecialUse(zone, q, direct)

@@ -225,7 +225,7 @@ func (r *Resolver) Stats() Stats {
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
 		InFlight:    r.questions.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
-		Servers: r.routing.Load().servers(),
+		Servers: r.routeTable.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()
 	for i, reason := range failureReasons {
@@ -252,10 +252,10 @@ func (r *Resolver) open() (sockets, connections int) {
 	if r.transport != nil {
 		sockets, connections = r.transport.Open()
 	}
-	for _, rt := range r.routing.Load().routes {
-		for _, h := range rt.forwarders {
-			if h.transport != nil {
-				_, streams := h.transport.Open()
+	for _, rt := range r.routeTable.Load().routes {
+		for _, f := range rt.forwarders {
+			if f.transport != nil {
+				_, streams := f.transport.Open()
 				connections += streams
 			}
 		}

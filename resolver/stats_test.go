@@ -241,7 +241,7 @@ func TestStatsHaveTheSecondLevel(t *testing.T) {
 	fleet(t, sharedWorld, func(w *world, s *store) {
 		w.ask("www.shop.example.", dns.TypeA)
 		synctest.Wait()
-		other := w.replica(sharing(s), ipv4Only)
+		other := w.replica(secondLevelUse(s), ipv4Only)
 		other.ask("www.shop.example.", dns.TypeA)
 		wrote, read := w.r.Stats().SecondLevel, other.r.Stats().SecondLevel
 		if wrote != w.r.SecondLevelStats() || wrote.Writes == 0 || wrote.Misses == 0 || read != other.r.SecondLevelStats() || read.Hits == 0 {

@@ -30,7 +30,7 @@ const (
 )
 
 func (r *Resolver) newTargetLookup(ctx context.Context, b *budget) *targetLookup {
-	own, cancel := context.WithDeadline(lasting{r.base, ctx}, b.deadline)
+	own, cancel := context.WithDeadline(detachedContext{r.base, ctx}, b.deadline)
 	return &targetLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
 }
 

@@ -24,21 +24,21 @@ const (
 	maxLookups = 2
 )
 
-// lookup is what came of looking for the addresses of a name server.
-type lookup struct {
+// lookupResult is what came of looking for the addresses of a name server.
+type lookupResult struct {
 	name  dnsname.Name
 	addrs []netip.Addr
 	// last is set when nothing more will come of this name; err is then why it has
 	// no address at all.
-	last     bool
-	err      error
-	nonsense bool // with err: there is no such name, or it has no address
-	queries  int  // to the parent's servers, for glue
+	last      bool
+	err       error
+	noAddress bool // with err: there is no such name, or it has no address
+	queries   int  // to the parent's servers, for glue
 }
 
 // lookUp begins to look for the addresses of one more name server.
 func (a *asking) lookUp(ctx context.Context) {
-	if err := a.st.budget.mayLookUp(a.outage || !a.nonsense); err != nil {
+	if err := a.st.budget.mayLookUp(a.outage || !a.noAddress); err != nil {
 		a.errs = append(a.errs, err)
 		return
 	}
@@ -55,29 +55,29 @@ func (a *asking) lookUp(ctx context.Context) {
 	a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{Zone: a.cut.Zone, Server: name})
 	l := a.r.newTargetLookup(ctx, a.st.budget)
 	a.targetLookups = append(a.targetLookups, l)
-	together := !a.nonsense
+	together := !a.noAddress
 	if a.found == nil {
-		a.found = make(chan lookup, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the end
+		a.found = make(chan lookupResult, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the end
 	}
 	found := a.found
 	a.r.spawn(func() {
 		defer l.end()
-		all := lookup{name: name, last: true, err: rescue.ErrAborted}
+		all := lookupResult{name: name, last: true, err: rescue.ErrAborted}
 		defer func() { found <- all }()
 		defer rescue.Into(&all.err)
 		switch way {
-		case bySearch:
+		case fromSearch:
 			all = a.r.lookUpServer(l.ctx, a.st, name, together, found)
 		case fromParent:
 			all = a.r.lookUpGlue(l.ctx, a.st, a.cut, name)
-		case fromMemory:
-			all = lookup{name: name, last: true, addrs: a.r.ownAddrs(a.r.config.Now(), a.cut, glue.Server{Name: name})}
+		case fromCache:
+			all = lookupResult{name: name, last: true, addrs: a.r.ownAddrs(a.r.config.Now(), a.cut, glue.Server{Name: name})}
 		}
 	})
 }
 
 // addFound makes candidates of the addresses that were found.
-func (a *asking) addFound(l lookup) {
+func (a *asking) addFound(l lookupResult) {
 	rescue.Again(l.err)
 	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.apexServer(l.name))
 	a.list.glueCost.add(l.queries)
@@ -85,7 +85,7 @@ func (a *asking) addFound(l lookup) {
 		a.lookups--
 		// What a delegation on the way said may work where the zone's own word is
 		// wrong, or cannot be had.
-		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.from.cuts.Glue(a.r.config.Now(), l.name), true)
+		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.source.cuts.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{
@@ -94,9 +94,9 @@ func (a *asking) addFound(l lookup) {
 	}
 	if l.err != nil {
 		a.errs = append(a.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
-		a.spent = a.spent || errors.Is(l.err, rescue.ErrAborted)
-		a.nonsense = a.nonsense || l.nonsense
-		a.outage = a.outage || !l.nonsense
+		a.ownFailure = a.ownFailure || errors.Is(l.err, rescue.ErrAborted)
+		a.noAddress = a.noAddress || l.noAddress
+		a.outage = a.outage || !l.noAddress
 	}
 }
 
@@ -104,11 +104,11 @@ func (a *asking) addFound(l lookup) {
 // and returns what is to be said at the end. Both families are asked at the same time or, once names have turned out
 // not to exist, one after the other: a name error is one for all types, and each
 // look-up may be a query at a victim.
-func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name, together bool, found chan<- lookup) lookup {
+func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
 	types := r.addressTypes()
-	parts := make(chan lookup, len(types))
+	parts := make(chan lookupResult, len(types))
 	one := func(rrtype uint16) {
-		l := lookup{name: name, err: rescue.ErrAborted}
+		l := lookupResult{name: name, err: rescue.ErrAborted}
 		defer func() { parts <- l }()
 		defer rescue.Into(&l.err)
 		l = r.lookUpAddrs(ctx, st, name, rrtype)
@@ -118,7 +118,7 @@ func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name
 			r.spawn(func() { one(rrtype) })
 		}
 	}
-	all := lookup{name: name, last: true, nonsense: true}
+	all := lookupResult{name: name, last: true, noAddress: true}
 	var errs []error
 	works := false
 	for _, rrtype := range types {
@@ -136,7 +136,7 @@ func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name
 			continue
 		}
 		errs = append(errs, l.err)
-		all.nonsense = all.nonsense && l.nonsense
+		all.noAddress = all.noAddress && l.noAddress
 	}
 	if !works {
 		all.err = join(errs)
@@ -162,21 +162,21 @@ func (r *Resolver) addressTypes() []uint16 {
 // lookUpAddrs searches one address type of a name server, as a question of its own
 // within the same budget. What it finds need not be validated: the answers of the
 // server will be.
-func (r *Resolver) lookUpAddrs(ctx context.Context, st *step, name dnsname.Name, rrtype uint16) lookup {
+func (r *Resolver) lookUpAddrs(ctx context.Context, st *step, name dnsname.Name, rrtype uint16) lookupResult {
 	q := question{name, rrtype}
 	below := st.below(q)
 	found, err := r.search(ctx, below, q)
 	if err != nil {
 		st.budget.lookupFailed(below)
-		return lookup{name: name, err: err}
+		return lookupResult{name: name, err: err}
 	}
-	l := lookup{name: name}
+	l := lookupResult{name: name}
 	for _, set := range found.sets {
 		l.addrs = appendAddrs(l.addrs, set.Records)
 	}
 	if len(l.addrs) == 0 {
 		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), ErrNoServerAddress)
-		l.nonsense = true
+		l.noAddress = true
 		if found.rcode == dns.RcodeNameError {
 			st.budget.lookupFailed(below)
 		}

@@ -2,28 +2,28 @@ package resolver
 
 import "time"
 
-// jitter makes what one event sets going go on one after the other in time: the
+// stagger makes what one event sets going go on one after the other in time: the
 // goroutines that begin at the same instant, or wait for the same thing. It draws how
 // long each has to wait. It is nil, and nobody waits, but in tests under virtual time
 // that must repeat exactly, where who comes first must not be left to Go's scheduler.
-type jitter func() time.Duration
+type stagger func() time.Duration
 
 // pause draws a wait now, in the order of the program, and gives what waits it later,
 // when the order is nobody's.
-func (j jitter) pause() func() {
-	if j == nil {
+func (s stagger) pause() func() {
+	if s == nil {
 		return func() {}
 	}
-	wait := j()
+	wait := s()
 	return func() { time.Sleep(wait) }
 }
 
 // delayed gives work that begins after a wait of its own.
-func (j jitter) delayed(work func()) func() {
-	if j == nil {
+func (s stagger) delayed(work func()) func() {
+	if s == nil {
 		return work
 	}
-	pause := j.pause()
+	pause := s.pause()
 	return func() {
 		pause()
 		work()

@@ -27,7 +27,7 @@ type proof struct {
 	r       *Resolver
 	st      *step
 	view    *view // whose validator judges
-	proven  keyCacheIn
+	proven  keyCacheView
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
@@ -50,13 +50,13 @@ type fetched struct {
 
 // newProof begins the validation of a search; nil when it is not to be validated.
 func (r *Resolver) newProof(st *step, q question) *proof {
-	now, rt := r.config.Now(), r.current()
+	now, rt := r.config.Now(), r.currentRoutes()
 	v := rt.viewOf(now, q)
 	if v.validator == nil || st.trust == cache.Unchecked {
 		return nil
 	}
 	p := &proof{
-		r: r, st: st, view: v, proven: keyCacheIn{r.keyCache, rt},
+		r: r, st: st, view: v, proven: keyCacheView{r.keyCache, rt},
 		ev:      v.validator.Evidence(now, r.config.SignatureTime(), st.budget.work),
 		pending: make(map[question]dnssec.Need),
 		arrived: make(chan fetched),
@@ -72,7 +72,7 @@ func (p *proof) begin(ctx context.Context, cut *zoneCut, name dnsname.Name) {
 		return
 	}
 	p.proven.load(p.r.config.Now(), name, p.ev)
-	if !cut.from.forwards() { // a route may begin anywhere in a zone
+	if !cut.source.forwards() { // a route may begin anywhere in a zone
 		p.ev.AddCut(cut.Zone)
 	}
 	p.fetchAll(ctx, p.ev.Prefetch(name))
@@ -136,7 +136,7 @@ func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetche
 	q := question{need.Name, need.Type}
 	below := st.below(q)
 	below.trust, below.avoid, below.signatures = cache.Unchecked, st.avoid, true
-	below.sharing, below.secondReads = st.sharing, st.secondReads // it is validated with what it is for
+	below.secondLevel, below.secondReads = st.secondLevel, st.secondReads // it is validated with what it is for
 	var f *finding
 	var err error
 	var ok bool

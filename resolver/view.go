@@ -25,7 +25,7 @@ type view struct {
 	cache     *cache.View
 	validator *dnssec.Validator // nil: nothing is validated
 	// distrusted are the views of the names below negative trust anchors.
-	distrusted map[dnsname.Name]*view
+	belowNegativeAnchor map[dnsname.Name]*view
 }
 
 // uncounted is the same view for looking what the cache has without being counted.
@@ -47,12 +47,12 @@ type source struct {
 func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
 
 // viewOf gives the view that the answer to q belongs to.
-func (r *Resolver) viewOf(now time.Time, q question) *view { return r.current().viewOf(now, q) }
+func (r *Resolver) viewOf(now time.Time, q question) *view { return r.currentRoutes().viewOf(now, q) }
 
 // viewOf gives the view of q: that of the longest route, and within it that of the
 // longest negative trust anchor in force. DS records belong to the zone above.
 func (rt *routeTable) viewOf(now time.Time, q question) *view {
-	if len(rt.routes) == 0 && len(rt.negative) == 0 {
+	if len(rt.routes) == 0 && len(rt.negativeAnchors) == 0 {
 		return rt.iteration
 	}
 	name := searchedFrom(q)
@@ -60,8 +60,8 @@ func (rt *routeTable) viewOf(now time.Time, q question) *view {
 	if rt := rt.match(name); rt != nil && rt.kind != RouteIterate {
 		v = rt.view
 	}
-	if anchor := rt.distrusts(now, name); anchor != "" {
-		if below, ok := v.distrusted[anchor]; ok {
+	if anchor := rt.negativeAnchorFor(now, name); anchor != "" {
+		if below, ok := v.belowNegativeAnchor[anchor]; ok {
 			return below
 		}
 	}
@@ -84,11 +84,11 @@ func (rt *routeTable) match(name dnsname.Name) *route {
 	}
 }
 
-// distrusts gives the longest negative trust anchor in force at or above name, "" if
+// negativeAnchorFor gives the longest negative trust anchor in force at or above name, "" if
 // there is none.
-func (rt *routeTable) distrusts(now time.Time, name dnsname.Name) dnsname.Name {
+func (rt *routeTable) negativeAnchorFor(now time.Time, name dnsname.Name) dnsname.Name {
 	var longest dnsname.Name
-	for _, a := range rt.negative {
+	for _, a := range rt.negativeAnchors {
 		if name.IsAtOrBelow(a.Zone) && len(a.Zone) > len(longest) && (a.Until.IsZero() || now.Before(a.Until)) {
 			longest = a.Zone
 		}

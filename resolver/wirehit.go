@@ -36,7 +36,7 @@ func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	}
 	q.MaxAliases = r.config.limits.Aliases - 1 // as long a chain makes a question fail
 	q.Turn, q.Admit = r.config.Rotate, r.admitHit
-	reply, hit, ok := r.current().iteration.cache.AppendReply(dst, r.config.Now(), q)
+	reply, hit, ok := r.currentRoutes().iteration.cache.AppendReply(dst, r.config.Now(), q)
 	if !ok {
 		return dst, false
 	}
@@ -59,8 +59,8 @@ func (r *Resolver) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
 	if len(r.ours.Load().zones) > 0 && r.ours.Load().has(name) {
 		return false
 	}
-	rt := r.current()
-	if len(rt.routes) == 0 && len(rt.negative) == 0 {
+	rt := r.currentRoutes()
+	if len(rt.routes) == 0 && len(rt.negativeAnchors) == 0 {
 		return true
 	}
 	return rt.viewOf(r.config.Now(), question{name, rrtype}) == rt.iteration

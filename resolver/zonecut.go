@@ -14,7 +14,7 @@ import (
 // for it.
 type zoneCut struct {
 	*glue.Delegation
-	from    *source   // whose delegation it is
+	source  *source   // whose delegation it is
 	expires time.Time // zero: the hints and the routes, which do not age
 	hints   bool
 	signed  bool           // its referral had a DS
@@ -22,17 +22,17 @@ type zoneCut struct {
 }
 
 // isRoute reports whether this is where a route begins.
-func (c *zoneCut) isRoute() bool { return c.from.route != nil && c.Delegation == c.from.route.cut }
+func (c *zoneCut) isRoute() bool { return c.source.route != nil && c.Delegation == c.source.route.cut }
 
-// isGiven reports whether the caller of New has given the servers.
-func (c *zoneCut) isGiven() bool { return c.hints || c.isRoute() }
+// isConfigured reports whether the caller of New has given the servers.
+func (c *zoneCut) isConfigured() bool { return c.hints || c.isRoute() }
 
 // guardOf gives the guard of a route's server whose address was looked up; nil for others.
 func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
 	if !c.isRoute() {
 		return nil
 	}
-	return c.from.route.named.of(addr)
+	return c.source.route.guards.of(addr)
 }
 
 // closestCut gives the deepest zone cut known on the way to what q asks for (RFC 1034
@@ -40,7 +40,7 @@ func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
 // where these are recursive, nothing below.
 func (r *Resolver) closestCut(now time.Time, st *step, v *view, q question) *zoneCut {
 	if v.forwards() {
-		return &zoneCut{Delegation: v.route.cut, from: v.source}
+		return &zoneCut{Delegation: v.route.cut, source: v.source}
 	}
 	from := searchedFrom(q)
 	if st.startAbove != "" {
@@ -51,13 +51,13 @@ func (r *Resolver) closestCut(now time.Time, st *step, v *view, q question) *zon
 		cut, ok = v.cuts.GetCut(now, cut.Zone.Parent())
 	}
 	if ok && !(st.renewing && endsSoon(now, cut)) {
-		return &zoneCut{Delegation: cut.Delegation, from: v.source, expires: cut.Expires, apexNS: cut.Own}
+		return &zoneCut{Delegation: cut.Delegation, source: v.source, expires: cut.Expires, apexNS: cut.Own}
 	}
 	if v.route != nil {
-		return &zoneCut{Delegation: v.route.cut, from: v.source}
+		return &zoneCut{Delegation: v.route.cut, source: v.source}
 	}
 	r.prime()
-	return &zoneCut{Delegation: r.config.RootHints, from: v.source, hints: true}
+	return &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
 }
 
 // searchedFrom is the name whose zone has the answer. DS records are on the parent's

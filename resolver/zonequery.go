@@ -25,7 +25,7 @@ func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) 
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget, joined: func() {
 		st.events.Joined(st.walkRef(), cut.Zone)
 	}}
-	key := askKey(cut.from.id, cut.Zone, q)
+	key := askKey(cut.source.id, cut.Zone, q)
 	if len(st.avoid) > 0 {
 		key += fmt.Sprint(st.walk, len(st.avoid)) // a question of this walk's own
 	}
@@ -65,37 +65,37 @@ type asking struct {
 	q    question
 	list *serverList
 
-	outcomes      chan outcome
-	refused       chan struct{}   // a port was unreachable
-	found         chan lookup     // nil until a name server's address is looked for
-	loops         chan *candidate // servers of a route that lead back to us
-	late          *time.Timer     // fires when what is awaited is later than expected
-	deadProbe     deadProbe       // waited for when nobody can be asked
-	targetLookups []*targetLookup // look-ups, under way or not any more
+	outcomes      chan exchangeResult
+	unreachable   chan struct{}     // a port was unreachable
+	found         chan lookupResult // nil until a name server's address is looked for
+	loops         chan *serverAddr  // servers of a route that lead back to us
+	late          *time.Timer       // fires when what is awaited is later than expected
+	deadProbe     deadProbe         // waited for when nobody can be asked
+	targetLookups []*targetLookup   // look-ups, under way or not any more
 
-	inFlight int
-	lookups  int
-	nonsense bool // a name server's name does not exist
-	outage   bool // a look-up failed for want of an answer
-	tried    []netip.AddrPort
-	errs     []error
-	fallback *reply // an answer out of somebody's cache: better than none
+	inFlight  int
+	lookups   int
+	noAddress bool // a name server's name does not exist
+	outage    bool // a look-up failed for want of an answer
+	tried     []netip.AddrPort
+	errs      []error
+	fallback  *reply // an answer out of somebody's cache: better than none
 
-	responded   bool
-	resorted    bool // the last resort has been had
-	resorting   bool // by leave of resorts, which has not been told yet what came of it
-	refusals    int  // servers that refused the question in every way in which it was asked
-	spent       bool // a server was not asked, or not heard, for want of the question's own means
-	intercepted int  // responses of a recursive resolver in a root server's place
+	responded     bool
+	plainRetried  bool // the last resort has been had
+	plainRetrying bool // by leave of resorts, which has not been told yet what came of it
+	refusals      int  // servers that refused the question in every way in which it was asked
+	ownFailure    bool // a server was not asked, or not heard, for want of the question's own means
+	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
 func (r *Resolver) newAsking(st *step, cut *zoneCut, q question) *asking {
 	return &asking{
 		r: r, st: st, cut: cut, q: q,
-		list:     r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoid),
-		outcomes: make(chan outcome, maxInFlight),
-		refused:  make(chan struct{}, 1),
-		loops:    make(chan *candidate),
+		list:        r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoid),
+		outcomes:    make(chan exchangeResult, maxInFlight),
+		unreachable: make(chan struct{}, 1),
+		loops:       make(chan *serverAddr),
 	}
 }
 
@@ -107,9 +107,9 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	defer a.forgetDeadProbe()
-	defer a.leaveResort(resortUnknown)
+	defer a.leavePlainRetry(plainRetryUnknown)
 	a.advance(ctx)
-	for a.inFlight+a.lookups > 0 || a.awaitProbe() || a.lastResort(ctx) {
+	for a.inFlight+a.lookups > 0 || a.awaitProbe() || a.plainRetry(ctx) {
 		select {
 		case o := <-a.outcomes:
 			if done := a.take(o); done != nil {
@@ -130,7 +130,7 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 				return nil, a.failure(nil)
 			}
 			a.hedge(ctx)
-		case <-a.refused:
+		case <-a.unreachable:
 			a.hedge(ctx)
 		case <-ctx.Done():
 			return nil, a.failure(context.Cause(ctx))
@@ -155,13 +155,13 @@ func endOf(ctx context.Context) error {
 // advance makes sure that somebody is being asked, or that an address is being
 // looked for when there is nobody to ask.
 func (a *asking) advance(ctx context.Context) {
-	if a.inFlight > 0 || a.st.resort {
+	if a.inFlight > 0 || a.st.onlyPlainRetry {
 		return
 	}
 	if a.lookups == 0 && a.list.lookFirst() {
 		a.lookUp(ctx)
 	}
-	if a.lookups > 0 && a.list.onlyLastResorts() {
+	if a.lookups > 0 && a.list.onlyLowPriority() {
 		return
 	}
 	if !a.send(ctx, "") && a.lookups == 0 {
@@ -173,7 +173,7 @@ func (a *asking) advance(ctx context.Context) {
 // later than expected.
 func (a *asking) hedge(ctx context.Context) {
 	switch {
-	case a.inFlight >= maxInFlight, a.st.resort:
+	case a.inFlight >= maxInFlight, a.st.onlyPlainRetry:
 	case a.inFlight > 0 && a.send(ctx, ReasonHedge):
 	case a.lookups < maxLookups:
 		a.lookUp(ctx)
@@ -190,10 +190,10 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 	if hedge != "" && why != ReasonProbe {
 		why = hedge
 	}
-	to.only = a.inFlight == 0 && a.list.onlyLastResorts() && len(a.list.missing) == 0
-	to.alone = to.only || a.list.tries > quickTries && !a.responded
-	to.settled = a.refusals >= maxRefusals
-	if a.mayResort(ctx) && a.isLast(to) {
+	to.onlyChoice = a.inFlight == 0 && a.list.onlyLowPriority() && len(a.list.missing) == 0
+	to.waitLonger = to.onlyChoice || a.list.tries > quickTries && !a.responded
+	to.questionRefused = a.refusals >= maxRefusals
+	if a.mayRetryPlain(ctx) && a.isLast(to) {
 		a.makePlain(to)
 	}
 	a.exchange(ctx, to, why)
@@ -201,46 +201,46 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 }
 
 // exchange begins to ask a server.
-func (a *asking) exchange(ctx context.Context, to *candidate, why QueryReason) {
+func (a *asking) exchange(ctx context.Context, to *serverAddr, why QueryReason) {
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
 	a.inFlight++
 	a.late.Reset(to.estimate.Late + to.jitter)
 	a.r.spawn(func() {
-		o := outcome{to: to, err: rescue.ErrAborted}
+		o := exchangeResult{to: to, err: rescue.ErrAborted}
 		defer func() { a.outcomes <- o }()
 		defer rescue.Into(&o.err)
-		o = a.r.exchange(ctx, a.st, a.cut, a.q, to, why, a.refused)
+		o = a.r.exchange(ctx, a.st, a.cut, a.q, to, why, a.unreachable)
 	})
 }
 
 // take looks at what came of asking one server, and gives the reply if it settles
 // the question.
-func (a *asking) take(o outcome) *reply {
+func (a *asking) take(o exchangeResult) *reply {
 	rescue.Again(o.err)
 	a.inFlight--
 	now := a.r.config.Now()
 	o.to.busy = false
 	if o.unsent {
-		a.list.untake(now, o.to)
-		a.untakeResort(o.to)
+		a.list.putBack(now, o.to)
+		a.putBackPlainRetry(o.to)
 		return nil
 	}
-	o.to.estimate = a.cut.from.infra.Estimate(now, o.to.addr)
+	o.to.estimate = a.cut.source.infra.Estimate(now, o.to.addr)
 	// Silence may be a lost packet, and spoilt packets may be somebody else's; but these
 	// are put up with once only.
-	o.to.out = o.to.spoilt || o.to.resort || !o.timedOut && !o.spoilt
-	o.to.spoilt = o.spoilt
+	o.to.excluded = o.to.udpSpoilt || o.to.extraSend || !o.timedOut && !o.udpSpoilt
+	o.to.udpSpoilt = o.udpSpoilt
 	if o.err != nil {
-		a.spent = a.spent || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors) || errors.Is(o.err, rescue.ErrAborted)
+		a.ownFailure = a.ownFailure || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors) || errors.Is(o.err, rescue.ErrAborted)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
-	if o.to.resort {
-		a.leaveResort(o.ofResort())
+	if o.to.extraSend {
+		a.leavePlainRetry(o.plainRetryResult())
 	}
-	o.to.mendable, o.to.refused = o.mendable && !o.to.plain, o.reply != nil
-	if o.refused {
+	o.to.plainMayHelp, o.to.answeredError = o.plainMayHelp && !o.to.plain, o.reply != nil
+	if o.refusedAllForms {
 		a.refusals++
 	}
 	a.responded = a.responded || o.heard
@@ -251,11 +251,11 @@ func (a *asking) take(o outcome) *reply {
 	case kindAnswer, kindAlias, kindReferral, kindNameError:
 		return o.reply
 	case kindNoData:
-		if !a.doubtEmpty(o.reply) {
+		if !a.doubtsNoData(o.reply) {
 			return o.reply
 		}
 	case kindRecursive:
-		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
+		a.cut.source.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		switch {
 		case a.asksRoot() && !a.bringsKeys(o.reply):
 			a.intercepted++ // a root server would refer, or speak with authority, of the root too
@@ -263,7 +263,7 @@ func (a *asking) take(o outcome) *reply {
 			a.fallback = o.reply
 		}
 	case kindLame:
-		a.cut.from.infra.SetLame(now, o.to.addr, a.cut.Zone)
+		a.cut.source.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w (%s)", o.to.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
 		a.noteRecursion(o.reply)
 	case kindUnusable:
@@ -273,7 +273,7 @@ func (a *asking) take(o outcome) *reply {
 }
 
 // asksRoot reports whether root servers are asked, and not whoever a route names in their place.
-func (a *asking) asksRoot() bool { return a.cut.Zone.IsRoot() && a.cut.from.route == nil }
+func (a *asking) asksRoot() bool { return a.cut.Zone.IsRoot() && a.cut.source.route == nil }
 
 // noteRecursion counts a refusal by something that recurses: no root server offers that.
 func (a *asking) noteRecursion(m *reply) {
@@ -288,10 +288,10 @@ func (a *asking) bringsKeys(m *reply) bool {
 	return a.st.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
-// doubtEmpty reports whether another server is asked before it is believed that the
+// doubtsNoData reports whether another server is asked before it is believed that the
 // type is not there: NODATA without an SOA (RFC 2308 §2.2) is also what broken servers
 // answer to everything.
-func (a *asking) doubtEmpty(m *reply) bool {
+func (a *asking) doubtsNoData(m *reply) bool {
 	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.st.minimised || a.fallback != nil {
 		return false
 	}
@@ -307,44 +307,44 @@ func (a *asking) failure(cause error) error {
 		err = cause
 	case errors.Is(err, ErrRouteLoop) && len(a.tried) <= 1:
 		// Nobody else was there to be asked.
-	case len(a.tried) == 0 && a.list.leadBack:
+	case len(a.tried) == 0 && a.list.loopExcluded:
 		err = ErrRouteLoop
 	case len(a.tried) > 0, a.list.silent() > 0: // those marked down are not tried for this question
-		err = because(ErrNoReachableServer, err)
+		err = wrapCause(ErrNoReachableServer, err)
 	default:
-		err = because(ErrNoServerAddress, err)
+		err = wrapCause(ErrNoServerAddress, err)
 	}
-	if root := a.rootTrouble(); cause == nil && root != nil && !errors.Is(err, ErrNoDescriptors) {
+	if root := a.rootFailure(); cause == nil && root != nil && !errors.Is(err, ErrNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
 	// A question that has spent all it may says nothing about servers: else who wastes a
 	// hundred queries could have anybody's held dead by the next.
-	if cause == nil && !a.responded && !a.spent && !a.cut.from.forwards() {
-		a.list.silence(a.r.config.Now())
+	if cause == nil && !a.responded && !a.ownFailure && !a.cut.source.forwards() {
+		a.list.recordSilence(a.r.config.Now())
 	}
-	if rt := a.cut.from.route; rt != nil && cause == nil {
+	if rt := a.cut.source.route; rt != nil && cause == nil {
 		err = &RouteError{Zone: rt.zone.String(), Err: err}
 	}
 	return &zoneError{zone: a.cut.Zone, servers: a.tried, responded: a.responded, err: err}
 }
 
-// because makes one error of what went wrong and why; nil is no reason.
-func because(what, why error) error {
+// wrapCause makes one error of what went wrong and why; nil is no reason.
+func wrapCause(what, why error) error {
 	if why == nil {
 		return what
 	}
 	return fmt.Errorf("%w: %w", what, why)
 }
 
-// rootTrouble says what it means that no root server gave a usable response: that
+// rootFailure says what it means that no root server gave a usable response: that
 // they cannot be asked from here. It is nil for other zones and where it means less.
-func (a *asking) rootTrouble() error {
+func (a *asking) rootFailure() error {
 	switch {
 	case !a.asksRoot():
 		return nil
 	case a.intercepted > 0:
 		return ErrIntercepted
-	case len(a.tried) > 0 && !a.responded && !a.cut.from.infra.HeardLately(a.r.config.Now()) && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
+	case len(a.tried) > 0 && !a.responded && !a.cut.source.infra.HeardLately(a.r.config.Now()) && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
 		return ErrBlocked
 	}
 	return nil
