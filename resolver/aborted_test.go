@@ -111,7 +111,7 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 	for name, test := range map[string]struct {
 		world  string
 		set    func(*mine, *resolver.Options)
-		trace  func(*mine) *resolver.Trace // of who begins
+		trace  func(*mine) *resolver.Trace // of the caller that begins
 		alone  bool                        // nobody can join
 		passes bool                        // the question can do without the function's result
 	}{

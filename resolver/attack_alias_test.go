@@ -16,8 +16,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// besideWorld has a DNAME; its zone is the attacker's, who would have aliases beside it lead
-// somewhere else.
+// besideWorld has a DNAME; its zone is the attacker's, whose aliases beside the DNAME are
+// to lead somewhere else.
 const besideWorld = `
 -- zone shop.example. at 198.51.100.3 %s --
 old             DNAME   new

@@ -94,7 +94,7 @@ func (rec *drawRecorder) serve() {
 }
 
 // recordDraws has groups of goroutines ask n questions, each for a name of its own, and
-// gives what their queries were like.
+// returns what an attacker has to guess of their queries.
 func recordDraws(t *testing.T, n, groups int, change func(*resolver.Options)) []draw {
 	t.Helper()
 	rec := startDrawRecorder(t)
@@ -191,8 +191,8 @@ func TestAttackEntropyOfOthers(t *testing.T) {
 	}
 }
 
-// halfOfTheID sends every query with the same first byte of the ID, and gives the reply
-// the ID that is expected.
+// halfOfTheID sends every query with the same first byte of the ID, and returns the reply
+// with the ID that is expected.
 type halfOfTheID struct {
 	net.Conn
 	first atomic.Uint32

@@ -174,7 +174,7 @@ func refusing(answer func(q, r *dns.Msg), when resolvertest.Filter) resolvertest
 	}).When(when)
 }
 
-// ladderWorld has a zone with the servers and the signing that are given.
+// ladderWorld has a zone with these servers and this signing.
 func ladderWorld(servers, signing string) string {
 	var names strings.Builder
 	for _, name := range []string{"a", "b", "c", "d", "first", "later", "last"} {

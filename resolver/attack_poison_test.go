@@ -304,7 +304,7 @@ func TestUnsafeAddresses(t *testing.T) {
 			rrtype = "A"
 		}
 		t.Run(addr, func(t *testing.T) {
-			// As glue, and as the address that a name server's own zone gives.
+			// As glue, and as the address in a name server's own zone.
 			text := fmt.Sprintf(`
 -- zone . at 193.0.14.129 --
 -- zone example. at 192.5.5.241 --

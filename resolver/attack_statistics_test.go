@@ -373,7 +373,7 @@ func TestAttackStatistics(t *testing.T) {
 		"ports by goroutine":                    func(_ int, d *draw) { d.port = uint16(10000 + d.group*10000 + int(d.port)%10000) },
 		"a port that no query may come from":    func(i int, d *draw) { d.port = []uint16{5353, d.port}[min(i, 1)] },
 		"ID and port from one draw":             func(_ int, d *draw) { d.port = max(d.id, 12000) },
-		"letters as they are given":             func(_ int, d *draw) { d.spelling = 0 },
+		"letters as in the question":            func(_ int, d *draw) { d.spelling = 0 },
 		"first letter never upper case":         func(_ int, d *draw) { d.spelling &^= 1 },
 		"letters out of the ID":                 func(_ int, d *draw) { d.spelling = d.id & (1<<letters - 1) },
 		"one spelling for a name":               func(i int, d *draw) { d.spelling = uint16(i/2) * 40503 >> 6 },

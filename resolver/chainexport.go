@@ -28,7 +28,7 @@ func (r *Resolver) chainOf(ctx context.Context, st *step, f *found) []dnssec.Lin
 	if p == nil || f.stale {
 		return nil
 	}
-	// Fetches that are under way when this returns are of no use to anybody.
+	// Fetches that are still under way when this returns are useless.
 	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	whole := f.whole()

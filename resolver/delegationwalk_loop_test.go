@@ -11,9 +11,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// circles has delegations that lead nowhere: each zone's only name servers are in another
+// loops has delegations that lead nowhere: each zone's only name servers are in another
 // zone of the loop. One of them also has a server elsewhere.
-const circles = `
+const loops = `
 -- zone test. at 198.51.100.2 --
 a               NS  ns.b.test.
 b               NS  ns.a.test.
@@ -44,7 +44,7 @@ latency 20ms
 func TestCircles(t *testing.T) {
 	for _, name := range []string{"www.a.test.", "www.b.test.", "www.x.test.", "www.p.test."} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, circles, func(w *world) {
+			inWorld(t, loops, func(w *world) {
 				w.wantError(name, dns.TypeA, resolver.ErrCircular).within(w, 150*time.Millisecond).atMost(w, 6)
 				w.ask(name, dns.TypeA).atMost(w, 0).within(w, 0)
 				w.settle()
@@ -53,12 +53,12 @@ func TestCircles(t *testing.T) {
 		})
 	}
 	t.Run("self", func(t *testing.T) {
-		inWorld(t, circles, func(w *world) {
+		inWorld(t, loops, func(w *world) {
 			w.wantError("www.self.test.", dns.TypeA, resolver.ErrNoServerAddress).within(w, 100*time.Millisecond).atMost(w, 3)
 		})
 	})
 	t.Run("a way out", func(t *testing.T) {
-		inWorld(t, circles, func(w *world) {
+		inWorld(t, loops, func(w *world) {
 			w.want("www.open.test.", dns.TypeA, 0, "www.open.test. A 192.0.2.80").within(w, 300*time.Millisecond)
 		})
 	})
@@ -70,7 +70,7 @@ func TestTwoQuestionsThatWaitForEachOther(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"www.a.test.", "www.b.test."}, {"ns.a.test.", "ns.b.test."}, {"www.x.test.", "www.z.test."}, {"www.p.test.", "ns1.p.test."},
 	} {
-		inWorld(t, circles, func(w *world) {
+		inWorld(t, loops, func(w *world) {
 			var both sync.WaitGroup
 			for i, name := range pair {
 				both.Go(func() {
@@ -92,7 +92,7 @@ func TestTwoQuestionsThatWaitForEachOther(t *testing.T) {
 // TestCircleIsOfThePath: a zone that cannot be reached on one path may be on another; the
 // failure on the first is not cached for the second.
 func TestCircleIsOfThePath(t *testing.T) {
-	inWorld(t, circles, func(w *world) {
+	inWorld(t, loops, func(w *world) {
 		w.ask("www.shut.test.", dns.TypeA)
 		w.want("www.open.test.", dns.TypeA, 0, "www.open.test. A 192.0.2.80")
 		w.want("ns.shut.test.", dns.TypeA, 0, "ns.shut.test. A 198.51.100.7")

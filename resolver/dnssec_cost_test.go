@@ -98,7 +98,8 @@ latency 60ms
 						begin := time.Now()
 						result, err := r.Resolve(t.Context(), test.name, test.qtype)
 						took, log = time.Since(begin), resolvertest.Table(in.Log())
-						// Compact denial has no NXDOMAIN for those who do not look at the proof.
+						// Compact denial has no NXDOMAIN for resolvers that do not look at
+						// the proof.
 						if err != nil || result.Rcode != test.rcode && result.Status == dnssec.Secure {
 							t.Errorf("got %v, %v", result, err)
 						}

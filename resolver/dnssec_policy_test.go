@@ -255,7 +255,7 @@ www             A       192.0.2.80
 		if n := in.Count(resolvertest.Name("www.shop.example.")); n > 4 {
 			t.Errorf("got %d questions for the name, want at most 4:\n%s", n, resolvertest.Table(in.Log()))
 		}
-		// Whoever asks again at once does not make us ask (RFC 9520).
+		// Asking again at once sends no query (RFC 9520).
 		before := in.Count()
 		for range 5 {
 			statusOrError(t, r, "www.shop.example.")

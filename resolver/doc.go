@@ -50,9 +50,9 @@
 // A hook may answer first, then the local zone nearest to the name. Special-use names, such
 // as localhost and the reverse zones of private addresses, are answered locally and never
 // asked for, unless a route's zone is at least as long. For other names Resolve reads the
-// cache. What is not there is searched in a flight, which everybody who asks the same
-// question at that time shares; it ends when nobody waits for it any more. Three loops
-// follow, as in RFC 1034 §5.3.3.
+// cache. What is not there is searched in a flight, which all callers share that ask the
+// same question at that time; it ends when none of them waits any more. Three loops follow,
+// as in RFC 1034 §5.3.3.
 //
 // The name changes: each name of an alias chain is searched from its own zone, whatever
 // records came with the alias.
@@ -102,11 +102,10 @@
 // their goroutine as testing.T.FailNow does. The question that such a function was called
 // for then fails, and nothing of it is kept. Equal questions are worked on once: the caller
 // whose question began the work panics with the same value, in its own goroutine, and
-// callers that joined get [ErrAborted], as does everybody when the goroutine was ended. A
-// Trace concerns its caller alone: when one of its hooks panics or ends its goroutine,
-// other callers do not notice. Work that nobody waits for (a refresh, a write to the second
-// level) ends silently, and a question that package net asks through NetResolver fails with
-// an error.
+// callers that joined get [ErrAborted], as do all when the goroutine was ended. A Trace
+// concerns its caller alone: when one of its hooks panics or ends its goroutine, other
+// callers do not notice. Background work (a refresh, a write to the second level) ends
+// silently, and a question that package net asks through NetResolver fails with an error.
 //
 // # Standards
 //

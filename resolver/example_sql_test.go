@@ -15,7 +15,7 @@ import (
 )
 
 // echoConnector is the part of a driver for database/sql that opens connections, with a
-// dialer that the program gives, as drivers let it: pgx, mysql, pq, mssql.
+// dialer set by the program, as drivers allow it: pgx, mysql, pq, mssql.
 type echoConnector struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	address string

@@ -127,7 +127,7 @@ www  A  192.0.2.90
 	// not usable: what came from bank.example.
 }
 
-// An error means that nobody knows, and says who was asked.
+// An error means that there is no answer, and says which servers were asked.
 func ExampleError() {
 	r, _ := newResolver(shop + `
 -- fault shop.example. --
@@ -240,8 +240,8 @@ func ExampleResolver_ServeDNS() {
 	// banner.ads.example. NXDOMAIN 0
 }
 
-// Dial opens all connections to servers: through a tunnel, with a mark, or with a
-// look at who is asked.
+// Dial opens all connections to servers: through a tunnel, with a mark, or with a look at
+// which server is asked.
 func ExampleOptions_dial() {
 	in := resolvertest.New(nil, shop)
 	asked := false

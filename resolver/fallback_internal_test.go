@@ -74,7 +74,7 @@ func TestLadder(t *testing.T) {
 
 		{"case", full, faultCase, 1, fallbackBounds{}, full, ReasonCase},
 		{"case again", full, faultCase, 2, fallbackBounds{}, stream, ReasonCase},
-		{"case of who is known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
+		{"case of a server known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
 		{"case again, TCP was of no use", full, faultCase, 2, fallbackBounds{noTCP: true}, none, ""},
 
 		{"cookie", full, faultCookie, 1, fallbackBounds{}, streamCookie, ReasonCookie},

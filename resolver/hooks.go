@@ -24,10 +24,10 @@ import (
 // addresses, of keys, and of the targets of aliases, nor for queries that Exchange refuses
 // without looking for an answer, such as with FORMERR.
 //
-// ctx is the caller's; that of ServeDNS ends with the resolver, and ClientAddr returns who
-// asks. Questions that a hook itself asks its resolver with ctx, or with a context derived
-// from it, call no hooks; questions that it asks another resolver call the hooks of that
-// one. The question has its name absolute and in lower case.
+// ctx is the caller's; that of ServeDNS ends with the resolver, and ClientAddr returns the
+// client's address. Questions that a hook itself asks its resolver with ctx, or with a
+// context derived from it, call no hooks; questions that it asks another resolver call the
+// hooks of that one. The question has its name absolute and in lower case.
 type Hooks struct {
 	// Before is called before the answer is looked for. If it returns nil and nil, the
 	// question goes on. A Result is the answer; it has to be complete, since aliases are

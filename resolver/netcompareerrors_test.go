@@ -63,7 +63,7 @@ func netErrorDifference(failure, method, host string) string {
 	_, literal := netip.ParseAddr(host)
 	switch {
 	case method == "LookupAddr" && literal == nil:
-		return "Name is the address that the caller gave; net has the name below arpa. there"
+		return "Name is the address that the caller passed; net has the name below arpa. there"
 	case failure == "onion" && method != "LookupAddr":
 		return "no such host; net has no error, or one about a message that there is not"
 	}

@@ -163,8 +163,8 @@ when type TXT: truncate
 drip 15ms
 `
 
-// A question that takes longer than the 5 s that Go gives it is asked again by Go, and
-// answered by the work that was under way.
+// A question that takes longer than Go's 5 s is asked again by Go, and answered by the work
+// that was under way.
 func TestNetResolverSlowAnswer(t *testing.T) {
 	warmNet()
 	synctest.Test(t, func(t *testing.T) {
@@ -556,8 +556,8 @@ func TestSearchList(t *testing.T) {
 	if _, err := r.LookupNetIP(ctx, "ip", "four."); err == nil {
 		t.Error("got an address for an absolute name that does not exist")
 	}
-	// The last word is about the name as it stands, and the error about the name that
-	// was given.
+	// The last try is for the name as it stands, and the error is about the name that the
+	// caller passed.
 	e, _ := lookupError(t, ctx, r, "missing")
 	if !e.IsNotFound {
 		t.Errorf("got %+v, want not found", e)

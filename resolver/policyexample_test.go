@@ -148,8 +148,8 @@ store    CNAME  www.shop.example.
 	// mail.shop.example. NOERROR 192.0.2.25
 }
 
-// A proxy for browsers: no name of the public DNS may stand for a host of the network but
-// those of the company, and records are given in random order.
+// A proxy for browsers: no name of the public DNS may have an address of the network's
+// hosts but those of the company, and records are returned in random order.
 func ExampleOptions_rebindingProtection() {
 	const world = `
 -- zone evil.example. at 198.51.100.3 --

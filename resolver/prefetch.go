@@ -13,11 +13,11 @@ import (
 const maxPrefetches = 100
 
 // prefetch fetches in the background the entry that answers q from the cache and is about
-// to expire, so that clients who ask for a name in use never wait for it. It is called when
-// q has been asked for more than once and is in the last tenth of its life, so that nothing
-// is fetched that nobody asks for. Clients' questions go first: a prefetch does not wait
-// for a slot, and is dropped when none is free. Queries without RD never get here: their
-// clients want no server to be asked.
+// to expire, so that clients never wait for a name in use. It is called when q has been
+// asked for more than once and is in the last tenth of its life, so that unused entries are
+// not fetched. Clients' questions go first: a prefetch does not wait for a slot, and is
+// dropped when none is free. Queries without RD never get here: their clients want no
+// server to be asked.
 func (r *Resolver) prefetch(q question) {
 	if r.config.DisablePrefetch {
 		return

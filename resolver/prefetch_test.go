@@ -238,15 +238,15 @@ func TestPrefetchPassesTheSecondLevel(t *testing.T) {
 				t.Errorf("%s: the prefetch made %d reads and %d writes, want none and some", about, gets, sets)
 			}
 			const renewed = "www.shop.example. A 192.0.2.99"
-			for who, w := range map[string]*world{"who prefetched": w, "another": w.replica(secondLevelUse(s), ipv4Only, minimiseOff)} {
+			for which, w := range map[string]*world{"the prefetcher": w, "another": w.replica(secondLevelUse(s), ipv4Only, minimiseOff)} {
 				o := w.ask("www.shop.example.", dns.TypeA)
 				if o.err != nil {
-					t.Fatalf("%s: %s: %v", about, who, o.err)
+					t.Fatalf("%s: %s: %v", about, which, o.err)
 				}
 				o.Answer = noSignatures(o.Answer)
 				o.check(w, "www.shop.example.", 0, renewed)
 				if o.sends != 0 {
-					t.Errorf("%s: %s: %d queries, want none", about, who, o.sends)
+					t.Errorf("%s: %s: %d queries, want none", about, which, o.sends)
 				}
 			}
 		}, minimiseOff)

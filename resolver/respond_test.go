@@ -157,7 +157,7 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "no NSEC in the denial of NSEC", query: ask("nx.shop.example.", dns.TypeNSEC), rcode: dns.RcodeNameError, ns: "shop.example. SOA"},
 		{name: "bogus", query: ask("www.broken.example.", dns.TypeA, withDO), rcode: dns.RcodeServerFailure, ede: dns.ExtendedErrorCodeRRSIGsMissing},
 		{name: "bogus without EDNS", query: ask("www.broken.example.", dns.TypeA), rcode: dns.RcodeServerFailure},
-		{name: "CD gives what is bogus", query: ask("www.broken.example.", dns.TypeA, withDO, withCD), answer: "www.broken.example. A"},
+		{name: "CD returns bogus data", query: ask("www.broken.example.", dns.TypeA, withDO, withCD), answer: "www.broken.example. A"},
 		{name: "no server works", query: ask("www.dead.example.", dns.TypeA, withEDNS), rcode: dns.RcodeServerFailure, ede: dns.ExtendedErrorCodeNoReachableAuthority},
 		{name: "not in the cache", query: ask("www.shop.example.", dns.TypeA, withEDNS, withoutRD), rcode: dns.RcodeRefused, ede: dns.ExtendedErrorCodeNotAuthoritative},
 	} {

@@ -11,7 +11,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Every SERVFAIL has a reason, if only that there is none to give.
+// Every SERVFAIL has a reason, if only "resolution failed".
 func TestRFC8914FailureOf(t *testing.T) {
 	for _, test := range []struct {
 		err  error

@@ -344,7 +344,7 @@ type simCached struct {
 // server was asked for the name meanwhile, it expires no later than before.
 func (s *simulation) checkAge(asked string, r *resolver.Result, now time.Time) string {
 	sets := groups(r.Answer)
-	if len(sets) != 1 || s.world.isExpanded(r.Question.Name) { // one expansion gives others
+	if len(sets) != 1 || s.world.isExpanded(r.Question.Name) { // one expansion makes others possible
 		return ""
 	}
 	s.mu.Lock()

@@ -399,8 +399,8 @@ func (w *simWorld) now() *simVersion {
 	return w.versions[len(w.versions)-1]
 }
 
-// change makes the next version, with these zones in the place of others of the same
-// name, and gives the text that tells resolvertest.
+// change makes the next version, with these zones in the place of others of the same name,
+// and returns the text that updates resolvertest.
 func (w *simWorld) change(changed ...*simZone) string {
 	old := w.now()
 	v := &simVersion{from: time.Now(), zones: maps.Clone(old.zones)}
