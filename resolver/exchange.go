@@ -173,59 +173,6 @@ func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	return again, out
 }
 
-// timeout is how long to wait for a reply to this send.
-func (x *exchange) timeout() time.Duration { return x.wait() + x.to.jitter }
-
-func (x *exchange) wait() time.Duration {
-	e := x.to.estimate
-	switch {
-	case x.network == "tcp":
-		return tcpTimeout
-	case x.cut.source.forwards():
-		return max(e.Timeout, forwardTimeout<<min(max(x.to.tries-1, 0), 2))
-	case x.to.extraSend:
-		return max(e.Timeout, loneTimeout)
-	case e.Dead:
-		return e.Timeout
-	case x.to.getsSlowTimeout(x.st.isSide()):
-		x.to.waitedSlow = true
-		return max(e.Timeout, slowTimeout)
-	case x.to.waitLonger && !e.Known, x.to.onlyChoice && x.to.lastTry:
-		return max(e.Timeout, loneTimeout)
-	}
-	return e.Timeout
-}
-
-// getsSlowTimeout reports whether the only server is given the time that slow ones need: in the last
-// send to it, and in the one before if nothing is known of it. Once is enough, and none for a
-// look-up beside the question: there are many of these.
-func (c *serverAddr) getsSlowTimeout(side bool) bool {
-	switch {
-	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
-		return false
-	case c.estimate.Known:
-		return c.lastTry && !side
-	}
-	return c.lastTry && !side || c.tries == 2
-}
-
-// loneTimeout is how long the first reply of a server is waited for when nobody else
-// could be asked: asking the same server again too early throws its reply away.
-const loneTimeout = 800 * time.Millisecond
-
-// slowTimeout is how long the only server's reply is waited for when the first one did not
-// come: either that was lost, or the server is slower than most, as behind a satellite and a
-// queue, or with this question: one that is quick for its keys may have to look elsewhere for
-// the rest. Sockets of earlier sends are not kept open instead: each would be one more target
-// for a forger. With three sends it is known after 3.6 s that the server is silent, before
-// stub resolvers give up (resolv.conf(5): 5 s).
-const slowTimeout = 2 * time.Second
-
-// forwardTimeout is how long a forwarder is waited for at first, twice as long the next
-// time, and so on: what it has in its cache it answers at once, for the rest it must wait
-// for others.
-const forwardTimeout = time.Second
-
 // sender gives who carries the queries.
 func (x *exchange) sender() sender {
 	if x.to.forwarder != nil && x.to.forwarder.sender != nil {
@@ -319,19 +266,6 @@ func (x *exchange) endInVain(err error) exchangeResult {
 	return exchangeResult{to: x.to, err: err, udpSpoilt: x.udpSpoilt && x.network == "tcp"}
 }
 
-// lateLoss records what it says about a server that another one answered first, or that
-// nobody waits for it any more: that it is as good as lost, if it was late by then. When the
-// question had to make room for others it says nothing: that happens to what is slow.
-func (x *exchange) lateLoss() {
-	addr := x.to.addr
-	if x.st.isShed() {
-		return
-	}
-	if (x.network == "udp" || x.streamOnly()) && time.Since(x.sent) >= x.to.estimate.Late {
-		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
-	}
-}
-
 // afterAbandon decides how to ask again after a reply that may be forged. Over TCP an
 // attacker who sees nothing has no say.
 func (x *exchange) afterAbandon(err error) (again bool, out exchangeResult) {
@@ -386,39 +320,6 @@ func (x *exchange) nextForm(what queryFault) bool {
 // fail ends the exchange with an error that says nothing about whether the server
 // is alive.
 func (x *exchange) fail(err error) exchangeResult { return exchangeResult{to: x.to, err: err} }
-
-// recordReply remembers that the server is alive, how fast it is, and its cookie.
-func (x *exchange) recordReply(rtt time.Duration) {
-	now, addr := x.r.config.Now(), x.to.addr
-	if x.network == "udp" || x.streamOnly() {
-		x.cut.source.infra.Answered(now, addr, rtt)
-	} else {
-		x.cut.source.infra.Alive(addr)
-	}
-	if x.accepted != nil && x.edns == ednsCookie {
-		x.learnCookie(now)
-	}
-}
-
-// learnCookie renews what is known of the server's cookie. That it needs none any more is
-// believed over TCP only, where nobody forges.
-func (x *exchange) learnCookie(now time.Time) {
-	cookie := x.cookieOfReply()
-	switch {
-	case len(cookie) > clientCookieLen && bytes.Equal(cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen]):
-		x.cut.source.infra.SetCookie(now, x.to.addr, cookie[clientCookieLen:])
-	case len(cookie) == 0 && x.network == "tcp":
-		x.cut.source.infra.SetCookie(now, x.to.addr, nil)
-	}
-}
-
-// cookieOfReply returns the cookie option of the reply; nil if it has none.
-func (x *exchange) cookieOfReply() []byte {
-	if x.accepted.EDNS == nil {
-		return nil
-	}
-	return x.accepted.EDNS.Cookie
-}
 
 // handleReply decides what a genuine reply means: that another way of asking is needed, or
 // what kind of response it is.
@@ -502,29 +403,6 @@ func (o exchangeResult) plainRetryResult() plainRetryResult {
 		return plainRetryInVain
 	}
 	return plainRetryUnknown
-}
-
-// learnForm remembers of the way in which a good reply was got what will spare queries:
-// what the server takes, and, once that is confirmed, what it does not.
-func (x *exchange) learnForm() {
-	table, now, addr := x.cut.source.infra, x.r.config.Now(), x.to.addr
-	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
-	full := x.edns == ednsCookie && (mixed || x.r.config.DisableCaseRandomisation)
-	if hasEDNS && !x.features.EDNS || full && !x.features.Full || x.features.Doubted {
-		table.Took(now, addr, hasEDNS, x.edns == ednsCookie, mixed, full)
-	}
-	refusals := x.faults[faultRefused]
-	switch {
-	case x.to.plain && x.to.answeredError: // by an error that does not say what it was for
-		table.RefusedOption(now, addr)
-		table.LostCase(now, addr)
-	case refusals > 0 && x.edns == ednsNone && x.features.EDNS: // so that it was for the letters
-		table.LostCase(now, addr)
-	case refusals > 0 && x.edns == ednsNone:
-		table.RefusedEDNS(now, addr, refusals > 1 || x.network == "tcp")
-	case refusals > 0:
-		table.RefusedOption(now, addr)
-	}
 }
 
 // plainMayHelp reports whether it may be for the way of asking that no good reply came. An error

@@ -1,0 +1,58 @@
+package resolver
+
+import (
+	"time"
+)
+
+// timeout is how long to wait for a reply to this send.
+func (x *exchange) timeout() time.Duration { return x.wait() + x.to.jitter }
+
+func (x *exchange) wait() time.Duration {
+	e := x.to.estimate
+	switch {
+	case x.network == "tcp":
+		return tcpTimeout
+	case x.cut.source.forwards():
+		return max(e.Timeout, forwardTimeout<<min(max(x.to.tries-1, 0), 2))
+	case x.to.extraSend:
+		return max(e.Timeout, loneTimeout)
+	case e.Dead:
+		return e.Timeout
+	case x.to.getsSlowTimeout(x.st.isSide()):
+		x.to.waitedSlow = true
+		return max(e.Timeout, slowTimeout)
+	case x.to.waitLonger && !e.Known, x.to.onlyChoice && x.to.lastTry:
+		return max(e.Timeout, loneTimeout)
+	}
+	return e.Timeout
+}
+
+// getsSlowTimeout reports whether the only server is given the time that slow ones need: in the last
+// send to it, and in the one before if nothing is known of it. Once is enough, and none for a
+// look-up beside the question: there are many of these.
+func (c *serverAddr) getsSlowTimeout(side bool) bool {
+	switch {
+	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
+		return false
+	case c.estimate.Known:
+		return c.lastTry && !side
+	}
+	return c.lastTry && !side || c.tries == 2
+}
+
+// loneTimeout is how long the first reply of a server is waited for when nobody else
+// could be asked: asking the same server again too early throws its reply away.
+const loneTimeout = 800 * time.Millisecond
+
+// slowTimeout is how long the only server's reply is waited for when the first one did not
+// come: either that was lost, or the server is slower than most, as behind a satellite and a
+// queue, or with this question: one that is quick for its keys may have to look elsewhere for
+// the rest. Sockets of earlier sends are not kept open instead: each would be one more target
+// for a forger. With three sends it is known after 3.6 s that the server is silent, before
+// stub resolvers give up (resolv.conf(5): 5 s).
+const slowTimeout = 2 * time.Second
+
+// forwardTimeout is how long a forwarder is waited for at first, twice as long the next
+// time, and so on: what it has in its cache it answers at once, for the rest it must wait
+// for others.
+const forwardTimeout = time.Second
