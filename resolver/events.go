@@ -83,8 +83,29 @@ type queryEvent struct {
 	Network    string
 	Asked      question
 	Minimised  bool
-	Reason     QueryReason
+	Reason     queryReason
 }
+
+// queryReason is why a query is sent; QueryReason says what each means.
+type queryReason uint8
+
+const (
+	reasonNone queryReason = iota // no query is sent
+	reasonBest
+	reasonUnknown
+	reasonNext
+	reasonHedge
+	reasonProbe
+	reasonTruncated
+	reasonSpoofed
+	reasonCase
+	reasonNoEDNS
+	reasonNoOption
+	reasonLastResort
+	reasonCookie
+	reasonLoop
+	reasonConnection
+)
 
 // responseEvent is what came of a query.
 type responseEvent struct {

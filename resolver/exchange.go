@@ -34,7 +34,7 @@ type exchange struct {
 	cut         *zoneCut
 	q           question
 	to          *serverAddr
-	why         QueryReason
+	why         queryReason
 	unreachable chan<- struct{} // told when the host says that the port is unreachable
 
 	queryForm
@@ -78,7 +78,7 @@ type exchangeResult struct {
 }
 
 // exchange asks one server until there is a reply that can be classified.
-func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *serverAddr, why QueryReason, late chan<- struct{}) exchangeResult {
+func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
 		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
 		features: cut.source.infra.Features(r.config.Now(), to.addr),

@@ -70,27 +70,27 @@ type fallbackBounds struct {
 
 // after returns the way in which the same server is asked after something went wrong for
 // the times-th time, and why. It is not ok when no other way is left.
-func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next queryForm, why QueryReason, ok bool) {
+func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next queryForm, why queryReason, ok bool) {
 	if r.forbids(what, times) {
-		return f, "", false
+		return f, reasonNone, false
 	}
 	switch what {
 	case faultTruncated:
-		return f.overTCP(ednsBare), ReasonTruncated, true
+		return f.overTCP(ednsBare), reasonTruncated, true
 	case faultForged:
-		return f.overTCP(ednsBare), ReasonSpoofed, true
+		return f.overTCP(ednsBare), reasonSpoofed, true
 	case faultCase:
-		return f.afterCase(times, r), ReasonCase, true
+		return f.afterCase(times, r), reasonCase, true
 	case faultCookie:
-		return f.overTCP(ednsCookie), ReasonCookie, true // to see whether it still sends one
+		return f.overTCP(ednsCookie), reasonCookie, true // to see whether it still sends one
 	case faultBadCookie:
-		return f.afterBadCookie(times), ReasonCookie, true
+		return f.afterBadCookie(times), reasonCookie, true
 	case faultRefused:
 		return f.afterRefusal(r)
 	case faultConnection:
-		return f, ReasonConnection, true
+		return f, reasonConnection, true
 	}
-	return f, "", false
+	return f, reasonNone, false
 }
 
 // forbids reports whether nothing is to follow from what went wrong.
@@ -136,18 +136,18 @@ func (f queryForm) afterBadCookie(times int) queryForm {
 // afterRefusal goes down a step. Each one is a query of its own from another port, so that
 // nobody who has guessed one of them has EDNS given up. The last one is without mixed letters
 // too, as some servers answer these with such an error.
-func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, QueryReason, bool) {
+func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, queryReason, bool) {
 	switch {
 	case r.questionRefused:
-		return f, "", false
+		return f, reasonNone, false
 	case f.edns == ednsCookie:
 		f.edns = ednsBare
-		return f, ReasonNoOption, true
+		return f, reasonNoOption, true
 	case f.edns == ednsBare && !r.signed:
 		f.edns, f.case0x20 = ednsNone, false
-		return f, ReasonNoEDNS, true
+		return f, reasonNoEDNS, true
 	}
-	return f, "", false
+	return f, reasonNone, false
 }
 
 // refusesEDNS reports whether a response code is what servers answer that do not know EDNS

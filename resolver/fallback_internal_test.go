@@ -61,47 +61,47 @@ func TestLadder(t *testing.T) {
 		times int
 		r     fallbackBounds
 		want  queryForm
-		why   QueryReason
+		why   queryReason
 	}{
-		{"truncated", full, faultTruncated, 1, fallbackBounds{}, stream, ReasonTruncated},
-		{"truncated, without EDNS", without, faultTruncated, 1, fallbackBounds{}, streamWithout, ReasonTruncated},
-		{"truncated, last resort", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, ReasonTruncated},
-		{"truncated, TCP was of no use", full, faultTruncated, 1, fallbackBounds{noTCP: true}, stream, ReasonTruncated},
+		{"truncated", full, faultTruncated, 1, fallbackBounds{}, stream, reasonTruncated},
+		{"truncated, without EDNS", without, faultTruncated, 1, fallbackBounds{}, streamWithout, reasonTruncated},
+		{"truncated, last resort", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonTruncated},
+		{"truncated, TCP was of no use", full, faultTruncated, 1, fallbackBounds{noTCP: true}, stream, reasonTruncated},
 
-		{"forged", full, faultForged, 1, fallbackBounds{}, stream, ReasonSpoofed},
-		{"forged, TCP was of no use", full, faultForged, 1, fallbackBounds{noTCP: true}, none, ""},
-		{"forged, last resort", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, ""},
+		{"forged", full, faultForged, 1, fallbackBounds{}, stream, reasonSpoofed},
+		{"forged, TCP was of no use", full, faultForged, 1, fallbackBounds{noTCP: true}, none, reasonNone},
+		{"forged, last resort", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
 
-		{"case", full, faultCase, 1, fallbackBounds{}, full, ReasonCase},
-		{"case again", full, faultCase, 2, fallbackBounds{}, stream, ReasonCase},
-		{"case of a server known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, ReasonCase},
-		{"case again, TCP was of no use", full, faultCase, 2, fallbackBounds{noTCP: true}, none, ""},
+		{"case", full, faultCase, 1, fallbackBounds{}, full, reasonCase},
+		{"case again", full, faultCase, 2, fallbackBounds{}, stream, reasonCase},
+		{"case of a server known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, reasonCase},
+		{"case again, TCP was of no use", full, faultCase, 2, fallbackBounds{noTCP: true}, none, reasonNone},
 
-		{"cookie", full, faultCookie, 1, fallbackBounds{}, streamCookie, ReasonCookie},
-		{"cookie, TCP was of no use", full, faultCookie, 1, fallbackBounds{noTCP: true}, none, ""},
-		{"BADCOOKIE", full, faultBadCookie, 1, fallbackBounds{}, full, ReasonCookie},
-		{"BADCOOKIE again", full, faultBadCookie, 2, fallbackBounds{}, stream, ReasonCookie},
-		{"BADCOOKIE over TCP", streamCookie, faultBadCookie, 1, fallbackBounds{}, stream, ReasonCookie},
+		{"cookie", full, faultCookie, 1, fallbackBounds{}, streamCookie, reasonCookie},
+		{"cookie, TCP was of no use", full, faultCookie, 1, fallbackBounds{noTCP: true}, none, reasonNone},
+		{"BADCOOKIE", full, faultBadCookie, 1, fallbackBounds{}, full, reasonCookie},
+		{"BADCOOKIE again", full, faultBadCookie, 2, fallbackBounds{}, stream, reasonCookie},
+		{"BADCOOKIE over TCP", streamCookie, faultBadCookie, 1, fallbackBounds{}, stream, reasonCookie},
 
-		{"refused", full, faultRefused, 1, fallbackBounds{}, bare, ReasonNoOption},
-		{"refused, no option", bare, faultRefused, 2, fallbackBounds{}, without, ReasonNoEDNS},
-		{"refused, no EDNS", without, faultRefused, 3, fallbackBounds{}, none, ""},
-		{"refused over TCP", stream, faultRefused, 1, fallbackBounds{}, streamWithout, ReasonNoEDNS},
-		{"refused with a cookie over TCP", streamCookie, faultRefused, 1, fallbackBounds{}, stream, ReasonNoOption},
-		{"refused, signed", full, faultRefused, 1, fallbackBounds{signed: true}, bare, ReasonNoOption},
-		{"refused, no option, signed", bare, faultRefused, 2, fallbackBounds{signed: true}, none, ""},
-		{"refused by others too", full, faultRefused, 1, fallbackBounds{questionRefused: true}, none, ""},
-		{"refused, last resort", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, ""},
+		{"refused", full, faultRefused, 1, fallbackBounds{}, bare, reasonNoOption},
+		{"refused, no option", bare, faultRefused, 2, fallbackBounds{}, without, reasonNoEDNS},
+		{"refused, no EDNS", without, faultRefused, 3, fallbackBounds{}, none, reasonNone},
+		{"refused over TCP", stream, faultRefused, 1, fallbackBounds{}, streamWithout, reasonNoEDNS},
+		{"refused with a cookie over TCP", streamCookie, faultRefused, 1, fallbackBounds{}, stream, reasonNoOption},
+		{"refused, signed", full, faultRefused, 1, fallbackBounds{signed: true}, bare, reasonNoOption},
+		{"refused, no option, signed", bare, faultRefused, 2, fallbackBounds{signed: true}, none, reasonNone},
+		{"refused by others too", full, faultRefused, 1, fallbackBounds{questionRefused: true}, none, reasonNone},
+		{"refused, last resort", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
 
-		{"connection", stream, faultConnection, 1, fallbackBounds{}, stream, ReasonConnection},
-		{"connection, last resort", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, ReasonConnection},
+		{"connection", stream, faultConnection, 1, fallbackBounds{}, stream, reasonConnection},
+		{"connection, last resort", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonConnection},
 	} {
 		got, why, ok := tt.from.after(tt.what, tt.times, tt.r)
 		if !ok {
 			got = none
 		}
 		if got != tt.want || why != tt.why || ok != (tt.want != none) {
-			t.Errorf("%s: got %+v for %q, %t; want %+v for %q", tt.name, got, why, ok, tt.want, tt.why)
+			t.Errorf("%s: got %+v for %q, %t; want %+v for %q", tt.name, got, why.public(), ok, tt.want, tt.why.public())
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 	var ended error
 	go func() {
 		defer close(done)
-		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, ReasonLoop, make(chan struct{}, 1)) })()
+		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
 	}()
 	came := false
 	select {

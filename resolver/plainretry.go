@@ -24,7 +24,7 @@ func (a *asking) plainRetry(ctx context.Context) bool {
 	to.extraSend = true
 	to.onlyChoice, to.waitLonger = false, false
 	a.makePlain(to)
-	a.exchange(ctx, to, ReasonLastResort)
+	a.exchange(ctx, to, reasonLastResort)
 	return true
 }
 

@@ -255,24 +255,24 @@ func (l *serverList) add(now time.Time, c serverAddr) {
 }
 
 // next takes the server to ask now; nil when there is none.
-func (l *serverList) next(now time.Time) (*serverAddr, QueryReason) {
+func (l *serverList) next(now time.Time) (*serverAddr, queryReason) {
 	if l.tries >= maxTries {
-		return l.takeApexServer(now), ReasonNext
+		return l.takeApexServer(now), reasonNext
 	}
 	living := l.askable(func(c *serverAddr) bool { return !c.estimate.Dead })
 	dead := l.askable(func(c *serverAddr) bool { return c.estimate.Dead })
 	if len(living) == 0 && !l.forwarders || l.random.IntN(probeOneIn) == 0 {
 		if c := l.probe(now, dead, len(living) == 0 && !l.sideLookup); c != nil {
-			return c, ReasonProbe
+			return c, reasonProbe
 		}
 	}
 	if len(living) == 0 && l.forwarders && len(dead) > 0 {
 		// One name whose own servers are silent must not make others fail that the
 		// forwarder could answer at the same time.
-		return l.take(l.best(now, dead)), ReasonProbe
+		return l.take(l.best(now, dead)), reasonProbe
 	}
 	if len(living) == 0 {
-		return nil, ""
+		return nil, reasonNone
 	}
 	c := l.best(now, living)
 	if l.tries == 0 && l.random.IntN(exploreOneIn) == 0 {
@@ -280,13 +280,13 @@ func (l *serverList) next(now time.Time) (*serverAddr, QueryReason) {
 			c = random
 		}
 	}
-	reason := ReasonNext
+	reason := reasonNext
 	switch {
 	case l.tries > 0:
 	case c.estimate.Known:
-		reason = ReasonBest
+		reason = reasonBest
 	default:
-		reason = ReasonUnknown
+		reason = reasonUnknown
 	}
 	return l.take(c), reason
 }

@@ -86,8 +86,8 @@ func TestFastestFirst(t *testing.T) {
 			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
 		c, reason := l.next(listStart)
-		if reason != ReasonBest {
-			t.Fatalf("got reason %s, want %s", reason, ReasonBest)
+		if reason != reasonBest {
+			t.Fatalf("got reason %d, want %d", reason, reasonBest)
 		}
 		first[c.addr.Addr()]++
 	}
@@ -158,8 +158,8 @@ func TestDeadServersAreProbed(t *testing.T) {
 			}
 			break
 		}
-		if c == nil || reason != ReasonProbe {
-			t.Fatalf("probe %d: got %v, %s", i, c, reason)
+		if c == nil || reason != reasonProbe {
+			t.Fatalf("probe %d: got %v, %d", i, c, reason)
 		}
 	}
 }

@@ -215,9 +215,46 @@ func (a *audience) Query(in walkRef, e queryEvent) {
 	tell(a, func(t *Trace) func(QueryInfo) { return t.Query }, func() QueryInfo {
 		return QueryInfo{
 			Step: in.now(), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
-			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: e.Reason,
+			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: e.Reason.public(),
 		}
 	})
+}
+
+// public returns the word that listeners know the reason by.
+func (r queryReason) public() QueryReason {
+	switch r {
+	case reasonNone:
+		return ""
+	case reasonBest:
+		return ReasonBest
+	case reasonUnknown:
+		return ReasonUnknown
+	case reasonNext:
+		return ReasonNext
+	case reasonHedge:
+		return ReasonHedge
+	case reasonProbe:
+		return ReasonProbe
+	case reasonTruncated:
+		return ReasonTruncated
+	case reasonSpoofed:
+		return ReasonSpoofed
+	case reasonCase:
+		return ReasonCase
+	case reasonNoEDNS:
+		return ReasonNoEDNS
+	case reasonNoOption:
+		return ReasonNoOption
+	case reasonLastResort:
+		return ReasonLastResort
+	case reasonCookie:
+		return ReasonCookie
+	case reasonLoop:
+		return ReasonLoop
+	case reasonConnection:
+		return ReasonConnection
+	}
+	return ""
 }
 
 // Response calls Trace.Response.

@@ -164,7 +164,7 @@ func (a *asking) advance(ctx context.Context) {
 	if a.lookups > 0 && a.list.onlyLowPriority() {
 		return
 	}
-	if !a.send(ctx, "") && a.lookups == 0 {
+	if !a.send(ctx, reasonNone) && a.lookups == 0 {
 		a.lookUp(ctx)
 	}
 }
@@ -174,7 +174,7 @@ func (a *asking) advance(ctx context.Context) {
 func (a *asking) hedge(ctx context.Context) {
 	switch {
 	case a.inFlight >= maxInFlight, a.st.onlyPlainRetry:
-	case a.inFlight > 0 && a.send(ctx, ReasonHedge):
+	case a.inFlight > 0 && a.send(ctx, reasonHedge):
 	case a.lookups < maxLookups:
 		a.lookUp(ctx)
 	}
@@ -182,12 +182,12 @@ func (a *asking) hedge(ctx context.Context) {
 
 // send asks the next server, if there is one. The hedge's reason is given; otherwise
 // the list says why it is this server.
-func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
+func (a *asking) send(ctx context.Context, hedge queryReason) bool {
 	to, why := a.list.next(a.r.config.Now())
 	if to == nil {
 		return false
 	}
-	if hedge != "" && why != ReasonProbe {
+	if hedge != reasonNone && why != reasonProbe {
 		why = hedge
 	}
 	to.onlyChoice = a.inFlight == 0 && a.list.onlyLowPriority() && len(a.list.missing) == 0
@@ -201,7 +201,7 @@ func (a *asking) send(ctx context.Context, hedge QueryReason) bool {
 }
 
 // exchange begins to ask a server.
-func (a *asking) exchange(ctx context.Context, to *serverAddr, why QueryReason) {
+func (a *asking) exchange(ctx context.Context, to *serverAddr, why queryReason) {
 	if !slices.Contains(a.tried, to.addr) {
 		a.tried = append(a.tried, to.addr)
 	}
