@@ -82,9 +82,9 @@ func (v *View) Uncounted() *View {
 	return &quiet
 }
 
-// Strict returns the same view for who believes a server that there is nothing below a name
-// which it says does not exist, though nothing proves it (RFC 8020). Servers that answer
-// so for empty non-terminals are common, and hide what is there from who believes them.
+// Strict returns the same view for a resolver that takes an unproven NXDOMAIN to mean that
+// there is nothing below the name either (RFC 8020). Servers that answer so for empty
+// non-terminals are common, and hide the names below from such a resolver.
 func (v *View) Strict() *View {
 	strict := *v
 	strict.strict = true
@@ -94,7 +94,7 @@ func (v *View) Strict() *View {
 // View returns the view with the given digest, which stands for everything that decides
 // what data a resolver would believe: trust anchors, negative anchors, routes,
 // validation and server policy. The cache remembers the 4,096 digests that it was asked
-// for last; who asks for one that it has forgotten gets an empty view. Views that are in
+// for last; a view that was forgotten is empty again. Views that are in
 // use stay what they are.
 func (c *Cache) View(digest [32]byte) *View {
 	c.mu.Lock()

@@ -14,7 +14,7 @@ const (
 	firstFailure = 5 * time.Second
 	maxFailure   = 300 * time.Second
 	// failureMemory is how long after its end a failure still makes the next one
-	// longer: who asks rarely should find a dead zone as dead as who asks often.
+	// longer: the wait should grow as well where the question is asked rarely.
 	failureMemory = maxFailure
 	// maxFailureText bounds the extra text, part of which may come from outside.
 	maxFailureText = 200

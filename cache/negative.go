@@ -14,7 +14,7 @@ import (
 // MaxBareTTL is how long, in seconds, NODATA is kept that came without an SOA to say so.
 // RFC 2308 §5 advises against keeping it, lest two servers that ask each other
 // keep it alive between them; authoritative servers ask nobody. A few seconds (Knot
-// Resolver: 5) spare a broken server, and whoever waits for it, the same question again.
+// Resolver: 5) spare a broken server, and the clients that wait for it, the same query again.
 const MaxBareTTL = 5
 
 // maxProof is how many RRsets may prove a denial. NSEC3 needs three; the limits on
@@ -95,10 +95,10 @@ func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
 // below a name that does not exist.
 //
 // Only Checked denials count, and only Secure ones: many servers say of an empty
-// non-terminal that it does not exist, which RFC 8020 §4 knows of, and whoever can forge
+// non-terminal that it does not exist, which RFC 8020 §4 knows of, and somebody who can forge
 // one reply could hide all names below. A delegation at or below the denied name is
-// evidence that the name does exist. For a strict view those count too that nothing
-// proves, but for their own zone only: the deepest delegation known towards the name must
+// evidence that the name does exist. For a strict view unproven ones count
+// too, but for their own zone only: the deepest delegation known towards the name must
 // be no deeper than the zone that denied.
 func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Negative, bool) {
 	apex := dnsname.Root

@@ -19,7 +19,7 @@ const (
 
 // noCutTable remembers at which names there is no zone cut. It is what a resolver goes by
 // to ask no more often than it has to, and nothing else rests on it. So it holds hashes
-// only, in a fixed number of slots: whoever asks for names made up at random can push out
+// only, in a fixed number of slots: a flood of names made up at random can evict
 // what others have learnt, but makes nothing grow.
 type noCutTable struct{ shards [noCutShards]noCutShard }
 
@@ -131,7 +131,7 @@ func (s *noCutShard) put(i instant, hash uint64, life span) {
 	if set[at].left(i) > 0 {
 		s.evictions++
 	}
-	if set[at].used { // all are: who is asked for from now on stays
+	if set[at].used { // all are: entries used from now on stay
 		for other := range set {
 			set[other].used = false
 		}

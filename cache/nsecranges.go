@@ -20,7 +20,7 @@ const (
 	minRangeShard  = 1 << 20 // bytes
 
 	// maxRanges is how many ranges of one zone are kept. What is sorted in one array
-	// can be searched in 14 steps, and moved to make room in microseconds. A zone
+	// can be searched in 14 steps, and moved for another one in microseconds. A zone
 	// that makes up ranges as it is asked (RFC 4470) fills no more than this.
 	maxRanges = 16384
 
@@ -81,7 +81,7 @@ func newRangeStore(limit int64) rangeStore {
 
 func (s *rangeStore) shard(hash uint64) *rangeShard { return &s.shards[hash>>s.shift] }
 
-// reset empties the shard. The caller holds mu, or is the only one who knows it.
+// reset empties the shard. The caller holds mu, or has the only reference.
 func (s *rangeShard) reset() {
 	s.zones, _ = simplelru.NewLRU[uint64, *rangeZone](math.MaxInt, nil) // fails below 1 only
 	s.bytes, s.entries, s.peak = 0, 0, 0
@@ -174,7 +174,7 @@ func (z *rangeZone) insert(r zoneRange) {
 	}
 }
 
-// between reports whether x is inside the gap of r. The range that closes the circle
+// between reports whether x is inside the gap of r. The range that ends the chain
 // has no upper end: hi is the first name or hash of the zone.
 func (z *rangeZone) between(r zoneRange, x string) bool {
 	above, below := z.order(r.lo, x) < 0, z.order(x, r.hi) < 0

@@ -11,10 +11,10 @@ func dueForPrefetch(s span, i instant) bool {
 	return s.left(i)*prefetchShare <= int64(s.ttl)*1000
 }
 
-// ClaimRefresh reports whether the caller is the one who may fetch what has this name
-// and type again now, before or after its end. Everybody else is told no for 30 s, so
-// that data about to expire is fetched once, and dead servers are left alone while
-// stale data is given out (RFC 8767 §5).
+// ClaimRefresh reports whether the caller may fetch the data of this name
+// and type again now, before or after its end. Other callers get false for 30 s, so
+// that data about to expire is fetched once, and servers that are down are not asked for
+// each stale answer (RFC 8767 §5).
 func (v *View) ClaimRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) bool {
 	i := v.cache.at(now)
 	return v.claim(i, key{name: name, rrtype: rrtype, trust: trust}, claimed, func(old entry) bool { return old.span().left(i) <= 0 })

@@ -224,14 +224,14 @@ func (m *message) sets(section, count int, body string, ttl uint32) string {
 		var set dnssec.RRset
 		body = readWhole(&set, body, ttl)
 		if section == authoritySection && !m.q.DO && (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3) {
-			continue // proofs are for who validates, RFC 4035 §3.2.1
+			continue // proofs are for clients that validate, RFC 4035 §3.2.1
 		}
 		m.set(section, &set)
 	}
 	return body
 }
 
-// set writes an RRset, rotated in the answer section, with its signatures for who
+// set writes an RRset, rotated in the answer section, with its signatures for a client that
 // wants them.
 func (m *message) set(section int, set *dnssec.RRset) {
 	first := uint(0)

@@ -99,7 +99,7 @@ func firstOf(records dnssec.Packed) string {
 	return ""
 }
 
-// isOneAlias reports whether a chain of aliases is the answer to who asks for the alias.
+// isOneAlias reports whether a chain of aliases is the answer to a question for the alias.
 func (e entry) isOneAlias() bool {
 	_, answers, _, body := e.chainParts()
 	var set dnssec.RRset

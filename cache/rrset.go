@@ -19,7 +19,7 @@ type Item struct {
 	// TTL is what is left in seconds, at least 1.
 	TTL uint32
 	// Prefetch: the set is asked for again and again and about to expire, so it is
-	// worth being fetched now, by who succeeds with View.ClaimRefresh.
+	// worth being fetched now, by the caller for which View.ClaimRefresh is true.
 	Prefetch bool
 	// Stale: the set has expired, and came from GetStale.
 	Stale bool
@@ -126,8 +126,8 @@ func (v *View) Put(now time.Time, set *dnssec.RRset, m Meta) error {
 }
 
 // TTL returns for how many seconds an RRset is kept, if it is: its own TTL, Options.MaxTTL or
-// the time until m.NotAfter, whichever is shortest. Whoever is given the set before it is out
-// of the cache is told that TTL too, so that nobody keeps it for longer.
+// the time until m.NotAfter, whichever is shortest. The first answer has that TTL too, so that
+// no cache behind this one keeps the set for longer.
 func (v *View) TTL(now time.Time, set *dnssec.RRset, m Meta) uint32 {
 	return ttlOf(v.life(now, set, m))
 }

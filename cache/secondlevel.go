@@ -12,17 +12,17 @@ import (
 //
 //   - What comes out of it is checked like a reply off the network: limits, allow list,
 //     validation. A store that lies can make a Secure answer cost more, but cannot change
-//     it; what nobody signs it can forge, as can whoever sits on the way to a server,
-//     unless the resolvers share a key that the store does not have.
-//   - It may lose, refuse and forget whatever it likes. Nothing but hits is lost by that.
-//   - A store that is slow or away is left alone after a few failures, and tried again
-//     now and then. No answer waits long for it.
+//     it. It can forge unsigned answers, as anybody on the path to a server can, unless the
+//     resolvers share a key that the store does not have.
+//   - It may lose, refuse and forget any value. Nothing but hits is lost by that.
+//   - A store that is slow or down is marked down after a few failures, and probed now and
+//     then. No answer waits long for it.
 //
 // Methods are called concurrently, also while others have not returned, and never under a
-// lock. They must return as soon as ctx ends: who is waited for longer is taken for dead,
+// lock. They must return as soon as ctx ends: a store that takes longer is marked down,
 // and until it returns it holds a goroutine that Close of the resolver waits for. They
 // should not retry: that takes longer than asking a server. Key and value are only lent,
-// and must not be changed; who keeps them copies them. Panics are not caught.
+// and must not be changed; an implementation that keeps them copies them. Panics are not caught.
 //
 // What implementations get wrong:
 //

@@ -23,13 +23,13 @@ const (
 	maxShards = 64
 	minShard  = 256 << 10 // bytes
 
-	// hotShare of what a shard's lists may take, in parts of 100, is for what was asked
-	// again. The rest is where newcomers have to prove themselves.
+	// hotShare of what a shard's lists may take, in parts of 100, is for entries that were
+	// used again. The rest is for new ones.
 	hotShare = 80
 	// denialShare is the part of a shard, likewise, that denials and failures which were not
-	// asked again keep when there is no room for all. Whoever asks for names made up at
-	// random makes them by the million, and each is of use to nobody: beyond their share
-	// they leave before any answer (attacks.md 24). It is a quarter of what newcomers have.
+	// used again keep when the shard is full. A flood of names made up at random makes them
+	// by the million, and each is used once: beyond their share they are evicted before any
+	// answer (ATTACKS.md 24). It is a quarter of the part for new entries.
 	denialShare = 5
 	// minCompact is how many entries a map must have had for making it anew to be worth it.
 	minCompact = 256
@@ -146,7 +146,7 @@ func (g *segment[V]) compact() {
 // overhead is what the list's map takes.
 func (g *segment[V]) overhead() int64 { return int64(g.peak) * slotOverhead }
 
-// reset empties the shard. The caller holds mu, or is the only one who knows it.
+// reset empties the shard. The caller holds mu, or has the only reference.
 func (s *shard[V]) reset() {
 	s.cold, s.denied, s.hot = newSegment[V](), newSegment[V](), newSegment[V]()
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// MaxBriefTTL is how long, in seconds, an answer is kept that has no place among the others:
-// long enough that whoever asks again and again costs the zone's servers next to nothing, and
-// no longer than expired data is given out for.
+// MaxBriefTTL is how long, in seconds, an answer is kept that is not kept among the others:
+// long enough that questions for it again and again cost the zone's servers next to nothing,
+// and no longer than the TTL of expired data.
 const MaxBriefTTL = StaleTTL
 
 // PutBrief keeps a whole answer for MaxBriefTTL at most, and reports whether it did. It is for

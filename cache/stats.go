@@ -26,7 +26,7 @@ type Stats struct {
 	// RefusedTypes counts those of them that were one type too many (Options.MaxTypes).
 	RefusedTypes uint64 `json:"refused_types"`
 
-	Evictions uint64 `json:"evictions"` // entries that made room for others
+	Evictions uint64 `json:"evictions"` // entries evicted for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
 	// domains, of other delegations, of NSEC and NSEC3 ranges, of answers kept briefly; and,
 	// as one without entries, what is remembered of names that are no zone cuts.

@@ -8,7 +8,7 @@ import (
 	"github.com/iterdns/iterdns/glue"
 )
 
-// Entry is one thing in the cache, for who looks at it from outside.
+// Entry is one entry of the cache, for programs that inspect it.
 type Entry struct {
 	View   [32]byte // the digest of its view
 	Kind   Kind

@@ -99,8 +99,8 @@ func (d DS) matches(zone dnsname.Name, key *zoneKey) bool {
 }
 
 // trustedDS returns the records of a DS RRset that are of use; if none is, why. A
-// SHA-1 digest is ignored where the key has a better one (RFC 4509 §3): whoever can
-// make a SHA-1 collision must not gain by it.
+// SHA-1 digest is ignored where the key has a better one (RFC 4509 §3): a SHA-1
+// collision must be of no use.
 func (v *Validator) trustedDS(set *RRset) ([]trustedKey, ReasonCode) {
 	var usable []DS
 	why := ReasonAlgorithm

@@ -1,11 +1,14 @@
-// Package dnssec holds what DNSSEC validation works on and decides: RRsets in
-// packed form, security status, trust anchors, and the validator. It does no I/O and
-// has no clock: what it needs it asks its caller for.
+// Package dnssec decides the security status of a response (Secure, Insecure, Bogus or
+// Indeterminate, RFC 4035 §4.3), and why.
+//
+// In come trust anchors, the responses of the walk from the root, and the time; out
+// comes a [Verdict], or the list of the responses that are still needed. It never sends
+// a query, reads a clock or keeps anything between questions: its caller does.
 //
 // A [Validator] is made once, of trust anchors. For each question an [Evidence] takes
-// in what the walk from the root brings: referrals with their DS or the proof that
+// the responses of the walk from the root: referrals with their DS or the proof that
 // there is none, and DNSKEY RRsets. [Evidence.Validate] then judges a response: it
-// gives a [Verdict], or the list of what it still needs, which can all be fetched at
+// returns a [Verdict], or the list of what it still needs, which can all be fetched at
 // the same time. [Evidence.Prefetch] says early what that will be. All work is charged
 // to a [Work], one for each client question.
 //
@@ -33,14 +36,14 @@
 // # Limitations
 //
 // Only class IN. Algorithm 16 (Ed448) and other algorithms that Go's standard library
-// lacks have to be brought in [Options.Algorithms] (examples/ed448 has Ed448); zones that have no other are
+// lacks have to be added by [Options.Algorithms] (examples/ed448 has Ed448); zones that have no other are
 // Insecure. RSA keys are 1024 to 4096 bits long with exponents up to 2^31-1; a zone all
 // of whose DS lead to other keys is Insecure, data signed only by such a key in a zone
 // with usable ones is Bogus. A DNAME made from a wildcard is Bogus (RFC 6672 §3.3 leaves
 // it undefined). Compact denial is understood with NSEC, for which alone it is defined.
 //
-// What lies in an opt-out range of NSEC3 is Insecure if unsigned: it may belong to an
-// insecure delegation, and nobody can tell (RFC 5155 §12.1).
+// Unsigned data in an opt-out range of NSEC3 is Insecure: it may belong to an insecure
+// delegation, which cannot be told (RFC 5155 §12.1).
 //
 // # Bugs
 //

@@ -72,12 +72,12 @@ type Need struct {
 var errPending = errors.New("dnssec: more evidence needed")
 
 // StopWhen makes judging end before the next signature is checked or name hashed, once
-// stopped returns an error, which is then what it ends with. It is for who no longer wants
+// stopped returns an error, which it then ends with. It is for callers that no longer want
 // the verdict, as when a context ends: stopped may be its Err. It is called often, and must
-// be quick. What was computed before stays paid for.
+// be quick. Work done before stays charged.
 func (e *Evidence) StopWhen(stopped func() error) { e.stopped = stopped }
 
-// ended returns the error of what was given to StopWhen.
+// ended returns the error of the function set by StopWhen.
 func ended(stopped func() error) error {
 	if stopped == nil {
 		return nil

@@ -108,8 +108,8 @@ func (e *Evidence) judgeKeys(zone dnsname.Name, set *RRset, trusted []trustedKey
 }
 
 // entryKeys returns the usable keys that trusted vouches for; when there are none,
-// why. That is ReasonKeySize only if it holds for each of trusted: else whoever
-// takes keys away on the wire could make a zone Insecure.
+// why. That is ReasonKeySize only if it holds for each of trusted: otherwise a zone
+// could be made Insecure by removing keys on the path.
 func (e *Evidence) entryKeys(ks *KeySet, trusted []trustedKey) ([]*zoneKey, Reason, error) {
 	var entries []*zoneKey
 	failure := Reason{Code: ReasonKeySize, Name: ks.Zone}

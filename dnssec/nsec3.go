@@ -87,7 +87,7 @@ func decodeHash(label string) (string, bool) {
 }
 
 // covers reports whether a name with the hash would stand between owner and next if
-// it existed. The last record of the circle points back to the first.
+// it existed. The last record of the chain points back to the first.
 func (n *nsec3) covers(hash string) bool {
 	if n.owner < n.next {
 		return n.owner < hash && hash < n.next

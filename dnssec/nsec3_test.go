@@ -183,7 +183,7 @@ func TestOddNSEC3(t *testing.T) {
 	}
 }
 
-// TestNSEC3Covers: the order of hashes is a circle.
+// TestNSEC3Covers: the order of hashes is a ring.
 func TestNSEC3Covers(t *testing.T) {
 	for _, c := range []struct {
 		owner, next, hash string

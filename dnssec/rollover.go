@@ -73,7 +73,7 @@ func (s *KeyState) UnmarshalText(text []byte) error {
 
 // Rollover is what RFC 5011 keeps of the trust anchors of one zone, as a value: the
 // caller stores it (encoding/json will do) and restores it. Nothing in it is secret,
-// but who can write it decides what is trusted.
+// but a program that can write it decides what is trusted.
 type Rollover struct {
 	Zone string        `json:"zone"`
 	Keys []RolloverKey `json:"keys"`
@@ -112,7 +112,7 @@ func NewRollover(anchors []Anchor, now time.Time) (Rollover, error) {
 // ErrNoAnchorLeft says that no key of a Rollover is trusted any more: all that were have
 // been revoked, while nobody looked for long enough to trust their successors. RFC 5011
 // §5 has the zone treated as if it had never been configured, so that nothing in it is
-// validated; whoever wants more starts a new Rollover from anchors that come by another
+// validated; a program that wants more starts a new Rollover from anchors that come by another
 // way, as DefaultAnchors come with a new version of this package.
 var ErrNoAnchorLeft = errors.New("no key is trusted any more: start anew from other trust anchors")
 

@@ -81,7 +81,7 @@ func (u *rolloverUpdate) step(k RolloverKey, key *zoneKey) (*RolloverKey, error)
 			return nil, err
 		}
 		if !revoked {
-			return &k, nil // whoever wrote that flag does not have the key
+			return &k, nil // the flag was not written by an owner of the key
 		}
 		u.revoked = u.revoked || k.State < KeyRevoked
 	}

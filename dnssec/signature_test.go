@@ -126,10 +126,10 @@ func TestSerialTime(t *testing.T) {
 			inception, expiration uint32
 			want                  ReasonCode
 		}{
-			"valid":                 {now - 3600, now + 3600, 0},
-			"expired":               {now - 3600, now - 1, ReasonExpired},
-			"not yet":               {now + 100, now + 3600, ReasonNotYetValid},
-			"half the circle apart": {now - 1, now - 1 + 1<<31, ReasonValidity},
+			"valid":                {now - 3600, now + 3600, 0},
+			"expired":              {now - 3600, now - 1, ReasonExpired},
+			"not yet":              {now + 100, now + 3600, ReasonNotYetValid},
+			"half the range apart": {now - 1, now - 1 + 1<<31, ReasonValidity},
 		} {
 			sig := Signature{Inception: c.inception, Expiration: c.expiration}
 			if got := sig.validAt(now, 60, 0); got != c.want {

@@ -216,7 +216,7 @@ func (e *Evidence) deniedFromAbove(name dnsname.Name, r *Response) *zoneState {
 }
 
 // judgeSpare lists the NSEC and NSEC3 records that no proof took but that the same
-// zone signed: whoever validates after us may take another path.
+// zone signed: a validator behind this one may take another path.
 func (e *Evidence) judgeSpare(v *Verdict, keys *KeySet, r *Response) error {
 	for _, set := range r.Authority {
 		if !isDenial(set.Type) || !set.Owner.IsAtOrBelow(keys.Zone) || v.has(set) {

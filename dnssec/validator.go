@@ -72,7 +72,7 @@ func New(o Options) (*Validator, error) {
 	return v, nil
 }
 
-// maxSkew keeps skews far from the half of serial arithmetic's circle.
+// maxSkew keeps skews far from half the range of serial arithmetic.
 const maxSkew = 365 * 24 * time.Hour
 
 func seconds(d, ifZero time.Duration) uint32 {

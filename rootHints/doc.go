@@ -1,9 +1,10 @@
-// Package roothints tells a resolver where to start when it knows nothing: the
-// names and addresses of the root name servers (SBELT in RFC 1034 §5.3.1).
+// Package roothints decides where a resolver starts that knows nothing: at the names
+// and addresses of the root name servers (SBELT in RFC 1034 §5.3.1).
 //
-// Default returns the hints that IANA publishes, embedded in the program together
-// with their Date; Parse reads others from a hints file, for instance those of a
-// test network or of an alternative root.
+// In comes a hints file, or nothing; out comes the root's delegation. [Default]
+// returns the hints that IANA publishes, embedded in the program together with their
+// [Date]; [Parse] reads others, for instance those of a test network or of an
+// alternative root. The package never sends a query and never opens a file.
 //
 // Hints are a place to begin, not data: a resolver uses them to ask the root for
 // its own name servers (priming, RFC 9609) and falls back on them when that fails.
@@ -24,8 +25,8 @@
 //     refused: a zone file or a signed answer is not a hints file
 //   - $INCLUDE and $GENERATE are refused: reading hints opens no other file
 //   - more than glue.MaxServers names, or glue.MaxAddrs addresses of one name, are
-//     refused rather than cut: which ones to drop is not for the library to say
+//     refused rather than cut: the library cannot know which ones to drop
 //   - a file of more than 64 KiB is refused
 //
-// Addresses need not be public: hints are the caller's own word.
+// Addresses need not be public: hints come from the caller.
 package roothints

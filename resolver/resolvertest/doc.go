@@ -2,6 +2,10 @@
 // serve them, faults on demand, and a log of every query. It is to package
 // resolver what net/http/httptest is to net/http.
 //
+// It decides what each server answers and when. In come texts of zones and faults,
+// and queries; out come replies, and the log. It never resolves a name itself, never
+// reaches the real Internet, and checks nothing of what a resolver makes of its replies.
+//
 //	in := resolvertest.New(t, `
 //	-- zone shop.example. at 198.51.100.3 2001:db8::3 --
 //	www     A     192.0.2.80
@@ -33,7 +37,7 @@
 //
 //   - A root zone, and top-level zones, if there is no `zone .`, each with a server
 //     of its own at an address from 198.18.0.0/15 and 2001:2::/48.
-//   - The addresses of a zone without "at": those that the zones give for the hosts
+//   - The addresses of a zone without "at": those that the zones have for the hosts
 //     of its NS records, or new ones as above.
 //   - NS records: ns1, ns2, … in the zone, dealt the addresses of "at" in their
 //     order, one IPv4 and one IPv6 address each.
@@ -46,10 +50,10 @@
 //
 // Derived records have a TTL of 3600 s.
 //
-// What could never be seen is an error: a record at or below a delegation that is no address
-// of a name server, a break or a fault at a name that is not there, a zone below onion., which
-// no resolver asks for. Zones with other special-use names (local, invalid, alt, localhost)
-// are found by a resolver with Options of this Internet.
+// Text without effect is an error: a record at or below a delegation that is no address of a
+// name server, a break or a fault at a name that is not there, a zone below onion., which no
+// resolver asks for. Zones with other special-use names (local, invalid, alt, localhost) are
+// found by a resolver with Options of this Internet.
 //
 // A signed zone gets keys, which depend on its name only, a chain of NSEC records,
 // signatures from an hour before the Internet is made until 30 days after, and a
@@ -57,7 +61,7 @@
 // where a zone below them is. Other words say how, and imply signed:
 //
 //	algorithm=13             ECDSA P-256; or 5, 7, 8, 10 (RSA), 14, 15 (Ed25519), which is
-//	                         the default. Others get keys and signatures nobody can check
+//	                         the default. Others get keys and signatures that cannot be checked
 //	algorithm=8,13           for the first generation of keys, and those from the second on
 //	bits=2048                length of RSA keys; without it 1024, which are found faster
 //	nsec3                    NSEC3 instead of NSEC
@@ -83,8 +87,8 @@
 // The stages of a rollover (RFC 6781 §4.1) are these words by Update: of a ZSK
 // zsk=1,2, then zsk=1,2 sign=2, then zsk=2 sign=2.
 //
-// Where DNSKEY, DS, NSEC, NSEC3 or RRSIG records are written, those stay, and what
-// they are for is not made again.
+// Where DNSKEY, DS, NSEC, NSEC3 or RRSIG records are written, those stay, and none
+// are made in their place.
 //
 //	-- fault TARGET... --
 //
@@ -119,7 +123,7 @@
 //	cookies                  Cookies; also require-cookies, bad-cookie, wrong-cookie
 //	garbage                  Garbage
 //	cut 20                   Cut: first bytes only
-//	mend                     Mend: takes away what was there before
+//	mend                     Mend: removes the faults before it
 //
 // Conditions stand before the fault and end with a colon:
 //
@@ -131,7 +135,7 @@
 //
 //	-- intercept --
 //
-// puts a box on the way that answers in the place of every server, with faults of
+// puts a box into the path that answers in place of every server, with faults of
 // its own (Intercept).
 //
 // # What the servers do
@@ -141,7 +145,7 @@
 // truncation of RFC 9471, EDNS of RFC 6891 and, if told to, cookies of RFC 7873.
 // An alias is followed as far as the same server has the zones. To queries with DO
 // they add the signatures and proofs of RFC 4035 §3.1 and RFC 5155 §7.2 that their
-// zones hold, whoever signed these.
+// zones hold, whether made or written.
 //
 // # Limitations
 //
