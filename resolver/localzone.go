@@ -183,9 +183,9 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	case h.Class != dns.ClassINET:
 		return fmt.Errorf("%s is not of class IN", rr)
 	case isMeta(h.Rrtype) || h.Rrtype == dns.TypeANY:
-		return fmt.Errorf("%s has a type that is no data", rr)
+		return fmt.Errorf("%s has a type that no zone can have", rr)
 	case h.Rrtype == dns.TypeNS && owner != zone:
-		return fmt.Errorf("%s is a delegation, which local zones do not have: a route is one", rr)
+		return fmt.Errorf("%s is a delegation, which local zones cannot have: use a route", rr)
 	case h.Rrtype == dns.TypeSOA && owner != zone:
 		return fmt.Errorf("%s is not at the name of the zone", rr)
 	}
@@ -217,7 +217,7 @@ func (d *zoneData) check() error {
 			single := s.Type == dns.TypeCNAME || s.Type == dns.TypeDNAME || s.Type == dns.TypeSOA
 			switch {
 			case single && s.Len() > 1:
-				return fmt.Errorf("%s has %d records of type %s, of which there can be one", name, s.Len(), typeName(s.Type))
+				return fmt.Errorf("%s has %d records of type %s, want at most one", name, s.Len(), typeName(s.Type))
 			case s.Type == dns.TypeCNAME && len(sets) > 1:
 				return fmt.Errorf("%s has a CNAME and other records (RFC 1034 §3.6.2)", name)
 			}

@@ -308,13 +308,13 @@ func (o Options) fill() (config, error) {
 		c.RootHints = roothints.Default()
 	}
 	if len(c.RootHints.Servers) == 0 {
-		return config{}, fmt.Errorf("resolver: options: root hints name no server")
+		return config{}, fmt.Errorf("resolver: options: RootHints have no server")
 	}
 	if c.TrustAnchors == nil {
 		c.TrustAnchors = dnssec.DefaultAnchors()
 	}
 	if c.Validation == Validate && len(c.TrustAnchors) == 0 {
-		return config{}, errors.New("resolver: options: TrustAnchors are none: want nil for the built-in ones, or ValidateOff")
+		return config{}, errors.New("resolver: options: TrustAnchors is empty: want nil for the built-in ones, or ValidateOff")
 	}
 	if c.allow == nil {
 		c.allow = PublicUnicast

@@ -13,7 +13,7 @@ import (
 // The reasons why a text is not a route.
 var (
 	errRouteForm = errors.New(`not of the form ZONE=SERVER[,SERVER…], such as "corp.example=192.0.2.53" or ".=tls://192.0.2.53#dns.example"`)
-	errTLSName   = errors.New("a name to verify is of use for tls:// only")
+	errTLSName   = errors.New("only tls:// takes a name to verify")
 )
 
 // ParseRoute parses the text of a Route, as flags and configuration files have it:
