@@ -10,36 +10,37 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// doubt is why a reply that came over UDP may be forged.
+// abandonReason is why a send over UDP was ended: a reply may be forged, or there were too
+// many.
 type abandonReason uint8
 
 const (
 	notAbandoned abandonReason = iota
-	wrongID                    // all else right: somebody is guessing IDs (RFC 5452 §9.2)
-	wrongCase                  // all but the letter case
-	wrongCookie                // no good cookie from a server that has sent one before
-	flooded                    // more that is no reply than one send is worth
+	wrongID                    // all else is right: IDs are being guessed (RFC 5452 §9.2)
+	wrongCase                  // all is right but the letter case
+	wrongCookie                // no valid cookie from a server that has sent one before
+	flooded                    // too many messages that are not the reply
 )
 
 const (
-	// maxDroppedDatagrams is how many datagrams that are no reply one send over UDP reads. A
-	// thousand must not end it (TuDoor); more is a flood, that TCP goes round, and costs whoever
-	// guesses ports the more the more there are.
+	// maxDroppedDatagrams is how many datagrams that are not the reply one send over UDP
+	// reads. A thousand must not end it (TuDoor); more is a flood, which TCP avoids. The
+	// more there are, the more it costs to guess ports.
 	maxDroppedDatagrams = 2000
-	// maxDroppedMessages is the same over TCP, where nobody else can put a message in: a server
+	// maxDroppedMessages is the same over TCP, where only the server can send messages: one
 	// that sends several sends them for ever, up to 64 KiB each.
 	maxDroppedMessages = 3
 )
 
-// accept judges a message that arrived: is it the reply to the query? Whatever is not
-// changes nothing and the wait goes on (TuDoor), except for what is so nearly right
-// that somebody must be guessing.
+// accept decides whether a message that arrived is the reply to the query. Others change
+// nothing and the wait goes on (TuDoor), except for one that is so nearly right that it must
+// be a guess.
 func (x *exchange) accept(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
 		return x.drop(DroppedForeign)
 	}
 	sameID := bytes.Equal(m[:2], x.query[:2])
-	x.sawOurID = x.sawOurID || sameID // unless it is accepted, when nobody asks
+	x.sawOurID = x.sawOurID || sameID // of no interest if it is accepted
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
 		return x.drop(DroppedForeign)
@@ -58,7 +59,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 	case !exact && x.case0x20 && x.network == "udp":
 		return x.abandon(wrongCase)
 	}
-	// Names that the reply compresses against the question shall not carry its random
+	// Names that the reply compresses against the question must not carry its random
 	// letter case into the cache.
 	copy(m[wire.HeaderLen:], x.q.name)
 	if x.network == "udp" && (flags&wire.TC != 0 || len(m) > x.offered()) {
@@ -71,22 +72,22 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 	return x.checkCookie(parsed)
 }
 
-// charge charges the question for a message with the ID and question of its query, whatever it is
-// good for: what is dropped in the end was read and taken apart all the same. False when that is
-// more than the question has.
+// charge charges the question for a message that has the ID and question of its query, even
+// if it is dropped in the end, since it was read and parsed all the same. It returns false
+// when the question's budget does not allow it.
 func (x *exchange) charge(m []byte) bool {
 	x.r.counts.received.Add(uint64(len(m)))
 	x.chargeErr = x.st.budget.received(len(m))
 	return x.chargeErr == nil
 }
 
-// drop counts a packet that changes nothing.
+// drop counts a message that changes nothing.
 func (x *exchange) drop(why DropReason) transport.Verdict {
 	x.r.counts.drop(why)
 	return x.ignore()
 }
 
-// ignore goes on waiting, unless too much has been ignored by this send.
+// ignore goes on waiting, unless this send has ignored too many messages.
 func (x *exchange) ignore() transport.Verdict {
 	limit := maxDroppedDatagrams
 	if x.network == "tcp" {
@@ -99,15 +100,15 @@ func (x *exchange) ignore() transport.Verdict {
 	return transport.Abandon
 }
 
-// unreadable drops a reply that is to our query and cannot be taken apart. The wait goes
-// on, as somebody else may have sent it; what was wrong is told if nothing better comes.
+// unreadable drops a reply to our query that cannot be parsed. The wait goes on, as it may
+// be forged; the error is reported if nothing better comes.
 func (x *exchange) unreadable(err error) transport.Verdict {
 	x.malformed = x.r.messageError(err)
 	return x.drop(DroppedMalformed)
 }
 
-// offered is the length of the largest reply that the query allows over UDP: without
-// EDNS that of RFC 1035 §2.3.4.
+// offered is the length of the largest reply that the query allows over UDP: without EDNS
+// that of RFC 1035 §2.3.4.
 func (x *exchange) offered() int {
 	if x.edns != ednsNone {
 		return udpSize
@@ -115,14 +116,14 @@ func (x *exchange) offered() int {
 	return dns.MinMsgSize
 }
 
-// checkNoQuestion: only a server that could not read the query may leave the question
-// out (RFC 9619 §4).
+// checkNoQuestion judges a message without question. Only a server that could not read the
+// query may leave the question out (RFC 9619 §4).
 func (x *exchange) checkNoQuestion(m []byte, flags uint16, sameID bool) transport.Verdict {
 	rcode := int(flags & 0xF)
 	switch {
 	case rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented:
 		return x.drop(DroppedForeign)
-	case !sameID: // it takes no more to be guessed than port and ID
+	case !sameID: // a forger has to guess no more than port and ID
 		return x.abandon(wrongID)
 	}
 	if !x.charge(m) {
@@ -135,7 +136,7 @@ func (x *exchange) checkNoQuestion(m []byte, flags uint16, sameID bool) transpor
 	return x.checkCookie(parsed)
 }
 
-// sameQuestion reports whether m has our one question, and whether letter for letter.
+// sameQuestion reports whether m has our one question, and whether in the same letter case.
 func (x *exchange) sameQuestion(m []byte) (same, exact bool) {
 	ours := x.query[wire.HeaderLen : wire.HeaderLen+len(x.q.name)+4]
 	if len(m) < wire.HeaderLen+len(ours) || binary.BigEndian.Uint16(m[4:]) != 1 {
@@ -161,8 +162,9 @@ func equalFold(a, b []byte) bool {
 	return true
 }
 
-// checkCookie: a server that has shown to know our cookie will show it again. A reply
-// with somebody else's is not for us (RFC 7873 §5.3).
+// checkCookie accepts a reply if its cookie allows that. A server that has returned our
+// cookie once returns it always, and a reply with another client's cookie is not for us (RFC
+// 7873 §5.3).
 func (x *exchange) checkCookie(m *wire.Message) transport.Verdict {
 	x.accepted = m
 	if x.network == "tcp" || x.edns != ednsCookie {
@@ -189,7 +191,7 @@ func (x *exchange) abandon(why abandonReason) transport.Verdict {
 		x.r.counts.drop(DroppedCase)
 	case wrongCookie:
 		x.r.counts.drop(DroppedCookie)
-	case notAbandoned, flooded: // nobody abandons here for that
+	case notAbandoned, flooded: // not decided here
 	}
 	if x.network == "tcp" {
 		return x.ignore()

@@ -13,27 +13,29 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// addressSource is how the addresses of a name server can be had.
+// addressSource is where the addresses of a name server come from.
 type addressSource uint8
 
 const (
-	// bySearch: as those of any other name.
+	// fromSearch: they are searched as those of any other name.
 	fromSearch addressSource = iota
-	// fromParent: the name is in the zone itself and the referral brought no glue for it, so
-	// that nobody but the parent can tell.
+	// fromParent: the parent's servers are asked, since the name is in the zone itself and
+	// the referral brought no glue for it.
 	fromParent
-	// fromMemory: the zone names it, itself, and it is in the zone, whose servers are silent.
+	// fromCache: the cache may have them. Only the zone itself names the server, which is in
+	// the zone, and the zone's servers are silent.
 	fromCache
 )
 
-// maxApexTries is how many servers that the zone itself names are tried after maxTries of
-// those that its parent names. They are a last resort; one in use is enough.
+// maxApexTries is how many of the servers that only the zone itself names are tried after
+// maxTries of those that its parent names. They are tried last; one that works is enough.
 const maxApexTries = 3
 
-// learnApexNS remembers which name servers the zone itself names beside those that its parent
-// does, for when all of these fail. It may be believed who was asked for them, who has signed
-// them, and who has seen our query; anybody else may have forged the reply. They are no part
-// of the delegation, which is the parent's to make, and die with it.
+// learnApexNS remembers which name servers the zone itself names beside those of its parent,
+// for when all of these fail. They are believed from the answer to a query for them, when
+// they are signed, or when the sender has seen our query; otherwise the reply may be forged.
+// They are no part of the delegation, which is the parent's to make, and are forgotten with
+// it.
 func (w *walk) learnApexNS(m *reply, f *finding) {
 	asked := f.q == (question{w.cut.Zone, dns.TypeNS})
 	switch {
@@ -93,7 +95,8 @@ func (w *walk) keepApexNS(own []dnsname.Name) {
 // apexServer reports whether only the zone itself names a server.
 func (c *zoneCut) apexServer(name dnsname.Name) bool { return slices.Contains(c.apexNS, name) }
 
-// takeApexServer takes the server to ask after maxTries of others: one that the zone itself names.
+// takeApexServer takes the server to ask after maxTries of others: one that only the zone
+// itself names.
 func (l *serverList) takeApexServer(now time.Time) *serverAddr {
 	if l.tries >= maxTries+maxApexTries {
 		return nil

@@ -11,17 +11,17 @@ import (
 type responseKind uint8
 
 const (
-	kindUnusable  responseKind = iota // an error, or nothing that makes sense: ask another server
+	kindUnusable  responseKind = iota // an error, or it makes no sense: ask another server
 	kindLame                          // the server does not serve the zone: ask another one
 	kindAnswer                        // the RRset asked for
-	kindAlias                         // a CNAME or DNAME leads on
+	kindAlias                         // a CNAME or DNAME to follow
 	kindReferral                      // a delegation to a deeper zone
-	kindNoData                        // the name is there, the type is not
-	kindNameError                     // the name is not there
-	kindRecursive                     // an answer out of the cache of something that is no authoritative server
+	kindNoData                        // the name exists, the type does not
+	kindNameError                     // the name does not exist
+	kindRecursive                     // an answer from the cache of a server that is not authoritative
 )
 
-// String gives the kind as in traces.
+// String returns the kind as in traces.
 func (k responseKind) String() string {
 	switch k {
 	case kindUnusable:
@@ -44,7 +44,7 @@ func (k responseKind) String() string {
 	return "unknown"
 }
 
-// final reports whether another server need not be asked.
+// final reports whether the response settles the question, so that no other server is asked.
 func (k responseKind) final() bool {
 	switch k {
 	case kindAnswer, kindAlias, kindReferral, kindNoData, kindNameError:
@@ -55,7 +55,7 @@ func (k responseKind) final() bool {
 	return false
 }
 
-// classify says what a scrubbed response of a server of zone to q is.
+// classify says what a scrubbed response to q from a server of zone is.
 func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	switch r.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
@@ -77,7 +77,7 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	case r.SOA != nil:
 		return noDataOf(r)
 	case r.Upward:
-		return kindLame // refers to itself, or to where we come from
+		return kindLame // refers to itself or upward
 	case r.AA:
 		return kindNoData
 	case len(r.Denial) > 0 && !r.RA:
@@ -86,10 +86,9 @@ func classify(r *scrub.Reply, q question, zone dnsname.Name) responseKind {
 	return kindLame
 }
 
-// classifyForwarded says what a scrubbed response of a recursive server is. NS records
-// beside it are none of its business. A response that is neither recursive nor
-// authoritative, and has nothing to say, is that of a server which does not recurse for
-// us.
+// classifyForwarded says what a scrubbed response of a recursive server is, whose NS records
+// do not matter. A response that is neither recursive nor authoritative, and says nothing,
+// comes from a server that does not recurse for us.
 func classifyForwarded(r *scrub.Reply) responseKind {
 	switch r.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
@@ -113,7 +112,7 @@ func classifyForwarded(r *scrub.Reply) responseKind {
 	return kindNoData
 }
 
-// classifyAnswer looks at the answer section.
+// classifyAnswer classifies by the answer section; false when it is empty.
 func classifyAnswer(r *scrub.Reply) (responseKind, bool) {
 	kind := kindAnswer
 	switch {
@@ -129,7 +128,7 @@ func classifyAnswer(r *scrub.Reply) (responseKind, bool) {
 	return kind, true
 }
 
-// nameErrorOf: a denial out of a cache says nothing about the zone.
+// nameErrorOf tells a name error from one out of a cache, which says nothing about the zone.
 func nameErrorOf(r *scrub.Reply) responseKind {
 	if !r.AA && r.RA {
 		return kindRecursive
@@ -137,6 +136,7 @@ func nameErrorOf(r *scrub.Reply) responseKind {
 	return kindNameError
 }
 
+// noDataOf does the same for NODATA.
 func noDataOf(r *scrub.Reply) responseKind {
 	if !r.AA && r.RA {
 		return kindRecursive
@@ -144,8 +144,9 @@ func noDataOf(r *scrub.Reply) responseKind {
 	return kindNoData
 }
 
-// referralOf: a parent's servers that know nothing of DNSSEC answer a question for
-// DS as any other one below the cut, which means that there is no DS.
+// referralOf tells a referral from the response to a DS query of a parent's servers that do
+// not know DNSSEC: they answer as for any type below the cut, which means that there is no
+// DS.
 func referralOf(r *scrub.Reply, q question) responseKind {
 	if r.ManyOwners {
 		return kindUnusable

@@ -1,11 +1,11 @@
 package resolver
 
-// deadProbe is a server held to be dead that somebody else is trying at the moment.
+// deadProbe is the wait for another question's probe of a server that is marked down.
 type deadProbe struct {
 	server *serverAddr
-	ended  <-chan struct{} // closed when it is known whether it answers; nil: nobody is waited for
-	heard  func()          // waits for its turn among those who wait for the same probe
-	leave  func()          // gives back the place of who waits
+	ended  <-chan struct{} // closed when the probe has ended; nil: there is no wait
+	heard  func()          // staggers the questions that wait for the same probe in tests
+	leave  func()          // releases this question's slot among those that wait
 }
 
 // endedProbe is the channel of a probe that has ended.
@@ -15,14 +15,15 @@ func endedProbe() <-chan struct{} {
 	return ended
 }
 
-// awaitProbe reports whether a server that nobody but another question may try is waited
-// for. Dead servers are tried by one query at a time; a question that comes meanwhile has
-// no more reason to fail than the one that tries, such as the question for a zone's keys
-// and the one whose answer they are for. But not all questions there may be: random names
-// of a zone whose servers are silent would take the places of all others (attacks.md 24).
+// awaitProbe reports whether this question waits for a server that another question is
+// probing. Servers that are marked down are tried by one query at a time, and a question
+// that comes meanwhile has no more reason to fail than the one that probes: they may be the
+// question for a zone's keys and the one whose answer these validate. But the number that
+// may wait is limited: otherwise random names of a zone with silent servers would take the
+// slots of all other questions (attacks.md 24).
 func (a *asking) awaitProbe() bool {
 	if a.deadProbe.ended != nil {
-		return true // it was waited for before
+		return true // it waits already
 	}
 	if a.fallback != nil {
 		return false
@@ -49,7 +50,7 @@ func (a *asking) forgetDeadProbe() {
 	a.deadProbe = deadProbe{}
 }
 
-// probing finds a server that is being tried, or has just been found to answer again.
+// probing finds a server that is being probed, or was just found to answer again.
 func (a *asking) probing() deadProbe {
 	if a.list.tries >= maxTries || a.list.probes >= maxProbes {
 		return deadProbe{}
@@ -65,8 +66,8 @@ func (a *asking) probing() deadProbe {
 	return deadProbe{}
 }
 
-// takeDeadProbe takes in what has become known of the server. If it is dead still, that
-// counts as if this question had tried it.
+// takeDeadProbe takes in what the probe found. If the server is still down, that counts as
+// if this question had probed it.
 func (a *asking) takeDeadProbe() {
 	c := a.deadProbe.server
 	a.deadProbe.heard()

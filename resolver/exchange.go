@@ -25,9 +25,9 @@ const (
 	clientCookieLen = 8
 )
 
-// exchange is the exchange with one server about one question: a query, and as
-// many more as it takes to get a whole, genuine reply from this server or to see
-// that there is none. How each is sent follows from what came of the one before.
+// exchange asks one server one question: it sends a query, and more of them in other forms
+// where needed, until the server has sent a whole, genuine reply or has failed. The form of
+// each query follows from what came of the one before.
 type exchange struct {
 	r           *Resolver
 	st          *step
@@ -35,25 +35,25 @@ type exchange struct {
 	q           question
 	to          *serverAddr
 	why         queryReason
-	unreachable chan<- struct{} // told when the host says that the port is unreachable
+	unreachable chan<- struct{} // receives when the host reports the port as unreachable
 
 	queryForm
 	features  infra.Features
 	signed    bool             // the zone is known to be signed
-	faults    [queryFaults]int // how often each of them came
+	faults    [queryFaults]int // how often each came
 	hasLeft   bool             // a query has left this host
 	heard     bool
-	sawOurID  bool // a datagram with our ID came to this send, and was no reply
-	udpSpoilt bool // that and nothing else came, or a reply right but for the ID, so that TCP is used
+	sawOurID  bool // this send got a datagram that has its ID and is not the reply
+	udpSpoilt bool // UDP brought only such datagrams, or a reply right but for the ID: TCP is used
 
 	query     []byte
 	sent      time.Time
-	cutShort  bool          // the question's time ends before a reply is due: it got its turn late
-	accepted  *wire.Message // what check took apart and accepted
-	abandoned abandonReason // why check abandoned the send
+	cutShort  bool          // the question's time ends before the timeout: this send began late
+	accepted  *wire.Message // what accept parsed and accepted
+	abandoned abandonReason // why accept abandoned the send
 	dropped   int           // messages that this send has ignored
-	chargeErr error         // what the question could not pay for what came; nil: nothing
-	malformed error         // what was wrong with the last reply that could not be read, to whichever send; nil: none
+	chargeErr error         // the limit that a message exceeded; nil: none
+	malformed error         // why the last unreadable reply, to any of the sends, was dropped; nil: there was none
 }
 
 // exchangeResult is what came of an exchange.
@@ -63,21 +63,22 @@ type exchangeResult struct {
 	err   error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
-	// spoilt is set when what came over UDP was no reply, or right but for the ID, and nothing
-	// came over TCP.
+	// udpSpoilt is set when what came over UDP was not a reply, or right but for the ID, and
+	// nothing came over TCP.
 	udpSpoilt bool
-	// mendable is set when it may have failed for the way in which the server was asked.
+	// plainMayHelp is set when the server may have failed because of the form of the
+	// queries.
 	plainMayHelp bool
-	// refused is set when the server refused the question in every way in which it was asked.
+	// refusedAllForms is set when the server refused the question in every form.
 	refusedAllForms bool
-	// heard is set when the server replied, if only with something of no use.
+	// heard is set when the server replied, even if the reply was of no use.
 	heard bool
-	// unsent is set when the server was not asked at all: it died before its turn came, or this host
-	// had no time for it.
+	// unsent is set when nothing was sent: the server was marked down while the query waited
+	// for a slot, or this host was too slow to send it.
 	unsent bool
 }
 
-// exchange asks one server until there is a reply that can be classified.
+// exchange asks one server until there is a reply that can be classified, or it has failed.
 func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
 		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
@@ -104,7 +105,7 @@ func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q quest
 	}
 }
 
-// chooseFirstForm chooses the way of asking to begin with.
+// chooseFirstForm chooses the form of the first query.
 func (x *exchange) chooseFirstForm() {
 	x.signed = x.needsSignatures()
 	x.queryForm = firstForm(x.to.network(), x.features, !x.r.config.DisableCaseRandomisation, x.signed)
@@ -113,7 +114,7 @@ func (x *exchange) chooseFirstForm() {
 	}
 }
 
-// needsSignatures reports whether the answer is known to be of no use without signatures.
+// needsSignatures reports whether an answer without signatures is known to be useless.
 func (x *exchange) needsSignatures() bool {
 	if x.r.config.Validation != Validate {
 		return false
@@ -121,15 +122,16 @@ func (x *exchange) needsSignatures() bool {
 	return x.st.signatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
 }
 
-// markedDownMeanwhile reports whether others have found the server silent while this query
-// waited for its turn. Dead servers are for single probes, not for all who stand in line.
+// markedDownMeanwhile reports whether other queries have found the server silent while this
+// one waited for a slot. Servers that are marked down get single probes, not every query
+// that waits.
 func (x *exchange) markedDownMeanwhile() bool {
 	return !x.to.estimate.Dead && !x.cut.source.forwards() &&
 		x.cut.source.infra.Estimate(x.r.config.Now(), x.to.addr).Dead
 }
 
-// send sends once and decides what follows: another query to the same server, or the
-// outcome.
+// send sends one query and decides what follows: another one to the same server, or the
+// result.
 func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	if n := x.to.sends.over(x.network); n > x.r.config.limits.SendsPerServer {
 		limit := x.st.budget.refuse(limitSendsPerServer)
@@ -173,7 +175,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	return again, out
 }
 
-// sender gives who carries the queries.
+// sender returns what carries the queries: the forwarder's own transport, or the resolver's.
 func (x *exchange) sender() sender {
 	if x.to.forwarder != nil && x.to.forwarder.sender != nil {
 		return x.to.forwarder.sender
@@ -181,7 +183,7 @@ func (x *exchange) sender() sender {
 	return x.r.sender
 }
 
-// network gives what the first query goes over, as the transport knows it.
+// network returns the network of the first query, as package transport names it.
 func (c *serverAddr) network() string {
 	if c.forwarder != nil && c.forwarder.stream {
 		return "tcp"
@@ -189,7 +191,7 @@ func (c *serverAddr) network() string {
 	return "udp"
 }
 
-// isEncrypted reports whether nobody on the way can read the query.
+// isEncrypted reports whether the query is encrypted on its way.
 func (c *serverAddr) isEncrypted() bool {
 	return c.forwarder != nil && c.forwarder.stream && c.forwarder.network != "tcp"
 }
@@ -200,10 +202,11 @@ func (x *exchange) onSent() {
 	x.r.counts.sent(x.network)
 }
 
+// onUnreachable is called when the host reports the server's port as unreachable.
 func (x *exchange) onUnreachable() {
 	select {
 	case x.unreachable <- struct{}{}:
-	default: // somebody has been told already
+	default: // it is signalled already
 	}
 }
 
@@ -222,7 +225,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		switch {
 		case !isTimeout(err) || x.cutShort:
 			return false, x.fail(err)
-		case x.hasLeft: // and it wants to be asked in another way, which is for another try
+		case x.hasLeft: // the server has replied to an earlier form: the next form is left to another try
 			return false, exchangeResult{to: x.to, err: err, timedOut: true}
 		}
 		return false, exchangeResult{to: x.to, unsent: true}
@@ -242,32 +245,32 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		x.lateLoss()
 		return false, exchangeResult{to: x.to, err: err}
 	case isTimeout(err) && x.network == "tcp" && !x.streamOnly():
-		// It may well be alive over UDP, from where we come; but it is of no use.
+		// It may well be alive, as its reply over UDP led here, but it is of no use.
 		return false, x.endInVain(err)
-	case isTimeout(err) && x.cutShort: // the question's time is over, and not the server's
+	case isTimeout(err) && x.cutShort: // the question's time is over, not the server's
 		x.lateLoss()
 		return false, x.fail(err)
 	case isTimeout(err):
 		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
 		if x.sawOurID && x.network == "udp" && !x.to.udpSpoilt && !x.to.plain {
 			x.udpSpoilt = true
-			return x.retry(faultForged, err) // not silent: what came is spoilt, or forged
+			return x.retry(faultForged, err) // not silent: what came is damaged or forged
 		}
 		return false, exchangeResult{to: x.to, err: err, timedOut: true}
 	}
 	return false, x.endInVain(err)
 }
 
-// inVain ends the exchange after a send that failed. If TCP was only used since what came
-// over UDP was spoilt or right but for the ID, UDP gets another try from another port: one
-// packet of a stranger, or one that was spoilt on the way, would else cost the answer of a
-// server that has no TCP. It is one more guess for who guesses (RFC 5452 §9.2), and no more.
+// endInVain ends the exchange after a send that failed. When TCP was used only because what
+// came over UDP was damaged, or right but for the ID, the server may be tried over UDP
+// again, from another port: otherwise one forged or damaged packet would cost the answer of
+// a server without TCP. That allows a forger one more guess (RFC 5452 §9.2), and no more.
 func (x *exchange) endInVain(err error) exchangeResult {
 	return exchangeResult{to: x.to, err: err, udpSpoilt: x.udpSpoilt && x.network == "tcp"}
 }
 
-// afterAbandon decides how to ask again after a reply that may be forged. Over TCP an
-// attacker who sees nothing has no say.
+// afterAbandon decides how to ask again after a reply that may be forged. TCP is safe from
+// an attacker who cannot see the traffic.
 func (x *exchange) afterAbandon(err error) (again bool, out exchangeResult) {
 	switch x.abandoned {
 	case wrongCase:
@@ -283,8 +286,8 @@ func (x *exchange) afterAbandon(err error) (again bool, out exchangeResult) {
 	return x.retry(faultForged, err)
 }
 
-// afterFlood goes on over TCP, and over UDP once more if there is none: a flood is to cost the
-// question no more than silence does.
+// afterFlood goes on over TCP, and over UDP once more if there is no TCP: a flood must cost
+// the question no more than silence does.
 func (x *exchange) afterFlood() (again bool, out exchangeResult) {
 	if x.network == "tcp" {
 		return false, x.endInVain(wrapCause(errFlooded, x.malformed))
@@ -296,8 +299,8 @@ func (x *exchange) afterFlood() (again bool, out exchangeResult) {
 // streamOnly reports whether the server is never asked over UDP.
 func (x *exchange) streamOnly() bool { return x.to.forwarder != nil && x.to.forwarder.stream }
 
-// retry has the server asked in the way that follows from what went wrong. If there is
-// none the exchange ends with err.
+// retry asks the server again in the form that follows from what went wrong. If there is
+// none, the exchange ends with err.
 func (x *exchange) retry(what queryFault, err error) (again bool, out exchangeResult) {
 	if x.nextForm(what) {
 		return true, exchangeResult{}
@@ -305,7 +308,7 @@ func (x *exchange) retry(what queryFault, err error) (again bool, out exchangeRe
 	return false, exchangeResult{to: x.to, err: err}
 }
 
-// nextForm chooses the next way of asking, and reports whether there is one.
+// nextForm chooses the form of the next query, and reports whether there is one.
 func (x *exchange) nextForm(what queryFault) bool {
 	x.faults[what]++
 	next, why, ok := x.queryForm.after(what, x.faults[what], fallbackBounds{
@@ -317,12 +320,11 @@ func (x *exchange) nextForm(what queryFault) bool {
 	return ok
 }
 
-// fail ends the exchange with an error that says nothing about whether the server
-// is alive.
+// fail ends the exchange with an error that says nothing about whether the server is alive.
 func (x *exchange) fail(err error) exchangeResult { return exchangeResult{to: x.to, err: err} }
 
-// handleReply decides what a genuine reply means: that another way of asking is needed, or
-// what kind of response it is.
+// handleReply decides what a genuine reply means: the query has to be repeated in another
+// form, or what kind of response it is.
 func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
 	m := x.accepted
 	if m == nil {
@@ -330,7 +332,7 @@ func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
 		return true, exchangeResult{}
 	}
 	if x.network == "tcp" && m.Flags&wire.TC != 0 {
-		return false, x.fail(errCutOff) // RFC 2181 §9: not to be used, and there is nothing larger to ask over
+		return false, x.fail(errCutOff) // RFC 2181 §9: not to be used, and no transport carries more
 	}
 	switch rcode := m.Rcode(); {
 	case rcode == dns.RcodeBadCookie && x.edns == ednsCookie:
@@ -359,9 +361,9 @@ func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
 	return false, out
 }
 
-// cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name of which it is
-// known that no zone is cut there. A forger has a try for each random name below a name that he
-// would have delegated to himself, and this is how most of them show.
+// cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name where
+// no zone cut is known to be. A forger who wants a name delegated to himself can try once
+// for each random name below it, and most of these forgeries show in this way.
 func (x *exchange) cutsBelowNoCut(m *reply) bool {
 	if m.kind != kindReferral || m.vouched || x.to.unconfirmedCut == m.delegation.Zone {
 		return false
@@ -370,31 +372,32 @@ func (x *exchange) cutsBelowNoCut(m *reply) bool {
 	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
 }
 
-// confirmCut asks again over TCP, as after every reply that is nearly right. Where TCP fails, the
-// same from another port over UDP will do: nobody guesses twice in a row.
+// confirmCut asks again over TCP, as after every reply that is nearly right. Where TCP
+// fails, the same reply over UDP from another port is enough: nobody guesses right twice in
+// a row.
 func (x *exchange) confirmCut(m *reply) (again bool, out exchangeResult) {
 	x.r.counts.drop(DroppedReferral)
 	x.to.unconfirmedCut, x.udpSpoilt = m.delegation.Zone, true
 	return x.retry(faultForged, errUnconfirmedCut)
 }
 
-// errUnconfirmedCut says that a referral may be forged, and that there was no way to confirm it.
+// errUnconfirmedCut means that a referral may be forged, and could not be confirmed.
 var errUnconfirmedCut = errors.New("unconfirmed referral below a name without zone cut")
 
-// vouchedFor reports whether a reply shows that its sender has seen the query: it came over a
-// connection, or has the cookie that we sent and one of the server's (RFC 7873 §5.3), which is
-// 64 bits more for a forger to guess.
+// vouchedFor reports whether a reply proves that its sender has seen the query: it came over
+// a connection, or has the client cookie that was sent and a server cookie (RFC 7873 §5.3),
+// which are 64 bits more for a forger to guess.
 func (x *exchange) vouchedFor(m *wire.Message) bool {
 	return x.network == "tcp" || x.edns == ednsCookie && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
 		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen])
 }
 
-// isGood reports whether the server said something of the question.
+// isGood reports whether the server said something about the question.
 func (o exchangeResult) isGood() bool {
 	return o.reply != nil && o.reply.kind != kindLame && o.reply.kind != kindUnusable
 }
 
-// plainRetryResult says what came of a last resort.
+// plainRetryResult returns what came of the exchange when it was a plain retry.
 func (o exchangeResult) plainRetryResult() plainRetryResult {
 	switch {
 	case o.isGood():
@@ -405,11 +408,12 @@ func (o exchangeResult) plainRetryResult() plainRetryResult {
 	return plainRetryUnknown
 }
 
-// plainMayHelp reports whether it may be for the way of asking that no good reply came. An error
-// is not if the server has taken all of it a moment ago, unless it is one that EDNS is refused
-// by: the letters have not been left out yet. What was right but for the ID is a guess: who
-// guesses shall not have it made easier for him. An error of a forwarder is about the name more
-// often than not, and where forwarders ask each other in a loop each further query would double.
+// plainMayHelp reports whether the form of the queries may be why no good reply came. An
+// error is not due to it if the server has accepted the full form a moment ago, unless it is
+// an error by which servers refuse EDNS: mixed letter case has not been left out yet then. A
+// reply right but for the ID is a guess, and the next guess must not become easier. An error
+// of a forwarder is mostly about the name, and where forwarders ask each other in a loop
+// each further query would double.
 func (x *exchange) plainMayHelp(out exchangeResult) bool {
 	switch {
 	case out.isGood() || x.udpSpoilt || x.to.udpSpoilt:
@@ -422,12 +426,13 @@ func (x *exchange) plainMayHelp(out exchangeResult) bool {
 	return out.timedOut || x.faults[faultCase]+x.faults[faultCookie] > 0
 }
 
-// isSilentOn reports whether a response code says nothing against how the question was asked.
+// isSilentOn reports whether a response code says nothing against the form of the query.
 func isSilentOn(rcode int) bool {
 	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError || rcode == dns.RcodeYXDomain
 }
 
-// refusedAllForms reports whether the server refused EDNS, and said nothing of use without it.
+// refusedAllForms reports whether the server refused EDNS, and said nothing of use without
+// it.
 func (x *exchange) refusedAllForms(out exchangeResult) bool {
 	return x.faults[faultRefused] > 0 && x.accepted != nil && !out.isGood()
 }

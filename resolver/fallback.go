@@ -6,7 +6,8 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// ednsUse is how much of EDNS a query has. Each asks less of a server than the one before.
+// ednsUse is how much of EDNS a query uses. Each value asks less of a server than the one
+// before.
 type ednsUse uint8
 
 const (
@@ -15,61 +16,62 @@ const (
 	ednsNone                  // no OPT record
 )
 
-// queryForm is the way in which a server is asked.
+// queryForm is the form of a query: its transport, EDNS, and letter case.
 type queryForm struct {
 	network  string // "udp" or "tcp"
 	edns     ednsUse
 	case0x20 bool // the letters of the name are mixed
 }
 
-// firstForm returns the way in which a server is asked that f is known of. Without EDNS
-// no signatures come, so that a signed zone's servers are never asked so.
+// firstForm returns the form of the first query to a server with the given features. Without
+// EDNS no signatures come, so that the servers of a signed zone are always asked with it.
 func firstForm(network string, known infra.Features, mixCase, signed bool) queryForm {
 	f := queryForm{network: network, case0x20: mixCase && !known.NoCase}
 	switch {
 	case known.NoEDNS && !signed:
 		f.edns = ednsNone
-	case known.NoEDNS, known.NoOption, network == "tcp": // nobody forges what comes over TCP
+	case known.NoEDNS, known.NoOption, network == "tcp": // replies over TCP are not forged
 		f.edns = ednsBare
 	}
 	return f
 }
 
-// plain returns the way that least servers stumble over: no EDNS option, no mixed letters.
-// EDNS stays: that it is of no use is learnt from replies only (RFC 6891 §6.2.2).
+// plain returns the form that the fewest servers fail on: no EDNS option, no mixed letter
+// case. EDNS stays, as only a reply can show that it is of no use (RFC 6891 §6.2.2).
 func (f queryForm) plain() queryForm {
 	f.edns, f.case0x20 = max(f.edns, ednsBare), false
 	return f
 }
 
-// queryFault is what came of a query and is a reason to ask the same server in another way.
+// queryFault is what went wrong with a query and is a reason to ask the same server in
+// another form.
 type queryFault uint8
 
 const (
 	faultTruncated  queryFault = iota // the reply did not fit
-	faultForged                       // it was right but for the ID, or nothing came but packets that are no replies
+	faultForged                       // it was right but for the ID, or all that came were packets that are not replies
 	faultCase                         // it was right but for the letter case
 	faultCookie                       // it did not show the cookie of a server that has one
-	faultBadCookie                    // the server wants to be shown its cookie
+	faultBadCookie                    // the server wants its cookie
 	faultRefused                      // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
 	faultConnection                   // the connection that was reused had been closed
 )
 
-// queryFaults is how many there are.
+// queryFaults is the number of faults.
 const queryFaults = int(faultConnection) + 1
 
-// fallbackBounds is what forbids ways of asking.
+// fallbackBounds is what rules out forms of a query.
 type fallbackBounds struct {
 	signed bool // the zone is known to be signed: without EDNS its answers are bogus
 	folds  bool // the server has changed the letter case of questions before
-	// settled is set when it is known to be the question that is refused, not EDNS.
+	// questionRefused is set when the question is known to be refused, not EDNS.
 	questionRefused bool
-	plainRetry      bool // the last resort: one send, and TCP if its reply is truncated
+	plainRetry      bool // this is the plain retry: one send, and TCP if its reply is truncated
 	noTCP           bool // TCP has been of no use for this question
 }
 
-// after returns the way in which the same server is asked after something went wrong for
-// the times-th time, and why. It is not ok when no other way is left.
+// after returns the form in which the same server is asked after something went wrong for
+// the times-th time, and why. It is not ok when no other form is left.
 func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next queryForm, why queryReason, ok bool) {
 	if r.forbids(what, times) {
 		return f, reasonNone, false
@@ -93,7 +95,7 @@ func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next que
 	return f, reasonNone, false
 }
 
-// forbids reports whether nothing is to follow from what went wrong.
+// forbids reports whether the server is not asked again after what went wrong.
 func (r fallbackBounds) forbids(what queryFault, times int) bool {
 	switch what {
 	case faultTruncated, faultConnection:
@@ -107,14 +109,14 @@ func (r fallbackBounds) forbids(what queryFault, times int) bool {
 	return r.plainRetry
 }
 
-// overTCP returns the same way over TCP, with no more of EDNS than most.
+// overTCP returns the same form over TCP, with no more of EDNS than most.
 func (f queryForm) overTCP(most ednsUse) queryForm {
 	f.network, f.edns = "tcp", max(f.edns, most)
 	return f
 }
 
-// afterCase: one reply in another letter case may be an attacker's, unless the server is
-// known for it.
+// afterCase asks again, without mixed letter case only if the server is known for changing
+// it: a single reply in another letter case may be an attacker's.
 func (f queryForm) afterCase(times int, r fallbackBounds) queryForm {
 	switch {
 	case times > 1:
@@ -125,7 +127,7 @@ func (f queryForm) afterCase(times int, r fallbackBounds) queryForm {
 	return f
 }
 
-// afterBadCookie: the reply had the cookie to be shown (RFC 7873 §5.3).
+// afterBadCookie asks again: the reply had the server cookie to send (RFC 7873 §5.3).
 func (f queryForm) afterBadCookie(times int) queryForm {
 	if times > 1 || f.network == "tcp" {
 		return f.overTCP(ednsBare)
@@ -133,9 +135,9 @@ func (f queryForm) afterBadCookie(times int) queryForm {
 	return f
 }
 
-// afterRefusal goes down a step. Each one is a query of its own from another port, so that
-// nobody who has guessed one of them has EDNS given up. The last one is without mixed letters
-// too, as some servers answer these with such an error.
+// afterRefusal uses less of EDNS by one step. Each step is a query of its own from another
+// port, so that an attacker who guesses one of them cannot make EDNS be given up. The last
+// one has no mixed letter case either, as some servers answer that with such an error.
 func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, queryReason, bool) {
 	switch {
 	case r.questionRefused:
@@ -150,7 +152,7 @@ func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, queryReason, bool)
 	return f, reasonNone, false
 }
 
-// refusesEDNS reports whether a response code is what servers answer that do not know EDNS
+// refusesEDNS reports whether servers answer with this response code that do not know EDNS
 // (RFC 6891 §7), its version, or an option that they should ignore (§6.1.2).
 func refusesEDNS(rcode int) bool {
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers

@@ -10,11 +10,11 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// lookUpGlue asks the servers of the parent for the address of a name server in the zone for
-// which the referral brought none. Glue is due in every referral (RFC 9471 §3.1), but what did
-// not fit may be left out, and then comes for who asks for it. It is glue of this delegation
-// and lives no longer. One type is asked for, as glue of both comes along; that there was
-// none is remembered (RFC 9520), so that the next question does not ask again.
+// lookUpGlue asks the parent's servers for the address of a name server in the zone for
+// which the referral brought none. Every referral should have its glue (RFC 9471 §3.1), but
+// glue that did not fit may be left out, and comes when it is asked for. It is glue of this
+// delegation and lives no longer. One type is asked for, as glue of both comes along. That
+// there was none is remembered (RFC 9520), so that the next question does not ask again.
 func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookupResult {
 	q := question{name, r.addressTypes()[0]}
 	l := lookupResult{name: name, last: true}
@@ -45,8 +45,9 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name 
 }
 
 // glueCost bounds what asking the parent for glue may cost one question: as many queries as
-// look-ups may fail. A delegation of hundreds of names is too large for a datagram, so that
-// each look-up is two queries, which the limit of look-ups would not see (NXNSAttack).
+// server look-ups may fail. A delegation of hundreds of names does not fit into a datagram,
+// so that each look-up is two queries, which the limit of look-ups would not count
+// (NXNSAttack).
 type glueCost struct{ most, spent, last int }
 
 func (g *glueCost) add(queries int) {
@@ -55,7 +56,8 @@ func (g *glueCost) add(queries int) {
 	}
 }
 
-// allows reports whether one more that costs what the last one did is within the bound.
+// allows reports whether another look-up that costs what the last one did is within the
+// bound.
 func (g *glueCost) allows() bool { return g.spent+g.last <= g.most }
 
 // queriesFor is how many queries a reply took at least: what does not fit into a datagram
@@ -67,8 +69,8 @@ func queriesFor(m *reply) int {
 	return 1
 }
 
-// glueIn returns the addresses of a name server that a reply of the parent of its zone brought,
-// as glue or in the answer, and for how long.
+// glueIn returns the addresses of a name server in a reply of its zone's parent, as glue or
+// in the answer, and how long they live.
 func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
 	switch m.kind {
 	case kindReferral:

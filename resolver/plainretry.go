@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// lastResort asks one server once more when every server of the zone has failed, in the way
-// that least servers stumble over: some answer an EDNS option or mixed letters with an error
-// or with silence, some stop to show a cookie and have no TCP. It is one send for all of
-// these together, since what is tried at each server multiplies.
+// plainRetry asks one server once more when every server of the zone has failed, in the
+// plain form: some servers answer an EDNS option or mixed letter case with an error or with
+// silence, some stop sending their cookie and have no TCP. It is one send for all these
+// faults together, since whatever is tried at each server multiplies.
 func (a *asking) plainRetry(ctx context.Context) bool {
 	if !a.mayRetryPlain(ctx) {
 		return false
@@ -28,8 +28,8 @@ func (a *asking) plainRetry(ctx context.Context) bool {
 	return true
 }
 
-// enterPlainRetry waits for the last resort of another question to the same zone, if one is under
-// way, and reports whether this one may have its own.
+// enterPlainRetry waits for the plain retry of another question to the same zone, if one is
+// under way, and reports whether this question may have one.
 func (a *asking) enterPlainRetry(ctx context.Context) bool {
 	key := a.plainRetryKey()
 	for {
@@ -52,7 +52,7 @@ func (a *asking) plainRetryKey() plainRetryKey {
 	return plainRetryKey{a.cut.source.id, a.cut.Zone}
 }
 
-// leavePlainRetry tells what came of the last resort that was entered, if one was.
+// leavePlainRetry records what came of the plain retry, if one was begun.
 func (a *asking) leavePlainRetry(how plainRetryResult) {
 	if a.plainRetrying {
 		a.plainRetrying = false
@@ -60,30 +60,33 @@ func (a *asking) leavePlainRetry(how plainRetryResult) {
 	}
 }
 
-// mayRetryPlain reports whether this question may have its last resort.
+// mayRetryPlain reports whether this question may have its plain retry.
 func (a *asking) mayRetryPlain(ctx context.Context) bool {
 	return !a.plainRetried && a.fallback == nil && !a.ownFailure && !a.st.minimised && a.st.mayRetryPlain() && ctx.Err() == nil
 }
 
-// mayRetryPlain: look-ups beside the question have none, as there are many of them, nor have those
-// that renew what is known. Nor has who wants nothing revealed, at the price of names that fail.
+// mayRetryPlain reports whether such work has plain retries. Server look-ups have none, as
+// there are many of them, nor have prefetches. MinimiseStrict has none either: nothing may
+// be revealed, even if names fail for that.
 func (st *step) mayRetryPlain() bool {
 	return !st.isSide() && !st.renewing && st.r.config.Minimise != MinimiseStrict && time.Until(st.budget.deadline) > loneTimeout
 }
 
-// isLast reports whether nobody is left to be asked after to, which has been taken, so that
-// it may as well be the last resort: if it was silent before, or all others were.
+// isLast reports whether no other server is left to be asked after to, which has been taken,
+// so that its query may as well be the plain retry: if it was silent before, or all others
+// were.
 func (a *asking) isLast(to *serverAddr) bool {
 	allSilent := !a.responded && a.list.tries > 1
 	return (to.plainMayHelp || allSilent || to.isOddProbe()) && to.forwarder.isDatagram() &&
 		a.lookups == 0 && len(a.list.missing) == 0 && !a.list.mayLearnMore() && a.list.isExhausted()
 }
 
-// isOddProbe reports whether this is every other one of the probes of a server that is marked
-// down: it may have been silent to how it was asked, and a probe is all that is sent to it.
+// isOddProbe reports whether this is every second probe of a server that is marked down. The
+// server may have been silent to the form of the queries, and gets no others than probes.
 func (c *serverAddr) isOddProbe() bool { return c.estimate.Dead && c.estimate.Timeouts%2 == 1 }
 
-// putBackPlainRetry puts back the last resort if it was for to, which was not asked after all.
+// putBackPlainRetry undoes the plain retry if it was to be a query to to, which was not
+// sent.
 func (a *asking) putBackPlainRetry(to *serverAddr) {
 	if to.plain {
 		a.plainRetried, to.plain, to.extraSend = false, false, false
@@ -91,14 +94,14 @@ func (a *asking) putBackPlainRetry(to *serverAddr) {
 	}
 }
 
-// makePlain makes the exchange that is about to begin the last resort.
+// makePlain makes the exchange that is about to begin the plain retry.
 func (a *asking) makePlain(to *serverAddr) { a.plainRetried, to.plain = true, true }
 
-// forPlainRetry returns the server that the last resort is for: one that answered before one that
-// was silent, and a quick one before a slow one. All will do if none has been asked this
-// question. It is nil when there is none that was asked less often than sends. Of one that was
-// found dead by this question a probe is the last resort, unless so many were asked already that
-// it is the servers that are dead.
+// forPlainRetry returns the server for the plain retry: one that answered rather than one
+// that was silent, and a fast one rather than a slow one. Any will do if none has been asked
+// this question. It is nil when none was asked less often than sends. A server that this
+// question found to be down is probed by its plain retry, unless so many servers were tried
+// that they are down indeed.
 func (l *serverList) forPlainRetry(all bool, sends int) *serverAddr {
 	var best *serverAddr
 	for _, c := range l.candidates {
@@ -113,7 +116,7 @@ func (l *serverList) forPlainRetry(all bool, sends int) *serverAddr {
 	return best
 }
 
-// takeForPlainRetry takes a server for the last resort.
+// takeForPlainRetry takes a server for the plain retry.
 func (l *serverList) takeForPlainRetry(now time.Time, best *serverAddr) *serverAddr {
 	if !best.estimate.Dead || l.forwarders {
 		return l.take(best)
@@ -121,6 +124,7 @@ func (l *serverList) takeForPlainRetry(now time.Time, best *serverAddr) *serverA
 	return l.probe(now, []*serverAddr{best}, true)
 }
 
+// isBetterPlainRetry reports whether c goes before other as the server for the plain retry.
 func (c *serverAddr) isBetterPlainRetry(other *serverAddr) bool {
 	if c.estimate.Dead != other.estimate.Dead {
 		return other.estimate.Dead
@@ -131,8 +135,8 @@ func (c *serverAddr) isBetterPlainRetry(other *serverAddr) bool {
 	return c.score < other.score
 }
 
-// isExhausted reports whether nobody can be asked any more, those included that are being
-// asked now and could be asked again.
+// isExhausted reports whether no server can be asked any more, not even one that is being
+// asked now.
 func (l *serverList) isExhausted() bool {
 	if l.tries >= maxTries {
 		return true
@@ -145,5 +149,6 @@ func (l *serverList) isExhausted() bool {
 	return true
 }
 
-// isDatagram reports whether a server is asked over UDP; h is nil for those of a zone.
+// isDatagram reports whether a server is asked over UDP; the receiver is nil for those of a
+// zone.
 func (f *forwarder) isDatagram() bool { return f == nil || !f.stream }

@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// maxLastResorts is of how many zones it is known what came of their last resort.
+	// maxPlainRetryZones is how many zones the results of plain retries are remembered for.
 	maxPlainRetryZones = 10_000
-	// resortPause is how long a zone has no last resort after one that was in vain: as long
-	// as a failure is remembered at most (RFC 9520 §3.2). Random names below a zone that
-	// fails would else cost its servers one query more each.
+	// plainRetryPause is how long a zone has no plain retry after one in vain: as long as a
+	// failure is remembered at most (RFC 9520 §3.2). Otherwise random names below a zone
+	// that fails would cost its servers one query more each.
 	plainRetryPause = 5 * time.Minute
-	// resortHelps is how long one that helped lets others be had at the same time.
+	// plainRetryHelps is how long after one that helped a zone may have several at the same
+	// time.
 	plainRetryHelps = 15 * time.Minute
 )
 
-// plainRetries knows of zones what came of the last resort, the query that is sent when all
-// servers have failed. Until that is known each zone has one at a time.
+// plainRetries remembers what came of each zone's last plain retry, the query that is sent
+// when all servers have failed. Until that is known each zone has one at a time.
 type plainRetries struct {
 	mu    sync.Mutex
 	zones *simplelru.LRU[plainRetryKey, expiring[plainRetry]] // guarded by mu
@@ -32,13 +33,13 @@ type plainRetryKey struct {
 	zone   dnsname.Name
 }
 
-// lastResort is the latest one of a zone.
+// plainRetry is the latest one of a zone.
 type plainRetry struct {
-	underWay chan struct{} // closed when it is known what came of it; nil: it is known
+	underWay chan struct{} // closed when it has ended; nil: it has ended
 	helped   bool
 }
 
-// plainRetryResult is what came of a last resort.
+// plainRetryResult is what came of a plain retry.
 type plainRetryResult uint8
 
 const (
@@ -53,15 +54,15 @@ func newPlainRetries() *plainRetries {
 	return &plainRetries{zones: zones}
 }
 
-// end lets go on who waits for it.
+// end wakes the questions that wait for it.
 func (r plainRetry) end() {
 	if r.underWay != nil {
 		close(r.underWay)
 	}
 }
 
-// enter reports whether a zone may have a last resort, after which leave must be called. If
-// it is not nil, ended is to be waited for before that is known.
+// enter reports whether a zone may have a plain retry, after which leave must be called. If
+// ended is not nil, that is to be asked again once ended is closed.
 func (l *plainRetries) enter(now time.Time, key plainRetryKey) (ended <-chan struct{}, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +77,7 @@ func (l *plainRetries) enter(now time.Time, key plainRetryKey) (ended <-chan str
 	return nil, true
 }
 
-// leave takes in what came of a last resort.
+// leave records what came of a plain retry.
 func (l *plainRetries) leave(now time.Time, key plainRetryKey, how plainRetryResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,7 +93,7 @@ func (l *plainRetries) leave(now time.Time, key plainRetryKey, how plainRetryRes
 		l.zones.Add(key, expiring[plainRetry]{plainRetry{helped: true}, now, plainRetryHelps})
 	case plainRetryInVain:
 		if latest.value.helped && latest.holds(now) {
-			return // one name fails, which is no reason not to help others
+			return // one name fails: others may still be helped
 		}
 		l.zones.Add(key, expiring[plainRetry]{plainRetry{}, now, plainRetryPause})
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// oneLabelSteps is how many labels are revealed one at a time before the steps
-// become larger. RFC 9156 §2.3: MINIMISE_ONE_LAB.
+// oneLabelSteps is how many labels are revealed one at a time before the steps become
+// larger. RFC 9156 §2.3: MINIMISE_ONE_LAB.
 const oneLabelSteps = 4
 
 // minimiser decides how much of a name the servers of a zone are asked for. RFC 9156.
@@ -15,14 +15,14 @@ type minimiser struct {
 	full  question
 	limit int // queries that may be minimised
 	count int // so far
-	known int // labels of the deepest name on the way of which is known that no zone is cut there
+	known int // labels of the deepest name on the way that is known to be no zone cut
 	off   bool
 }
 
-// next gives the question for the servers of zone: the name with at least one more
-// label than the zone and than what is known to be no zone cut, and type A, which no
-// middlebox stumbles over (RFC 9156 §2.1); or the full question when that is all that
-// is left to reveal.
+// next returns the question for the servers of zone: the name with at least one more label
+// than the zone and than the deepest name known to be no zone cut, and type A, which
+// middleboxes handle (RFC 9156 §2.1); or the full question when that is all that is left to
+// reveal.
 func (m *minimiser) next(zone dnsname.Name) question {
 	all := m.full.name.Labels()
 	base := max(zone.Labels(), m.known)
@@ -36,9 +36,9 @@ func (m *minimiser) next(zone dnsname.Name) question {
 	return question{m.full.name.Ancestor(labels), dns.TypeA}
 }
 
-// step is by how many labels to go on when remaining are left. The first few steps
-// are one label each; after that the remaining labels are divided among the queries
-// left, so that all of them suffice.
+// step is how many labels to add when remaining are left. The first few steps are one label
+// each; after that the remaining labels are divided among the queries left, so that these
+// suffice.
 func (m *minimiser) step(remaining int) int {
 	if m.count < oneLabelSteps {
 		return 1
@@ -59,5 +59,5 @@ func (m *minimiser) asked(q question) bool {
 // noCut records that there is no zone cut at name.
 func (m *minimiser) noCut(name dnsname.Name) { m.known = max(m.known, name.Labels()) }
 
-// giveUp makes all further questions full ones.
+// giveUp makes all further queries ask the full question.
 func (m *minimiser) giveUp() { m.off = true }

@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// write makes the next query: a new ID, and new letter case (0x20) each time.
+// write makes the next query, with a new ID and new random letter case (0x20).
 func (x *exchange) write() {
 	edns := x.edns != ednsNone
 	q := wire.Query{
@@ -17,7 +17,7 @@ func (x *exchange) write() {
 		CD: edns, EDNS: edns, UDPSize: udpSize, DO: edns,
 	}
 	if x.cut.source.forwards() {
-		// Who does not judge for himself had better leave that to the forwarder.
+		// Without validation here it is best left to the forwarder.
 		q.RD, q.DO, q.CD = true, edns && x.validatesHere(), edns && x.validatesHere()
 	}
 	if x.to.isEncrypted() && edns {
@@ -32,10 +32,11 @@ func (x *exchange) write() {
 	}
 }
 
-// queryBlock is what the length of padded queries is a multiple of. RFC 8467 §4.1.
+// queryBlock is the length to a multiple of which queries are padded. RFC 8467 §4.1.
 const queryBlock = 128
 
-// validatesHere reports whether what the server of a route says is validated here.
+// validatesHere reports whether what the servers of the route say is validated by this
+// resolver.
 func (x *exchange) validatesHere() bool {
 	return x.r.config.Validation == Validate && !x.cut.source.route.unsigned
 }

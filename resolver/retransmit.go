@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// timeout is how long to wait for a reply to this send.
+// timeout is how long to wait for the reply to this send.
 func (x *exchange) timeout() time.Duration { return x.wait() + x.to.jitter }
 
 func (x *exchange) wait() time.Duration {
@@ -27,9 +27,9 @@ func (x *exchange) wait() time.Duration {
 	return e.Timeout
 }
 
-// getsSlowTimeout reports whether the only server is given the time that slow ones need: in the last
-// send to it, and in the one before if nothing is known of it. Once is enough, and none for a
-// look-up beside the question: there are many of these.
+// getsSlowTimeout reports whether the only server gets slowTimeout: in the last send to it,
+// and in the one before if nothing is known of it. It does once only, and not for server
+// look-ups, of which there are many.
 func (c *serverAddr) getsSlowTimeout(side bool) bool {
 	switch {
 	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
@@ -40,19 +40,18 @@ func (c *serverAddr) getsSlowTimeout(side bool) bool {
 	return c.lastTry && !side || c.tries == 2
 }
 
-// loneTimeout is how long the first reply of a server is waited for when nobody else
+// loneTimeout is how long the first reply of a server is waited for when no other server
 // could be asked: asking the same server again too early throws its reply away.
 const loneTimeout = 800 * time.Millisecond
 
-// slowTimeout is how long the only server's reply is waited for when the first one did not
-// come: either that was lost, or the server is slower than most, as behind a satellite and a
-// queue, or with this question: one that is quick for its keys may have to look elsewhere for
-// the rest. Sockets of earlier sends are not kept open instead: each would be one more target
-// for a forger. With three sends it is known after 3.6 s that the server is silent, before
-// stub resolvers give up (resolv.conf(5): 5 s).
+// slowTimeout is how long the reply of the only server is waited for when the first one did
+// not come. Either it was lost, or the server is slower than most, as behind a satellite and
+// a queue, or is slow with this question: a server that answers for its keys at once may
+// have to fetch the rest. The sockets of earlier sends are not kept open instead, since each
+// would be one more target for a forger. With three sends a silent server is found out after
+// 3.6 s, before stub resolvers give up (resolv.conf(5): 5 s).
 const slowTimeout = 2 * time.Second
 
 // forwardTimeout is how long a forwarder is waited for at first, twice as long the next
-// time, and so on: what it has in its cache it answers at once, for the rest it must wait
-// for others.
+// time, and so on: it answers at once from its cache, and waits for other servers otherwise.
 const forwardTimeout = time.Second

@@ -15,16 +15,16 @@ import (
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
-// route is a Route checked and filled.
+// route is a Route that was checked and filled.
 type route struct {
 	zone        dnsname.Name
 	kind        RouteKind
 	unsigned    bool
 	forwarders  []*forwarder
 	watch       *resolvConf
-	fingerprint string // stands for everything that decides what it teaches
+	fingerprint string // of all that decides which data is learnt through it
 	view        *view  // nil for RouteIterate
-	// cut stands for the route where a walk has a delegation. Its servers are those
+	// cut is the delegation from which walks in the route begin. Its servers are those
 	// whose addresses have to be looked up.
 	cut    *glue.Delegation
 	addrs  map[netip.Addr]bool // of its servers
@@ -35,7 +35,7 @@ type route struct {
 type forwarder struct {
 	addr      netip.AddrPort
 	name      dnsname.Name // "" if it has none
-	network   string       // for traces: udp, tcp, tls, or https for whatever a hook does
+	network   string       // for traces: udp, tcp, tls, or https for an Exchanger
 	stream    bool         // never asked over UDP
 	sender    sender       // nil: the resolver's own
 	transport *transport.Transport
@@ -43,8 +43,8 @@ type forwarder struct {
 	guard     loopGuard
 }
 
-// tlsKey identifies a server over TLS, so that its connections outlive a change of
-// routes that it is in before and after.
+// tlsKey identifies a server over TLS, so that its connections outlive a change of routes
+// that keeps it.
 type tlsKey struct {
 	addr   netip.AddrPort
 	name   string
@@ -52,7 +52,7 @@ type tlsKey struct {
 }
 
 const (
-	// tlsPort is where servers listen over TLS. RFC 7858 §3.1.
+	// tlsPort is the port of DNS over TLS. RFC 7858 §3.1.
 	tlsPort = 853
 	// tlsConnectTimeout is how long opening a connection may take: one round trip for
 	// TCP and one or two for TLS, each of which may lose a packet.
@@ -107,7 +107,7 @@ func (m *routeTableBuilder) route(given Route) (*route, error) {
 	return rt, nil
 }
 
-// textOf writes what decides what a route teaches.
+// textOf writes down all that decides which data is learnt through a route.
 func (m *routeTableBuilder) textOf(rt *route, servers []RouteServer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
@@ -162,7 +162,7 @@ func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 	return nil
 }
 
-// forwarder makes the forwarder to a server with an address.
+// forwarder makes the forwarder for a server with an address.
 func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
 	port := m.r.config.Port
 	if s.Transport == TransportTLS {
@@ -188,8 +188,8 @@ func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s 
 	return f
 }
 
-// tlsConfigOf fills the configuration for a server: whom the certificate must name, and
-// that sessions are resumed.
+// tlsConfigOf fills the configuration for a server: the name that its certificate must have,
+// and that sessions are resumed.
 func tlsConfigOf(k tlsKey) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12} // RFC 8310 §9, RFC 9325 §3.1.1
 	if k.config != nil {
@@ -207,7 +207,7 @@ func tlsConfigOf(k tlsKey) *tls.Config {
 	return config
 }
 
-// tlsDial gives a function that opens TLS connections over Options.Dial.
+// tlsDial returns a function that opens TLS connections over Options.Dial.
 func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	dial := r.config.Dial
 	if dial == nil {
@@ -221,19 +221,19 @@ func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network
 		conn := tls.Client(raw, config)
 		shaken := false
 		defer func() {
-			if !shaken { // it may have panicked: the configuration has functions of the program's
+			if !shaken { // it failed, or panicked in a function of the configuration
 				raw.Close()
 			}
 		}()
 		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, printableError{err} // certificates hold whatever their makers like
+			return nil, printableError{err} // certificates may hold any text
 		}
 		shaken = true
 		return conn, nil
 	}
 }
 
-// String gives the server's name and address, for errors and logs.
+// String returns the server's name and address, for errors and logs.
 func (s RouteServer) String() string {
 	var parts []string
 	if s.Addr.Addr().IsValid() {

@@ -13,8 +13,9 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// routeTable is who is asked about which names, and which of these are not validated. It
-// does not change once made: SetRoutes and SetNegativeTrustAnchors replace it as a whole.
+// routeTable says which servers are asked about which names, and which names are not
+// validated. It does not change once made: SetRoutes and SetNegativeTrustAnchors replace it
+// as a whole.
 type routeTable struct {
 	generation      uint64
 	routes          map[dnsname.Name]*route
@@ -22,7 +23,7 @@ type routeTable struct {
 	iteration       *view
 	watched         []*resolvConf // read again when they change
 
-	// As given, to change the one without the other.
+	// As given by the caller, so that the one can be changed without the other.
 	givenRoutes   []Route
 	givenTimes    uint64 // how often routes have been given
 	givenNegative []NegativeTrustAnchor
@@ -31,10 +32,10 @@ type routeTable struct {
 	numbers   map[[32]byte]uint32 // of views, by the digests of their views
 }
 
-// SetRoutes replaces Options.Routes. Questions asked from then on go by the new routes;
-// those under way end by either. What is cached of names that keep their route is used
-// as before, that of the others is found again when they get their route back. On an
-// error nothing changes. It may be called concurrently with everything else.
+// SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
+// under way may end by either. Names that keep their route keep what is cached of them; the
+// cached data of other names is used again when they get their route back. On an error
+// nothing changes. SetRoutes may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
 	return r.change(func(rt *routeTable) { rt.setRoutes(routes) })
 }
@@ -45,8 +46,8 @@ func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error 
 	return r.change(func(rt *routeTable) { rt.givenNegative = slices.Clone(anchors) })
 }
 
-// give sets the routes. They are copied, as they are looked at again when something else
-// changes: the caller may go on with what is his.
+// setRoutes sets the routes. They are copied, since they are read again when something else
+// changes, and the caller may modify the slice.
 func (rt *routeTable) setRoutes(routes []Route) {
 	copied := slices.Clone(routes)
 	for i := range copied {
@@ -56,12 +57,12 @@ func (rt *routeTable) setRoutes(routes []Route) {
 	rt.givenTimes++
 }
 
-// copyGiven gives a routing to be made of what the old one was made of.
+// copyGiven returns a table to be built of what the caller has given for this one.
 func (rt *routeTable) copyGiven() *routeTable {
 	return &routeTable{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative}
 }
 
-// change replaces the routing by one that differs in what set changes.
+// change replaces the route table by one that set has modified.
 func (r *Resolver) change(set func(*routeTable)) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -77,7 +78,8 @@ func (r *Resolver) change(set func(*routeTable)) error {
 	return nil
 }
 
-// currentRoutes gives the routing of now, with the files read that it depends on.
+// currentRoutes returns the route table of now. It reads the files again that it depends on,
+// if they have changed.
 func (r *Resolver) currentRoutes() *routeTable {
 	rt := r.routeTable.Load()
 	if len(rt.watched) > 0 {
@@ -87,8 +89,8 @@ func (r *Resolver) currentRoutes() *routeTable {
 	return rt
 }
 
-// install makes next what its given parts say and puts it in the place of old, which is
-// nil at first. r.changing must be held.
+// install builds next of its given parts and puts it in the place of old, which is nil at
+// first. r.changing must be held.
 func (r *Resolver) install(old, next *routeTable) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
 	m := routeTableBuilder{r: r, table: next, base: r.config.digest(), sources: make(map[[32]byte]*source), old: &routeTable{}}
@@ -107,13 +109,13 @@ func (r *Resolver) install(old, next *routeTable) error {
 	return nil
 }
 
-// routeTableBuilder makes a routing of its given parts.
+// routeTableBuilder builds a route table of its given parts.
 type routeTableBuilder struct {
 	r          *Resolver
 	table      *routeTable
 	base       [32]byte
-	sources    map[[32]byte]*source  // that were in use before, with what is known of their servers
-	forwarders map[tlsKey]*forwarder // likewise
+	sources    map[[32]byte]*source  // in use before, with what is remembered of their servers
+	forwarders map[tlsKey]*forwarder // in use before
 	old        *routeTable           // empty at first
 	created    []*forwarder          // made now
 }
@@ -177,8 +179,8 @@ func (m *routeTableBuilder) build() error {
 	return nil
 }
 
-// validator makes the validator of the anchors; nil when nothing is validated. Names at
-// and below unsigned, if that is a name, are not.
+// validator makes the validator of the anchors; nil when nothing is validated. Names at and
+// below unsigned, unless it is empty, are not validated.
 func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
 	if m.r.config.Validation != Validate {
 		return nil, nil
@@ -196,8 +198,8 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 	return validator, nil
 }
 
-// view makes the view of a route, or with nil that of iteration, and those of the
-// negative trust anchors that may be in force in it.
+// view makes the view of a route, or for nil that of iteration, and those of the negative
+// trust anchors that may be in force in it.
 func (m *routeTableBuilder) view(rt *route, validator *dnssec.Validator, digest [32]byte) *view {
 	v := &view{
 		id: m.number(digest), digest: digest, validator: validator, cache: m.r.openView(digest),
@@ -229,9 +231,9 @@ func (r *Resolver) openView(digest [32]byte) *cache.View {
 	return v
 }
 
-// number gives a small number for a digest: the same as long as each routing has it that
-// follows, and never one that another digest has had. What is under way by its old number
-// when a route comes back is not found by others.
+// number returns a small number for a digest. It stays the same as long as each following
+// table has the digest, and is never reused for another. Work that is under way by the old
+// number of a route that comes back is not joined.
 func (m *routeTableBuilder) number(digest [32]byte) uint32 {
 	n, ok := m.table.numbers[digest]
 	if !ok {
@@ -245,11 +247,11 @@ func (m *routeTableBuilder) number(digest [32]byte) uint32 {
 	return n
 }
 
-// identity stands for an Exchanger or a TLSConfig of a route in what a view is named after.
-// Nobody can tell from outside whether two of them do the same. Where the caller has, with
-// ViewName, they need not be told apart; else data is kept for as long as it is the very
-// same one, and shared with no other resolver: an address in memory would not do, as
-// something else may be there later. at is the place of the server in its route.
+// identity stands for an Exchanger or a TLSConfig of a route in the digest of a view.
+// Whether two of them do the same cannot be found out. If the caller has set ViewName, they
+// need not be told apart. Otherwise data is kept as long as it is the very same value, and
+// shared with no other resolver; its address in memory would not do, as that may be used
+// again later. at is the index of the server in its route.
 func (m *routeTableBuilder) identity(function any, at int) string {
 	if m.r.config.ViewName != "" {
 		return "named"
@@ -269,14 +271,14 @@ func (m *routeTableBuilder) identity(function any, at int) string {
 	return fmt.Sprintf("%x number %d", m.r.salt, n)
 }
 
-// abandon closes what was made for a routing that will not be.
+// abandon closes what was made for a table that will not be used.
 func (m *routeTableBuilder) abandon() {
 	for _, f := range m.created {
 		f.transport.Close()
 	}
 }
 
-// retire closes the connections to servers that the routing has no more, once the
+// retire closes the connections to servers that the new table does not have, once the
 // questions that may still use them have ended.
 func (r *Resolver) retire(old, next *routeTable) {
 	kept := make(map[*forwarder]bool)

@@ -15,65 +15,64 @@ import (
 )
 
 const (
-	// maxTries is how many servers, or the same ones again, are tried for one
-	// question to one zone: each of 13 once (BIND and PowerDNS keep 13), or fewer of
-	// them several times.
+	// maxTries is how many queries are sent for one question to one zone: one to each of 13
+	// servers (BIND and PowerDNS keep 13), or several to fewer.
 	maxTries = 13
-	// maxProbes is how many servers held to be dead are tried for one question.
+	// maxProbes is how many servers that are marked down are tried for one question.
 	maxProbes = 3
-	// exploreOneIn is how rarely a server is chosen at random rather than for its
-	// speed, so that slow ones are measured again and unknown ones become known.
+	// exploreOneIn is how rarely a server is chosen at random rather than for its speed, so
+	// that slow servers are measured again and unknown ones for the first time.
 	exploreOneIn = 16
-	// probeOneIn is how rarely a dead server whose time has come is preferred to
-	// living ones, so that it is found alive again; the hedge covers the attempt.
+	// probeOneIn is how rarely a server that is marked down and due for a probe is preferred
+	// to living ones, so that its return is noticed. A hedge covers the attempt.
 	probeOneIn = 16
-	// scatter is the range of the factor by which a server's expected time is made
-	// larger at random, so that servers of about the same speed share the questions
-	// and an attacker cannot tell which one will be asked (RFC 5452 §4.4).
+	// scatter is the range of the factor by which a server's expected time is made larger at
+	// random, so that servers of about the same speed share the questions and an attacker
+	// cannot tell which one will be asked (RFC 5452 §4.4).
 	scatter = 0.25
-	// maxJitter is the end of the range of candidate.patience.
+	// maxJitter is the end of the range of serverAddr.jitter.
 	maxJitter = time.Microsecond
 )
 
-// serverAddr is one address that may be asked.
+// serverAddr is one address of a server that may be asked.
 type serverAddr struct {
 	addr      netip.AddrPort
 	name      dnsname.Name // of the name server
-	forwarder *forwarder   // of a route; nil: it is known by its name
-	guard     *loopGuard   // nil: no server of a route
+	forwarder *forwarder   // set for a server of a route that is given by address
+	guard     *loopGuard   // nil: not a server of a route
 	estimate  infra.Estimate
 	score     time.Duration
-	// jitter is added to how long a reply is waited for: next to nothing, but never the
-	// same twice. What is learnt of a server from two questions that are lost together
-	// does not depend on which of them is looked at first.
+	// jitter is added to how long a reply is waited for: next to nothing, but never the same
+	// twice. So two queries that are lost together never time out at one instant, and what
+	// is learnt about the server does not depend on which of them is handled first.
 	jitter time.Duration
 	tries  int
-	// lastResort: known not to serve the zone, its data turned out bogus, or the
-	// name's own zone gives other addresses.
+	// lowPriority: it is known not to serve the zone, or its data turned out bogus, or the
+	// name's own zone has other addresses.
 	lowPriority     bool
 	apexOnly        bool         // only the zone itself names it
-	endProbe        func()       // of the exchange that is one; nil: it is none
-	waitLonger      bool         // nobody else could be asked meanwhile, or all others were silent
-	onlyChoice      bool         // nobody else could be asked meanwhile
-	lastTry         bool         // this is the last try that it has
-	waitedSlow      bool         // it has been waited for as long as for slow servers
-	udpSpoilt       bool         // UDP was of no use since what came was no reply, and nothing came over TCP: one try is left
-	unconfirmedCut  dnsname.Name // a referral to it came over UDP that may have been forged; "": none
-	busy            bool         // being asked now
-	excluded        bool         // gave something of no use: not asked again
-	plain           bool         // asked in the plain way, as the last resort
-	extraSend       bool         // by a send that it would not have had otherwise
-	questionRefused bool         // others have refused the question in every way
-	plainMayHelp    bool         // it may have failed for the way in which it was asked
+	endProbe        func()       // ends the probe that its exchange is; nil: it is not a probe
+	waitLonger      bool         // there is no other server to ask meanwhile, or all others were silent
+	onlyChoice      bool         // there is no other server to ask meanwhile
+	lastTry         bool         // this is its last try
+	waitedSlow      bool         // it has been given slowTimeout once
+	udpSpoilt       bool         // UDP brought only what is not a reply, and TCP nothing: one try is left
+	unconfirmedCut  dnsname.Name // zone of a referral over UDP that may be forged; "": none
+	busy            bool         // it is being asked now
+	excluded        bool         // it replied with something of no use, and is not asked again
+	plain           bool         // it is asked in the plain form, for the plain retry
+	extraSend       bool         // the plain retry is a query that it would not get otherwise
+	questionRefused bool         // other servers have refused the question in every form
+	plainMayHelp    bool         // it may have failed because of the form of the queries
 	answeredError   bool         // it answered, with an error
-	sends           sends        // of this question
-	replies         uint64       // of the server, before it was asked this question
+	sends           sends        // queries for this question
+	replies         uint64       // of the server to others, before it was asked this question
 }
 
-// sends counts the queries to one server by what they went over.
+// sends counts the queries to one server by network.
 type sends struct{ udp, tcp int }
 
-// over counts one more over a network, and returns how many that makes.
+// over counts one more query over a network, and returns how many that makes.
 func (s *sends) over(network string) int {
 	if network == "tcp" {
 		s.tcp++
@@ -91,21 +90,21 @@ type serverList struct {
 	candidates   []*serverAddr
 	missing      []dnsname.Name // without any address, in random order
 	doubtful     []dnsname.Name // with glue only that their own zone may know better
-	unglued      []dnsname.Name // in the zone, and without glue
-	glueCost     glueCost       // of asking the parent for those
-	apexOnly     []dnsname.Name // only the zone itself names them
+	unglued      []dnsname.Name // names in the zone without glue
+	glueCost     glueCost       // what it costs to ask the parent for the glue
+	apexOnly     []dnsname.Name // NS records of the zone itself have them, the parent's do not
 	avoid        map[netip.AddrPort]bool
-	sideLookup   bool // for a side look-up: dead servers are not tried before their time
-	includeLoops bool // also those known to lead back to us
+	sideLookup   bool // for a server look-up: servers marked down are not probed early
+	includeLoops bool // include servers known to lead back to us
 	loopExcluded bool // a server of the route was left out because it leads back to us
-	forwarders   bool // they depend on others: that one was silent says less
+	forwarders   bool // its servers recurse, so that silence says less about them
 	random       *rand.Rand
 	tries        int
 	probes       int
 }
 
-// randomSource gives the source of the choices among the servers of a zone for one question.
-// Tests that must repeat exactly have one with a seed.
+// randomSource returns what chooses among the servers of a zone for one question. Tests that
+// must repeat exactly have one with a seed.
 type randomSource func(zone dnsname.Name, q question) *rand.Rand
 
 func systemRandom() randomSource {
@@ -113,13 +112,13 @@ func systemRandom() randomSource {
 	return func(dnsname.Name, question) *rand.Rand { return system }
 }
 
-// systemSource draws from the generator of the process, which nobody can predict. A
+// systemSource draws from the generator of the process, which cannot be predicted. A
 // rand.Rand over it may be used concurrently.
 type systemSource struct{}
 
 func (systemSource) Uint64() uint64 { return rand.Uint64() }
 
-// usable reports whether an address may be asked at all.
+// usable reports whether an address may be asked, by its family.
 func (r *Resolver) usable(a netip.Addr) bool {
 	switch r.config.Family {
 	case FamilyIPv4Only:
@@ -132,8 +131,7 @@ func (r *Resolver) usable(a netip.Addr) bool {
 	return false
 }
 
-// serversOf lists the servers of a delegation with all addresses that are known now, to
-// be asked q.
+// serversOf lists the servers of a delegation for q, with all addresses that are known now.
 func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
 	l := &serverList{infra: cut.source.infra, perServer: perServer, avoid: avoid, sideLookup: side, random: r.random(cut.Zone, q)}
 	l.addForwarders(now, cut)
@@ -151,7 +149,7 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 			l.missing = append(l.missing, s.Name)
 		case len(glued) == 0 && !cut.isConfigured():
 			l.unglued = append(l.unglued, s.Name)
-		case cut.InDomain(s.Name): // nobody else can say
+		case cut.InDomain(s.Name): // its glue is all that there is
 		default:
 			l.doubtful = append(l.doubtful, s.Name)
 		}
@@ -185,8 +183,8 @@ func (l *serverList) shuffle(names []dnsname.Name) {
 	l.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 }
 
-// ownAddrs gives the addresses that a name server's own zone says it has. They go
-// before glue, which is the parent's copy (RFC 2181 §5.4.1).
+// ownAddrs returns the addresses of a name server according to its own zone. They go before
+// glue, which is the parent's copy (RFC 2181 §5.4.1).
 func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
 	if cut.hints {
 		return nil
@@ -200,8 +198,8 @@ func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.
 	return addrs
 }
 
-// cachedInfra gives an authoritative RRset about a name server; it need not be
-// validated, since what the server says will be.
+// cachedInfra returns an authoritative RRset about a name server. It need not be validated,
+// since the server's answers will be.
 func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
 	return r.viewOf(now, question{name, rrtype}).cache.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
 }
@@ -231,8 +229,8 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 	}
 }
 
-// mayAsk applies the address policy. The addresses of the hints are exempt, and in a
-// route those of its servers: these need not be strangers to the zones below it.
+// mayAsk applies the address policy. The addresses of the hints are exempt, and in a route
+// those of its servers, which may serve zones below it too.
 func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
 	return r.hintAddrs[a] || cut.source.route != nil && cut.source.route.addrs[a] || r.config.allow(a)
 }
@@ -267,7 +265,7 @@ func (l *serverList) next(now time.Time) (*serverAddr, queryReason) {
 		}
 	}
 	if len(living) == 0 && l.forwarders && len(dead) > 0 {
-		// One name whose own servers are silent must not make others fail that the
+		// One name with silent servers must not make others fail that the
 		// forwarder could answer at the same time.
 		return l.take(l.best(now, dead)), reasonProbe
 	}
@@ -291,7 +289,7 @@ func (l *serverList) next(now time.Time) (*serverAddr, queryReason) {
 	return l.take(c), reason
 }
 
-// silent counts the servers that gave no sign: asked in vain now, or held to be dead.
+// silent counts the servers that were silent: asked in vain now, or marked down.
 func (l *serverList) silent() int {
 	n := 0
 	for _, c := range l.candidates {
@@ -302,7 +300,7 @@ func (l *serverList) silent() int {
 	return n
 }
 
-// recordSilence records that all that were asked were silent.
+// recordSilence records that all servers that were asked were silent.
 func (l *serverList) recordSilence(now time.Time) {
 	for _, c := range l.candidates {
 		if c.tries > 0 {
@@ -319,14 +317,15 @@ func (l *serverList) take(c *serverAddr) *serverAddr {
 	return c
 }
 
-// putBack puts back a server that was not asked after all, to be tried as one that is dead.
+// putBack puts back a server that was not asked after all. If it is marked down by now, it
+// can be probed.
 func (l *serverList) putBack(now time.Time, c *serverAddr) {
 	c.estimate = l.infra.Estimate(now, c.addr)
 	c.tries--
 	l.tries--
 }
 
-// askable lists the candidates that could be asked and that want holds for.
+// askable lists the servers that could be asked and that want is true for.
 func (l *serverList) askable(want func(*serverAddr) bool) []*serverAddr {
 	var open []*serverAddr
 	for _, c := range l.candidates {
@@ -345,8 +344,8 @@ func (l *serverList) triesOf(c *serverAddr) int {
 	return l.perServer
 }
 
-// best orders by: fewest tries, serves the zone as far as known, its family works,
-// least time expected.
+// best returns the server to ask first. It orders by: fewest tries, not of low priority, its
+// address family works, least time expected.
 func (l *serverList) best(now time.Time, open []*serverAddr) *serverAddr {
 	return slices.MinFunc(open, func(a, b *serverAddr) int {
 		switch {
@@ -363,7 +362,7 @@ func (l *serverList) best(now time.Time, open []*serverAddr) *serverAddr {
 	})
 }
 
-// before is negative when the first of two goes first.
+// before returns a negative number when the first of two goes first.
 func before(first bool) int {
 	if first {
 		return -1
@@ -371,8 +370,8 @@ func before(first bool) int {
 	return 1
 }
 
-// probe takes a dead server that nobody else is trying at the moment. When there is
-// none alive its time need not have come.
+// probe takes a server that is marked down and that no other query is trying. It must be due
+// for a probe unless urgent is set, as when no server is alive.
 func (l *serverList) probe(now time.Time, dead []*serverAddr, urgent bool) *serverAddr {
 	if l.probes >= maxProbes {
 		return nil
@@ -387,19 +386,19 @@ func (l *serverList) probe(now time.Time, dead []*serverAddr, urgent bool) *serv
 	return nil
 }
 
-// lookFirst reports whether another name server's address should be found before
-// anybody on the list is asked (again).
+// lookFirst reports whether another name server's address should be looked up before a
+// server on the list is asked (again).
 func (l *serverList) lookFirst() bool { return len(l.missing) > 0 && l.onlyLowPriority() }
 
-// onlyLowPriority reports whether nobody is left who should be asked without need.
+// onlyLowPriority reports whether no server can be asked but those of low priority.
 func (l *serverList) onlyLowPriority() bool {
 	return len(l.askable(func(c *serverAddr) bool { return !c.lowPriority })) == 0
 }
 
 // nextMissing takes a name server whose addresses are to be looked up, and says how. Those
-// that have glue come when nobody is left to ask, and when nobody is being asked any more, so
-// that the delegation would be given up, those that only the parent, and last those that only
-// the zone itself can tell about.
+// that have glue come when no server is left to ask. When none is being asked either, so
+// that the delegation would be given up, those come whose addresses only the parent knows,
+// and last those that only the zone itself names.
 func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, addressSource, bool) {
 	if name, ok := takeFirst(&l.missing); ok {
 		return name, fromSearch, true
@@ -425,12 +424,13 @@ func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, address
 	return name, fromSearch, ok
 }
 
-// mayLearnMore reports whether servers are left of which only the parent or the zone can tell.
+// mayLearnMore reports whether servers are left that only the parent or the zone itself
+// knows.
 func (l *serverList) mayLearnMore() bool {
 	return len(l.apexOnly) > 0 || len(l.unglued) > 0 && l.glueCost.allows()
 }
 
-// takeFirst takes a name off a list.
+// takeFirst removes and returns the first name of a list.
 func takeFirst(names *[]dnsname.Name) (dnsname.Name, bool) {
 	if len(*names) == 0 {
 		return "", false

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// lateLoss records what it says about a server that another one answered first, or that
-// nobody waits for it any more: that it is as good as lost, if it was late by then. When the
-// question had to make room for others it says nothing: that happens to what is slow.
+// lateLoss is called when another server answered first, or the question needs the reply no
+// more. It records a loss if the reply was overdue by then. When the question was shed it
+// records nothing: slow questions are shed, whatever the server.
 func (x *exchange) lateLoss() {
 	addr := x.to.addr
 	if x.st.isShed() {
@@ -18,7 +18,7 @@ func (x *exchange) lateLoss() {
 	}
 }
 
-// recordReply remembers that the server is alive, how fast it is, and its cookie.
+// recordReply remembers that the server is alive, its round-trip time, and its cookie.
 func (x *exchange) recordReply(rtt time.Duration) {
 	now, addr := x.r.config.Now(), x.to.addr
 	if x.network == "udp" || x.streamOnly() {
@@ -31,8 +31,8 @@ func (x *exchange) recordReply(rtt time.Duration) {
 	}
 }
 
-// learnCookie renews what is known of the server's cookie. That it needs none any more is
-// believed over TCP only, where nobody forges.
+// learnCookie updates the server's cookie. That it needs none any more is believed over TCP
+// only, where replies are not forged.
 func (x *exchange) learnCookie(now time.Time) {
 	cookie := x.cookieOfReply()
 	switch {
@@ -51,8 +51,8 @@ func (x *exchange) cookieOfReply() []byte {
 	return x.accepted.EDNS.Cookie
 }
 
-// learnForm remembers of the way in which a good reply was got what will spare queries:
-// what the server takes, and, once that is confirmed, what it does not.
+// learnForm remembers about the form that brought a good reply what will spare queries: what
+// the server accepts, and, once that is confirmed, what it does not.
 func (x *exchange) learnForm() {
 	table, now, addr := x.cut.source.infra, x.r.config.Now(), x.to.addr
 	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
@@ -62,10 +62,10 @@ func (x *exchange) learnForm() {
 	}
 	refusals := x.faults[faultRefused]
 	switch {
-	case x.to.plain && x.to.answeredError: // by an error that does not say what it was for
+	case x.to.plain && x.to.answeredError: // the error did not say what it was about
 		table.RefusedOption(now, addr)
 		table.LostCase(now, addr)
-	case refusals > 0 && x.edns == ednsNone && x.features.EDNS: // so that it was for the letters
+	case refusals > 0 && x.edns == ednsNone && x.features.EDNS: // so it was about the letter case
 		table.LostCase(now, addr)
 	case refusals > 0 && x.edns == ednsNone:
 		table.RefusedEDNS(now, addr, refusals > 1 || x.network == "tcp")

@@ -11,22 +11,22 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// reply is what a server said of a question, as far as it may be believed. It is
-// shared between callers and not changed.
+// reply is the part of a server's response that may be believed. It is shared between
+// callers and not changed.
 type reply struct {
 	*scrub.Reply
 	kind          responseKind
 	delegation    *glue.Delegation // of a referral
 	server        *serverAddr
 	wire          []byte       // as received, for traces
-	fromSecond    bool         // out of the second level
-	vouched       bool         // nobody who does not see the query can have made it
-	withoutEDNS   bool         // asked for without EDNS, so that no signatures could come
-	secondWritten *atomic.Bool // to the second level; nil: nothing is to be told
+	fromSecond    bool         // it comes from the second level
+	vouched       bool         // its sender has seen the query: see vouchedFor
+	withoutEDNS   bool         // the query had no EDNS, so that no signatures could come
+	secondWritten *atomic.Bool // it was written to the second level; nil: it is not to be
 }
 
-// readResponse makes of a genuine reply to q what its sender may say for the zone, and what
-// kind of response that is.
+// readResponse keeps of a genuine reply to q what its sender may say for the zone, and
+// classifies that.
 func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octets []byte, from *serverAddr) exchangeResult {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
 		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
@@ -53,7 +53,7 @@ func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octet
 	return out
 }
 
-// classifyFrom says what a response is to who asks a zone's servers, or a forwarder.
+// classifyFrom classifies a response by whether a zone's servers or a forwarder sent it.
 func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
 	if cut.source.forwards() {
 		return classifyForwarded(m)
@@ -61,15 +61,15 @@ func classifyFrom(m *scrub.Reply, cut *zoneCut, q question) responseKind {
 	return classify(m, q, cut.Zone)
 }
 
-// delegationOf makes a zone cut of a referral. Of more name servers than are kept, a
-// random choice is, so that none of them can count on being asked.
+// delegationOf makes a zone cut of a referral. If it has more name servers than are kept,
+// they are chosen at random, so that none of them can count on being asked.
 func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, error) {
 	return glue.Referral{
 		Zone: cut.Zone, Name: q.name, NS: m.NS, Addresses: m.Addresses, Pick: mathrand.Shuffle,
 	}.Delegation()
 }
 
-// countExcess counts of what a reply had more than is kept.
+// countExcess counts the kinds of data that a reply had more of than is kept.
 func (r *Resolver) countExcess(m *scrub.Reply) {
 	for _, e := range [...]struct {
 		left bool
@@ -87,7 +87,7 @@ func (r *Resolver) countExcess(m *scrub.Reply) {
 	}
 }
 
-// countServers counts a referral from zone of which not all servers and addresses are kept.
+// countServers counts a referral from zone with more servers or addresses than are kept.
 func (r *Resolver) countServers(m *scrub.Reply, zone dnsname.Name) {
 	if manyServers(m.NS) {
 		r.counts.leave(ExcessServers)
@@ -121,7 +121,7 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 		count[a.Owner]++
 		most = max(most, count[a.Owner])
 	}
-	if most <= glue.MaxAddrs { // honest ones
+	if most <= glue.MaxAddrs { // as usual
 		return false
 	}
 	clear(count)

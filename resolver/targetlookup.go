@@ -5,24 +5,25 @@ import (
 	"sync/atomic"
 )
 
-// maxTargetLookups is how many look-ups of name servers may go on when what they were for has
-// been answered: as many as may be waiting for the default's sockets. Each takes what a
-// question takes, and no place of Limits.Questions.
+// maxTargetLookups is how many look-ups of name servers may go on after the question that
+// they were for has been answered: as many as may wait for the sockets of the default. Each
+// uses what a question uses, but no slot of Limits.Questions.
 const maxTargetLookups = 1_000
 
-// targetLookup is the look-up of a name server, under a context that ends with the question's
-// time, with the resolver, and, until it is detached, with the flight it is made for. Until
-// it has ended the resolver holds the context.
+// targetLookup is the look-up of a name server. Its context ends with the question's time,
+// with the resolver, and, until the look-up is detached, with the flight that it is made
+// for. The resolver holds the context until the look-up has ended.
 type targetLookup struct {
 	r      *Resolver
 	ctx    context.Context
 	cancel context.CancelFunc
-	free   func() bool // takes back that ctx ends with the flight
-	// state decides between the trip's end and its leave to go on, which may come together.
+	free   func() bool // stops ctx from ending with the flight
+	// state decides whether end or detach came first, as they may be called at the same
+	// time.
 	state atomic.Int32
 }
 
-// What has become of a target look-up.
+// The states of a target look-up.
 const (
 	targetLookupBegun int32 = iota
 	targetLookupDetached
@@ -34,7 +35,7 @@ func (r *Resolver) newTargetLookup(ctx context.Context, b *budget) *targetLookup
 	return &targetLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
 }
 
-// end is called by the trip itself, when it is over.
+// end is called by the look-up itself when it has ended.
 func (s *targetLookup) end() {
 	s.cancel()
 	if !s.state.CompareAndSwap(targetLookupBegun, targetLookupOver) {
@@ -42,8 +43,8 @@ func (s *targetLookup) end() {
 	}
 }
 
-// detach lets the trip go on by itself, unless it is over or there are too many of the kind,
-// when it ends.
+// detach lets the look-up go on without its question. It is cancelled if too many do so
+// already.
 func (s *targetLookup) detach() {
 	if s.r.targetLookups.Add(1) > maxTargetLookups || !s.state.CompareAndSwap(targetLookupBegun, targetLookupDetached) {
 		s.r.targetLookups.Add(-1)
@@ -53,8 +54,8 @@ func (s *targetLookup) detach() {
 	s.free()
 }
 
-// detach lets the look-ups that are under way when the answer comes go on: the next question
-// will need what they find. When the flight is given up, so are they.
+// detach lets the look-ups that are under way when the answer comes go on, since the next
+// question will need what they find. When the flight is given up, so are they.
 func (a *asking) detach(ctx context.Context) {
 	if ctx.Err() != nil {
 		return

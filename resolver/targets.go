@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// lookupLate is after how long without the address of one name server another
-	// one's is looked for too: some round trips to servers never asked before.
+	// lookupLate is how long the addresses of one name server are looked for before another
+	// one's are looked for too: some round trips to servers never asked before.
 	lookupLate = 400 * time.Millisecond
 	// maxLookups is how many name servers' addresses are looked for at the same time.
 	maxLookups = 2
@@ -32,7 +32,7 @@ type lookupResult struct {
 	// no address at all.
 	last      bool
 	err       error
-	noAddress bool // with err: there is no such name, or it has no address
+	noAddress bool // with err: the name does not exist, or has no address
 	queries   int  // to the parent's servers, for glue
 }
 
@@ -57,7 +57,7 @@ func (a *asking) lookUp(ctx context.Context) {
 	a.targetLookups = append(a.targetLookups, l)
 	together := !a.noAddress
 	if a.found == nil {
-		a.found = make(chan lookupResult, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the end
+		a.found = make(chan lookupResult, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the last result
 	}
 	found := a.found
 	a.r.spawn(func() {
@@ -76,15 +76,15 @@ func (a *asking) lookUp(ctx context.Context) {
 	})
 }
 
-// addFound makes candidates of the addresses that were found.
+// addFound adds the addresses that were found to the server list.
 func (a *asking) addFound(l lookupResult) {
 	rescue.Again(l.err)
 	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.apexServer(l.name))
 	a.list.glueCost.add(l.queries)
 	if l.last {
 		a.lookups--
-		// What a delegation on the way said may work where the zone's own word is
-		// wrong, or cannot be had.
+		// Glue of a delegation on the way may work where the addresses that the zone
+		// itself has are wrong, or cannot be had.
 		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.source.cuts.Glue(a.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
@@ -100,10 +100,10 @@ func (a *asking) addFound(l lookupResult) {
 	}
 }
 
-// lookUpServer looks for the addresses of a name server, says what it finds as it finds it,
-// and returns what is to be said at the end. Both families are asked at the same time or, once names have turned out
-// not to exist, one after the other: a name error is one for all types, and each
-// look-up may be a query at a victim.
+// lookUpServer looks for the addresses of a name server. It sends what it finds to found at
+// once, and returns the last result. Both families are asked for at the same time or, once
+// name servers turned out not to exist, one after the other: a name error is one for all
+// types, and each look-up may be a query at a victim.
 func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
 	types := r.addressTypes()
 	parts := make(chan lookupResult, len(types))
@@ -159,9 +159,9 @@ func (r *Resolver) addressTypes() []uint16 {
 	return []uint16{dns.TypeA, dns.TypeAAAA}
 }
 
-// lookUpAddrs searches one address type of a name server, as a question of its own
-// within the same budget. What it finds need not be validated: the answers of the
-// server will be.
+// lookUpAddrs searches one address type of a name server, as a question of its own within
+// the same budget. What it finds need not be validated, since the answers of the server will
+// be.
 func (r *Resolver) lookUpAddrs(ctx context.Context, st *step, name dnsname.Name, rrtype uint16) lookupResult {
 	q := question{name, rrtype}
 	below := st.below(q)
@@ -193,12 +193,11 @@ func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
 	return addrs
 }
 
-// maxSideTries is how often one server is asked for another server's address: side
-// look-ups multiply, and when all lead to one silent victim (NXNSAttack) what they
-// need in patience is multiplied at it.
+// maxSideTries is how often one server is asked for another server's address. Such look-ups
+// multiply, and when all lead to one silent victim (NXNSAttack), it gets all their retries.
 const maxSideTries = 2
 
-// triesFor is how often one server may be asked a question of t.
+// triesFor is how often one server may be asked the question of st.
 func (r *Resolver) triesFor(st *step) int {
 	if st.depth > 0 {
 		return min(maxSideTries, r.config.limits.SendsPerServer)
@@ -206,8 +205,8 @@ func (r *Resolver) triesFor(st *step) int {
 	return r.config.limits.SendsPerServer
 }
 
-// trustOfServers is the class of trust that name servers' addresses are kept under:
-// they are not validated.
+// trustOfServers is the class of trust that name servers' addresses are cached under: they
+// are not validated.
 func (r *Resolver) trustOfServers() cache.Trust {
 	if r.config.Validation == ValidateOff {
 		return cache.Checked

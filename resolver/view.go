@@ -13,44 +13,45 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// view is a part of the name space whose data is kept apart from all other: what a
-// route teaches must never answer what iteration is asked, nor the other way round
+// view is a part of the name space whose data is kept apart from all other. Data learnt
+// through a route must never answer a question that is iterated, nor the other way round
 // (MaginotDNS), and what a negative trust anchor let pass must not be found without it.
 // Which view a name belongs to depends on the name and the time only, so that changing
-// routes or anchors leaves what is cached of other names as it is.
+// routes or anchors leaves the cached data of other names as it is.
 type view struct {
 	*source
 	id        uint32 // numbers the views
 	digest    [32]byte
 	cache     *cache.View
 	validator *dnssec.Validator // nil: nothing is validated
-	// distrusted are the views of the names below negative trust anchors.
+	// belowNegativeAnchor has the views of the names below negative trust anchors.
 	belowNegativeAnchor map[dnsname.Name]*view
 }
 
-// uncounted is the same view for looking what the cache has without being counted.
+// uncounted returns the same view, with a cache that does not count what is read.
 func (v *view) uncounted() *view {
 	quiet := *v
 	quiet.cache = v.cache.Uncounted()
 	return &quiet
 }
 
-// source is who is asked: the name servers from the root down, or those of a route.
+// source is a set of servers to ask: the name servers from the root down, or those of a
+// route.
 type source struct {
 	id    uint32
-	route *route       // nil: the root's
+	route *route       // nil: from the root down
 	cuts  *cache.View  // where delegations and their glue are kept
-	infra *infra.Table // what is known about the servers
+	infra *infra.Table // what is remembered about the servers
 }
 
 // forwards reports whether recursive servers are asked.
 func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
 
-// viewOf gives the view that the answer to q belongs to.
+// viewOf returns the view that the answer to q belongs to.
 func (r *Resolver) viewOf(now time.Time, q question) *view { return r.currentRoutes().viewOf(now, q) }
 
-// viewOf gives the view of q: that of the longest route, and within it that of the
-// longest negative trust anchor in force. DS records belong to the zone above.
+// viewOf returns the view of q: that of the longest route, and within it that of the longest
+// negative trust anchor in force. DS records belong to the zone above.
 func (rt *routeTable) viewOf(now time.Time, q question) *view {
 	if len(rt.routes) == 0 && len(rt.negativeAnchors) == 0 {
 		return rt.iteration
@@ -68,7 +69,7 @@ func (rt *routeTable) viewOf(now time.Time, q question) *view {
 	return v
 }
 
-// match gives the longest route for name; nil if there is none.
+// match returns the longest route for name; nil if there is none.
 func (rt *routeTable) match(name dnsname.Name) *route {
 	if len(rt.routes) == 0 {
 		return nil
@@ -84,8 +85,8 @@ func (rt *routeTable) match(name dnsname.Name) *route {
 	}
 }
 
-// negativeAnchorFor gives the longest negative trust anchor in force at or above name, "" if
-// there is none.
+// negativeAnchorFor returns the longest negative trust anchor in force at or above name, ""
+// if there is none.
 func (rt *routeTable) negativeAnchorFor(now time.Time, name dnsname.Name) dnsname.Name {
 	var longest dnsname.Name
 	for _, a := range rt.negativeAnchors {
@@ -96,8 +97,8 @@ func (rt *routeTable) negativeAnchorFor(now time.Time, name dnsname.Name) dnsnam
 	return longest
 }
 
-// digest stands for everything that decides what data this resolver believes, but for
-// what may change while it runs: routes and negative trust anchors have views of their
+// digest covers every option that decides which data this resolver believes, except for
+// those that may change while it runs: routes and negative trust anchors have views of their
 // own. It is the same in all processes.
 func (c *config) digest() [32]byte {
 	h := sha256.New()
@@ -111,8 +112,8 @@ func (c *config) digest() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// algorithmNumbers says which algorithms are added, in order, and then which are taken
-// away. What implements them is not told apart: a number means one algorithm.
+// algorithmNumbers lists the algorithms that are added, in order, and then those that are
+// taken away. Their implementations do not matter: a number means one algorithm.
 func (c *config) algorithmNumbers() [2][]uint8 {
 	var numbers [2][]uint8
 	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
