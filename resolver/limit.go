@@ -15,7 +15,7 @@ import (
 type limit uint8
 
 const (
-	limitUnknown limit = iota // what a hook names in a LimitError of its own
+	limitUnknown limit = iota // a LimitError that a hook made, with any name
 
 	limitSends
 	limitBytes
@@ -56,7 +56,7 @@ type limitScope uint8
 const (
 	ofQuestion limitScope = iota // the budget of one question: another one has its own
 	ofData                       // the data or the reply: every question reaches it
-	ofResolver                   // what all questions share: what is full now has room later
+	ofResolver                   // shared by all questions: what is full now is free later
 )
 
 // limitTable describes each limit. It never changes.
@@ -64,7 +64,7 @@ var limitTable = [...]struct {
 	name    string // in Limits, LimitError and Stats
 	value   int    // the default, or the bound of messages; for Time in milliseconds
 	scope   limitScope
-	refutes bool  // who reaches it has an answer, and it is worth nothing: no outage (RFC 8767 §4)
+	refutes bool  // a question that reaches it has an answer, which is unusable: no outage (RFC 8767 §4)
 	breach  error // of a message that goes beyond it
 }{
 	limitUnknown: {},
@@ -112,8 +112,8 @@ func limitNamed(name string) limit {
 	return limitUnknown
 }
 
-// field returns where Limits has the limit; nil for Time, which is no int, and for what is no
-// field.
+// field returns the field of limits; nil for Time, which is no int, and for limits that are
+// not a field.
 func (l limit) field(limits *Limits) *int {
 	switch l {
 	case limitSends:
@@ -248,7 +248,7 @@ func limitOfValidator(l dnssec.Limit) limit {
 	return limitUnknown
 }
 
-// messageError says why a reply cannot be taken apart: it goes beyond a bound, which is
+// messageError returns why a reply cannot be parsed: it goes beyond a bound, which is
 // counted, or is malformed.
 func (r *Resolver) messageError(err error) error {
 	for l := range limitTable {

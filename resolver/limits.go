@@ -6,26 +6,25 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Limits bounds the work that one question may cause, sub-questions, retries and
-// validation included. In each field zero means the default and a negative number
-// no limit. An exceeded limit is a *LimitError naming the field.
+// Limits bounds the work that one question may cause, including its sub-questions, retries
+// and validation. In each field zero means the default and a negative number no limit.
+// Reaching a limit is a *LimitError that names the field.
 type Limits struct {
-	// Sends is how many queries one question may send to servers, TCP and retries
-	// counted. Default 100: PowerDNS 50 to 100, BIND and Unbound 200; a cold
-	// validated lookup takes fewer than 20.
+	// Sends is how many queries one question may send to servers, retries and TCP included.
+	// Default 100: PowerDNS has 50 to 100, BIND and Unbound 200; a cold validated look-up
+	// takes fewer than 20.
 	Sends int
-	// Bytes is how many octets of replies one question may receive, of malformed ones
-	// too. Default 256
-	// KiB; PowerDNS 100,000.
+	// Bytes is how many bytes of replies one question may receive, malformed ones included.
+	// Default 256 KiB; PowerDNS has 100,000.
 	Bytes int
-	// Time is how long one question may take. Default 10 s, as BIND and Knot.
+	// Time is how long one question may take. Default 10 s, as in BIND and Knot Resolver.
 	Time time.Duration
-	// SendsPerServer is how often one question is sent to one address over one
-	// transport. Default 3 (RFC 9520 §3.1).
+	// SendsPerServer is how often one question is sent to one address over one transport.
+	// Default 3 (RFC 9520 §3.1).
 	SendsPerServer int
-	// FailedServerLookups is how many look-ups of name-server addresses may fail
-	// for one question; as many again are tried when nothing else is left. Default
-	// 5: Unbound, Knot and PowerDNS; the lever of NXNSAttack.
+	// FailedServerLookups is how many look-ups of name-server addresses may fail for one
+	// question; as many again are tried when nothing else is left. It bounds NXNSAttack.
+	// Default 5, as in Unbound, Knot Resolver and PowerDNS.
 	FailedServerLookups int
 	// AddressesPerServer is how many addresses of one name server are used.
 	// Default 6 (BIND).
@@ -33,12 +32,11 @@ type Limits struct {
 	// Depth is how deep look-ups of name-server addresses may nest. Default 7
 	// (BIND's max-recursion-depth).
 	Depth int
-	// Aliases is how long a chain of CNAME and DNAME records makes a question fail:
-	// one that has this many is given up. Default 11 (Unbound and BIND); in practice
-	// chains of content networks have up to 6.
+	// Aliases is the number of CNAME and DNAME records in a chain at which a question
+	// fails. Default 11, as in Unbound and BIND; chains of content networks have up to 6.
 	Aliases int
-	// Minimised is how many minimised queries one name may take. Default 10 (RFC
-	// 9156 §2.3).
+	// Minimised is how many minimised queries one name may take; then the full name is
+	// asked. Default 10 (RFC 9156 §2.3).
 	Minimised int
 	// Referrals is how many referrals one question may follow. Default 40.
 	Referrals int
@@ -49,53 +47,53 @@ type Limits struct {
 	SignatureChecks int
 	// FailedSignatureChecks is how many of them may fail. Default 16 (BIND).
 	FailedSignatureChecks int
-	// SignatureCost is what all of them together may cost, in units: an ECDSA
-	// P-256 check is 1, P-384 10, RSA by size and exponent. Default 200.
+	// SignatureCost is how much the signature checks of one question may cost together, in
+	// units: an ECDSA P-256 check is 1, P-384 10, RSA by size and exponent. Default 200.
 	SignatureCost int
-	// SignaturesPerRRset is how many signatures of one RRset are tried. Default 8
-	// (Unbound): honest zones in the middle of a rollover have four.
+	// SignaturesPerRRset is how many signatures of one RRset are tried. Default 8, as in
+	// Unbound: honest zones in the middle of a rollover have four.
 	SignaturesPerRRset int
-	// KeysPerTag is how many keys of a zone that share tag and algorithm are tried.
-	// Default 2 (PowerDNS): tags are 16 bits of checksum, honest zones collide rarely.
+	// KeysPerTag is how many keys of a zone that share tag and algorithm are tried. Default
+	// 2, as in PowerDNS: tags are 16 bits of checksum, which rarely collide in honest
+	// zones.
 	KeysPerTag int
 	// DSPerZone is how many DS records of a zone are tried. Default 8 (PowerDNS).
 	DSPerZone int
-	// NSEC3Iterations is how many additional iterations NSEC3 records may ask for
-	// before their zone counts as unsigned. Default 50 (RFC 9276 §3.2).
+	// NSEC3Iterations is how many additional iterations NSEC3 records may ask for before
+	// their zone counts as unsigned. Default 50 (RFC 9276 §3.2).
 	NSEC3Iterations int
 	// NSEC3Hashes is how many NSEC3 hashes may be computed for one question.
 	// Default 600 (PowerDNS).
 	NSEC3Hashes int
-	// QueriesPerZone is how many queries may be under way to the servers of one
-	// zone for all questions together; more wait. Default 200.
+	// QueriesPerZone is how many queries may be under way to the servers of one zone for
+	// all questions together; further ones wait. Default 200.
 	QueriesPerZone int
 	// QueriesPerServer is the same for one server address. Default 100.
 	QueriesPerServer int
-	// Questions is how many questions may be under way at once; more wait for one
-	// to end. Default 10,000: each holds five goroutines and some 40 KiB. Of them a
-	// quarter may wait to see whether a server that is held to be dead answers again.
-	// When clients' messages (Exchange, ServeDNS) have to wait, the oldest of those under
-	// way end with a LimitError after half a second, so that names below slow servers
-	// cannot take all places; half of those of messages are for what may take longer.
+	// Questions is how many questions may be under way at once; further ones wait. Default
+	// 10,000: each holds five goroutines and some 40 KiB. A quarter of them may wait to see
+	// whether a server that is marked down is up again. When clients' messages (Exchange,
+	// ServeDNS) have to wait, the oldest of those under way are shed: they end with a
+	// LimitError after half a second, so that names below slow servers cannot take all
+	// slots; half of the messages' slots are left to questions that take longer.
 	Questions int
-	// Sockets is how many UDP sockets to servers may be open at once, one for each
-	// query under way; more wait. A quarter of them is kept for servers that have
-	// answered not long ago, within 400 ms, so that silent and slow ones cannot take all.
-	// Default 1,000: many systems allow a process 1,024 descriptors. It says nothing to
+	// Sockets is how many UDP sockets to servers may be open at once, one for each query
+	// under way; further queries wait. A quarter of them is kept for servers that have
+	// answered recently, within 400 ms, so that silent and slow ones cannot take all.
+	// Default 1,000: many systems allow a process 1,024 descriptors. It does not apply to
 	// an Options.Exchanger, and bounds the open connections of an Options.Dial.
 	Sockets int
-	// Connections is the same for TCP connections. Of the queries over them, those to
-	// the servers of one zone may be a quarter of that many, so that servers that send an
-	// octet a second cannot take all. Forwarders over TLS have as many of their own.
-	// Default 200.
+	// Connections is the same for TCP connections. Queries to the servers of one zone may
+	// use a quarter of them, so that servers that send a byte a second cannot take all.
+	// Forwarders over TLS have as many of their own. Default 200.
 	Connections int
 }
 
-// quarter gives a quarter of a limit, at least one: what those who may be hostile get, or
-// are kept out of.
+// quarter returns a quarter of a limit, at least one: the part that is open to, or closed
+// to, sources that may be hostile.
 func quarter(limit int) int { return max(1, limit/4) }
 
-// validation gives the part of filled limits that is the validator's.
+// validation returns the validator's part of limits that are filled in.
 func (l *Limits) validation() dnssec.Limits {
 	return dnssec.Limits{
 		SignatureChecks:    l.SignatureChecks,

@@ -11,9 +11,9 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// audience is the events of a piece of work, told to the Traces of those who listen. It is a
-// tree: one caller's listener, or the audiences of the work that waits for a flight. Nil is the
-// audience of work that nobody listens to, and that flights begin with.
+// audience passes the events of a piece of work to the Traces of the callers that wait for
+// it. It is a tree: one caller's listener, or the audiences of the work that waits for a
+// flight. Nil is the audience of work without a Trace, and flights start with it.
 type audience struct {
 	mu        sync.Mutex
 	listeners []*listener // never changed
@@ -24,7 +24,7 @@ type audience struct {
 // Flight returns the audience of a flight that a's work begins.
 func (a *audience) Flight() events { return &audience{led: a} }
 
-// Join makes those who hear waiter hear a too.
+// Join passes a's events to waiter's listeners too.
 func (a *audience) Join(waiter events) {
 	above, _ := waiter.(*audience)
 	if above == nil {
@@ -48,7 +48,7 @@ func (a *audience) Leave(waiter events) {
 	}
 }
 
-// empty reports whether nobody listens, so that the event need not be made.
+// empty reports whether there is no listener, so that the event need not be made.
 func (a *audience) empty() bool {
 	if a == nil {
 		return true
@@ -59,7 +59,7 @@ func (a *audience) empty() bool {
 	return n == 0 && !slices.ContainsFunc(above, func(other *audience) bool { return !other.empty() })
 }
 
-// collect lists the listeners that hear a, each once.
+// collect returns the listeners of a's events, each once.
 func (a *audience) collect(into []*listener, seen map[*audience]bool) []*listener {
 	if seen[a] {
 		return into
@@ -83,8 +83,8 @@ func (a *audience) leader() *audience {
 	return a
 }
 
-// tell calls one hook of every Trace that has it and listens. What the hook is told is made for
-// each of them when its turn has come.
+// tell calls one hook of every Trace that listens and has it. Its argument is made for each
+// of them in its turn.
 func tell[Info any](a *audience, hookOf func(*Trace) func(Info), info func() Info) {
 	if a.empty() {
 		return
@@ -133,7 +133,7 @@ func newListener(t *Trace) *listener {
 // events returns the events of the work for l's caller.
 func (l *listener) events() events { return &audience{listeners: []*listener{l}} }
 
-// finish tells how the question ended.
+// finish calls Trace.Done.
 func (l *listener) finish(in walkRef, t took, result *Result, err error) {
 	if l.trace.Done != nil {
 		tellOne(l, true, l.trace.Done, func() DoneInfo {
@@ -145,15 +145,16 @@ func (l *listener) finish(in walkRef, t took, result *Result, err error) {
 	}
 }
 
-// close lets no hook be called any more.
+// close makes sure that no hook is called any more.
 func (l *listener) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.done = true
 }
 
-// aside calls hook in a goroutine of its own: nothing else keeps runtime.Goexit from ending the
-// work. How the hook ended is told to l's own caller when the work has ended. l.mu must be held.
+// aside calls hook in a goroutine of its own, which is the only way to keep a
+// runtime.Goexit in it from ending the work. l's own caller learns how the hook ended when
+// the work has ended. l.mu must be held.
 func (l *listener) aside(hook func()) {
 	var hooked sync.WaitGroup
 	hooked.Go(rescue.Guarded(&l.fell, hook))
@@ -161,8 +162,8 @@ func (l *listener) aside(hook func()) {
 	l.done = l.fell != nil
 }
 
-// fall panics as a hook did in another caller's work, or returns ErrAborted where it ended its
-// goroutine; nil if all have returned.
+// fall panics with the value of a hook that panicked in another caller's work, or returns
+// ErrAborted if one ended its goroutine; nil if all have returned.
 func (l *listener) fall() error {
 	l.mu.Lock()
 	fell := l.fell
