@@ -9,13 +9,13 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// maxBogusRetries is how often other servers are asked when what one gave turns out
-// bogus: a single broken server, or one with an old zone, shall not make the name
+// maxBogusRetries is how often a question with a bogus answer is asked again of other
+// servers: a single broken server, or one with an old zone, must not make the name
 // unresolvable (Unbound's val-max-restart is 5).
 const maxBogusRetries = 3
 
-// walkRetryingBogus walks, and when the answer is bogus walks again, preferring servers that
-// had no part in what was wrong, as long as there are any.
+// walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
+// had no part in it, if there are any.
 func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*finding, error) {
 	f, err := r.walk(ctx, st, q)
 	if again := r.withoutSecondLevel(st, q, err); again != nil {
@@ -33,15 +33,15 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 		case err == nil || st.proof == nil:
 			return f, err
 		case !errors.As(err, &bogus):
-			return nil, first // bogus says more than that nobody else could be asked
+			return nil, first // that the answer is bogus says more than a failed retry
 		case r.keyCacheNow().isOftenBogus(r.config.Now(), bogus.zone):
 			return nil, first
 		}
 		again := *st
 		if again.avoid = st.proof.serversToAvoid(bogus, st.avoid); again.avoid == nil {
-			break // nobody else is left
+			break // no other server is left
 		}
-		// One cut further up, so that the delegation and its DS come anew.
+		// One cut further up, so that the delegation and its DS are fetched again.
 		again.startAbove = st.proof.started
 		again.proof = r.newProof(&again, q)
 		st = &again
@@ -57,7 +57,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 	return f, nil
 }
 
-// unsignedServer is one that was asked without EDNS, and so could send no signatures.
+// unsignedServer is a server that was asked without EDNS, and so could send no signatures.
 type unsignedServer struct {
 	infra *infra.Table
 	addr  netip.AddrPort
@@ -70,9 +70,9 @@ func (p *proof) noteUnsigned(cut *zoneCut, m *reply) {
 	}
 }
 
-// withSignatures decides what it means that an answer is bogus for which servers were asked
-// that are thought to know no EDNS: that they may be thought so by mistake. It forgets that,
-// and returns a task that asks them again with EDNS; nil when there are none.
+// withSignatures decides whether a bogus answer may be due to servers that were asked
+// without EDNS because they are remembered not to know it, perhaps wrongly. It forgets that,
+// and returns a query state that asks them again with EDNS; nil when there are none.
 func (r *Resolver) withSignatures(st *step, q question, err error) *step {
 	var bogus *bogusError
 	if st.proof == nil || st.signatures || len(st.proof.blind) == 0 || !errors.As(err, &bogus) {
@@ -87,10 +87,10 @@ func (r *Resolver) withSignatures(st *step, q question, err error) *step {
 	return &again
 }
 
-// serversToAvoid gives the servers to avoid when an answer is bogus: those known before, and
-// whoever gave the RRset that is at fault. That may be somebody else than it seems, as
-// a DS does not say whether it or the key is wrong: when it is nobody new, everybody is
-// suspected who had a say. It is nil when that is nobody new either.
+// serversToAvoid returns the servers to avoid when an answer is bogus: those avoided before,
+// and those that sent the RRset at fault. That one may be blamed wrongly, as a DS does not
+// show whether it or the key is at fault: when it adds no server, all are avoided that the
+// walk used. It returns nil when that adds none either.
 func (p *proof) serversToAvoid(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
 	culprits, ok := p.gave[question{bogus.reason.Name, bogus.reason.Type}]
 	if !ok && len(before) == 0 {

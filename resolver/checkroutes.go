@@ -11,18 +11,19 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// CheckRoutes asks every server of every route for a name that nobody else can know, and
-// reports the routes by which that question came back to Exchange or ServeDNS, as CoreDNS's
-// plugin loop does: a *RouteError each, joined, that wraps ErrRouteLoop. It is to be
-// called when the resolver is being served. Servers that do not answer are no error here;
-// nor are routes to servers that answer without asking others.
+// CheckRoutes asks every server of every route for a name made up at random, and reports the
+// routes by which that question came back to Exchange or ServeDNS, as CoreDNS's plugin loop
+// does: a *RouteError each, joined, that wraps ErrRouteLoop. It is to be called when the
+// resolver is being served. Servers that do not answer are no error here; nor are routes to
+// servers that answer without asking others.
 //
-// Without it a loop is noticed when a question that is forwarded comes in again while it
-// is waited for: the same is done then. Servers found to lead back are passed over for 30
-// s, and questions for whose names there is no other fail with ErrRouteLoop.
+// Without it a loop is noticed when a question that is forwarded comes in again while the
+// forwarder's reply is waited for: the same test is made then. Servers found to lead back
+// are not asked for 30 s, and questions for whose names there is no other server fail with
+// ErrRouteLoop.
 func (r *Resolver) CheckRoutes(ctx context.Context) error {
 	checked := make(chan error, 1)
-	// Close has to wait for it: among the servers' addresses there may be some to look up.
+	// Close has to wait for it: servers' addresses may have to be looked up.
 	if !r.flights.spawn(func() {
 		err := rescue.ErrAborted
 		defer func() { checked <- err }()
@@ -66,7 +67,7 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// checkRoute reports that a server of a route leads back to us.
+// checkRoute returns an error if a server of a route leads back to us.
 func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) error {
 	if !r.leadsBack(ctx, rt, c) {
 		return nil
@@ -74,7 +75,7 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) err
 	return &RouteError{Zone: rt.zone.String(), Err: fmt.Errorf("%s: %w", c.addr, ErrRouteLoop)}
 }
 
-// serversOfRoute lists the servers of a route, looking up the addresses of those that have
+// serversOfRoute lists the servers of a route. It looks up the addresses of those that have
 // names only.
 func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr {
 	var servers []*serverAddr

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// concurrencyLimits bounds how many may be inside at once for each of many keys; more wait in
-// line. A key takes memory only while somebody is inside or waiting.
+// concurrencyLimits bounds for each of many keys how many slots are held at once; other
+// callers wait in line. A key takes memory only while a slot is held or waited for.
 type concurrencyLimits[K comparable] struct {
 	limit int64
 
@@ -19,7 +19,7 @@ type concurrencyLimits[K comparable] struct {
 
 type concurrencyLimit struct {
 	slots *semaphore.Weighted
-	users int // inside or waiting; guarded by gates.mu
+	users int // that hold a slot or wait; guarded by concurrencyLimits.mu
 }
 
 func newConcurrencyLimits[K comparable](limit int) *concurrencyLimits[K] {
@@ -47,8 +47,8 @@ func (g *concurrencyLimits[K]) enter(ctx context.Context, key K) (leave func(), 
 	}, nil
 }
 
-// acquire is enter for a query. While it waits, the budget of its question knows for which of
-// Limits; when it waits in vain, the error says so.
+// acquire is enter for a query. While it waits, the budget of its question knows for which
+// limit; when it waits in vain, the error says so.
 func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[K], key K, l limit) (leave func(), err error) {
 	if leave, ok := g.tryEnter(key); ok {
 		return leave, nil
@@ -56,7 +56,7 @@ func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[
 	release := b.hold(l)
 	leave, err = g.enter(ctx, key)
 	release()
-	if err == nil || errors.Is(err, context.Canceled) { // it is not needed any more
+	if err == nil || errors.Is(err, context.Canceled) { // cancelled: the slot is not needed any more
 		return leave, err
 	}
 	return nil, b.heldBy(l, err)

@@ -27,16 +27,16 @@ const (
 	// loopPause is how long a server is passed over that leads back to us. Loops are
 	// mended by hand.
 	loopPause = 30 * time.Second
-	// probePause is how rarely one server is suspected anew.
+	// probePause is how rarely one server is tested for a loop.
 	probePause = 5 * time.Second
 )
 
 // leadsBack asks a server of a route for a name made up for it, and reports whether the
-// question comes back to us. If so, the server is passed over for a while.
+// question comes back to us. If so, the server is not asked for a while.
 func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
 	name, back, forget, err := r.loopProbes.begin(rt.zone)
 	if err != nil {
-		return false // the zone's name leaves no room for one
+		return false // the zone's name is too long to add to
 	}
 	defer forget()
 	q := question{name, dns.TypeHINFO}
@@ -58,7 +58,7 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 		came = true
 	case <-done:
 		select {
-		case <-back: // and the answer came the same way
+		case <-back: // the answer came the same way
 			came = true
 		default:
 		}
@@ -73,9 +73,9 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 	return came
 }
 
-// loopGuard is what is known of whether one server of a route leads back to us.
+// loopGuard remembers whether one server of a route leads back to us.
 type loopGuard struct {
-	loopsUntil atomic.Int64 // until when it is passed over since it does, Unix time in ns
+	loopsUntil atomic.Int64 // until when it is not asked because it leads back, Unix time in ns
 
 	mu        sync.Mutex
 	suspicion *loopSuspicion // guarded by mu: the last one; nil: none yet
@@ -89,18 +89,20 @@ func (g *loopGuard) leadsBackKnown() bool {
 
 func (c *serverAddr) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
 
-// loopGuards are those of a route's servers whose addresses are looked up, and may change.
+// loopGuards are the loop guards of a route's servers whose addresses are looked up and may
+// change.
 type loopGuards struct {
 	mu     sync.Mutex
 	byAddr map[netip.AddrPort]*loopGuard // guarded by mu
 }
 
-// maxLoopGuards is how many addresses loopGuards remembers something about: more than the
-// servers of a route have. Their names belong to somebody who could change them at will.
+// maxLoopGuards is how many addresses have a loop guard: more than the servers of a route
+// have. The limit is needed since the owner of a server's name can change its addresses at
+// will.
 const maxLoopGuards = 64
 
-// of gives the guard of the server at addr. Those that have nothing to say any more make
-// room when there is need.
+// of returns the guard of the server at addr. Idle guards are removed when there are too
+// many.
 func (g *loopGuards) of(addr netip.AddrPort) *loopGuard {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -121,22 +123,22 @@ func (g *loopGuards) of(addr netip.AddrPort) *loopGuard {
 	return guard
 }
 
-// isIdle reports whether a new guard would do as well.
+// isIdle reports whether the guard can be dropped, as a new one would act the same.
 func (g *loopGuard) isIdle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.leadsBackKnown() && (g.suspicion == nil || time.Since(g.suspicion.at) >= probePause)
 }
 
-// loopSuspicion is that a server leads back to us, as long as it has to be looked into and for
-// a while after that. All who have it share it.
+// loopSuspicion is the test of whether a server leads back to us, and its result for a while
+// after that. All questions that suspect the server share it.
 type loopSuspicion struct {
 	at   time.Time
 	done chan struct{}
 	loop bool // to be read when done is closed
 }
 
-// suspect gives the suspicion there is, or a new one, which the caller has to look into.
+// suspect returns the current suspicion, or a new one, which the caller has to test.
 func (g *loopGuard) suspect() (s *loopSuspicion, isNew bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -146,7 +148,7 @@ func (g *loopGuard) suspect() (s *loopSuspicion, isNew bool) {
 	return g.suspicion, isNew
 }
 
-// loopProbes are the names made up to see whether they come back.
+// loopProbes are the names made up to see whether questions for them come back.
 type loopProbes struct {
 	mu    sync.Mutex
 	names map[dnsname.Name]chan struct{} // guarded by mu
@@ -174,7 +176,8 @@ func (p *loopProbes) begin(zone dnsname.Name) (name dnsname.Name, back <-chan st
 	}, nil
 }
 
-// arrived reports whether name is one that was made up here, and says so to who did.
+// arrived reports whether name is one that was made up here, and tells leadsBack that it
+// came back.
 func (p *loopProbes) arrived(name dnsname.Name) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,13 +193,13 @@ func (p *loopProbes) arrived(name dnsname.Name) bool {
 	return true
 }
 
-// clientQuestions counts the questions that have come in from clients and are being worked on.
+// clientQuestions counts the questions of clients that are being worked on.
 type clientQuestions struct {
 	mu     sync.Mutex
 	counts map[question]int // guarded by mu
 }
 
-// enter counts a question, until leave.
+// enter counts a question until leave is called.
 func (a *clientQuestions) enter(q question) (leave func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -219,8 +222,8 @@ func (a *clientQuestions) count(q question) int {
 	return a.counts[q]
 }
 
-// isEcho reports whether somebody asks us, besides who this is done for, what we are
-// asking a forwarder. It may be another client, or ourselves.
+// isEcho reports whether the question put to a forwarder is also asked of us, apart from the
+// client's question that it is for. That may come from another client, or from ourselves.
 func (a *asking) isEcho() bool {
 	others := a.r.clientQuestions.count(a.q)
 	if a.st.asked == a.q {
@@ -229,8 +232,8 @@ func (a *asking) isEcho() bool {
 	return others > 0
 }
 
-// suspect finds out whether a forwarder that is late waits for us: when what it was asked
-// has come in again meanwhile.
+// suspect finds out whether a forwarder that is late waits for us: when the question put to
+// it has come in meanwhile.
 func (a *asking) suspect(ctx context.Context) {
 	rt := a.cut.source.route
 	if !a.cut.source.forwards() || !a.isEcho() {
@@ -265,8 +268,8 @@ func (a *asking) suspect(ctx context.Context) {
 	}
 }
 
-// takeLoop passes a server over that leads back to us, and reports whether nobody else is
-// left to be waited for.
+// takeLoop excludes a server that leads back to us, and reports whether no other server is
+// left to wait for.
 func (a *asking) takeLoop(c *serverAddr) (ended bool) {
 	c.excluded = true
 	a.errs = append(a.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))

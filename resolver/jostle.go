@@ -8,51 +8,53 @@ import (
 	"time"
 )
 
-// jostleTimeout is how long a question may be under way before it gives up its place to
-// another, if it has to: a cold one that goes three times around the world takes less.
-// Unbound's jostle-timeout is 200 ms.
+// jostleTimeout is how long a question may be under way before it can be shed for another
+// one: a question that finds nothing in the cache and goes three times around the world
+// takes less. Unbound's jostle-timeout is 200 ms.
 const jostleTimeout = 500 * time.Millisecond
 
-// jostleList are those of Limits.Questions, given in the order of asking. When there is none
-// left, questions that came as messages of clients make room for others of the kind: names
-// below zones whose servers are slow are made up by the thousand, and would else take all
-// places for as long as they please. Half of those of messages are given for good, so that
-// what takes long is also answered (as by Unbound's jostle lists).
+// jostleList hands out the slots of Limits.Questions in the order in which they are asked
+// for. When none is left, questions that came as messages of clients are shed for others
+// that did: names below zones with slow servers are made up by the thousand, and would else
+// hold all slots for as long as they like. Half of the slots of messages are never taken
+// away, so that slow questions are answered too (Unbound's run-to-completion and jostle
+// lists).
 type jostleList struct {
 	limit int
-	full  func() error // counts a refusal, and says why
+	full  func() error // counts a refusal, and returns the error
 
 	mu              sync.Mutex
 	taken           int
-	forever         int           // by messages, for good
-	jostled         list.List     // of *place, the oldest first
-	shedding        int           // how many were told to make room, and have not yet
-	waiting         list.List     // of *place, those that wait
-	waitingMessages int           // how many of the line are messages
-	timer           *time.Timer   // runs out when the oldest has to yield; nil: none has to
-	toEnd           []*jostleSlot // who has been told, but for the call of end that is due after unlock
+	forever         int           // slots of messages that are never shed
+	jostled         list.List     // of *jostleSlot: slots of messages that may be shed, the oldest first
+	shedding        int           // how many are being shed, and have not left yet
+	waiting         list.List     // of *jostleSlot: the questions that wait
+	waitingMessages int           // how many of these are messages
+	timer           *time.Timer   // fires when the oldest can be shed; nil: none has to be
+	toEnd           []*jostleSlot // slots to shed, whose end is to be called after unlock
 }
 
-// isShed reports whether work ended because its place was needed by others, or it got none.
+// isShed reports whether work ended because its slot went to another question, or it got
+// none.
 func isShed(cause error) bool {
 	var limit *LimitError
 	return errors.As(cause, &limit) && limit.limit() == limitQuestions
 }
 
-// jostleSlot is that of one question, taken or waited for.
+// jostleSlot is the slot of one question, held or waited for.
 type jostleSlot struct {
 	list    *jostleList
-	end     context.CancelCauseFunc // of the work on a message; nil for what never yields
-	granted chan struct{}           // closed when the place is taken
+	end     context.CancelCauseFunc // ends the work on a message; nil for questions that are never shed
+	granted chan struct{}           // closed when the slot is held
 
 	since    time.Time
 	forever  bool
 	shedding bool
-	element  *list.Element // in places.yielding
+	element  *list.Element // in list.jostled
 }
 
-// unlock gives mu back, and has those end who were told to make room: what hangs on their
-// contexts is not to find the places locked.
+// unlock releases mu, and ends the questions to be shed: functions that run when their
+// contexts end must not find mu locked.
 func (l *jostleList) unlock() {
 	telling := l.toEnd
 	l.toEnd = nil
@@ -66,8 +68,8 @@ func newJostleList(limit int, full func() error) *jostleList {
 	return &jostleList{limit: limit, full: full}
 }
 
-// enter waits for a place. The end of a message is called when it has to give it back, and
-// when it has; what is no message has none. It fails when ctx ends first.
+// enter waits for a slot. For a message, end is called when the slot is to be given up, and
+// when it was released; other questions have a nil end. enter fails when ctx ends first.
 func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*jostleSlot, error) {
 	l.mu.Lock()
 	s := &jostleSlot{list: l, end: end, granted: make(chan struct{})}
@@ -90,7 +92,7 @@ func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*j
 	l.mu.Lock()
 	defer l.unlock()
 	select {
-	case <-s.granted: // meanwhile
+	case <-s.granted: // in the meantime
 		l.release(s)
 	default:
 		l.unqueue(waiting)
@@ -99,7 +101,7 @@ func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*j
 	return nil, context.Cause(ctx)
 }
 
-// tryEnter takes a place that is free.
+// tryEnter takes a slot if one is free.
 func (l *jostleList) tryEnter() (*jostleSlot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,7 +113,7 @@ func (l *jostleList) tryEnter() (*jostleSlot, bool) {
 	return s, true
 }
 
-// leave gives the place back.
+// leave releases the slot.
 func (s *jostleSlot) leave() {
 	s.list.mu.Lock()
 	s.list.release(s)
@@ -121,7 +123,7 @@ func (s *jostleSlot) leave() {
 	}
 }
 
-// keep makes the place one that is never to be given up for another.
+// keep makes the slot one that is never shed.
 func (s *jostleSlot) keep() {
 	s.list.mu.Lock()
 	defer s.list.unlock()
@@ -129,14 +131,14 @@ func (s *jostleSlot) keep() {
 	s.list.shedOldest()
 }
 
-// inside counts who has a place or waits for one.
+// inside counts the questions that hold a slot or wait for one.
 func (l *jostleList) inside() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.taken + l.waiting.Len()
 }
 
-// grant has own take a place. p.mu must be held, as for all that follow.
+// grant gives s a slot. l.mu must be held, as for all functions that follow.
 func (l *jostleList) grant(s *jostleSlot) {
 	l.taken++
 	s.since = time.Now()
@@ -151,8 +153,8 @@ func (l *jostleList) grant(s *jostleSlot) {
 	close(s.granted)
 }
 
-// release gives own's place to the first in the line. What was told to make room has done so
-// for a message.
+// release passes the slot of s to the first question that waits. What was shed for a message
+// is passed to a message.
 func (l *jostleList) release(s *jostleSlot) {
 	told := s.shedding
 	l.taken--
@@ -167,7 +169,7 @@ func (l *jostleList) release(s *jostleSlot) {
 	l.shedOldest()
 }
 
-// unlist makes own a place of no kind.
+// unlist takes s out of the counts and lists of its kind.
 func (l *jostleList) unlist(s *jostleSlot) {
 	switch {
 	case s.forever:
@@ -180,7 +182,7 @@ func (l *jostleList) unlist(s *jostleSlot) {
 	s.forever, s.shedding, s.element = false, false, nil
 }
 
-// unqueue takes who waits out of the line.
+// unqueue takes a question off the list of those that wait.
 func (l *jostleList) unqueue(waiting *list.Element) *jostleSlot {
 	s := l.waiting.Remove(waiting).(*jostleSlot)
 	if s.end != nil {
@@ -189,8 +191,8 @@ func (l *jostleList) unqueue(waiting *list.Element) *jostleSlot {
 	return s
 }
 
-// shedOldest tells as many to make room as messages wait, the oldest first, and comes back when
-// the next is old enough.
+// shedOldest sheds as many questions as messages wait, the oldest first, and runs again when
+// the next one is old enough.
 func (l *jostleList) shedOldest() {
 	if l.timer != nil {
 		l.timer.Stop()

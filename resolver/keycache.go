@@ -12,31 +12,32 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// maxKeyCache is how many zones' keys, and as many delegations, are kept proven. A key
+// maxKeyCache is how many zones' validated keys, and as many delegations, are kept. A key
 // set takes about 1 KiB.
 const maxKeyCache = 10_000
 
-// keyCache keeps what validation has proven of zones, in the form it works with, so that
-// a chain of trust is not followed again for every answer. It belongs to one resolver:
-// what another one believes is not taken over, whatever cache they share.
+// keyCache keeps the validated keys and delegations of zones in the validator's own form, so
+// that the chain of trust is not followed again for every answer (Unbound's key cache). It
+// belongs to one resolver: what other resolvers have validated is not taken over, even if
+// they share a cache.
 type keyCache struct {
 	mu          sync.Mutex
 	keys        *simplelru.LRU[keyCacheKey, expiring[*dnssec.KeySet]]     // guarded by mu
 	delegations *simplelru.LRU[keyCacheKey, expiring[*dnssec.Delegation]] // guarded by mu
-	// What was asked again, and how often zones were in vain. Guarded by mu.
+	// What was fetched again, and how many answers of a zone were bogus. Guarded by mu.
 	refetched   *simplelru.LRU[keyCacheKey, expiring[struct{}]]
 	bogusCounts *simplelru.LRU[keyCacheKey, expiring[int]]
 }
 
-// keyCacheKey is a zone as one view sees it: one name can be a zone on either side of a
-// route, with other keys.
+// keyCacheKey is a zone in one view: a name can be a zone inside and outside of a route,
+// with different keys.
 type keyCacheKey struct {
 	view   uint32
 	zone   dnsname.Name
-	rrtype uint16 // of what was asked again; else 0
+	rrtype uint16 // of what was fetched again; else 0
 }
 
-// keyCacheView is what is proven as the routing of one moment divides it.
+// keyCacheView is the key cache as the views of one route table divide it.
 type keyCacheView struct {
 	*keyCache
 	routes *routeTable
@@ -47,15 +48,16 @@ func (c keyCacheView) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) key
 }
 
 const (
-	// retryPause is how long a zone whose data is bogus is not asked for more than its
+	// bogusPause is how long a zone whose data is bogus is not asked for more than its
 	// answers: the time for which Unbound keeps bogus data (val-bogus-ttl).
 	bogusPause = 60 * time.Second
-	// maxFruitless is how many answers of one zone may be bogus, whoever is asked,
-	// before other servers are not asked any more for a while. One broken name shall
-	// not cost the others their second opinion.
+	// maxBogusAnswers is how many answers of one zone may stay bogus after all retries
+	// before other servers are not asked any more for a while. It is more than one, so that
+	// one broken name does not cost the others their retries.
 	maxBogusAnswers = 3
 )
 
+// expiring is a value and how long it is kept.
 type expiring[T any] struct {
 	value T
 	since time.Time
@@ -63,18 +65,18 @@ type expiring[T any] struct {
 }
 
 // holds reports whether the value is still good: not when either the wall or the monotonic
-// clock says that its time is over, nor when the clock was set back behind its beginning.
+// clock says that its time is over, nor when the clock was set back to before its beginning.
 func (v expiring[T]) holds(now time.Time) bool {
 	age, wall := now.Sub(v.since), now.Round(0).Sub(v.since.Round(0))
 	return max(age, wall) < v.ttl && min(age, wall) > -clockSlack
 }
 
-// clockSlack is by how much the clocks of two steps may differ that read it one after the
-// other and come here in another order.
+// clockSlack is by how much the time of one goroutine may be behind that of another: each
+// reads the clock first, and they may come here in another order.
 const clockSlack = 10 * time.Second
 
 func newKeyCache() *keyCache {
-	// NewLRU fails for sizes below one only.
+	// NewLRU fails only for sizes below one.
 	keys, _ := simplelru.NewLRU[keyCacheKey, expiring[*dnssec.KeySet]](maxKeyCache, nil)
 	delegations, _ := simplelru.NewLRU[keyCacheKey, expiring[*dnssec.Delegation]](maxKeyCache, nil)
 	refreshed, _ := simplelru.NewLRU[keyCacheKey, expiring[struct{}]](maxKeyCache, nil)
@@ -82,9 +84,9 @@ func newKeyCache() *keyCache {
 	return &keyCache{keys: keys, delegations: delegations, refetched: refreshed, bogusCounts: fruitless}
 }
 
-// mayRefresh reports whether keys or a DS that are proven may be asked for again because
-// a signature does not go with them, and counts that as done. Whoever signs with keys
-// that nobody publishes must not make us ask for each answer (RFC 8901 §3).
+// mayRefresh reports whether validated keys or a DS may be fetched again because a signature
+// does not fit them, and counts that as done. A zone signed with keys that are not published
+// must not make us fetch them for each answer (RFC 8901 §3).
 func (c keyCacheView) mayRefresh(now time.Time, q question) bool {
 	k := c.keyOf(now, q.name, q.rrtype)
 	k.rrtype = q.rrtype
@@ -97,7 +99,7 @@ func (c keyCacheView) mayRefresh(now time.Time, q question) bool {
 	return true
 }
 
-// countBogus counts that an answer of a zone was bogus, whoever was asked.
+// countBogus counts that an answer of a zone stayed bogus after all retries.
 func (c keyCacheView) countBogus(now time.Time, zone dnsname.Name) {
 	k := c.keyOf(now, zone, dns.TypeDNSKEY)
 	c.mu.Lock()
@@ -110,7 +112,8 @@ func (c keyCacheView) countBogus(now time.Time, zone dnsname.Name) {
 	c.bogusCounts.Add(k, at)
 }
 
-// isOftenBogus reports whether asking others in a zone has been in vain often enough.
+// isOftenBogus reports whether so many answers of a zone stayed bogus that retries are
+// useless.
 func (c keyCacheView) isOftenBogus(now time.Time, zone dnsname.Name) bool {
 	k := c.keyOf(now, zone, dns.TypeDNSKEY)
 	c.mu.Lock()
@@ -119,7 +122,7 @@ func (c keyCacheView) isOftenBogus(now time.Time, zone dnsname.Name) bool {
 	return ok && at.holds(now) && at.value >= maxBogusAnswers
 }
 
-// isSigned reports whether a zone is proven to be one that its parent has a DS of use for.
+// isSigned reports whether a zone is proven to be signed: its parent has a usable DS for it.
 func (c keyCacheView) isSigned(now time.Time, zone dnsname.Name) bool {
 	k := c.keyOf(now, zone, dns.TypeDS)
 	c.mu.Lock()
@@ -128,7 +131,8 @@ func (c keyCacheView) isSigned(now time.Time, zone dnsname.Name) bool {
 	return ok && d.holds(now) && d.value.Kind == dnssec.DelegationSigned
 }
 
-// load gives the evidence what is proven of name and the zones above it.
+// load adds to the evidence the validated keys and delegations of name and the zones above
+// it.
 func (c keyCacheView) load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,8 +149,8 @@ func (c keyCacheView) load(now time.Time, name dnsname.Name, into *dnssec.Eviden
 	}
 }
 
-// save keeps what the evidence has proven of name and the zones above it, and gives the
-// delegations that were not known before.
+// save keeps the keys and delegations of name and the zones above it that the evidence has
+// validated, and returns the delegations that are new.
 func (c keyCacheView) save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,9 +169,9 @@ func (c keyCacheView) save(now time.Time, name dnsname.Name, from *dnssec.Eviden
 	}
 }
 
-// keepDS puts a proven DS RRset of a referral into the cache, where it answers questions
-// for it: it is the parent's word in the place where it belongs. It lives no longer than
-// the lease of the parent, through whose zone cut it came.
+// keepDS caches the validated DS RRset of a referral, which then answers questions for it: a
+// referral's DS is the parent's data. It lives no longer than the lease of the parent's zone
+// cut.
 func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
 		return
@@ -182,8 +186,8 @@ func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	v.cache.Put(now, &set, meta)
 }
 
-// keepNew adds a value unless it is the one that is there: its TTL counts from when
-// it was proven.
+// keepNew adds a value unless the same one is there: its TTL counts from when it was
+// validated.
 func keepNew[T comparable](lru *simplelru.LRU[keyCacheKey, expiring[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
 	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false

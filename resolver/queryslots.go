@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// waitQuerySlots waits for a place among the queries under way to a zone and to a server.
+// waitQuerySlots waits for a slot among the queries under way to a zone, and for one among
+// those to a server.
 func (r *Resolver) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
-	if !cut.source.forwards() { // a forwarder's zone is many zones
+	if !cut.source.forwards() { // a forwarder serves many zones as one
 		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitQueriesPerZone); err != nil {
 			return nil, err
 		}
@@ -25,18 +26,18 @@ func (r *Resolver) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, 
 	}, nil
 }
 
-// quickServer is the round-trip time of servers for which some sockets are kept: of those on
-// this planet that are not behind a satellite nearly all need less.
+// quickServer is the round-trip time of servers that some sockets are reserved for: nearly
+// all servers on this planet that are not behind a satellite need less.
 const quickServer = 400 * time.Millisecond
 
-// waitSocketSlot waits until there is room for what the next send needs of this host. That is no
-// part of the time that the server has to answer.
+// waitSocketSlot waits for the slot of the socket or connection that the next send needs.
+// That is not part of the time that the server has to answer.
 func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error) {
 	switch {
 	case x.to.forwarder != nil && x.to.forwarder.sender != nil, x.r.transport == nil:
-		return func() {}, nil // a sender with room of its own
+		return func() {}, nil // its own transport limits itself
 	case x.network == "tcp" && x.cut.source.forwards():
-		return func() {}, nil // the caller's own choice, and not one of a hostile zone
+		return func() {}, nil // the caller has chosen the server, not a hostile zone
 	case x.network == "tcp":
 		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
@@ -57,7 +58,8 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 	}, nil
 }
 
-// noteConnectionWait is called when all connections are in use.
+// noteConnectionWait is called when all connections are in use, so that the budget knows
+// what its question waits for.
 func (x *exchange) noteConnectionWait() (release func()) {
 	return x.st.budget.hold(limitConnections)
 }

@@ -222,7 +222,7 @@ func (m *routeTableBuilder) view(rt *route, validator *dnssec.Validator, digest 
 	return v
 }
 
-// openView gives the part of the cache with a digest, as this resolver reads it.
+// openView returns the part of the cache with a digest, as this resolver reads it.
 func (r *Resolver) openView(digest [32]byte) *cache.View {
 	v := r.config.Cache.View(digest)
 	if r.config.Minimise == MinimiseStrict {
@@ -305,7 +305,7 @@ func (r *Resolver) retire(old, next *routeTable) {
 	}
 }
 
-// closeForwarders ends the connections to the servers of routes.
+// closeForwarders closes the connections to the servers of routes.
 func (rt *routeTable) closeForwarders() {
 	for _, rt := range rt.routes {
 		for _, f := range rt.forwarders {

@@ -28,8 +28,8 @@ const (
 type lookupResult struct {
 	name  dnsname.Name
 	addrs []netip.Addr
-	// last is set when nothing more will come of this name; err is then why it has
-	// no address at all.
+	// last is set in the last result for this name; err is then why it has no address
+	// at all.
 	last      bool
 	err       error
 	noAddress bool // with err: the name does not exist, or has no address

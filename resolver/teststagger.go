@@ -2,14 +2,14 @@ package resolver
 
 import "time"
 
-// stagger makes what one event sets going go on one after the other in time: the
-// goroutines that begin at the same instant, or wait for the same thing. It draws how
-// long each has to wait. It is nil, and nobody waits, but in tests under virtual time
-// that must repeat exactly, where who comes first must not be left to Go's scheduler.
+// stagger makes goroutines that one event sets going continue one after the other: those
+// that begin at the same instant, or wait for the same thing. It draws how long each has to
+// wait. It is nil, and there is no wait, except in tests under virtual time that must repeat
+// exactly, where the order must not be left to Go's scheduler.
 type stagger func() time.Duration
 
-// pause draws a wait now, in the order of the program, and gives what waits it later,
-// when the order is nobody's.
+// pause draws a wait now, in the order of the program, and returns the function that waits
+// it later, when the order is not defined.
 func (s stagger) pause() func() {
 	if s == nil {
 		return func() {}
@@ -18,7 +18,7 @@ func (s stagger) pause() func() {
 	return func() { time.Sleep(wait) }
 }
 
-// delayed gives work that begins after a wait of its own.
+// delayed returns work that begins after a wait of its own.
 func (s stagger) delayed(work func()) func() {
 	if s == nil {
 		return work
