@@ -7,8 +7,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Whoever knows which names fall together in one cache, out of the source or by trying,
-// knows nothing of another one: the hashes depend on a secret of each.
+// Names that collide in one cache, found in the source or by trying, do not in another one:
+// the hashes depend on a secret of each.
 func TestHashesAreSecret(t *testing.T) {
 	const tries, buckets = 200_000, 4096
 	mine, other := newHasher(), newHasher()

@@ -10,7 +10,7 @@
 // more. The options -anchors of other programs here, and the property of the CoreDNS plugin,
 // read the file as it is.
 //
-// Whoever does not look for some months may find that every key known has been revoked. That
+// After some months without a run every known key may have been revoked. That
 // is exit code 3, at each run until -restart begins anew, with the anchors built in or those
 // of -anchors: those built into a program of today, or a file from
 // data.iana.org/root-anchors.
@@ -19,7 +19,7 @@
 // likes: refresh shows how. The anchors of a resolver do not change, so that a long-lived
 // program makes another one when Rollover.Anchors does; they may share a cache.
 //
-// Who can write the file decides what is trusted.
+// A program that can write the file decides what is trusted.
 package main
 
 import (

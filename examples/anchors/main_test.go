@@ -29,8 +29,8 @@ type stage struct {
 
 const day = 24 * time.Hour
 
-// A root zone rolls its key: whoever follows goes on validating with the anchors kept,
-// and whoever does not has bogus answers at the end.
+// A root zone rolls its key: with the anchors kept here validation goes on, with the old
+// ones answers are bogus at the end.
 func TestRollover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		zones := func(root string) string {
@@ -105,7 +105,7 @@ func statusWith(t *testing.T, o resolver.Options, anchors []dnssec.Anchor) dnsse
 	return result.Status
 }
 
-// Keys that no trusted key has signed teach nothing, and the state stays as it was.
+// Keys that no trusted key has signed are ignored, and the state stays as it was.
 func TestForgedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, "-- zone . signed --\n-- zone example. signed --\n")

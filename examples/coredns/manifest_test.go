@@ -96,7 +96,7 @@ func TestManifestFields(t *testing.T) {
 		t.Errorf("got priority %q", pod.PriorityClassName)
 	}
 	if !slices.Contains(pod.SecurityContext.Sysctls, corev1.Sysctl{Name: "net.ipv4.ip_unprivileged_port_start", Value: "53"}) {
-		t.Errorf("got %v, want port 53 for who is not root", pod.SecurityContext.Sysctls)
+		t.Errorf("got %v, want port 53 without root", pod.SecurityContext.Sysctls)
 	}
 	budget, ok := objects["PodDisruptionBudget iterdns"].(*policyv1.PodDisruptionBudget)
 	if !ok || budget.Spec.MinAvailable.IntValue() >= int(*objects["Deployment iterdns"].(*appsv1.Deployment).Spec.Replicas) {

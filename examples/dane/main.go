@@ -11,8 +11,8 @@
 //     certificate of the system, or of -roots.
 //   - None, or none of use, or their zone is not signed (Insecure): there is no DANE, and
 //     the certificate is checked as a browser does.
-//   - Bogus, or not to be had: nothing is sent to the server (RFC 6698 §4.1). Whoever
-//     could remove the records could do so to hide that the certificate is forged.
+//   - Bogus, or no answer: nothing is sent to the server (RFC 6698 §4.1). An attacker
+//     may have removed the records to hide that the certificate is forged.
 //
 // The exit status is 0 when the server is who it says it is, by DANE or without; 1 when
 // not; 2 when the command line makes no sense.

@@ -97,7 +97,7 @@ func isUsable(t *dns.TLSA) bool {
 }
 
 // strongest leaves out records with a weaker digest than others of their usage and
-// selector have: whoever publishes both knows the better one (RFC 7671 §9).
+// selector have: the stronger one decides where both are published (RFC 7671 §9).
 func strongest(all []*dns.TLSA) []*dns.TLSA {
 	best := make(map[[2]uint8]uint8)
 	for _, t := range all {

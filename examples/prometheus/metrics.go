@@ -91,7 +91,7 @@ var metrics = []metric{
 		c := &s.Cache
 		return map[string]float64{"absent": float64(c.MissAbsent), "expired": float64(c.MissExpired), "rank": float64(c.MissRank)}
 	}),
-	counter("cache_evictions_total", "Entries that made room for others.", func(s *resolver.Stats) uint64 { return s.Cache.Evictions }),
+	counter("cache_evictions_total", "Entries evicted for others.", func(s *resolver.Stats) uint64 { return s.Cache.Evictions }),
 	counter("cache_refused_total", "What was not kept.", func(s *resolver.Stats) uint64 { return s.Cache.Refused }),
 	counter("cache_refused_types_total", "What was not kept since its name has too many types.",
 		func(s *resolver.Stats) uint64 { return s.Cache.RefusedTypes }),

@@ -37,7 +37,7 @@ func readCertificate(certFile, keyFile string) (*certificate, error) {
 }
 
 // get has the signature of tls.Config.GetCertificate. A new certificate that cannot be
-// read, or does not fit its key yet, leaves the old one in force, and is told of.
+// read, or does not fit its key yet, leaves the old one in force, and is logged.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -32,8 +32,8 @@ type client struct {
 type clientLimit struct{ other, self int }
 
 // maxClients is how many clients are remembered, the latest first, in some 20 MiB. One
-// that is forgotten begins anew, which matters little: whoever has that many addresses
-// is not held by limits for each of them.
+// that is forgotten begins anew, which matters little: limits for each address do not
+// stop an attacker with that many addresses.
 const maxClients = 100_000
 
 // Defaults for one client that is not this host. A busy mail server sends some hundred

@@ -19,8 +19,8 @@ const maxConnections = 2000
 const maxReaders = 50
 
 // limitedListener accepts no more connections than there may be. When there are as many, the
-// one that has been idle for longest makes room (RFC 7766 §6.2.3): without that, connections
-// that ask nothing would keep everybody else out.
+// one that has been idle for longest is closed (RFC 7766 §6.2.3): without that, connections
+// that ask nothing would keep all other clients out.
 type limitedListener struct {
 	net.Listener
 	handler *handler

@@ -144,8 +144,7 @@ const (
 	maxLongBytes = 16 << 20
 )
 
-// hold takes room for the bytes of a query. leave, which is nil if there is none, gives it
-// back.
+// hold takes room for the bytes of a query. leave releases it; it is nil if there is none.
 func (h *handler) hold(client netip.Addr, bytes int) (leave func()) {
 	if bytes <= smallQuery {
 		return func() {}
@@ -169,7 +168,7 @@ func (h *handler) hold(client netip.Addr, bytes int) (leave func()) {
 func (h *handler) handle(q *query) {
 	if reply, ok := h.hit(nil, q.wire, dns.MaxMsgSize); ok {
 		q.tally.hit(reply)
-		_ = q.deliver(reply) // a client that is gone is told nothing
+		_ = q.deliver(reply) // the client may be gone
 		return
 	}
 	h.answer(q)
@@ -218,7 +217,7 @@ func mayAskANY(wire []byte) bool {
 func (q *query) refuse(r *refusal) {
 	wire := appendRefusal(nil, q.wire, r.rcode, r.why)
 	q.handler.logRefusal(q, wire)
-	_, _ = q.Write(wire) // a client that is gone is told nothing
+	_, _ = q.Write(wire) // the client may be gone
 }
 
 // logRefusal is logAnswer for an answer that nobody has unpacked.

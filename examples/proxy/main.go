@@ -34,8 +34,8 @@ func main() {
 	os.Exit(code)
 }
 
-// stopSignals are what ends the program in good order. SIGHUP is one, so that the cache is not
-// lost when a terminal is closed; but not for who started it to outlast that, as nohup(1) does.
+// stopSignals end the program in good order. SIGHUP is one, so that the cache is not lost when a
+// terminal is closed, unless the program was started with it ignored, as nohup(1) does.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

@@ -48,7 +48,7 @@ type metrics struct {
 
 	connections   atomic.Int64  // open, over all transports but UDP
 	turnedAway    atomic.Uint64 // connections that were not accepted
-	idleClosed    atomic.Uint64 // connections that made room for others
+	idleClosed    atomic.Uint64 // idle connections closed for others
 	overQuestions atomic.Uint64 // queries of clients that had too many under way
 
 	mu      sync.Mutex

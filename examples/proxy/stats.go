@@ -41,7 +41,7 @@ func writeCache(out exposition, s cache.Stats) {
 	out.each("iterdns_cache_misses_total", "What was not found in the cache, by why.", "reason",
 		count{"absent", s.MissAbsent}, count{"expired", s.MissExpired}, count{"rank", s.MissRank})
 	out.one("iterdns_cache_refused_total", "counter", "What was not kept.", s.Refused)
-	out.one("iterdns_cache_evictions_total", "counter", "Entries that made room for others.", s.Evictions)
+	out.one("iterdns_cache_evictions_total", "counter", "Entries evicted for others.", s.Evictions)
 }
 
 // count is one of several counters that a label tells apart.

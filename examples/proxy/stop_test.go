@@ -89,7 +89,7 @@ func TestStopUnderLoad(t *testing.T) {
 // What takes longer than -drain gets SERVFAIL.
 func TestDrain(t *testing.T) {
 	w := newSlowInternet(t)
-	// On a busy machine the answer may be there before the proxy is told to stop.
+	// On a busy machine the answer may be there before the proxy gets the signal.
 	eventually(t, "SERVFAIL", func() bool {
 		p := startProxy(t, w.flags("-drain", "1ms", "-metrics", "127.0.0.1:0")...)
 		conn, err := dns.Dial("udp", p.at["udp"])
@@ -165,7 +165,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// systemd is told when the service is ready, and when it stops.
+// The proxy notifies systemd when it is ready, and when it stops.
 func TestNotify(t *testing.T) {
 	dir, err := os.MkdirTemp("", "notify") // the path of a socket must be short
 	if err != nil {
@@ -191,7 +191,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// Who has the proxy outlast the end of the terminal, as nohup(1) does, has it so.
+// SIGHUP does not end a proxy that was started with it ignored, as nohup(1) does.
 func TestStopNoHangUp(t *testing.T) {
 	outlasting := command("-log", "json", "-listen", "127.0.0.1:0")
 	outlasting.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, outlasting.Args...)

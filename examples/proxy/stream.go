@@ -166,7 +166,7 @@ func (c *streamConn) hit(q *query) bool {
 		return false
 	}
 	q.tally.hit(answer)
-	_ = q.deliver(answer) // a client that is gone is told nothing
+	_ = q.deliver(answer) // the client may be gone
 	if cap(answer) <= smallQuery {
 		c.answer = answer // a large one is not kept while the connection is idle
 	}
@@ -193,7 +193,7 @@ func (c *streamConn) answerLong(q *query, rest int) bool {
 	return true
 }
 
-// answerLater answers a query, which has begun the activity, in a goroutine. leave gives back
+// answerLater answers a query, which has begun the activity, in a goroutine. leave releases
 // the room for it.
 func (c *streamConn) answerLater(q *query, leave func()) {
 	c.places <- struct{}{}
@@ -284,7 +284,7 @@ func (c *connections) remove(conn net.Conn) {
 	delete(c.open, conn)
 }
 
-// extend gives conn time to be read, unless reading has ended.
+// extend sets a later read deadline of conn, unless reading has ended.
 func (c *connections) extend(conn net.Conn, idle time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

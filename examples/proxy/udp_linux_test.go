@@ -24,7 +24,7 @@ func datagram(t *testing.T, id uint16) []byte {
 	return wire
 }
 
-// rawSend sends one datagram as whoever sender is, a broadcast address too.
+// rawSend sends one datagram with any source address, a broadcast address too.
 func rawSend(t *testing.T, kind, protocol int, option func(fd int) error, to netip.AddrPort, wire []byte) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, kind, protocol)

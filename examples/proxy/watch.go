@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// state is whether something works, for the log: it is told when it changes, since a line for
+// state is whether something works, for the log: only changes are logged, since a line for
 // each failure would hide the rest.
 type state struct {
 	mu     sync.Mutex
@@ -65,7 +65,7 @@ func (p *proxy) watch(ctx context.Context) {
 	}
 }
 
-// faults are the reasons for failures that whoever runs the proxy can mend.
+// faults are the reasons for failures that an operator can mend.
 type faults struct {
 	descriptors, certificate fault
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// What does not work is told of when that changes, not each time.
+// A failure is logged when it begins and ends, not each time.
 func TestFaultsAreLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))

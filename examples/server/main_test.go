@@ -69,7 +69,7 @@ func start(t *testing.T, server *dns.Server) string {
 	return server.Listener.Addr().String()
 }
 
-// What is under way when the server is told to end is answered, over both transports.
+// Queries under way when the server gets the signal to end are answered, over both transports.
 func TestServeDrains(t *testing.T) {
 	in := resolvertest.New(t, `
 -- zone slow.example. at 198.51.100.3 --

@@ -80,8 +80,8 @@ func TestOneSignIsNone(t *testing.T) {
 	}
 }
 
-// TestSeenWithEDNS: a server that has shown EDNS is not believed to have none, whoever
-// says so and how often.
+// TestSeenWithEDNS: a server that has answered with EDNS is not marked as one without,
+// after any number of signs.
 func TestSeenWithEDNS(t *testing.T) {
 	table := NewTable()
 	table.RefusedEDNS(start, v4, true)

@@ -30,7 +30,7 @@ func TestGuarded(t *testing.T) {
 	}
 }
 
-// Whoever led panics with the same value, also when the error was wrapped; others get an error
+// The leader panics with the same value, also when the error was wrapped; others get an error
 // that is no panic any more.
 func TestAgainAndShared(t *testing.T) {
 	err := fmt.Errorf("wrapped: %w", &Panic{42})

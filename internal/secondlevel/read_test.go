@@ -166,7 +166,7 @@ func TestProbeIsAsGoodAsItsBest(t *testing.T) {
 	})
 }
 
-// Who wants to know is told of each change once, with the reason.
+// The changed function is called once for each change, with the reason.
 func TestChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running sync.WaitGroup

@@ -68,7 +68,7 @@ func TestProbeRemovesLeftovers(t *testing.T) {
 	}
 }
 
-// A place where nothing can be written is told, and always in the same words.
+// A place where nothing can be written is an error, always in the same words.
 func TestUnwritable(t *testing.T) {
 	dir := t.TempDir()
 	for name, want := range map[string]error{

@@ -380,7 +380,7 @@ func TestDatagramCancelInMemory(t *testing.T) {
 	})
 }
 
-// Not more than MaxSockets are open; who waits for one obeys its context.
+// Not more than MaxSockets are open; a send that waits for one ends with its context.
 func TestDatagramMaxSockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{packets: func(query []byte, arrive func([]byte, error)) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// At the total cap the connection unused for longest makes room, never one in use.
+// At the total cap the connection unused for longest is closed, never one in use.
 func TestPoolMaxConns(t *testing.T) {
 	n := &network{streams: answerAll}
 	inBubble(t, n, Options{MaxConns: 2}, func(t *testing.T, tr *Transport) {

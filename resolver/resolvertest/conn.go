@@ -11,8 +11,8 @@ import (
 )
 
 // endpoint is what both kinds of connection have: a queue of what servers have
-// sent and when it arrives, deadlines, and the end. Whoever reads waits for the
-// time of the first packet himself, so that no goroutine is needed.
+// sent and when it arrives, deadlines, and the end. Read itself waits for the time
+// of the first packet, so that no goroutine is needed.
 type endpoint struct {
 	in      *Internet
 	network string
@@ -37,7 +37,7 @@ func (e *endpoint) init(in *Internet, network string, remote netip.AddrPort) {
 	e.wake = make(chan struct{})
 }
 
-// changed wakes everybody who waits. The caller holds mu.
+// changed wakes all that wait. The caller holds mu.
 func (e *endpoint) changed() {
 	close(e.wake)
 	e.wake = make(chan struct{})
@@ -134,7 +134,7 @@ func (e *endpoint) writable() error {
 	return nil
 }
 
-// Close wakes who waits in Read, and drops what has not arrived.
+// Close wakes a waiting Read, and drops packets that have not arrived.
 func (e *endpoint) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -146,7 +146,7 @@ func ExampleNewFS() {
 	// [198.51.100.3]
 }
 
-// A mistake in a text is told with its line.
+// An error in a text names its line.
 func ExampleNewInternet() {
 	_, err := resolvertest.NewInternet(`
 -- zone shop.example. at 198.51.100.3 --

@@ -107,7 +107,7 @@ func (z *zone) nsec3Types(name dnsname.Name) []uint16 {
 }
 
 // hashedOwner is an NSEC3 record with its signatures. Its owner is no name of the
-// zone: who asks for it is told that it does not exist (RFC 5155 §7.2.8).
+// zone: a query for it is answered with NXDOMAIN (RFC 5155 §7.2.8).
 type hashedOwner struct {
 	owner dnsname.Name
 	node  *node

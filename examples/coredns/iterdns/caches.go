@@ -21,7 +21,7 @@ type cacheKey struct {
 type cachePool struct {
 	mu     sync.Mutex
 	caches map[cacheKey]*pooledCache // guarded by mu
-	// evicted is how many entries have made room for others in caches that are no more, by
+	// evicted is how many entries were evicted from caches that are gone, by
 	// the zones of the plugins, so that the counter does not fall. Guarded by mu.
 	evicted map[string]uint64
 }

@@ -57,7 +57,7 @@ var (
 	leftOut         = newMetric("left_out_total", "Counter of replies that had more of something than is kept.", "what")
 	bogus           = newMetric("bogus_total", "Counter of responses that failed validation.", "reason")
 	prefetches      = newMetric("prefetches_total", "Counter of entries fetched again before their end.", "result")
-	evictions       = newMetric("cache_evictions_total", "Counter of entries that made room for others.")
+	evictions       = newMetric("cache_evictions_total", "Counter of entries evicted for others.")
 	secondLevel     = newMetric("second_level_total", "Counter of what came of the second level.", "result")
 
 	inFlight      = newMetric("questions_in_flight", "Questions that servers are being asked for.")

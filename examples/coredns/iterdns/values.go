@@ -103,8 +103,8 @@ func limitFields(l *resolver.Limits) map[string]*int {
 	}
 }
 
-// setLimit sets one of the limits. 'none' stands for no limit; 0 would be the default,
-// which nobody means who writes it.
+// setLimit sets one of the limits. 'none' stands for no limit; 0 is refused, since it would
+// be the default, which would surprise.
 func setLimit(l *resolver.Limits, name, value string) error {
 	if name == "time" {
 		d, err := time.ParseDuration(value)

@@ -18,8 +18,7 @@ import (
 // per cent.
 const coverageFloor = 85
 
-// runTests is the README's command. A result from the cache of an earlier run is no result,
-// and whoever runs all tests may as well count what they reach.
+// runTests is the README's command, with coverage, and without results that go test has cached.
 func runTests(ctx context.Context, out io.Writer, _ []string) error {
 	library, err := libraryPackages(ctx)
 	if err != nil {

@@ -15,8 +15,8 @@ const inNamespace = "ITERDNS_DIFFERENTIAL_NAMESPACE"
 func isolated() bool { return os.Getenv(inNamespace) != "" }
 
 // isolate runs this program once more, in new network and process namespaces: nothing
-// it sends can leave, and when it ends, so does everything that it started. Who is not
-// root needs a user namespace around them, which some systems forbid.
+// it sends can leave, and when it ends, so does everything that it started. Without root
+// it needs a user namespace around them, which some systems forbid.
 func isolate() (status int, err error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Setting is what a resolver is told. Beside the address to listen at it needs hints or
+// Setting is the configuration of a resolver. Besides the address to listen at it needs hints or
 // upstreams: without them it would ask the servers of the public root.
 type Setting struct {
 	// Listen is where it answers, over UDP and TCP.
@@ -21,7 +21,7 @@ type Setting struct {
 	Anchors []dnssec.Anchor
 
 	// Upstreams are asked instead of the servers that delegations and hints name. Only
-	// Unbound and Knot Resolver are told of them.
+	// Only Unbound and Knot Resolver are configured with them.
 	Upstreams []Upstream
 
 	// Extra is added to the configuration in the product's own language: inside the section
@@ -29,9 +29,9 @@ type Setting struct {
 	Extra string
 }
 
-// Upstream is who is asked for names at and below a zone: a resolver, or an authoritative
-// server. Knot Resolver, which validates nothing that it is told by the latter, takes either
-// for a resolver.
+// Upstream is the server for names at and below a zone: a resolver, or an authoritative
+// server. Knot Resolver, which does not validate replies of the latter, takes either for a
+// resolver.
 type Upstream struct {
 	Zone          string
 	Addr          netip.AddrPort

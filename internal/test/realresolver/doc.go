@@ -7,6 +7,6 @@
 //
 // # Limitations
 //
-// Only Unbound and Knot Resolver are told of upstreams. The package is test support:
+// Only Unbound and Knot Resolver are configured with upstreams. The package is test support:
 // nothing of the library imports it.
 package realresolver

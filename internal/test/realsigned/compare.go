@@ -14,7 +14,7 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// verdict is what a client of a validating resolver is told.
+// verdict is what a validating resolver answers a client.
 type verdict struct {
 	rcode int
 	ad    bool

@@ -18,7 +18,7 @@ const (
 	nxnsZones   = 20
 	nxnsServers = 20 // name servers of each of them, none of which exists
 	chainLength = 40
-	// evilAddr is in no zone that works: whoever answers with it has believed a stranger.
+	// evilAddr is in no zone that works: an answer with it has been poisoned.
 	evilAddr = "203.0.113.66"
 )
 
