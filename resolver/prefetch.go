@@ -61,7 +61,7 @@ func (r *Resolver) refresh(q question) {
 	}
 	st := r.newStep(q, cache.Checked)
 	st.renewing, st.secondLevel = true, secondLevelWritten
-	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{budget: st.budget}, func(fl *flight) (any, error) {
+	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{events: st.events, budget: st.budget}, func(fl *flight) (any, error) {
 		return r.search(fl.ctx, st.in(fl), q)
 	})
 	if err != nil {
