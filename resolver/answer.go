@@ -11,33 +11,87 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// found is the answer to a question: the alias chain, and what stands at its end.
-type found struct {
-	q         question
-	aliases   []scrub.Alias
-	sets      []*dnssec.RRset
-	soa       *dnssec.RRset
-	denial    []*dnssec.RRset
-	rcode     int
-	status    dnssec.Status
-	ttl       uint32
-	fromCache bool
+// answer is what is known of one name and type: records, aliases that lead on, or a denial.
+// A search joins the answers for the names of an alias chain to the first of them. What a
+// search has returned is shared by all who wait for it, and not changed.
+type answer struct {
+	q     question     // that is answered: the first of a chain
+	kind  responseKind // kindAnswer, kindAlias, kindNoData or kindNameError: what the chain ends at
+	rcode int          // that goes with kind
+
+	aliases []scrub.Alias   // the chain, from the name of q on
+	sets    []*dnssec.RRset // the records at its end; several for type ANY
+	soa     *dnssec.RRset   // of a denial; nil where none came
+	denial  []*dnssec.RRset // the proof of a denial, and of what was made from wildcards
+
+	status dnssec.Status // the worst of all parts
+	ttl    uint32        // the lowest of all parts, in seconds
+
+	fromCache bool       // no server was asked for any part of it
 	local     bool       // all of it is ours to say: no server had a part in it
 	stale     bool       // a part of it has expired (RFC 8767)
-	due       []question // parts worth being fetched again
-	extended  []ExtendedError
-	notKept   error // as Result has it
+	due       []question // parts in the cache that are in use and about to expire: worth being fetched again
+
+	extended []ExtendedError // why it is not secure, where there is more to say, and what was not kept
+	notKept  error           // a *cache.LimitError: why the cache did not take a part
+}
+
+// isPositive reports whether there are records of the name searched.
+func (a *answer) isPositive() bool { return a.kind == kindAnswer || a.kind == kindAlias }
+
+// isExpanded reports whether a part of the answer was made from a wildcard, so that a proof
+// goes with it.
+func (a *answer) isExpanded() bool {
+	return slices.ContainsFunc(a.sets, fromWildcard) ||
+		slices.ContainsFunc(a.aliases, func(step scrub.Alias) bool { return fromWildcard(step.Set) })
+}
+
+// fromWildcard reports whether a set was made from a wildcard, so that it takes a proof
+// that nothing is closer: its signature counts fewer labels than its owner has (RFC 4034
+// §3.1.3).
+func fromWildcard(set *dnssec.RRset) bool {
+	const labels = 3 // where the count stands in RRSIG RDATA
+	for sig := range set.Signatures.All() {
+		return len(sig) > labels && int(sig[labels]) < set.Owner.Labels() && !set.Owner.IsWildcard()
+	}
+	return false
+}
+
+// response brings an answer into the form that the validator takes. zone is the one whose
+// servers were asked; "" where nobody knows.
+func (a *answer) response(zone dnsname.Name) *dnssec.Response {
+	resp := &dnssec.Response{Name: a.q.name, Type: a.q.rrtype, Zone: zone}
+	switch a.kind {
+	case kindAnswer:
+		resp.Kind = dnssec.KindAnswer
+	case kindAlias:
+		resp.Kind = dnssec.KindAlias
+	case kindNoData:
+		resp.Kind = dnssec.KindNoData
+	case kindNameError:
+		resp.Kind = dnssec.KindNameError
+	case kindReferral, kindLame, kindUnusable, kindRecursive: // no answer is one of these
+	}
+	for _, step := range a.aliases {
+		resp.Answer = append(resp.Answer, step.Set)
+	}
+	resp.Answer = append(resp.Answer, a.sets...)
+	if a.soa != nil {
+		resp.Authority = append(resp.Authority, a.soa)
+	}
+	resp.Authority = append(resp.Authority, a.denial...)
+	return resp
 }
 
 // result decodes an answer for a caller.
-func (f *found) result() (*Result, error) {
+func (a *answer) result() (*Result, error) {
 	r := &Result{
-		Question: f.q.public(), Rcode: f.rcode, Status: f.status,
-		TTL: time.Duration(f.ttl) * time.Second, FromCache: f.fromCache, Stale: f.stale, Extended: f.extended, NotKept: f.notKept,
+		Question: a.q.public(), Rcode: a.rcode, Status: a.status,
+		TTL: a.timeToLive(), FromCache: a.fromCache, Stale: a.stale, Extended: a.extended, NotKept: a.notKept,
 	}
 	var err error
-	for i, step := range f.aliases {
-		if f.hasDNAME(step.Set, i) {
+	for i, step := range a.aliases {
+		if a.hasDNAME(step.Set, i) {
 			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
 			continue
 		}
@@ -48,29 +102,31 @@ func (f *found) result() (*Result, error) {
 			r.Answer = append(r.Answer, synthesised(step.From, step.To, step.Set.TTL))
 		}
 	}
-	for _, s := range f.sets {
+	for _, s := range a.sets {
 		if r.Answer, err = s.AppendRRs(r.Answer, min(s.TTL, maxTTL), true); err != nil {
 			return nil, err
 		}
 	}
-	if f.soa != nil {
-		if r.Authority, err = f.soa.AppendRRs(r.Authority, f.ttl, true); err != nil {
+	if a.soa != nil {
+		if r.Authority, err = a.soa.AppendRRs(r.Authority, a.ttl, true); err != nil {
 			return nil, err
 		}
 	}
-	for _, s := range f.denial {
-		if r.Authority, err = s.AppendRRs(r.Authority, min(s.TTL, f.ttl), true); err != nil {
+	for _, s := range a.denial {
+		if r.Authority, err = s.AppendRRs(r.Authority, min(s.TTL, a.ttl), true); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
+func (a *answer) timeToLive() time.Duration { return time.Duration(a.ttl) * time.Second }
+
 // hasDNAME reports whether one of the first n steps goes by the same DNAME: an answer has
 // every RRset once.
-func (f *found) hasDNAME(set *dnssec.RRset, n int) bool {
-	return set.Type == dns.TypeDNAME && slices.ContainsFunc(f.aliases[:n], func(a scrub.Alias) bool {
-		return a.IsDNAME() && a.Set.Owner == set.Owner
+func (a *answer) hasDNAME(set *dnssec.RRset, n int) bool {
+	return set.Type == dns.TypeDNAME && slices.ContainsFunc(a.aliases[:n], func(step scrub.Alias) bool {
+		return step.IsDNAME() && step.Set.Owner == set.Owner
 	})
 }
 

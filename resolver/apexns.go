@@ -36,7 +36,7 @@ const maxApexTries = 3
 // they are signed, or when the sender has seen our query; otherwise the reply may be forged.
 // They are no part of the delegation, which is the parent's to make, and are forgotten with
 // it.
-func (w *walk) learnApexNS(m *reply, f *finding) {
+func (w *walk) learnApexNS(m *reply, f *fresh) {
 	asked := f.q == (question{w.cut.Zone, dns.TypeNS})
 	switch {
 	case !m.AA || m.fromSecond, w.cut.isConfigured() || w.cut.source.forwards() || w.cut.Zone.IsRoot():
@@ -78,7 +78,7 @@ func (w *walk) apexServers(set *dnssec.RRset) []dnsname.Name {
 }
 
 // signedByZone reports whether the NS records beside a secure answer are secure too.
-func (w *walk) signedByZone(f *finding, set *dnssec.RRset) bool {
+func (w *walk) signedByZone(f *fresh, set *dnssec.RRset) bool {
 	if w.st.proof == nil || f.signer != w.cut.Zone || len(set.Signatures) == 0 {
 		return false
 	}

@@ -16,7 +16,7 @@ const maxBogusRetries = 3
 
 // walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
 // had no part in it, if there are any.
-func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*finding, error) {
+func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*answer, error) {
 	f, err := r.walk(ctx, st, q)
 	if again := r.withoutSecondLevel(st, q, err); again != nil {
 		st = again

@@ -3,256 +3,330 @@ package resolver
 import (
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/scrub"
-	"github.com/miekg/dns"
 )
 
-// cached gives what the cache, or nobody but us, knows of q. direct says that a client
+// cacheReader reads the part of the cache that the answer to a question belongs to, at one
+// moment: what is alive, or what has expired.
+type cacheReader struct {
+	r     *Resolver
+	view  *view
+	now   time.Time
+	trust cache.Trust
+	// quiet is set to read what has expired (RFC 8767): the same part of the cache, for what
+	// is found but not returned, and so not counted.
+	quiet *cache.View
+}
+
+// cached returns what the cache, or nobody but us, knows of q. direct says that a client
 // asked for q itself.
-func (r *Resolver) cached(now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
+func (r *Resolver) cached(now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
 	return r.cachedIn(r.viewOf(now, q), now, trust, q, direct)
 }
 
-// cachedIn is known, with the view that the answer to q belongs to.
-func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q question, direct bool) (*finding, bool) {
+// cachedIn is cached, with the view that the answer to q belongs to.
+func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
+	c := cacheReader{r: r, view: v, now: now, trust: trust}
 	if q.rrtype == dns.TypeANY {
-		if f, ok := r.specialUse(trust, q, direct); ok {
-			return f, true
-		}
-		return v.cachedANY(now, trust, q)
+		return c.readANY(q, direct)
 	}
-	if item, ok := v.cache.Get(now, q.name, q.rrtype, trust, cache.RankNonAuthoritative); ok {
-		if fromWildcard(&item.Set) {
-			return v.cachedExpanded(now, trust, q)
-		}
-		return setFinding(q, item), true
+	return c.read(q, direct)
+}
+
+// expired returns what the cache knew of q before that expired. What is made from others'
+// denials is made from live ones only.
+func (r *Resolver) expired(v *view, now time.Time, trust cache.Trust, q question) (*answer, bool) {
+	if q.rrtype == dns.TypeANY {
+		return nil, false
+	}
+	c := cacheReader{r: r, view: v, now: now, trust: trust, quiet: v.cache.Uncounted()}
+	a, ok := c.read(q, false)
+	if !ok {
+		return nil, false
+	}
+	a.stale, a.ttl = true, min(a.ttl, cache.StaleTTL)
+	if a.status == dnssec.Secure && !a.signedAt(r.config.SignatureTime()) {
+		a.status = dnssec.Indeterminate
+	}
+	return a, true
+}
+
+// read is the order in which the cache answers: the RRset itself; a special-use name; a
+// CNAME; an answer kept whole, as one made from a wildcard is, with its proof; a denial; a
+// DNAME above the name; what is proven of the zone, or kept for some seconds.
+//
+// The first steps, for who makes no answer of what it finds, are in View.AppendReply of
+// package cache, and in hitAddrs.
+func (c *cacheReader) read(q question, direct bool) (*answer, bool) {
+	item, own := c.set(q, q.rrtype)
+	if own && !fromWildcard(&item.Set) {
+		return setAnswer(q, item), true
 	}
 	// What the cache has an RRset for is no special-use name, and need not be looked up.
-	if f, ok := r.specialUse(trust, q, direct); ok {
-		return f, true
-	}
-	if !isAliasType(q.rrtype) {
-		if item, ok := v.cache.Get(now, q.name, dns.TypeCNAME, trust, cache.RankNonAuthoritative); ok {
-			if fromWildcard(&item.Set) {
-				return v.cachedExpanded(now, trust, q)
-			}
-			return aliasFinding(q, item)
+	if !own && c.alive() {
+		if a, special := c.r.specialUse(c.trust, q, direct); special {
+			return a, true
 		}
 	}
-	if f, ok := v.cachedChain(now, trust, q); ok {
-		f.aliases = r.within(v, f.aliases) // routes may have changed
-		return f, true
+	if !own && !isAliasType(q.rrtype) {
+		if item, own = c.set(q, dns.TypeCNAME); own && !fromWildcard(&item.Set) {
+			return aliasAnswer(q, item)
+		}
 	}
-	if n, ok := v.cache.GetNegative(now, q.name, q.rrtype, trust); ok {
-		return negativeFinding(q, n), true
+	if a, ok := c.chain(q); ok {
+		a.aliases = c.r.within(c.view, a.aliases) // routes may have changed
+		return a, true
 	}
-	if f, ok := v.cachedDNAME(now, trust, q); ok {
-		return f, true
+	// A live RRset made from a wildcard is no answer without its proof, but there is no denial
+	// beside it: of what has expired one may have taken the place of the other.
+	if !own || !c.alive() {
+		if a, ok := c.denial(q); ok {
+			return a, true
+		}
+		if a, ok := c.dname(q); ok {
+			return a, true
+		}
 	}
-	return v.cachedSynthesis(now, trust, q)
+	if !c.alive() {
+		return nil, false
+	}
+	if a, ok := c.synthesis(q); ok {
+		return a, true
+	}
+	return c.brief(q)
 }
 
-// cachedANY gives what is known of a name whatever the type: what a server answered a moment
-// ago, that there is no such name, or a DNAME above it.
-func (v *view) cachedANY(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := v.cachedBriefly(now, trust, q); ok {
-		return f, true
+// readANY is read for whatever type: what a server answered a moment ago, that there is no
+// such name, or a DNAME above it.
+func (c *cacheReader) readANY(q question, direct bool) (*answer, bool) {
+	if a, special := c.r.specialUse(c.trust, q, direct); special {
+		return a, true
 	}
-	if n, ok := v.cache.GetNegative(now, q.name, q.rrtype, trust); ok {
-		return negativeFinding(q, n), true
+	if a, ok := c.brief(q); ok {
+		return a, true
 	}
-	if f, ok := v.cachedDNAME(now, trust, q); ok {
-		return f, true
+	if a, ok := c.denial(q); ok {
+		return a, true
+	}
+	if a, ok := c.dname(q); ok {
+		return a, true
 	}
 	// A name that is proven not to be there has no type: any will do to ask for the proof.
-	f, ok := v.cachedProofs(now, trust, question{q.name, dns.TypeA})
-	if !ok || f.kind != kindNameError {
+	a, ok := c.synthesis(question{q.name, dns.TypeA})
+	if !ok || a.kind != kindNameError {
 		return nil, false
 	}
-	f.q = q
-	return f, true
+	a.q = q
+	return a, true
 }
 
-// cachedBriefly gives an answer that is kept for some seconds only.
-func (v *view) cachedBriefly(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := v.cache.GetBrief(now, q.name, q.rrtype, trust)
-	if !ok {
-		return nil, false
+func (c *cacheReader) alive() bool { return c.quiet == nil }
+
+// set looks for an RRset of the name, which counts as a hit only if it is an answer.
+func (c *cacheReader) set(q question, rrtype uint16) (cache.Item, bool) {
+	if c.alive() {
+		return c.view.cache.Get(c.now, q.name, rrtype, c.trust, cache.RankNonAuthoritative)
 	}
-	if len(c.Answer) > 0 {
-		return wholeFinding(q, c)
+	item, ok := c.quiet.GetStale(c.now, q.name, rrtype, c.trust, cache.RankNonAuthoritative)
+	if !ok || fromWildcard(&item.Set) {
+		return item, ok
 	}
-	f := &finding{
-		q: q, kind: kindNoData, rcode: c.Rcode, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true,
-		extended: ExtendedError{Code: c.Extended},
-	}
-	if c.Rcode == dns.RcodeNameError {
-		f.kind = kindNameError
-	}
-	if len(c.Authority) > 0 && c.Authority[0].Type == dns.TypeSOA {
-		f.soa, f.denial = c.Authority[0], c.Authority[1:]
-	}
-	return f, true
+	return c.view.cache.GetStale(c.now, q.name, rrtype, c.trust, cache.RankNonAuthoritative)
 }
 
-// setFinding makes a finding of an RRset that was kept. It is one piece of memory: this is
-// what most questions get.
-func setFinding(q question, item cache.Item) *finding {
-	whole := &struct {
-		finding
-		item cache.Item
-		sets [1]*dnssec.RRset
-	}{item: item}
-	whole.sets[0] = &whole.item.Set
-	whole.finding = finding{
-		q: q, kind: kindAnswer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
-		extended: ExtendedError{Code: item.Extended},
+// chain looks for an answer, or aliases, that were kept for this very name. Of an expired
+// RRset made from a wildcard nothing else is an answer: without its proof it could be the
+// replay of another name's (CVE-2026-46582).
+func (c *cacheReader) chain(q question) (*answer, bool) {
+	get := (*cache.View).GetChain
+	if !c.alive() {
+		get = (*cache.View).GetStaleChain
 	}
-	return &whole.finding
-}
-
-// cachedProofs answers from what earlier denials and wildcard answers prove about the
-// zone (RFC 8198).
-func (v *view) cachedProofs(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if v.validator == nil || trust != cache.Checked {
-		return nil, false
-	}
-	s, ok := v.cache.Synthesise(now, q.name, q.rrtype)
+	kept, ok := get(c.view.cache, c.now, q.name, q.rrtype, c.trust)
 	if !ok && !isAliasType(q.rrtype) {
-		s, ok = v.cache.Synthesise(now, q.name, dns.TypeCNAME)
-		ok = ok && !s.Denied
+		kept, ok = get(c.view.cache, c.now, q.name, dns.TypeCNAME, c.trust)
 	}
 	if !ok {
 		return nil, false
 	}
-	f := &finding{
-		q: q, kind: kindNoData, status: dnssec.Secure, fromCache: true,
-		extended: ExtendedError{Code: dns.ExtendedErrorCodeSynthesized},
-	}
-	switch {
-	case s.Denied:
-		f.soa, f.denial, f.ttl = s.Negative.SOA, s.Negative.Proof, s.Negative.TTL
-		if s.Negative.NameError {
-			f.kind, f.rcode = kindNameError, dns.RcodeNameError
-		}
-	case s.Answer.Set.Type == q.rrtype:
-		f.kind, f.sets, f.denial, f.ttl = kindAnswer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
-	default:
-		step, ok := scrub.Redirect(q.name, &s.Answer.Set)
-		if !ok {
-			return nil, false
-		}
-		f.kind, f.aliases, f.denial, f.ttl = kindAlias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
-	}
-	return f, true
+	return wholeAnswer(q, kept)
 }
 
-// cachedExpanded gives an answer that was made from a wildcard for this very name, with its
-// proof, or makes it anew from what is proven; one that is large may be kept briefly.
-func (v *view) cachedExpanded(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := v.cachedChain(now, trust, q); ok {
-		return f, true
+// denial looks for a denial of the name, or of the type.
+func (c *cacheReader) denial(q question) (*answer, bool) {
+	get := (*cache.View).GetNegative
+	if !c.alive() {
+		get = (*cache.View).GetStaleNegative
 	}
-	return v.cachedSynthesis(now, trust, q)
-}
-
-// cachedSynthesis makes an answer of what is proven, or gives one that is kept for some seconds only.
-func (v *view) cachedSynthesis(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if f, ok := v.cachedProofs(now, trust, q); ok {
-		return f, true
-	}
-	return v.cachedBriefly(now, trust, q)
-}
-
-// cachedChain gives an answer, or the aliases, that were kept for this very name.
-func (v *view) cachedChain(now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := v.cache.GetChain(now, q.name, q.rrtype, trust)
-	if !ok && !isAliasType(q.rrtype) {
-		c, ok = v.cache.GetChain(now, q.name, dns.TypeCNAME, trust)
-	}
+	n, ok := get(c.view.cache, c.now, q.name, q.rrtype, c.trust)
 	if !ok {
 		return nil, false
 	}
-	return wholeFinding(q, c)
+	return negativeAnswer(q, n), true
 }
 
-// negativeFinding makes a finding of a denial that was kept.
-func negativeFinding(q question, n cache.Negative) *finding {
-	f := &finding{
-		q: q, kind: kindNoData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true, due: n.Prefetch,
-		extended: ExtendedError{Code: n.Extended},
+// dname looks for a DNAME above the name.
+func (c *cacheReader) dname(q question) (*answer, bool) {
+	get := (*cache.View).Get
+	if !c.alive() {
+		get = (*cache.View).GetStale
 	}
-	if n.NameError || n.DeniesName() {
-		f.kind, f.rcode = kindNameError, dns.RcodeNameError
-	}
-	return f
-}
-
-// wholeFinding makes a finding of an answer, or of aliases, that were kept together. Who asks
-// for the alias itself is given the first.
-func wholeFinding(q question, c cache.Chain) (*finding, bool) {
-	f := &finding{
-		q: q, kind: kindAnswer, denial: c.Authority, status: c.Status, ttl: c.TTL, fromCache: true, due: c.Prefetch,
-		extended: ExtendedError{Code: c.Extended},
-	}
-	first := c.Answer[0]
-	switch {
-	case first.Owner == q.name && q.rrtype == dns.TypeANY:
-		f.sets = c.Answer
-		return f, true
-	case first.Owner == q.name && first.Type == q.rrtype:
-		f.sets = c.Answer[:1]
-		return f, true
-	}
-	f.kind = kindAlias
-	for at := q.name; len(f.aliases) < len(c.Answer); {
-		step, ok := scrub.Redirect(at, c.Answer[len(f.aliases)])
-		if !ok {
-			return nil, false
-		}
-		f.aliases = append(f.aliases, step)
-		if at = step.To; step.TooLong {
-			f.rcode = dns.RcodeYXDomain
-			break
-		}
-	}
-	return f, true
-}
-
-// fromWildcard reports whether a set was made from a wildcard, so that it takes a proof
-// that nothing is closer: its signature counts fewer labels than its owner has (RFC 4034
-// §3.1.3).
-func fromWildcard(set *dnssec.RRset) bool {
-	const labels = 3 // where the count stands in RRSIG RDATA
-	for sig := range set.Signatures.All() {
-		return len(sig) > labels && int(sig[labels]) < set.Owner.Labels() && !set.Owner.IsWildcard()
-	}
-	return false
-}
-
-// cachedDNAME looks for a DNAME above q's name.
-func (v *view) cachedDNAME(now time.Time, trust cache.Trust, q question) (*finding, bool) {
 	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := v.cache.Get(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
-			return aliasFinding(q, item)
+		if item, ok := get(c.view.cache, c.now, above, dns.TypeDNAME, c.trust, cache.RankNonAuthoritative); ok {
+			return aliasAnswer(q, item)
 		}
 	}
 	return nil, false
 }
 
-func aliasFinding(q question, item cache.Item) (*finding, bool) {
+// synthesis answers from what earlier denials and wildcard answers prove about the zone
+// (RFC 8198).
+func (c *cacheReader) synthesis(q question) (*answer, bool) {
+	if c.view.validator == nil || c.trust != cache.Checked {
+		return nil, false
+	}
+	s, ok := c.view.cache.Synthesise(c.now, q.name, q.rrtype)
+	if !ok && !isAliasType(q.rrtype) {
+		s, ok = c.view.cache.Synthesise(c.now, q.name, dns.TypeCNAME)
+		ok = ok && !s.Denied
+	}
+	if !ok {
+		return nil, false
+	}
+	a := &answer{
+		q: q, kind: kindNoData, status: dnssec.Secure, fromCache: true, extended: extendedKept(dns.ExtendedErrorCodeSynthesized),
+	}
+	switch {
+	case s.Denied:
+		a.soa, a.denial, a.ttl = s.Negative.SOA, s.Negative.Proof, s.Negative.TTL
+		if s.Negative.NameError {
+			a.kind, a.rcode = kindNameError, dns.RcodeNameError
+		}
+	case s.Answer.Set.Type == q.rrtype:
+		a.kind, a.sets, a.denial, a.ttl = kindAnswer, []*dnssec.RRset{&s.Answer.Set}, s.Proof, s.Answer.TTL
+	default:
+		step, ok := scrub.Redirect(q.name, &s.Answer.Set)
+		if !ok {
+			return nil, false
+		}
+		a.kind, a.aliases, a.denial, a.ttl = kindAlias, []scrub.Alias{step}, s.Proof, s.Answer.TTL
+	}
+	return a, true
+}
+
+// brief looks for an answer that is kept for some seconds only.
+func (c *cacheReader) brief(q question) (*answer, bool) {
+	kept, ok := c.view.cache.GetBrief(c.now, q.name, q.rrtype, c.trust)
+	if !ok {
+		return nil, false
+	}
+	if len(kept.Answer) > 0 {
+		return wholeAnswer(q, kept)
+	}
+	a := &answer{
+		q: q, kind: kindNoData, rcode: kept.Rcode, denial: kept.Authority, status: kept.Status, ttl: kept.TTL, fromCache: true,
+		extended: extendedKept(kept.Extended),
+	}
+	if kept.Rcode == dns.RcodeNameError {
+		a.kind = kindNameError
+	}
+	if len(kept.Authority) > 0 && kept.Authority[0].Type == dns.TypeSOA {
+		a.soa, a.denial = kept.Authority[0], kept.Authority[1:]
+	}
+	return a, true
+}
+
+// setAnswer makes an answer of an RRset that was kept. It is one piece of memory: this is
+// what most questions get.
+func setAnswer(q question, item cache.Item) *answer {
+	whole := &struct {
+		answer
+		item cache.Item
+		sets [1]*dnssec.RRset
+	}{item: item}
+	whole.sets[0] = &whole.item.Set
+	whole.answer = answer{
+		q: q, kind: kindAnswer, sets: whole.sets[:], status: item.Status, ttl: item.TTL, fromCache: true,
+		due: dueIf(item.Prefetch, q), extended: extendedKept(item.Extended),
+	}
+	return &whole.answer
+}
+
+// aliasAnswer makes an answer of a CNAME or DNAME that was kept.
+func aliasAnswer(q question, item cache.Item) (*answer, bool) {
 	step, ok := scrub.Redirect(q.name, &item.Set)
 	if !ok {
 		return nil, false
 	}
-	f := &finding{
-		q: q, kind: kindAlias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true, due: item.Prefetch,
-		extended: ExtendedError{Code: item.Extended},
+	a := &answer{
+		q: q, kind: kindAlias, aliases: []scrub.Alias{step}, status: item.Status, ttl: item.TTL, fromCache: true,
+		due: dueIf(item.Prefetch, q), extended: extendedKept(item.Extended),
 	}
 	if step.TooLong {
-		f.rcode = dns.RcodeYXDomain
+		a.rcode = dns.RcodeYXDomain
 	}
-	return f, true
+	return a, true
+}
+
+// wholeAnswer makes an answer of records, or of aliases, that were kept together. Who asks
+// for the alias itself gets the first.
+func wholeAnswer(q question, kept cache.Chain) (*answer, bool) {
+	a := &answer{
+		q: q, kind: kindAnswer, denial: kept.Authority, status: kept.Status, ttl: kept.TTL, fromCache: true,
+		due: dueIf(kept.Prefetch, q), extended: extendedKept(kept.Extended),
+	}
+	first := kept.Answer[0]
+	switch {
+	case first.Owner == q.name && q.rrtype == dns.TypeANY:
+		a.sets = kept.Answer
+		return a, true
+	case first.Owner == q.name && first.Type == q.rrtype:
+		a.sets = kept.Answer[:1]
+		return a, true
+	}
+	a.kind = kindAlias
+	for at := q.name; len(a.aliases) < len(kept.Answer); {
+		step, ok := scrub.Redirect(at, kept.Answer[len(a.aliases)])
+		if !ok {
+			return nil, false
+		}
+		a.aliases = append(a.aliases, step)
+		if at = step.To; step.TooLong {
+			a.rcode = dns.RcodeYXDomain
+			break
+		}
+	}
+	return a, true
+}
+
+// negativeAnswer makes an answer of a denial that was kept.
+func negativeAnswer(q question, n cache.Negative) *answer {
+	a := &answer{
+		q: q, kind: kindNoData, soa: n.SOA, denial: n.Proof, status: n.Status, ttl: n.TTL, fromCache: true,
+		due: dueIf(n.Prefetch, q), extended: extendedKept(n.Extended),
+	}
+	if n.NameError || n.DeniesName() {
+		a.kind, a.rcode = kindNameError, dns.RcodeNameError
+	}
+	return a
+}
+
+// dueIf lists a question whose answer is worth being fetched again.
+func dueIf(prefetch bool, q question) []question {
+	if !prefetch {
+		return nil
+	}
+	return []question{q}
+}
+
+// extendedKept is the extended DNS error that was kept with an answer; none by 0.
+func extendedKept(code uint16) []ExtendedError {
+	if code == 0 {
+		return nil
+	}
+	return []ExtendedError{{Code: code}}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
@@ -37,9 +36,9 @@ func negativeTTL(soa *dnssec.RRset) uint32 {
 
 // keep puts what was found into the cache, notes by which of its limits a part stays out, and
 // bounds the TTLs to how long it is kept.
-func (r *Resolver) keep(w *walk, f *finding, m *reply) {
+func (r *Resolver) keep(w *walk, f *fresh, m *reply) {
 	now, view := r.config.Now(), w.view.cache
-	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.st.trust, NotAfter: w.cut.expires, Extended: f.extended.Code}
+	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.st.trust, NotAfter: w.cut.expires, Extended: codeToKeep(f.extended)}
 	denial := f.negative(w)
 	f.alone = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
 	f.lease(now, view, meta, denial)
@@ -58,7 +57,18 @@ func (r *Resolver) keep(w *walk, f *finding, m *reply) {
 	if f.isBrief() {
 		f.keepBriefly(now, view, meta)
 	}
+	if f.notKept != nil {
+		f.extended = append(f.extended, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: f.notKept.Error()})
+	}
 	r.writeBack(w, f)
+}
+
+// codeToKeep is the extended DNS error that is kept with an answer; 0 is none.
+func codeToKeep(extended []ExtendedError) uint16 {
+	if len(extended) == 0 {
+		return 0
+	}
+	return extended[0].Code
 }
 
 // rankOf is what the data of a response is worth (RFC 2181 §5.4.1).
@@ -69,23 +79,23 @@ func rankOf(m *reply) cache.Rank {
 	return cache.RankNonAuthoritative
 }
 
-// concernsOthers reports whether the finding would answer for names that were not asked for:
+// concernsOthers reports whether the answer is one for names, too, that were not asked for:
 // those below a DNAME, and those that a chain of aliases leads through.
 //
 // One reply over UDP that is not signed may be forged (RFC 5452), and a forger has a try for
 // each name that he can think of. If a DNAME above the name, or the second alias of its chain,
 // answered others out of the cache, each random name would be a try at all of the zone.
-func (f *finding) concernsOthers() bool {
+func (f *fresh) concernsOthers() bool {
 	if f.kind == kindAnswer {
 		return f.q.rrtype == dns.TypeDNAME
 	}
 	return f.kind == kindAlias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
 }
 
-// lease bounds the TTLs to how long the cache keeps the finding, so that who asks first is
+// lease bounds the TTLs to how long the cache keeps the answer, so that who asks first is
 // told no more than who comes after: what the delegation's lease, or another bound, ends here
 // must not live on in the caches of others (a ghost domain).
-func (f *finding) lease(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
+func (f *fresh) lease(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
 	if !f.isPositive() {
 		f.ttl = view.NegativeTTL(now, n, m)
 		return
@@ -97,16 +107,9 @@ func (f *finding) lease(now time.Time, view *cache.View, m cache.Meta, n cache.N
 	f.shorten(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
 }
 
-// isExpanded reports whether a part of the finding was made from a wildcard, so that a proof
-// goes with it.
-func (f *finding) isExpanded() bool {
-	return slices.ContainsFunc(f.sets, fromWildcard) ||
-		slices.ContainsFunc(f.aliases, func(a scrub.Alias) bool { return fromWildcard(a.Set) })
-}
-
 // shorten bounds the TTLs of the records to what longest says. Sets are copied where they
 // change: they are shared with whoever else waited for the reply.
-func (f *finding) shorten(longest func(*dnssec.RRset) uint32) {
+func (f *fresh) shorten(longest func(*dnssec.RRset) uint32) {
 	for i, s := range f.sets {
 		if ttl := longest(s); ttl < s.TTL {
 			f.sets = slices.Clone(f.sets)
@@ -125,7 +128,7 @@ func (f *finding) shorten(longest func(*dnssec.RRset) uint32) {
 
 // negative is a denial as it is kept. A compact one says nothing of the names below: as
 // NODATA it is kept for the name only.
-func (f *finding) negative(w *walk) cache.Negative {
+func (f *fresh) negative(w *walk) cache.Negative {
 	return cache.Negative{
 		Name: f.q.name, Type: f.q.rrtype, NameError: f.kind == kindNameError && !f.compact,
 		SOA: f.soa, Proof: f.denial, Status: f.status, Zone: zoneOfDenial(w, f),
@@ -133,15 +136,15 @@ func (f *finding) negative(w *walk) cache.Negative {
 }
 
 // zoneOfDenial names the zone that denies where no SOA does: "" where one does.
-func zoneOfDenial(w *walk, f *finding) dnsname.Name {
+func zoneOfDenial(w *walk, f *fresh) dnsname.Name {
 	if f.soa != nil {
 		return ""
 	}
 	return w.cut.Zone
 }
 
-// chain is a finding as it is kept whole, what follows from an SOA apart.
-func (f *finding) chain() cache.Chain {
+// chain is an answer as it is kept whole, what follows from an SOA apart.
+func (f *fresh) chain() cache.Chain {
 	c := cache.Chain{Name: f.q.name, Type: f.q.rrtype, Answer: f.sets, Authority: f.denial, Status: f.status}
 	if f.kind == kindAlias {
 		c.Type, c.Answer = dns.TypeCNAME, make([]*dnssec.RRset, len(f.aliases))
@@ -153,7 +156,7 @@ func (f *finding) chain() cache.Chain {
 }
 
 // keepSets keeps each RRset for whoever it concerns.
-func (f *finding) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
+func (f *fresh) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {
 			f.note(view.Put(now, s, meta))
@@ -167,7 +170,7 @@ func (f *finding) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
 // keepExpanded keeps an answer made from a wildcard together with the proof that nothing
 // is closer, without which it is of no use: with NSEC3 that proof alone does not make an
 // answer for another name, nor for this one again (RFC 5155 §7.2.6).
-func (f *finding) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
+func (f *fresh) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
 	var set *dnssec.RRset
 	switch {
 	case len(f.denial) == 0:
@@ -187,7 +190,7 @@ func (f *finding) keepExpanded(now time.Time, view *cache.View, meta cache.Meta)
 
 // note takes what came of keeping a part. What there is no time to keep, or is there
 // already in a better form, is not worth a word.
-func (f *finding) note(err error) {
+func (f *fresh) note(err error) {
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
 		f.notKept = limit
@@ -195,15 +198,15 @@ func (f *finding) note(err error) {
 	}
 }
 
-// isBrief reports whether the finding is kept briefly, since the cache has no other place for
+// isBrief reports whether the answer is kept briefly, since the cache has no other place for
 // it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
 // not there is one, and what is large would push out much else.
-func (f *finding) isBrief() bool {
+func (f *fresh) isBrief() bool {
 	return f.unplaced || f.q.rrtype == dns.TypeANY && (f.kind != kindNameError || f.compact)
 }
 
-// keepBriefly keeps the finding as it is, and bounds its TTLs to the time.
-func (f *finding) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
+// keepBriefly keeps the answer as it is, and bounds its TTLs to the time.
+func (f *fresh) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
 	f.ttl = min(f.ttl, cache.MaxBriefTTL)
 	f.shorten(func(*dnssec.RRset) uint32 { return cache.MaxBriefTTL })
 	meta.NotAfter = earliest(meta.NotAfter, now.Add(time.Duration(f.ttl)*time.Second))

@@ -8,7 +8,7 @@ import (
 )
 
 // answer answers out of the cache, or in a flight with everybody who asks the same.
-func (r *Resolver) answer(ctx context.Context, st *step, q question) (*found, error) {
+func (r *Resolver) answer(ctx context.Context, st *step, q question) (*answer, error) {
 	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {
 		return nil, err
@@ -17,7 +17,7 @@ func (r *Resolver) answer(ctx context.Context, st *step, q question) (*found, er
 	return r.filtered(f)
 }
 
-func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (*found, error) {
+func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (*answer, error) {
 	if f, ok := r.searchCache(q, st.trust); ok {
 		r.prefetchAll(f.due)
 		st.tellFound(f)
@@ -37,7 +37,7 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (
 }
 
 // fetchAnswer answers in a flight with everybody who asks the same.
-func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*found, error) {
+func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answer, error) {
 	st.begin()
 	ctx, s, err := r.admit(ctx, st)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*foun
 		}
 		return nil, err
 	}
-	return v.(*found), nil
+	return v.(*answer), nil
 }
 
 // questionKey names what a client asks. Who asks after a change of routes, of negative trust

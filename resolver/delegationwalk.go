@@ -29,9 +29,13 @@ type walk struct {
 	silence   error              // why the servers of the cut are asked the full question once; nil: they are not
 }
 
-// walk is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
-// servers of the deepest zone have answered.
-func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, error) {
+// walk searches one name as the servers have it.
+func (r *Resolver) walk(ctx context.Context, st *step, q question) (*answer, error) {
+	return r.newWalk(st, q).run(ctx)
+}
+
+// newWalk begins a walk at the deepest zone cut that is known.
+func (r *Resolver) newWalk(st *step, q question) *walk {
 	now := r.config.Now()
 	v := r.viewOf(now, q)
 	if st.proof != nil {
@@ -41,6 +45,13 @@ func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, er
 	}
 	w := &walk{r: r, st: st, q: q, view: v, min: r.newMinimiser(v, q)}
 	w.enter(now, r.closestCut(now, st, v, q))
+	return w
+}
+
+// run is the second loop of RFC 1034 §5.3.3: the delegation changes, until the
+// servers of the deepest zone have answered.
+func (w *walk) run(ctx context.Context) (*answer, error) {
+	st, q := w.st, w.q
 	st.events.Start(st.walkRef(), w.cut.Delegation, w.cut.hints)
 	st.proof.begin(ctx, w.cut, q.name)
 	if st.proof != nil {
@@ -62,13 +73,13 @@ func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, er
 		}
 		w.silence = nil
 		w.sources = append(w.sources, m.server.addr)
-		w.writes = append(w.writes, r.secondWriteOf(w.view, w.cut, asked, m))
+		w.writes = append(w.writes, w.r.secondWriteOf(w.view, w.cut, asked, m))
 		st.proof.used(m.server.addr)
 		st.proof.noteUnsigned(w.cut, m)
 		if minimised {
-			f, done, err := w.minimised(ctx, asked, m)
+			a, done, err := w.minimised(ctx, asked, m)
 			if done || err != nil {
-				return f, err
+				return a, err
 			}
 			continue
 		}
@@ -78,11 +89,20 @@ func (r *Resolver) walk(ctx context.Context, st *step, q question) (*finding, er
 				return nil, err
 			}
 		case kindAnswer, kindAlias, kindNoData, kindNameError, kindRecursive:
-			return r.finish(ctx, w, asked, m)
+			return w.r.finish(ctx, w, asked, m)
 		case kindLame, kindUnusable:
 			// ask goes on to the next server by itself and returns neither.
 		}
 	}
+}
+
+// zone is the one whose servers are asked; "" where that is a forwarder, which answers for
+// whatever zone it is.
+func (w *walk) zone() dnsname.Name {
+	if w.view.forwards() {
+		return ""
+	}
+	return w.cut.Zone
 }
 
 // enter goes on at a zone cut, with what earlier questions taught of the names below it:
@@ -111,7 +131,7 @@ func (r *Resolver) newMinimiser(v *view, q question) minimiser {
 }
 
 // minimised decides what a response to a minimised question means for the walk.
-func (w *walk) minimised(ctx context.Context, asked question, m *reply) (f *finding, done bool, err error) {
+func (w *walk) minimised(ctx context.Context, asked question, m *reply) (a *answer, done bool, err error) {
 	switch m.kind {
 	case kindReferral:
 		return nil, false, w.descend(ctx, m)
@@ -153,21 +173,21 @@ func (w *walk) noCut(name dnsname.Name, ttl uint32) {
 // answered remembers of which names the response to the full question says that no zone
 // is cut there. One about DS says nothing of the name itself, and a name that does not
 // exist is not worth a place.
-func (w *walk) answered(f *finding) {
-	name := f.q.name
+func (w *walk) answered(a *answer) {
+	name := a.q.name
 	switch {
-	case len(f.aliases) > 0 && f.aliases[0].IsDNAME():
-		name = f.aliases[0].Set.Owner
-	case f.q.rrtype == dns.TypeDS || f.kind == kindNameError:
+	case len(a.aliases) > 0 && a.aliases[0].IsDNAME():
+		name = a.aliases[0].Set.Owner
+	case a.q.rrtype == dns.TypeDS || a.kind == kindNameError:
 		name = name.Parent()
 	}
-	w.noCut(name, f.ttl)
+	w.noCut(name, a.ttl)
 }
 
 // deniedAbove decides what it means that an ancestor of the name does not exist. When
 // that is proven, or believed, neither does the name. But servers get empty
 // non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked.
-func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*finding, bool, error) {
+func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answer, bool, error) {
 	strict := w.r.config.Minimise == MinimiseStrict
 	if strict || w.st.proof != nil {
 		f, err := w.r.judge(ctx, w, asked, m)
@@ -175,7 +195,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*find
 		case err != nil && strict:
 			return nil, true, err
 		case err == nil && (strict || f.status == dnssec.Secure && f.kind == kindNameError && !f.compact):
-			w.r.keep(w, f, m)
+			w.r.keep(w, &f, m)
 			return f.nothingBelow(w.q), true, nil
 		}
 	}
@@ -184,7 +204,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*find
 }
 
 // dname takes a DNAME above the name asked, which redirects the full name too.
-func (w *walk) dname(ctx context.Context, m *reply) (*finding, bool, error) {
+func (w *walk) dname(ctx context.Context, m *reply) (*answer, bool, error) {
 	step, ok := scrub.Redirect(w.q.name, m.Aliases[0].Set)
 	if !ok {
 		w.min.giveUp()
@@ -194,8 +214,8 @@ func (w *walk) dname(ctx context.Context, m *reply) (*finding, bool, error) {
 	scrubbed := *m.Reply
 	scrubbed.Aliases = []scrub.Alias{step}
 	whole.Reply = &scrubbed
-	f, err := w.r.finish(ctx, w, w.q, &whole)
-	return f, true, err
+	a, err := w.r.finish(ctx, w, w.q, &whole)
+	return a, true, err
 }
 
 // fallBack makes the walk ask for the full name after servers have answered a

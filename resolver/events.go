@@ -7,6 +7,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scrub"
 )
 
 // events is told what happens in the work on a question. One value belongs to the work for one
@@ -136,28 +137,28 @@ func (st *step) walkRef() walkRef {
 }
 
 // tellCache tells what the cache knew of one name; nil is nothing.
-func (st *step) tellCache(f *finding) {
+func (st *step) tellCache(f *answer) {
 	if f == nil {
 		st.events.Cache(st.walkRef(), cacheEvent{})
 		return
 	}
 	st.events.Cache(st.walkRef(), cacheEvent{
 		Hit: true, Negative: f.kind == kindNoData || f.kind == kindNameError, Alias: f.kind == kindAlias,
-		Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
+		Status: f.status, TTL: f.timeToLive(),
 	})
 }
 
 // tellFound tells that the cache had the whole answer.
-func (st *step) tellFound(f *found) {
+func (st *step) tellFound(f *answer) {
 	st.events.Cache(st.walkRef(), cacheEvent{
 		Hit: true, Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0, Stale: f.stale,
-		Status: f.status, TTL: time.Duration(f.ttl) * time.Second,
+		Status: f.status, TTL: f.timeToLive(),
 	})
 }
 
 // tellAliases tells how the name being searched changes.
-func (st *step) tellAliases(f *finding) {
-	for _, a := range f.aliases {
+func (st *step) tellAliases(aliases []scrub.Alias) {
+	for _, a := range aliases {
 		st.events.Alias(st.walkRef(), a.From, a.To, a.IsDNAME())
 	}
 }

@@ -14,60 +14,36 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// finding is what is known of one name and type: records, aliases that lead on, or a
-// denial. It is not changed once made.
-type finding struct {
-	q         question
-	kind      responseKind // answer, alias, noData or nameError
-	rcode     int
-	sets      []*dnssec.RRset
-	aliases   []scrub.Alias
-	soa       *dnssec.RRset
-	denial    []*dnssec.RRset
-	status    dnssec.Status
-	ttl       uint32
-	compact   bool // the denial is about this very name only (RFC 9824)
-	fromCache bool
-	local     bool          // ours to say: no server had a part in it
-	due       bool          // in use and about to expire: worth being fetched again
-	stale     bool          // it has expired (RFC 8767)
-	extended  ExtendedError // why it is not secure, where there is more to say
-	notKept   error         // a *cache.LimitError: why the cache did not take it
-	unplaced  bool          // the cache has no room for it where it would be: it is kept briefly
-	alone     bool          // it answers for this name only, whatever it says of others
-
-	zone      dnsname.Name       // that was asked; "" out of the cache
-	signer    dnsname.Name       // the zone that signed it; "" unless Secure
-	referrals []*dnssec.Response // on the way there
-	sources   []netip.AddrPort   // servers that had a say in it
-	writes    []*secondWrite     // for the second level
+// fresh is an answer made of a response, with what matters only until it is in the cache.
+type fresh struct {
+	*answer
+	signer   dnsname.Name // the zone that signed it; "" unless Secure
+	compact  bool         // the denial is about this very name only (RFC 9824)
+	alone    bool         // it answers for this name only, whatever it says of others
+	unplaced bool         // the cache has no room for it where it would be: it is kept briefly
 }
 
-// finish makes a finding of the response to the full question, validates it, and keeps
+// finish makes an answer of the response to the full question, validates it, and keeps
 // what it teaches.
-func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
+func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply) (*answer, error) {
 	f, err := r.judge(ctx, w, asked, m)
 	if err != nil {
 		return nil, err
 	}
-	r.keep(w, f, m)
+	r.keep(w, &f, m)
 	if m.kind != kindRecursive {
-		w.answered(f)
+		w.answered(f.answer)
 	}
-	w.learnApexNS(m, f)
-	return f, nil
+	w.learnApexNS(m, &f)
+	return f.answer, nil
 }
 
-// judge makes a finding of a response and validates it.
-func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (*finding, error) {
-	f := &finding{
+// judge makes an answer of a response and validates it.
+func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (fresh, error) {
+	f := fresh{answer: &answer{
 		q: asked, kind: m.kind,
 		sets: m.Answer, aliases: r.within(w.view, m.Aliases), soa: m.SOA, denial: m.Denial,
-		zone: w.cut.Zone, referrals: w.referrals, sources: w.sources, writes: w.writes,
-	}
-	if w.view.forwards() {
-		f.zone = "" // a forwarder answers for whatever zone it is
-	}
+	}}
 	if f.kind == kindRecursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
@@ -76,20 +52,21 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if w.st.proof == nil {
 		return f, nil
 	}
-	verdict, response, err := w.st.proof.validate(ctx, f)
+	response := f.response(w.zone())
+	verdict, err := w.st.proof.validate(ctx, response)
 	if err != nil {
-		return nil, err
+		return fresh{}, err
 	}
-	w.st.proof.tell(verdict, f)
+	w.st.proof.tell(verdict, w.zone())
 	if err := verdict.Err(); err != nil {
-		return nil, &bogusError{
+		return fresh{}, &bogusError{
 			zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err, verdict: verdict, response: response,
 		}
 	}
 	f.accept(verdict)
 	f.bound(verdict)
 	if m.restsOnProof() && f.status != dnssec.Secure && verdict.Reason.Code != dnssec.ReasonOptOut {
-		return nil, &zoneError{
+		return fresh{}, &zoneError{
 			zone: w.cut.Zone, servers: []netip.AddrPort{m.server.addr}, responded: true,
 			err: fmt.Errorf("%w: %w", ErrNoReachableServer, errLame),
 		}
@@ -97,29 +74,26 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	return f, nil
 }
 
-// reconcile gives the finding the response code that its records have, whatever the reply's
+// reconcile gives the answer the response code that its records have, whatever the reply's
 // was: of the two only records are signed and kept, so that whoever is answered out of the
 // cache would be told something else than who asked first. An RRset at a name shows that the
 // name is there, and what an alias leads to is asked for anyway (RFC 6604 §3). The SOA is the
 // denial's, and belongs to no answer (RFC 2308 §2).
-func (f *finding) reconcile() {
-	switch f.kind {
+func (a *answer) reconcile() {
+	switch a.kind {
 	case kindAnswer, kindNoData:
 	case kindAlias:
-		if f.aliases[len(f.aliases)-1].TooLong {
-			f.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
+		if a.aliases[len(a.aliases)-1].TooLong {
+			a.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
 		}
 	case kindNameError:
-		f.rcode = dns.RcodeNameError
-	case kindReferral, kindLame, kindUnusable, kindRecursive: // no finding is one of these
+		a.rcode = dns.RcodeNameError
+	case kindReferral, kindLame, kindUnusable, kindRecursive: // no answer is one of these
 	}
-	if f.isPositive() {
-		f.soa = nil
+	if a.isPositive() {
+		a.soa = nil
 	}
 }
-
-// isPositive reports whether the finding has records of the name searched.
-func (f *finding) isPositive() bool { return f.kind == kindAnswer || f.kind == kindAlias }
 
 // restsOnProof reports whether only the proof beside it makes an empty reply a denial: who
 // neither sets AA nor gives an SOA has not said that the zone is its own.
@@ -150,14 +124,14 @@ func (r *Resolver) within(v *view, steps []scrub.Alias) []scrub.Alias {
 // bound shortens the TTLs of the records to what their signatures allow (RFC 4035
 // §5.3.3): those of a denial too, which is kept by the TTLs of its parts, and denies other
 // names by them (RFC 8198 §5.4).
-func (f *finding) bound(v *dnssec.Verdict) {
-	f.sets, f.denial = boundSets(f.sets, v), boundSets(f.denial, v)
-	f.aliases = slices.Clone(f.aliases)
-	for i, a := range f.aliases {
-		f.aliases[i].Set = boundSet(a.Set, v)
+func (a *answer) bound(v *dnssec.Verdict) {
+	a.sets, a.denial = boundSets(a.sets, v), boundSets(a.denial, v)
+	a.aliases = slices.Clone(a.aliases)
+	for i, step := range a.aliases {
+		a.aliases[i].Set = boundSet(step.Set, v)
 	}
-	if f.soa != nil {
-		f.soa = boundSet(f.soa, v)
+	if a.soa != nil {
+		a.soa = boundSet(a.soa, v)
 	}
 }
 
@@ -187,8 +161,11 @@ func withTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
 }
 
 // accept takes over what validation found.
-func (f *finding) accept(v *dnssec.Verdict) {
-	f.status, f.ttl, f.extended = v.Status, min(f.ttl, v.TTL), extendedReason(v.Reason)
+func (f *fresh) accept(v *dnssec.Verdict) {
+	f.status, f.ttl = v.Status, min(f.ttl, v.TTL)
+	if e := extendedReason(v.Reason); e != (ExtendedError{}) {
+		f.extended = []ExtendedError{e}
+	}
 	if v.Denial != nil && v.Denial.NameError && f.kind == kindNoData {
 		f.kind, f.rcode = kindNameError, dns.RcodeNameError // RFC 9824 §5
 	}
@@ -212,8 +189,8 @@ func (f *finding) accept(v *dnssec.Verdict) {
 }
 
 // nothingBelow makes of the denial of an ancestor one of the name searched (RFC 8020).
-func (f *finding) nothingBelow(q question) *finding {
-	below := *f
+func (a *answer) nothingBelow(q question) *answer {
+	below := *a
 	below.q = q
 	return &below
 }
@@ -231,6 +208,3 @@ func kindOfRecursive(m *scrub.Reply) responseKind {
 	}
 	return kindNoData
 }
-
-// targetOf is the name an alias chain has reached.
-func targetOf(aliases []scrub.Alias) dnsname.Name { return aliases[len(aliases)-1].To }

@@ -233,7 +233,7 @@ func asError(q dns.Question, err error) *Error {
 }
 
 // hookedPacked is hooked for callers that need no decoded records.
-func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*found, error)) (*found, error) {
+func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*answer, error)) (*answer, error) {
 	if !r.hasHooks(ctx) {
 		return work()
 	}
@@ -256,9 +256,9 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*f
 
 // packed returns a result in the form that the methods of package net read: the alias chain
 // that starts at the name of the question, and the records at its end.
-func (r *Result) packed(q question) (*found, error) {
-	f := &found{
-		q: q, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: r.Extended,
+func (r *Result) packed(q question) (*answer, error) {
+	f := &answer{
+		q: q, kind: kindNoData, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: r.Extended,
 		ttl: uint32(min(r.TTL, maxTTL*time.Second) / time.Second),
 	}
 	sets, err := setsOf(r.Answer)
@@ -281,6 +281,12 @@ func (r *Result) packed(q question) (*found, error) {
 		if set.Owner == at && (set.Type == q.rrtype || q.rrtype == dns.TypeANY) {
 			f.sets = append(f.sets, set)
 		}
+	}
+	switch {
+	case len(f.sets) > 0:
+		f.kind = kindAnswer
+	case f.rcode == dns.RcodeNameError:
+		f.kind = kindNameError
 	}
 	return f, nil
 }

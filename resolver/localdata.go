@@ -48,7 +48,7 @@ func newLocalData(zones []LocalZone) (localData, error) {
 
 // localData answers a client's question from the local zones; false when none of them
 // answers it.
-func (r *Resolver) localData(trust cache.Trust, q question) (*finding, bool) {
+func (r *Resolver) localData(trust cache.Trust, q question) (*answer, bool) {
 	f, ok := r.ours.Load().find(q)
 	if ok && r.config.Validation == Validate && trust == cache.Checked {
 		f.status = dnssec.Insecure
@@ -57,7 +57,7 @@ func (r *Resolver) localData(trust cache.Trust, q question) (*finding, bool) {
 }
 
 // find answers a question from the zones at and above the name, the nearest first.
-func (d *localData) find(q question) (*finding, bool) {
+func (d *localData) find(q question) (*answer, bool) {
 	if len(d.zones) == 0 {
 		return nil, false
 	}
@@ -81,7 +81,7 @@ func (d *localData) has(name dnsname.Name) bool {
 
 // find answers a question for a name at or below the zone (RFC 1034 §4.3.2 step 3); false
 // when it does not concern the zone.
-func (z *zoneData) find(q question) (*finding, bool) {
+func (z *zoneData) find(q question) (*answer, bool) {
 	if q.rrtype == dns.TypeDS && q.name == z.name && !z.name.IsRoot() {
 		return nil, false // the DS is on the parent's side (RFC 4035 §3.1.4.1)
 	}
@@ -129,12 +129,12 @@ func (z *zoneData) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset, 
 	return sets, exists
 }
 
-func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
+func (z *zoneData) alias(q question, s *dnssec.RRset) (*answer, bool) {
 	step, ok := scrub.Redirect(q.name, s)
 	if !ok {
 		return nil, false
 	}
-	f := &finding{q: q, kind: kindAlias, aliases: []scrub.Alias{step}, ttl: min(s.TTL, maxTTL), fromCache: true, local: true}
+	f := &answer{q: q, kind: kindAlias, aliases: []scrub.Alias{step}, ttl: min(s.TTL, maxTTL), fromCache: true, local: true}
 	if step.TooLong {
 		f.rcode = dns.RcodeYXDomain
 	}
@@ -142,8 +142,8 @@ func (z *zoneData) alias(q question, s *dnssec.RRset) (*finding, bool) {
 }
 
 // answer returns the RRsets of the type among those of a name, or a denial.
-func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *finding {
-	f := &finding{q: q, kind: kindAnswer, ttl: maxTTL, fromCache: true, local: true}
+func (z *zoneData) answer(q question, sets []*dnssec.RRset, exists bool) *answer {
+	f := &answer{q: q, kind: kindAnswer, ttl: maxTTL, fromCache: true, local: true}
 	for _, s := range sets {
 		if s.Type == q.rrtype || q.rrtype == dns.TypeANY {
 			f.sets = append(f.sets, s)

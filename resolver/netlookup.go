@@ -53,8 +53,8 @@ func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error)
 func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Name) (string, error) {
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for _, l := range []familyAnswer{a, aaaa} {
-		if l.found != nil && (len(l.found.aliases) > 0 || l.err == nil) {
-			return l.found.canonical(name), nil
+		if l.answer != nil && (len(l.answer.aliases) > 0 || l.err == nil) {
+			return l.answer.canonical(name), nil
 		}
 	}
 	err := worse(a.err, aaaa.err)
@@ -174,7 +174,7 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 
 // lookup asks for the records of a name, in the search list too, and returns the name that
 // has them.
-func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *found, asked string, _ error) {
+func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *answer, asked string, _ error) {
 	if !stub.IsHostName(name) {
 		return nil, "", stub.NoSuchHost(name)
 	}
@@ -190,7 +190,7 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *fo
 }
 
 // records is resolvePacked, with a *NotFoundError when there are no records.
-func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
+func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*answer, error) {
 	f, err := r.resolvePacked(ctx, n, qtype)
 	if err != nil {
 		return nil, err
@@ -199,20 +199,20 @@ func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*
 }
 
 // notFound is a *NotFoundError when there are no records of the type.
-func (f *found) notFound(qtype uint16) error {
-	if f.records(qtype) != "" {
+func (a *answer) notFound(qtype uint16) error {
+	if a.records(qtype) != "" {
 		return nil
 	}
-	return &NotFoundError{Rcode: f.rcode, Status: f.status, TTL: f.timeToLive()}
+	return &NotFoundError{Rcode: a.rcode, Status: a.status, TTL: a.timeToLive()}
 }
 
 // canonical returns the name that the alias chain ends at: as its last CNAME spells it, or
 // as asked when there are no aliases, with a trailing dot.
-func (f *found) canonical(asked string) string {
-	if len(f.aliases) == 0 {
+func (a *answer) canonical(asked string) string {
+	if len(a.aliases) == 0 {
 		return strings.TrimSuffix(asked, ".") + "."
 	}
-	last := f.aliases[len(f.aliases)-1]
+	last := a.aliases[len(a.aliases)-1]
 	if !last.IsDNAME() {
 		for target := range last.Set.Records.All() {
 			return stub.HostName(target)
@@ -222,16 +222,14 @@ func (f *found) canonical(asked string) string {
 }
 
 // records returns the records of a type in an answer, without the aliases.
-func (f *found) records(rrtype uint16) dnssec.Packed {
-	for _, set := range f.sets {
+func (a *answer) records(rrtype uint16) dnssec.Packed {
+	for _, set := range a.sets {
 		if set.Type == rrtype {
 			return set.Records
 		}
 	}
 	return ""
 }
-
-func (f *found) timeToLive() time.Duration { return time.Duration(f.ttl) * time.Second }
 
 // LookupCAA returns the certification authorities that may issue certificates for a name:
 // the CAA records at it or, when it has none, at the nearest name above it that has some

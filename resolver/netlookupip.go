@@ -220,16 +220,16 @@ var addressTypes = [...]struct {
 // records, or an error that says why there is none, and then the answer without records
 // too, if there is one.
 type familyAnswer struct {
-	found *found
-	err   error
+	answer *answer
+	err    error
 }
 
 // addrs returns the addresses, none when there was an error.
 func (l familyAnswer) addrs(rrtype uint16) []netip.Addr {
-	if l.err != nil || l.found == nil {
+	if l.err != nil || l.answer == nil {
 		return nil
 	}
-	return appendAddrs(nil, l.found.records(rrtype))
+	return appendAddrs(nil, l.answer.records(rrtype))
 }
 
 // askBoth asks for a name's A and AAAA records together. The answer of a family that is

@@ -129,7 +129,7 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	for i, one := range []familyAnswer{a, aaaa} {
 		if addrs := one.addrs(addressTypes[i].rrtype); len(addrs) > 0 {
 			l.addrs = append(l.addrs, addrs...)
-			l.ttl, l.status = min(l.ttl, one.found.timeToLive()), l.status.Worst(one.found.status)
+			l.ttl, l.status = min(l.ttl, one.answer.timeToLive()), l.status.Worst(one.answer.status)
 		}
 	}
 	if err := worse(a.err, aaaa.err); len(l.addrs) == 0 || cutShort(ctx, err) {

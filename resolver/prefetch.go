@@ -55,7 +55,7 @@ func (r *Resolver) prefetch(q question) {
 func (r *Resolver) refresh(q question) {
 	// Another refresh may have ended between the cache read that found the entry due and
 	// our claim.
-	if f, ok := r.cached(r.config.Now(), cache.Checked, q, true); ok && !f.due {
+	if f, ok := r.cached(r.config.Now(), cache.Checked, q, true); ok && len(f.due) == 0 {
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
 		return
 	}

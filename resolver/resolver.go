@@ -202,15 +202,15 @@ func (r *Resolver) resolve(ctx context.Context, st *step, q question) (*Result, 
 
 // resolvePacked is Resolve for callers that need no decoded records. The error is an
 // *Error.
-func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*found, error) {
+func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*answer, error) {
 	q := question{n, qtype}
 	if err := r.ready(ctx, q); err != nil {
 		return nil, err
 	}
-	var f *found
+	var f *answer
 	err := r.traced(ctx, q, cache.Checked, func(st *step) (*Result, error) {
 		var err error
-		f, err = r.hookedPacked(ctx, q, func() (*found, error) {
+		f, err = r.hookedPacked(ctx, q, func() (*answer, error) {
 			f, err := r.answer(ctx, st, q)
 			if err != nil {
 				return nil, wrapIn(ctx, q.public(), err)

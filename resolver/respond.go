@@ -145,7 +145,7 @@ func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bo
 }
 
 // answerOrKnown is answer, from the cache alone unless recurse is set.
-func (r *Resolver) answerOrKnown(ctx context.Context, st *step, q question, recurse bool) (*found, error) {
+func (r *Resolver) answerOrKnown(ctx context.Context, st *step, q question, recurse bool) (*answer, error) {
 	if recurse {
 		return r.answer(ctx, st, q)
 	}

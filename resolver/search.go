@@ -3,45 +3,48 @@ package resolver
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/scrub"
 )
 
 // search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
 // to alias. Each name is searched from its own zone, whatever else came with the
 // alias.
-func (r *Resolver) search(ctx context.Context, st *step, q question) (*found, error) {
-	a := newFound(q)
+func (r *Resolver) search(ctx context.Context, st *step, q question) (*answer, error) {
 	st = st.on(q)
 	st.proof = r.newProof(st, q)
+	var whole *answer
 	for at := q; ; {
 		if st.proof != nil && st.proof.view.id != r.viewOf(r.config.Now(), at).id {
 			st.proof = r.newProof(st, at) // other names, other trust
 		}
-		f, err := r.find(ctx, st.on(at), at)
+		part, err := r.find(ctx, st.on(at), at)
 		if err != nil {
 			return nil, err
 		}
-		next, more, err := a.add(f, st.budget.alias)
+		steps := part.aliases
+		whole = whole.join(part)
+		more, err := whole.follow(len(steps), st.budget.alias)
 		if err != nil {
 			return nil, err
 		}
-		st.tellAliases(f)
+		st.tellAliases(steps)
 		if !more {
-			return a, nil
+			return whole, nil
 		}
-		at.name = next
+		at.name = whole.target()
 	}
 }
 
 // searchCache is search without asking anybody; false when the cache does not hold
 // all of the answer. It makes nothing that an answer does not need: this is the path of
 // most questions.
-func (r *Resolver) searchCache(q question, trust cache.Trust) (*found, bool) {
+func (r *Resolver) searchCache(q question, trust cache.Trust) (*answer, bool) {
 	return r.searchCached(q, trust, lookAlive)
 }
 
@@ -56,105 +59,106 @@ const (
 )
 
 // searchCached is searchCache that may take what has expired.
-func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*found, bool) {
+func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*answer, bool) {
 	now := r.config.Now()
-	a := newFound(q)
+	var whole *answer
+	aliases := 0
 	short := func() error { // like budget.alias
-		if len(a.aliases)+1 >= r.config.limits.Aliases {
+		if aliases++; aliases >= r.config.limits.Aliases {
 			return limitAliases.reached(r.config.limits.Aliases)
 		}
 		return nil
 	}
 	for at := q; ; {
-		f, ok := r.localData(trust, at)
+		part, ok := r.localData(trust, at)
 		if !ok {
 			v := r.viewOf(now, at)
 			if l == lookStaleQuietly || l == lookQuietly {
 				v = v.uncounted()
 			}
-			f, ok = r.cachedIn(v, now, trust, at, len(a.aliases) == 0)
+			part, ok = r.cachedIn(v, now, trust, at, whole == nil)
 			if !ok && (l == lookStale || l == lookStaleQuietly) {
-				f, ok = r.expired(v.cache, now, trust, at)
+				part, ok = r.expired(v, now, trust, at)
 			}
 		}
 		if !ok {
 			return nil, false
 		}
-		if f.due {
-			a.due = append(a.due, at)
-		}
-		next, more, err := a.add(f, short)
+		steps := len(part.aliases)
+		whole = whole.join(part)
+		more, err := whole.follow(steps, short)
 		if err != nil {
 			return nil, false
 		}
 		if !more {
-			return a, true
+			return whole, true
 		}
-		at.name = next
+		at.name = whole.target()
 	}
 }
 
-func newFound(q question) *found {
-	return &found{q: q, status: dnssec.Secure, ttl: maxTTL, fromCache: true, local: true}
+// join appends what is known of the name that a chain of aliases has led to, and returns the
+// chain: next itself where that is its start, and a is nil.
+func (a *answer) join(next *answer) *answer {
+	if next.kind != kindAlias {
+		next.aliases = nil // a referral may have brought the DS asked for beside aliases
+	}
+	if a == nil {
+		next.ttl = min(next.ttl, maxTTL)
+		// What is appended to may belong to a response, and so to others too.
+		next.aliases, next.denial = slices.Clip(next.aliases), slices.Clip(next.denial)
+		return next
+	}
+	a.kind, a.rcode, a.sets, a.soa = next.kind, next.rcode, next.sets, next.soa
+	a.aliases = append(a.aliases, next.aliases...)
+	a.denial = append(a.denial, next.denial...) // of aliases: what proves a wildcard's
+	a.status, a.ttl = a.status.Worst(next.status), min(a.ttl, next.ttl)
+	a.fromCache, a.local = a.fromCache && next.fromCache, a.local && next.local
+	a.stale, a.due = a.stale || next.stale, append(a.due, next.due...)
+	a.extended = append(a.extended, next.extended...)
+	if next.notKept != nil {
+		a.notKept = next.notKept
+	}
+	return a
 }
 
-// add takes one finding into the answer, and gives the name to search next. pay is called
-// for each alias.
-func (a *found) add(f *finding, pay func() error) (next dnsname.Name, more bool, err error) {
-	a.ttl = min(a.ttl, f.ttl)
-	if f.extended != (ExtendedError{}) {
-		a.extended = append(a.extended, f.extended)
+// follow goes along the last steps of a chain, and reports whether they lead to another name.
+// pay is called for each.
+func (a *answer) follow(steps int, pay func() error) (more bool, err error) {
+	if a.kind != kindAlias {
+		return false, nil
 	}
-	if f.notKept != nil {
-		a.notKept = f.notKept
-		a.extended = append(a.extended, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: f.notKept.Error()})
-	}
-	a.status = a.status.Worst(f.status)
-	a.fromCache, a.stale = a.fromCache && f.fromCache, a.stale || f.stale
-	a.local = a.local && f.local
-	a.rcode = f.rcode
-	if f.kind != kindAlias {
-		a.sets, a.soa = f.sets, f.soa
-	}
-	a.denial = append(a.denial, f.denial...) // of aliases: what proves a wildcard's
-	if f.kind != kindAlias {
-		return "", false, nil
-	}
-	for _, step := range f.aliases {
+	for i := len(a.aliases) - steps; i < len(a.aliases); i++ {
 		if err := pay(); err != nil {
-			return "", false, err
+			return false, err
 		}
-		a.aliases = append(a.aliases, step)
-		if step.TooLong {
-			a.rcode = dns.RcodeYXDomain
-			return "", false, nil
-		}
-		if a.visited(step.To) {
-			return "", false, ErrAliasLoop
-		}
-		if step.IsDNAME() && isAliasType(a.q.rrtype) {
-			return "", false, nil // the CNAME made of it is what was asked for
+		step := a.aliases[i]
+		switch {
+		case step.TooLong:
+			a.aliases, a.rcode = a.aliases[:i+1], dns.RcodeYXDomain
+			return false, nil
+		case a.visited(i):
+			return false, ErrAliasLoop
+		case step.IsDNAME() && isAliasType(a.q.rrtype):
+			a.aliases = a.aliases[:i+1] // the CNAME made of it is what was asked for
+			return false, nil
 		}
 	}
 	a.rcode = dns.RcodeSuccess // that of the last name counts (RFC 6604 §3)
-	return targetOf(f.aliases), true, nil
+	return true, nil
 }
 
-// visited reports whether the chain has been at name before.
-func (a *found) visited(name dnsname.Name) bool {
-	if name == a.q.name {
-		return true
-	}
-	for _, step := range a.aliases[:len(a.aliases)-1] {
-		if step.To == name {
-			return true
-		}
-	}
-	return false
+// visited reports whether the chain has been at the name before that its i-th step leads to.
+func (a *answer) visited(i int) bool {
+	to := a.aliases[i].To
+	return to == a.q.name || slices.ContainsFunc(a.aliases[:i], func(step scrub.Alias) bool { return step.To == to })
 }
+
+// target is the name that a chain has reached.
+func (a *answer) target() dnsname.Name { return a.aliases[len(a.aliases)-1].To }
 
 // find gives what is known of one name, or walks to find out.
-func (r *Resolver) find(ctx context.Context, st *step, q question) (*finding, error) {
+func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, error) {
 	if st.depth == 0 { // clients have local data, name servers are where the network says
 		if f, ok := r.localData(st.trust, q); ok {
 			st.tellCache(f)

@@ -64,8 +64,8 @@ func replyTTL(m *reply) uint32 {
 	return life
 }
 
-// writeBack tells others what led to a finding that is validated, or need not be.
-func (r *Resolver) writeBack(w *walk, f *finding) {
+// writeBack tells others what led to an answer that is validated, or need not be.
+func (r *Resolver) writeBack(w *walk, f *fresh) {
 	st := w.st
 	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.proof == nil {
 		return
@@ -73,7 +73,7 @@ func (r *Resolver) writeBack(w *walk, f *finding) {
 	if f.status == dnssec.Secure && st.secondLevel == secondLevelReadAndWritten && len(st.secondReads.all()) > 0 {
 		r.secondLevel.Believed() // what is not signed proves nothing of who says it
 	}
-	r.writeSecond(f.writes)
+	r.writeSecond(w.writes)
 	if st.proof != nil {
 		r.writeSecond(st.proof.writes)
 		st.proof.writes = nil

@@ -46,7 +46,7 @@ func (c *config) fillStale() error {
 // §5). The attempt then goes on in the background. When it failed, or is known to take
 // long, the next one is half a minute away, and until then the expired answer is given at
 // once.
-func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*found, error) {
+func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*answer, error) {
 	if r.cacheOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, st.trust) {
 		if f, ok := r.searchStale(q, st.trust, "not tried again yet"); ok {
 			return f, nil
@@ -185,7 +185,7 @@ func (r *Resolver) hasStale(q question, trust cache.Trust) bool {
 
 // searchStale is searchCache that also takes what has expired; false when nothing of what
 // it found has, or something is missing. The reason goes with the extended DNS error.
-func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*found, bool) {
+func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*answer, bool) {
 	f, ok := r.searchCached(q, trust, lookStale)
 	if !ok || !f.stale {
 		return nil, false
@@ -198,93 +198,26 @@ func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*f
 	return f, true
 }
 
-// expired gives what the cache knew of q before that expired. What is made from others'
-// denials is made from live ones only.
-func (r *Resolver) expired(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if q.rrtype == dns.TypeANY {
-		return nil, false
-	}
-	f, ok := expiredPositive(view, now, trust, q)
-	if !ok {
-		f, ok = expiredDenial(view, now, trust, q)
-	}
-	if !ok {
-		return nil, false
-	}
-	f.stale, f.ttl, f.fromCache = true, min(f.ttl, cache.StaleTTL), true
-	if f.status == dnssec.Secure && !f.signedAt(r.config.SignatureTime()) {
-		f.status = dnssec.Indeterminate
-	}
-	return f, true
-}
-
-func expiredPositive(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	get := func(v *cache.View, rrtype uint16) (cache.Item, bool) {
-		return v.GetStale(now, q.name, rrtype, trust, cache.RankNonAuthoritative)
-	}
-	quiet := view.Uncounted() // what is found is not always what is given
-	if item, ok := get(quiet, q.rrtype); ok {
-		if fromWildcard(&item.Set) {
-			return expiredExpanded(view, now, trust, q)
-		}
-		item, ok = get(view, q.rrtype)
-		return setFinding(q, item), ok
-	}
-	if !isAliasType(q.rrtype) {
-		if item, ok := get(quiet, dns.TypeCNAME); ok && !fromWildcard(&item.Set) {
-			if item, ok = get(view, dns.TypeCNAME); ok {
-				return aliasFinding(q, item)
-			}
-		}
-	}
-	return expiredExpanded(view, now, trust, q)
-}
-
-// expiredExpanded gives an answer made from a wildcard with its proof. Without, it could
-// be the replay of another name's (CVE-2026-46582).
-func expiredExpanded(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	c, ok := view.GetStaleChain(now, q.name, q.rrtype, trust)
-	if !ok && !isAliasType(q.rrtype) {
-		c, ok = view.GetStaleChain(now, q.name, dns.TypeCNAME, trust)
-	}
-	if !ok {
-		return nil, false
-	}
-	return wholeFinding(q, c)
-}
-
-func expiredDenial(view *cache.View, now time.Time, trust cache.Trust, q question) (*finding, bool) {
-	if n, ok := view.GetStaleNegative(now, q.name, q.rrtype, trust); ok {
-		return negativeFinding(q, n), true
-	}
-	for above := q.name.Parent(); !above.IsRoot(); above = above.Parent() {
-		if item, ok := view.GetStale(now, above, dns.TypeDNAME, trust, cache.RankNonAuthoritative); ok {
-			return aliasFinding(q, item)
-		}
-	}
-	return nil, false
-}
-
-// signedAt reports whether all signatures of a finding are within their time. The one
-// that was verified when the finding was made is not known any more, so that all count.
-func (f *finding) signedAt(now time.Time) bool {
+// signedAt reports whether all signatures of an answer are within their time. The one
+// that was verified when the answer was made is not known any more, so that all count.
+func (a *answer) signedAt(now time.Time) bool {
 	valid := func(set *dnssec.RRset) bool { return setSignedAt(set, now) }
-	for _, set := range f.sets {
+	for _, set := range a.sets {
 		if !valid(set) {
 			return false
 		}
 	}
-	for _, set := range f.denial {
+	for _, set := range a.denial {
 		if !valid(set) {
 			return false
 		}
 	}
-	for _, step := range f.aliases {
+	for _, step := range a.aliases {
 		if !valid(step.Set) {
 			return false
 		}
 	}
-	return f.soa == nil || valid(f.soa)
+	return a.soa == nil || valid(a.soa)
 }
 
 // setSignedAt reports whether a set has signatures, all of which are within their time

@@ -19,7 +19,7 @@ import (
 // rebinding see those that come from the network, and a CNAME must not get round that by
 // having us add the address. The public DNS has no address there either. A name server that
 // is called localhost has no address either: asking it would be asking ourselves.
-func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*finding, bool) {
+func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*answer, bool) {
 	if r.config.DisableLocalZones {
 		return nil, false
 	}
@@ -39,8 +39,8 @@ func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*find
 
 // answerSpecialUse returns what the zone says. direct is false when the question comes from
 // an alias or a delegation.
-func answerSpecialUse(zone policy.SpecialUse, q question, direct bool) *finding {
-	f := &finding{q: q, kind: kindNoData, ttl: policy.LocalTTL, fromCache: true, local: true}
+func answerSpecialUse(zone policy.SpecialUse, q question, direct bool) *answer {
+	f := &answer{q: q, kind: kindNoData, ttl: policy.LocalTTL, fromCache: true, local: true}
 	var exists bool
 	f.sets, exists = zone.Answer(q.name, q.rrtype, direct)
 	switch {
@@ -51,7 +51,7 @@ func answerSpecialUse(zone policy.SpecialUse, q question, direct bool) *finding 
 		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
 	f.soa = zone.SOA()
-	f.extended = ExtendedError{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + zone.RFC}
+	f.extended = []ExtendedError{{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + zone.RFC}}
 	return f
 }
 

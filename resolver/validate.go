@@ -137,31 +137,29 @@ func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetche
 	below := st.below(q)
 	below.trust, below.avoid, below.signatures = cache.Unchecked, st.avoid, true
 	below.secondLevel, below.secondReads = st.secondLevel, st.secondReads // it is validated with what it is for
-	var f *finding
-	var err error
-	var ok bool
 	if need.Refresh && !r.keyCacheNow().mayRefresh(r.config.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
 	if !need.Refresh && len(st.avoid) == 0 {
 		// What was proven before will do; what was not may be why the last answer was
 		// bogus, and is asked for anew.
-		f, ok = r.cached(r.config.Now(), st.trust, q, false)
+		if a, ok := r.cached(r.config.Now(), st.trust, q, false); ok {
+			return fetched{q: q, responses: []*dnssec.Response{a.response(need.Zone)}}
+		}
 	}
-	if !ok {
-		f, err = r.walk(ctx, below, q)
-	}
+	w := r.newWalk(below, q)
+	a, err := w.run(ctx)
 	if err != nil {
 		if resp, from := r.referredDS(ctx, below, q, err); resp != nil {
 			return fetched{q: q, responses: []*dnssec.Response{resp}, sources: from}
 		}
 		return fetched{q: q, err: err}
 	}
-	resp := f.response()
-	if resp.Zone == "" {
-		resp.Zone = need.Zone
+	zone := w.zone()
+	if zone == "" {
+		zone = need.Zone
 	}
-	return fetched{q: q, responses: append(slices.Clip(f.referrals), resp), sources: f.sources, writes: f.writes}
+	return fetched{q: q, responses: append(slices.Clip(w.referrals), a.response(zone)), sources: w.sources, writes: w.writes}
 }
 
 // referredDS gets a DS, or the proof that there is none, out of a referral, after the
@@ -195,35 +193,9 @@ func (p *proof) used(servers ...netip.AddrPort) {
 	}
 }
 
-// response gives a finding the form that the validator takes.
-func (f *finding) response() *dnssec.Response {
-	resp := &dnssec.Response{Name: f.q.name, Type: f.q.rrtype, Zone: f.zone}
-	switch f.kind {
-	case kindAnswer:
-		resp.Kind = dnssec.KindAnswer
-	case kindAlias:
-		resp.Kind = dnssec.KindAlias
-	case kindNoData:
-		resp.Kind = dnssec.KindNoData
-	case kindNameError:
-		resp.Kind = dnssec.KindNameError
-	case kindReferral, kindLame, kindUnusable, kindRecursive: // no finding is one of these
-	}
-	for _, a := range f.aliases {
-		resp.Answer = append(resp.Answer, a.Set)
-	}
-	resp.Answer = append(resp.Answer, f.sets...)
-	if f.soa != nil {
-		resp.Authority = append(resp.Authority, f.soa)
-	}
-	resp.Authority = append(resp.Authority, f.denial...)
-	return resp
-}
-
-// validate judges a finding: its status and how long it may be kept. It waits for what
-// the validator still needs. The verdict is about the response that is given beside it.
-func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dnssec.Response, error) {
-	resp := f.response()
+// validate judges a response: its status and how long it may be kept. It waits for what
+// the validator still needs.
+func (p *proof) validate(ctx context.Context, resp *dnssec.Response) (*dnssec.Verdict, error) {
 	// Who is waited for no more, or has run out of time, computes no further: what a hostile
 	// zone can make a question compute takes many times as long as its packets.
 	p.ev.StopWhen(ctx.Err)
@@ -231,27 +203,27 @@ func (p *proof) validate(ctx context.Context, f *finding) (*dnssec.Verdict, *dns
 		verdict, needs, err := p.ev.Validate(resp)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return nil, nil, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case err != nil:
-			return nil, nil, p.limitOf(err)
+			return nil, p.limitOf(err)
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.awaitAll(ctx):
 			continue // with the whole evidence
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.spent != nil:
-			return nil, nil, p.spent // what it lacks is ours
+			return nil, p.spent // what it lacks is ours
 		case len(needs) == 0:
 			now := p.r.config.Now()
-			for _, d := range p.proven.save(now, f.q.name, p.ev) {
+			for _, d := range p.proven.save(now, resp.Name, p.ev) {
 				p.r.keepDS(now, d)
 			}
 			p.r.counts.judged(verdict)
-			return verdict, resp, nil
+			return verdict, nil
 		}
 		p.fetchAll(ctx, needs)
 		if err := p.await(ctx, needs); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return nil, nil, p.st.budget.refused.refuse(limitReferrals, maxValidationRounds)
+	return nil, p.st.budget.refused.refuse(limitReferrals, maxValidationRounds)
 }
 
 // await waits until none of the needs is pending.
@@ -303,10 +275,10 @@ func (p *proof) take(f fetched) {
 	p.gave[f.q] = f.sources
 }
 
-func (p *proof) tell(v *dnssec.Verdict, f *finding) {
-	zone := v.Zone
-	if zone == "" {
-		zone = f.zone
+// tell says what came of validating a response of the servers of zone.
+func (p *proof) tell(v *dnssec.Verdict, zone dnsname.Name) {
+	if v.Zone != "" {
+		zone = v.Zone
 	}
 	p.st.events.Validated(p.st.walkRef(), zone, v.Status, v.Reason)
 }
