@@ -85,7 +85,7 @@ func TestAttackAliasBesideDNAME(t *testing.T) {
 				if got := w.in.Count(resolvertest.To("198.51.100.3"), resolvertest.Type(dns.TypeA)); got > 8 {
 					t.Errorf("got %d queries for 7 names:\n%s", got, resolvertest.Table(w.in.Log()))
 				}
-				// What is asked for by its type is what the DNAME makes.
+				// A question for type CNAME gets the CNAME that the DNAME makes.
 				if o := w.ask("www.old.shop.example.", dns.TypeCNAME); o.err != nil || !slices.Equal(brief(answerRecords(o.Answer)), byDNAME[:2]) {
 					t.Errorf("the alias itself: got %v, want %q", o, byDNAME[:2])
 				}

@@ -61,8 +61,8 @@ func wantAged(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver, wai
 	ask("when it is over", false)
 }
 
-// TestAttackClockYears: what is cached and signed lives as long as it should across the
-// moments at which seconds of 31 and 32 bits run over, and serial arithmetic begins anew
+// TestAttackClockYears: cached and signed data lives as long as it should across the
+// moments at which seconds of 31 and 32 bits overflow, and serial arithmetic starts anew
 // (RFC 4034 §3.1.5; attacks.md 36).
 func TestAttackClockYears(t *testing.T) {
 	for _, moment := range []time.Time{
@@ -81,8 +81,8 @@ func TestAttackClockYears(t *testing.T) {
 	}
 }
 
-// TestAttackClock1970: a machine whose clock begins at the epoch, as those without a
-// battery do, caches as any other; signatures it can judge only by a clock that is right.
+// TestAttackClock1970: a machine whose clock starts at the epoch, like those without a
+// battery, caches like any other; signatures it can check only by a clock that is right.
 func TestAttackClock1970(t *testing.T) {
 	for _, start := range []time.Time{time.Unix(0, 0), time.Unix(-10, 0), time.Unix(1, 0)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -100,8 +100,8 @@ func TestAttackClock1970(t *testing.T) {
 }
 
 // TestAttackClockSteps: a wall clock that is set back or forward, with no other beside it,
-// makes nothing live longer than its TTL: what was learnt in what is now the future is
-// asked for again.
+// makes nothing live longer than its TTL: data learnt at a time that is now in the future
+// is asked for again.
 func TestAttackClockSteps(t *testing.T) {
 	for _, step := range []time.Duration{-time.Hour, -24 * 365 * time.Hour, time.Hour} {
 		t.Run(step.String(), func(t *testing.T) {

@@ -226,7 +226,8 @@ func TestAttackFlood(t *testing.T) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			t.Logf("%d queries over UDP, %d over TCP; dropped %v", s.overUDP, s.overTCP, stats.Dropped)
-			// On a slow machine the wait may end first, and TCP follows what has our ID.
+			// On a slow machine the wait may end first, and the question moves to TCP after
+			// a reply with our ID.
 			late := test.dropped == resolver.DroppedForeign && s.overTCP == 1
 			if (s.overTCP > 0) != test.overTCP && !late {
 				t.Errorf("%d queries over TCP, want any: %t", s.overTCP, test.overTCP)

@@ -11,8 +11,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// hard is a zone that is nobody's attack and costs much all the same: the limits that
-// stop attacks must let it through.
+// hard is a zone that is no attack and is expensive all the same: the limits that stop
+// attacks must let it through.
 type hard struct {
 	name, text string
 	ask        string
@@ -93,8 +93,8 @@ func manyAddresses(n int) string {
 		"-- zone shop.example. at" + at.String() + " undelegated --\n@ NS ns\nwww A 192.0.2.80\n"
 }
 
-// TestAttackHardZones: what is hard and honest resolves, within the limits that attacks
-// are stopped by, and prints what it takes beside the table of the attacks.
+// TestAttackHardZones: zones that are expensive and honest resolve, within the limits that
+// stop attacks, and their costs are printed beside the table of the attacks.
 func TestAttackHardZones(t *testing.T) {
 	deep, deepName := cuts(12)
 	var big strings.Builder

@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// poisonWorld has a zone whose server turns hostile, and a victim. 203.0.113.66 is
-// where the attacker wants everybody to go; what it answers shows that it got there.
+// poisonWorld has a zone whose server turns hostile, and a victim. 203.0.113.66 is where
+// the attacker wants everybody to go; its answers show that a query got there.
 const poisonWorld = `
 -- zone example. at 198.51.100.2 --
 shop            NS    ns.shop
@@ -39,8 +39,8 @@ replace NOERROR @ 300 IN A 203.0.113.66
 set aa
 `
 
-// innocent are questions about the victim, with their right answers and the servers that
-// must be asked.
+// wantInnocent wants the right answers to questions about the victim, from the right
+// servers.
 func (w *world) wantInnocent() {
 	w.Helper()
 	w.want("www.victim.example.", dns.TypeA, 0, "www.victim.example. A 192.0.2.90")
@@ -212,8 +212,8 @@ func TestLameServerIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestGlueOfAReferral: which addresses of a referral are used. The parent example. is
-// the hostile one here: it speaks for what is below it and for nothing else.
+// TestGlueOfAReferral: which addresses of a referral are used. The parent example. is the
+// hostile one here: it may speak for the names below it and for nothing else.
 func TestGlueOfAReferral(t *testing.T) {
 	const text = `
 -- zone example. at 198.51.100.2 --

@@ -116,8 +116,8 @@ func TestNearMissOnceMore(t *testing.T) {
 	}
 }
 
-// TestSpoiltSaysWhy: what was wrong with the reply over UDP is told when TCP is of no use
-// either.
+// TestSpoiltSaysWhy: the error says what was wrong with the reply over UDP when TCP fails
+// too.
 func TestSpoiltSaysWhy(t *testing.T) {
 	for _, tcp := range noTCP {
 		t.Run(tcp, func(t *testing.T) {

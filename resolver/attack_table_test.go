@@ -71,7 +71,8 @@ func nxns(names int) string {
 	return b.String()
 }
 
-// What is known before an attack begins: the attacker's zone, or the victim's as well.
+// The zones that are known before an attack begins: the attacker's, or the victim's as
+// well.
 var (
 	known = []string{"none.attacker.example."}
 	both  = []string{"attacker.example.", "www.victim.test."}
@@ -238,7 +239,7 @@ func (w *world) wantNoAnswer(name string, o asked, cause error) {
 	}
 }
 
-// wantTCPBetween: what came over UDP was ignored, TCP was of no use, and UDP was used once more.
+// wantTCPBetween: the reply over UDP was ignored, TCP failed, and UDP was used once more.
 func wantTCPBetween(w *world, o asked) {
 	w.Helper()
 	w.count(2, notPriming, resolvertest.Over("udp"))

@@ -93,8 +93,8 @@ ns              A   192.5.5.243
 	}
 }
 
-// TestUnsafeGlueLeavesTheCache: that the address of a server was refused says nothing about
-// what is known (CVE-2026-50251: glue of 0.0.0.0 emptied a whole cache, and was then asked).
+// TestUnsafeGlueLeavesTheCache: refusing the address of a server drops nothing from the
+// cache (CVE-2026-50251: glue of 0.0.0.0 emptied a whole cache, and was then asked).
 func TestUnsafeGlueLeavesTheCache(t *testing.T) {
 	for _, bad := range []string{"0.0.0.0", "127.0.0.1", "255.255.255.255", "10.0.0.1"} {
 		t.Run(bad, func(t *testing.T) {

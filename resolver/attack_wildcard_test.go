@@ -14,8 +14,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// wildcardWorld has wildcards beside what they are not for, in a zone and in the zone
-// above it; %s are words for the headers of both.
+// wildcardWorld has wildcards beside names that they do not match, in a zone and in the
+// zone above it; %s are words for the headers of both.
 const wildcardWorld = `
 -- zone example. at 198.51.100.2 signed %[1]s --
 *               A       192.0.2.70

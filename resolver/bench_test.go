@@ -26,7 +26,7 @@ www   A 192.0.2.83
 	return in, in.Resolver(b)
 }
 
-// BenchmarkHit asks for what is in the cache.
+// BenchmarkHit asks for a name in the cache.
 func BenchmarkHit(b *testing.B) {
 	for _, world := range []string{"", "signed"} {
 		b.Run("zone="+orUnsigned(world), func(b *testing.B) {

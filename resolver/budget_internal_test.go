@@ -34,7 +34,7 @@ func TestCharges(t *testing.T) {
 	}
 }
 
-// TestMayLookUp: failures count only when they cost a query; an outage doubles what is
+// TestMayLookUp: failures count only when they cost a query; an outage doubles the number
 // allowed.
 func TestMayLookUp(t *testing.T) {
 	limits := Limits{FailedServerLookups: 2}.fill()

@@ -15,8 +15,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// TestTTL: a day at most, and no longer than the zone cut is leased for; 0 and values with the top bit set (RFC 8767 §4: a day as
-// well) are not what they seem.
+// TestTTL: a day at most, and no longer than the zone cut is leased for; 0, and values with
+// the top bit set (RFC 8767 §4: also a day), are special.
 func TestTTL(t *testing.T) {
 	const text = `
 -- zone shop.example. at 198.51.100.3 --
@@ -110,7 +110,7 @@ func TestAttackTTL(t *testing.T) {
 	}
 }
 
-// TestTTLCountsDown to the second, and what has expired is asked for again.
+// TestTTLCountsDown: TTLs count down to the second, and expired data is asked for again.
 func TestTTLCountsDown(t *testing.T) {
 	inWorld(t, plainWorld, func(w *world) {
 		w.ask("www.shop.example.", dns.TypeA)
@@ -263,8 +263,7 @@ func TestGhostDomains(t *testing.T) {
 	}, ipv4Only)
 }
 
-// TestGhostGrandchild: what is delegated below a zone cut lives no longer than that
-// cut.
+// TestGhostGrandchild: a delegation below a zone cut lives no longer than that cut.
 func TestGhostGrandchild(t *testing.T) {
 	inWorld(t, `
 -- zone example. at 198.51.100.2 --

@@ -98,7 +98,8 @@ x3.a              A   192.0.2.3
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			inWorld(t, fmt.Sprintf(text, test.lease, test.lease, test.denial), func(w *world) {
-				// No longer than the denial, since what is asked for is not there either.
+				// No longer than the denial, since the name asked for does not exist
+				// either.
 				w.ask("none.a.shop.example.", dns.TypeA)
 				time.Sleep(test.alive - time.Second)
 				w.want("x1.a.shop.example.", dns.TypeTXT, 0)
@@ -132,8 +133,8 @@ x3.b                A   192.0.2.5
 	})
 }
 
-// TestAttackMinimisedAgain: what is minimised does not multiply what a chain of aliases, or
-// names made up at random, cost the servers of a zone (attacks.md 43).
+// TestAttackMinimisedAgain: minimised queries do not multiply the cost of a chain of
+// aliases, or of random names, to the servers of a zone (attacks.md 43).
 func TestAttackMinimisedAgain(t *testing.T) {
 	const aliases, labels = 10, ".a.b.c.d.ent.shop.example."
 	var chain strings.Builder

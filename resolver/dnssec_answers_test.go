@@ -73,7 +73,8 @@ func signedQuestions(compact, optOut bool) []signedQuestion {
 		insecure = dnssec.Insecure
 		missing  = dns.RcodeNameError
 	)
-	// What may be an unsigned delegation in an opt-out range is Insecure (RFC 5155 §9.2).
+	// A name that may be an unsigned delegation in an opt-out range is Insecure (RFC 5155
+	// §9.2).
 	denied := secure
 	if optOut {
 		denied = insecure

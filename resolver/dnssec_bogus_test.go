@@ -160,8 +160,8 @@ func (c brokenCase) checkError(t *testing.T, err error) {
 	}
 }
 
-// checkBogusChain judges the evidence of an error again: it is what is wrong. Less of it
-// is never good.
+// checkBogusChain validates the evidence of an error again: it is bogus. Less of it is
+// never good.
 func checkBogusChain(t *testing.T, in *resolvertest.Internet, err error) {
 	t.Helper()
 	var failure *resolver.Error

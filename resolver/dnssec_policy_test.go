@@ -76,7 +76,7 @@ www             A       192.0.2.82
 	})
 }
 
-// What was cached while a negative anchor was in force does not outlive it.
+// Data cached while a negative anchor was in force does not outlive it.
 func TestNegativeTrustAnchorEndsInTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, `
@@ -97,7 +97,7 @@ www     86400   A       192.0.2.80
 	})
 }
 
-// Anchors may stand at any zone, as DS or DNSKEY; what is above them is Indeterminate.
+// Anchors may be at any zone, as DS or DNSKEY; names above them are Indeterminate.
 func TestAnchorsAtAnyZone(t *testing.T) {
 	const world = `
 -- zone . at 198.18.0.1 --

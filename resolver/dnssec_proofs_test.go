@@ -54,8 +54,8 @@ func exchangeResult(result *resolver.Result, err error) string {
 // sections returns what of a reply can prove something.
 func sections(m *dns.Msg) []*[]dns.RR { return []*[]dns.RR{&m.Answer, &m.Ns} }
 
-// Without any one record of a reply, or with it altered, an answer is what it was or
-// bogus, but never something else.
+// Without any one record of a reply, or with it altered, an answer is unchanged or bogus,
+// but never something else.
 func TestEachRecordMatters(t *testing.T) {
 	const server = "198.51.100.3"
 	for _, words := range []string{"signed", "nsec3", "opt-out", "compact"} {
@@ -208,7 +208,7 @@ www             A       192.0.2.86
 		serverQuestion{"198.51.100.4", "child.shop.example.", dns.TypeMX}, serverQuestion{"198.51.100.5", "x.grand.child.shop.example.", dns.TypeA},
 		serverQuestion{"198.18.0.2", "plain.example.", dns.TypeDS}, serverQuestion{"198.18.0.2", "www.plain.example.", dns.TypeA})
 
-	// What is really there, and asked of the server that lies.
+	// Names that exist, asked for at the server that lies.
 	targets := []struct {
 		serverQuestion
 		want string

@@ -2,9 +2,10 @@
 // the root down (RFC 1034 §5.3.3), and validates what they say with DNSSEC. It decides
 // which server to ask what, how much of a reply that server may speak for, and whether the
 // answer may be used. In come a name and a type, or a DNS message; out go a [Result] with
-// its records, TTL and DNSSEC status, or a message. It never returns bogus data, believes
-// no server about names outside its zone, sends nothing to private addresses unless told
-// to, and needs no other resolver, no configuration and no cgo.
+// its records, TTL and DNSSEC status, or a message. It never returns bogus data unless
+// validation is turned off (ValidateOff, or CD in a message), believes no server about
+// names outside its zone, sends nothing to private addresses unless told to, and needs no
+// other resolver, no configuration and no cgo.
 //
 //	r, err := resolver.New(resolver.Options{})
 //	…

@@ -274,8 +274,8 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// What it says of a server that no reply came in time: nothing if the query was not sent, or
-// only so late that the question's time was over first.
+// A missing reply says nothing about a server if the query was not sent, or only so late
+// that the question's time was over first.
 func TestTimeoutsThatAreOurs(t *testing.T) {
 	server := netip.MustParseAddrPort("198.51.100.3:53")
 	at := func(op string, err error) error {

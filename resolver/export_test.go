@@ -13,10 +13,10 @@ import (
 // small part of a round trip, and so many nanoseconds that two waits are hardly ever equal.
 const maxStagger = 200 * time.Microsecond
 
-// Seed makes the choices among servers a function of the seed, of what is asked and of
-// how often that has been asked before, and lets no two goroutines go on at the same
-// instant. Under virtual time the resolver then does the same each time. It must be called
-// before the first question.
+// Seed makes the choices among servers a function of the seed, of the question and of how
+// often that has been asked before, and lets no two goroutines go on at the same instant.
+// Under virtual time the resolver then does the same each time. It must be called before
+// the first question.
 func (r *Resolver) Seed(seed uint64) {
 	var mu sync.Mutex
 	waits := rand.New(rand.NewPCG(seed, 1))

@@ -8,8 +8,8 @@ import (
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
-// TestFirstManner: what is known of a server decides how it is asked, and a signed zone's is
-// never asked without EDNS.
+// TestFirstManner: the known faults of a server decide how it is asked, and a signed zone's
+// is never asked without EDNS.
 func TestFirstManner(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

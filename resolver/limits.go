@@ -8,7 +8,8 @@ import (
 
 // Limits bounds the work that one question may cause, including its sub-questions, retries
 // and validation. In each field zero means the default and a negative number no limit.
-// Reaching a limit is a *LimitError that names the field.
+// Reaching a limit ends in a *LimitError that names the field, except for those that leave
+// something out instead (AddressesPerServer, Minimised, NSEC3Iterations).
 type Limits struct {
 	// Sends is how many queries one question may send to servers, retries and TCP included.
 	// Default 100: PowerDNS has 50 to 100, BIND and Unbound 200; a cold validated look-up

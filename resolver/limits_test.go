@@ -14,8 +14,8 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// limitCase is a question that a limit of that value makes fail, and what is wrong for it
-// to do so.
+// limitCase is a question that a limit of that value makes fail, and the faults that cause
+// it.
 type limitCase struct {
 	value int
 	world string

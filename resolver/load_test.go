@@ -28,7 +28,7 @@ var (
 
 const (
 	// goroutinesPerQuestion is the most that one question has under way: its caller, its
-	// flight, that of what is asked of a zone, queries to two servers, and a look-up of a
+	// flight, that of the question to a zone, queries to two servers, and a look-up of a
 	// name server's address with its flight.
 	goroutinesPerQuestion = 7
 	// heapPerQuestion is the most memory that one question holds, the buffers of its
@@ -142,7 +142,7 @@ func (l *load) figures() string {
 		l.before, l.peak, s.Questions, s.SentUDP, s.SentTCP, counted(s.Failures), counted(s.Limits))
 }
 
-// counted leaves out what is zero.
+// counted leaves out zeros.
 func counted[K ~string](counts map[K]uint64) map[K]uint64 {
 	some := make(map[K]uint64)
 	for k, n := range counts {

@@ -165,7 +165,7 @@ func TestLookupAfterClose(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Also for what is in the cache.
+	// Also for an answer in the cache.
 	if _, err := r.LookupNetIP(t.Context(), "ip4", "www.shop.example"); !errors.Is(err, resolver.ErrClosed) {
 		t.Errorf("LookupNetIP: got %v, want ErrClosed", err)
 	}

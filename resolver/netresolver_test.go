@@ -111,7 +111,7 @@ func TestNetResolverConnection(t *testing.T) {
 	}
 }
 
-// What is no query gets no answer, only the end of the connection.
+// A message that is not a query gets no answer, only the end of the connection.
 func TestNetResolverGarbage(t *testing.T) {
 	r := resolvertest.New(t, loopbackWorld).Resolver(t, plain)
 	response := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("four.shop.example.", dns.TypeA))
@@ -193,7 +193,7 @@ func TestNetResolverSlowAnswer(t *testing.T) {
 	})
 }
 
-// Go asks twice for each server in resolv.conf. What has failed is not tried again for
+// Go asks twice for each server in resolv.conf. A failed question is not searched again for
 // that: all tries get the failure from the cache.
 func TestNetResolverRepeatsFailure(t *testing.T) {
 	warmNet()

@@ -381,7 +381,7 @@ func (c *config) checkEnums() error {
 	return nil
 }
 
-// fillPolicy checks and fills in what has a say in answers beside the network.
+// fillPolicy checks and fills in the options that change answers.
 func (c *config) fillPolicy() error {
 	var err error
 	if c.filter, err = c.addressFilter(); err != nil {

@@ -54,7 +54,7 @@ func TestResorts(t *testing.T) {
 	}
 }
 
-// TestResortsForgotten: nobody waits for what is no longer remembered.
+// TestResortsForgotten: no question waits for a last resort that is no longer remembered.
 func TestResortsForgotten(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	l := newPlainRetries()

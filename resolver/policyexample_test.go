@@ -118,8 +118,8 @@ func ExampleHooks_log() {
 	// REFUSED
 }
 
-// A zone of the network's own, and a hosts file: what they have is answered from here,
-// other names by the public DNS. An alias may lead from one into the other.
+// A zone of the network's own, and a hosts file: their names are answered locally, all
+// others from the public DNS. An alias may lead from one into the other.
 func ExampleParseLocalZone() {
 	corp, err := resolver.ParseLocalZone("corp.example", strings.NewReader(`
 nas      A      10.0.0.2

@@ -340,8 +340,8 @@ func TestServeDNSDeadline(t *testing.T) {
 	})
 }
 
-// Close answers what is under way, and what comes later, and leaves no goroutine: else
-// synctest fails.
+// Close answers queries that are under way, and those that come later, and leaves no
+// goroutine: else synctest fails.
 func TestServeDNSDrainsOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, crowdedWorld)

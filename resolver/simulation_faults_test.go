@@ -151,7 +151,7 @@ func (n *simNet) on(f simFault, network string) resolvertest.Filter {
 	}
 }
 
-// same is the filter for what else happens with a kind of fault.
+// same is the filter for the other effects of a kind of fault, which on has counted.
 func (n *simNet) same(f simFault) resolvertest.Filter {
 	return func(q resolvertest.Query) bool { return !bySpy(q) && !q.Unconnected && n.decide(q).faults[f] }
 }

@@ -424,7 +424,7 @@ func TestAppendHitPrefetches(t *testing.T) {
 	}, minimiseOff)
 }
 
-// FuzzAppendHit takes any bytes for a query. What is answered is a query that Exchange
+// FuzzAppendHit takes any bytes for a query. A query that is answered is one that Exchange
 // answers with the same RCODE and question.
 func FuzzAppendHit(f *testing.F) {
 	in := resolvertest.New(f, fmt.Sprintf(hitWorld, "x"))
