@@ -12,8 +12,8 @@ type detachedContext struct {
 	values context.Context
 }
 
-// Value gives the resolver's own values first: package context finds out through them
-// which cancellation a context hangs on.
+// Value returns the resolver's own values first: package context uses them to find out which
+// cancellation a context depends on.
 func (l detachedContext) Value(key any) any {
 	if v := l.Context.Value(key); v != nil {
 		return v
@@ -21,8 +21,8 @@ func (l detachedContext) Value(key any) any {
 	return l.values.Value(key)
 }
 
-// spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing else:
-// who waits for it is told by what the work has deferred.
+// spawn runs work in a goroutine that Close waits for. A panic ends the work and nothing
+// else: work must defer what wakes those that wait for it.
 func (r *Resolver) spawn(work func()) {
 	r.running.Go(r.flights.stagger.delayed(func() {
 		defer rescue.Quietly()

@@ -8,13 +8,12 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// budget is what one client question may still spend. Sub-questions, restarts,
-// retries, TCP and validation all spend from the same one, and nothing resets it:
-// limits that start anew at some turn multiply (attacks.md 18, CVE-2026-50045). It
-// is safe for concurrent use.
+// budget is what one client question may still use. Server look-ups, restarts, retries, TCP
+// and validation all draw on the same one, and nothing resets it: limits that start anew at
+// some point multiply (attacks.md 18, CVE-2026-50045). It is safe for concurrent use.
 type budget struct {
 	limits   *Limits
-	refused  *refusals    // counts what is; nil: nobody does
+	refused  *refusals    // counts the limits that struck; nil: they are not counted
 	deadline time.Time    // by time.Now
 	work     *dnssec.Work // of validation
 
@@ -36,19 +35,19 @@ func newBudget(l *Limits, refused *refusals) *budget {
 	return &budget{limits: l, refused: refused, deadline: time.Now().Add(l.Time), work: dnssec.NewWork(l.validation())}
 }
 
-// send pays for one query; joining a question that somebody else has sent costs the
-// same, so that joining cannot be used to wait for nothing for ever.
+// send charges for one query. Joining a query that another question has sent costs the same,
+// so that joining cannot be used to wait without end.
 func (b *budget) send() error {
 	return b.charge(&b.sends, 1, limitSends)
 }
 
-// received pays for a reply's octets. The reply that goes over the limit is lost.
+// received charges for a reply's bytes. The reply that exceeds the limit is lost.
 func (b *budget) received(octets int) error {
 	return b.charge(&b.bytes, int64(octets), limitBytes)
 }
 
-// alias pays for one step of an alias chain. The chain that reaches the limit is
-// given up at once, as its next query could only show that it is too long.
+// alias charges for one step of an alias chain. The chain that reaches the limit is given up
+// at once, as its next query could only show that it is too long.
 func (b *budget) alias() error {
 	if b.aliases.Add(1) >= int64(b.limits.Aliases) {
 		return b.refuse(limitAliases)
@@ -60,8 +59,8 @@ func (b *budget) referral() error {
 	return b.charge(&b.referrals, 1, limitReferrals)
 }
 
-// hold notes that a query waits for a place, until release is called. At the end of the
-// question's time it stays noted, for end.
+// hold records that a query waits for a slot, until release is called. After the end of the
+// question's time it stays recorded, for end.
 func (b *budget) hold(l limit) (release func()) {
 	held := l.reached(l.in(b.limits))
 	b.held.Store(held)
@@ -72,8 +71,8 @@ func (b *budget) hold(l limit) (release func()) {
 	}
 }
 
-// heldBy makes the error that says that a query has waited in vain for a place, until
-// cause. It is counted here unless that was the end of the question: then it is by end.
+// heldBy makes the error of a query that has waited in vain for a slot, until cause. It is
+// counted here, unless the question's time has ended: then end counts it.
 func (b *budget) heldBy(l limit, cause error) error {
 	if time.Now().Before(b.deadline) {
 		b.refused.count(l)
@@ -81,8 +80,8 @@ func (b *budget) heldBy(l limit, cause error) error {
 	return &heldError{l.reached(l.in(b.limits)), cause}
 }
 
-// end says, and counts, what the end of a question's time was due to if it was not the
-// servers: what one of its queries still waited for.
+// end decides whether a question ran out of time because one of its queries still waited for
+// a slot, and then counts that and says so in the error.
 func (b *budget) end(cause error) error {
 	var limit *LimitError
 	held := b.held.Load()
@@ -91,10 +90,10 @@ func (b *budget) end(cause error) error {
 	}
 	b.refused.count(held.limit())
 	if limit.limit() != limitTime {
-		return cause // it says so already
+		return cause // it names the limit already
 	}
 	var zone *zoneError
-	if errors.As(cause, &zone) { // others may have got the same
+	if errors.As(cause, &zone) { // other callers may have the same error
 		of := *zone
 		of.err = &heldError{held, zone.err}
 		return &of
@@ -109,12 +108,12 @@ func (b *budget) charge(counter *atomic.Int64, n int64, l limit) error {
 	return nil
 }
 
-// refuse counts that a limit struck, and makes the error that says so.
+// refuse counts that a limit struck, and returns the error.
 func (b *budget) refuse(l limit) *LimitError { return b.refused.refuse(l, l.in(b.limits)) }
 
-// mayMinimise pays for a minimised query, and reports whether there are any left. A
-// chain of aliases may take twice what one name may: beyond that its length times its
-// depth would make many queries (CAMP), and it is walked with full names.
+// mayMinimise charges for a minimised query, and reports whether there are any left. A chain
+// of aliases may use twice what one name may: beyond that its length times its depth would
+// make many queries (CAMP), and the full names are asked for.
 func (b *budget) mayMinimise() bool {
 	if b.minimised.Add(1) <= int64(2*b.limits.Minimised) {
 		return true
@@ -137,20 +136,19 @@ func (b *budget) took() took {
 	}
 }
 
-// lookupFailed pays for a name server's address that was not found. Names known not
-// to work cost no query, and so do not count.
+// lookupFailed charges for a name server's address that was not found. Names known not to
+// work cost no query, and so do not count.
 func (b *budget) lookupFailed(st *step) {
 	if st.sent.Load() {
 		b.failedLookups.Add(1)
 	}
 }
 
-// mayLookUp reports whether another name server's address may be looked for.
-// Failures within the limit never forbid it; as many again are tolerated when the
-// look-ups that failed did so for want of an answer, as in the outage of a big
-// provider, where some of the names still work. When they failed because the names
-// do not exist, somebody made them up, and each further one is a query at a
-// victim's servers (NXNSAttack).
+// mayLookUp reports whether another name server's address may be looked for. Failures within
+// the limit never forbid it. As many again are tolerated when look-ups failed because
+// servers did not answer, as in the outage of a big provider, where some of the names still
+// work. When they failed because the names do not exist, the names are made up, and each
+// further look-up is a query at a victim's servers (NXNSAttack).
 func (b *budget) mayLookUp(outage bool) error {
 	limit := b.limits.FailedServerLookups
 	allowed := limit

@@ -9,18 +9,18 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// maxJoins is how often a caller joins flights that end by their leaders' limits
-// before it gives up.
+// maxJoins is how often a caller joins flights that end by their leaders' limits before it
+// gives up.
 const maxJoins = 4
 
-// flights lets equal questions that are asked at the same time be one. It knows two
+// flights merges equal questions that are asked at the same time into one. There are two
 // kinds: what clients ask, and what is asked of the servers of a zone.
 //
-// A flight runs under a context and a budget of its own, those of the caller that
-// began it, and keeps them when that caller leaves; it ends when nobody waits for it
-// any more. Flights wait for flights: a question for its steps, a step for the
-// addresses of the servers to ask. Before one begins to wait for another, the graph
-// of who waits for whom is searched, so that no circle of them ever closes.
+// A flight runs under a context and a budget of its own, those of the caller that began it
+// (its leader), and keeps them when that caller leaves; it ends when no caller waits for it
+// any more. Flights wait for flights: a client's question for the queries to zones, and
+// these for the addresses of the servers to ask. Before one begins to wait for another, the
+// graph of waiting flights is searched, so that no loop ever closes.
 type flights struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts flights
@@ -30,39 +30,39 @@ type flights struct {
 	byKey map[string]*flight // guarded by mu
 }
 
-// flight is one piece of work that several may wait for.
+// flight is one piece of work that several callers may wait for.
 type flight struct {
 	key    string
 	ctx    context.Context
 	cancel context.CancelFunc
-	events events // heard by all who wait
-	// shed is set before ctx ends because whoever waited had to make room for others.
+	events events // heard by all that wait
+	// shed is set before ctx ends because the questions that waited were shed for others.
 	shed atomic.Bool
 
-	ended chan struct{} // closed when the work has ended; then what it came to may be read
+	ended chan struct{} // closed when the work has ended; then value and err may be read
 	value any
 	err   error
 
 	// Guarded by flights.mu.
 	waiters int
-	held    bool            // also if nobody waits
-	waits   map[*flight]int // what this flight waits for, and how many times over
+	held    bool            // it goes on even if no caller waits
+	waits   map[*flight]int // the flights that this one waits for, and how many times
 }
 
 func newFlights(base context.Context, running *sync.WaitGroup) *flights {
 	return &flights{base: base, running: running, byKey: make(map[string]*flight)}
 }
 
-// stop lets no more flights begin; end is called under the same lock, so that those
-// that have begun are counted.
+// stop lets no more flights begin. end is called under the same lock, so that those that
+// have begun are counted.
 func (f *flights) stop(end func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end()
 }
 
-// spawn runs work in a goroutine that Close waits for; not after Close. A panic ends the work
-// and nothing else.
+// spawn runs work in a goroutine that Close waits for, but not after Close. A panic ends the
+// work and nothing else.
 func (f *flights) spawn(work func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,22 +76,22 @@ func (f *flights) spawn(work func()) bool {
 	return true
 }
 
-// waiter is who wants a flight's result.
+// waiter is a caller that waits for a flight, or leads it.
 type waiter struct {
-	parent *flight // the flight that will wait; nil: a caller
-	events events  // of the work that will wait
+	parent *flight // the flight that the caller belongs to; nil: none
+	events events  // of the caller's work
 	budget *budget
-	joined func() // called when the flight was there already; may be nil
-	retry  func() // called before leading because the one who led had trouble of its own; may be nil
-	// leaving is called when ctx has ended before the flight did, which somebody still waits
-	// for until it returns; may be nil.
+	joined func() // called when the flight was under way already; may be nil
+	retry  func() // called before the flight is begun again because its leader ended by its own limits; may be nil
+	// leaving is called when ctx has ended before the flight. The caller counts as waiting
+	// until it returns. It may be nil.
 	leaving func(*flight)
 }
 
-// do gives the result of the flight called key: of the one under way, or of a new
-// one that runs lead. The error is errCircular when waiting would never end, and
-// ctx's cause when ctx ends first. When the work panics the one who led it does so too, in his
-// own goroutine, and all others get an error.
+// do returns the result of the flight called key: of the one under way, or of a new one that
+// runs lead. The error is errCircular when waiting would never end, and ctx's cause when ctx
+// ends first. When the work panics, so does the leader, in its own goroutine, and all others
+// get an error.
 func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
@@ -119,8 +119,8 @@ func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flig
 	return nil, ErrNoReachableServer
 }
 
-// await waits for the flight that by is on, until ctx ends. Whatever is called meanwhile, by has
-// left the flight afterwards.
+// await waits for a flight that the caller has joined or begun, until ctx ends. The caller
+// has left the flight afterwards, even if a function that is called meanwhile panics.
 func (f *flights) await(ctx context.Context, fl *flight, by waiter, joined bool, landed func()) (err error) {
 	defer landed()
 	defer func() { f.leave(fl, by, err) }()
@@ -164,12 +164,12 @@ func (f *flights) join(ctx context.Context, key string, by waiter, lead func(*fl
 		by.parent.waits[fl]++
 	}
 	if !joined {
-		go f.run(fl, lead) // last, so that who leads hears of the first step too
+		go f.run(fl, lead) // last, so that the leader hears the first event too
 	}
 	return fl, joined, nil
 }
 
-// run does a flight's work. Whatever that does, those who wait for it are told.
+// run does a flight's work. However that ends, the callers that wait are woken.
 func (f *flights) run(fl *flight, lead func(*flight) (any, error)) {
 	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
@@ -178,8 +178,9 @@ func (f *flights) run(fl *flight, lead func(*flight) (any, error)) {
 	fl.value, fl.err = lead(fl)
 }
 
-// hold lets a flight under way go on to its end, whoever leaves it, and then calls done in a
-// goroutine that Close waits for. It does so once for a flight; false when it does not.
+// hold lets a flight under way go on to its end, even if all callers leave it, and then
+// calls done in a goroutine that Close waits for. It does so once for a flight; false when
+// it does not.
 func (f *flights) hold(fl *flight, done func(error)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +198,7 @@ func (f *flights) hold(fl *flight, done func(error)) bool {
 	return true
 }
 
-// begin makes the flight, under the values but not the end of ctx. f.mu must be held.
+// begin makes the flight, with the values but not the end of ctx. f.mu must be held.
 func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 	limit := limitTime.reached(limitTime.in(by.budget.limits))
 	own, cancel := context.WithDeadlineCause(detachedContext{f.base, ctx}, by.budget.deadline, limit)
@@ -214,7 +215,7 @@ func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 	return fl
 }
 
-// finish takes the flight off the board when its work is done.
+// finish removes the flight when its work is done.
 func (f *flights) finish(fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,8 +231,8 @@ func (f *flights) forget(fl *flight) {
 	}
 }
 
-// leave ends by's waiting, for cause if the flight has not ended; the last to leave ends the
-// flight.
+// leave ends a caller's waiting, for cause if the flight has not ended; the last one to
+// leave ends the flight.
 func (f *flights) leave(fl *flight, by waiter, cause error) {
 	fl.events.Leave(by.events)
 	f.mu.Lock()
@@ -270,10 +271,10 @@ func reaches(from, to *flight) bool {
 	return search(from)
 }
 
-// leaderOnly reports whether an error is about the budget or the time of the caller
-// that led the flight, and so says nothing about the question; a limit that the data
-// exceeds says it to everybody. Among what was wrong with
-// the servers of a zone, the end of time is that of packets waited for in vain.
+// leaderOnly reports whether an error is about the budget or the time of the flight's
+// leader, and so says nothing about the question to other callers. A limit that the data
+// exceeds concerns them all, and so does a timeout among what was wrong with the servers of
+// a zone: it is that of packets waited for in vain.
 func leaderOnly(err error) bool {
 	var zone *zoneError
 	switch {

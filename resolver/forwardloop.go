@@ -24,8 +24,8 @@ import (
 var ErrRouteLoop = errors.New("route leads back to this resolver")
 
 const (
-	// loopPause is how long a server is passed over that leads back to us. Loops are
-	// mended by hand.
+	// loopPause is how long a server that leads back to us is not asked. Loops are repaired
+	// by hand.
 	loopPause = 30 * time.Second
 	// probePause is how rarely one server is tested for a loop.
 	probePause = 5 * time.Second

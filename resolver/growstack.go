@@ -1,17 +1,17 @@
 package resolver
 
-// stackRoom is what the calls of a question, or of asking one server, take of a stack.
+// stackRoom is how much stack the calls for a question, or for asking one server, need.
 const stackRoom = 6 << 10
 
-// growStack is called first in a goroutine that lives as long as one query, and makes room for
-// its calls: its frame is so large that the stack grows for it, once, and stays so. A
-// goroutine has 2 KiB at first, and twice as much whenever a call finds no room; by then
-// each frame below has to be found, moved and corrected, which was a tenth of what a query
-// costs. At the beginning there is nothing yet to move.
+// growStack is called first in a goroutine that lives as long as one query, so that its stack
+// grows once: its frame is as large as those of all later calls, and the stack keeps its size.
+// A goroutine begins with 2 KiB, which double whenever a call does not fit. Each frame then
+// has to be found, moved and corrected, which was a tenth of the cost of a query. At the
+// beginning there is nothing to move yet.
 //
 //go:noinline
 func growStack(i int) byte {
 	var room [stackRoom]byte
-	room[(i+1)%stackRoom] = 1 // or the compiler would leave it out
+	room[(i+1)%stackRoom] = 1 // or the compiler would remove it
 	return room[i%stackRoom]
 }

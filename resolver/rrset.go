@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// setsOf packs decoded records as RRsets, in the order in which the first record of each
-// stands, signatures with the records that they cover.
+// setsOf packs decoded records into RRsets, in the order of the first record of each, and
+// signatures with the records that they cover.
 func setsOf(records []dns.RR) (_ []*dnssec.RRset, err error) {
 	defer catchNil(&err)
 	type key struct {
@@ -41,15 +41,15 @@ func setsOf(records []dns.RR) (_ []*dnssec.RRset, err error) {
 	return sets, nil
 }
 
-// packable says why a record that the program made cannot be sent; nil when it can.
+// packable returns why a record made by the program cannot be sent; nil when it can.
 func packable(rr dns.RR) (err error) {
 	defer catchNil(&err)
 	h := rr.Header()
-	if h.Name == "" { // miekg/dns packs it as nothing at all
+	if h.Name == "" { // miekg/dns would pack it as no bytes
 		return dnsname.ErrEmpty
 	}
 	// A copy, since packing writes to the header, and the program may use the record
-	// elsewhere. One octet more than needed, as Msg.Pack has it: an exact buffer is too
+	// elsewhere. One byte more than needed, as in Msg.Pack: an exact buffer is too
 	// short for the last name in some types.
 	if _, err := dns.PackRR(dns.Copy(rr), make([]byte, dns.Len(rr)+1), 0, nil, false); err != nil {
 		return fmt.Errorf("%s of %q: %w", typeName(h.Rrtype), h.Name, err)
@@ -57,9 +57,9 @@ func packable(rr dns.RR) (err error) {
 	return nil
 }
 
-// catchNil is deferred where records that the program made are first looked at. Such a
-// record may be nil, or have a part that is, in more ways than could be listed, and most of
-// them make miekg/dns panic.
+// catchNil is deferred where records made by the program are first read. Such a record may
+// be nil, or have a nil part, in more ways than could be listed, and most of them make
+// miekg/dns panic.
 func catchNil(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v", errNilRecord, p)
@@ -68,7 +68,7 @@ func catchNil(err *error) {
 
 var errNilRecord = errors.New("a record, or part of one, is nil")
 
-// indexOfSet finds an RRset; -1 when it is not there.
+// indexOfSet returns the index of an RRset; -1 when it is not there.
 func indexOfSet(sets []*dnssec.RRset, owner dnsname.Name, rrtype uint16) int {
 	return slices.IndexFunc(sets, func(s *dnssec.RRset) bool { return s.Owner == owner && s.Type == rrtype })
 }

@@ -11,34 +11,34 @@ import (
 	"github.com/iterdns/iterdns/internal/secondlevel"
 )
 
-// sharing says what the second level has to do with a search. What nobody validates
-// keeps away from it: questions with CD, and the addresses of name servers.
+// secondLevelUse is how a search uses the second level. What is not validated stays out of
+// it: questions with CD, and the addresses of name servers.
 type secondLevelUse uint8
 
 const (
 	secondLevelUnused         secondLevelUse = iota
-	secondLevelWritten                       // what is learnt is written, but the servers are asked
-	secondLevelReadAndWritten                // it is read too
+	secondLevelWritten                       // replies are written, but not read: the servers are asked
+	secondLevelReadAndWritten                // replies are read too
 )
 
-// secondLevel is the store shared with other resolvers, as the walk sees it: between a zone
-// cut and the zone's servers. What it holds are replies of servers, and a reply that
-// comes out of it goes the way of one that comes off the network.
+// secondLevel is the store shared with other resolvers (Unbound's cachedb). It stands
+// between a zone cut and the zone's servers: it holds replies of servers, and a reply that
+// is read from it is handled as one from the network.
 type secondLevel struct {
 	*secondlevel.Front
 
 	mu sync.Mutex
-	// Zone cuts that the store led to, and until when. Guarded by mu.
+	// Zone cuts that were read from the store, and until when. Guarded by mu.
 	cuts *simplelru.LRU[sourceCut, time.Time]
 }
 
-// sourceCut names a zone cut of a source.
+// sourceCut is a zone cut of a source.
 type sourceCut struct {
 	source uint32
 	zone   dnsname.Name
 }
 
-// maxSecondLevelCuts is how many zone cuts are remembered as the store's word.
+// maxSecondLevelCuts is how many zone cuts are remembered to come from the store.
 const maxSecondLevelCuts = 4096
 
 func (r *Resolver) newSecondLevel() *secondLevel {
@@ -49,21 +49,22 @@ func (r *Resolver) newSecondLevel() *secondLevel {
 	if tell := r.config.SecondLevelChanged; tell != nil {
 		changed = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
 	}
-	cuts, _ := simplelru.NewLRU[sourceCut, time.Time](maxSecondLevelCuts, nil) // fails for sizes below one only
+	cuts, _ := simplelru.NewLRU[sourceCut, time.Time](maxSecondLevelCuts, nil) // fails only for sizes below one
 	return &secondLevel{
 		Front: secondlevel.New(r.base, r.config.SecondLevel, r.config.SecondLevelKey, r.spawn, changed),
 		cuts:  cuts,
 	}
 }
 
-// key names a reply of a zone's servers for resolvers of the same view. What a route or a
-// negative trust anchor has to do with is of another view.
+// key is the key of a reply of a zone's servers, for resolvers of the same view. Names that
+// a route or a negative trust anchor is about belong to another view.
 func (s *secondLevel) key(v *view, zone dnsname.Name, q question) secondlevel.Key {
 	return s.Key([]byte("reply"), v.digest[:], []byte(zone), []byte(q.name), []byte{byte(q.rrtype >> 8), byte(q.rrtype)})
 }
 
-// withoutSecondLevel decides what it means for the second level that a walk failed. When the store
-// had a part in it, it gives a task that walks again as if there were no store; else nil.
+// withoutSecondLevel decides whether a walk may have failed because of the second level.
+// When replies or zone cuts were read from the store, it returns a query state that walks
+// again without reading; else nil.
 func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
 	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || !isZoneFailure(err) {
 		return nil
@@ -79,22 +80,22 @@ func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
 	again := *st
 	again.secondLevel, again.secondReads = secondLevelWritten, nil
 	if st.proof != nil {
-		// One cut further up, so that the delegation and its DS come anew.
+		// One cut further up, so that the delegation and its DS are fetched again.
 		again.startAbove = st.proof.started
 		again.proof = r.newProof(&again, q)
 	}
 	return &again
 }
 
-// isZoneFailure reports whether an error is about what a zone's servers say, or that they say
-// nothing.
+// isZoneFailure reports whether an error is about what a zone's servers answer, or that they
+// do not.
 func isZoneFailure(err error) bool {
 	var bogus *bogusError
 	var zone *zoneError
 	return err != nil && !leaderOnly(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
 }
 
-// noteCut remembers who said that there is a zone cut.
+// noteCut remembers whether a zone cut was read from the store.
 func (s *secondLevel) noteCut(cut *zoneCut, recalled bool) {
 	if s == nil {
 		return
@@ -108,8 +109,8 @@ func (s *secondLevel) noteCut(cut *zoneCut, recalled bool) {
 	}
 }
 
-// forgetCuts drops the zone cuts on the way to q that are the store's word, and reports
-// whether there were any: their servers may be somebody else's.
+// forgetCuts drops the zone cuts on the way to q that were read from the store, and reports
+// whether there were any: they may be forged.
 func (r *Resolver) forgetCuts(q question) bool {
 	now, led := r.config.Now(), false
 	v := r.viewOf(now, q)
@@ -126,31 +127,31 @@ func (r *Resolver) forgetCuts(q question) bool {
 	return led
 }
 
-// SecondLevelChange says that Options.SecondLevel is left alone, or used again.
+// SecondLevelChange says that Options.SecondLevel is not used for a while, or is used again.
 type SecondLevelChange struct {
-	// Writes: it is about what is written; else about what is read.
+	// Writes is set when this is about writes; else it is about reads.
 	Writes bool
-	// Err is why the store is left alone: an error of its own, or that it answers late, not
-	// at all, or with what turns out bogus. Nil: it is used again.
+	// Err is why the store is not used: an error of its own, or that it answers late, not at
+	// all, or with data that turns out bogus. Nil: it is used again.
 	Err error
 }
 
-// SecondLevelStats counts what came of Options.SecondLevel. The counts only grow, and are
-// not taken at one moment.
+// SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not
+// taken at one moment.
 type SecondLevelStats struct {
-	Hits        uint64 `json:"hits"`         // values that were read and could be opened
+	Hits        uint64 `json:"hits"`         // values that were read and could be decrypted
 	Misses      uint64 `json:"misses"`       // there was none, or it had expired
 	Errors      uint64 `json:"errors"`       // reads that failed or took too long
-	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, lies, or is too slow for the question
-	Refused     uint64 `json:"refused"`      // values that are damaged, foreign, or say what no server could have said
-	Bogus       uint64 `json:"bogus"`        // answers that values had a part in, and that were not true
+	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, gave bogus data, or is too slow for the question
+	Refused     uint64 `json:"refused"`      // values that are damaged, of another key, or no valid reply to the question
+	Bogus       uint64 `json:"bogus"`        // answers that used values from the store and turned out bogus
 	Writes      uint64 `json:"writes"`       // values stored
 	WriteErrors uint64 `json:"write_errors"` // writes that failed
 	Dropped     uint64 `json:"dropped"`      // writes not made: the queue was full, or the store does not work
 }
 
-// SecondLevelStats gives the counts since New; zero without Options.SecondLevel. Unlike
-// Stats, which has them too, it looks at nothing else, and takes no locks.
+// SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
+// them too; this method collects nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
 	if r.secondLevel == nil {
 		return SecondLevelStats{}

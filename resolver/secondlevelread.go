@@ -12,19 +12,19 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// maxReadTime is how long one question waits for the second level, all reads together:
-// as many as it takes to find out that the store is dead.
+// maxReadTime is how long one question waits for the second level, all reads together: as
+// many timeouts as it takes to find out that the store does not work.
 const maxReadTime = 3 * secondlevel.ReadPatience
 
-// readTime is how long one question has waited for the second level. What it waits for at
-// the same time it waits for once.
+// readTime is how long one question has waited for the second level. Reads at the same time
+// count once.
 type readTime struct {
 	mu    sync.Mutex
 	spent time.Duration // guarded by mu
 	until time.Time     // the end of the last wait; guarded by mu
 }
 
-// add takes in a wait that has ended now.
+// add adds a wait that has ended now.
 func (t *readTime) add(wait time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,8 +39,8 @@ func (t *readTime) left() time.Duration {
 	return maxReadTime - t.spent
 }
 
-// readSecond gives what the second level knows of a zone's servers' reply to q; nil when it
-// is not to be asked or knows nothing of use. Equal questions to it are one.
+// readSecond returns the reply to q of a zone's servers from the second level; nil when it
+// is not to be read or has none of use. Equal reads at the same time are one.
 func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneCut, q question) *reply {
 	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoid) > 0 || q.rrtype == dns.TypeANY {
 		return nil
@@ -52,7 +52,7 @@ func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneC
 		return r.readSecondStore(fl.ctx, st.in(fl), key, cut, q, patience), nil
 	})
 	if err != nil {
-		return nil // whatever it is stops the servers from being asked too
+		return nil // the same error will keep the servers from being asked
 	}
 	got := shared.(secondRead)
 	st.budget.reading.add(got.cost, time.Now())
@@ -62,8 +62,7 @@ func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneC
 	return got.reply
 }
 
-// secondRead is a reply out of the second level, nil for none, and for how long the store was
-// waited for.
+// secondRead is a reply from the second level, nil for none, and how long the read took.
 type secondRead struct {
 	reply *reply
 	cost  time.Duration
@@ -88,13 +87,13 @@ func (r *Resolver) readSecondStore(ctx context.Context, st *step, key secondleve
 	return secondRead{m, read.Cost}
 }
 
-// Why what the second level holds is no reply.
+// Why a value of the second level is not a reply to use.
 var (
 	errNotTheReply = errors.New("second level: not a whole reply to the question")
 	errNotFinal    = errors.New("second level: not a reply that would have been kept")
 )
 
-// secondReply makes a reply of a blob, by the same steps as of a message off the network.
+// secondReply makes a reply of a blob, by the same steps as of a message from the network.
 func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
 	if err := st.budget.received(len(b.Payload)); err != nil {
 		return nil, err
@@ -107,7 +106,7 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 		m.Question != (wire.Question{Name: q.name, Type: q.rrtype, Class: dns.ClassINET}) {
 		return nil, errNotTheReply
 	}
-	copy(octets[wire.HeaderLen:], q.name) // as check does
+	copy(octets[wire.HeaderLen:], q.name) // as accept does
 	out := r.readResponse(m, cut, q, octets, &serverAddr{})
 	switch {
 	case out.err != nil:
@@ -119,14 +118,15 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 	return out.reply, nil
 }
 
-// settlesQuestion reports whether a reply settles the question, so that no other server
-// would be asked: what it says then is the zone's word.
+// settlesQuestion reports whether no other server would be asked after this reply: it is the
+// zone's answer.
 func settlesQuestion(m *reply) bool {
 	return m.kind.final() && (m.kind != kindNoData && m.kind != kindNameError || m.SOA != nil)
 }
 
-// withCurrentTTLs gives a copy of the message in a blob with the TTLs it has now: what has passed is
-// off, and none outlives the blob, that is the lease of the zone cut it came through.
+// withCurrentTTLs returns a copy of the message in a blob with the TTLs that are left. None
+// outlives the blob, whose life is bounded by the lease of the zone cut that it came
+// through.
 func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
 	octets := append([]byte(nil), b.Payload...)
 	m, err := wire.Parse(octets)
@@ -145,7 +145,8 @@ func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, 
 	return octets, m, nil
 }
 
-// secondReads are the keys of what the second level gave for one search. Nil keeps none.
+// secondReads are the keys of what one search read from the second level. A nil *secondReads
+// keeps none.
 type secondReads struct {
 	mu   sync.Mutex
 	keys []secondlevel.Key
@@ -159,7 +160,7 @@ func (l *secondReads) add(k secondlevel.Key) {
 	}
 }
 
-// all gives the keys so far.
+// all returns the keys so far.
 func (l *secondReads) all() []secondlevel.Key {
 	if l == nil {
 		return nil

@@ -11,18 +11,18 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// secondWrite is a reply off the network that may be worth telling others, once it is known to
-// be true.
+// secondWrite is a reply from the network that is written to the second level once it is
+// validated, or need not be.
 type secondWrite struct {
 	key      secondlevel.Key
 	wire     []byte
 	received time.Time
 	expires  time.Time
-	written  *atomic.Bool // by whoever else learnt from the same reply
+	written  *atomic.Bool // shared by all searches that got the same reply
 }
 
-// minSecondWriteTTL is the least life that is worth writing: what is gone in a moment nobody else
-// will ask for in time.
+// minSecondWriteTTL is the least time to live that is worth a write: what expires sooner
+// will hardly be read.
 const minSecondWriteTTL = 5 * time.Second
 
 // secondWriteOf makes a write of a reply; nil when it is of no use to others.
@@ -38,7 +38,7 @@ func (r *Resolver) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *s
 	return &secondWrite{key: r.secondLevel.key(v, cut.Zone, q), wire: m.wire, received: now, expires: expires, written: m.secondWritten}
 }
 
-// replyTTL is how long all that a reply says is true, in seconds.
+// replyTTL is the least TTL of what a reply says.
 func replyTTL(m *reply) uint32 {
 	life := uint32(maxTTL)
 	for _, s := range m.Answer {
@@ -64,14 +64,15 @@ func replyTTL(m *reply) uint32 {
 	return life
 }
 
-// writeBack tells others what led to an answer that is validated, or need not be.
+// writeBack writes the replies that led to an answer to the second level, if the answer is
+// validated or need not be.
 func (r *Resolver) writeBack(w *walk, f *fresh) {
 	st := w.st
 	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.proof == nil {
 		return
 	}
 	if f.status == dnssec.Secure && st.secondLevel == secondLevelReadAndWritten && len(st.secondReads.all()) > 0 {
-		r.secondLevel.Believed() // what is not signed proves nothing of who says it
+		r.secondLevel.Believed() // only signed data shows that the store told the truth
 	}
 	r.writeSecond(w.writes)
 	if st.proof != nil {
@@ -90,8 +91,8 @@ func (r *Resolver) writeSecond(writes []*secondWrite) {
 	}
 }
 
-// withoutSecrets copies a message without what is between us and the server: the ID, and
-// the options of the OPT record, which has cookies.
+// withoutSecrets copies a message without what only we and the server share: the ID, and the
+// options of the OPT record, which has cookies.
 func withoutSecrets(octets []byte) []byte {
 	octets = append([]byte(nil), octets...)
 	if m, err := wire.Parse(octets); err == nil {

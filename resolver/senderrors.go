@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// named returns the error of a send under the name of its cause, where that is one that
-// whoever runs the resolver, or a server it forwards to, can mend. Otherwise nobody would
-// learn more than that no server answered.
+// namedCause wraps the error of a send in one that names its cause, if it is a cause that
+// the operator of this resolver, or of a server that it forwards to, can repair. Otherwise
+// all that would be known is that no server answered.
 func namedCause(err error) error {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
@@ -20,8 +20,8 @@ func namedCause(err error) error {
 	return err
 }
 
-// certificateFault says what is wrong with a server's certificate (RFC 8310 §8.1), without a
-// name in it; "": nothing.
+// certificateFault says what is wrong with a server's certificate (RFC 8310 §8.1), without
+// naming the server; "": nothing.
 func certificateFault(err error) string {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
@@ -39,7 +39,7 @@ func certificateFault(err error) string {
 	return ""
 }
 
-// certificateError is ErrCertificate and what is wrong.
+// certificateError is an ErrCertificate that says what is wrong.
 type certificateError struct {
 	what string
 	err  error
