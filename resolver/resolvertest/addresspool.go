@@ -6,11 +6,11 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// addressPool gives out server addresses from the ranges set aside for tests
+// addressPool hands out server addresses from the ranges set aside for tests
 // of networks: 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180). Those that
 // are written somewhere are left out.
 type addressPool struct {
-	given  map[dnsname.Name][]netip.Addr // what zones have had before
+	given  map[dnsname.Name][]netip.Addr // by zone, to return the same again
 	taken  map[netip.Addr]bool
 	v4, v6 netip.Addr // given out last
 }
@@ -49,7 +49,7 @@ func (p *addressPool) addrs(zone dnsname.Name) []netip.Addr {
 	return []netip.Addr{p.v4, p.v6}
 }
 
-// free returns the next address that nobody has.
+// free returns the next address that no server has.
 func (p *addressPool) free(addr netip.Addr) netip.Addr {
 	for addr = addr.Next(); p.taken[addr]; addr = addr.Next() {
 	}

@@ -21,7 +21,7 @@ type answer struct {
 	answer     []dns.RR
 	authority  []dns.RR
 	additional []dns.RR // what must be there for a referral to work
-	optional   []dns.RR // what may be left out for size, without telling
+	optional   []dns.RR // what may be left out for size, without TC
 }
 
 // answerFrom answers a question from the zones that a server has.
@@ -93,7 +93,7 @@ func (a *answer) step(z *zone, sname dnsname.Name, owner string) (target string,
 	return "", false
 }
 
-// data answers from the records at a node. at is where they stand: sname, or
+// data answers from the records at a node. at is its name: sname, or
 // the source of synthesis; owner is sname as the reply writes it.
 func (a *answer) data(z *zone, n *node, at, sname dnsname.Name, owner string) (target string, more bool) {
 	qtype := a.question.Qtype
@@ -156,8 +156,8 @@ func (a *answer) negative(z *zone) {
 	}
 }
 
-// refer sends the asker to the servers of a zone below (step 3b): the NS records,
-// what says whether the child is signed, and the glue (RFC 9471 §3).
+// refer makes a referral to a zone below (step 3b): the NS records, the DS or its
+// denial, and the glue (RFC 9471 §3).
 func (a *answer) refer(z *zone, f finding) {
 	nameServers := f.node.sets[dns.TypeNS]
 	a.authority = append(a.authority, nameServers...)

@@ -10,8 +10,8 @@ import (
 )
 
 // Compact denial (RFC 9824): there is no chain of NSEC records, but one is made and
-// signed for the very name asked for. It says that the name is there without the type
-// asked for; that the name itself is not there says the type NXNAME.
+// signed for each name asked for. It says that the name exists without the type asked
+// for; with the type NXNAME, that the name does not exist.
 
 // denyCompactly adds the NSEC record for a name. types are those that are there.
 func (a *answer) denyCompactly(z *zone, name dnsname.Name, types []uint16) {
@@ -28,24 +28,24 @@ func (a *answer) denyCompactly(z *zone, name dnsname.Name, types []uint16) {
 	}
 	for _, key := range z.keys.zone {
 		sig, err := z.signature(z.origin, key, []dns.RR{nsec}, broken)
-		if err == nil { // else the proof lacks a signature, as it would anywhere
+		if err == nil { // otherwise the proof lacks its signature
 			a.authority = append(a.authority, sig)
 		}
 	}
 }
 
-// denyNameCompactly answers for a name that is not there: with NOERROR (RFC 9824 §3.1).
+// denyNameCompactly answers for a name that does not exist: with NOERROR (RFC 9824 §3.1).
 func (a *answer) denyNameCompactly(z *zone, name dnsname.Name) {
 	a.rcode = dns.RcodeSuccess
 	a.denyCompactly(z, name, []uint16{dns.TypeNXNAME})
 }
 
-// isCompact reports whether the zone denies each name for itself.
+// isCompact reports whether the zone makes a denial for each question.
 func (z *zone) isCompact() bool { return z.isSigned() && z.signing.Compact }
 
 var errCompactWildcard = errors.New("a zone with compact denial cannot have wildcards here: their answers would have to be signed one by one")
 
-// checkCompact finds what compact denial cannot serve.
+// checkCompact returns an error for zones that compact denial cannot serve.
 func (z *zone) checkCompact() error {
 	for name := range z.nodes {
 		if name.IsWildcard() {

@@ -66,7 +66,7 @@ func (e *endpoint) next() (arrival, error) {
 	}
 }
 
-// poll looks once. Where wait is not 0 there is nothing yet: look again after
+// poll looks once. If wait is not 0 there is nothing yet: look again after
 // wait, or when wake is closed.
 func (e *endpoint) poll() (a arrival, wait time.Duration, wake <-chan struct{}, err error) {
 	e.mu.Lock()
@@ -90,7 +90,7 @@ func (e *endpoint) poll() (a arrival, wait time.Duration, wake <-chan struct{}, 
 	return a, wait, e.wake, nil
 }
 
-// readable says why nothing can be read. The caller holds mu.
+// readable returns why nothing can be read. The caller holds mu.
 func (e *endpoint) readable() error {
 	switch {
 	case e.closed:
@@ -101,7 +101,7 @@ func (e *endpoint) readable() error {
 	return nil
 }
 
-// forever stands for a wait without an end of its own.
+// forever is a wait without an end of its own.
 const forever = time.Duration(1<<63 - 1)
 
 func expired(deadline, now time.Time) bool {
@@ -121,7 +121,7 @@ func sleep(wait time.Duration, wake <-chan struct{}) {
 	}
 }
 
-// writable says why nothing can be written.
+// writable returns why nothing can be written.
 func (e *endpoint) writable() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

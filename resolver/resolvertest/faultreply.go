@@ -283,7 +283,7 @@ func respell(m *dns.Msg, spell func(string) string) {
 	}
 }
 
-// WrongCookie makes the server, which gets cookies by it, echo another client
+// WrongCookie turns cookies on, and makes the server echo another client
 // cookie than it was sent.
 func WrongCookie() Fault {
 	f := onReply(func(_, reply *dns.Msg) {
@@ -328,8 +328,8 @@ func Oversize(n int) Fault {
 	return f
 }
 
-// Garbage sends random bytes instead of the reply. The ID is the query's, or
-// nobody would look at them.
+// Garbage sends random bytes instead of the reply, behind the ID of the query, so
+// that a resolver reads them.
 func Garbage() Fault {
 	return onWire(func(x *exchange, reply []byte) []byte {
 		noise := make([]byte, len(reply))

@@ -27,7 +27,7 @@ func parseFaults(s scenario.Section) ([]rule, error) {
 }
 
 // parseIntercept reads an intercept section: each line is a fault of the box that
-// answers in everybody's place.
+// answers in place of all servers.
 func parseIntercept(s scenario.Section) ([]rule, error) {
 	if len(s.Args) > 0 {
 		return nil, s.Errorf(s.Line, "an intercept section takes no words in its header")

@@ -12,7 +12,7 @@ import (
 // NewFS is New from the files of a directory, in the order of their names:
 //
 //   - NAME.zone is a zone file; the zone is NAME, and the root for root.zone.
-//     A comment line `; at 198.51.100.3 2001:db8::3` gives its servers' addresses,
+//     A comment line `; at 198.51.100.3 2001:db8::3` has its servers' addresses,
 //     which are otherwise taken from the NS and address records.
 //   - NAME.txt is a text as New takes it.
 //

@@ -17,7 +17,7 @@ type keyRing struct {
 	vouched   []signingKey // those that the DS records stand for
 }
 
-// makeKeys gives a zone that is to be signed its keys, and the DNSKEY records: one
+// makeKeys makes the keys of a zone that is to be signed, and its DNSKEY records: one
 // key that signs these and that the DS stands for, one that signs all else, or what
 // the header says.
 func (z *zone) makeKeys() error {
@@ -91,7 +91,7 @@ func (z *zone) algorithm(n int) uint8 {
 // signatures are written.
 func (z *zone) isSigned() bool { return z.keys != nil }
 
-// ds returns the records that vouch for the zone (RFC 4034 §5).
+// ds returns the DS records of the zone (RFC 4034 §5).
 func (z *zone) ds() []dns.RR {
 	digest := z.signing.Keys.Digest
 	if digest == 0 {

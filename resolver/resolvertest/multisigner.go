@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// operate gives each further operator of the zone a copy of it with keys of its own,
+// operate makes a copy of the zone for each further operator, with keys of its own,
 // before it is signed. All publish the zone signing keys of all, as the answers of
 // one have to go with the keys of another, and each its own key signing key only
 // (RFC 8901 §2.1.2). The DS records stand for all.

@@ -51,8 +51,8 @@ func (a *answer) denyName(z *zone, f finding, sname dnsname.Name) {
 	}
 }
 
-// denyNextCloser proves that a wildcard stands in because the name itself does
-// not exist. What the wildcard has no records of needs the closest encloser too
+// denyNextCloser proves that a wildcard applies because the name itself does not
+// exist. Where the wildcard lacks the type, the proof needs the closest encloser too
 // (RFC 5155 §7.2.5, §7.2.6).
 func (a *answer) denyNextCloser(z *zone, f finding, sname dnsname.Name) {
 	switch {

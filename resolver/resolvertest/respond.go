@@ -69,8 +69,8 @@ func setRcode(m *dns.Msg, rcode int) {
 	m.Rcode = rcode
 }
 
-// refusal says why a query gets no answer from the zones: an RCODE, or success
-// if it gets one.
+// refusal returns the RCODE of a query that gets no answer from the zones, or
+// success if it gets one.
 func (x *exchange) refusal(opt *dns.OPT) int {
 	m := x.message
 	switch {
@@ -101,8 +101,8 @@ func countOPT(m *dns.Msg) int {
 	return n
 }
 
-// bake deals with cookies (RFC 7873 §5.2): it puts the server's into the reply
-// and says whether the query is answered.
+// bake handles cookies (RFC 7873 §5.2): it puts the server's into the reply and
+// returns an RCODE other than success if the query is not answered.
 func (x *exchange) bake(asked, given *dns.OPT) int {
 	if x.cookies == cookiesOff {
 		return dns.RcodeSuccess

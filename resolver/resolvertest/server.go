@@ -10,8 +10,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// server is what stands behind one address: an authoritative name server with
-// its zones, and whatever is wrong with it.
+// server is the authoritative name server at one address, with its zones and its
+// faults.
 type server struct {
 	addr   netip.Addr
 	zones  zoneSet
@@ -26,8 +26,8 @@ type server struct {
 	rng *rand.Rand // guarded by mu
 }
 
-// newServer makes a server whose chances depend on the seed and its address only,
-// so that other servers and goroutines do not change them.
+// newServer makes a server whose random decisions depend on the seed and its address
+// only, so that other servers and goroutines do not change them.
 func newServer(addr netip.Addr, seed uint64) *server {
 	b := addr.As16()
 	key := [32]byte{}
@@ -64,7 +64,7 @@ type exchange struct {
 
 	edns     ednsSupport
 	cookies  cookieSupport
-	udpSize  int // largest reply of the server's own accord
+	udpSize  int // largest reply that the server sends
 	oversize bool
 
 	latency     time.Duration
@@ -104,8 +104,8 @@ type cookieSupport int
 const (
 	cookiesOff      cookieSupport = iota
 	cookiesOn                     // echoes the client's part and adds its own
-	cookiesRequired               // BADCOOKIE over UDP to those that do not show its own
-	cookiesNever                  // BADCOOKIE to everyone, whatever they show
+	cookiesRequired               // BADCOOKIE over UDP to queries without its own
+	cookiesNever                  // BADCOOKIE to every query
 )
 
 // packet is something that a server sends back.
@@ -131,7 +131,7 @@ const (
 	streamReset       // the server aborts the connection
 )
 
-// installed returns the server's own form of the nth fault there is.
+// installed returns the server's own form of the nth fault.
 func (s *server) installed(n int, f Fault) *installedFault {
 	if s.counted[n] == nil {
 		s.counted[n] = &installedFault{fault: f}
@@ -263,7 +263,7 @@ func contains(rrs []dns.RR, rr dns.RR) bool {
 	return slices.Contains(rrs, rr)
 }
 
-// unreadable answers what cannot be parsed, if it has a header that asks for an
+// unreadable answers a query that cannot be parsed, if its header asks for an
 // answer at all.
 func unreadable(query []byte) []byte {
 	if len(query) < headerSize || query[2]&0x80 != 0 {

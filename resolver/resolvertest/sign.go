@@ -48,7 +48,7 @@ func (z *zone) sign(now time.Time, above *zone) error {
 	return z.takeAbsent()
 }
 
-// standing says what a name in a zone is to DNSSEC.
+// standing is the role of a name in a zone for DNSSEC.
 type standing int
 
 const (
@@ -146,8 +146,7 @@ func (z *zone) signature(signer dnsname.Name, key signingKey, set []dns.RR, brok
 	return sig, spoil(sig, broken)
 }
 
-// signWith makes the signature itself. One of an algorithm that nobody knows is
-// random bytes.
+// signWith makes the signature itself. One of an unknown algorithm is random bytes.
 func signWith(sig *dns.RRSIG, key signingKey, set []dns.RR) error {
 	if key.signer != nil {
 		return sig.Sign(key.signer, set)

@@ -6,10 +6,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// fit packs a reply into size bytes. What is optional in the additional section
-// goes first, without a word; if that is not enough, TC says that something is
-// missing (RFC 2181 §9): also when it is glue that a referral cannot do without
-// (RFC 9471 §3.1).
+// fit packs a reply into size bytes. Optional records of the additional section are
+// left out first, without TC; if that is not enough, TC says that something is missing
+// (RFC 2181 §9), required glue of a referral included (RFC 9471 §3.1).
 func fit(m *dns.Msg, isOptional func(dns.RR) bool, size int) ([]byte, error) {
 	opt, needed, optional := split(m.Extra, isOptional)
 	m.Compress = true
@@ -28,7 +27,7 @@ func fit(m *dns.Msg, isOptional func(dns.RR) bool, size int) ([]byte, error) {
 		}
 		m.Truncated = true
 		if !shorten(m, &needed) {
-			return m.Pack() // a header and a question: nothing is left to take away
+			return m.Pack() // a header and a question: nothing is left to remove
 		}
 	}
 }

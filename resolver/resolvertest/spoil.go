@@ -13,7 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/scenario"
 )
 
-// What the numbers are that nobody knows: free in IANA's registries.
+// unknownAlgorithm is unassigned in IANA's registries, of algorithms as of digests.
 const unknownAlgorithm = 200
 
 // isBroken reports whether a zone's header says that something of a kind is wrong.
@@ -36,8 +36,8 @@ func (z *zone) breaksOf(owner dnsname.Name, rrtype uint16) map[scenario.BreakKin
 	return broken
 }
 
-// means reports whether a name in the header is the owner, or, of an NSEC3 record,
-// what the owner is the hash of.
+// means reports whether a name in the header is the owner, or, for an NSEC3 record,
+// the name that the owner is the hash of.
 func (z *zone) means(name string, owner dnsname.Name, rrtype uint16) bool {
 	meant, err := z.named(name)
 	if err != nil {
@@ -126,7 +126,7 @@ func (z *zone) breakDS(ds *dns.DS) {
 	}
 }
 
-// checkBreaks finds what is to be wrong with signatures of a name that has none.
+// checkBreaks returns an error for breaks of signatures at a name that has none.
 func (z *zone) checkBreaks() error {
 	for _, b := range z.signing.Breaks {
 		if b.Name == "" || !b.Kind.OfSignatures() {
@@ -143,8 +143,8 @@ func (z *zone) checkBreaks() error {
 	return nil
 }
 
-// hasSigned reports whether the zone has a signed RRset of the type, 0 being any, at a name:
-// an NSEC3 record has that of which its owner is the hash.
+// hasSigned reports whether the zone has a signed RRset of the type, 0 being any, at a name. An
+// NSEC3 record counts at the name that its owner is the hash of.
 func (z *zone) hasSigned(owner dnsname.Name, rrtype uint16) bool {
 	if z.signing.Compact && (rrtype == dns.TypeNSEC || rrtype == 0) {
 		return true // made for each question, of names too that are not there
@@ -156,7 +156,7 @@ func (z *zone) hasSigned(owner dnsname.Name, rrtype uint16) bool {
 	return rrtype == 0 && len(signed) > 0 || slices.Contains(signed, rrtype)
 }
 
-// takeAbsent takes away what is to be missing from the signed zone.
+// takeAbsent removes the RRsets that are to be absent from the signed zone.
 func (z *zone) takeAbsent() error {
 	for _, b := range z.signing.Breaks {
 		if b.Kind != scenario.BreakAbsent {

@@ -18,10 +18,10 @@ type streamConn struct {
 	endpoint
 	// The fields below are guarded by mu.
 	partial []byte    // written, but not yet a whole query
-	free    time.Time // when the server's side is done with sending slowly
+	free    time.Time // when the server has sent its slow packets
 	unread  []byte    // arrived, but not yet read
 	end     error     // what Read returns once unread is empty
-	broken  bool      // the server has sent its last
+	broken  bool      // the server sends no more
 }
 
 func newStreamConn(in *Internet, remote netip.AddrPort) *streamConn {
@@ -49,7 +49,7 @@ func (c *streamConn) queries(b []byte) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken {
-		return nil // nobody listens any more
+		return nil // the server reads no more
 	}
 	c.partial = append(c.partial, b...)
 	var queries [][]byte
@@ -75,7 +75,7 @@ func frame(stream []byte) (message, rest []byte, ok bool) {
 	return stream[lengthSize:end:end], stream[end:], true
 }
 
-// framed puts the length before a message. What is longer than a length can say is cut off,
+// framed puts the length before a message. A message longer than the largest length is cut off,
 // since no server can send it.
 func framed(message []byte) []byte {
 	message = message[:min(len(message), dns.MaxMsgSize)]
@@ -83,8 +83,8 @@ func framed(message []byte) []byte {
 	return append(out, message...)
 }
 
-// send queues a packet: at once, or byte by byte. What is sent later waits
-// until a slow one is out, since the bytes of two messages cannot mix.
+// send queues a packet: at once, or byte by byte. Later packets wait until a slow
+// one is out, since the bytes of two messages cannot mix.
 func (c *streamConn) send(now time.Time, p packet) {
 	at := now.Add(p.after)
 	c.mu.Lock()
@@ -145,7 +145,7 @@ func (c *streamConn) Read(b []byte) (int, error) {
 	}
 }
 
-// take returns what has arrived already, and the end after it.
+// take returns the bytes that have arrived already, and the end after them.
 func (c *streamConn) take(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

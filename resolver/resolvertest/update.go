@@ -114,7 +114,7 @@ func (in *Internet) rebuild(sources map[dnsname.Name]scenario.Section, rules []r
 	return nil
 }
 
-// settle gives every server its zones and its faults. Servers that were there
+// settle installs the zones and faults of every server. Servers that were there
 // stay, with their chances and counts.
 func (in *Internet) settle() {
 	for _, s := range in.servers {
@@ -148,7 +148,7 @@ func (in *Internet) serverFor(addr netip.Addr) *server {
 	return s
 }
 
-// install gives a server the faults that are for it. Those it has already, which
+// install installs the faults that are for a server. Those it has already, which
 // are the first ones, keep their counts.
 func (in *Internet) install(s *server) {
 	var faults []*installedFault
