@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/netip"
 
@@ -28,11 +27,11 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 	}
 	first := err
 	for range maxBogusRetries {
-		var bogus *bogusError
+		bogus := failureOf(err).bogus
 		switch {
 		case err == nil || st.proof == nil:
 			return f, err
-		case !errors.As(err, &bogus):
+		case bogus == nil:
 			return nil, first // that the answer is bogus says more than a failed retry
 		case r.keyCacheNow().isOftenBogus(r.config.Now(), bogus.zone):
 			return nil, first
@@ -48,8 +47,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 		f, err = r.walk(ctx, st, q)
 	}
 	if err != nil {
-		var bogus *bogusError
-		if errors.As(first, &bogus) {
+		if bogus := failureOf(first).bogus; bogus != nil {
 			r.keyCacheNow().countBogus(r.config.Now(), bogus.zone)
 		}
 		return nil, first
@@ -74,8 +72,7 @@ func (p *proof) noteUnsigned(cut *zoneCut, m *reply) {
 // without EDNS because they are remembered not to know it, perhaps wrongly. It forgets that,
 // and returns a query state that asks them again with EDNS; nil when there are none.
 func (r *Resolver) withSignatures(st *step, q question, err error) *step {
-	var bogus *bogusError
-	if st.proof == nil || st.signatures || len(st.proof.blind) == 0 || !errors.As(err, &bogus) {
+	if st.proof == nil || st.signatures || len(st.proof.blind) == 0 || failureOf(err).bogus == nil {
 		return nil
 	}
 	for _, s := range st.proof.blind {

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -83,19 +82,21 @@ func (b *budget) heldBy(l limit, cause error) error {
 // end decides whether a question ran out of time because one of its queries still waited for
 // a slot, and then counts that and says so in the error.
 func (b *budget) end(cause error) error {
-	var limit *LimitError
 	held := b.held.Load()
-	if held == nil || !errors.As(cause, &limit) || time.Now().Before(b.deadline) {
+	if held == nil || time.Now().Before(b.deadline) {
+		return cause
+	}
+	f := failureOf(cause)
+	if f.limit == nil {
 		return cause
 	}
 	b.refused.count(held.limit())
-	if limit.limit() != limitTime {
+	if !f.reaches(limitTime) {
 		return cause // it names the limit already
 	}
-	var zone *zoneError
-	if errors.As(cause, &zone) { // other callers may have the same error
-		of := *zone
-		of.err = &heldError{held, zone.err}
+	if f.zone != nil { // other callers may have the same error
+		of := *f.zone
+		of.err = &heldError{held, of.err}
 		return &of
 	}
 	return &heldError{held, cause}

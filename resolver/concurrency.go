@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -56,7 +55,7 @@ func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[
 	release := b.hold(l)
 	leave, err = g.enter(ctx, key)
 	release()
-	if err == nil || errors.Is(err, context.Canceled) { // cancelled: the slot is not needed any more
+	if err == nil || failureOf(err).is(failCanceled) { // cancelled: the slot is not needed any more
 		return leave, err
 	}
 	return nil, b.heldBy(l, err)

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -222,12 +221,12 @@ func (w *walk) dname(ctx context.Context, m *reply) (*answer, bool, error) {
 // minimised question with an error: some only know the questions of others (RFC 9156
 // §2.3). Where they were silent one of them is asked, as the last resort.
 func (w *walk) fallBack(err error) bool {
-	var ze *zoneError
-	if w.r.config.Minimise == MinimiseStrict || leaderOnly(err) || !errors.As(err, &ze) {
+	f := failureOf(err)
+	if w.r.config.Minimise == MinimiseStrict || f.isOfLeader() || f.zone == nil {
 		return false
 	}
-	if !ze.responded {
-		if len(ze.servers) == 0 || !w.st.mayRetryPlain() {
+	if !f.zone.responded {
+		if len(f.zone.servers) == 0 || !w.st.mayRetryPlain() {
 			return false
 		}
 		w.silence = err
@@ -245,7 +244,7 @@ func (w *walk) asking(minimised bool) *step {
 
 // failure is why the walk ends: not the last resort, but what made it necessary.
 func (w *walk) failure(err error) error {
-	if w.silence != nil && !leaderOnly(err) {
+	if w.silence != nil && !failureOf(err).isOfLeader() {
 		return w.silence
 	}
 	return err

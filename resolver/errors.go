@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -142,57 +141,32 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Timeout reports whether time ran out: the caller's, or the limit's.
 func (e *Error) Timeout() bool {
-	var limit *LimitError
-	var held *heldError
-	var ne net.Error
+	f := failureOf(e.Err)
 	switch {
-	case errors.Is(e.Err, context.DeadlineExceeded), errors.As(e.Err, &held):
+	case f.is(failDeadline), f.is(failHeld):
 		return true
-	case errors.As(e.Err, &limit):
-		return limit.limit() == limitTime
-	case errors.As(e.Err, &ne):
-		return ne.Timeout()
+	case f.limit != nil:
+		return f.reaches(limitTime)
 	}
-	return false
+	return f.is(failTimeout)
 }
 
 // Temporary reports whether asking again later may help. It does not for questions
 // that cannot be asked at all.
-func (e *Error) Temporary() bool {
-	return !errors.Is(e.Err, ErrMetaType) && !errors.Is(e.Err, ErrClosed) && !errors.Is(e.Err, ErrName)
-}
-
-// heldError says that time ran out while a query waited for a place.
-type heldError struct {
-	limit *LimitError // of which there was none
-	cause error       // the end of time
-}
-
-func (e *heldError) Error() string { return fmt.Sprintf("%v while waiting: %v", e.limit, e.cause) }
-
-// Unwrap gives the limit first: it is what can be changed.
-func (e *heldError) Unwrap() []error { return []error{e.limit, e.cause} }
-
-// isTimeout reports whether an error is a lost packet or the end of a wait.
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
-}
+func (e *Error) Temporary() bool { return !failureOf(e.Err).has(permanent) }
 
 // wrap makes an *Error of what went wrong with q.
 func wrap(q dns.Question, err error) *Error {
-	e := &Error{Question: q, Err: err, Extended: extendedOf(err)}
-	var ze *zoneError
-	var be *bogusError
-	var cached *cachedError
+	f := failureOf(err)
+	e := &Error{Question: q, Err: err, Extended: f.extended()}
+	if f.isBogus() {
+		e.Status = dnssec.Bogus
+	}
 	switch {
-	case errors.As(err, &be):
-		e.Zone, e.Servers, e.Err = be.zone.String(), []netip.AddrPort{be.server}, be.err
-		e.Status = dnssec.Bogus
-	case errors.As(err, &cached) && cached.isBogus():
-		e.Status = dnssec.Bogus
-	case errors.As(err, &ze):
-		e.Zone, e.Servers, e.Err = ze.zone.String(), ze.servers, ze.err
+	case f.bogus != nil:
+		e.Zone, e.Servers, e.Err = f.bogus.zone.String(), []netip.AddrPort{f.bogus.server}, f.bogus.err
+	case f.zone != nil && !f.isBogus():
+		e.Zone, e.Servers, e.Err = f.zone.zone.String(), f.zone.servers, f.zone.err
 	}
 	return e
 }
@@ -200,9 +174,8 @@ func wrap(q dns.Question, err error) *Error {
 // wrapIn is wrap for a question that may have been asked with WithChain.
 func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
 	e := wrap(q, err)
-	var be *bogusError
-	if wantsChain(ctx) && errors.As(err, &be) {
-		e.Chain = be.verdict.Chain(be.response)
+	if bogus := failureOf(err).bogus; bogus != nil && wantsChain(ctx) {
+		e.Chain = bogus.verdict.Chain(bogus.response)
 	}
 	return e
 }

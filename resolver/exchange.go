@@ -214,23 +214,25 @@ func (x *exchange) onUnreachable() {
 func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 	addr := x.to.addr
 	rescue.Again(err) // of a connection that several sends share
-	if err = namedCause(err); errors.Is(err, ErrNoDescriptors) || errors.Is(err, rescue.ErrAborted) {
+	err = namedCause(err)
+	f := failureOf(err)
+	if f.is(failNoDescriptors) || f.is(failAborted) {
 		return false, x.fail(err)
 	}
-	if errors.Is(err, transport.ErrConns) && isTimeout(err) {
+	if errors.Is(err, transport.ErrConns) && f.isTimeout() {
 		return false, x.fail(x.st.budget.heldBy(limitConnections, err))
 	}
 	var sending *transport.Error
 	if x.network == "udp" && errors.As(err, &sending) && sending.Unsent() {
 		switch {
-		case !isTimeout(err) || x.cutShort:
+		case !f.isTimeout() || x.cutShort:
 			return false, x.fail(err)
 		case x.hasLeft: // the server has replied to an earlier form: the next form is left to another try
 			return false, exchangeResult{to: x.to, err: err, timedOut: true}
 		}
 		return false, exchangeResult{to: x.to, unsent: true}
 	}
-	if isTimeout(err) {
+	if f.isTimeout() {
 		x.r.counts.timedOut.Add(1)
 	}
 	if x.malformed != nil {
@@ -241,16 +243,16 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		return x.afterAbandon(err)
 	case errors.Is(err, transport.ErrStale):
 		return x.retry(faultConnection, err)
-	case errors.Is(err, context.Canceled):
+	case f.is(failCanceled):
 		x.lateLoss()
 		return false, exchangeResult{to: x.to, err: err}
-	case isTimeout(err) && x.network == "tcp" && !x.streamOnly():
+	case f.isTimeout() && x.network == "tcp" && !x.streamOnly():
 		// It may well be alive, as its reply over UDP led here, but it is of no use.
 		return false, x.endInVain(err)
-	case isTimeout(err) && x.cutShort: // the question's time is over, not the server's
+	case f.isTimeout() && x.cutShort: // the question's time is over, not the server's
 		x.lateLoss()
 		return false, x.fail(err)
-	case isTimeout(err):
+	case f.isTimeout():
 		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
 		if x.sawOurID && x.network == "udp" && !x.to.udpSpoilt && !x.to.plain {
 			x.udpSpoilt = true

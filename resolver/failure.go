@@ -1,120 +1,345 @@
 package resolver
 
 import (
-	"fmt"
-	"net/netip"
-	"strings"
+	"context"
+	"net"
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// causes are several errors on one line, for logs.
-type causes []error
+// failure is what went wrong with a question: the tree of its error, read once. Whoever has
+// to decide by an error asks here.
+type failure struct {
+	kinds  uint64 // a bit for each failureKind
+	traits trait  // of all of them
 
-// maxCauses is how many of them are spelled out.
-const maxCauses = 4
+	// The first of each in the tree; nil: there is none.
+	limit       *LimitError
+	bogus       *bogusError
+	cached      *cachedError
+	zone        *zoneError
+	certificate *certificateError
+	refusal     *Refusal
+	told        *Error
 
-func (c causes) Error() string {
-	texts := make([]string, 0, maxCauses+1)
-	for i, err := range c {
-		if i == maxCauses {
-			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
-			break
+	network bool // a net.Error was read: the first one says whether it is a timeout
+}
+
+// failureKind is one of the things that go wrong. A failure often has several: the servers of a
+// zone fail in different ways, and so do the look-ups of their addresses. The kinds stand in
+// the order in which they explain a failure, the most telling first: what a hook says, and what
+// a server says with authority, tells more than that other servers did not answer.
+type failureKind uint8
+
+const (
+	failOther failureKind = iota // none of those that follow
+
+	failRefusal     // a hook refuses the question
+	failHook        // a hook fails
+	failClosed      // the resolver is closed
+	failNotCached   // no server may be asked
+	failHookResult  // a hook returns what cannot be used
+	failFiltered    // no address of the answer is allowed
+	failUndecodable // records of the answer cannot be decoded
+	failBogus       // a response fails validation
+	failCached      // the question failed a moment ago
+
+	failQuestionLimit // a limit of one question's budget
+	failDataLimit     // of the data
+	failResolverLimit // of what all questions share
+
+	failAborted       // a function of the program's did not return
+	failCanceled      // nobody waits any more
+	failNoDescriptors // this host has no sockets left
+	failCertificate   // of a server
+	failIntercepted   // the root servers cannot be asked from here
+	failBlocked       // likewise
+	failAliasLoop
+	failCircular  // name servers depend on each other
+	failRouteLoop // a route leads back
+	failMetaType  // the question cannot be asked
+	failName      // likewise
+	failNoServerAddress
+	failNoReachableServer
+	failTime     // Limits.Time ran out
+	failDeadline // the caller's time ran out, or that of a send
+	failTimeout  // of package net: a packet was lost
+	failHeld     // time ran out while a query waited for a limit of the resolver
+)
+
+// trait is what a kind of failure means for what comes next.
+type trait uint16
+
+const (
+	// unanswered: there was no answer, so that an expired one may be given. answered: there was
+	// one, or nobody waits for one, whatever else failed (RFC 8767 §4).
+	unanswered trait = 1 << iota
+	answered
+	// ofLeader: it is about the budget of the question that led a flight, not of others.
+	ofLeader
+	// fleeting: it is not remembered (RFC 9520), as it says nothing about the question.
+	fleeting
+	// ofPath: it is not remembered of a sub-question, which may be asked on another path.
+	ofPath
+	// ownMeans: the question or this host ran out of means, which says nothing about servers.
+	ownMeans
+	// permanent: asking again does not help.
+	permanent
+	// explaining: the words of the sentinel explain the failure to clients.
+	explaining
+)
+
+// noCode is that of kinds which leave the extended error to others.
+const noCode = ^uint16(0)
+
+// failureTable describes each kind of failure. It never changes.
+var failureTable = [...]struct {
+	sentinel error         // that stands for it; nil: it is known by a type
+	reason   FailureReason // that Stats counts; "": another kind's, if there is one
+	code     uint16        // the extended error (RFC 8914)
+	traits   trait
+}{
+	failOther: {nil, FailureOther, dns.ExtendedErrorCodeNoReachableAuthority, 0},
+
+	failRefusal:     {nil, "", dns.ExtendedErrorCodeBlocked, 0}, // or what it says itself
+	failHook:        {nil, "", dns.ExtendedErrorCodeOther, 0},
+	failClosed:      {ErrClosed, FailureClosed, dns.ExtendedErrorCodeNotReady, answered | fleeting | permanent | explaining},
+	failNotCached:   {errNotCached, FailureRefused, noCode, 0},
+	failHookResult:  {ErrHookResult, FailureHook, noCode, explaining},
+	failFiltered:    {ErrFiltered, "", dns.ExtendedErrorCodeBlocked, explaining},
+	failUndecodable: {errUndecodable, "", dns.ExtendedErrorCodeInvalidData, 0},
+	failBogus:       {nil, FailureBogus, dns.ExtendedErrorCodeDNSBogus, 0},           // or as the validator says
+	failCached:      {ErrCached, FailureCached, dns.ExtendedErrorCodeCachedError, 0}, // or as it failed before
+
+	failQuestionLimit: {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
+	failDataLimit:     {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofPath},
+	failResolverLimit: {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
+
+	failAborted:           {ErrAborted, "", dns.ExtendedErrorCodeOther, fleeting | ownMeans | explaining},
+	failCanceled:          {context.Canceled, FailureCanceled, noCode, answered | ofLeader | fleeting},
+	failNoDescriptors:     {ErrNoDescriptors, FailureDescriptors, dns.ExtendedErrorCodeOther, fleeting | ownMeans | explaining},
+	failCertificate:       {ErrCertificate, FailureCertificate, noCode, 0},
+	failIntercepted:       {ErrIntercepted, FailureNetwork, dns.ExtendedErrorCodeNetworkError, explaining},
+	failBlocked:           {ErrBlocked, FailureNetwork, dns.ExtendedErrorCodeNetworkError, explaining},
+	failAliasLoop:         {ErrAliasLoop, FailureLoop, dns.ExtendedErrorCodeOther, answered | explaining},
+	failCircular:          {ErrCircular, FailureLoop, dns.ExtendedErrorCodeOther, unanswered | ofPath | explaining},
+	failRouteLoop:         {ErrRouteLoop, "", dns.ExtendedErrorCodeNetworkError, explaining},
+	failMetaType:          {ErrMetaType, "", dns.ExtendedErrorCodeNotSupported, permanent | explaining},
+	failName:              {ErrName, "", dns.ExtendedErrorCodeInvalidData, permanent | explaining},
+	failNoServerAddress:   {ErrNoServerAddress, FailureUnreachable, noCode, unanswered | explaining},
+	failNoReachableServer: {ErrNoReachableServer, FailureUnreachable, noCode, unanswered | explaining},
+	failTime:              {nil, FailureTimeout, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
+	failDeadline:          {context.DeadlineExceeded, FailureTimeout, noCode, unanswered},
+	failTimeout:           {nil, "", noCode, unanswered},
+	failHeld:              {nil, "", noCode, 0},
+}
+
+// failureOf reads an error; nil is no failure.
+func failureOf(err error) failure {
+	var f failure
+	f.read(err)
+	return f
+}
+
+// read takes in an error and what it wraps, as errors.Is and errors.As would find it.
+func (f *failure) read(err error) {
+	if err == nil {
+		return
+	}
+	f.readType(err)
+	f.readSentinel(err)
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		f.read(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, each := range err.Unwrap() {
+			f.read(each)
 		}
-		texts = append(texts, err.Error())
 	}
-	return strings.Join(texts, "; ")
 }
 
-// Unwrap gives the errors.
-func (c causes) Unwrap() []error { return c }
-
-// join makes one error of several; nil of none.
-func join(errs []error) error {
-	switch len(errs) {
-	case 0:
-		return nil
-	case 1:
-		return errs[0]
+func (f *failure) readType(err error) {
+	switch err := err.(type) {
+	case *LimitError:
+		f.limit = firstOf(f.limit, err)
+		f.add(err.limit().kind())
+	case *bogusError:
+		f.bogus = firstOf(f.bogus, err)
+		f.add(failBogus)
+	case *cachedError:
+		f.cached = firstOf(f.cached, err)
+		if f.cached.isBogus() {
+			f.add(failBogus)
+		}
+	case *zoneError:
+		f.zone = firstOf(f.zone, err)
+	case *certificateError:
+		f.certificate = firstOf(f.certificate, err)
+	case *heldError:
+		f.add(failHeld)
+	case *hookError:
+		f.add(failHook)
+	case *Refusal:
+		f.refusal = firstOf(f.refusal, err)
+		f.add(failRefusal)
+	case *Error:
+		f.told = firstOf(f.told, err)
+		if f.told == err && err.Status == dnssec.Bogus {
+			f.add(failBogus)
+		}
 	}
-	return causes(errs)
-}
-
-// rcodeError says that a server answered with an error.
-type rcodeError struct{ rcode int }
-
-func (e *rcodeError) Error() string { return "answered " + rcodeName(e.rcode) }
-
-// zoneError is why the servers of a zone gave no response that says something.
-type zoneError struct {
-	zone      dnsname.Name
-	servers   []netip.AddrPort
-	responded bool // one of them answered, if only with an error
-	err       error
-}
-
-func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
-
-// Unwrap gives the cause.
-func (e *zoneError) Unwrap() error { return e.err }
-
-// bogusError says that a response failed validation.
-type bogusError struct {
-	zone     dnsname.Name
-	server   netip.AddrPort
-	reason   dnssec.Reason
-	err      error // a *dnssec.BogusError
-	verdict  *dnssec.Verdict
-	response *dnssec.Response
-}
-
-func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
-
-// Unwrap gives the validator's error.
-func (e *bogusError) Unwrap() error { return e.err }
-
-// rcodeName returns a response code's mnemonic.
-func rcodeName(rcode int) string { return wire.RcodeName(rcode) }
-
-// cachedError is a failure that is not tried again yet.
-type cachedError struct{ failure cache.Failure }
-
-func (e *cachedError) Error() string {
-	if e.failure.Text == "" {
-		return ErrCached.Error()
+	if e, ok := err.(net.Error); ok && !f.network {
+		f.network = true
+		if e.Timeout() {
+			f.add(failTimeout)
+		}
 	}
-	return ErrCached.Error() + ": " + e.failure.Text
 }
 
-// reason returns the extended error that the question failed with when it was asked.
-func (e *cachedError) reason() ExtendedError {
-	if e.failure.Cause == dns.ExtendedErrorCodeOther && e.failure.Text == "" {
-		return extendedCached // nothing was said of why
+// readSentinel takes in an error that is one of the sentinels, or says that it is.
+func (f *failure) readSentinel(err error) {
+	same, _ := err.(interface{ Is(error) bool })
+	for k := range failureTable {
+		if s := failureTable[k].sentinel; s != nil && (err == s || same != nil && same.Is(s)) {
+			f.add(failureKind(k))
+		}
 	}
-	return ExtendedError{e.failure.Cause, e.failure.Text}
 }
 
-// extendedCached says that a question is not asked again yet. RFC 8914 §4.14.
-var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.Error()}
+func (f *failure) add(k failureKind) {
+	f.kinds |= 1 << k
+	f.traits |= failureTable[k].traits
+}
 
-// isBogus reports whether the failure was one of validation: the codes of RFC 8914 §4
-// that say so stand for nothing else here.
-func (e *cachedError) isBogus() bool {
-	switch e.failure.Cause {
-	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeDNSBogus,
-		dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid,
-		dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
-		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
-		dns.ExtendedErrorCodeSignatureExpiredBeforeValid:
-		return true
+func firstOf[T any](first, next *T) *T {
+	if first != nil {
+		return first
 	}
-	return false
+	return next
 }
 
-// Unwrap gives ErrCached.
-func (e *cachedError) Unwrap() error { return ErrCached }
+// kind returns the kind of failure that it is to reach the limit.
+func (l limit) kind() failureKind {
+	if l == limitTime {
+		return failTime
+	}
+	switch limitTable[l].scope {
+	case ofQuestion:
+		return failQuestionLimit
+	case ofData:
+		return failDataLimit
+	case ofResolver:
+		return failResolverLimit
+	}
+	return failQuestionLimit
+}
+
+func (f failure) is(k failureKind) bool { return f.kinds>>k&1 != 0 }
+
+func (f failure) has(t trait) bool { return f.traits&t != 0 }
+
+// reaches reports whether l is the first limit that was reached.
+func (f failure) reaches(l limit) bool { return f.limit != nil && f.limit.limit() == l }
+
+// isBogus reports whether validation failed, now or when the question was asked before.
+func (f failure) isBogus() bool { return f.bogus != nil || f.cached != nil && f.cached.isBogus() }
+
+// isTimeout reports whether a packet was lost or a wait came to its end.
+func (f failure) isTimeout() bool { return f.is(failTimeout) || f.is(failDeadline) }
+
+// isOutage reports whether a question failed for want of an answer, so that an expired
+// one may be given instead: servers silent, not found, or answering with errors, and our
+// own limits on how long to try.
+//
+// Whatever a server said with authority is an answer, however little it is worth, and
+// hiding it would be wrong (RFC 8767 §4): an alias loop, more records or signatures than
+// are looked at, and above all bogus data. The zone's owner, or an attacker, is then
+// being heard, and validation is there to make that visible. Unbound and BIND cover some
+// validation failures with expired data; we never do, but where keys could not be had.
+func (f failure) isOutage() bool {
+	switch {
+	case f.bogus != nil:
+		return f.bogus.reason.Code == dnssec.ReasonUnavailable
+	case f.cached != nil:
+		return !f.cached.isBogus()
+	case f.has(answered):
+		return false
+	case f.limit != nil:
+		return !limitTable[f.limit.limit()].refutes
+	}
+	return f.has(unanswered)
+}
+
+// isOfLeader reports whether it is about the budget or the time of the question that led a
+// flight, and so says nothing about the question to other callers. A limit that the data
+// exceeds concerns them all, and so does a timeout among what was wrong with the servers of
+// a zone: it is that of packets waited for in vain.
+func (f failure) isOfLeader() bool {
+	return f.has(ofLeader) || f.zone == nil && f.is(failDeadline)
+}
+
+// isOfZone reports whether it is about what a zone's servers answer, or that they do not.
+func (f failure) isOfZone() bool {
+	return (f.bogus != nil || f.zone != nil) && !f.isOfLeader() && !f.is(failAborted)
+}
+
+// isWorthRemembering reports whether the question will fail for others too (RFC 9520). It says
+// nothing about it if it failed for reasons that lie in how it came to be asked: the caller's
+// time or, of a sub-question, the path that led to it.
+func (f failure) isWorthRemembering(sub bool) bool {
+	return !f.has(fleeting) && !(sub && f.has(ofPath))
+}
+
+// counted returns the kind whose reason Stats counts.
+func (f failure) counted() failureKind {
+	for k := failOther + 1; int(k) < len(failureTable); k++ {
+		if f.is(k) && failureTable[k].reason != "" {
+			return k
+		}
+	}
+	return failOther
+}
+
+// explained returns the kind whose extended error says best what went wrong.
+func (f failure) explained() failureKind {
+	for k := failOther + 1; int(k) < len(failureTable); k++ {
+		if f.is(k) && failureTable[k].code != noCode {
+			return k
+		}
+	}
+	return failOther
+}
+
+// extended returns the extended DNS error that says best what went wrong.
+func (f failure) extended() ExtendedError {
+	k := f.explained()
+	switch {
+	case k == failRefusal:
+		return f.refusal.extended()
+	case k == failBogus && f.bogus != nil:
+		return extendedReason(f.bogus.reason)
+	case (k == failBogus || k == failCached) && f.cached != nil:
+		return f.cached.reason()
+	case k == failBogus && f.told != nil:
+		return f.told.Extended
+	}
+	return ExtendedError{Code: failureTable[k].code, Text: f.summary()}
+}
+
+// summary returns the first cause in a few words, without addresses.
+func (f failure) summary() string {
+	switch {
+	case f.limit != nil:
+		return f.limit.Error()
+	case f.certificate != nil:
+		return f.certificate.what
+	}
+	for k := range failureTable {
+		if row := &failureTable[k]; row.traits&explaining != 0 && f.is(failureKind(k)) {
+			return row.sentinel.Error()
+		}
+	}
+	return ""
+}

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -110,7 +109,7 @@ func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flig
 		case led:
 			rescue.Again(fl.err)
 			return fl.value, fl.err
-		case !leaderOnly(fl.err):
+		case !failureOf(fl.err).isOfLeader():
 			return fl.value, rescue.Shared(fl.err)
 		case by.retry != nil:
 			by.retry()
@@ -244,7 +243,7 @@ func (f *flights) leave(fl *flight, by waiter, cause error) {
 	}
 	if fl.waiters--; fl.waiters == 0 {
 		f.forget(fl)
-		fl.shed.Store(isShed(cause) || by.parent != nil && by.parent.shed.Load())
+		fl.shed.Store(failureOf(cause).reaches(limitQuestions) || by.parent != nil && by.parent.shed.Load())
 		fl.cancel()
 	}
 }
@@ -269,19 +268,4 @@ func reaches(from, to *flight) bool {
 		return false
 	}
 	return search(from)
-}
-
-// leaderOnly reports whether an error is about the budget or the time of the flight's
-// leader, and so says nothing about the question to other callers. A limit that the data
-// exceeds concerns them all, and so does a timeout among what was wrong with the servers of
-// a zone: it is that of packets waited for in vain.
-func leaderOnly(err error) bool {
-	var zone *zoneError
-	switch {
-	case ownLimit(err), errors.Is(err, context.Canceled):
-		return true
-	case errors.As(err, &zone):
-		return false
-	}
-	return errors.Is(err, context.DeadlineExceeded)
 }

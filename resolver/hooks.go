@@ -216,18 +216,17 @@ func (e *hookError) Unwrap() error { return e.err }
 
 // asError returns err as an *Error, with the fields of the *Error that it wraps, if any.
 func asError(q dns.Question, err error) *Error {
-	var inner *Error
+	f := failureOf(err)
 	switch {
-	case !errors.As(err, &inner):
+	case f.told == nil:
 		return wrap(q, err)
-	case inner == err:
-		return inner
+	case f.told == err:
+		return f.told
 	}
-	outer := *inner
+	outer := *f.told
 	outer.Err = err
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		outer.Extended = refusal.extended()
+	if f.refusal != nil {
+		outer.Extended = f.refusal.extended()
 	}
 	return &outer
 }

@@ -3,7 +3,6 @@ package resolver
 import (
 	"container/list"
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -32,13 +31,6 @@ type jostleList struct {
 	waitingMessages int           // how many of these are messages
 	timer           *time.Timer   // fires when the oldest can be shed; nil: none has to be
 	toEnd           []*jostleSlot // slots to shed, whose end is to be called after unlock
-}
-
-// isShed reports whether work ended because its slot went to another question, or it got
-// none.
-func isShed(cause error) bool {
-	var limit *LimitError
-	return errors.As(cause, &limit) && limit.limit() == limitQuestions
 }
 
 // jostleSlot is the slot of one question, held or waited for.

@@ -1,9 +1,6 @@
 package resolver
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // LimitError says that a question needed more work than its Limits allow, or that
 // nothing but replies came that go beyond what a message may have.
@@ -19,17 +16,3 @@ func (e *LimitError) Error() string { return fmt.Sprintf("limit %s (%d) reached"
 
 // limit returns what the error names.
 func (e *LimitError) limit() limit { return limitNamed(e.Limit) }
-
-// ownLimit reports whether a limit of the caller's budget is among the causes of an error.
-func ownLimit(err error) bool {
-	if e, ok := err.(*LimitError); ok {
-		return limitTable[e.limit()].scope != ofData
-	}
-	switch err := err.(type) {
-	case interface{ Unwrap() error }:
-		return ownLimit(err.Unwrap())
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(err.Unwrap(), ownLimit)
-	}
-	return false
-}

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -39,9 +38,9 @@ func (e *NotFoundError) Error() string {
 func dnsError(name string, err error) *net.DNSError {
 	e := &net.DNSError{Err: stub.TextMisbehaving, Name: name, UnwrapErr: err}
 	var missing *NotFoundError
-	var failed *Error
-	if errors.As(err, &failed) && len(failed.Servers) > 0 {
-		e.Server = failed.Servers[len(failed.Servers)-1].String()
+	f := failureOf(err)
+	if f.told != nil && len(f.told.Servers) > 0 {
+		e.Server = f.told.Servers[len(f.told.Servers)-1].String()
 	}
 	switch {
 	case errors.As(err, &missing):
@@ -50,13 +49,13 @@ func dnsError(name string, err error) *net.DNSError {
 		if missing.Rcode == dns.RcodeSuccess || missing.Rcode == dns.RcodeNameError {
 			e.Err, e.IsNotFound = stub.TextNoSuchHost, true
 		}
-	case errors.Is(err, ErrName), errors.Is(err, ErrFiltered):
+	case f.is(failName), f.is(failFiltered):
 		e.Err, e.IsNotFound = stub.TextNoSuchHost, true
-	case errors.Is(err, ErrClosed):
+	case f.is(failClosed):
 		e.Err = ErrClosed.Error()
-	case errors.Is(err, context.Canceled):
+	case f.is(failCanceled):
 		e.Err = stub.TextCanceled
-	case failed != nil && failed.Timeout(), errors.Is(err, context.DeadlineExceeded):
+	case f.told != nil && f.told.Timeout(), f.is(failDeadline):
 		e.Err, e.IsTimeout, e.IsTemporary = stub.TextTimeout, true, true
 	default:
 		e.IsTemporary = true

@@ -37,7 +37,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name 
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
 		st.budget.lookupFailed(below)
 		l.err, l.noAddress = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
-		r.keepFailure(v, below, q, l.err)
+		r.keepFailure(v, below, q, failureOf(l.err))
 		return l
 	}
 	v.cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)

@@ -43,13 +43,13 @@ func (r *Resolver) primeOnce() {
 		err = ErrNoReachableServer
 	}
 	if err != nil {
-		r.keepFailure(v, st, q, err)
+		r.keepFailure(v, st, q, failureOf(err))
 		return
 	}
 	root := r.rootOf(m, hints)
 	r.completeRoot(ctx, st, root)
 	if len(root.Servers) == 0 {
-		r.keepFailure(v, st, q, ErrNoServerAddress)
+		r.keepFailure(v, st, q, failureOf(ErrNoServerAddress))
 		return
 	}
 	v.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})

@@ -80,48 +80,47 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
 		return nil, err
 	})
-	var refusal *Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		serve.Rotate(result.Answer, r.config.Rotate)
 		return x.answer(result), nil
-	case errors.As(err, &refusal):
-		return x.failed(refusal.rcode(), refusal.extended()), nil
-	case errors.Is(err, ErrFiltered):
+	}
+	f := failureOf(err)
+	switch {
+	case f.refusal != nil:
+		return x.failed(f.refusal.rcode(), f.refusal.extended()), nil
+	case f.is(failFiltered):
 		// No records, and no SOA either, so that clients do not cache it: the records do
 		// exist. An error would make clients ask other servers.
-		return x.failed(dns.RcodeSuccess, extendedOf(err)), nil
-	case errors.Is(err, errNotCached):
+		return x.failed(dns.RcodeSuccess, f.extended()), nil
+	case f.is(failNotCached):
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case errors.Is(err, ErrClosed):
+	case f.is(failClosed):
 		return nil, ErrClosed
 	}
-	return x.unresolved(err), nil
+	return x.unresolved(f), nil
 }
 
 // unresolved makes the reply SERVFAIL, with the reason and, for a cached failure, a second
 // extended error that says so: the first is then the same each time.
-func (x *responder) unresolved(err error) *dns.Msg {
-	x.failed(dns.RcodeServerFailure, failureOf(err))
-	if errors.Is(err, ErrCached) {
+func (x *responder) unresolved(f failure) *dns.Msg {
+	x.failed(dns.RcodeServerFailure, f.servfail())
+	if f.is(failCached) {
 		x.extend(extendedCached)
 	}
 	return x.reply
 }
 
-// failureOf returns the extended DNS error that explains a SERVFAIL; it is never zero.
-func failureOf(err error) ExtendedError {
-	e := extendedOf(err)
-	var bogus *bogusError
-	var failed *Error
-	if errors.As(err, &failed) {
-		e = failed.Extended
+// servfail returns the extended DNS error that explains a SERVFAIL; it is never zero.
+func (f failure) servfail() ExtendedError {
+	e := f.extended()
+	if f.told != nil {
+		e = f.told.Extended
 	}
 	switch {
 	case e != (ExtendedError{}):
-	case errors.As(err, &bogus), failed != nil && failed.Status == dnssec.Bogus:
+	case f.is(failBogus):
 		e.Code = dns.ExtendedErrorCodeDNSBogus
 	default:
 		e.Text = "resolution failed"

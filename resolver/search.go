@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -180,8 +179,9 @@ func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, err
 	st.tellCache(nil)
 	f, err := r.walkRetryingBogus(ctx, st, q)
 	if err != nil {
-		r.keepFailure(r.viewOf(now, q), st, q, err)
-		if !isOutage(err) && failureReason(err) == FailureBogus {
+		failed := failureOf(err)
+		r.keepFailure(r.viewOf(now, q), st, q, failed)
+		if failed.bogus != nil && !failed.isOutage() {
 			r.viewOf(now, q).cache.EndStale(r.config.Now(), q.name, q.rrtype, st.trust)
 		}
 		return nil, err
@@ -191,18 +191,11 @@ func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, err
 	return f, nil
 }
 
-// keepFailure remembers that q failed (RFC 9520), unless it failed for reasons that
-// lie in how it came to be asked: the caller's time, or the path that led to it.
-func (r *Resolver) keepFailure(v *view, st *step, q question, err error) {
-	var limit *LimitError
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed), errors.Is(err, ErrAborted), r.base.Err() != nil:
-		return
-	case errors.Is(err, ErrNoDescriptors): // nobody was asked, and the next moment may be better
-		return
-	case st.depth > 0 && (errors.As(err, &limit) || errors.Is(err, ErrCircular)):
+// keepFailure remembers that q failed (RFC 9520), if it would fail for others too.
+func (r *Resolver) keepFailure(v *view, st *step, q question, f failure) {
+	if r.base.Err() != nil || !f.isWorthRemembering(st.depth > 0) {
 		return
 	}
-	e := extendedOf(err)
+	e := f.extended()
 	v.cache.PutFailure(r.config.Now(), q.name, q.rrtype, st.trust, e.Code, e.Text)
 }

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -66,15 +65,18 @@ func (s *secondLevel) key(v *view, zone dnsname.Name, q question) secondlevel.Ke
 // When replies or zone cuts were read from the store, it returns a query state that walks
 // again without reading; else nil.
 func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
-	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || !isZoneFailure(err) {
+	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten {
+		return nil
+	}
+	f := failureOf(err)
+	if !f.isOfZone() {
 		return nil
 	}
 	keys, led := st.secondReads.all(), r.forgetCuts(q)
 	if len(keys) == 0 && !led {
 		return nil
 	}
-	var bogus *bogusError
-	if errors.As(err, &bogus) && len(keys) > 0 {
+	if f.bogus != nil && len(keys) > 0 {
 		r.secondLevel.Distrust(keys)
 	}
 	again := *st
@@ -85,14 +87,6 @@ func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
 		again.proof = r.newProof(&again, q)
 	}
 	return &again
-}
-
-// isZoneFailure reports whether an error is about what a zone's servers answer, or that they
-// do not.
-func isZoneFailure(err error) bool {
-	var bogus *bogusError
-	var zone *zoneError
-	return err != nil && !leaderOnly(err) && !errors.Is(err, ErrAborted) && (errors.As(err, &bogus) || errors.As(err, &zone))
 }
 
 // noteCut remembers whether a zone cut was read from the store.

@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"net"
 	"slices"
 	"time"
@@ -40,7 +39,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	} else {
 		reply, err = r.respondWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
 	}
-	if errors.Is(err, errNoQuery) {
+	if err == errNoQuery {
 		return // answering an answer would make a loop
 	}
 	if err != nil {

@@ -72,8 +72,8 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*an
 		return f, err
 	}
 	r.refreshed(st.trust, q, err)
-	if err != nil && isOutage(err) {
-		if f, ok := r.searchStale(q, st.trust, summary(err)); ok {
+	if failed := failureOf(err); failed.isOutage() {
+		if f, ok := r.searchStale(q, st.trust, failed.summary()); ok {
 			return f, nil
 		}
 	}
@@ -129,52 +129,13 @@ func (r *Resolver) clientTimer(ctx context.Context) time.Duration {
 // refreshed remembers how an attempt to replace an expired answer ended. That servers are
 // not tried because they failed a moment ago (RFC 9520) is no new failure.
 func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
+	failed := failureOf(err)
 	switch {
 	case err == nil:
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, trust)
-	case isOutage(err) && !errors.Is(err, ErrCached):
+	case failed.isOutage() && !failed.is(failCached):
 		r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
 	}
-}
-
-// isOutage reports whether a question failed for want of an answer, so that an expired
-// one may be given instead: servers silent, not found, or answering with errors, and our
-// own limits on how long to try.
-//
-// Whatever a server said with authority is an answer, however little it is worth, and
-// hiding it would be wrong (RFC 8767 §4): an alias loop, more records or signatures than
-// are looked at, and above all bogus data. The zone's owner, or an attacker, is then
-// being heard, and validation is there to make that visible. Unbound and BIND cover some
-// validation failures with expired data; we never do, but where keys could not be had.
-func isOutage(err error) bool {
-	var bogus *bogusError
-	var cached *cachedError
-	var limit *LimitError
-	switch {
-	case errors.As(err, &bogus):
-		return bogus.reason.Code == dnssec.ReasonUnavailable
-	case errors.As(err, &cached):
-		return !isBogusCode(cached.failure.Cause)
-	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, ErrAliasLoop):
-		return false
-	case errors.As(err, &limit):
-		return !limitTable[limit.limit()].refutes
-	}
-	return errors.Is(err, ErrNoReachableServer) || errors.Is(err, ErrNoServerAddress) || errors.Is(err, ErrCircular) || isTimeout(err)
-}
-
-// isBogusCode reports whether an extended DNS error is about data that failed validation.
-// RFC 8914 §4.
-func isBogusCode(code uint16) bool {
-	switch code {
-	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeUnsupportedDSDigestType,
-		dns.ExtendedErrorCodeDNSSECIndeterminate, dns.ExtendedErrorCodeDNSBogus, dns.ExtendedErrorCodeSignatureExpired,
-		dns.ExtendedErrorCodeSignatureNotYetValid, dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
-		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
-		dns.ExtendedErrorCodeSignatureExpiredBeforeValid, dns.ExtendedErrorCodeUnsupportedNSEC3IterValue:
-		return true
-	}
-	return false
 }
 
 // hasStale reports whether searchStale would find something at this moment.

@@ -1,8 +1,6 @@
 package resolver
 
 import (
-	"context"
-	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 
@@ -168,49 +166,6 @@ const (
 	FailureOther FailureReason = "other"
 )
 
-// failureReasons lists them all. It never changes.
-var failureReasons = [...]FailureReason{
-	FailureBogus, FailureLimit, FailureTimeout, FailureCanceled, FailureUnreachable, FailureNetwork, FailureLoop,
-	FailureCached, FailureRefused, FailureHook, FailureClosed, FailureDescriptors, FailureCertificate, FailureOther,
-}
-
-// failureReason returns the reason for an error. When several things went wrong the last
-// one decides: bogus data comes to light after some servers did not answer, not before.
-func failureReason(err error) FailureReason {
-	var told *Error
-	var bogus *bogusError
-	var limit *LimitError
-	switch {
-	case errors.Is(err, ErrClosed):
-		return FailureClosed
-	case errors.Is(err, errNotCached):
-		return FailureRefused
-	case errors.Is(err, ErrHookResult):
-		return FailureHook
-	case errors.As(err, &bogus), errors.As(err, &told) && told.Status == dnssec.Bogus:
-		return FailureBogus
-	case errors.Is(err, ErrCached):
-		return FailureCached
-	case errors.As(err, &limit) && limit.limit() != limitTime:
-		return FailureLimit
-	case errors.Is(err, context.Canceled):
-		return FailureCanceled
-	case errors.Is(err, ErrNoDescriptors):
-		return FailureDescriptors
-	case errors.Is(err, ErrCertificate):
-		return FailureCertificate
-	case errors.Is(err, ErrBlocked), errors.Is(err, ErrIntercepted):
-		return FailureNetwork
-	case errors.Is(err, ErrAliasLoop), errors.Is(err, ErrCircular):
-		return FailureLoop
-	case errors.Is(err, ErrNoReachableServer), errors.Is(err, ErrNoServerAddress):
-		return FailureUnreachable
-	case limit != nil, errors.Is(err, context.DeadlineExceeded):
-		return FailureTimeout
-	}
-	return FailureOther
-}
-
 // Stats returns the counts of what the resolver has done and is doing. It takes the lock of
 // each shard of the cache, so call it once a second rather than once a question.
 func (r *Resolver) Stats() Stats {
@@ -218,7 +173,7 @@ func (r *Resolver) Stats() Stats {
 	s := Stats{
 		Cache:     r.config.Cache.Stats(),
 		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
-		Failures: make(map[FailureReason]uint64, len(failureReasons)),
+		Failures: make(map[FailureReason]uint64),
 		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
 		Limits: make(map[string]uint64, len(limitTable)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
@@ -228,8 +183,10 @@ func (r *Resolver) Stats() Stats {
 		Servers: r.routeTable.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()
-	for i, reason := range failureReasons {
-		s.Failures[reason] = c.failures[i].Load()
+	for k, row := range failureTable {
+		if row.reason != "" {
+			s.Failures[row.reason] += c.failures[k].Load()
+		}
 	}
 	for l := limitUnknown + 1; int(l) < len(limitTable); l++ {
 		s.Limits[l.String()] = c.refusals[l].Load()
@@ -282,7 +239,7 @@ type counts struct {
 	sentUDP, sentTCP, received, timedOut        atomic.Uint64
 	prefetched, prefetchFailed, prefetchDropped atomic.Uint64
 
-	failures [len(failureReasons)]atomic.Uint64
+	failures [len(failureTable)]atomic.Uint64
 	bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
 	dropped  [len(dropReasons)]atomic.Uint64
 	leftOut  [len(excesses)]atomic.Uint64
@@ -319,14 +276,9 @@ func (c *counts) asked(fromCache, stale bool, err error) {
 		}
 		return
 	}
-	reason := failureReason(err)
-	for i := range failureReasons {
-		if failureReasons[i] == reason {
-			c.failures[i].Add(1)
-		}
-	}
-	var limit *LimitError
-	if errors.As(err, &limit) && limit.limit() == limitTime {
+	f := failureOf(err)
+	c.failures[f.counted()].Add(1)
+	if f.reaches(limitTime) {
 		c.refusals.count(limitTime) // it is not counted where it is reached
 	}
 }

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -94,7 +93,7 @@ func (a *asking) addFound(l lookupResult) {
 	}
 	if l.err != nil {
 		a.errs = append(a.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
-		a.ownFailure = a.ownFailure || errors.Is(l.err, rescue.ErrAborted)
+		a.ownFailure = a.ownFailure || failureOf(l.err).is(failAborted)
 		a.noAddress = a.noAddress || l.noAddress
 		a.outage = a.outage || !l.noAddress
 	}

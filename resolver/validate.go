@@ -167,8 +167,8 @@ func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetche
 // servers that cannot answer for type DS do refer. The walk took a referral before, but who
 // did not want to validate (a client with CD, a look-up of a name server) has not kept it.
 func (r *Resolver) referredDS(ctx context.Context, st *step, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
-	var ze *zoneError
-	if q.rrtype != dns.TypeDS || leaderOnly(cause) || !errors.As(cause, &ze) || !ze.responded {
+	f := failureOf(cause)
+	if q.rrtype != dns.TypeDS || f.isOfLeader() || f.zone == nil || !f.zone.responded {
 		return nil, nil
 	}
 	now := r.config.Now()
@@ -262,7 +262,7 @@ func (p *proof) take(f fetched) {
 	delete(p.pending, f.q)
 	if f.err != nil {
 		p.ev.Fail(need, f.err)
-		if leaderOnly(f.err) || errors.Is(f.err, rescue.ErrAborted) {
+		if failed := failureOf(f.err); failed.isOfLeader() || failed.is(failAborted) {
 			p.spent = f.err
 		}
 		return

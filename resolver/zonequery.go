@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -233,7 +232,7 @@ func (a *asking) take(o exchangeResult) *reply {
 	o.to.excluded = o.to.udpSpoilt || o.to.extraSend || !o.timedOut && !o.udpSpoilt
 	o.to.udpSpoilt = o.udpSpoilt
 	if o.err != nil {
-		a.ownFailure = a.ownFailure || ownLimit(o.err) || errors.Is(o.err, ErrNoDescriptors) || errors.Is(o.err, rescue.ErrAborted)
+		a.ownFailure = a.ownFailure || failureOf(o.err).has(ownMeans)
 		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
 	}
 	if o.to.extraSend {
@@ -302,10 +301,11 @@ func (a *asking) doubtsNoData(m *reply) bool {
 // failure is why no server of the zone gave a response that says something.
 func (a *asking) failure(cause error) error {
 	err := join(a.errs)
+	failed := failureOf(err)
 	switch {
 	case cause != nil:
 		err = cause
-	case errors.Is(err, ErrRouteLoop) && len(a.tried) <= 1:
+	case failed.is(failRouteLoop) && len(a.tried) <= 1:
 		// Nobody else was there to be asked.
 	case len(a.tried) == 0 && a.list.loopExcluded:
 		err = ErrRouteLoop
@@ -314,7 +314,7 @@ func (a *asking) failure(cause error) error {
 	default:
 		err = wrapCause(ErrNoServerAddress, err)
 	}
-	if root := a.rootFailure(); cause == nil && root != nil && !errors.Is(err, ErrNoDescriptors) {
+	if root := a.rootFailure(); cause == nil && root != nil && !failed.is(failNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
 	// A question that has spent all it may says nothing about servers: else who wastes a

@@ -1,0 +1,93 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// TestFailureTable: each kind is known by a sentinel of its own or by a type.
+func TestFailureTable(t *testing.T) {
+	typed := map[failureKind]error{
+		failRefusal: &Refusal{}, failHook: &hookError{errLame}, failBogus: &bogusError{},
+		failQuestionLimit: limitSends.reached(1), failDataLimit: limitRecords.reached(1), failResolverLimit: limitSockets.reached(1),
+		failTime: limitTime.reached(1), failTimeout: &net.DNSError{IsTimeout: true}, failHeld: &heldError{limitSockets.reached(1), errLame},
+	}
+	seen := make(map[error]failureKind)
+	for k := failOther + 1; int(k) < len(failureTable); k++ {
+		err := failureTable[k].sentinel
+		if err == nil {
+			err = typed[k]
+		}
+		if err == nil {
+			t.Errorf("kind %d: neither a sentinel nor a type", k)
+			continue
+		}
+		if other, ok := seen[err]; ok {
+			t.Errorf("kinds %d and %d have the same sentinel", k, other)
+		}
+		seen[err] = k
+		if f := failureOf(fmt.Errorf("wrapped: %w", join([]error{errLame, err}))); !f.is(k) || f.traits&failureTable[k].traits != failureTable[k].traits {
+			t.Errorf("kind %d: %v is not read", k, err)
+		}
+		if failureTable[k].traits&explaining != 0 && failureTable[k].sentinel == nil {
+			t.Errorf("kind %d: there are no words to explain it with", k)
+		}
+	}
+}
+
+// likeDeadline is an error that says of itself what it is, as those of package net do.
+type likeDeadline struct{}
+
+func (likeDeadline) Error() string        { return "late" }
+func (likeDeadline) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// TestFailureOf: what is read of joined errors.
+func TestFailureOf(t *testing.T) {
+	inZone := func(errs ...error) error { return fmt.Errorf("wrapped: %w", &zoneError{err: join(errs)}) }
+	for _, tt := range []struct {
+		about                 string
+		err                   error
+		outage, leader, lasts bool // is an outage, is of the leader, is worth remembering
+		lastsBelow, ofZone    bool // likewise of a sub-question; is about a zone's servers
+		reason                FailureReason
+		code                  uint16
+	}{
+		{"none", nil, false, false, true, true, false, FailureOther, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"silent servers", inZone(ErrNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, FailureUnreachable, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the end of time", likeDeadline{}, true, true, true, true, false, FailureTimeout, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the limit of time", inZone(limitTime.reached(1)), true, true, true, false, false, FailureTimeout, dns.ExtendedErrorCodeOther},
+		{"a budget", inZone(ErrNoReachableServer, limitSends.reached(1)), true, true, true, false, false, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of the data", inZone(ErrNoReachableServer, limitRecords.reached(1)), false, false, true, false, true, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a reply that is too large", inZone(ErrNoReachableServer, limitMessageRecords.reached(1)), true, false, true, false, true, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of all questions", &heldError{limitSockets.reached(1), limitTime.reached(1)}, true, true, true, false, false, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a circle", inZone(ErrNoServerAddress, ErrCircular), true, false, true, false, true, FailureLoop, dns.ExtendedErrorCodeOther},
+		{"an alias loop", ErrAliasLoop, false, false, true, true, false, FailureLoop, dns.ExtendedErrorCodeOther},
+		{"nobody waits", inZone(ErrNoReachableServer, context.Canceled), false, true, false, false, false, FailureCanceled, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"no descriptors", inZone(ErrNoReachableServer, ErrNoDescriptors), true, false, false, false, true, FailureDescriptors, dns.ExtendedErrorCodeOther},
+		{"aborted", inZone(ErrNoReachableServer, ErrAborted), true, false, false, false, false, FailureUnreachable, dns.ExtendedErrorCodeOther},
+		{"bogus", join([]error{errLame, &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, FailureBogus, dns.ExtendedErrorCodeSignatureExpired},
+		{"keys that could not be had", &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, FailureBogus, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"a blocked network, where addresses depend on themselves", inZone(ErrBlocked, ErrNoReachableServer, ErrCircular), true, false, true, false, true, FailureNetwork, dns.ExtendedErrorCodeNetworkError},
+		{"a route", &RouteError{Zone: "example.", Err: wrapCause(ErrNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, FailureCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"an error of a hook", &hookError{errors.New("no")}, false, false, true, true, false, FailureOther, dns.ExtendedErrorCodeOther},
+	} {
+		f := failureOf(tt.err)
+		if f.isOutage() != tt.outage || f.isOfLeader() != tt.leader || f.isWorthRemembering(false) != tt.lasts || f.isWorthRemembering(true) != tt.lastsBelow || f.isOfZone() != tt.ofZone {
+			t.Errorf("%s: outage %t, of the leader %t, worth remembering %t, of a sub-question %t, of a zone %t", tt.about,
+				f.isOutage(), f.isOfLeader(), f.isWorthRemembering(false), f.isWorthRemembering(true), f.isOfZone())
+		}
+		if reason := failureTable[f.counted()].reason; reason != tt.reason {
+			t.Errorf("%s: counted as %s, want %s", tt.about, reason, tt.reason)
+		}
+		if e := f.extended(); e.Code != tt.code {
+			t.Errorf("%s: got %v, want the code %d", tt.about, e, tt.code)
+		}
+	}
+}
