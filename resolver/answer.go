@@ -11,11 +11,11 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// answer is what is known of one name and type: records, aliases that lead on, or a denial.
-// A search joins the answers for the names of an alias chain to the first of them. What a
-// search has returned is shared by all who wait for it, and not changed.
+// answer is what is known of one name and type: records, aliases, or a denial. A search
+// joins the answers for the names of an alias chain to the first of them. An answer that a
+// search has returned is shared by all callers that wait for it, and not changed.
 type answer struct {
-	q     question     // that is answered: the first of a chain
+	q     question     // the question that is answered: the first of a chain
 	kind  responseKind // kindAnswer, kindAlias, kindNoData or kindNameError: what the chain ends at
 	rcode int          // that goes with kind
 
@@ -28,11 +28,11 @@ type answer struct {
 	ttl    uint32        // the lowest of all parts, in seconds
 
 	fromCache bool       // no server was asked for any part of it
-	local     bool       // all of it is ours to say: no server had a part in it
+	local     bool       // all of it is local data or about special-use names
 	stale     bool       // a part of it has expired (RFC 8767)
-	due       []question // parts in the cache that are in use and about to expire: worth being fetched again
+	due       []question // parts in the cache to prefetch: in use and about to expire
 
-	extended []ExtendedError // why it is not secure, where there is more to say, and what was not kept
+	extended []ExtendedError // why it is not secure, if more is known, and what was not kept
 	notKept  error           // a *cache.LimitError: why the cache did not take a part
 }
 
@@ -50,7 +50,7 @@ func (a *answer) isExpanded() bool {
 // that nothing is closer: its signature counts fewer labels than its owner has (RFC 4034
 // §3.1.3).
 func fromWildcard(set *dnssec.RRset) bool {
-	const labels = 3 // where the count stands in RRSIG RDATA
+	const labels = 3 // offset of the count in RRSIG RDATA
 	for sig := range set.Signatures.All() {
 		return len(sig) > labels && int(sig[labels]) < set.Owner.Labels() && !set.Owner.IsWildcard()
 	}

@@ -17,13 +17,13 @@ type cacheReader struct {
 	view  *view
 	now   time.Time
 	trust cache.Trust
-	// quiet is set to read what has expired (RFC 8767): the same part of the cache, for what
-	// is found but not returned, and so not counted.
+	// quiet is set to read what has expired (RFC 8767): the same part of the cache, to look
+	// for what is not returned, and so must not be counted.
 	quiet *cache.View
 }
 
-// cached returns what the cache, or nobody but us, knows of q. direct says that a client
-// asked for q itself.
+// cached returns the answer to q from the cache or, for a special-use name, from this
+// resolver. direct says that a client asked for q itself.
 func (r *Resolver) cached(now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
 	return r.cachedIn(r.viewOf(now, q), now, trust, q, direct)
 }
@@ -37,8 +37,8 @@ func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q questio
 	return c.read(q, direct)
 }
 
-// expired returns what the cache knew of q before that expired. What is made from others'
-// denials is made from live ones only.
+// expired returns the answer to q that the cache had before it expired. Answers are
+// synthesised from the denials of other names only while these are alive.
 func (r *Resolver) expired(v *view, now time.Time, trust cache.Trust, q question) (*answer, bool) {
 	if q.rrtype == dns.TypeANY {
 		return nil, false
@@ -59,14 +59,14 @@ func (r *Resolver) expired(v *view, now time.Time, trust cache.Trust, q question
 // CNAME; an answer kept whole, as one made from a wildcard is, with its proof; a denial; a
 // DNAME above the name; what is proven of the zone, or kept for some seconds.
 //
-// The first steps, for who makes no answer of what it finds, are in View.AppendReply of
-// package cache, and in hitAddrs.
+// View.AppendReply of package cache, and hitAddrs, which make no answer, have the first
+// steps too.
 func (c *cacheReader) read(q question, direct bool) (*answer, bool) {
 	item, own := c.set(q, q.rrtype)
 	if own && !fromWildcard(&item.Set) {
 		return setAnswer(q, item), true
 	}
-	// What the cache has an RRset for is no special-use name, and need not be looked up.
+	// A name with an RRset in the cache is not a special-use name.
 	if !own && c.alive() {
 		if a, special := c.r.specialUse(c.trust, q, direct); special {
 			return a, true
@@ -115,7 +115,7 @@ func (c *cacheReader) readANY(q question, direct bool) (*answer, bool) {
 	if a, ok := c.dname(q); ok {
 		return a, true
 	}
-	// A name that is proven not to be there has no type: any will do to ask for the proof.
+	// A name that is proven not to exist has no type: the proof is the same for any.
 	a, ok := c.synthesis(question{q.name, dns.TypeA})
 	if !ok || a.kind != kindNameError {
 		return nil, false

@@ -155,7 +155,7 @@ func (f *fresh) chain() cache.Chain {
 	return c
 }
 
-// keepSets keeps each RRset for whoever it concerns.
+// keepSets keeps each RRset by itself, for all questions that it answers.
 func (f *fresh) keepSets(now time.Time, view *cache.View, meta cache.Meta) {
 	if f.q.rrtype != dns.TypeANY {
 		for _, s := range f.sets {

@@ -7,7 +7,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 )
 
-// answer answers out of the cache, or in a flight with everybody who asks the same.
+// answer answers from the cache, or in a flight that equal questions share.
 func (r *Resolver) answer(ctx context.Context, st *step, q question) (*answer, error) {
 	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (
 	return f, err
 }
 
-// fetchAnswer answers in a flight with everybody who asks the same.
+// fetchAnswer answers in a flight that equal questions share.
 func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answer, error) {
 	st.begin()
 	ctx, s, err := r.admit(ctx, st)
@@ -56,7 +56,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answ
 	}()
 	leaving := func(fl *flight) {
 		if handedOver = st.leaving != nil && st.leaving(fl, leave); handedOver {
-			s.keep() // nobody is told any more that it has to go
+			s.keep() // from now on it cannot be shed
 		}
 	}
 	by := waiter{
@@ -70,15 +70,16 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answ
 	})
 	if err != nil {
 		if r.base.Err() != nil {
-			err = ErrClosed // whatever failed first of all that Close ends
+			err = ErrClosed // whichever part Close ended first
 		}
 		return nil, err
 	}
 	return v.(*answer), nil
 }
 
-// questionKey names what a client asks. Who asks after a change of routes, of negative trust
-// anchors or of local zones must not be given what is being found by the old ones.
+// questionKey is the key of the flight for a client's question. It differs after a change of
+// routes, of negative trust anchors or of local zones, so that answers found by the old ones
+// are not shared.
 func (r *Resolver) questionKey(q question, trust cache.Trust) string {
 	b := binary.BigEndian.AppendUint64([]byte("question"), r.currentRoutes().generation)
 	b = binary.BigEndian.AppendUint64(b, r.ours.Load().generation)

@@ -25,8 +25,8 @@ func newConcurrencyLimits[K comparable](limit int) *concurrencyLimits[K] {
 	return &concurrencyLimits[K]{limit: int64(limit), byKey: make(map[K]*concurrencyLimit)}
 }
 
-// enter waits for a place and gives the function that gives it back. It fails when
-// ctx ends first.
+// enter waits for a slot and returns the function that releases it. It fails when ctx ends
+// first.
 func (g *concurrencyLimits[K]) enter(ctx context.Context, key K) (leave func(), err error) {
 	g.mu.Lock()
 	at := g.byKey[key]

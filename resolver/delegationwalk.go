@@ -18,17 +18,17 @@ type walk struct {
 	r    *Resolver
 	st   *step
 	q    question
-	view *view // that what is found belongs to
+	view *view // that the answer belongs to
 	cut  *zoneCut
 	min  minimiser
 
-	referrals []*dnssec.Response // followed, for who validates what is found
-	sources   []netip.AddrPort   // servers that had a say
+	referrals []*dnssec.Response // the referrals followed, for validation
+	sources   []netip.AddrPort   // servers that have sent a part of it
 	writes    []*secondWrite     // their replies, for the second level
-	silence   error              // why the servers of the cut are asked the full question once; nil: they are not
+	silence   error              // the error that led to one query with the full question; nil: none
 }
 
-// walk searches one name as the servers have it.
+// walk searches one name at the servers.
 func (r *Resolver) walk(ctx context.Context, st *step, q question) (*answer, error) {
 	return r.newWalk(st, q).run(ctx)
 }
@@ -38,8 +38,8 @@ func (r *Resolver) newWalk(st *step, q question) *walk {
 	now := r.config.Now()
 	v := r.viewOf(now, q)
 	if st.proof != nil {
-		// Routes and anchors may have changed since: what the validator of one view lets
-		// pass must not be kept in another.
+		// Routes and anchors may have changed since: data that the validator of one view
+		// lets pass must not be kept in another.
 		v = st.proof.view
 	}
 	w := &walk{r: r, st: st, q: q, view: v, min: r.newMinimiser(v, q)}
@@ -104,9 +104,8 @@ func (w *walk) zone() dnsname.Name {
 	return w.cut.Zone
 }
 
-// enter goes on at a zone cut, with what earlier questions taught of the names below it:
-// the next label to reveal is the first of which nobody knows whether a zone is cut there
-// (RFC 9156 §3).
+// enter continues at a zone cut, with what earlier questions have shown about the names
+// below it: the next label to reveal is the first where a zone cut may be (RFC 9156 §3).
 func (w *walk) enter(now time.Time, cut *zoneCut) {
 	w.cut = cut
 	if !w.min.off {
@@ -114,7 +113,7 @@ func (w *walk) enter(now time.Time, cut *zoneCut) {
 	}
 }
 
-// ask asks the second level, and if that does not know, the servers.
+// ask asks the second level, and if that has no reply, the servers.
 func (w *walk) ask(ctx context.Context, st *step, asked question) (*reply, error) {
 	if m := w.r.readSecond(ctx, st, w.view, w.cut, asked); m != nil {
 		return m, nil
@@ -123,13 +122,12 @@ func (w *walk) ask(ctx context.Context, st *step, asked question) (*reply, error
 }
 
 func (r *Resolver) newMinimiser(v *view, q question) minimiser {
-	// With type DS the last label's zone cut is not crossed, so that revealing it
-	// early tells nothing new.
-	// A forwarder has to be told everything anyway.
+	// With type DS the zone cut at the last label is not crossed, so that revealing it
+	// early reveals nothing more. A forwarder has to get the full question anyway.
 	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || v.forwards()}
 }
 
-// minimised decides what a response to a minimised question means for the walk.
+// minimised decides what a response to a minimised query means for the walk.
 func (w *walk) minimised(ctx context.Context, asked question, m *reply) (a *answer, done bool, err error) {
 	switch m.kind {
 	case kindReferral:
@@ -151,8 +149,8 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (a *answ
 	return nil, false, nil
 }
 
-// maxNoCuts is of how many names, from the deepest up, one response says that no zone is
-// cut there: the nibbles of an IPv6 address below ip6.arpa, the longest names in use.
+// maxNoCuts is for how many names, from the deepest up, one response shows that there is no
+// zone cut: the nibbles of an IPv6 address below ip6.arpa, the longest names in use.
 const maxNoCuts = 32
 
 // noCut remembers that there is no zone cut at name, nor between it and the zone whose
@@ -169,9 +167,9 @@ func (w *walk) noCut(name dnsname.Name, ttl uint32) {
 	}
 }
 
-// answered remembers of which names the response to the full question says that no zone
-// is cut there. One about DS says nothing of the name itself, and a name that does not
-// exist is not worth a place.
+// answered remembers for which names the response to the full question shows that there is
+// no zone cut. One about DS does not show it for the name itself, and a name that does not
+// exist is not worth an entry.
 func (w *walk) answered(a *answer) {
 	name := a.q.name
 	switch {
@@ -183,9 +181,9 @@ func (w *walk) answered(a *answer) {
 	w.noCut(name, a.ttl)
 }
 
-// deniedAbove decides what it means that an ancestor of the name does not exist. When
-// that is proven, or believed, neither does the name. But servers get empty
-// non-terminals wrong (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked.
+// deniedAbove decides what it means that an ancestor of the name does not exist. When that
+// is proven, or believed, neither does the name. But servers get empty non-terminals wrong
+// (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked for.
 func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answer, bool, error) {
 	strict := w.r.config.Minimise == MinimiseStrict
 	if strict || w.st.proof != nil {
@@ -202,7 +200,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answ
 	return nil, false, nil
 }
 
-// dname takes a DNAME above the name asked, which redirects the full name too.
+// dname follows a DNAME above the name asked for, which redirects the full name too.
 func (w *walk) dname(ctx context.Context, m *reply) (*answer, bool, error) {
 	step, ok := scrub.Redirect(w.q.name, m.Aliases[0].Set)
 	if !ok {
@@ -217,9 +215,9 @@ func (w *walk) dname(ctx context.Context, m *reply) (*answer, bool, error) {
 	return a, true, err
 }
 
-// fallBack makes the walk ask for the full name after servers have answered a
-// minimised question with an error: some only know the questions of others (RFC 9156
-// §2.3). Where they were silent one of them is asked, as the last resort.
+// fallBack makes the walk ask for the full name after servers have answered a minimised
+// query with an error: some only know the usual questions (RFC 9156 §2.3). Where all were
+// silent, one of them is asked, by the plain retry.
 func (w *walk) fallBack(err error) bool {
 	f := failureOf(err)
 	if w.r.config.Minimise == MinimiseStrict || f.isOfLeader() || f.zone == nil {
@@ -235,14 +233,14 @@ func (w *walk) fallBack(err error) bool {
 	return true
 }
 
-// asking returns the task that puts the walk's question, or less of it, to a zone's servers.
+// asking returns the state for a query to a zone's servers, which may be minimised.
 func (w *walk) asking(minimised bool) *step {
 	st := w.st.asking(minimised)
 	st.onlyPlainRetry = w.silence != nil
 	return st
 }
 
-// failure is why the walk ends: not the last resort, but what made it necessary.
+// failure is why the walk ends: after a plain retry in vain, what made it necessary.
 func (w *walk) failure(err error) error {
 	if w.silence != nil && !failureOf(err).isOfLeader() {
 		return w.silence
@@ -250,8 +248,8 @@ func (w *walk) failure(err error) error {
 	return err
 }
 
-// descend goes on to the zone that m refers to. The delegation is leased from the
-// parent, and not for longer than the parent is itself.
+// descend continues at the zone that m refers to. The delegation is leased from the parent,
+// and for no longer than the parent's own lease.
 func (w *walk) descend(ctx context.Context, m *reply) error {
 	if err := w.st.budget.referral(); err != nil {
 		return err
@@ -259,7 +257,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	now := w.r.config.Now()
 	delegation, meta := m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires, Vouched: m.vouched}
 	if kept := w.view.cuts.PutCut(now, delegation, meta); kept != nil {
-		delegation = kept // what is learnt of it belongs to this one
+		delegation = kept // what is learnt about the zone belongs to the delegation that is cached
 	}
 	from := w.cut
 	w.st.proof.referred(ctx, from, m, w.q.name)
@@ -272,7 +270,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	return nil
 }
 
-// earliest gives the earlier of two times, of which the zero one stands for never.
+// earliest returns the earlier of two times, where the zero time means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

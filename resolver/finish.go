@@ -19,12 +19,11 @@ type fresh struct {
 	*answer
 	signer   dnsname.Name // the zone that signed it; "" unless Secure
 	compact  bool         // the denial is about this very name only (RFC 9824)
-	alone    bool         // it answers for this name only, whatever it says of others
-	unplaced bool         // the cache has no room for it where it would be: it is kept briefly
+	alone    bool         // it may answer only questions for this name
+	unplaced bool         // the cache has not taken it as usual: it is kept briefly
 }
 
-// finish makes an answer of the response to the full question, validates it, and keeps
-// what it teaches.
+// finish makes an answer of the response to the full question, validates it, and caches it.
 func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply) (*answer, error) {
 	f, err := r.judge(ctx, w, asked, m)
 	if err != nil {

@@ -11,16 +11,15 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias
-// to alias. Each name is searched from its own zone, whatever else came with the
-// alias.
+// search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias to
+// alias. Each name is searched from its own zone, whatever else came with the alias.
 func (r *Resolver) search(ctx context.Context, st *step, q question) (*answer, error) {
 	st = st.on(q)
 	st.proof = r.newProof(st, q)
 	var whole *answer
 	for at := q; ; {
 		if st.proof != nil && st.proof.view.id != r.viewOf(r.config.Now(), at).id {
-			st.proof = r.newProof(st, at) // other names, other trust
+			st.proof = r.newProof(st, at) // another view has another validator
 		}
 		part, err := r.find(ctx, st.on(at), at)
 		if err != nil {
@@ -40,24 +39,23 @@ func (r *Resolver) search(ctx context.Context, st *step, q question) (*answer, e
 	}
 }
 
-// searchCache is search without asking anybody; false when the cache does not hold
-// all of the answer. It makes nothing that an answer does not need: this is the path of
-// most questions.
+// searchCache is search that asks no servers; false when the cache does not hold all of the
+// answer. It allocates nothing that the answer does not need, since most questions end here.
 func (r *Resolver) searchCache(q question, trust cache.Trust) (*answer, bool) {
 	return r.searchCached(q, trust, lookAlive)
 }
 
-// cacheLook says what searchCached takes, and whether the cache is to count it.
+// cacheLook is what searchCached reads, and whether the cache counts it.
 type cacheLook uint8
 
 const (
 	lookAlive        cacheLook = iota
-	lookStale                  // where nothing alive is known, also what has expired
-	lookStaleQuietly           // likewise, but nothing is made of it: it is not counted
+	lookStale                  // also what has expired, where the cache has nothing alive
+	lookStaleQuietly           // as lookStale, but not counted, as no answer is made of it
 	lookQuietly                // what is alive, not counted
 )
 
-// searchCached is searchCache that may take what has expired.
+// searchCached is searchCache that may also read what has expired.
 func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*answer, bool) {
 	now := r.config.Now()
 	var whole *answer
@@ -104,13 +102,13 @@ func (a *answer) join(next *answer) *answer {
 	}
 	if a == nil {
 		next.ttl = min(next.ttl, maxTTL)
-		// What is appended to may belong to a response, and so to others too.
+		// The slices appended to may belong to a response that is shared.
 		next.aliases, next.denial = slices.Clip(next.aliases), slices.Clip(next.denial)
 		return next
 	}
 	a.kind, a.rcode, a.sets, a.soa = next.kind, next.rcode, next.sets, next.soa
 	a.aliases = append(a.aliases, next.aliases...)
-	a.denial = append(a.denial, next.denial...) // of aliases: what proves a wildcard's
+	a.denial = append(a.denial, next.denial...) // for an alias: the proof of its wildcard
 	a.status, a.ttl = a.status.Worst(next.status), min(a.ttl, next.ttl)
 	a.fromCache, a.local = a.fromCache && next.fromCache, a.local && next.local
 	a.stale, a.due = a.stale || next.stale, append(a.due, next.due...)
@@ -156,9 +154,9 @@ func (a *answer) visited(i int) bool {
 // target is the name that a chain has reached.
 func (a *answer) target() dnsname.Name { return a.aliases[len(a.aliases)-1].To }
 
-// find gives what is known of one name, or walks to find out.
+// find returns the answer for one name from the cache, or walks to find it.
 func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, error) {
-	if st.depth == 0 { // clients have local data, name servers are where the network says
+	if st.depth == 0 { // local data is for clients, not for the addresses of name servers
 		if f, ok := r.localData(st.trust, q); ok {
 			st.tellCache(f)
 			return f, nil
@@ -191,7 +189,8 @@ func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, err
 	return f, nil
 }
 
-// keepFailure remembers that q failed (RFC 9520), if it would fail for others too.
+// keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be
+// asked: the caller's time, or the path that led to it.
 func (r *Resolver) keepFailure(v *view, st *step, q question, f failure) {
 	if r.base.Err() != nil || !f.isWorthRemembering(st.depth > 0) {
 		return

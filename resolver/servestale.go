@@ -13,8 +13,8 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// DefaultMaxStale is Options.MaxStale where that is zero. RFC 8767 §5 asks for one to
-// three days.
+// DefaultMaxStale is used when Options.MaxStale is zero. RFC 8767 §5 asks for one to three
+// days.
 const DefaultMaxStale = 24 * time.Hour
 
 // fillStale fills the options of RFC 8767, and makes the cache if there is none.
@@ -41,11 +41,10 @@ func (c *config) fillStale() error {
 	return nil
 }
 
-// answerOrStale is fetchAnswer for a question that there is an expired answer to, which is
-// given when the servers fail, or let the client wait for longer than it will (RFC 8767
-// §5). The attempt then goes on in the background. When it failed, or is known to take
-// long, the next one is half a minute away, and until then the expired answer is given at
-// once.
+// answerOrStale is fetchAnswer for a question that has an expired answer. That one is
+// returned when the servers fail, or take longer than the client waits (RFC 8767 §5). The
+// attempt then goes on in the background. After one that failed or takes long, the next
+// attempt is half a minute away, and until then the expired answer is returned at once.
 func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*answer, error) {
 	if r.cacheOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, st.trust) {
 		if f, ok := r.searchStale(q, st.trust, "not tried again yet"); ok {
@@ -55,7 +54,7 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*an
 	st.begin()
 	patient, cancel := context.WithTimeoutCause(ctx, r.clientTimer(ctx), errClientTimer)
 	defer cancel()
-	inside := *st // the flight has it for longer
+	inside := *st // the flight keeps it for longer
 	inside.leaving = func(fl *flight, place func()) bool {
 		return context.Cause(patient) == errClientTimer && r.continueStale(fl, st.trust, q, place)
 	}
@@ -66,7 +65,7 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*an
 			r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, st.trust)
 			return f, nil
 		}
-		// What there was turned out wrong meanwhile: only the servers can tell.
+		// The expired answer turned out wrong meanwhile: the servers must answer.
 		return r.fetchAnswer(ctx, st, q)
 	case ctx.Err() != nil:
 		return f, err
@@ -80,20 +79,21 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*an
 	return f, err
 }
 
-// errClientTimer is why a client that can be given an expired answer stops waiting for another.
+// errClientTimer is why a client that can have an expired answer stops waiting for a new
+// one.
 var errClientTimer = errors.New("there is an expired answer to be given")
 
 // maxRefreshes is how many questions are worked on in the background at the same time after
-// the clients were given expired answers. When the servers of many names are gone, each of
-// these lasts for Limits.Time; a question that finds no room is worked on for as long as
-// somebody waits for it, and again half a minute later.
+// their clients got expired answers. When the servers of many names are gone, each of these
+// lasts for Limits.Time. A question beyond the limit is worked on for as long as a client
+// waits for it, and again half a minute later.
 const maxRefreshes = 100
 
-// continueStale lets the work on q go on that a client is about to leave, in the client's place among
-// the questions and once for all clients who ask it; false when it does not.
+// continueStale lets the work on q go on that a client is about to leave, in the client's
+// slot of Limits.Questions and once for all clients that ask it; false when it does not.
 func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, place func()) bool {
-	// One at a time: of the clients who leave at one moment, those whose question goes on
-	// already must not take the place of others.
+	// One at a time: of the clients that leave at one moment, those whose question goes on
+	// already must not use up the limit for others.
 	r.goingOn.Lock()
 	defer r.goingOn.Unlock()
 	if r.refreshing.Load() >= maxRefreshes {
@@ -111,23 +111,23 @@ func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, plac
 	return held
 }
 
-// cacheOf gives the part of the cache that the answer to q belongs to.
+// cacheOf returns the part of the cache that the answer to q belongs to.
 func (r *Resolver) cacheOf(q question) *cache.View { return r.viewOf(r.config.Now(), q).cache }
 
-// clientTimer is how long a client waits before it is given an expired answer. One that
-// waits for less than the timer still prefers such an answer to none.
+// clientTimer is how long a client waits before it gets an expired answer. One with less
+// time than that still prefers such an answer to none.
 func (r *Resolver) clientTimer(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return r.config.StaleAfter
 	}
-	const share = 10 // of its time, one part is left for giving the answer
+	const share = 10 // a tenth of its time is left for returning the answer
 	left := time.Until(deadline)
 	return max(0, min(r.config.StaleAfter, left-left/share))
 }
 
-// refreshed remembers how an attempt to replace an expired answer ended. That servers are
-// not tried because they failed a moment ago (RFC 9520) is no new failure.
+// refreshed remembers how an attempt to replace an expired answer ended. It is no new
+// failure when servers are not asked because they failed a moment ago (RFC 9520).
 func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
 	failed := failureOf(err)
 	switch {
@@ -138,14 +138,14 @@ func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
 	}
 }
 
-// hasStale reports whether searchStale would find something at this moment.
+// hasStale reports whether searchStale would find an answer at this moment.
 func (r *Resolver) hasStale(q question, trust cache.Trust) bool {
 	f, ok := r.searchCached(q, trust, lookStaleQuietly)
 	return ok && f.stale
 }
 
-// searchStale is searchCache that also takes what has expired; false when nothing of what
-// it found has, or something is missing. The reason goes with the extended DNS error.
+// searchStale is searchCache that also reads what has expired; false when nothing that it
+// found has expired, or something is missing. The reason goes with the extended DNS error.
 func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*answer, bool) {
 	f, ok := r.searchCached(q, trust, lookStale)
 	if !ok || !f.stale {
@@ -184,7 +184,7 @@ func (a *answer) signedAt(now time.Time) bool {
 // setSignedAt reports whether a set has signatures, all of which are within their time
 // (RFC 4034 §3.1.5).
 func setSignedAt(set *dnssec.RRset, now time.Time) bool {
-	const expiration, inception, end = 8, 12, 16 // places in RRSIG RDATA
+	const expiration, inception, end = 8, 12, 16 // offsets in RRSIG RDATA
 	at := uint32(now.Unix())
 	signed := false
 	for sig := range set.Signatures.All() {

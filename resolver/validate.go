@@ -16,27 +16,27 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// maxValidationRounds is how often the validator may ask for more about one response.
-// Each round goes at least one zone further down; there are at most 40 referrals.
+// maxValidationRounds is how often the validator may ask for more about one response. Each
+// round goes at least one zone further down; there are at most 40 referrals.
 const maxValidationRounds = 48
 
-// proof is what validating one search needs: the evidence gathered on the way, and the
-// keys and DS records being fetched beside the walk. Only the search's own goroutine
-// touches it.
+// proof is what the validation of one search needs: the evidence gathered on the way, and
+// the keys and DS records being fetched beside the walk. Only the search's own goroutine
+// uses it.
 type proof struct {
 	r       *Resolver
 	st      *step
-	view    *view // whose validator judges
+	view    *view // whose validator is used
 	proven  keyCacheView
 	ev      *dnssec.Evidence
 	pending map[question]dnssec.Need
 	arrived chan fetched
-	sources map[netip.AddrPort]bool       // servers whose word the evidence is
-	blind   []unsignedServer              // those of them that were asked without EDNS
-	gave    map[question][]netip.AddrPort // who gave the keys and DS records, or denied them
+	sources map[netip.AddrPort]bool       // servers that sent the evidence
+	blind   []unsignedServer              // those that were asked without EDNS
+	gave    map[question][]netip.AddrPort // the servers that sent the keys and DS records, or denied them
 	started dnsname.Name                  // the zone cut that the walk began at
-	writes  []*secondWrite                // for the second level, of what was fetched
-	spent   error                         // why something was not fetched that is the question's own trouble
+	writes  []*secondWrite                // what was fetched, for the second level
+	spent   error                         // why something was not fetched, if it was the question's own limit or a panic
 }
 
 // fetched is what came of fetching keys or a DS.
@@ -66,7 +66,8 @@ func (r *Resolver) newProof(st *step, q question) *proof {
 	return p
 }
 
-// begin takes in what is known of the zones above name, and of the cut a walk starts at.
+// begin adds to the evidence what is known of the zones above name, and of the cut that a
+// walk starts at.
 func (p *proof) begin(ctx context.Context, cut *zoneCut, name dnsname.Name) {
 	if p == nil {
 		return
@@ -78,8 +79,8 @@ func (p *proof) begin(ctx context.Context, cut *zoneCut, name dnsname.Name) {
 	p.fetchAll(ctx, p.ev.Prefetch(name))
 }
 
-// referred takes in the DS records of a referral, or the proof that there are none, and
-// begins to fetch the keys they lead to, beside the next step of the walk.
+// referred adds to the evidence the DS records of a referral, or the proof that there are
+// none, and begins to fetch the keys that they lead to, beside the next step of the walk.
 func (p *proof) referred(ctx context.Context, from *zoneCut, m *reply, name dnsname.Name) {
 	if p == nil {
 		return
@@ -107,8 +108,8 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 			continue
 		}
 		p.pending[q] = need
-		// What the second level gave may be older than the keys: servers are asked for
-		// both before new keys are asked for.
+		// Data from the second level may be older than the keys: both are fetched from the
+		// servers before new keys are asked for.
 		doubtful := need.Refresh && len(p.st.secondReads.all()) > 0
 		p.r.spawn(func() {
 			f := fetched{q: q, err: rescue.ErrAborted}
@@ -128,21 +129,21 @@ func (p *proof) fetchAll(ctx context.Context, needs []dnssec.Need) {
 	}
 }
 
-// errRefreshed says that keys or a DS have been asked for again a moment ago.
+// errRefreshed means that keys or a DS have been fetched again a moment ago.
 var errRefreshed = errors.New("asked for again a moment ago")
 
-// fetch searches keys or a DS as the servers have them, not validated.
+// fetch searches keys or a DS at the servers, not validated.
 func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
 	below := st.below(q)
 	below.trust, below.avoid, below.signatures = cache.Unchecked, st.avoid, true
-	below.secondLevel, below.secondReads = st.secondLevel, st.secondReads // it is validated with what it is for
+	below.secondLevel, below.secondReads = st.secondLevel, st.secondReads // it is validated as part of that search
 	if need.Refresh && !r.keyCacheNow().mayRefresh(r.config.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
 	if !need.Refresh && len(st.avoid) == 0 {
-		// What was proven before will do; what was not may be why the last answer was
-		// bogus, and is asked for anew.
+		// What was validated before will do; the rest may be why the last answer was bogus,
+		// and is fetched again.
 		if a, ok := r.cached(r.config.Now(), st.trust, q, false); ok {
 			return fetched{q: q, responses: []*dnssec.Response{a.response(need.Zone)}}
 		}
@@ -162,10 +163,11 @@ func (r *Resolver) fetch(ctx context.Context, st *step, need dnssec.Need) fetche
 	return fetched{q: q, responses: append(slices.Clip(w.referrals), a.response(zone)), sources: w.sources, writes: w.writes}
 }
 
-// referredDS gets a DS, or the proof that there is none, out of a referral, after the
+// referredDS takes a DS, or the proof that there is none, from a referral, after the
 // question for it has failed with cause. Referrals have it too (RFC 4035 §3.1.4), and some
-// servers that cannot answer for type DS do refer. The walk took a referral before, but who
-// did not want to validate (a client with CD, a look-up of a name server) has not kept it.
+// servers that cannot answer for type DS do refer. The walk got a referral before, but
+// questions that are not validated (of a client with CD, or for a name server's address)
+// have not kept the DS of it.
 func (r *Resolver) referredDS(ctx context.Context, st *step, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
 	f := failureOf(cause)
 	if q.rrtype != dns.TypeDS || f.isOfLeader() || f.zone == nil || !f.zone.responded {
@@ -178,12 +180,12 @@ func (r *Resolver) referredDS(ctx context.Context, st *step, q question, cause e
 		return nil, nil
 	}
 	if m.DS == nil && len(m.Denial) == 0 {
-		return nil, nil // it says no more than that there is a zone cut: asking on would never end
+		return nil, nil // it only shows that there is a zone cut: going on would never end
 	}
 	return referralResponse(cut, m), []netip.AddrPort{m.server.addr}
 }
 
-// used records whose word the evidence is.
+// used records a server that sent a part of the evidence.
 func (p *proof) used(servers ...netip.AddrPort) {
 	if p == nil {
 		return
@@ -193,11 +195,11 @@ func (p *proof) used(servers ...netip.AddrPort) {
 	}
 }
 
-// validate judges a response: its status and how long it may be kept. It waits for what
+// validate decides the status of a response and how long it may be kept. It waits for what
 // the validator still needs.
 func (p *proof) validate(ctx context.Context, resp *dnssec.Response) (*dnssec.Verdict, error) {
-	// Who is waited for no more, or has run out of time, computes no further: what a hostile
-	// zone can make a question compute takes many times as long as its packets.
+	// A question that no caller waits for, or that has run out of time, computes no further:
+	// what a hostile zone makes it compute takes many times as long as its packets.
 	p.ev.StopWhen(ctx.Err)
 	for range maxValidationRounds {
 		verdict, needs, err := p.ev.Validate(resp)
@@ -209,7 +211,7 @@ func (p *proof) validate(ctx context.Context, resp *dnssec.Response) (*dnssec.Ve
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.awaitAll(ctx):
 			continue // with the whole evidence
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && p.spent != nil:
-			return nil, p.spent // what it lacks is ours
+			return nil, p.spent // it was not the zone's fault that something is missing
 		case len(needs) == 0:
 			now := p.r.config.Now()
 			for _, d := range p.proven.save(now, resp.Name, p.ev) {
@@ -241,8 +243,8 @@ func (p *proof) await(ctx context.Context, needs []dnssec.Need) error {
 	return nil
 }
 
-// awaitAll waits until nothing is pending, and reports whether it had to and it came to
-// that. What is on its way when an answer is found bogus belongs to the evidence of that.
+// awaitAll waits until nothing is pending, and reports whether it had to and nothing ended
+// it. What is being fetched when an answer is found bogus is part of the evidence of that.
 func (p *proof) awaitAll(ctx context.Context) bool {
 	if len(p.pending) == 0 {
 		return false
@@ -255,7 +257,7 @@ func (p *proof) waits(q question) bool {
 	return ok
 }
 
-// take gives the evidence what was fetched.
+// take adds what was fetched to the evidence.
 func (p *proof) take(f fetched) {
 	rescue.Again(f.err)
 	need := p.pending[f.q]
@@ -275,7 +277,7 @@ func (p *proof) take(f fetched) {
 	p.gave[f.q] = f.sources
 }
 
-// tell says what came of validating a response of the servers of zone.
+// tell reports the result of validating a response of the servers of zone.
 func (p *proof) tell(v *dnssec.Verdict, zone dnsname.Name) {
 	if v.Zone != "" {
 		zone = v.Zone

@@ -14,19 +14,19 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// maxInFlight is how many servers are asked at the same time: one, and one more when it
-// is late. Each further one would give a forger another target.
+// maxInFlight is how many servers are asked at the same time: one, and one more when it is
+// late. Each further one would be another target for a forger.
 const maxInFlight = 2
 
-// ask puts one question to the servers of one zone, until one of them gives a
-// response that says something. Equal questions under way are one.
+// ask puts one question to the servers of one zone, until one of them sends a response that
+// settles it. Equal questions under way share one flight.
 func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) (*reply, error) {
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget, joined: func() {
 		st.events.Joined(st.walkRef(), cut.Zone)
 	}}
 	key := askKey(cut.source.id, cut.Zone, q)
 	if len(st.avoid) > 0 {
-		key += fmt.Sprint(st.walk, len(st.avoid)) // a question of this walk's own
+		key += fmt.Sprint(st.walk, len(st.avoid)) // not shared with other walks
 	}
 	v, err := r.flights.do(ctx, key, by, func(fl *flight) (any, error) {
 		return r.newAsking(st.in(fl), cut, q).run(fl.ctx)
@@ -37,8 +37,8 @@ func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) 
 	return v.(*reply), nil
 }
 
-// askKey names what is asked of the servers that a source has for a zone. Wire names end
-// themselves, so that no two questions have the same key.
+// askKey is the key of what is asked of the servers that a source has for a zone. A name in
+// wire format has its own end, so that no two questions have the same key.
 func askKey(source uint32, zone dnsname.Name, q question) string {
 	b := binary.BigEndian.AppendUint32([]byte("ask"), source)
 	b = append(append(b, zone...), q.name...)
@@ -50,13 +50,13 @@ func askKey(source uint32, zone dnsname.Name, q question) string {
 // satellite, and would each be given up just before the reply.
 const quickTries = 6
 
-// maxRefusals is how many servers of a zone may refuse one question in every way in which it
-// is asked before others are asked in one way only: it is the question that they refuse, and
-// three queries to each of 13 servers would be 39.
+// maxRefusals is how many servers of a zone may refuse one question in every form before the
+// others are asked in one form only: they refuse the question itself, and three queries to
+// each of 13 servers would be 39.
 const maxRefusals = 2
 
-// asking is one question to the servers of a zone: who is being asked, whose address
-// is being looked for, and what has come of it.
+// asking is one question to the servers of a zone: the servers that are being asked, the
+// look-ups of their addresses, and what has come of both.
 type asking struct {
 	r    *Resolver
 	st   *step
@@ -68,23 +68,23 @@ type asking struct {
 	unreachable   chan struct{}     // a port was unreachable
 	found         chan lookupResult // nil until a name server's address is looked for
 	loops         chan *serverAddr  // servers of a route that lead back to us
-	late          *time.Timer       // fires when what is awaited is later than expected
-	deadProbe     deadProbe         // waited for when nobody can be asked
-	targetLookups []*targetLookup   // look-ups, under way or not any more
+	late          *time.Timer       // fires when the reply or look-up is later than expected
+	deadProbe     deadProbe         // waited for when no server can be asked
+	targetLookups []*targetLookup   // under way or ended
 
 	inFlight  int
 	lookups   int
-	noAddress bool // a name server's name does not exist
-	outage    bool // a look-up failed for want of an answer
+	noAddress bool // a name server's name does not exist, or has no address
+	outage    bool // a look-up failed because servers did not answer
 	tried     []netip.AddrPort
 	errs      []error
-	fallback  *reply // an answer out of somebody's cache: better than none
+	fallback  *reply // a response to use if no better one comes
 
 	responded     bool
-	plainRetried  bool // the last resort has been had
-	plainRetrying bool // by leave of resorts, which has not been told yet what came of it
-	refusals      int  // servers that refused the question in every way in which it was asked
-	ownFailure    bool // a server was not asked, or not heard, for want of the question's own means
+	plainRetried  bool // the plain retry was made
+	plainRetrying bool // r.plainRetries waits for the result
+	refusals      int  // servers that refused the question in every form
+	ownFailure    bool // a server was not asked or heard because of the question's own limits, this host, or a panic
 	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
@@ -102,7 +102,7 @@ func (r *Resolver) newAsking(st *step, cut *zoneCut, q question) *asking {
 func (a *asking) run(ctx context.Context) (*reply, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer a.detach(ctx) // before stop, which would end them
+	defer a.detach(ctx) // before stop, which would cancel the look-ups
 	a.late = time.NewTimer(time.Hour)
 	defer a.late.Stop()
 	defer a.forgetDeadProbe()
@@ -141,9 +141,9 @@ func (a *asking) run(ctx context.Context) (*reply, error) {
 	return nil, a.failure(endOf(ctx))
 }
 
-// endOf gives the cause of ctx's end; nil when it has not ended. A deadline strikes in
-// several places at once, and connections may notice before the context does: what they
-// then fail with says nothing about the servers.
+// endOf returns the cause of ctx's end; nil when it has not ended. A deadline strikes in
+// several places at once, and connections may notice it before the context does: their
+// errors then say nothing about the servers.
 func endOf(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		<-ctx.Done()
@@ -151,8 +151,8 @@ func endOf(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// advance makes sure that somebody is being asked, or that an address is being
-// looked for when there is nobody to ask.
+// advance makes sure that a server is being asked, or that an address is being looked up
+// when there is no server to ask.
 func (a *asking) advance(ctx context.Context) {
 	if a.inFlight > 0 || a.st.onlyPlainRetry {
 		return
@@ -168,8 +168,8 @@ func (a *asking) advance(ctx context.Context) {
 	}
 }
 
-// hedge asks a second server, or looks for another address, because the first is
-// later than expected.
+// hedge asks a second server, or looks up another address, because the first is later than
+// expected.
 func (a *asking) hedge(ctx context.Context) {
 	switch {
 	case a.inFlight >= maxInFlight, a.st.onlyPlainRetry:
@@ -179,8 +179,8 @@ func (a *asking) hedge(ctx context.Context) {
 	}
 }
 
-// send asks the next server, if there is one. The hedge's reason is given; otherwise
-// the list says why it is this server.
+// send asks the next server, if there is one. The reason is the hedge's, or the one for
+// which the list has chosen the server.
 func (a *asking) send(ctx context.Context, hedge queryReason) bool {
 	to, why := a.list.next(a.r.config.Now())
 	if to == nil {
@@ -214,8 +214,8 @@ func (a *asking) exchange(ctx context.Context, to *serverAddr, why queryReason) 
 	})
 }
 
-// take looks at what came of asking one server, and gives the reply if it settles
-// the question.
+// take handles the result of asking one server, and returns the reply if it settles the
+// question.
 func (a *asking) take(o exchangeResult) *reply {
 	rescue.Again(o.err)
 	a.inFlight--
@@ -227,8 +227,8 @@ func (a *asking) take(o exchangeResult) *reply {
 		return nil
 	}
 	o.to.estimate = a.cut.source.infra.Estimate(now, o.to.addr)
-	// Silence may be a lost packet, and spoilt packets may be somebody else's; but these
-	// are put up with once only.
+	// Silence may be a lost packet, and damaged packets may be forged; but these are
+	// tolerated once only.
 	o.to.excluded = o.to.udpSpoilt || o.to.extraSend || !o.timedOut && !o.udpSpoilt
 	o.to.udpSpoilt = o.udpSpoilt
 	if o.err != nil {
@@ -257,7 +257,7 @@ func (a *asking) take(o exchangeResult) *reply {
 		a.cut.source.infra.SetLame(now, o.to.addr, a.cut.Zone)
 		switch {
 		case a.asksRoot() && !a.bringsKeys(o.reply):
-			a.intercepted++ // a root server would refer, or speak with authority, of the root too
+			a.intercepted++ // a root server would refer, or answer with authority, even about the root
 		case a.fallback == nil:
 			a.fallback = o.reply
 		}
@@ -271,25 +271,25 @@ func (a *asking) take(o exchangeResult) *reply {
 	return nil
 }
 
-// asksRoot reports whether root servers are asked, and not whoever a route names in their place.
+// asksRoot reports whether the root servers are asked, rather than those of a route for the
+// root.
 func (a *asking) asksRoot() bool { return a.cut.Zone.IsRoot() && a.cut.source.route == nil }
 
-// noteRecursion counts a refusal by something that recurses: no root server offers that.
+// noteRecursion counts a refusal by a server that offers recursion: no root server does.
 func (a *asking) noteRecursion(m *reply) {
 	if a.asksRoot() && m.RA && !m.AA {
 		a.intercepted++
 	}
 }
 
-// bringsKeys reports whether a response has the keys that a validator asked for. The trust
-// anchor or a DS judges them, whoever gives them.
+// bringsKeys reports whether a response has the keys that the validator asked for. They are
+// validated by the trust anchor or a DS, whatever server they come from.
 func (a *asking) bringsKeys(m *reply) bool {
 	return a.st.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
-// doubtsNoData reports whether another server is asked before it is believed that the
-// type is not there: NODATA without an SOA (RFC 2308 §2.2) is also what broken servers
-// answer to everything.
+// doubtsNoData reports whether another server is asked before NODATA is believed: without an
+// SOA (RFC 2308 §2.2) it is also what broken servers answer to everything.
 func (a *asking) doubtsNoData(m *reply) bool {
 	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.st.minimised || a.fallback != nil {
 		return false
@@ -328,7 +328,7 @@ func (a *asking) failure(cause error) error {
 	return &zoneError{zone: a.cut.Zone, servers: a.tried, responded: a.responded, err: err}
 }
 
-// wrapCause makes one error of what went wrong and why; nil is no reason.
+// wrapCause wraps the cause of an error; without a cause it returns the error.
 func wrapCause(what, why error) error {
 	if why == nil {
 		return what
@@ -336,8 +336,8 @@ func wrapCause(what, why error) error {
 	return fmt.Errorf("%w: %w", what, why)
 }
 
-// rootFailure says what it means that no root server gave a usable response: that
-// they cannot be asked from here. It is nil for other zones and where it means less.
+// rootFailure says why the root servers cannot be asked from here, when none of them sent a
+// usable response. It is nil for other zones, and when that may have other reasons.
 func (a *asking) rootFailure() error {
 	switch {
 	case !a.asksRoot():
@@ -350,6 +350,6 @@ func (a *asking) rootFailure() error {
 	return nil
 }
 
-// blockedAfter is how many root servers must be silent before it is said that port 53
-// is blocked: they are operated apart, and two of them are never down together.
+// blockedAfter is how many root servers must be silent before port 53 is taken to be
+// blocked: they are operated apart, and two of them are never down together.
 const blockedAfter = 3
