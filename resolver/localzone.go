@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -145,7 +143,7 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 }
 
 // data checks a zone and returns it in the form in which it is searched.
-func (z LocalZone) data() (*zoneData, error) {
+func (z LocalZone) data() (*policy.LocalZone, error) {
 	name, err := dnsname.Parse(z.Zone)
 	if err != nil {
 		return nil, fmt.Errorf("local zone %q: %w", z.Zone, err)
@@ -159,15 +157,11 @@ func (z LocalZone) data() (*zoneData, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local zone %s: %w", name, err)
 	}
-	d := &zoneData{name: name, transparent: z.Transparent, sets: make(map[dnsname.Name][]*dnssec.RRset)}
-	for _, s := range sets {
-		d.add(s)
-	}
-	if err := d.check(); err != nil {
+	data, err := policy.NewLocalZone(name, z.Transparent, sets)
+	if err != nil {
 		return nil, fmt.Errorf("local zone %s: %w", name, err)
 	}
-	d.complete()
-	return d, nil
+	return data, nil
 }
 
 // mayBeLocal returns why a record cannot be in a local zone; nil when it can.
@@ -192,90 +186,6 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	switch h.Rrtype {
 	case dns.TypeDS, dns.TypeDNSKEY, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeNSEC3PARAM:
 		return fmt.Errorf("%s: local zones are not signed", rr)
-	}
-	return nil
-}
-
-// add adds an RRset; the names between its owner and the zone's name then exist too.
-func (d *zoneData) add(s *dnssec.RRset) {
-	d.sets[s.Owner] = append(d.sets[s.Owner], s)
-	for name := s.Owner; name != d.name; {
-		name = name.Parent()
-		if _, ok := d.sets[name]; !ok {
-			d.sets[name] = nil
-		}
-	}
-}
-
-// check returns what is wrong with the zone as a whole; nil when nothing is.
-func (d *zoneData) check() error {
-	for name, sets := range d.sets {
-		for _, s := range sets {
-			if slices.Contains(slices.Collect(s.Records.All()), "") && !mayBeEmpty(s.Type) {
-				return fmt.Errorf("%s has a record of type %s without data", name, typeName(s.Type))
-			}
-			single := s.Type == dns.TypeCNAME || s.Type == dns.TypeDNAME || s.Type == dns.TypeSOA
-			switch {
-			case single && s.Len() > 1:
-				return fmt.Errorf("%s has %d records of type %s, want at most one", name, s.Len(), typeName(s.Type))
-			case s.Type == dns.TypeCNAME && len(sets) > 1:
-				return fmt.Errorf("%s has a CNAME and other records (RFC 1034 §3.6.2)", name)
-			}
-		}
-		for above := name; above != d.name; {
-			above = above.Parent()
-			if setOf(d.sets[above], dns.TypeDNAME) != nil {
-				return fmt.Errorf("%s is below the DNAME of %s (RFC 6672 §2.4)", name, above)
-			}
-		}
-	}
-	return nil
-}
-
-// mayBeEmpty reports whether records of a type may have empty RDATA: NULL (RFC 1035
-// §3.3.10), APL (RFC 3123 §4), and unknown types. An empty record of any other type is a
-// form of dynamic updates, or an address that was forgotten.
-func mayBeEmpty(rrtype uint16) bool {
-	_, known := dns.TypeToRR[rrtype]
-	return !known || rrtype == dns.TypeNULL || rrtype == dns.TypeAPL
-}
-
-// complete adds an SOA and fills in what find looks at.
-func (d *zoneData) complete() {
-	apex := d.sets[d.name]
-	if d.soa = setOf(apex, dns.TypeSOA); d.soa == nil {
-		d.soa = policy.MadeUpSOA(d.name, d.lowestTTL())
-		if !d.transparent && setOf(apex, dns.TypeCNAME) == nil {
-			apex = append(apex, d.soa)
-		}
-	}
-	if len(apex) > 0 || !d.transparent {
-		d.sets[d.name] = apex
-	}
-	for name, sets := range d.sets {
-		d.wildcards = d.wildcards || name.IsWildcard()
-		d.redirects = d.redirects || setOf(sets, dns.TypeDNAME) != nil
-		slices.SortStableFunc(sets, func(a, b *dnssec.RRset) int { return cmp.Compare(a.Type, b.Type) })
-	}
-}
-
-// lowestTTL returns the lowest TTL in the zone, at most policy.LocalTTL. As the negative TTL it
-// lets clients see additions to the zone as soon as changes.
-func (d *zoneData) lowestTTL() uint32 {
-	lowest := uint32(policy.LocalTTL)
-	for _, sets := range d.sets {
-		for _, s := range sets {
-			lowest = min(lowest, s.TTL)
-		}
-	}
-	return lowest
-}
-
-func setOf(sets []*dnssec.RRset, rrtype uint16) *dnssec.RRset {
-	for _, s := range sets {
-		if s.Type == rrtype {
-			return s
-		}
 	}
 	return nil
 }

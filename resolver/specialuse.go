@@ -40,17 +40,12 @@ func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*answ
 // answerSpecialUse returns what the zone says. direct is false when the question comes from
 // an alias or a delegation.
 func answerSpecialUse(zone policy.SpecialUse, q question, direct bool) *answer {
-	f := &answer{q: q, kind: kindNoData, ttl: policy.LocalTTL, fromCache: true, local: true}
-	var exists bool
-	f.sets, exists = zone.Answer(q.name, q.rrtype, direct)
-	switch {
-	case len(f.sets) > 0:
-		f.kind = kindAnswer
+	a := zone.Answer(q.name, q.rrtype, direct)
+	f := localAnswer(q, a)
+	if a.SOA == nil {
 		return f
-	case !exists:
-		f.kind, f.rcode = kindNameError, dns.RcodeNameError
 	}
-	f.soa = zone.SOA()
+	f.ttl = policy.LocalTTL // longer than others' denials, RFC 6303 §3
 	f.extended = []ExtendedError{{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + zone.RFC}}
 	return f
 }

@@ -1,5 +1,5 @@
-// Package policy decides which names are answered here and never asked for (special-use
-// names), which addresses no server is asked at (do-not-query), and which addresses an answer
+// Package policy decides which names are answered here and never asked for (local zones,
+// special-use names), which addresses no server is asked at (do-not-query), and which addresses an answer
 // may have (rebinding protection).
 //
 // In come names, types, addresses and RRsets; out go judgements, and the RRsets of the names

@@ -62,23 +62,28 @@ func (z SpecialUse) IsParents(name dnsname.Name, rrtype uint16) bool {
 	return rrtype == dns.TypeDS && name == z.Name && (z.kind == emptyZone || z.kind == silentZone)
 }
 
-// Answer returns the RRsets that a question for a name at or below z gets, and whether the
-// name exists. direct is false when the question comes from an alias or a delegation.
-func (z SpecialUse) Answer(name dnsname.Name, rrtype uint16, direct bool) (sets []*dnssec.RRset, exists bool) {
+// Answer returns what a question for a name at or below z gets. direct is false when the
+// question comes from an alias or a delegation.
+func (z SpecialUse) Answer(name dnsname.Name, rrtype uint16, direct bool) LocalAnswer {
+	var a LocalAnswer
 	switch z.kind {
 	case loopbackZone:
+		a.Exists = true
 		if direct {
-			sets = loopbackSets(name, rrtype)
+			a.Sets = loopbackSets(name, rrtype)
 		}
-		return sets, true
 	case absentZone:
-		return nil, false
 	case emptyZone:
-		return z.apex(name, rrtype), name == z.Name
+		a.Exists = name == z.Name
+		a.Sets = z.apex(name, rrtype)
 	case silentZone:
-		return z.apex(name, rrtype), true
+		a.Exists = true
+		a.Sets = z.apex(name, rrtype)
 	}
-	return nil, false
+	if len(a.Sets) == 0 {
+		a.SOA = z.soa()
+	}
+	return a
 }
 
 // LocalTTL is how long local answers and denials may be kept, in seconds (RFC 6303 §3).
@@ -103,7 +108,7 @@ func (z SpecialUse) apex(name dnsname.Name, rrtype uint16) []*dnssec.RRset {
 	}
 	var sets []*dnssec.RRset
 	if rrtype == dns.TypeSOA || rrtype == dns.TypeANY {
-		sets = append(sets, z.SOA())
+		sets = append(sets, z.soa())
 	}
 	if rrtype == dns.TypeNS || rrtype == dns.TypeANY {
 		sets = append(sets, localSet(z.Name, dns.TypeNS, string(z.Name)))
@@ -111,11 +116,11 @@ func (z SpecialUse) apex(name dnsname.Name, rrtype uint16) []*dnssec.RRset {
 	return sets
 }
 
-// SOA returns the zone's SOA, with the values of RFC 6303 §3.
-func (z SpecialUse) SOA() *dnssec.RRset { return MadeUpSOA(z.Name, LocalTTL) }
+// soa returns the zone's SOA, with the values of RFC 6303 §3.
+func (z SpecialUse) soa() *dnssec.RRset { return madeUpSOA(z.Name, LocalTTL) }
 
-// MadeUpSOA returns an SOA for a zone that has none, with the TTL of its denials.
-func MadeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
+// madeUpSOA returns an SOA for a zone that has none, with the TTL of its denials.
+func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
 	const serial, refresh, retry, expire = 1, 3600, 1200, 604800
 	rdata := append([]byte(zone), dnsname.MustParse("nobody.invalid.")...)
 	for _, n := range []uint32{serial, refresh, retry, expire, ttl} {

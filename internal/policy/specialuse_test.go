@@ -112,18 +112,21 @@ func TestSpecialUseAnswer(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is not special", test.name)
 		}
-		sets, exists := zone.Answer(name, test.rrtype, test.direct)
+		a := zone.Answer(name, test.rrtype, test.direct)
 		var got strings.Builder
-		if exists {
+		if a.Exists {
 			got.WriteString("NOERROR")
 		} else {
 			got.WriteString("NXDOMAIN")
 		}
-		for _, s := range sets {
+		for _, s := range a.Sets {
 			got.WriteString(" " + dns.TypeToString[s.Type])
 		}
 		if got.String() != test.want {
 			t.Errorf("%s %s: got %s, want %s", test.name, dns.TypeToString[test.rrtype], got.String(), test.want)
+		}
+		if negative := len(a.Sets) == 0; negative != (a.SOA != nil) {
+			t.Errorf("%s %s: got SOA %v", test.name, dns.TypeToString[test.rrtype], a.SOA)
 		}
 	}
 }

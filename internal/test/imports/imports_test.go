@@ -37,7 +37,7 @@ var rooms = []room{
 		"it is what package net does above DNS: it asks no server, and knows no cache"},
 	{"internal/serve", "",
 		"it changes messages of miekg/dns, and resolves nothing"},
-	{"internal/policy", "dnssec internal/dnsname internal/wire",
+	{"internal/policy", "dnssec internal/dnsname internal/scrub internal/wire",
 		"it is tables and judgements: what is cached or known of servers has no say"},
 	{"internal/scenario", "internal/dnsname internal/zonetext",
 		"it reads scenario files, and runs none"},
