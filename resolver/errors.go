@@ -13,56 +13,55 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// What went wrong, for errors.Is. Each comes wrapped in an *Error.
+// The causes of failures, for errors.Is. Each comes wrapped in an *Error.
 var (
 	// ErrClosed: the resolver has been closed.
 	ErrClosed = errors.New("resolver is closed")
-	// ErrNoReachableServer: every server that could be asked was asked, by this question
-	// or by another one a moment ago, and none gave an answer that could be used.
+	// ErrNoReachableServer: every server that could be asked was asked, by this question or
+	// by another one a moment ago, and none sent a usable answer.
 	ErrNoReachableServer = errors.New("no reachable server")
-	// ErrNoServerAddress: none of a zone's name servers has an address that we
-	// know, can look up and may ask.
+	// ErrNoServerAddress: none of a zone's name servers has an address that is known, can
+	// be looked up and may be asked.
 	ErrNoServerAddress = errors.New("no address of any name server")
 	// ErrCircular: a name server's address depends on itself.
 	ErrCircular = errors.New("circular dependency between name servers")
-	// ErrIntercepted: something between us and the root servers answers in their
-	// place. The way out is a forward route for "." (Options.Routes) to a resolver that may
-	// be asked.
+	// ErrIntercepted: a resolver between this host and the root servers answers in their
+	// place. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
+	// asked.
 	ErrIntercepted = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
 	// ErrBlocked: no root server answered at all, nor has any other server within the last
-	// minute. The way out is a forward route for "."
-	// (Options.Routes) to a resolver that may be asked.
+	// minute. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
+	// asked.
 	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
-	// ErrNoDescriptors: this process has as many files and sockets open as it may, or this
-	// host has (EMFILE, ENFILE). It says nothing about servers. The way out is a higher limit
+	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
+	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
 	// (RLIMIT_NOFILE), or fewer connections of clients.
 	ErrNoDescriptors = errors.New("no file descriptors are left to ask servers with")
-	// ErrCertificate: a server that is asked over TLS shows a certificate that has expired, or
-	// is not for its name, or not of an authority that is trusted. It wraps the reason.
+	// ErrCertificate: a server that is asked over TLS has a certificate that has expired,
+	// is not for its name, or is not from a trusted authority. It wraps the reason.
 	ErrCertificate = errors.New("certificate of a server is not valid")
-	// ErrMetaType: the question is for a type or class that is no data: OPT, AXFR
-	// and their like (RFC 6895 §3.1).
+	// ErrMetaType: the question is for a type that is not data: OPT, AXFR and the like (RFC
+	// 6895 §3.1).
 	ErrMetaType = errors.New("not a type that can be resolved")
-	// ErrAliasLoop: a chain of aliases leads back into itself.
+	// ErrAliasLoop: a chain of aliases leads back to one of its names.
 	ErrAliasLoop = errors.New("alias loop")
-	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on) panicked or
-	// ended its goroutine, as testing.T.FailNow does, while it worked on this question. Where
-	// several callers shared the work, the one whose question began it panics as the function
-	// did, in its own goroutine, and the others get this.
+	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on)
+	// panicked or ended its goroutine, as testing.T.FailNow does, while it worked on this
+	// question. When several callers share the work, the one whose question began it panics
+	// with the same value, in its own goroutine, and the others get this error.
 	ErrAborted = rescue.ErrAborted
-	// ErrCached: the question failed a moment ago and is not tried again yet (RFC
-	// 9520).
+	// ErrCached: the question failed a moment ago and is not tried again yet (RFC 9520).
 	ErrCached = errors.New("failed recently")
-	// ErrHookResult: what one of Options.Hooks returned cannot be given to anybody: neither
-	// a result nor an error, a record that is nil or cannot be packed, a response code that
-	// is none.
-	ErrHookResult = errors.New("hook gave a result that cannot be used")
+	// ErrHookResult: one of Options.Hooks returned something that cannot be sent to a
+	// client: neither a result nor an error, a record that is nil or cannot be packed, or a
+	// number that is no response code.
+	ErrHookResult = errors.New("hook returned a result that cannot be used")
 )
 
-// ErrName: the name of the question is no domain name. It wraps the reason.
+// ErrName is the error of a question whose name is not a domain name. It wraps the reason.
 var ErrName = errors.New("malformed domain name")
 
-// Why one server's response is of no use.
+// The reasons why a server's response cannot be used.
 var (
 	errLame            = errors.New("does not serve the zone")
 	errNoQuestion      = errors.New("could not read the query")
@@ -71,16 +70,16 @@ var (
 	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
 )
 
-// errUndecodable says that an answer has records that cannot be shown to anybody.
+// errUndecodable: an answer has records that cannot be decoded.
 var errUndecodable = errors.New("answer cannot be decoded")
 
-// errUnreadable says that a reply to the query came and cannot be taken apart.
+// errUnreadable: a reply to the query cannot be parsed.
 var errUnreadable = errors.New("malformed reply")
 
-// errForeignReply says that what arrived was no reply to the query.
+// errForeignReply: the message that arrived is no reply to the query.
 var errForeignReply = errors.New("reply does not belong to the query")
 
-// RouteError says by which of Options.Routes a question failed.
+// RouteError is an error of a question that names the route (Options.Routes) it failed by.
 type RouteError struct {
 	Zone string // of the route
 	Err  error
@@ -90,33 +89,33 @@ func (e *RouteError) Error() string {
 	return fmt.Sprintf("route for %s: %s", e.Zone, printableLines(fmt.Sprint(e.Err)))
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
 
-// Error is why there is no answer: nobody could be asked, nobody answered usably, a
-// limit was reached, or the answer is bogus. It wraps the cause.
+// Error is why there is no answer: no server could be asked, none answered usably, a limit
+// was reached, or the answer is bogus. It wraps the cause.
 type Error struct {
 	// Question is what the caller asked.
 	Question dns.Question
-	// Zone is the zone whose servers were asked last, "" if none was.
+	// Zone is the zone whose servers were asked last; "" if none was.
 	Zone string
 	// Servers are the addresses tried in Zone, in order, each once.
 	Servers []netip.AddrPort
-	// Status is Bogus when the answer failed validation, also when that is remembered
-	// from a moment ago (ErrCached); else Indeterminate.
+	// Status is Bogus when the answer failed validation, also when that is cached from a
+	// moment ago (ErrCached); else Indeterminate.
 	Status dnssec.Status
 	// Chain is the evidence for Bogus: every DNSKEY and DS RRset that was received of the
 	// zones above, or the denial of a DS, and last the whole response, all with their
-	// signatures. What could not be had is a link without records. Whoever has the same
-	// trust anchors finds the same fault (dnssec.VerifyChain).
+	// signatures. Data that could not be fetched is a link without records. With the same
+	// trust anchors dnssec.VerifyChain finds the same fault.
 	//
-	// It is there when the question was asked with WithChain and the response has been
-	// judged just now. It is nil when the failure is a remembered one (ErrCached): of that no
-	// more is kept than Status and Extended, and whoever needs the evidence asks again when the
-	// failure has ended, after 5 s to 5 minutes (RFC 9520 §3.2).
+	// It is filled for questions asked with WithChain whose response was validated just
+	// now. It is nil for a cached failure (ErrCached), of which only Status and Extended
+	// are kept; for the evidence, ask again when the failure has expired, after 5 s to 5
+	// minutes (RFC 9520 §3.2).
 	Chain []dnssec.Link
-	// Extended is the cause as an extended DNS error (RFC 8914). With ErrCached it is that of
-	// the failure remembered; replies have "Cached Error" beside it.
+	// Extended is the cause as an extended DNS error (RFC 8914). With ErrCached it is that
+	// of the cached failure; replies have "Cached Error" beside it.
 	Extended ExtendedError
 	// Err is the cause: one of the Err values of this package, a *LimitError, a
 	// context's error, or several of them joined.
@@ -136,7 +135,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Timeout reports whether time ran out: the caller's, or the limit's.
@@ -151,11 +150,11 @@ func (e *Error) Timeout() bool {
 	return f.is(failTimeout)
 }
 
-// Temporary reports whether asking again later may help. It does not for questions
-// that cannot be asked at all.
+// Temporary reports whether asking again later may help. It is false for questions that
+// cannot be asked at all.
 func (e *Error) Temporary() bool { return !failureOf(e.Err).has(permanent) }
 
-// wrap makes an *Error of what went wrong with q.
+// wrap returns the *Error of q with the cause err.
 func wrap(q dns.Question, err error) *Error {
 	f := failureOf(err)
 	e := &Error{Question: q, Err: err, Extended: f.extended()}
@@ -180,5 +179,5 @@ func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
 	return e
 }
 
-// typeName gives a type's mnemonic, or TYPE123 (RFC 3597 §5).
+// typeName returns a type's mnemonic, or TYPE123 (RFC 3597 §5).
 func typeName(t uint16) string { return dns.Type(t).String() }

@@ -12,8 +12,8 @@ type ExtendedError struct {
 	Text string // short, for people; may be empty
 }
 
-// String gives the code's registered purpose and the text, which may come from outside and is
-// made printable.
+// String returns the code's registered purpose and the text, which may come from the
+// network and is made printable.
 func (e ExtendedError) String() string {
 	purpose := dns.ExtendedErrorCodeToString[e.Code]
 	if e.Text == "" {
@@ -22,7 +22,7 @@ func (e ExtendedError) String() string {
 	return purpose + ": " + Printable(e.Text)
 }
 
-// extendedReason gives the validator's reason as an extended DNS error; zero when there
+// extendedReason returns the validator's reason as an extended DNS error; zero when there
 // is none.
 func extendedReason(reason dnssec.Reason) ExtendedError {
 	code, ok := reason.EDE()

@@ -2,14 +2,14 @@ package resolver
 
 import "fmt"
 
-// LimitError says that a question needed more work than its Limits allow, or that
-// nothing but replies came that go beyond what a message may have.
+// LimitError is the error of a question that needed more work than its Limits allow, or
+// that got only replies beyond the bounds of messages.
 type LimitError struct {
-	// Limit is the field of Limits, or a bound of messages, which is none: MessageRecords
-	// (records of a message), MessageNames (octets of its names, written out),
-	// NamePointers (compression pointers in one name) or EDNSOptions.
+	// Limit is the name of the field of Limits, or of a bound of messages: MessageRecords
+	// (records of a message), MessageNames (bytes of its names, uncompressed), NamePointers
+	// (compression pointers in one name) or EDNSOptions.
 	Limit string
-	Value int // what it allows; for Time in milliseconds
+	Value int // the value of the limit; for Time in milliseconds
 }
 
 func (e *LimitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
