@@ -59,7 +59,7 @@ func (v *View) forget(what Kind, k key) {
 	v.removeIf(what, k, func(entry) bool { return true })
 }
 
-// retract is forget for what newer data contradicts, unless that is worth less.
+// retract forgets an entry that newer data contradicts, unless the newer data is worth less.
 func (v *View) retract(what Kind, k key, by standing) {
 	v.removeIf(what, k, func(e entry) bool { return mayReplace(e.standing(), by) })
 }
@@ -75,5 +75,5 @@ func (v *View) removeIf(what Kind, k key, condition func(entry) bool) {
 	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(k) && condition(e) })
 }
 
-// plausible refuses what the caller cannot mean: bogus data that passed validation.
+// plausible is false for a mistake of the caller: bogus data that passed validation.
 func (m Meta) plausible() bool { return m.Trust != Checked || m.Status != dnssec.Bogus }

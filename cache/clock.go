@@ -81,7 +81,7 @@ func (s span) seconds(i instant) uint32 {
 
 func secondsUp(ms int64) int64 { return (ms + 999) / 1000 }
 
-// ttlOf is what the TTL shows of a life that begins, as span.seconds would have it.
+// ttlOf returns the TTL at the beginning of a life, as span.seconds would.
 func ttlOf(life time.Duration) uint32 {
 	if life <= 0 {
 		return 0

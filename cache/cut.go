@@ -13,9 +13,9 @@ import (
 // Cut is a delegation with its lease.
 type Cut struct {
 	*glue.Delegation // shared: do not change it
-	// Expires is when the parent's word ends, or must be asked again.
+	// Expires is when the delegation's TTL ends, and the parent must be asked again.
 	Expires time.Time
-	// Own are servers that only the zone itself names (PutOwnServers); nil: nobody knows.
+	// Own are servers that only the zone itself names (PutOwnServers); nil: not known.
 	// Shared: do not change it.
 	Own []dnssec.Name
 }
@@ -35,10 +35,10 @@ func (e *cutEntry) size() int64 { return e.bytes }
 func (e *cutEntry) denies() bool { return false }
 
 // PutCut remembers a delegation and its glue for as long as the parent lets it, which
-// is its TTL from now, Options.MaxTTL, and m.NotAfter at most. The newest word of the
-// parent counts, longer or shorter. The child has no say: data of a rank above
+// is its TTL from now, Options.MaxTTL, and m.NotAfter at most. The parent's newest
+// referral counts, longer or shorter. The child cannot extend it: data of a rank above
 // RankReferral is refused, but for the root, which has no parent, so that a zone that
-// its parent has removed dies with its lease (ghost domains). A delegation without a
+// its parent has removed ends with its lease (ghost domains). A delegation without a
 // TTL is not kept. d is copied; the copy is returned, nil when there is none.
 //
 // Its glue is leased to other delegations too that name the same hosts, as View.Glue has it:
@@ -91,7 +91,7 @@ func (v *View) AddGlue(now time.Time, d *glue.Delegation, host dnssec.Name, addr
 }
 
 // PutOwnServers remembers, with the delegation d, which servers the zone itself names that d
-// does not. They die with it: the next word of the parent, changed or not, begins without. It
+// does not. They end with it: the parent's next referral, changed or not, has none. It
 // does nothing unless d is the delegation that is kept, as GetCut and PutCut return it.
 func (v *View) PutOwnServers(d *glue.Delegation, servers []dnssec.Name) {
 	k := v.cutKey(d.Zone)
@@ -163,7 +163,7 @@ func (v *View) endLeases(old *cutEntry, successor *glue.Delegation, vouched bool
 	}
 	for _, s := range old.cut.Servers {
 		if len(s.Addrs) == 0 && !old.cut.InDomain(s.Name) {
-			continue // see AddGlue for what those inside have
+			continue // see AddGlue for hosts inside
 		}
 		if successor != nil {
 			if next, ok := successor.Server(s.Name); ok && lends(successor, &next, vouched) {

@@ -23,7 +23,7 @@ const (
 	KindWildcard
 	// KindChain: an alias chain with what it leads to.
 	KindChain
-	// KindClaim: somebody refreshes, or tried to, what has this name and type.
+	// KindClaim: the data of this name and type is being fetched again, or was tried to.
 	KindClaim
 	// KindRange: an NSEC or NSEC3 record of a zone that is used for more than the
 	// answer it came with.

@@ -31,9 +31,9 @@ type Failure struct {
 	Count int
 }
 
-// GetFailure tells whether name and type failed so recently that they must not be
-// tried again at now. Each class of trust fails for itself: what is bogus to the one
-// may be good enough for the other.
+// GetFailure reports whether name and type failed so recently that they must not be
+// tried again at now. Each class of trust has failures of its own: bogus data of one may
+// be good enough for the other.
 func (v *View) GetFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Failure, bool) {
 	i := v.cache.at(now)
 	k := key{name: name, rrtype: rrtype, kind: KindFailure, trust: trust}
@@ -51,7 +51,7 @@ func (v *View) GetFailure(now time.Time, name dnssec.Name, rrtype uint16, trust 
 
 // PutFailure remembers that name and type failed at now: for 5 s, and twice as long
 // each time it keeps failing, up to 300 s. A second report of a failure whose time has
-// not passed changes nothing, since nobody can have tried again.
+// not passed changes nothing, since it was not tried again.
 func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, cause uint16, text string) Failure {
 	i := v.cache.at(now)
 	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindFailure, trust: trust}

@@ -13,7 +13,7 @@ import (
 // thousands of zones get their addresses again with each referral; the newest will do.
 const maxLeases = 4
 
-// lease is what one delegation lets us know of a host's addresses.
+// lease holds the addresses of a host that came with one delegation.
 type lease struct {
 	zone  dnsname.Name
 	addrs []netip.Addr // shared with the delegation's
@@ -62,7 +62,7 @@ func (v *View) endLease(host, zone dnsname.Name) {
 }
 
 // changeLeases replaces a host's leases by what change makes of them. Entries do not
-// change once they are stored, so it tries again when somebody else was faster.
+// change once they are stored, so it tries again when another goroutine was faster.
 func (v *View) changeLeases(host dnsname.Name, change func([]lease) []lease) {
 	k := v.glueKey(host)
 	hash := v.cache.hasher.hash(k)

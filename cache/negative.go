@@ -24,8 +24,8 @@ const maxProof = 254
 // Negative is an answer that there is no such name, or no such type at a name. RFC
 // 2308.
 type Negative struct {
-	// Name and Type are what does not exist. For a name error the type is the one
-	// that was asked, and not part of what is denied.
+	// Name and Type are denied. For a name error the type is the one of the question,
+	// and no part of the denial.
 	Name dnssec.Name
 	Type uint16
 	// NameError: the name does not exist (NXDOMAIN). Otherwise the type does not
@@ -45,7 +45,7 @@ type Negative struct {
 	Zone dnssec.Name
 	// Cut: the denial is of an ancestor and so denies Name too (RFC 8020).
 	Cut bool
-	// Synthesised: it was made of what other denials proved (RFC 8198).
+	// Synthesised: it was made from denials of other names (RFC 8198).
 	Synthesised bool
 	// Prefetch is as Item.Prefetch, for a denial of the name itself.
 	Prefetch bool
@@ -121,7 +121,7 @@ func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Nega
 	return Negative{}, false
 }
 
-// proven reports whether what the entry says follows from a chain of signatures.
+// proven reports whether a chain of signatures proves the entry.
 func (e entry) proven() bool { return e.standing().status == dnssec.Secure }
 
 // PutNegative keeps a denial and reports whether it did. It refuses one without an

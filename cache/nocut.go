@@ -17,10 +17,9 @@ const (
 	noCutSetSize = noCutWays * 40
 )
 
-// noCutTable remembers at which names there is no zone cut. It is what a resolver goes by
-// to ask no more often than it has to, and nothing else rests on it. So it holds hashes
-// only, in a fixed number of slots: a flood of names made up at random can evict
-// what others have learnt, but makes nothing grow.
+// noCutTable remembers at which names there is no zone cut. It saves a resolver minimised
+// queries, and no answer depends on it. So it holds hashes only, in a fixed number of
+// slots: a flood of names made up at random can evict useful ones, but nothing grows.
 type noCutTable struct{ shards [noCutShards]noCutShard }
 
 type noCutShard struct {
@@ -48,8 +47,8 @@ func (t *noCutTable) limit(bytes int64) {
 func (t *noCutTable) shard(hash uint64) *noCutShard { return &t.shards[hash>>60] }
 
 // PutNoCut remembers that there is no zone cut at name, which is below zone, since the
-// servers of zone have answered for it and referred nobody (RFC 9156 §3); a zone that the
-// same servers hold cannot be told from none. It is kept for ttl seconds, but no longer than
+// servers of zone have answered for it without a referral (RFC 9156 §3); a child zone on the
+// same servers looks the same. It is kept for ttl seconds, but no longer than
 // Options.MaxNegativeTTL, as it is the denial of a delegation, nor beyond notAfter, the end
 // of the zone's lease, unless that is zero. The least is MaxBareTTL, so that one question
 // need not ask the same again for each alias of a chain.
@@ -145,7 +144,7 @@ func (s *noCutShard) set(hash uint64) *[noCutWays]noCutSlot {
 }
 
 // leastOfUse returns the slot to overwrite: an expired one, else the one that ends first of
-// those that nobody has asked for, else of all.
+// those that were not used, else of all.
 func leastOfUse(set *[noCutWays]noCutSlot, i instant) int {
 	least := 0
 	for at := range set {
@@ -186,7 +185,7 @@ func (t *noCutTable) clear() {
 	}
 }
 
-// stats counts no entries, since nobody could be shown them.
+// stats counts no entries, since hashes cannot be listed.
 func (t *noCutTable) stats(all []ShardStats) []ShardStats {
 	var sum ShardStats
 	for i := range t.shards {

@@ -48,7 +48,7 @@ type rangeShard struct {
 	evictions, placed uint64
 }
 
-// rangeZone is what is known of one zone's gaps. It is guarded by its shard's lock.
+// rangeZone has the known gaps of one zone. It is guarded by its shard's lock.
 type rangeZone struct {
 	name   dnsname.Name
 	view   uint32

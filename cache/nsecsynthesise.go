@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// Synthesis is what could be concluded from denials of other names. RFC 8198.
+// Synthesis is an answer or denial made from denials of other names. RFC 8198.
 type Synthesis struct {
 	// Denied: there is no such name or type; Negative says so. Otherwise Answer is the
 	// expansion of a wildcard.

@@ -334,7 +334,7 @@ func TestRangesRefused(t *testing.T) {
 	n := name("m.example.com")
 	good := nsecSet(t, zone, name("a.example.com"), name("z.example.com"), dns.TypeA)
 	apex := nsecSet(t, zone, zone, name("a.example.com"), dns.TypeSOA, dns.TypeNS)
-	// The hashes of the zone's two names divide the circle: m3 is in the part before the
+	// The hashes of the zone's two names divide the ring: m3 is in the part before the
 	// apex, which is the gap, and the wildcard in the part behind it.
 	p, low := nsec3Params{used: true}, strings.Repeat("\x00", hashLength)
 	for p.hash(name("*.example.com")) < p.hash(zone) {
@@ -463,7 +463,7 @@ func TestNewerGapsReplaceOlder(t *testing.T) {
 		{"all after aa are gone", []*dnssec.RRset{gap("aa.", "")}, 2},
 		{"NSEC3", []*dnssec.RRset{nsec3Set(t, zone, p, 0, hash(1), hash(2)), nsec3Set(t, zone, p, 0, hash(3), hash(1))}, 2},
 		{"other parameters", []*dnssec.RRset{nsec3Set(t, zone, salted, 0, hash(1), hash(2))}, 1},
-		{"the circle closed over all others", []*dnssec.RRset{nsec3Set(t, zone, salted, 0, hash(2), hash(3)), nsec3Set(t, zone, salted, 0, hash(1), hash(1))}, 1},
+		{"the chain closed over all others", []*dnssec.RRset{nsec3Set(t, zone, salted, 0, hash(2), hash(3)), nsec3Set(t, zone, salted, 0, hash(1), hash(1))}, 1},
 	} {
 		if got := learn(tt.sets...); got != tt.want {
 			t.Errorf("%s: %d gaps, want %d", tt.about, got, tt.want)

@@ -17,8 +17,8 @@ const (
 	// DefaultMaxNegativeTTL caps negative answers. RFC 2308 §5 finds one to three
 	// hours sensible.
 	DefaultMaxNegativeTTL = 3600 * time.Second
-	// DefaultMaxEntry is the largest entry in bytes (PowerDNS): what is larger is
-	// rare, and kept apart, so that it cannot flush hundreds of ordinary entries.
+	// DefaultMaxEntry is the largest entry in bytes (PowerDNS). Larger ones are rare,
+	// and kept apart, so that they cannot evict hundreds of ordinary entries.
 	DefaultMaxEntry = 8192
 	// DefaultMaxRecords is how many records an RRset may have to be kept (PowerDNS
 	// 256, BIND 100). Nothing legitimate comes near; a huge set makes every answer
@@ -45,7 +45,7 @@ type Options struct {
 	// 8767 §5 suggests one to three days). Zero means not at all, as that is off by
 	// default.
 	KeepStale time.Duration
-	// Now tells ReadFrom the time, which has no other way to know it. Nil: time.Now.
+	// Now is the clock of ReadFrom, which takes no time as an argument. Nil: time.Now.
 	Now func() time.Time
 	// MaxEntry is the size in bytes above which an RRset or a negative answer is
 	// not kept, an RRset at most briefly, as PutBrief does.

@@ -42,7 +42,7 @@ func (r Rank) String() string {
 	return "unknown"
 }
 
-// standing is what decides between two sets of one key.
+// standing decides which of two sets of one key is kept.
 type standing struct {
 	rank   Rank
 	status dnssec.Status
@@ -52,9 +52,9 @@ type standing struct {
 // alive.
 //
 // Lower rank never replaces higher (RFC 2181 §5.4.1); equal rank does, since the
-// newer reply says what is true now. What is Secure yields to Indeterminate data of
-// no rank: a signature chain is better evidence than a place in a message, and data
-// about which nothing is known is what an attacker can produce. It does yield to
+// newer reply says what is true now. Secure data yields to Indeterminate data of
+// no rank: a signature chain is better evidence than a place in a message, and an
+// attacker can produce data about which nothing is known. It does yield to
 // Insecure data of equal rank, because that is a verdict too: there is proof from
 // the anchor down that the zone is no longer signed. Between Insecure and
 // Indeterminate only rank counts.

@@ -26,9 +26,9 @@ func (v *View) EndRefresh(name dnssec.Name, rrtype uint16, trust Trust) {
 	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})
 }
 
-// PostponeRefresh remembers that fetching what has this name and type failed, or takes
-// too long to be waited for, at now: for 30 s RefreshPostponed says so, and nobody can
-// claim it (RFC 8767 §5).
+// PostponeRefresh remembers that fetching the data of this name and type failed, or takes
+// too long to wait for, at now: for 30 s RefreshPostponed returns true, and ClaimRefresh
+// false (RFC 8767 §5).
 func (v *View) PostponeRefresh(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) {
 	k := key{name: name, rrtype: rrtype, trust: trust}
 	v.claim(v.cache.at(now), k, postponed, func(entry) bool { return true })
@@ -41,7 +41,7 @@ func (v *View) RefreshPostponed(now time.Time, name dnssec.Name, rrtype uint16, 
 	return ok && e.body() == postponed && e.span().left(v.cache.at(now)) > 0
 }
 
-// claim puts a claim in the place of what may says may go.
+// claim stores a claim, in place of an old entry for which may returns true.
 func (v *View) claim(i instant, k key, body string, may func(old entry) bool) bool {
 	k.kind, k.view = KindClaim, v.id
 	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte

@@ -13,7 +13,7 @@ import (
 // ReplyTo.MaxAliases says: what it finds has a place on the stack.
 const maxReplyAliases = 12
 
-// parts is what a reply is made of: the RRset of each alias on the way, and what stands at
+// parts is what a reply is made of: the RRset of each alias on the way, and the entry at
 // the end.
 type parts struct {
 	entries [maxReplyAliases + 1]entry

@@ -40,8 +40,8 @@ type Meta struct {
 	// supported (RFC 8914 §4, RFC 9276 §3.2). It costs no memory. 0 is nothing, and so are
 	// all others.
 	Extended uint16
-	// Vouched: nobody can have made the reply who did not see the query, since it came over a
-	// connection or with a right cookie. PutCut alone looks at it.
+	// Vouched: the reply cannot have been forged without seeing the query, since it came over a
+	// connection or with a right cookie. Only PutCut uses it.
 	Vouched bool
 }
 
@@ -86,7 +86,7 @@ func (v *View) entry(k key, use bool) (e entry, hot, ok bool) {
 	return e, hot, ok && e.is(k)
 }
 
-// storeOf keeps what validation lives on apart from what clients ask for.
+// storeOf keeps the keys and DS records of validation apart from answers.
 func (c *Cache) storeOf(k key) *store[entry] {
 	if k.rrtype == dns.TypeDNSKEY || k.rrtype == dns.TypeDS {
 		return &c.keys

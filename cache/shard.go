@@ -42,7 +42,7 @@ type sized interface {
 	comparable
 	// size is what the value takes on the heap, in bytes.
 	size() int64
-	// denies reports whether it is what any name that does not exist leaves behind.
+	// denies reports whether it is of the kind that each missing name leaves behind.
 	denies() bool
 }
 
@@ -75,9 +75,9 @@ func newStoreOf[V sized](limit int64, n int, share int64) store[V] {
 // shard returns the shard of a hash. With one shard the shift is 64, which leaves 0.
 func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift] }
 
-// shard is three least-recently-used lists under one lock: cold and denied for what came
-// and was not asked again, hot for what was. Cold entries leave first, so one-time names
-// cannot push out names in use, and before them denials, see denialShare; hot entries that
+// shard is three least-recently-used lists under one lock: cold and denied for entries that
+// were not used again, hot for those that were. Cold entries are evicted first, so one-time
+// names cannot evict names in use, and before them denials, see denialShare; hot entries that
 // fall behind become cold again.
 type shard[V sized] struct {
 	mu      sync.Mutex
@@ -126,9 +126,9 @@ func (g *segment[V]) removeOldest() (hash uint64, v V, ok bool) {
 	return hash, v, ok
 }
 
-// compact makes the list anew when it has become much shorter than its map: else what a
-// flood has filled and left would be lost to all others. It copies at most one entry for
-// each three that have left since, so that on average it costs nothing worth counting.
+// compact makes the list anew when it has become much shorter than its map: otherwise the
+// memory of the map that a flood has filled would stay lost. It copies at most one entry for
+// each three that have left since, so that on average the cost is negligible.
 func (g *segment[V]) compact() {
 	n := g.lru.Len()
 	if g.peak < minCompact || n > g.peak/4 {
