@@ -79,10 +79,10 @@ func (w *walk) apexServers(set *dnssec.RRset) []dnsname.Name {
 
 // signedByZone reports whether the NS records beside a secure answer are secure too.
 func (w *walk) signedByZone(f *fresh, set *dnssec.RRset) bool {
-	if w.st.proof == nil || f.signer != w.cut.Zone || len(set.Signatures) == 0 {
+	if w.st.validation == nil || f.signer != w.cut.Zone || len(set.Signatures) == 0 {
 		return false
 	}
-	verdict, needs, err := w.st.proof.ev.Validate(&dnssec.Response{
+	verdict, needs, err := w.st.validation.evidence.Validate(&dnssec.Response{
 		Name: set.Owner, Type: set.Type, Zone: w.cut.Zone, Kind: dnssec.KindAnswer, Answer: []*dnssec.RRset{set},
 	})
 	return err == nil && len(needs) == 0 && verdict.Status == dnssec.Secure

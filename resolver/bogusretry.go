@@ -15,7 +15,7 @@ const maxBogusRetries = 3
 
 // walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
 // had no part in it, if there are any.
-func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) walkRetryingBogus(ctx context.Context, st *queryState, q question) (*answer, error) {
 	f, err := r.walk(ctx, st, q)
 	if again := r.withoutSecondLevel(st, q, err); again != nil {
 		st = again
@@ -29,7 +29,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 	for range maxBogusRetries {
 		bogus := failureOf(err).bogus
 		switch {
-		case err == nil || st.proof == nil:
+		case err == nil || st.validation == nil:
 			return f, err
 		case bogus == nil:
 			return nil, first // that the answer is bogus says more than a failed retry
@@ -37,12 +37,12 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *step, q question) 
 			return nil, first
 		}
 		again := *st
-		if again.avoid = st.proof.serversToAvoid(bogus, st.avoid); again.avoid == nil {
+		if again.avoidServers = st.validation.serversToAvoid(bogus, st.avoidServers); again.avoidServers == nil {
 			break // no other server is left
 		}
 		// One cut further up, so that the delegation and its DS are fetched again.
-		again.startAbove = st.proof.started
-		again.proof = r.newProof(&again, q)
+		again.startAbove = st.validation.startCut
+		again.validation = r.newValidation(&again, q)
 		st = &again
 		f, err = r.walk(ctx, st, q)
 	}
@@ -61,26 +61,26 @@ type unsignedServer struct {
 	addr  netip.AddrPort
 }
 
-// noteUnsigned records that a server was asked without EDNS for a part of the evidence.
-func (p *proof) noteUnsigned(cut *zoneCut, m *reply) {
-	if p != nil && m.withoutEDNS {
-		p.blind = append(p.blind, unsignedServer{cut.source.infra, m.server.addr})
+// noteWithoutEDNS records that a server was asked without EDNS for a part of the evidence.
+func (val *validation) noteWithoutEDNS(cut *zoneCut, m *reply) {
+	if val != nil && m.withoutEDNS {
+		val.askedWithoutEDNS = append(val.askedWithoutEDNS, unsignedServer{cut.source.infra, m.server.addr})
 	}
 }
 
 // withSignatures decides whether a bogus answer may be due to servers that were asked
 // without EDNS because they are remembered not to know it, perhaps wrongly. It forgets that,
 // and returns a query state that asks them again with EDNS; nil when there are none.
-func (r *Resolver) withSignatures(st *step, q question, err error) *step {
-	if st.proof == nil || st.signatures || len(st.proof.blind) == 0 || failureOf(err).bogus == nil {
+func (r *Resolver) withSignatures(st *queryState, q question, err error) *queryState {
+	if st.validation == nil || st.needSignatures || len(st.validation.askedWithoutEDNS) == 0 || failureOf(err).bogus == nil {
 		return nil
 	}
-	for _, s := range st.proof.blind {
+	for _, s := range st.validation.askedWithoutEDNS {
 		s.infra.ForgetNoEDNS(s.addr)
 	}
 	again := *st
-	again.signatures, again.startAbove = true, st.proof.started
-	again.proof = r.newProof(&again, q)
+	again.needSignatures, again.startAbove = true, st.validation.startCut
+	again.validation = r.newValidation(&again, q)
 	return &again
 }
 
@@ -88,8 +88,8 @@ func (r *Resolver) withSignatures(st *step, q question, err error) *step {
 // and those that sent the RRset at fault. That one may be blamed wrongly, as a DS does not
 // show whether it or the key is at fault: when it adds no server, all are avoided that the
 // walk used. It returns nil when that adds none either.
-func (p *proof) serversToAvoid(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
-	culprits, ok := p.gave[question{bogus.reason.Name, bogus.reason.Type}]
+func (val *validation) serversToAvoid(bogus *bogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
+	culprits, ok := val.sentBy[question{bogus.reason.Name, bogus.reason.Type}]
 	if !ok && len(before) == 0 {
 		culprits = []netip.AddrPort{bogus.server}
 	}
@@ -99,7 +99,7 @@ func (p *proof) serversToAvoid(bogus *bogusError, before map[netip.AddrPort]bool
 		avoid[s] = true
 	}
 	if len(avoid) == len(before) {
-		maps.Copy(avoid, p.sources)
+		maps.Copy(avoid, val.servers)
 	}
 	if len(avoid) == len(before) {
 		return nil

@@ -41,8 +41,8 @@ func (b *budget) send() error {
 }
 
 // received charges for a reply's bytes. The reply that exceeds the limit is lost.
-func (b *budget) received(octets int) error {
-	return b.charge(&b.bytes, int64(octets), limitBytes)
+func (b *budget) received(n int) error {
+	return b.charge(&b.bytes, int64(n), limitBytes)
 }
 
 // alias charges for one step of an alias chain. The chain that reaches the limit is given up
@@ -139,8 +139,8 @@ func (b *budget) took() took {
 
 // lookupFailed charges for a name server's address that was not found. Names known not to
 // work cost no query, and so do not count.
-func (b *budget) lookupFailed(st *step) {
-	if st.sent.Load() {
+func (b *budget) lookupFailed(st *queryState) {
+	if st.querySent.Load() {
 		b.failedLookups.Add(1)
 	}
 }

@@ -40,8 +40,8 @@ func TestMayLookUp(t *testing.T) {
 	limits := Limits{FailedServerLookups: 2}.fill()
 	b := newBudget(&limits, nil)
 	r := &Resolver{}
-	free, paid := &step{r: r, budget: b}, &step{r: r, budget: b}
-	free.sent, paid.sent = newSent(false), newSent(true)
+	free, paid := &queryState{r: r, budget: b}, &queryState{r: r, budget: b}
+	free.querySent, paid.querySent = newSent(false), newSent(true)
 	for range 10 {
 		b.lookupFailed(free)
 	}

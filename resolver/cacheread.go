@@ -78,7 +78,7 @@ func (c *cacheReader) read(q question, direct bool) (*answer, bool) {
 		}
 	}
 	if a, ok := c.chain(q); ok {
-		a.aliases = c.r.within(c.view, a.aliases) // routes may have changed
+		a.aliases = c.r.trimToView(c.view, a.aliases) // routes may have changed
 		return a, true
 	}
 	// A live RRset made from a wildcard is no answer without its proof, but there is no denial

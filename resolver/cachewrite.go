@@ -40,16 +40,16 @@ func (r *Resolver) keep(w *walk, f *fresh, m *reply) {
 	now, view := r.config.Now(), w.view.cache
 	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.st.trust, NotAfter: w.cut.expires, Extended: codeToKeep(f.extended)}
 	denial := f.negative(w)
-	f.alone = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
-	f.lease(now, view, meta, denial)
+	f.onlyForQuestion = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
+	f.leaseTTLs(now, view, meta, denial)
 	if len(f.denial) > 0 && f.isPositive() {
 		view.PutDenial(now, f.signer, f.denial, meta)
 	}
 	switch {
 	case !f.isPositive():
-		f.unplaced = !view.PutNegative(now, denial, meta)
-	case f.alone:
-		f.unplaced = !view.PutChain(now, f.chain(), meta)
+		f.notStored = !view.PutNegative(now, denial, meta)
+	case f.onlyForQuestion:
+		f.notStored = !view.PutChain(now, f.chain(), meta)
 	default:
 		f.keepSets(now, view, meta)
 		f.keepExpanded(now, view, meta)
@@ -92,24 +92,24 @@ func (f *fresh) concernsOthers() bool {
 	return f.kind == kindAlias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
 }
 
-// lease bounds the TTLs to how long the cache keeps the answer, so that who asks first is
+// leaseTTLs bounds the TTLs to how long the cache keeps the answer, so that who asks first is
 // told no more than who comes after: what the delegation's lease, or another bound, ends here
 // must not live on in the caches of others (a ghost domain).
-func (f *fresh) lease(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
+func (f *fresh) leaseTTLs(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
 	if !f.isPositive() {
 		f.ttl = view.NegativeTTL(now, n, m)
 		return
 	}
 	longest := uint32(maxTTL)
-	if f.isExpanded() || f.alone { // its parts are kept together
+	if f.isExpanded() || f.onlyForQuestion { // its parts are kept together
 		longest = view.ChainTTL(now, f.chain(), m)
 	}
-	f.shorten(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
+	f.reduceTTLs(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
 }
 
-// shorten bounds the TTLs of the records to what longest says. Sets are copied where they
+// reduceTTLs bounds the TTLs of the records to what longest says. Sets are copied where they
 // change: they are shared with whoever else waited for the reply.
-func (f *fresh) shorten(longest func(*dnssec.RRset) uint32) {
+func (f *fresh) reduceTTLs(longest func(*dnssec.RRset) uint32) {
 	for i, s := range f.sets {
 		if ttl := longest(s); ttl < s.TTL {
 			f.sets = slices.Clone(f.sets)
@@ -185,7 +185,7 @@ func (f *fresh) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
 	kept := view.PutChain(now, cache.Chain{
 		Name: set.Owner, Type: set.Type, Answer: []*dnssec.RRset{set}, Authority: f.denial, Status: f.status,
 	}, meta)
-	f.unplaced = f.unplaced || !kept
+	f.notStored = f.notStored || !kept
 }
 
 // note takes what came of keeping a part. What there is no time to keep, or is there
@@ -194,7 +194,7 @@ func (f *fresh) note(err error) {
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
 		f.notKept = limit
-		f.unplaced = f.unplaced || limit.Option == "MaxEntry"
+		f.notStored = f.notStored || limit.Option == "MaxEntry"
 	}
 }
 
@@ -202,13 +202,13 @@ func (f *fresh) note(err error) {
 // it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
 // not there is one, and what is large would push out much else.
 func (f *fresh) isBrief() bool {
-	return f.unplaced || f.q.rrtype == dns.TypeANY && (f.kind != kindNameError || f.compact)
+	return f.notStored || f.q.rrtype == dns.TypeANY && (f.kind != kindNameError || f.compact)
 }
 
 // keepBriefly keeps the answer as it is, and bounds its TTLs to the time.
 func (f *fresh) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
 	f.ttl = min(f.ttl, cache.MaxBriefTTL)
-	f.shorten(func(*dnssec.RRset) uint32 { return cache.MaxBriefTTL })
+	f.reduceTTLs(func(*dnssec.RRset) uint32 { return cache.MaxBriefTTL })
 	meta.NotAfter = earliest(meta.NotAfter, now.Add(time.Duration(f.ttl)*time.Second))
 	c := f.chain()
 	c.Type, c.Rcode = f.q.rrtype, f.rcode

@@ -20,22 +20,22 @@ func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil 
 // cannot be had. The answer is validated once more, with the keys proven before, so that
 // the chain holds now and for this very answer, whether that was fetched, came from the
 // cache, or was shared with another caller. It spends from the budget of the question.
-func (r *Resolver) chainOf(ctx context.Context, st *step, a *answer) []dnssec.Link {
+func (r *Resolver) chainOf(ctx context.Context, st *queryState, a *answer) []dnssec.Link {
 	st.begin()
-	p := r.newProof(st, a.q)
-	if p == nil || a.stale {
+	val := r.newValidation(st, a.q)
+	if val == nil || a.stale {
 		return nil
 	}
 	// Fetches that are still under way when this returns are useless.
 	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	now := r.config.Now()
-	p.proven.load(now, a.q.name, p.ev)
+	val.keyCache.load(now, a.q.name, val.evidence)
 	for _, step := range a.aliases {
-		p.proven.load(now, step.To, p.ev)
+		val.keyCache.load(now, step.To, val.evidence)
 	}
 	response := a.response("") // of several zones, with the aliases
-	verdict, err := p.validate(ctx, response)
+	verdict, err := val.validate(ctx, response)
 	if err != nil || verdict.Status != a.status {
 		return nil
 	}

@@ -88,11 +88,11 @@ func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
 	l := &serverList{infra: cut.source.infra, includeLoops: true}
 	for _, s := range rt.cut.Servers {
-		st := r.newStep(question{s.Name, dns.TypeA}, r.trustOfServers())
+		st := r.newQueryState(question{s.Name, dns.TypeA}, r.trustOfServers())
 		l.random = r.random(rt.zone, st.q)
 		for _, rrtype := range r.addressTypes() {
 			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs, false)
 		}
 	}
-	return append(servers, l.candidates...)
+	return append(servers, l.addrs...)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // answer answers from the cache, or in a flight that equal questions share.
-func (r *Resolver) answer(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) answer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {
 		return nil, err
@@ -17,7 +17,7 @@ func (r *Resolver) answer(ctx context.Context, st *step, q question) (*answer, e
 	return r.filtered(f)
 }
 
-func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) answerUnfiltered(ctx context.Context, st *queryState, q question) (*answer, error) {
 	if f, ok := r.searchCache(q, st.trust); ok {
 		r.prefetchAll(f.due)
 		st.tellFound(f)
@@ -37,14 +37,14 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, st *step, q question) (
 }
 
 // fetchAnswer answers in a flight that equal questions share.
-func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	st.begin()
 	ctx, s, err := r.admit(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	leave := s.leave
-	if st.asked == q {
+	if st.clientQuestion == q {
 		arrived := r.clientQuestions.enter(q)
 		leave = func() { arrived(); s.leave() }
 	}
@@ -65,7 +65,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answ
 		retry:  func() { st.retryFailure = true },
 	}
 	v, err := r.flights.do(ctx, r.questionKey(q, st.trust), by, func(fl *flight) (any, error) {
-		f, err := r.search(fl.ctx, st.in(fl), q)
+		f, err := r.search(fl.ctx, st.inFlight(fl), q)
 		return f, st.budget.end(err)
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *step, q question) (*answ
 // are not shared.
 func (r *Resolver) questionKey(q question, trust cache.Trust) string {
 	b := binary.BigEndian.AppendUint64([]byte("question"), r.currentRoutes().generation)
-	b = binary.BigEndian.AppendUint64(b, r.ours.Load().generation)
+	b = binary.BigEndian.AppendUint64(b, r.localData.Load().generation)
 	b = append(b, q.name...)
 	b = binary.BigEndian.AppendUint16(b, q.rrtype)
 	return string(append(b, byte(trust)))

@@ -21,46 +21,46 @@ func endedProbe() <-chan struct{} {
 // question for a zone's keys and the one whose answer these validate. But the number that
 // may wait is limited: otherwise random names of a zone with silent servers would take the
 // slots of all other questions (attacks.md 24).
-func (a *asking) awaitProbe() bool {
-	if a.deadProbe.ended != nil {
+func (z *zoneQuery) awaitProbe() bool {
+	if z.deadProbe.ended != nil {
 		return true // it waits already
 	}
-	if a.fallback != nil {
+	if z.fallback != nil {
 		return false
 	}
-	p := a.probing()
+	p := z.probing()
 	if p.ended == nil {
 		return false
 	}
-	leave, ok := a.r.watchers.tryEnter(p.server.addr)
+	leave, ok := z.r.probeWaitSlots.tryEnter(p.server.addr)
 	if !ok {
-		a.errs = append(a.errs, a.st.budget.refuse(limitQuestions))
+		z.errs = append(z.errs, z.st.budget.refuse(limitQuestions))
 		return false
 	}
 	p.leave = leave
-	a.deadProbe = p
+	z.deadProbe = p
 	return true
 }
 
 // forgetDeadProbe ends the wait for a server.
-func (a *asking) forgetDeadProbe() {
-	if a.deadProbe.leave != nil {
-		a.deadProbe.leave()
+func (z *zoneQuery) forgetDeadProbe() {
+	if z.deadProbe.leave != nil {
+		z.deadProbe.leave()
 	}
-	a.deadProbe = deadProbe{}
+	z.deadProbe = deadProbe{}
 }
 
 // probing finds a server that is being probed, or was just found to answer again.
-func (a *asking) probing() deadProbe {
-	if a.list.tries >= maxTries || a.list.probes >= maxProbes {
+func (z *zoneQuery) probing() deadProbe {
+	if z.servers.tries >= maxTries || z.servers.probes >= maxProbes {
 		return deadProbe{}
 	}
-	for _, c := range a.list.askable(func(c *serverAddr) bool { return c.estimate.Dead }) {
-		if ended := a.list.infra.Probing(c.addr); ended != nil {
-			return deadProbe{server: c, ended: ended, heard: a.r.flights.stagger.pause()}
+	for _, c := range z.servers.askable(func(c *serverAddr) bool { return c.estimate.Dead }) {
+		if ended := z.servers.infra.Probing(c.addr); ended != nil {
+			return deadProbe{server: c, ended: ended, heard: z.r.flights.stagger.pause()}
 		}
-		if !a.list.infra.Estimate(a.r.config.Now(), c.addr).Dead {
-			return deadProbe{server: c, ended: endedProbe(), heard: a.r.flights.stagger.pause()}
+		if !z.servers.infra.Estimate(z.r.config.Now(), c.addr).Dead {
+			return deadProbe{server: c, ended: endedProbe(), heard: z.r.flights.stagger.pause()}
 		}
 	}
 	return deadProbe{}
@@ -68,16 +68,16 @@ func (a *asking) probing() deadProbe {
 
 // takeDeadProbe takes in what the probe found. If the server is still down, that counts as
 // if this question had probed it.
-func (a *asking) takeDeadProbe() {
-	c := a.deadProbe.server
-	a.deadProbe.heard()
-	a.forgetDeadProbe()
+func (z *zoneQuery) takeDeadProbe() {
+	c := z.deadProbe.server
+	z.deadProbe.heard()
+	z.forgetDeadProbe()
 	if c.busy {
 		return
 	}
-	c.estimate = a.list.infra.Estimate(a.r.config.Now(), c.addr)
+	c.estimate = z.servers.infra.Estimate(z.r.config.Now(), c.addr)
 	if c.estimate.Dead {
 		c.excluded = true
-		a.list.probes++
+		z.servers.probes++
 	}
 }

@@ -15,35 +15,35 @@ import (
 
 // walk searches one name from zone cut to zone cut.
 type walk struct {
-	r    *Resolver
-	st   *step
-	q    question
-	view *view // that the answer belongs to
-	cut  *zoneCut
-	min  minimiser
+	r         *Resolver
+	st        *queryState
+	q         question
+	view      *view // that the answer belongs to
+	cut       *zoneCut
+	minimiser minimiser
 
-	referrals []*dnssec.Response // the referrals followed, for validation
-	sources   []netip.AddrPort   // servers that have sent a part of it
-	writes    []*secondWrite     // their replies, for the second level
-	silence   error              // the error that led to one query with the full question; nil: none
+	referrals  []*dnssec.Response // the referrals followed, for validation
+	servers    []netip.AddrPort   // servers that have sent a part of it
+	writes     []*secondWrite     // their replies, for the second level
+	silenceErr error              // the error that led to one query with the full question; nil: none
 }
 
 // walk searches one name at the servers.
-func (r *Resolver) walk(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) walk(ctx context.Context, st *queryState, q question) (*answer, error) {
 	return r.newWalk(st, q).run(ctx)
 }
 
 // newWalk begins a walk at the deepest zone cut that is known.
-func (r *Resolver) newWalk(st *step, q question) *walk {
+func (r *Resolver) newWalk(st *queryState, q question) *walk {
 	now := r.config.Now()
 	v := r.viewOf(now, q)
-	if st.proof != nil {
+	if st.validation != nil {
 		// Routes and anchors may have changed since: data that the validator of one view
 		// lets pass must not be kept in another.
-		v = st.proof.view
+		v = st.validation.view
 	}
-	w := &walk{r: r, st: st, q: q, view: v, min: r.newMinimiser(v, q)}
-	w.enter(now, r.closestCut(now, st, v, q))
+	w := &walk{r: r, st: st, q: q, view: v, minimiser: r.newMinimiser(v, q)}
+	w.continueAt(now, r.closestCut(now, st, v, q))
 	return w
 }
 
@@ -52,31 +52,31 @@ func (r *Resolver) newWalk(st *step, q question) *walk {
 func (w *walk) run(ctx context.Context) (*answer, error) {
 	st, q := w.st, w.q
 	st.events.Start(st.walkRef(), w.cut.Delegation, w.cut.hints)
-	st.proof.begin(ctx, w.cut, q.name)
-	if st.proof != nil {
-		st.proof.started = w.cut.Zone
+	st.validation.addKnown(ctx, w.cut, q.name)
+	if st.validation != nil {
+		st.validation.startCut = w.cut.Zone
 	}
 	for {
-		asked := w.min.next(w.cut.Zone)
+		asked := w.minimiser.next(w.cut.Zone)
 		if asked != q && !st.budget.mayMinimise() {
-			w.min.giveUp()
+			w.minimiser.giveUp()
 			asked = q
 		}
-		minimised := w.min.asked(asked)
-		m, err := w.ask(ctx, w.asking(minimised), asked)
+		minimised := w.minimiser.countQuery(asked)
+		m, err := w.ask(ctx, w.queryState(minimised), asked)
 		if err != nil {
 			if minimised && w.fallBack(err) {
 				continue
 			}
 			return nil, w.failure(err)
 		}
-		w.silence = nil
-		w.sources = append(w.sources, m.server.addr)
+		w.silenceErr = nil
+		w.servers = append(w.servers, m.server.addr)
 		w.writes = append(w.writes, w.r.secondWriteOf(w.view, w.cut, asked, m))
-		st.proof.used(m.server.addr)
-		st.proof.noteUnsigned(w.cut, m)
+		st.validation.addServers(m.server.addr)
+		st.validation.noteWithoutEDNS(w.cut, m)
 		if minimised {
-			a, done, err := w.minimised(ctx, asked, m)
+			a, done, err := w.handleMinimised(ctx, asked, m)
 			if done || err != nil {
 				return a, err
 			}
@@ -104,17 +104,17 @@ func (w *walk) zone() dnsname.Name {
 	return w.cut.Zone
 }
 
-// enter continues at a zone cut, with what earlier questions have shown about the names
+// continueAt continues at a zone cut, with what earlier questions have shown about the names
 // below it: the next label to reveal is the first where a zone cut may be (RFC 9156 §3).
-func (w *walk) enter(now time.Time, cut *zoneCut) {
+func (w *walk) continueAt(now time.Time, cut *zoneCut) {
 	w.cut = cut
-	if !w.min.off {
-		w.min.known = w.view.cuts.NoCut(now, cut.Zone, w.q.name).Labels()
+	if !w.minimiser.off {
+		w.minimiser.noCutLabels = w.view.cuts.NoCut(now, cut.Zone, w.q.name).Labels()
 	}
 }
 
 // ask asks the second level, and if that has no reply, the servers.
-func (w *walk) ask(ctx context.Context, st *step, asked question) (*reply, error) {
+func (w *walk) ask(ctx context.Context, st *queryState, asked question) (*reply, error) {
 	if m := w.r.readSecond(ctx, st, w.view, w.cut, asked); m != nil {
 		return m, nil
 	}
@@ -124,17 +124,17 @@ func (w *walk) ask(ctx context.Context, st *step, asked question) (*reply, error
 func (r *Resolver) newMinimiser(v *view, q question) minimiser {
 	// With type DS the zone cut at the last label is not crossed, so that revealing it
 	// early reveals nothing more. A forwarder has to get the full question anyway.
-	return minimiser{full: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || v.forwards()}
+	return minimiser{question: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || v.forwards()}
 }
 
-// minimised decides what a response to a minimised query means for the walk.
-func (w *walk) minimised(ctx context.Context, asked question, m *reply) (a *answer, done bool, err error) {
+// handleMinimised decides what a response to a minimised query means for the walk.
+func (w *walk) handleMinimised(ctx context.Context, asked question, m *reply) (a *answer, done bool, err error) {
 	switch m.kind {
 	case kindReferral:
 		return nil, false, w.descend(ctx, m)
 	case kindAlias:
 		if m.Aliases[0].IsDNAME() {
-			return w.dname(ctx, m)
+			return w.followDNAME(ctx, m)
 		}
 		// A CNAME there says nothing about the names below it.
 		w.noCut(asked.name, replyTTL(m))
@@ -143,7 +143,7 @@ func (w *walk) minimised(ctx context.Context, asked question, m *reply) (a *answ
 	case kindNameError:
 		return w.deniedAbove(ctx, asked, m)
 	case kindRecursive:
-		w.min.giveUp()
+		w.minimiser.giveUp()
 	case kindLame, kindUnusable:
 	}
 	return nil, false, nil
@@ -156,7 +156,7 @@ const maxNoCuts = 32
 // noCut remembers that there is no zone cut at name, nor between it and the zone whose
 // servers have answered for it.
 func (w *walk) noCut(name dnsname.Name, ttl uint32) {
-	w.min.noCut(name)
+	w.minimiser.noCut(name)
 	if w.view.forwards() {
 		return // it answers for whatever zone it is
 	}
@@ -167,10 +167,10 @@ func (w *walk) noCut(name dnsname.Name, ttl uint32) {
 	}
 }
 
-// answered remembers for which names the response to the full question shows that there is
+// noteNoCuts remembers for which names the response to the full question shows that there is
 // no zone cut. One about DS does not show it for the name itself, and a name that does not
 // exist is not worth an entry.
-func (w *walk) answered(a *answer) {
+func (w *walk) noteNoCuts(a *answer) {
 	name := a.q.name
 	switch {
 	case len(a.aliases) > 0 && a.aliases[0].IsDNAME():
@@ -186,7 +186,7 @@ func (w *walk) answered(a *answer) {
 // (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked for.
 func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answer, bool, error) {
 	strict := w.r.config.Minimise == MinimiseStrict
-	if strict || w.st.proof != nil {
+	if strict || w.st.validation != nil {
 		f, err := w.r.judge(ctx, w, asked, m)
 		switch {
 		case err != nil && strict:
@@ -196,15 +196,15 @@ func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answ
 			return f.nothingBelow(w.q), true, nil
 		}
 	}
-	w.min.giveUp()
+	w.minimiser.giveUp()
 	return nil, false, nil
 }
 
-// dname follows a DNAME above the name asked for, which redirects the full name too.
-func (w *walk) dname(ctx context.Context, m *reply) (*answer, bool, error) {
+// followDNAME follows a DNAME above the name asked for, which redirects the full name too.
+func (w *walk) followDNAME(ctx context.Context, m *reply) (*answer, bool, error) {
 	step, ok := scrub.Redirect(w.q.name, m.Aliases[0].Set)
 	if !ok {
-		w.min.giveUp()
+		w.minimiser.giveUp()
 		return nil, false, nil
 	}
 	whole := *m
@@ -227,23 +227,23 @@ func (w *walk) fallBack(err error) bool {
 		if len(f.zone.servers) == 0 || !w.st.mayRetryPlain() {
 			return false
 		}
-		w.silence = err
+		w.silenceErr = err
 	}
-	w.min.giveUp()
+	w.minimiser.giveUp()
 	return true
 }
 
-// asking returns the state for a query to a zone's servers, which may be minimised.
-func (w *walk) asking(minimised bool) *step {
-	st := w.st.asking(minimised)
-	st.onlyPlainRetry = w.silence != nil
+// queryState returns the state for a query to a zone's servers, which may be minimised.
+func (w *walk) queryState(minimised bool) *queryState {
+	st := w.st.withMinimised(minimised)
+	st.onlyPlainRetry = w.silenceErr != nil
 	return st
 }
 
 // failure is why the walk ends: after a plain retry in vain, what made it necessary.
 func (w *walk) failure(err error) error {
-	if w.silence != nil && !failureOf(err).isOfLeader() {
-		return w.silence
+	if w.silenceErr != nil && !failureOf(err).isOfLeader() {
+		return w.silenceErr
 	}
 	return err
 }
@@ -260,9 +260,9 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 		delegation = kept // what is learnt about the zone belongs to the delegation that is cached
 	}
 	from := w.cut
-	w.st.proof.referred(ctx, from, m, w.q.name)
+	w.st.validation.addReferral(ctx, from, m, w.q.name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
-	w.enter(now, &zoneCut{
+	w.continueAt(now, &zoneCut{
 		Delegation: delegation, source: from.source, expires: earliest(from.expires, now.Add(m.delegation.TTL)), signed: m.DS != nil,
 	})
 	w.r.secondLevel.noteCut(w.cut, m.fromSecond)

@@ -132,12 +132,12 @@ type serverLookupEvent struct {
 }
 
 // walkRef returns which walk the events of this step belong to.
-func (st *step) walkRef() walkRef {
-	return walkRef{Walk: st.walk, Parent: st.parent, Depth: st.depth, Question: st.q}
+func (st *queryState) walkRef() walkRef {
+	return walkRef{Walk: st.walkID, Parent: st.parentWalk, Depth: st.depth, Question: st.q}
 }
 
 // tellCache tells what the cache knew of one name; nil is nothing.
-func (st *step) tellCache(f *answer) {
+func (st *queryState) tellCache(f *answer) {
 	if f == nil {
 		st.events.Cache(st.walkRef(), cacheEvent{})
 		return
@@ -149,7 +149,7 @@ func (st *step) tellCache(f *answer) {
 }
 
 // tellFound tells that the cache had the whole answer.
-func (st *step) tellFound(f *answer) {
+func (st *queryState) tellFound(f *answer) {
 	st.events.Cache(st.walkRef(), cacheEvent{
 		Hit: true, Negative: len(f.sets) == 0, Alias: len(f.aliases) > 0, Stale: f.stale,
 		Status: f.status, TTL: f.timeToLive(),
@@ -157,7 +157,7 @@ func (st *step) tellFound(f *answer) {
 }
 
 // tellAliases tells how the name being searched changes.
-func (st *step) tellAliases(aliases []scrub.Alias) {
+func (st *queryState) tellAliases(aliases []scrub.Alias) {
 	for _, a := range aliases {
 		st.events.Alias(st.walkRef(), a.From, a.To, a.IsDNAME())
 	}

@@ -30,7 +30,7 @@ const (
 // each query follows from what came of the one before.
 type exchange struct {
 	r           *Resolver
-	st          *step
+	st          *queryState
 	cut         *zoneCut
 	q           question
 	to          *serverAddr
@@ -58,9 +58,9 @@ type exchange struct {
 
 // exchangeResult is what came of an exchange.
 type exchangeResult struct {
-	to    *serverAddr
-	reply *reply // nil: none
-	err   error
+	server *serverAddr
+	reply  *reply // nil: none
+	err    error
 	// timedOut is set when the last query got no reply at all.
 	timedOut bool
 	// udpSpoilt is set when what came over UDP was not a reply, or right but for the ID, and
@@ -79,7 +79,7 @@ type exchangeResult struct {
 }
 
 // exchange asks one server until there is a reply that can be classified, or it has failed.
-func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
+func (r *Resolver) exchange(ctx context.Context, st *queryState, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
 		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
 		features: cut.source.infra.Features(r.config.Now(), to.addr),
@@ -94,7 +94,7 @@ func (r *Resolver) exchange(ctx context.Context, st *step, cut *zoneCut, q quest
 	}
 	defer leave()
 	if x.markedDownMeanwhile() {
-		return exchangeResult{to: to, unsent: true}
+		return exchangeResult{server: to, unsent: true}
 	}
 	for {
 		again, out := x.send(ctx)
@@ -119,7 +119,7 @@ func (x *exchange) needsSignatures() bool {
 	if x.r.config.Validation != Validate {
 		return false
 	}
-	return x.st.signatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
+	return x.st.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
 }
 
 // markedDownMeanwhile reports whether other queries have found the server silent while this
@@ -155,13 +155,13 @@ func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
 	x.sent = time.Now()
 	replied := x.r.flights.stagger.pause() // a connection that ends fails several
-	octets, err := x.sender().Send(ctx, x.network, x.to.addr, x.query, transport.Watch{
+	msg, err := x.sender().Send(ctx, x.network, x.to.addr, x.query, transport.Watch{
 		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
 	})
 	rtt := time.Since(x.sent)
 	replied()
 	if err != nil {
-		x.tellFailure(id, x.network, rtt, octets, err)
+		x.tellFailure(id, x.network, rtt, msg, err)
 		if x.chargeErr != nil {
 			return false, x.fail(x.chargeErr)
 		}
@@ -170,8 +170,8 @@ func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	x.heard = true
 	x.recordReply(rtt)
 	network := x.network // of this send; judging may choose another for the next
-	again, out = x.handleReply(octets)
-	x.tellResponse(id, network, rtt, octets, out)
+	again, out = x.handleReply(msg)
+	x.tellResponse(id, network, rtt, msg, out)
 	return again, out
 }
 
@@ -228,9 +228,9 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		case !f.isTimeout() || x.cutShort:
 			return false, x.fail(err)
 		case x.hasLeft: // the server has replied to an earlier form: the next form is left to another try
-			return false, exchangeResult{to: x.to, err: err, timedOut: true}
+			return false, exchangeResult{server: x.to, err: err, timedOut: true}
 		}
-		return false, exchangeResult{to: x.to, unsent: true}
+		return false, exchangeResult{server: x.to, unsent: true}
 	}
 	if f.isTimeout() {
 		x.r.counts.timedOut.Add(1)
@@ -245,7 +245,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		return x.retry(faultConnection, err)
 	case f.is(failCanceled):
 		x.lateLoss()
-		return false, exchangeResult{to: x.to, err: err}
+		return false, exchangeResult{server: x.to, err: err}
 	case f.isTimeout() && x.network == "tcp" && !x.streamOnly():
 		// It may well be alive, as its reply over UDP led here, but it is of no use.
 		return false, x.endInVain(err)
@@ -258,7 +258,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 			x.udpSpoilt = true
 			return x.retry(faultForged, err) // not silent: what came is damaged or forged
 		}
-		return false, exchangeResult{to: x.to, err: err, timedOut: true}
+		return false, exchangeResult{server: x.to, err: err, timedOut: true}
 	}
 	return false, x.endInVain(err)
 }
@@ -268,7 +268,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 // again, from another port: otherwise one forged or damaged packet would cost the answer of
 // a server without TCP. That allows a forger one more guess (RFC 5452 §9.2), and no more.
 func (x *exchange) endInVain(err error) exchangeResult {
-	return exchangeResult{to: x.to, err: err, udpSpoilt: x.udpSpoilt && x.network == "tcp"}
+	return exchangeResult{server: x.to, err: err, udpSpoilt: x.udpSpoilt && x.network == "tcp"}
 }
 
 // afterAbandon decides how to ask again after a reply that may be forged. TCP is safe from
@@ -307,7 +307,7 @@ func (x *exchange) retry(what queryFault, err error) (again bool, out exchangeRe
 	if x.nextForm(what) {
 		return true, exchangeResult{}
 	}
-	return false, exchangeResult{to: x.to, err: err}
+	return false, exchangeResult{server: x.to, err: err}
 }
 
 // nextForm chooses the form of the next query, and reports whether there is one.
@@ -323,11 +323,11 @@ func (x *exchange) nextForm(what queryFault) bool {
 }
 
 // fail ends the exchange with an error that says nothing about whether the server is alive.
-func (x *exchange) fail(err error) exchangeResult { return exchangeResult{to: x.to, err: err} }
+func (x *exchange) fail(err error) exchangeResult { return exchangeResult{server: x.to, err: err} }
 
 // handleReply decides what a genuine reply means: the query has to be repeated in another
 // form, or what kind of response it is.
-func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
+func (x *exchange) handleReply(msg []byte) (again bool, out exchangeResult) {
 	m := x.accepted
 	if m == nil {
 		x.nextForm(faultTruncated)
@@ -350,7 +350,7 @@ func (x *exchange) handleReply(octets []byte) (again bool, out exchangeResult) {
 	if m.NoQuestion {
 		return false, x.fail(errNoQuestion)
 	}
-	out = x.r.readResponse(m, x.cut, x.q, octets, x.to)
+	out = x.r.readResponse(m, x.cut, x.q, msg, x.to)
 	if out.reply != nil {
 		out.reply.vouched, out.reply.withoutEDNS = x.vouchedFor(m), x.edns == ednsNone
 		if x.cutsBelowNoCut(out.reply) {
@@ -441,7 +441,7 @@ func (x *exchange) refusedAllForms(out exchangeResult) bool {
 
 // tellQuery numbers the query that is about to be sent, and tells of it.
 func (x *exchange) tellQuery() int {
-	x.st.sent.Store(true)
+	x.st.querySent.Store(true)
 	id := int(x.st.budget.queries.Add(1))
 	x.st.events.Query(x.st.walkRef(), queryEvent{
 		ID: id, Zone: x.cut.Zone, Server: x.to.addr, ServerName: x.to.name,
@@ -459,15 +459,15 @@ func (x *exchange) label(network string) string {
 }
 
 // tellFailure tells that a send got no acceptable reply.
-func (x *exchange) tellFailure(id int, network string, rtt time.Duration, octets []byte, err error) {
-	e := x.response(id, network, rtt, octets)
+func (x *exchange) tellFailure(id int, network string, rtt time.Duration, msg []byte, err error) {
+	e := x.response(id, network, rtt, msg)
 	e.Err = err
 	x.st.events.Response(x.st.walkRef(), e)
 }
 
 // tellResponse tells what the reply to a send was judged to be.
-func (x *exchange) tellResponse(id int, network string, rtt time.Duration, octets []byte, out exchangeResult) {
-	e := x.response(id, network, rtt, octets)
+func (x *exchange) tellResponse(id int, network string, rtt time.Duration, msg []byte, out exchangeResult) {
+	e := x.response(id, network, rtt, msg)
 	e.Err = out.err
 	switch {
 	case out.reply != nil:
@@ -480,9 +480,9 @@ func (x *exchange) tellResponse(id int, network string, rtt time.Duration, octet
 	x.st.events.Response(x.st.walkRef(), e)
 }
 
-func (x *exchange) response(id int, network string, rtt time.Duration, octets []byte) responseEvent {
+func (x *exchange) response(id int, network string, rtt time.Duration, msg []byte) responseEvent {
 	return responseEvent{
 		ID: id, Zone: x.cut.Zone, Server: x.to.addr, ServerName: x.to.name,
-		Network: x.label(network), RTT: rtt, Message: octets,
+		Network: x.label(network), RTT: rtt, Message: msg,
 	}
 }

@@ -22,7 +22,7 @@ import (
 func queryOut(network string) *exchange {
 	limits := Limits{}.Filled()
 	x := &exchange{
-		r: new(Resolver), st: &step{budget: newBudget(&limits, nil)},
+		r: new(Resolver), st: &queryState{budget: newBudget(&limits, nil)},
 		q:         question{dnsname.MustParse("www.shop.example."), dns.TypeA},
 		queryForm: queryForm{network: network, edns: ednsCookie, case0x20: true},
 		features:  infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
@@ -299,7 +299,7 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
 	} {
 		x := queryOut("udp")
-		x.hasLeft, x.st = test.asked, &step{flight: new(flight)}
+		x.hasLeft, x.st = test.asked, &queryState{flight: new(flight)}
 		x.st.flight.shed.Store(test.madeRoom)
 		table := infra.NewTable()
 		x.r.config = config{Options: Options{Now: time.Now}}

@@ -17,10 +17,10 @@ import (
 // fresh is an answer made of a response, with what matters only until it is in the cache.
 type fresh struct {
 	*answer
-	signer   dnsname.Name // the zone that signed it; "" unless Secure
-	compact  bool         // the denial is about this very name only (RFC 9824)
-	alone    bool         // it may answer only questions for this name
-	unplaced bool         // the cache has not taken it as usual: it is kept briefly
+	signer          dnsname.Name // the zone that signed it; "" unless Secure
+	compact         bool         // the denial is about this very name only (RFC 9824)
+	onlyForQuestion bool         // it may answer only questions for this name
+	notStored       bool         // the cache has not taken it as usual: it is kept briefly
 }
 
 // finish makes an answer of the response to the full question, validates it, and caches it.
@@ -31,7 +31,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 	}
 	r.keep(w, &f, m)
 	if m.kind != kindRecursive {
-		w.answered(f.answer)
+		w.noteNoCuts(f.answer)
 	}
 	w.learnApexNS(m, &f)
 	return f.answer, nil
@@ -41,29 +41,29 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (fresh, error) {
 	f := fresh{answer: &answer{
 		q: asked, kind: m.kind,
-		sets: m.Answer, aliases: r.within(w.view, m.Aliases), soa: m.SOA, denial: m.Denial,
+		sets: m.Answer, aliases: r.trimToView(w.view, m.Aliases), soa: m.SOA, denial: m.Denial,
 	}}
 	if f.kind == kindRecursive {
 		f.kind = kindOfRecursive(m.Reply)
 	}
 	f.reconcile()
 	f.ttl = maxTTL
-	if w.st.proof == nil {
+	if w.st.validation == nil {
 		return f, nil
 	}
 	response := f.response(w.zone())
-	verdict, err := w.st.proof.validate(ctx, response)
+	verdict, err := w.st.validation.validate(ctx, response)
 	if err != nil {
 		return fresh{}, err
 	}
-	w.st.proof.tell(verdict, w.zone())
+	w.st.validation.tell(verdict, w.zone())
 	if err := verdict.Err(); err != nil {
 		return fresh{}, &bogusError{
 			zone: w.cut.Zone, server: m.server.addr, reason: verdict.Reason, err: err, verdict: verdict, response: response,
 		}
 	}
 	f.accept(verdict)
-	f.bound(verdict)
+	f.capTTLs(verdict)
 	if m.restsOnProof() && f.status != dnssec.Secure && verdict.Reason.Code != dnssec.ReasonOptOut {
 		return fresh{}, &zoneError{
 			zone: w.cut.Zone, servers: []netip.AddrPort{m.server.addr}, responded: true,
@@ -100,10 +100,10 @@ func (m *reply) restsOnProof() bool {
 	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }
 
-// within leaves those steps of an alias chain, from its start, that the view has a say
+// trimToView leaves those steps of an alias chain, from its start, that the view has a say
 // on: the server of a zone does not know where names below it are searched that have a
 // route, and a forwarder not those that we answer here.
-func (r *Resolver) within(v *view, steps []scrub.Alias) []scrub.Alias {
+func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
 	now, rt := r.config.Now(), r.currentRoutes()
 	for i, step := range steps {
 		if i == 0 {
@@ -120,31 +120,31 @@ func (r *Resolver) within(v *view, steps []scrub.Alias) []scrub.Alias {
 	return steps
 }
 
-// bound shortens the TTLs of the records to what their signatures allow (RFC 4035
+// capTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035
 // §5.3.3): those of a denial too, which is kept by the TTLs of its parts, and denies other
 // names by them (RFC 8198 §5.4).
-func (a *answer) bound(v *dnssec.Verdict) {
-	a.sets, a.denial = boundSets(a.sets, v), boundSets(a.denial, v)
+func (a *answer) capTTLs(v *dnssec.Verdict) {
+	a.sets, a.denial = capSetTTLs(a.sets, v), capSetTTLs(a.denial, v)
 	a.aliases = slices.Clone(a.aliases)
 	for i, step := range a.aliases {
-		a.aliases[i].Set = boundSet(step.Set, v)
+		a.aliases[i].Set = capTTL(step.Set, v)
 	}
 	if a.soa != nil {
-		a.soa = boundSet(a.soa, v)
+		a.soa = capTTL(a.soa, v)
 	}
 }
 
-func boundSets(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
+func capSetTTLs(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
 	bounded := slices.Clone(sets)
 	for i, s := range sets {
-		bounded[i] = boundSet(s, v)
+		bounded[i] = capTTL(s, v)
 	}
 	return bounded
 }
 
-// boundSet copies the set when its TTL changes: it is shared with whoever else waited for
+// capTTL copies the set when its TTL changes: it is shared with whoever else waited for
 // the response.
-func boundSet(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
+func capTTL(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
 	i := slices.IndexFunc(v.Sets, func(sv dnssec.SetVerdict) bool { return sv.Set == s })
 	if i < 0 || v.Sets[i].TTL >= s.TTL {
 		return s

@@ -43,9 +43,9 @@ type flight struct {
 	err   error
 
 	// Guarded by flights.mu.
-	waiters int
-	held    bool            // it goes on even if no caller waits
-	waits   map[*flight]int // the flights that this one waits for, and how many times
+	waiters  int
+	pinned   bool            // it goes on even if no caller waits
+	waitsFor map[*flight]int // the flights that this one waits for, and how many times
 }
 
 func newFlights(base context.Context, running *sync.WaitGroup) *flights {
@@ -94,13 +94,13 @@ type waiter struct {
 func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
-		landed := f.stagger.pause() // several may wait for the same flight
+		resume := f.stagger.pause() // several may wait for the same flight
 		fl, joined, err := f.join(ctx, key, by, lead)
 		if err != nil {
 			return nil, err
 		}
 		led = led || !joined
-		if err := f.await(ctx, fl, by, joined, landed); err != nil {
+		if err := f.await(ctx, fl, by, joined, resume); err != nil {
 			return nil, err
 		}
 		switch {
@@ -120,8 +120,8 @@ func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flig
 
 // await waits for a flight that the caller has joined or begun, until ctx ends. The caller
 // has left the flight afterwards, even if a function that is called meanwhile panics.
-func (f *flights) await(ctx context.Context, fl *flight, by waiter, joined bool, landed func()) (err error) {
-	defer landed()
+func (f *flights) await(ctx context.Context, fl *flight, by waiter, joined bool, resume func()) (err error) {
+	defer resume()
 	defer func() { f.leave(fl, by, err) }()
 	if joined {
 		if by.joined != nil {
@@ -160,7 +160,7 @@ func (f *flights) join(ctx context.Context, key string, by waiter, lead func(*fl
 	fl.waiters++
 	fl.events.Join(by.events)
 	if by.parent != nil {
-		by.parent.waits[fl]++
+		by.parent.waitsFor[fl]++
 	}
 	if !joined {
 		go f.run(fl, lead) // last, so that the leader hears the first event too
@@ -177,16 +177,16 @@ func (f *flights) run(fl *flight, lead func(*flight) (any, error)) {
 	fl.value, fl.err = lead(fl)
 }
 
-// hold lets a flight under way go on to its end, even if all callers leave it, and then
+// pin lets a flight under way go on to its end, even if all callers leave it, and then
 // calls done in a goroutine that Close waits for. It does so once for a flight; false when
 // it does not.
-func (f *flights) hold(fl *flight, done func(error)) bool {
+func (f *flights) pin(fl *flight, done func(error)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.base.Err() != nil || f.byKey[fl.key] != fl || fl.held {
+	if f.base.Err() != nil || f.byKey[fl.key] != fl || fl.pinned {
 		return false
 	}
-	fl.held = true
+	fl.pinned = true
 	fl.waiters++
 	f.running.Go(func() {
 		defer rescue.Quietly()
@@ -202,12 +202,12 @@ func (f *flights) begin(ctx context.Context, key string, by waiter) *flight {
 	limit := limitTime.reached(limitTime.in(by.budget.limits))
 	own, cancel := context.WithDeadlineCause(detachedContext{f.base, ctx}, by.budget.deadline, limit)
 	fl := &flight{
-		key:    key,
-		ctx:    own,
-		cancel: cancel,
-		events: by.events.Flight(),
-		ended:  make(chan struct{}),
-		waits:  make(map[*flight]int),
+		key:      key,
+		ctx:      own,
+		cancel:   cancel,
+		events:   by.events.Flight(),
+		ended:    make(chan struct{}),
+		waitsFor: make(map[*flight]int),
 	}
 	f.byKey[key] = fl
 	f.running.Add(1)
@@ -237,8 +237,8 @@ func (f *flights) leave(fl *flight, by waiter, cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if by.parent != nil {
-		if by.parent.waits[fl]--; by.parent.waits[fl] == 0 {
-			delete(by.parent.waits, fl)
+		if by.parent.waitsFor[fl]--; by.parent.waitsFor[fl] == 0 {
+			delete(by.parent.waitsFor, fl)
 		}
 	}
 	if fl.waiters--; fl.waiters == 0 {
@@ -260,7 +260,7 @@ func reaches(from, to *flight) bool {
 			return false
 		}
 		seen[at] = true
-		for next := range at.waits {
+		for next := range at.waitsFor {
 			if search(next) {
 				return true
 			}

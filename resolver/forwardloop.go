@@ -40,7 +40,7 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 	}
 	defer forget()
 	q := question{name, dns.TypeHINFO}
-	st := r.newStep(q, cache.Unchecked)
+	st := r.newQueryState(q, cache.Unchecked)
 	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	asked := *to
@@ -224,34 +224,34 @@ func (a *clientQuestions) count(q question) int {
 
 // isEcho reports whether the question put to a forwarder is also asked of us, apart from the
 // client's question that it is for. That may come from another client, or from ourselves.
-func (a *asking) isEcho() bool {
-	others := a.r.clientQuestions.count(a.q)
-	if a.st.asked == a.q {
+func (z *zoneQuery) isEcho() bool {
+	others := z.r.clientQuestions.count(z.q)
+	if z.st.clientQuestion == z.q {
 		others--
 	}
 	return others > 0
 }
 
-// suspect finds out whether a forwarder that is late waits for us: when the question put to
+// suspectLoop finds out whether a forwarder that is late waits for us: when the question put to
 // it has come in meanwhile.
-func (a *asking) suspect(ctx context.Context) {
-	rt := a.cut.source.route
-	if !a.cut.source.forwards() || !a.isEcho() {
+func (z *zoneQuery) suspectLoop(ctx context.Context) {
+	rt := z.cut.source.route
+	if !z.cut.source.forwards() || !z.isEcho() {
 		return
 	}
-	for _, c := range a.list.candidates {
+	for _, c := range z.servers.addrs {
 		if !c.busy || c.guard == nil {
 			continue
 		}
 		s, isNew := c.guard.suspect()
 		if isNew {
 			to := &serverAddr{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
-			a.r.spawn(func() {
+			z.r.spawn(func() {
 				defer close(s.done)
-				s.loop = a.r.leadsBack(a.r.base, rt, to) // others may wait for it when ctx has ended
+				s.loop = z.r.leadsBack(z.r.base, rt, to) // others may wait for it when ctx has ended
 			})
 		}
-		a.r.spawn(func() {
+		z.r.spawn(func() {
 			select {
 			case <-s.done:
 			case <-ctx.Done():
@@ -261,7 +261,7 @@ func (a *asking) suspect(ctx context.Context) {
 				return
 			}
 			select {
-			case a.loops <- c:
+			case z.loops <- c:
 			case <-ctx.Done():
 			}
 		})
@@ -270,13 +270,13 @@ func (a *asking) suspect(ctx context.Context) {
 
 // takeLoop excludes a server that leads back to us, and reports whether no other server is
 // left to wait for.
-func (a *asking) takeLoop(c *serverAddr) (ended bool) {
+func (z *zoneQuery) takeLoop(c *serverAddr) (ended bool) {
 	c.excluded = true
-	a.errs = append(a.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
-	for _, other := range a.list.candidates {
+	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
+	for _, other := range z.servers.addrs {
 		if other.busy && other != c || !other.excluded {
 			return false
 		}
 	}
-	return a.lookups == 0
+	return z.lookups == 0
 }

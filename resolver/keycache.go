@@ -156,10 +156,10 @@ func (c keyCacheView) save(now time.Time, name dnsname.Name, from *dnssec.Eviden
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
-			keepNew(c.keys, c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
+			addIfNew(c.keys, c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
 		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
-			if keepNew(c.delegations, c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
+			if addIfNew(c.delegations, c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}
 		}
@@ -186,9 +186,9 @@ func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
 	v.cache.Put(now, &set, meta)
 }
 
-// keepNew adds a value unless the same one is there: its TTL counts from when it was
+// addIfNew adds a value unless the same one is there: its TTL counts from when it was
 // validated.
-func keepNew[T comparable](lru *simplelru.LRU[keyCacheKey, expiring[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
+func addIfNew[T comparable](lru *simplelru.LRU[keyCacheKey, expiring[T]], k keyCacheKey, value T, now time.Time, ttl uint32) bool {
 	if old, ok := lru.Peek(k); ok && old.value == value {
 		return false
 	}

@@ -135,10 +135,10 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if err != nil {
 		return err
 	}
-	r.changing.Lock()
-	defer r.changing.Unlock()
-	d.generation = r.ours.Load().generation + 1
-	r.ours.Store(&d)
+	r.changeMu.Lock()
+	defer r.changeMu.Unlock()
+	d.generation = r.localData.Load().generation + 1
+	r.localData.Store(&d)
 	return nil
 }
 

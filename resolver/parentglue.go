@@ -15,7 +15,7 @@ import (
 // glue that did not fit may be left out, and comes when it is asked for. It is glue of this
 // delegation and lives no longer. One type is asked for, as glue of both comes along. That
 // there was none is remembered (RFC 9520), so that the next question does not ask again.
-func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name dnsname.Name) lookupResult {
+func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut, name dnsname.Name) lookupResult {
 	q := question{name, r.addressTypes()[0]}
 	l := lookupResult{name: name, last: true}
 	now := r.config.Now()
@@ -24,7 +24,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *step, cut *zoneCut, name 
 		l.err, l.noAddress = ErrNoServerAddress, true
 		return l
 	}
-	below := st.below(q)
+	below := st.forServerAddress(q)
 	below.startAbove = cut.Zone
 	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
 	if err != nil {

@@ -9,36 +9,36 @@ import (
 // plain form: some servers answer an EDNS option or mixed letter case with an error or with
 // silence, some stop sending their cookie and have no TCP. It is one send for all these
 // faults together, since whatever is tried at each server multiplies.
-func (a *asking) plainRetry(ctx context.Context) bool {
-	if !a.mayRetryPlain(ctx) {
+func (z *zoneQuery) plainRetry(ctx context.Context) bool {
+	if !z.mayRetryPlain(ctx) {
 		return false
 	}
-	to := a.list.forPlainRetry(a.st.onlyPlainRetry, a.r.config.limits.SendsPerServer)
-	if to == nil || !a.enterPlainRetry(ctx) {
+	to := z.servers.forPlainRetry(z.st.onlyPlainRetry, z.r.config.limits.SendsPerServer)
+	if to == nil || !z.enterPlainRetry(ctx) {
 		return false
 	}
-	if to = a.list.takeForPlainRetry(a.r.config.Now(), to); to == nil {
-		a.leavePlainRetry(plainRetryUnknown)
+	if to = z.servers.takeForPlainRetry(z.r.config.Now(), to); to == nil {
+		z.leavePlainRetry(plainRetryUnknown)
 		return false
 	}
 	to.extraSend = true
 	to.onlyChoice, to.waitLonger = false, false
-	a.makePlain(to)
-	a.exchange(ctx, to, reasonLastResort)
+	z.makePlain(to)
+	z.exchange(ctx, to, reasonLastResort)
 	return true
 }
 
 // enterPlainRetry waits for the plain retry of another question to the same zone, if one is
 // under way, and reports whether this question may have one.
-func (a *asking) enterPlainRetry(ctx context.Context) bool {
-	key := a.plainRetryKey()
+func (z *zoneQuery) enterPlainRetry(ctx context.Context) bool {
+	key := z.plainRetryKey()
 	for {
-		ended, ok := a.r.plainRetries.enter(a.r.config.Now(), key)
+		ended, ok := z.r.plainRetries.enter(z.r.config.Now(), key)
 		if ended == nil {
-			a.plainRetrying = ok
+			z.plainRetrying = ok
 			return ok
 		}
-		heard := a.r.flights.stagger.pause()
+		heard := z.r.flights.stagger.pause()
 		select {
 		case <-ended:
 			heard()
@@ -48,37 +48,37 @@ func (a *asking) enterPlainRetry(ctx context.Context) bool {
 	}
 }
 
-func (a *asking) plainRetryKey() plainRetryKey {
-	return plainRetryKey{a.cut.source.id, a.cut.Zone}
+func (z *zoneQuery) plainRetryKey() plainRetryKey {
+	return plainRetryKey{z.cut.source.id, z.cut.Zone}
 }
 
 // leavePlainRetry records what came of the plain retry, if one was begun.
-func (a *asking) leavePlainRetry(how plainRetryResult) {
-	if a.plainRetrying {
-		a.plainRetrying = false
-		a.r.plainRetries.leave(a.r.config.Now(), a.plainRetryKey(), how)
+func (z *zoneQuery) leavePlainRetry(how plainRetryResult) {
+	if z.plainRetrying {
+		z.plainRetrying = false
+		z.r.plainRetries.leave(z.r.config.Now(), z.plainRetryKey(), how)
 	}
 }
 
 // mayRetryPlain reports whether this question may have its plain retry.
-func (a *asking) mayRetryPlain(ctx context.Context) bool {
-	return !a.plainRetried && a.fallback == nil && !a.ownFailure && !a.st.minimised && a.st.mayRetryPlain() && ctx.Err() == nil
+func (z *zoneQuery) mayRetryPlain(ctx context.Context) bool {
+	return !z.plainRetried && z.fallback == nil && !z.ownFailure && !z.st.minimised && z.st.mayRetryPlain() && ctx.Err() == nil
 }
 
 // mayRetryPlain reports whether such work has plain retries. Server look-ups have none, as
 // there are many of them, nor have prefetches. MinimiseStrict has none either: nothing may
 // be revealed, even if names fail for that.
-func (st *step) mayRetryPlain() bool {
-	return !st.isSide() && !st.renewing && st.r.config.Minimise != MinimiseStrict && time.Until(st.budget.deadline) > loneTimeout
+func (st *queryState) mayRetryPlain() bool {
+	return !st.isSideLookup() && !st.prefetching && st.r.config.Minimise != MinimiseStrict && time.Until(st.budget.deadline) > loneTimeout
 }
 
 // isLast reports whether no other server is left to be asked after to, which has been taken,
 // so that its query may as well be the plain retry: if it was silent before, or all others
 // were.
-func (a *asking) isLast(to *serverAddr) bool {
-	allSilent := !a.responded && a.list.tries > 1
+func (z *zoneQuery) isLast(to *serverAddr) bool {
+	allSilent := !z.responded && z.servers.tries > 1
 	return (to.plainMayHelp || allSilent || to.isOddProbe()) && to.forwarder.isDatagram() &&
-		a.lookups == 0 && len(a.list.missing) == 0 && !a.list.mayLearnMore() && a.list.isExhausted()
+		z.lookups == 0 && len(z.servers.missing) == 0 && !z.servers.mayLearnMore() && z.servers.isExhausted()
 }
 
 // isOddProbe reports whether this is every second probe of a server that is marked down. The
@@ -87,15 +87,15 @@ func (c *serverAddr) isOddProbe() bool { return c.estimate.Dead && c.estimate.Ti
 
 // putBackPlainRetry undoes the plain retry if it was to be a query to to, which was not
 // sent.
-func (a *asking) putBackPlainRetry(to *serverAddr) {
+func (z *zoneQuery) putBackPlainRetry(to *serverAddr) {
 	if to.plain {
-		a.plainRetried, to.plain, to.extraSend = false, false, false
-		a.leavePlainRetry(plainRetryUnknown)
+		z.plainRetried, to.plain, to.extraSend = false, false, false
+		z.leavePlainRetry(plainRetryUnknown)
 	}
 }
 
 // makePlain makes the exchange that is about to begin the plain retry.
-func (a *asking) makePlain(to *serverAddr) { a.plainRetried, to.plain = true, true }
+func (z *zoneQuery) makePlain(to *serverAddr) { z.plainRetried, to.plain = true, true }
 
 // forPlainRetry returns the server for the plain retry: one that answered rather than one
 // that was silent, and a fast one rather than a slow one. Any will do if none has been asked
@@ -104,7 +104,7 @@ func (a *asking) makePlain(to *serverAddr) { a.plainRetried, to.plain = true, tr
 // that they are down indeed.
 func (l *serverList) forPlainRetry(all bool, sends int) *serverAddr {
 	var best *serverAddr
-	for _, c := range l.candidates {
+	for _, c := range l.addrs {
 		ok := all || c.plainMayHelp && (!c.estimate.Dead || c.endProbe == nil && l.tries < maxTries)
 		if !ok || c.busy || c.sends.udp >= sends || c.leadsBackKnown() || !c.forwarder.isDatagram() {
 			continue
@@ -141,7 +141,7 @@ func (l *serverList) isExhausted() bool {
 	if l.tries >= maxTries {
 		return true
 	}
-	for _, c := range l.candidates {
+	for _, c := range l.addrs {
 		if !c.excluded && !c.leadsBackKnown() && c.tries < l.triesOf(c) && !(c.estimate.Dead && l.probes >= maxProbes && !l.forwarders) {
 			return false
 		}

@@ -29,7 +29,7 @@ func (r *Resolver) prefetch(q question) {
 		r.counts.prefetchDropped.Add(1)
 		return
 	}
-	s, ok := r.questions.tryEnter()
+	s, ok := r.questionSlots.tryEnter()
 	if !ok {
 		r.prefetching.Add(-1)
 		r.counts.prefetchDropped.Add(1)
@@ -59,10 +59,10 @@ func (r *Resolver) refresh(q question) {
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
 		return
 	}
-	st := r.newStep(q, cache.Checked)
-	st.renewing, st.secondLevel = true, secondLevelWritten
+	st := r.newQueryState(q, cache.Checked)
+	st.prefetching, st.secondLevel = true, secondLevelWritten
 	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{events: st.events, budget: st.budget}, func(fl *flight) (any, error) {
-		return r.search(fl.ctx, st.in(fl), q)
+		return r.search(fl.ctx, st.inFlight(fl), q)
 	})
 	if err != nil {
 		r.counts.prefetchFailed.Add(1)

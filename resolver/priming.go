@@ -33,8 +33,8 @@ func (r *Resolver) primeOnce() {
 	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
-	st := r.newStep(q, r.trustOfServers())
-	st.aside = true
+	st := r.newQueryState(q, r.trustOfServers())
+	st.priming = true
 	ctx, cancel := context.WithDeadline(r.base, st.budget.deadline)
 	defer cancel()
 	hints := &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
@@ -57,7 +57,7 @@ func (r *Resolver) primeOnce() {
 
 // completeRoot looks up, from the hints, the addresses that neither the response nor the
 // hints have (RFC 9609 §4.3), and leaves out servers without any.
-func (r *Resolver) completeRoot(ctx context.Context, st *step, root *glue.Delegation) {
+func (r *Resolver) completeRoot(ctx context.Context, st *queryState, root *glue.Delegation) {
 	reachable := root.Servers[:0]
 	for _, s := range root.Servers {
 		for _, rrtype := range r.addressTypes() {

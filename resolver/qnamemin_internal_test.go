@@ -32,13 +32,13 @@ func TestMinimiserSequence(t *testing.T) {
 		{name(6), "shop.example.", 0, []int{6}},
 	}
 	for _, tt := range tests {
-		m := minimiser{full: question{dnsname.MustParse(tt.name), dns.TypeMX}, limit: tt.limit}
+		m := minimiser{question: question{dnsname.MustParse(tt.name), dns.TypeMX}, limit: tt.limit}
 		zone, deepest := dnsname.Root, dnsname.MustParse(tt.zone)
 		var got []int
 		for range 200 {
 			q := m.next(zone)
 			got = append(got, q.name.Labels())
-			if !m.asked(q) {
+			if !m.countQuery(q) {
 				break
 			}
 			if q.rrtype != dns.TypeA {
@@ -59,7 +59,7 @@ func TestMinimiserSequence(t *testing.T) {
 // TestMinimiserGivesUp: after that, the full question is asked at once.
 func TestMinimiserGivesUp(t *testing.T) {
 	full := question{dnsname.MustParse("a.b.c.example."), dns.TypeTXT}
-	m := minimiser{full: full, limit: 10}
+	m := minimiser{question: full, limit: 10}
 	if q := m.next(dnsname.Root); q == full {
 		t.Fatalf("got the full question at the root")
 	}
@@ -67,7 +67,7 @@ func TestMinimiserGivesUp(t *testing.T) {
 	if q := m.next(dnsname.Root); q != full {
 		t.Errorf("after giving up: got %v, want %v", q, full)
 	}
-	off := minimiser{full: full, limit: 10, off: true}
+	off := minimiser{question: full, limit: 10, off: true}
 	if q := off.next(dnsname.Root); q != full {
 		t.Errorf("switched off: got %v, want %v", q, full)
 	}
@@ -87,15 +87,15 @@ func FuzzMinimiser(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := minimiser{full: question{name, dns.TypeAAAA}, limit: int(limit % 32)}
+		m := minimiser{question: question{name, dns.TypeAAAA}, limit: int(limit % 32)}
 		zone, minimised, last := dnsname.Root, 0, -1
 		for {
 			q := m.next(zone)
 			if !name.IsAtOrBelow(q.name) || q.name.Labels() < last || !q.name.IsAtOrBelow(zone) {
 				t.Fatalf("%s: asked for %s at %s after %d labels", name, q.name, zone, last)
 			}
-			if !m.asked(q) {
-				if q != m.full {
+			if !m.countQuery(q) {
+				if q != m.question {
 					t.Fatalf("%s: ended with %v", name, q)
 				}
 				return

@@ -11,11 +11,11 @@ import (
 func (r *Resolver) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
 	if !cut.source.forwards() { // a forwarder serves many zones as one
-		if leaveZone, err = acquire(ctx, b, r.zones, cut.Zone, limitQueriesPerZone); err != nil {
+		if leaveZone, err = acquire(ctx, b, r.zoneSlots, cut.Zone, limitQueriesPerZone); err != nil {
 			return nil, err
 		}
 	}
-	leaveServer, err := acquire(ctx, b, r.servers, server, limitQueriesPerServer)
+	leaveServer, err := acquire(ctx, b, r.serverSlots, server, limitQueriesPerServer)
 	if err != nil {
 		leaveZone()
 		return nil, err
@@ -39,15 +39,15 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 	case x.network == "tcp" && x.cut.source.forwards():
 		return func() {}, nil // the caller has chosen the server, not a hostile zone
 	case x.network == "tcp":
-		return acquire(ctx, x.st.budget, x.r.streams, x.cut.Zone, limitConnections)
+		return acquire(ctx, x.st.budget, x.r.connectionSlots, x.cut.Zone, limitConnections)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
-		return acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets)
+		return acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	}
-	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.unknownServerSockets, struct{}{}, limitSockets)
+	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.unknownServerSlots, struct{}{}, limitSockets)
 	if err != nil {
 		return nil, err
 	}
-	leaveSockets, err := acquire(ctx, x.st.budget, x.r.sockets, struct{}{}, limitSockets)
+	leaveSockets, err := acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	if err != nil {
 		leaveStrangers()
 		return nil, err

@@ -108,10 +108,10 @@ func (r *Resolver) rereadServers(rt *routeTable) {
 	for _, file := range rt.watched {
 		changed = file.isStale() || changed
 	}
-	if !changed || !r.changing.TryLock() {
+	if !changed || !r.changeMu.TryLock() {
 		return
 	}
-	defer r.changing.Unlock()
+	defer r.changeMu.Unlock()
 	if r.routeTable.Load() != rt || r.base.Err() != nil {
 		return // another goroutine was faster
 	}

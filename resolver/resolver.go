@@ -26,36 +26,36 @@ type Resolver struct {
 	hintAddrs map[netip.Addr]bool
 	ipv6      bool // this host can send to IPv6 addresses
 
-	routeTable   atomic.Pointer[routeTable]
-	changing     sync.Mutex // held to replace routing and ours
-	numbered     uint32     // views so far; guarded by changing
-	told         uint64     // functions told apart so far; guarded by changing
-	salt         [16]byte   // of the views of routes with functions, without a ViewName
-	keyCache     *keyCache
-	plainRetries *plainRetries
-	ours         atomic.Pointer[localData] // never nil
-	secondLevel  *secondLevel              // nil: no SecondLevel
-	cookies      *serve.ServerCookies
+	routeTable    atomic.Pointer[routeTable]
+	changeMu      sync.Mutex // held to replace routing and ours
+	viewCount     uint32     // views so far; guarded by changing
+	functionCount uint64     // functions told apart so far; guarded by changing
+	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName
+	keyCache      *keyCache
+	plainRetries  *plainRetries
+	localData     atomic.Pointer[localData] // never nil
+	secondLevel   *secondLevel              // nil: no SecondLevel
+	cookies       *serve.ServerCookies
 
-	unwatched            events // of work that no listener has begun
-	flights              *flights
-	servers              *concurrencyLimits[netip.AddrPort] // queries to one server
-	zones                *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
-	questions            *jostleList                        // questions in all
-	sockets              *concurrencyLimits[struct{}]       // queries over UDP in all
-	unknownServerSockets *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
-	streams              *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
-	watchers             *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
-	queued               atomic.Int64                       // queries to ServeDNS that wait for questions
-	priming              atomic.Bool
-	loopProbes           loopProbes
-	clientQuestions      clientQuestions
-	selfAsked            selfAsked
+	unwatched          events // of work that no listener has begun
+	flights            *flights
+	serverSlots        *concurrencyLimits[netip.AddrPort] // queries to one server
+	zoneSlots          *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
+	questionSlots      *jostleList                        // questions in all
+	socketSlots        *concurrencyLimits[struct{}]       // queries over UDP in all
+	unknownServerSlots *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
+	connectionSlots    *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
+	probeWaitSlots     *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
+	queuedMessages     atomic.Int64                       // queries to ServeDNS that wait for questions
+	priming            atomic.Bool
+	loopProbes         loopProbes
+	clientQuestions    clientQuestions
+	selfAsked          selfAsked
 
 	random        randomSource
 	prefetching   atomic.Int64
 	refreshing    atomic.Int64
-	goingOn       sync.Mutex                      // held to change refreshing upwards
+	refreshMu     sync.Mutex                      // held to change refreshing upwards
 	targetLookups atomic.Int64                    // those that outlive their question
 	admitHit      func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts        counts
@@ -73,19 +73,19 @@ func New(o Options) (*Resolver, error) {
 		return nil, err
 	}
 	r := &Resolver{
-		config:               c,
-		hintAddrs:            make(map[netip.Addr]bool),
-		ipv6:                 c.Dial != nil || c.Exchanger != nil || routesIPv6(),
-		servers:              newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
-		keyCache:             newKeyCache(),
-		plainRetries:         newPlainRetries(),
-		zones:                newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
-		sockets:              newConcurrencyLimits[struct{}](c.limits.Sockets),
-		unknownServerSockets: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
-		streams:              newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
-		watchers:             newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
+		config:             c,
+		hintAddrs:          make(map[netip.Addr]bool),
+		ipv6:               c.Dial != nil || c.Exchanger != nil || routesIPv6(),
+		serverSlots:        newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
+		keyCache:           newKeyCache(),
+		plainRetries:       newPlainRetries(),
+		zoneSlots:          newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
+		socketSlots:        newConcurrencyLimits[struct{}](c.limits.Sockets),
+		unknownServerSlots: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
+		connectionSlots:    newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
+		probeWaitSlots:     newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
 	}
-	r.questions = newJostleList(c.limits.Questions, func() error {
+	r.questionSlots = newJostleList(c.limits.Questions, func() error {
 		return r.refuse(limitQuestions)
 	})
 	for _, s := range c.RootHints.Servers {
@@ -103,8 +103,8 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.random = systemRandom()
 	r.cookies = serve.NewServerCookies(c.Now)
-	r.ours.Store(&c.zones)
-	rand.Read(r.salt[:])
+	r.localData.Store(&c.zones)
+	rand.Read(r.viewSalt[:])
 	r.admitHit = r.cacheDecidesFor // made once: a method value for each hit would be an allocation
 	r.base, r.end = context.WithCancel(context.Background())
 	r.unwatched = (*audience)(nil)
@@ -147,8 +147,8 @@ func (r *Resolver) Close() error {
 // closeRoutes closes the connections to servers of routes. No route table is installed
 // after base has ended.
 func (r *Resolver) closeRoutes() {
-	r.changing.Lock()
-	defer r.changing.Unlock()
+	r.changeMu.Lock()
+	defer r.changeMu.Unlock()
 	r.routeTable.Load().closeForwarders()
 }
 
@@ -173,7 +173,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		return nil, err
 	}
 	var result *Result
-	err = r.traced(ctx, q, cache.Checked, func(st *step) (*Result, error) {
+	err = r.traced(ctx, q, cache.Checked, func(st *queryState) (*Result, error) {
 		var err error
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, st, q) })
 		return result, err
@@ -185,7 +185,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 }
 
 // resolve is Resolve after the checks of its arguments, without hooks and trace.
-func (r *Resolver) resolve(ctx context.Context, st *step, q question) (*Result, error) {
+func (r *Resolver) resolve(ctx context.Context, st *queryState, q question) (*Result, error) {
 	found, err := r.answer(ctx, st, q)
 	var result *Result
 	if err == nil {
@@ -208,7 +208,7 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 		return nil, err
 	}
 	var f *answer
-	err := r.traced(ctx, q, cache.Checked, func(st *step) (*Result, error) {
+	err := r.traced(ctx, q, cache.Checked, func(st *queryState) (*Result, error) {
 		var err error
 		f, err = r.hookedPacked(ctx, q, func() (*answer, error) {
 			f, err := r.answer(ctx, st, q)
@@ -242,9 +242,9 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 
 // traced runs the work on one question between the first and the last event of its
 // trace.
-func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*step) (*Result, error)) error {
+func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
 	own := newListener(ContextTrace(ctx))
-	st := &step{r: r, q: q, trust: trust, events: r.unwatched}
+	st := &queryState{r: r, q: q, trust: trust, events: r.unwatched}
 	if trust == cache.Checked && r.secondLevel != nil {
 		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
 	}

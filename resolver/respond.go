@@ -74,8 +74,8 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
 	}
 	var result *Result
-	err = r.traced(ctx, q, x.trust(), func(st *step) (*Result, error) {
-		st.maxQueued, st.asked = patience, q
+	err = r.traced(ctx, q, x.trust(), func(st *queryState) (*Result, error) {
+		st.maxQueued, st.clientQuestion = patience, q
 		var err error
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
 		return nil, err
@@ -131,7 +131,7 @@ func (f failure) servfail() ExtendedError {
 // errNotCached: the answer is not in the cache and no server may be asked (RD=0).
 var errNotCached = errors.New("not in the cache")
 
-func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bool) (*Result, error) {
+func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*Result, error) {
 	f, err := r.answerOrKnown(ctx, st, q, recurse)
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (r *Resolver) respond(ctx context.Context, st *step, q question, recurse bo
 }
 
 // answerOrKnown is answer, from the cache alone unless recurse is set.
-func (r *Resolver) answerOrKnown(ctx context.Context, st *step, q question, recurse bool) (*answer, error) {
+func (r *Resolver) answerOrKnown(ctx context.Context, st *queryState, q question, recurse bool) (*answer, error) {
 	if recurse {
 		return r.answer(ctx, st, q)
 	}

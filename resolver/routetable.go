@@ -64,8 +64,8 @@ func (rt *routeTable) copyGiven() *routeTable {
 
 // change replaces the route table by one that set has modified.
 func (r *Resolver) change(set func(*routeTable)) error {
-	r.changing.Lock()
-	defer r.changing.Unlock()
+	r.changeMu.Lock()
+	defer r.changeMu.Unlock()
 	if r.base.Err() != nil {
 		return ErrClosed
 	}
@@ -240,8 +240,8 @@ func (m *routeTableBuilder) number(digest [32]byte) uint32 {
 		n, ok = m.old.numbers[digest]
 	}
 	if !ok {
-		n = m.r.numbered
-		m.r.numbered++
+		n = m.r.viewCount
+		m.r.viewCount++
 	}
 	m.table.numbers[digest] = n
 	return n
@@ -257,18 +257,18 @@ func (m *routeTableBuilder) identity(function any, at int) string {
 		return "named"
 	}
 	if !reflect.ValueOf(function).Comparable() {
-		return fmt.Sprintf("%x given %d %d", m.r.salt, m.table.givenTimes, at)
+		return fmt.Sprintf("%x given %d %d", m.r.viewSalt, m.table.givenTimes, at)
 	}
 	n, ok := m.table.functions[function]
 	if !ok {
 		n, ok = m.old.functions[function]
 	}
 	if !ok {
-		n = m.r.told
-		m.r.told++
+		n = m.r.functionCount
+		m.r.functionCount++
 	}
 	m.table.functions[function] = n
-	return fmt.Sprintf("%x number %d", m.r.salt, n)
+	return fmt.Sprintf("%x number %d", m.r.viewSalt, n)
 }
 
 // abandon closes what was made for a table that will not be used.

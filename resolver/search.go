@@ -13,15 +13,15 @@ import (
 
 // search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias to
 // alias. Each name is searched from its own zone, whatever else came with the alias.
-func (r *Resolver) search(ctx context.Context, st *step, q question) (*answer, error) {
-	st = st.on(q)
-	st.proof = r.newProof(st, q)
+func (r *Resolver) search(ctx context.Context, st *queryState, q question) (*answer, error) {
+	st = st.forName(q)
+	st.validation = r.newValidation(st, q)
 	var whole *answer
 	for at := q; ; {
-		if st.proof != nil && st.proof.view.id != r.viewOf(r.config.Now(), at).id {
-			st.proof = r.newProof(st, at) // another view has another validator
+		if st.validation != nil && st.validation.view.id != r.viewOf(r.config.Now(), at).id {
+			st.validation = r.newValidation(st, at) // another view has another validator
 		}
-		part, err := r.find(ctx, st.on(at), at)
+		part, err := r.find(ctx, st.forName(at), at)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (r *Resolver) searchCached(q question, trust cache.Trust, l cacheLook) (*an
 		return nil
 	}
 	for at := q; ; {
-		part, ok := r.localData(trust, at)
+		part, ok := r.answerLocally(trust, at)
 		if !ok {
 			v := r.viewOf(now, at)
 			if l == lookStaleQuietly || l == lookQuietly {
@@ -155,16 +155,16 @@ func (a *answer) visited(i int) bool {
 func (a *answer) target() dnsname.Name { return a.aliases[len(a.aliases)-1].To }
 
 // find returns the answer for one name from the cache, or walks to find it.
-func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) find(ctx context.Context, st *queryState, q question) (*answer, error) {
 	if st.depth == 0 { // local data is for clients, not for the addresses of name servers
-		if f, ok := r.localData(st.trust, q); ok {
+		if f, ok := r.answerLocally(st.trust, q); ok {
 			st.tellCache(f)
 			return f, nil
 		}
 	}
 	now := r.config.Now()
 	first := st.depth == 0 && st.budget.aliases.Load() == 0
-	if !st.renewing || !first {
+	if !st.prefetching || !first {
 		if f, ok := r.cached(now, st.trust, q, first); ok {
 			st.tellCache(f)
 			return f, nil
@@ -191,7 +191,7 @@ func (r *Resolver) find(ctx context.Context, st *step, q question) (*answer, err
 
 // keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be
 // asked: the caller's time, or the path that led to it.
-func (r *Resolver) keepFailure(v *view, st *step, q question, f failure) {
+func (r *Resolver) keepFailure(v *view, st *queryState, q question, f failure) {
 	if r.base.Err() != nil || !f.isWorthRemembering(st.depth > 0) {
 		return
 	}

@@ -64,7 +64,7 @@ func (s *secondLevel) key(v *view, zone dnsname.Name, q question) secondlevel.Ke
 // withoutSecondLevel decides whether a walk may have failed because of the second level.
 // When replies or zone cuts were read from the store, it returns a query state that walks
 // again without reading; else nil.
-func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
+func (r *Resolver) withoutSecondLevel(st *queryState, q question, err error) *queryState {
 	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten {
 		return nil
 	}
@@ -81,10 +81,10 @@ func (r *Resolver) withoutSecondLevel(st *step, q question, err error) *step {
 	}
 	again := *st
 	again.secondLevel, again.secondReads = secondLevelWritten, nil
-	if st.proof != nil {
+	if st.validation != nil {
 		// One cut further up, so that the delegation and its DS are fetched again.
-		again.startAbove = st.proof.started
-		again.proof = r.newProof(&again, q)
+		again.startAbove = st.validation.startCut
+		again.validation = r.newValidation(&again, q)
 	}
 	return &again
 }

@@ -41,15 +41,15 @@ func (t *readTime) left() time.Duration {
 
 // readSecond returns the reply to q of a zone's servers from the second level; nil when it
 // is not to be read or has none of use. Equal reads at the same time are one.
-func (r *Resolver) readSecond(ctx context.Context, st *step, v *view, cut *zoneCut, q question) *reply {
-	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoid) > 0 || q.rrtype == dns.TypeANY {
+func (r *Resolver) readSecond(ctx context.Context, st *queryState, v *view, cut *zoneCut, q question) *reply {
+	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoidServers) > 0 || q.rrtype == dns.TypeANY {
 		return nil
 	}
 	patience := st.budget.reading.left()
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget}
 	key := r.secondLevel.key(v, cut.Zone, q)
 	shared, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
-		return r.readSecondStore(fl.ctx, st.in(fl), key, cut, q, patience), nil
+		return r.readSecondStore(fl.ctx, st.inFlight(fl), key, cut, q, patience), nil
 	})
 	if err != nil {
 		return nil // the same error will keep the servers from being asked
@@ -68,7 +68,7 @@ type secondRead struct {
 	cost  time.Duration
 }
 
-func (r *Resolver) readSecondStore(ctx context.Context, st *step, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
+func (r *Resolver) readSecondStore(ctx context.Context, st *queryState, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
 	now, start := r.config.Now(), time.Now()
 	read := r.secondLevel.Get(ctx, key, now, patience)
 	if !read.Found {
@@ -94,11 +94,11 @@ var (
 )
 
 // secondReply makes a reply of a blob, by the same steps as of a message from the network.
-func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
+func (r *Resolver) secondReply(st *queryState, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
 	if err := st.budget.received(len(b.Payload)); err != nil {
 		return nil, err
 	}
-	octets, m, err := withCurrentTTLs(b, now)
+	msg, m, err := withCurrentTTLs(b, now)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (r *Resolver) secondReply(st *step, cut *zoneCut, q question, b secondlevel
 		m.Question != (wire.Question{Name: q.name, Type: q.rrtype, Class: dns.ClassINET}) {
 		return nil, errNotTheReply
 	}
-	copy(octets[wire.HeaderLen:], q.name) // as accept does
-	out := r.readResponse(m, cut, q, octets, &serverAddr{})
+	copy(msg[wire.HeaderLen:], q.name) // as accept does
+	out := r.readResponse(m, cut, q, msg, &serverAddr{})
 	switch {
 	case out.err != nil:
 		return nil, out.err
@@ -128,8 +128,8 @@ func settlesQuestion(m *reply) bool {
 // outlives the blob, whose life is bounded by the lease of the zone cut that it came
 // through.
 func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
-	octets := append([]byte(nil), b.Payload...)
-	m, err := wire.Parse(octets)
+	msg := append([]byte(nil), b.Payload...)
+	m, err := wire.Parse(msg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -142,7 +142,7 @@ func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, 
 			m.PatchTTL(section[i])
 		}
 	}
-	return octets, m, nil
+	return msg, m, nil
 }
 
 // secondReads are the keys of what one search read from the second level. A nil *secondReads

@@ -68,16 +68,16 @@ func replyTTL(m *reply) uint32 {
 // validated or need not be.
 func (r *Resolver) writeBack(w *walk, f *fresh) {
 	st := w.st
-	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.proof == nil {
+	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.validation == nil {
 		return
 	}
 	if f.status == dnssec.Secure && st.secondLevel == secondLevelReadAndWritten && len(st.secondReads.all()) > 0 {
 		r.secondLevel.Believed() // only signed data shows that the store told the truth
 	}
 	r.writeSecond(w.writes)
-	if st.proof != nil {
-		r.writeSecond(st.proof.writes)
-		st.proof.writes = nil
+	if st.validation != nil {
+		r.writeSecond(st.validation.writes)
+		st.validation.writes = nil
 	}
 }
 
@@ -93,11 +93,11 @@ func (r *Resolver) writeSecond(writes []*secondWrite) {
 
 // withoutSecrets copies a message without what only we and the server share: the ID, and the
 // options of the OPT record, which has cookies.
-func withoutSecrets(octets []byte) []byte {
-	octets = append([]byte(nil), octets...)
-	if m, err := wire.Parse(octets); err == nil {
+func withoutSecrets(msg []byte) []byte {
+	msg = append([]byte(nil), msg...)
+	if m, err := wire.Parse(msg); err == nil {
 		m.BlankOptions()
 	}
-	octets[0], octets[1] = 0, 0
-	return octets
+	msg[0], msg[1] = 0, 0
+	return msg
 }

@@ -77,14 +77,14 @@ const maxServeWait = time.Second
 // admit waits until the question may be worked on, and returns its slot, and the context to
 // work under: for a message, that context ends when the question is shed. Every question
 // leaves its slot by its own deadline, so that none waits longer than that.
-func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostleSlot, error) {
+func (r *Resolver) admit(ctx context.Context, st *queryState) (context.Context, *jostleSlot, error) {
 	waiting, impatient := ctx, error(nil)
 	if st.maxQueued > 0 {
 		// A method waits in the goroutine of its caller; the number of these goroutines is
 		// up to the network, and has to be bounded here.
-		defer r.queued.Add(-1)
-		if r.queued.Add(1) > int64(r.config.limits.Questions) {
-			return ctx, nil, r.questions.full()
+		defer r.queuedMessages.Add(-1)
+		if r.queuedMessages.Add(1) > int64(r.config.limits.Questions) {
+			return ctx, nil, r.questionSlots.full()
 		}
 		impatient = limitQuestions.reached(r.config.limits.Questions)
 		within, cancel := context.WithTimeoutCause(ctx, st.maxQueued, impatient)
@@ -92,10 +92,10 @@ func (r *Resolver) admit(ctx context.Context, st *step) (context.Context, *jostl
 		waiting = within
 	}
 	var end context.CancelCauseFunc
-	if st.asked != (question{}) {
+	if st.clientQuestion != (question{}) {
 		ctx, end = context.WithCancelCause(ctx)
 	}
-	s, err := r.questions.enter(waiting, end)
+	s, err := r.questionSlots.enter(waiting, end)
 	if err != nil && end != nil {
 		end(nil)
 	}

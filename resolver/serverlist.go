@@ -87,7 +87,7 @@ func (s *sends) over(network string) int {
 type serverList struct {
 	infra        *infra.Table
 	perServer    int // tries of one address
-	candidates   []*serverAddr
+	addrs        []*serverAddr
 	missing      []dnsname.Name // without any address, in random order
 	doubtful     []dnsname.Name // with glue only that their own zone may know better
 	unglued      []dnsname.Name // names in the zone without glue
@@ -236,7 +236,7 @@ func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
 }
 
 func (l *serverList) has(a netip.Addr) bool {
-	return slices.ContainsFunc(l.candidates, func(c *serverAddr) bool { return c.forwarder == nil && c.addr.Addr() == a })
+	return slices.ContainsFunc(l.addrs, func(c *serverAddr) bool { return c.forwarder == nil && c.addr.Addr() == a })
 }
 
 func (l *serverList) add(now time.Time, c serverAddr) {
@@ -249,7 +249,7 @@ func (l *serverList) add(now time.Time, c serverAddr) {
 		// after a server that is known to be usual.
 		c.score = time.Duration(float64(c.estimate.RTT) * (0.5 + l.random.Float64()))
 	}
-	l.candidates = append(l.candidates, &c)
+	l.addrs = append(l.addrs, &c)
 }
 
 // next takes the server to ask now; nil when there is none.
@@ -292,7 +292,7 @@ func (l *serverList) next(now time.Time) (*serverAddr, queryReason) {
 // silent counts the servers that were silent: asked in vain now, or marked down.
 func (l *serverList) silent() int {
 	n := 0
-	for _, c := range l.candidates {
+	for _, c := range l.addrs {
 		if c.tries > 0 || c.estimate.Dead {
 			n++
 		}
@@ -302,7 +302,7 @@ func (l *serverList) silent() int {
 
 // recordSilence records that all servers that were asked were silent.
 func (l *serverList) recordSilence(now time.Time) {
-	for _, c := range l.candidates {
+	for _, c := range l.addrs {
 		if c.tries > 0 {
 			l.infra.Silent(now, c.addr, c.replies)
 		}
@@ -328,7 +328,7 @@ func (l *serverList) putBack(now time.Time, c *serverAddr) {
 // askable lists the servers that could be asked and that want is true for.
 func (l *serverList) askable(want func(*serverAddr) bool) []*serverAddr {
 	var open []*serverAddr
-	for _, c := range l.candidates {
+	for _, c := range l.addrs {
 		if !c.excluded && !c.busy && c.tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
 			open = append(open, c)
 		}

@@ -126,7 +126,7 @@ func TestEqualOnesShare(t *testing.T) {
 func TestLastResorts(t *testing.T) {
 	for range 200 {
 		l := listOf(3, 1)
-		l.candidates[0].lowPriority = true
+		l.addrs[0].lowPriority = true
 		for i := range 3 {
 			c, _ := l.next(listStart)
 			if c == nil || c.lowPriority != (i == 2) {
@@ -207,7 +207,7 @@ func TestAddressesAreAddedOnce(t *testing.T) {
 		r.addTo(l, listStart, cut, name, []netip.Addr{addr(1), addr(9), addr(1), addr(2), addr(3), addr(4), addr(5)}, false)
 	}
 	// The first name brings three, the second two more that are new.
-	if len(l.candidates) != 5 {
-		t.Errorf("got %d candidates, want each of the five addresses that may be asked", len(l.candidates))
+	if len(l.addrs) != 5 {
+		t.Errorf("got %d candidates, want each of the five addresses that may be asked", len(l.addrs))
 	}
 }

@@ -27,16 +27,16 @@ type reply struct {
 
 // readResponse keeps of a genuine reply to q what its sender may say for the zone, and
 // classifies that.
-func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, octets []byte, from *serverAddr) exchangeResult {
+func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, msg []byte, from *serverAddr) exchangeResult {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
 		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
 		Recursive: cut.source.forwards(),
 	})
 	if err != nil {
-		return exchangeResult{to: from, err: r.scrubError(err)}
+		return exchangeResult{server: from, err: r.scrubError(err)}
 	}
 	r.countExcess(scrubbed)
-	out := exchangeResult{to: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: octets}}
+	out := exchangeResult{server: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: msg}}
 	if r.secondLevel != nil {
 		out.reply.secondWritten = new(atomic.Bool)
 	}

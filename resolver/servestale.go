@@ -45,7 +45,7 @@ func (c *config) fillStale() error {
 // returned when the servers fail, or take longer than the client waits (RFC 8767 §5). The
 // attempt then goes on in the background. After one that failed or takes long, the next
 // attempt is half a minute away, and until then the expired answer is returned at once.
-func (r *Resolver) answerOrStale(ctx context.Context, st *step, q question) (*answer, error) {
+func (r *Resolver) answerOrStale(ctx context.Context, st *queryState, q question) (*answer, error) {
 	if r.cacheOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, st.trust) {
 		if f, ok := r.searchStale(q, st.trust, "not tried again yet"); ok {
 			return f, nil
@@ -94,13 +94,13 @@ const maxRefreshes = 100
 func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, place func()) bool {
 	// One at a time: of the clients that leave at one moment, those whose question goes on
 	// already must not use up the limit for others.
-	r.goingOn.Lock()
-	defer r.goingOn.Unlock()
+	r.refreshMu.Lock()
+	defer r.refreshMu.Unlock()
 	if r.refreshing.Load() >= maxRefreshes {
 		return false
 	}
 	r.refreshing.Add(1)
-	held := r.flights.hold(fl, func(err error) {
+	held := r.flights.pin(fl, func(err error) {
 		defer r.refreshing.Add(-1)
 		defer place()
 		r.refreshed(trust, q, err)

@@ -200,7 +200,7 @@ func redirected(_, reply *dns.Msg) {
 
 // install sets the faults of all servers.
 func (n *simNet) install(in *resolvertest.Internet) {
-	n.ask = asking(in)
+	n.ask = zoneQuery(in)
 	in.Fault("*",
 		resolvertest.LatencyFunc(func(q resolvertest.Query) time.Duration {
 			if bySpy(q) {

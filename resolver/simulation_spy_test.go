@@ -21,7 +21,7 @@ func bySpy(q resolvertest.Query) bool { return q.RD }
 
 // asking makes a function that sends a query to a server and returns the reply, which is
 // there at once: nil if there is none, or more than fits into a datagram.
-func asking(in *resolvertest.Internet) func(string, *dns.Msg) *dns.Msg {
+func zoneQuery(in *resolvertest.Internet) func(string, *dns.Msg) *dns.Msg {
 	return func(server string, query *dns.Msg) *dns.Msg {
 		conn, err := in.Dial(context.Background(), "udp", net.JoinHostPort(server, "53"))
 		if err != nil {

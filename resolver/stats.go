@@ -179,7 +179,7 @@ func (r *Resolver) Stats() Stats {
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		InFlight:    r.questions.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queued.Load()),
+		InFlight:    r.questionSlots.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queuedMessages.Load()),
 		Servers: r.routeTable.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()

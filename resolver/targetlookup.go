@@ -56,11 +56,11 @@ func (s *targetLookup) detach() {
 
 // detach lets the look-ups that are under way when the answer comes go on, since the next
 // question will need what they find. When the flight is given up, so are they.
-func (a *asking) detach(ctx context.Context) {
+func (z *zoneQuery) detach(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	for _, s := range a.targetLookups {
+	for _, s := range z.targetLookups {
 		s.detach()
 	}
 }

@@ -36,66 +36,66 @@ type lookupResult struct {
 }
 
 // lookUp begins to look for the addresses of one more name server.
-func (a *asking) lookUp(ctx context.Context) {
-	if err := a.st.budget.mayLookUp(a.outage || !a.noAddress); err != nil {
-		a.errs = append(a.errs, err)
+func (z *zoneQuery) lookUp(ctx context.Context) {
+	if err := z.st.budget.mayLookUp(z.outage || !z.noAddress); err != nil {
+		z.errs = append(z.errs, err)
 		return
 	}
-	if a.st.depth >= a.r.config.limits.Depth {
-		a.errs = append(a.errs, a.st.budget.refuse(limitDepth))
+	if z.st.depth >= z.r.config.limits.Depth {
+		z.errs = append(z.errs, z.st.budget.refuse(limitDepth))
 		return
 	}
-	name, way, ok := a.list.nextMissing(a.cut, a.inFlight == 0)
+	name, way, ok := z.servers.nextMissing(z.cut, z.inFlight == 0)
 	if !ok {
 		return
 	}
-	a.lookups++
-	a.late.Reset(lookupLate)
-	a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{Zone: a.cut.Zone, Server: name})
-	l := a.r.newTargetLookup(ctx, a.st.budget)
-	a.targetLookups = append(a.targetLookups, l)
-	together := !a.noAddress
-	if a.found == nil {
-		a.found = make(chan lookupResult, 3*(len(a.cut.Servers)+len(a.cut.apexNS))) // two families and the last result
+	z.lookups++
+	z.hedgeTimer.Reset(lookupLate)
+	z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{Zone: z.cut.Zone, Server: name})
+	l := z.r.newTargetLookup(ctx, z.st.budget)
+	z.targetLookups = append(z.targetLookups, l)
+	together := !z.noAddress
+	if z.lookupResults == nil {
+		z.lookupResults = make(chan lookupResult, 3*(len(z.cut.Servers)+len(z.cut.apexNS))) // two families and the last result
 	}
-	found := a.found
-	a.r.spawn(func() {
+	found := z.lookupResults
+	z.r.spawn(func() {
 		defer l.end()
 		all := lookupResult{name: name, last: true, err: rescue.ErrAborted}
 		defer func() { found <- all }()
 		defer rescue.Into(&all.err)
 		switch way {
 		case fromSearch:
-			all = a.r.lookUpServer(l.ctx, a.st, name, together, found)
+			all = z.r.lookUpServer(l.ctx, z.st, name, together, found)
 		case fromParent:
-			all = a.r.lookUpGlue(l.ctx, a.st, a.cut, name)
+			all = z.r.lookUpGlue(l.ctx, z.st, z.cut, name)
 		case fromCache:
-			all = lookupResult{name: name, last: true, addrs: a.r.ownAddrs(a.r.config.Now(), a.cut, glue.Server{Name: name})}
+			all = lookupResult{name: name, last: true, addrs: z.r.ownAddrs(z.r.config.Now(), z.cut, glue.Server{Name: name})}
 		}
 	})
 }
 
-// addFound adds the addresses that were found to the server list.
-func (a *asking) addFound(l lookupResult) {
+// addAddresses adds the addresses that were found to the server list.
+func (z *zoneQuery) addAddresses(l lookupResult) {
 	rescue.Again(l.err)
-	a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, l.addrs, a.cut.apexServer(l.name))
-	a.list.glueCost.add(l.queries)
+	z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, l.addrs, z.cut.apexServer(l.name))
+	z.servers.glueCost.add(l.queries)
 	if l.last {
-		a.lookups--
+		z.lookups--
 		// Glue of a delegation on the way may work where the addresses that the zone
 		// itself has are wrong, or cannot be had.
-		a.r.addTo(a.list, a.r.config.Now(), a.cut, l.name, a.cut.source.cuts.Glue(a.r.config.Now(), l.name), true)
+		z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, z.cut.source.cuts.Glue(z.r.config.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
-		a.st.events.ServerLookup(a.st.walkRef(), serverLookupEvent{
-			Zone: a.cut.Zone, Server: l.name, Done: true, Addrs: l.addrs, Err: l.err,
+		z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{
+			Zone: z.cut.Zone, Server: l.name, Done: true, Addrs: l.addrs, Err: l.err,
 		})
 	}
 	if l.err != nil {
-		a.errs = append(a.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
-		a.ownFailure = a.ownFailure || failureOf(l.err).is(failAborted)
-		a.noAddress = a.noAddress || l.noAddress
-		a.outage = a.outage || !l.noAddress
+		z.errs = append(z.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
+		z.ownFailure = z.ownFailure || failureOf(l.err).is(failAborted)
+		z.noAddress = z.noAddress || l.noAddress
+		z.outage = z.outage || !l.noAddress
 	}
 }
 
@@ -103,7 +103,7 @@ func (a *asking) addFound(l lookupResult) {
 // once, and returns the last result. Both families are asked for at the same time or, once
 // name servers turned out not to exist, one after the other: a name error is one for all
 // types, and each look-up may be a query at a victim.
-func (r *Resolver) lookUpServer(ctx context.Context, st *step, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
+func (r *Resolver) lookUpServer(ctx context.Context, st *queryState, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
 	types := r.addressTypes()
 	parts := make(chan lookupResult, len(types))
 	one := func(rrtype uint16) {
@@ -161,9 +161,9 @@ func (r *Resolver) addressTypes() []uint16 {
 // lookUpAddrs searches one address type of a name server, as a question of its own within
 // the same budget. What it finds need not be validated, since the answers of the server will
 // be.
-func (r *Resolver) lookUpAddrs(ctx context.Context, st *step, name dnsname.Name, rrtype uint16) lookupResult {
+func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname.Name, rrtype uint16) lookupResult {
 	q := question{name, rrtype}
-	below := st.below(q)
+	below := st.forServerAddress(q)
 	found, err := r.search(ctx, below, q)
 	if err != nil {
 		st.budget.lookupFailed(below)
@@ -197,7 +197,7 @@ func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
 const maxSideTries = 2
 
 // triesFor is how often one server may be asked the question of st.
-func (r *Resolver) triesFor(st *step) int {
+func (r *Resolver) triesFor(st *queryState) int {
 	if st.depth > 0 {
 		return min(maxSideTries, r.config.limits.SendsPerServer)
 	}

@@ -56,7 +56,7 @@ func (c *config) cacheDecides() bool { return c.Hooks.none() && c.filter == nil 
 // cacheDecidesFor reports whether what iteration put into the cache is the answer for a
 // name: no route, negative trust anchor or local zone applies to it.
 func (r *Resolver) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
-	if r.ours.Load().zones.Has(name) {
+	if r.localData.Load().zones.Has(name) {
 		return false
 	}
 	rt := r.currentRoutes()

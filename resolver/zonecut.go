@@ -39,7 +39,7 @@ func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
 // closestCut returns the deepest zone cut known on the way to the zone that has the answer
 // to q (RFC 1034 §5.3.3 step 2), or the root hints. In a route there are no zone cuts above
 // its servers, and none below when these are recursive.
-func (r *Resolver) closestCut(now time.Time, st *step, v *view, q question) *zoneCut {
+func (r *Resolver) closestCut(now time.Time, st *queryState, v *view, q question) *zoneCut {
 	if v.forwards() {
 		return &zoneCut{Delegation: v.route.cut, source: v.source}
 	}
@@ -48,10 +48,10 @@ func (r *Resolver) closestCut(now time.Time, st *step, v *view, q question) *zon
 		from = st.startAbove.Parent()
 	}
 	cut, ok := v.cuts.GetCut(now, from)
-	for ok && st.renewing && endsSoon(now, cut) && !cut.Zone.IsRoot() {
+	for ok && st.prefetching && endsSoon(now, cut) && !cut.Zone.IsRoot() {
 		cut, ok = v.cuts.GetCut(now, cut.Zone.Parent())
 	}
-	if ok && !(st.renewing && endsSoon(now, cut)) {
+	if ok && !(st.prefetching && endsSoon(now, cut)) {
 		return &zoneCut{Delegation: cut.Delegation, source: v.source, expires: cut.Expires, apexNS: cut.Own}
 	}
 	if v.route != nil {

@@ -20,16 +20,16 @@ const maxInFlight = 2
 
 // ask puts one question to the servers of one zone, until one of them sends a response that
 // settles it. Equal questions under way share one flight.
-func (r *Resolver) ask(ctx context.Context, st *step, cut *zoneCut, q question) (*reply, error) {
+func (r *Resolver) ask(ctx context.Context, st *queryState, cut *zoneCut, q question) (*reply, error) {
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget, joined: func() {
 		st.events.Joined(st.walkRef(), cut.Zone)
 	}}
 	key := askKey(cut.source.id, cut.Zone, q)
-	if len(st.avoid) > 0 {
-		key += fmt.Sprint(st.walk, len(st.avoid)) // not shared with other walks
+	if len(st.avoidServers) > 0 {
+		key += fmt.Sprint(st.walkID, len(st.avoidServers)) // not shared with other walks
 	}
 	v, err := r.flights.do(ctx, key, by, func(fl *flight) (any, error) {
-		return r.newAsking(st.in(fl), cut, q).run(fl.ctx)
+		return r.newZoneQuery(st.inFlight(fl), cut, q).run(fl.ctx)
 	})
 	if err != nil {
 		return nil, err
@@ -57,18 +57,18 @@ const maxRefusals = 2
 
 // asking is one question to the servers of a zone: the servers that are being asked, the
 // look-ups of their addresses, and what has come of both.
-type asking struct {
-	r    *Resolver
-	st   *step
-	cut  *zoneCut
-	q    question
-	list *serverList
+type zoneQuery struct {
+	r       *Resolver
+	st      *queryState
+	cut     *zoneCut
+	q       question
+	servers *serverList
 
-	outcomes      chan exchangeResult
+	results       chan exchangeResult
 	unreachable   chan struct{}     // a port was unreachable
-	found         chan lookupResult // nil until a name server's address is looked for
+	lookupResults chan lookupResult // nil until a name server's address is looked for
 	loops         chan *serverAddr  // servers of a route that lead back to us
-	late          *time.Timer       // fires when the reply or look-up is later than expected
+	hedgeTimer    *time.Timer       // fires when the reply or look-up is later than expected
 	deadProbe     deadProbe         // waited for when no server can be asked
 	targetLookups []*targetLookup   // under way or ended
 
@@ -88,57 +88,57 @@ type asking struct {
 	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
-func (r *Resolver) newAsking(st *step, cut *zoneCut, q question) *asking {
-	return &asking{
+func (r *Resolver) newZoneQuery(st *queryState, cut *zoneCut, q question) *zoneQuery {
+	return &zoneQuery{
 		r: r, st: st, cut: cut, q: q,
-		list:        r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoid),
-		outcomes:    make(chan exchangeResult, maxInFlight),
+		servers:     r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
+		results:     make(chan exchangeResult, maxInFlight),
 		unreachable: make(chan struct{}, 1),
 		loops:       make(chan *serverAddr),
 	}
 }
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
-func (a *asking) run(ctx context.Context) (*reply, error) {
+func (z *zoneQuery) run(ctx context.Context) (*reply, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer a.detach(ctx) // before stop, which would cancel the look-ups
-	a.late = time.NewTimer(time.Hour)
-	defer a.late.Stop()
-	defer a.forgetDeadProbe()
-	defer a.leavePlainRetry(plainRetryUnknown)
-	a.advance(ctx)
-	for a.inFlight+a.lookups > 0 || a.awaitProbe() || a.plainRetry(ctx) {
+	defer z.detach(ctx) // before stop, which would cancel the look-ups
+	z.hedgeTimer = time.NewTimer(time.Hour)
+	defer z.hedgeTimer.Stop()
+	defer z.forgetDeadProbe()
+	defer z.leavePlainRetry(plainRetryUnknown)
+	z.advance(ctx)
+	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) {
 		select {
-		case o := <-a.outcomes:
-			if done := a.take(o); done != nil {
+		case o := <-z.results:
+			if done := z.takeResult(o); done != nil {
 				return done, nil
 			}
-			a.advance(ctx)
-		case l := <-a.found:
-			a.addFound(l)
-			a.advance(ctx)
-		case <-a.deadProbe.ended:
-			a.takeDeadProbe()
-			a.advance(ctx)
-		case <-a.late.C:
-			a.suspect(ctx)
-			a.hedge(ctx)
-		case c := <-a.loops:
-			if a.takeLoop(c) {
-				return nil, a.failure(nil)
+			z.advance(ctx)
+		case l := <-z.lookupResults:
+			z.addAddresses(l)
+			z.advance(ctx)
+		case <-z.deadProbe.ended:
+			z.takeDeadProbe()
+			z.advance(ctx)
+		case <-z.hedgeTimer.C:
+			z.suspectLoop(ctx)
+			z.hedge(ctx)
+		case c := <-z.loops:
+			if z.takeLoop(c) {
+				return nil, z.failure(nil)
 			}
-			a.hedge(ctx)
-		case <-a.unreachable:
-			a.hedge(ctx)
+			z.hedge(ctx)
+		case <-z.unreachable:
+			z.hedge(ctx)
 		case <-ctx.Done():
-			return nil, a.failure(context.Cause(ctx))
+			return nil, z.failure(context.Cause(ctx))
 		}
 	}
-	if a.fallback != nil {
-		return a.fallback, nil
+	if z.fallback != nil {
+		return z.fallback, nil
 	}
-	return nil, a.failure(endOf(ctx))
+	return nil, z.failure(endOf(ctx))
 }
 
 // endOf returns the cause of ctx's end; nil when it has not ended. A deadline strikes in
@@ -153,96 +153,96 @@ func endOf(ctx context.Context) error {
 
 // advance makes sure that a server is being asked, or that an address is being looked up
 // when there is no server to ask.
-func (a *asking) advance(ctx context.Context) {
-	if a.inFlight > 0 || a.st.onlyPlainRetry {
+func (z *zoneQuery) advance(ctx context.Context) {
+	if z.inFlight > 0 || z.st.onlyPlainRetry {
 		return
 	}
-	if a.lookups == 0 && a.list.lookFirst() {
-		a.lookUp(ctx)
+	if z.lookups == 0 && z.servers.lookFirst() {
+		z.lookUp(ctx)
 	}
-	if a.lookups > 0 && a.list.onlyLowPriority() {
+	if z.lookups > 0 && z.servers.onlyLowPriority() {
 		return
 	}
-	if !a.send(ctx, reasonNone) && a.lookups == 0 {
-		a.lookUp(ctx)
+	if !z.send(ctx, reasonNone) && z.lookups == 0 {
+		z.lookUp(ctx)
 	}
 }
 
 // hedge asks a second server, or looks up another address, because the first is later than
 // expected.
-func (a *asking) hedge(ctx context.Context) {
+func (z *zoneQuery) hedge(ctx context.Context) {
 	switch {
-	case a.inFlight >= maxInFlight, a.st.onlyPlainRetry:
-	case a.inFlight > 0 && a.send(ctx, reasonHedge):
-	case a.lookups < maxLookups:
-		a.lookUp(ctx)
+	case z.inFlight >= maxInFlight, z.st.onlyPlainRetry:
+	case z.inFlight > 0 && z.send(ctx, reasonHedge):
+	case z.lookups < maxLookups:
+		z.lookUp(ctx)
 	}
 }
 
 // send asks the next server, if there is one. The reason is the hedge's, or the one for
 // which the list has chosen the server.
-func (a *asking) send(ctx context.Context, hedge queryReason) bool {
-	to, why := a.list.next(a.r.config.Now())
+func (z *zoneQuery) send(ctx context.Context, hedge queryReason) bool {
+	to, why := z.servers.next(z.r.config.Now())
 	if to == nil {
 		return false
 	}
 	if hedge != reasonNone && why != reasonProbe {
 		why = hedge
 	}
-	to.onlyChoice = a.inFlight == 0 && a.list.onlyLowPriority() && len(a.list.missing) == 0
-	to.waitLonger = to.onlyChoice || a.list.tries > quickTries && !a.responded
-	to.questionRefused = a.refusals >= maxRefusals
-	if a.mayRetryPlain(ctx) && a.isLast(to) {
-		a.makePlain(to)
+	to.onlyChoice = z.inFlight == 0 && z.servers.onlyLowPriority() && len(z.servers.missing) == 0
+	to.waitLonger = to.onlyChoice || z.servers.tries > quickTries && !z.responded
+	to.questionRefused = z.refusals >= maxRefusals
+	if z.mayRetryPlain(ctx) && z.isLast(to) {
+		z.makePlain(to)
 	}
-	a.exchange(ctx, to, why)
+	z.exchange(ctx, to, why)
 	return true
 }
 
 // exchange begins to ask a server.
-func (a *asking) exchange(ctx context.Context, to *serverAddr, why queryReason) {
-	if !slices.Contains(a.tried, to.addr) {
-		a.tried = append(a.tried, to.addr)
+func (z *zoneQuery) exchange(ctx context.Context, to *serverAddr, why queryReason) {
+	if !slices.Contains(z.tried, to.addr) {
+		z.tried = append(z.tried, to.addr)
 	}
-	a.inFlight++
-	a.late.Reset(to.estimate.Late + to.jitter)
-	a.r.spawn(func() {
-		o := exchangeResult{to: to, err: rescue.ErrAborted}
-		defer func() { a.outcomes <- o }()
+	z.inFlight++
+	z.hedgeTimer.Reset(to.estimate.Late + to.jitter)
+	z.r.spawn(func() {
+		o := exchangeResult{server: to, err: rescue.ErrAborted}
+		defer func() { z.results <- o }()
 		defer rescue.Into(&o.err)
-		o = a.r.exchange(ctx, a.st, a.cut, a.q, to, why, a.unreachable)
+		o = z.r.exchange(ctx, z.st, z.cut, z.q, to, why, z.unreachable)
 	})
 }
 
 // take handles the result of asking one server, and returns the reply if it settles the
 // question.
-func (a *asking) take(o exchangeResult) *reply {
+func (z *zoneQuery) takeResult(o exchangeResult) *reply {
 	rescue.Again(o.err)
-	a.inFlight--
-	now := a.r.config.Now()
-	o.to.busy = false
+	z.inFlight--
+	now := z.r.config.Now()
+	o.server.busy = false
 	if o.unsent {
-		a.list.putBack(now, o.to)
-		a.putBackPlainRetry(o.to)
+		z.servers.putBack(now, o.server)
+		z.putBackPlainRetry(o.server)
 		return nil
 	}
-	o.to.estimate = a.cut.source.infra.Estimate(now, o.to.addr)
+	o.server.estimate = z.cut.source.infra.Estimate(now, o.server.addr)
 	// Silence may be a lost packet, and damaged packets may be forged; but these are
 	// tolerated once only.
-	o.to.excluded = o.to.udpSpoilt || o.to.extraSend || !o.timedOut && !o.udpSpoilt
-	o.to.udpSpoilt = o.udpSpoilt
+	o.server.excluded = o.server.udpSpoilt || o.server.extraSend || !o.timedOut && !o.udpSpoilt
+	o.server.udpSpoilt = o.udpSpoilt
 	if o.err != nil {
-		a.ownFailure = a.ownFailure || failureOf(o.err).has(ownMeans)
-		a.errs = append(a.errs, fmt.Errorf("%s: %w", o.to.addr.Addr(), o.err))
+		z.ownFailure = z.ownFailure || failureOf(o.err).has(ownMeans)
+		z.errs = append(z.errs, fmt.Errorf("%s: %w", o.server.addr.Addr(), o.err))
 	}
-	if o.to.extraSend {
-		a.leavePlainRetry(o.plainRetryResult())
+	if o.server.extraSend {
+		z.leavePlainRetry(o.plainRetryResult())
 	}
-	o.to.plainMayHelp, o.to.answeredError = o.plainMayHelp && !o.to.plain, o.reply != nil
+	o.server.plainMayHelp, o.server.answeredError = o.plainMayHelp && !o.server.plain, o.reply != nil
 	if o.refusedAllForms {
-		a.refusals++
+		z.refusals++
 	}
-	a.responded = a.responded || o.heard
+	z.responded = z.responded || o.heard
 	if o.reply == nil {
 		return nil
 	}
@@ -250,82 +250,82 @@ func (a *asking) take(o exchangeResult) *reply {
 	case kindAnswer, kindAlias, kindReferral, kindNameError:
 		return o.reply
 	case kindNoData:
-		if !a.doubtsNoData(o.reply) {
+		if !z.doubtsNoData(o.reply) {
 			return o.reply
 		}
 	case kindRecursive:
-		a.cut.source.infra.SetLame(now, o.to.addr, a.cut.Zone)
+		z.cut.source.infra.SetLame(now, o.server.addr, z.cut.Zone)
 		switch {
-		case a.asksRoot() && !a.bringsKeys(o.reply):
-			a.intercepted++ // a root server would refer, or answer with authority, even about the root
-		case a.fallback == nil:
-			a.fallback = o.reply
+		case z.asksRoot() && !z.bringsKeys(o.reply):
+			z.intercepted++ // a root server would refer, or answer with authority, even about the root
+		case z.fallback == nil:
+			z.fallback = o.reply
 		}
 	case kindLame:
-		a.cut.source.infra.SetLame(now, o.to.addr, a.cut.Zone)
-		a.errs = append(a.errs, fmt.Errorf("%s: %w (%s)", o.to.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
-		a.noteRecursion(o.reply)
+		z.cut.source.infra.SetLame(now, o.server.addr, z.cut.Zone)
+		z.errs = append(z.errs, fmt.Errorf("%s: %w (%s)", o.server.addr.Addr(), errLame, rcodeName(o.reply.Rcode)))
+		z.noteRecursion(o.reply)
 	case kindUnusable:
-		a.noteRecursion(o.reply)
+		z.noteRecursion(o.reply)
 	}
 	return nil
 }
 
 // asksRoot reports whether the root servers are asked, rather than those of a route for the
 // root.
-func (a *asking) asksRoot() bool { return a.cut.Zone.IsRoot() && a.cut.source.route == nil }
+func (z *zoneQuery) asksRoot() bool { return z.cut.Zone.IsRoot() && z.cut.source.route == nil }
 
 // noteRecursion counts a refusal by a server that offers recursion: no root server does.
-func (a *asking) noteRecursion(m *reply) {
-	if a.asksRoot() && m.RA && !m.AA {
-		a.intercepted++
+func (z *zoneQuery) noteRecursion(m *reply) {
+	if z.asksRoot() && m.RA && !m.AA {
+		z.intercepted++
 	}
 }
 
 // bringsKeys reports whether a response has the keys that the validator asked for. They are
 // validated by the trust anchor or a DS, whatever server they come from.
-func (a *asking) bringsKeys(m *reply) bool {
-	return a.st.depth > 0 && a.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
+func (z *zoneQuery) bringsKeys(m *reply) bool {
+	return z.st.depth > 0 && z.q.rrtype == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
 // doubtsNoData reports whether another server is asked before NODATA is believed: without an
 // SOA (RFC 2308 §2.2) it is also what broken servers answer to everything.
-func (a *asking) doubtsNoData(m *reply) bool {
-	if m.SOA != nil || len(m.NS) > 0 || m.Upward || a.st.minimised || a.fallback != nil {
+func (z *zoneQuery) doubtsNoData(m *reply) bool {
+	if m.SOA != nil || len(m.NS) > 0 || m.Upward || z.st.minimised || z.fallback != nil {
 		return false
 	}
-	a.fallback = m
+	z.fallback = m
 	return true
 }
 
 // failure is why no server of the zone gave a response that says something.
-func (a *asking) failure(cause error) error {
-	err := join(a.errs)
+func (z *zoneQuery) failure(cause error) error {
+	err := join(z.errs)
 	failed := failureOf(err)
 	switch {
 	case cause != nil:
 		err = cause
-	case failed.is(failRouteLoop) && len(a.tried) <= 1:
+	case failed.is(failRouteLoop) && len(z.tried) <= 1:
 		// Nobody else was there to be asked.
-	case len(a.tried) == 0 && a.list.loopExcluded:
+	case len(z.tried) == 0 && z.servers.loopExcluded:
 		err = ErrRouteLoop
-	case len(a.tried) > 0, a.list.silent() > 0: // those marked down are not tried for this question
+	case len(z.tried) > 0, z.servers.silent() > 0: // those marked down are not tried for this question
 		err = wrapCause(ErrNoReachableServer, err)
 	default:
 		err = wrapCause(ErrNoServerAddress, err)
 	}
-	if root := a.rootFailure(); cause == nil && root != nil && !failed.is(failNoDescriptors) {
+	if root := z.rootFailure(); cause == nil && root != nil && !failed.is(failNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
 	// A question that has spent all it may says nothing about servers: else who wastes a
 	// hundred queries could have anybody's held dead by the next.
-	if cause == nil && !a.responded && !a.ownFailure && !a.cut.source.forwards() {
-		a.list.recordSilence(a.r.config.Now())
+	if cause == nil && !z.responded && !z.ownFailure && !z.cut.source.forwards() {
+		z.servers.recordSilence(z.r.config.Now())
 	}
-	if rt := a.cut.source.route; rt != nil && cause == nil {
+	if rt := z.cut.source.route; rt != nil && cause == nil {
 		err = &RouteError{Zone: rt.zone.String(), Err: err}
 	}
-	return &zoneError{zone: a.cut.Zone, servers: a.tried, responded: a.responded, err: err}
+	return &zoneError{zone: z.cut.Zone, servers: z.tried, responded: z.responded, err: err}
 }
 
 // wrapCause wraps the cause of an error; without a cause it returns the error.
@@ -338,13 +338,13 @@ func wrapCause(what, why error) error {
 
 // rootFailure says why the root servers cannot be asked from here, when none of them sent a
 // usable response. It is nil for other zones, and when that may have other reasons.
-func (a *asking) rootFailure() error {
+func (z *zoneQuery) rootFailure() error {
 	switch {
-	case !a.asksRoot():
+	case !z.asksRoot():
 		return nil
-	case a.intercepted > 0:
+	case z.intercepted > 0:
 		return ErrIntercepted
-	case len(a.tried) > 0 && !a.responded && !a.cut.source.infra.HeardLately(a.r.config.Now()) && a.list.silent() >= min(blockedAfter, len(a.list.candidates)):
+	case len(z.tried) > 0 && !z.responded && !z.cut.source.infra.HeardLately(z.r.config.Now()) && z.servers.silent() >= min(blockedAfter, len(z.servers.addrs)):
 		return ErrBlocked
 	}
 	return nil
