@@ -31,10 +31,10 @@ func (c causes) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap gives the errors.
+// Unwrap returns the errors.
 func (c causes) Unwrap() []error { return c }
 
-// join makes one error of several; nil of none.
+// join returns one error for several; nil for none.
 func join(errs []error) error {
 	switch len(errs) {
 	case 0:
@@ -50,7 +50,7 @@ type rcodeError struct{ rcode int }
 
 func (e *rcodeError) Error() string { return "answered " + rcodeName(e.rcode) }
 
-// zoneError is why the servers of a zone gave no response that says something.
+// zoneError is why the servers of a zone sent no usable response.
 type zoneError struct {
 	zone      dnsname.Name
 	servers   []netip.AddrPort
@@ -60,10 +60,10 @@ type zoneError struct {
 
 func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *zoneError) Unwrap() error { return e.err }
 
-// bogusError says that a response failed validation.
+// bogusError is the error of a response that failed validation.
 type bogusError struct {
 	zone     dnsname.Name
 	server   netip.AddrPort
@@ -75,7 +75,7 @@ type bogusError struct {
 
 func (e *bogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
 
-// Unwrap gives the validator's error.
+// Unwrap returns the validator's error.
 func (e *bogusError) Unwrap() error { return e.err }
 
 // rcodeName returns a response code's mnemonic.
@@ -94,7 +94,7 @@ func (e *cachedError) Error() string {
 // reason returns the extended error that the question failed with when it was asked.
 func (e *cachedError) reason() ExtendedError {
 	if e.failure.Cause == dns.ExtendedErrorCodeOther && e.failure.Text == "" {
-		return extendedCached // nothing was said of why
+		return extendedCached // the reason is not known
 	}
 	return ExtendedError{e.failure.Cause, e.failure.Text}
 }
@@ -105,9 +105,10 @@ var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.E
 // isBogus reports whether the failure was one of validation.
 func (e *cachedError) isBogus() bool { return isBogusCode(e.failure.Cause) }
 
-// isBogusCode reports whether a failure with that extended DNS error (RFC 8914 §4) is one of
-// validation: these codes say what the validator found wrong. It found nothing wrong where it is
-// DNSSEC Indeterminate (§4.6, RFC 4035 §4.3): what it needs could not be had.
+// isBogusCode reports whether a failure with that extended DNS error (RFC 8914 §4) is one
+// of validation: these codes are the faults that the validator found. It found none where
+// the code is DNSSEC Indeterminate (§4.6, RFC 4035 §4.3): data that it needs could not be
+// fetched.
 func isBogusCode(code uint16) bool {
 	switch code {
 	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeUnsupportedDSDigestType,
@@ -120,16 +121,16 @@ func isBogusCode(code uint16) bool {
 	return false
 }
 
-// Unwrap gives ErrCached.
+// Unwrap returns ErrCached.
 func (e *cachedError) Unwrap() error { return ErrCached }
 
-// heldError says that time ran out while a query waited for a place.
+// heldError is the error of a query whose time ran out while it waited for a slot.
 type heldError struct {
-	limit *LimitError // of which there was none
-	cause error       // the end of time
+	limit *LimitError // whose slots were all taken
+	cause error       // why the wait ended
 }
 
 func (e *heldError) Error() string { return fmt.Sprintf("%v while waiting: %v", e.limit, e.cause) }
 
-// Unwrap gives the limit first: it is what can be changed.
+// Unwrap returns the limit first: it can be changed.
 func (e *heldError) Unwrap() []error { return []error{e.limit, e.cause} }

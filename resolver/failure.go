@@ -9,13 +9,13 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// failure is what went wrong with a question: the tree of its error, read once. Whoever has
-// to decide by an error asks here.
+// failure is what went wrong with a question: the tree of its error, read once. All code
+// that decides by an error decides by its failure.
 type failure struct {
 	kinds  uint64 // a bit for each failureKind
 	traits trait  // of all of them
 
-	// The first of each in the tree; nil: there is none.
+	// The first of each type in the tree; nil: there is none.
 	limit       *LimitError
 	bogus       *bogusError
 	cached      *cachedError
@@ -27,10 +27,10 @@ type failure struct {
 	network bool // a net.Error was read: the first one says whether it is a timeout
 }
 
-// failureKind is one of the things that go wrong. A failure often has several: the servers of a
-// zone fail in different ways, and so do the look-ups of their addresses. The kinds stand in
-// the order in which they explain a failure, the most telling first: what a hook says, and what
-// a server says with authority, tells more than that other servers did not answer.
+// failureKind is one of the things that go wrong. A failure often has several: the servers
+// of a zone fail in different ways, and so do the look-ups of their addresses. The kinds
+// are in the order in which they explain a failure, the most telling first: an error of a
+// hook, or an authoritative reply, tells more than that other servers did not answer.
 type failureKind uint8
 
 const (
@@ -48,7 +48,7 @@ const (
 
 	failQuestionLimit // a limit of one question's budget
 	failDataLimit     // of the data
-	failResolverLimit // of what all questions share
+	failResolverLimit // of the resources that all questions share
 
 	failAborted       // a function of the program's did not return
 	failCanceled      // nobody waits any more
@@ -65,7 +65,7 @@ const (
 	failNoReachableServer
 	failTime     // Limits.Time ran out
 	failDeadline // the caller's time ran out, or that of a send
-	failTimeout  // of package net: a packet was lost
+	failTimeout  // a net.Error that is a timeout: a packet was lost
 	failHeld     // time ran out while a query waited for a limit of the resolver
 )
 
@@ -73,8 +73,8 @@ const (
 type trait uint16
 
 const (
-	// unanswered: there was no answer, so that an expired one may be given. answered: there was
-	// one, or nobody waits for one, whatever else failed (RFC 8767 §4).
+	// unanswered: there was no answer, so that an expired one may be returned. answered:
+	// there was one, or nobody waits for one, whatever else failed (RFC 8767 §4).
 	unanswered trait = 1 << iota
 	answered
 	// ofLeader: it is about the budget of the question that led a flight, not of others.
@@ -87,16 +87,16 @@ const (
 	ownMeans
 	// permanent: asking again does not help.
 	permanent
-	// explaining: the words of the sentinel explain the failure to clients.
+	// explaining: the text of the sentinel explains the failure to clients.
 	explaining
 )
 
-// noCode is that of kinds which leave the extended error to others.
+// noCode is the code of kinds that leave the extended error to others.
 const noCode = ^uint16(0)
 
 // failureTable describes each kind of failure. It never changes.
 var failureTable = [...]struct {
-	sentinel error         // that stands for it; nil: it is known by a type
+	sentinel error         // the error value of this kind; nil: it is recognised by its type
 	reason   FailureReason // that Stats counts; "": another kind's, if there is one
 	code     uint16        // the extended error (RFC 8914)
 	traits   trait
@@ -136,14 +136,15 @@ var failureTable = [...]struct {
 	failHeld:              {nil, "", noCode, 0},
 }
 
-// failureOf reads an error; nil is no failure.
+// failureOf returns the failure in an error's tree; nil has none.
 func failureOf(err error) failure {
 	var f failure
 	f.read(err)
 	return f
 }
 
-// read takes in an error and what it wraps, as errors.Is and errors.As would find it.
+// read adds the kinds of an error and of the errors that it wraps, as errors.Is and
+// errors.As would find them.
 func (f *failure) read(err error) {
 	if err == nil {
 		return
@@ -198,7 +199,8 @@ func (f *failure) readType(err error) {
 	}
 }
 
-// readSentinel takes in an error that is one of the sentinels, or says that it is.
+// readSentinel adds the kind of an error that is one of the sentinels, or whose Is method
+// says so.
 func (f *failure) readSentinel(err error) {
 	same, _ := err.(interface{ Is(error) bool })
 	for k := range failureTable {
@@ -220,7 +222,7 @@ func firstOf[T any](first, next *T) *T {
 	return next
 }
 
-// kind returns the kind of failure that it is to reach the limit.
+// kind returns the kind of failure of reaching the limit.
 func (l limit) kind() failureKind {
 	if l == limitTime {
 		return failTime
@@ -246,18 +248,18 @@ func (f failure) reaches(l limit) bool { return f.limit != nil && f.limit.limit(
 // isBogus reports whether validation failed, now or when the question was asked before.
 func (f failure) isBogus() bool { return f.bogus != nil || f.cached != nil && f.cached.isBogus() }
 
-// isTimeout reports whether a packet was lost or a wait came to its end.
+// isTimeout reports whether a packet was lost or a wait ended.
 func (f failure) isTimeout() bool { return f.is(failTimeout) || f.is(failDeadline) }
 
-// isOutage reports whether a question failed for want of an answer, so that an expired
-// one may be given instead: servers silent, not found, or answering with errors, and our
-// own limits on how long to try.
+// isOutage reports whether a question failed without an answer, so that an expired one may
+// be returned instead: servers silent, not found, or answering with errors, and our own
+// limits on how long to try.
 //
-// Whatever a server said with authority is an answer, however little it is worth, and
-// hiding it would be wrong (RFC 8767 §4): an alias loop, more records or signatures than
-// are looked at, and above all bogus data. The zone's owner, or an attacker, is then
-// being heard, and validation is there to make that visible. Unbound and BIND cover some
-// validation failures with expired data; we never do, but where keys could not be had.
+// An authoritative reply is an answer, even a useless one, and hiding it would be wrong
+// (RFC 8767 §4): an alias loop, more records or signatures than are looked at, and above
+// all bogus data. It comes from the zone's owner, or an attacker, and validation is there
+// to make that visible. Unbound and BIND cover some validation failures with expired data;
+// we never do, except where keys could not be fetched.
 func (f failure) isOutage() bool {
 	switch {
 	case f.bogus != nil:
@@ -274,20 +276,20 @@ func (f failure) isOutage() bool {
 
 // isOfLeader reports whether it is about the budget or the time of the question that led a
 // flight, and so says nothing about the question to other callers. A limit that the data
-// exceeds concerns them all, and so does a timeout among what was wrong with the servers of
-// a zone: it is that of packets waited for in vain.
+// exceeds affects them all, and so does a timeout among the errors of a zone's servers: it
+// is that of lost packets.
 func (f failure) isOfLeader() bool {
 	return f.has(ofLeader) || f.zone == nil && f.is(failDeadline)
 }
 
-// isOfZone reports whether it is about what a zone's servers answer, or that they do not.
+// isOfZone reports whether it is about the answers of a zone's servers, or their silence.
 func (f failure) isOfZone() bool {
 	return (f.bogus != nil || f.zone != nil) && !f.isOfLeader() && !f.is(failAborted)
 }
 
-// isWorthRemembering reports whether the question will fail for others too (RFC 9520). It says
-// nothing about it if it failed for reasons that lie in how it came to be asked: the caller's
-// time or, of a sub-question, the path that led to it.
+// isWorthRemembering reports whether the question will fail for others too (RFC 9520). It
+// will not if it failed because of how it was asked: the caller's time or, of a
+// sub-question, the path that led to it.
 func (f failure) isWorthRemembering(sub bool) bool {
 	return !f.has(fleeting) && !(sub && f.has(ofPath))
 }
@@ -302,7 +304,7 @@ func (f failure) counted() failureKind {
 	return failOther
 }
 
-// explained returns the kind whose extended error says best what went wrong.
+// explained returns the kind whose extended error describes the failure best.
 func (f failure) explained() failureKind {
 	for k := failOther + 1; int(k) < len(failureTable); k++ {
 		if f.is(k) && failureTable[k].code != noCode {
@@ -312,7 +314,7 @@ func (f failure) explained() failureKind {
 	return failOther
 }
 
-// extended returns the extended DNS error that says best what went wrong.
+// extended returns the extended DNS error that describes the failure best.
 func (f failure) extended() ExtendedError {
 	k := f.explained()
 	switch {
