@@ -11,7 +11,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// DelegationKind says what is proven of a name's DS RRset.
+// DelegationKind is the state of a name's DS RRset: whether it is there, and proven.
 type DelegationKind uint8
 
 const (
@@ -44,7 +44,7 @@ func (k DelegationKind) String() string {
 // isCut reports whether a zone begins there.
 func (k DelegationKind) isCut() bool { return k == DelegationSigned || k == DelegationUnsigned }
 
-// Delegation is what is known of a name's DS RRset. It is immutable and may be kept
+// Delegation is the judged state of a name's DS RRset. It is immutable and may be kept
 // and shared, as long as TTL says, by all that use the same anchors and algorithms.
 type Delegation struct {
 	Name Name

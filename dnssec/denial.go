@@ -28,7 +28,7 @@ type proof struct {
 	failure Reason   // why the first unusable record could not be used
 }
 
-// finding is what a proof shows. The zero value is that it shows nothing.
+// finding is the result of a proof. The zero value is a proof that shows nothing.
 type finding struct {
 	proven bool
 	// unsigned: the name is a delegation without DS.

@@ -38,7 +38,7 @@ type Evidence struct {
 	needs   []Need
 }
 
-// keyEvidence is what is known of a zone's DNSKEY RRset.
+// keyEvidence is the known DNSKEY RRset of a zone.
 type keyEvidence struct {
 	received *RRset  // nil with received == false below: there is none
 	proven   *KeySet // from a cache
@@ -46,7 +46,7 @@ type keyEvidence struct {
 	cause    error   // why it could not be had
 }
 
-// dsEvidence is what is known of a name's DS RRset.
+// dsEvidence is the known DS RRset of a name, or its denial.
 type dsEvidence struct {
 	response *Response
 	judged   *Delegation
@@ -222,8 +222,8 @@ func (e *Evidence) knownCut(name dnsname.Name) bool {
 	return de != nil && de.judged != nil && de.judged.Kind.isCut()
 }
 
-// Prefetch tells what judging data of name will need according to what is known now,
-// so that it can be fetched while the walk goes on: the DNSKEY RRsets of the anchored
+// Prefetch returns the responses that judging data of name will need as far as known now,
+// so that they can be fetched while the walk goes on: the DNSKEY RRsets of the anchored
 // zone and of the signed zones below it, and the DS of known cuts that came without.
 // It computes nothing, believes what it sees, and repeats what is still missing.
 func (e *Evidence) Prefetch(name Name) []Need {

@@ -74,7 +74,7 @@ func (k *zoneKey) publicKey() (PublicKey, error) {
 	return k.public, k.err
 }
 
-// trustedKey is what vouches for a key of a DNSKEY RRset: a DS record or an anchor.
+// trustedKey is a DS record or an anchor, which makes a key of a DNSKEY RRset trusted.
 type trustedKey interface {
 	tag() uint16
 	algorithm() uint8

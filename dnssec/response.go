@@ -6,7 +6,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// ResponseKind says what a response claims.
+// ResponseKind is the kind of answer that a response claims to be.
 type ResponseKind uint8
 
 const (
@@ -41,7 +41,7 @@ func (k ResponseKind) String() string {
 	return "unknown"
 }
 
-// Response is one response after scrubbing: what one zone's server says of a name.
+// Response is one response after scrubbing, from a server of one zone about a name.
 // Its RRsets are not changed and must not change later, since what was found of
 // them is remembered.
 type Response struct {

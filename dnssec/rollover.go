@@ -60,7 +60,7 @@ func (s KeyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 // ErrRollover says that a stored Rollover cannot be used.
 var ErrRollover = errors.New("unusable state of trust anchors")
 
-// UnmarshalText reads what MarshalText gave.
+// UnmarshalText reads the text of MarshalText.
 func (s *KeyState) UnmarshalText(text []byte) error {
 	for state := KeyAddPend; state <= KeyRemoved; state++ {
 		if state.String() == string(text) {
@@ -110,7 +110,7 @@ func NewRollover(anchors []Anchor, now time.Time) (Rollover, error) {
 }
 
 // ErrNoAnchorLeft says that no key of a Rollover is trusted any more: all that were have
-// been revoked, while nobody looked for long enough to trust their successors. RFC 5011
+// been revoked, while Update was not called for long enough to trust their successors. RFC 5011
 // §5 has the zone treated as if it had never been configured, so that nothing in it is
 // validated; a program that wants more starts a new Rollover from anchors that come by another
 // way, as DefaultAnchors come with a new version of this package.

@@ -59,7 +59,7 @@ func (p *proof) nsecDenied(name dnsname.Name) (finding, error) {
 	return f, nil
 }
 
-// denial returns what was found for callers.
+// denial returns the finding in the form for callers.
 func (f *finding) denial(nameError bool, records []*RRset) *Denial {
 	return &Denial{
 		NameError:       nameError || f.compact,

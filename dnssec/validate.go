@@ -33,7 +33,7 @@ func (e *Evidence) Validate(r *Response) (*Verdict, []Need, error) {
 	return v, nil, nil
 }
 
-// Judge judges what is known of a name's DS RRset, as Validate does for a response.
+// Judge judges the known DS RRset of a name, as Validate judges a response.
 func (e *Evidence) Judge(zone Name) (*Delegation, []Need, error) {
 	e.begin()
 	d, err := e.delegation(zone)
@@ -46,7 +46,7 @@ func (e *Evidence) Judge(zone Name) (*Delegation, []Need, error) {
 	return d, nil, nil
 }
 
-// ZoneVerdict is what was found of a zone.
+// ZoneVerdict is the result of judging a zone.
 type ZoneVerdict struct {
 	Status Status
 	Reason Reason  // why it is not Secure

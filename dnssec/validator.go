@@ -103,7 +103,7 @@ func (v *Validator) Evidence(now, signatureTime time.Time, work *Work) *Evidence
 	}
 }
 
-// trustKind says what stands at a trust point.
+// trustKind is the kind of anchor at a trust point.
 type trustKind uint8
 
 const (

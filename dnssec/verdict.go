@@ -1,6 +1,6 @@
 package dnssec
 
-// Verdict is what was found of a response.
+// Verdict is the result of judging a response.
 type Verdict struct {
 	// Status is the worst of the parts.
 	Status Status
@@ -23,7 +23,7 @@ type Verdict struct {
 	failed []Link // of a Bogus one: what it was judged by
 }
 
-// SetVerdict is what was found of one RRset.
+// SetVerdict is the result of judging one RRset.
 type SetVerdict struct {
 	Set    *RRset
 	Status Status

@@ -20,7 +20,7 @@ type Work struct {
 	hashes map[hashInput][sha1.Size]byte
 }
 
-// Spent is what has been counted so far.
+// Spent has the counts of a Work.
 type Spent struct {
 	SignatureChecks int
 	FailedChecks    int
@@ -31,7 +31,7 @@ type Spent struct {
 // NewWork starts a count under limits.
 func NewWork(limits Limits) *Work { return &Work{limits: limits.filled()} }
 
-// Spent reports what has been counted so far.
+// Spent returns the counts so far.
 func (w *Work) Spent() Spent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
