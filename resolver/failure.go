@@ -248,7 +248,7 @@ func (f failure) reaches(l limit) bool { return f.limit != nil && f.limit.limit(
 // isBogus reports whether validation failed, now or when the question was asked before.
 func (f failure) isBogus() bool { return f.bogus != nil || f.cached != nil && f.cached.isBogus() }
 
-// isTimeout reports whether a packet was lost or a wait ended.
+// isTimeout reports whether a packet was lost or a wait ran out of time.
 func (f failure) isTimeout() bool { return f.is(failTimeout) || f.is(failDeadline) }
 
 // isOutage reports whether a question failed without an answer, so that an expired one may
@@ -287,9 +287,9 @@ func (f failure) isOfZone() bool {
 	return (f.bogus != nil || f.zone != nil) && !f.isOfLeader() && !f.is(failAborted)
 }
 
-// isWorthRemembering reports whether the question will fail for others too (RFC 9520). It
-// will not if it failed because of how it was asked: the caller's time or, of a
-// sub-question, the path that led to it.
+// isWorthRemembering reports whether the question will fail for others too (RFC 9520). A
+// failure says nothing about that if it comes from how the question was asked: the caller's
+// time or, of a sub-question, the path that led to it.
 func (f failure) isWorthRemembering(sub bool) bool {
 	return !f.has(fleeting) && !(sub && f.has(ofPath))
 }
