@@ -150,7 +150,7 @@ func (x *exchange) sameQuestion(m []byte) (same, exact bool) {
 	return true, bytes.Equal(theirs, ours)
 }
 
-// equalFold compares names without regard to ASCII case (RFC 4343). Length octets are
+// equalFold compares names without regard to ASCII case (RFC 4343). The bytes that hold lengths are
 // no letters.
 func equalFold(a, b []byte) bool {
 	for i := range a {

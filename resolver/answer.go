@@ -58,7 +58,7 @@ func fromWildcard(set *dnssec.RRset) bool {
 }
 
 // response brings an answer into the form that the validator takes. zone is the one whose
-// servers were asked; "" where nobody knows.
+// servers were asked; "" where that is not known.
 func (a *answer) response(zone dnsname.Name) *dnssec.Response {
 	resp := &dnssec.Response{Name: a.q.name, Type: a.q.rrtype, Zone: zone}
 	switch a.kind {

@@ -71,7 +71,7 @@ func codeToKeep(extended []ExtendedError) uint16 {
 	return extended[0].Code
 }
 
-// rankOf is what the data of a response is worth (RFC 2181 §5.4.1).
+// rankOf is the rank of the data of a response (RFC 2181 §5.4.1).
 func rankOf(m *reply) cache.Rank {
 	if m.AA {
 		return cache.RankAnswer
@@ -79,12 +79,13 @@ func rankOf(m *reply) cache.Rank {
 	return cache.RankNonAuthoritative
 }
 
-// concernsOthers reports whether the answer is one for names, too, that were not asked for:
+// concernsOthers reports whether the answer also holds for names that were not asked for:
 // those below a DNAME, and those that a chain of aliases leads through.
 //
-// One reply over UDP that is not signed may be forged (RFC 5452), and a forger has a try for
-// each name that he can think of. If a DNAME above the name, or the second alias of its chain,
-// answered others out of the cache, each random name would be a try at all of the zone.
+// One reply over UDP that is not signed may be forged (RFC 5452), and a forger can try once
+// for each name that exists or not. If a DNAME above the name, or the second alias of its
+// chain, answered other names from the cache, each random name would be a try at all of the
+// zone.
 func (f *fresh) concernsOthers() bool {
 	if f.kind == kindAnswer {
 		return f.q.rrtype == dns.TypeDNAME
@@ -92,9 +93,9 @@ func (f *fresh) concernsOthers() bool {
 	return f.kind == kindAlias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
 }
 
-// leaseTTLs bounds the TTLs to how long the cache keeps the answer, so that who asks first is
-// told no more than who comes after: what the delegation's lease, or another bound, ends here
-// must not live on in the caches of others (a ghost domain).
+// leaseTTLs bounds the TTLs to how long the cache keeps the answer, so that the first client
+// gets no longer ones than those that follow. What ends here with the delegation's lease, or
+// another bound, must not live on in the caches of others (a ghost domain).
 func (f *fresh) leaseTTLs(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
 	if !f.isPositive() {
 		f.ttl = view.NegativeTTL(now, n, m)
@@ -107,8 +108,8 @@ func (f *fresh) leaseTTLs(now time.Time, view *cache.View, m cache.Meta, n cache
 	f.reduceTTLs(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
 }
 
-// reduceTTLs bounds the TTLs of the records to what longest says. Sets are copied where they
-// change: they are shared with whoever else waited for the reply.
+// reduceTTLs bounds the TTLs of the records to what longest returns. Sets are copied where
+// they change, as they are shared with other callers that waited for the reply.
 func (f *fresh) reduceTTLs(longest func(*dnssec.RRset) uint32) {
 	for i, s := range f.sets {
 		if ttl := longest(s); ttl < s.TTL {
@@ -143,7 +144,7 @@ func zoneOfDenial(w *walk, f *fresh) dnsname.Name {
 	return w.cut.Zone
 }
 
-// chain is an answer as it is kept whole, what follows from an SOA apart.
+// chain is an answer as it is cached whole; what follows from an SOA is kept apart.
 func (f *fresh) chain() cache.Chain {
 	c := cache.Chain{Name: f.q.name, Type: f.q.rrtype, Answer: f.sets, Authority: f.denial, Status: f.status}
 	if f.kind == kindAlias {
@@ -188,8 +189,8 @@ func (f *fresh) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
 	f.notStored = f.notStored || !kept
 }
 
-// note takes what came of keeping a part. What there is no time to keep, or is there
-// already in a better form, is not worth a word.
+// note records why a part was not cached. A part that has expired, or that the cache has in
+// a better form, is not worth a word.
 func (f *fresh) note(err error) {
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
@@ -198,9 +199,9 @@ func (f *fresh) note(err error) {
 	}
 }
 
-// isBrief reports whether the answer is kept briefly, since the cache has no other place for
-// it: what one server answers to ANY is no whole answer (RFC 8482 §4.1), but that the name is
-// not there is one, and what is large would push out much else.
+// isBrief reports whether the answer is kept briefly, since the cache does not keep it
+// otherwise. What one server answers to ANY is not all there is (RFC 8482 §4.1), but that
+// the name does not exist is a whole answer; and a large answer would push out much else.
 func (f *fresh) isBrief() bool {
 	return f.notStored || f.q.rrtype == dns.TypeANY && (f.kind != kindNameError || f.compact)
 }

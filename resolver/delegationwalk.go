@@ -95,8 +95,7 @@ func (w *walk) run(ctx context.Context) (*answer, error) {
 	}
 }
 
-// zone is the one whose servers are asked; "" where that is a forwarder, which answers for
-// whatever zone it is.
+// zone is the one whose servers are asked; "" for a forwarder, which answers for all zones.
 func (w *walk) zone() dnsname.Name {
 	if w.view.forwards() {
 		return ""

@@ -11,19 +11,19 @@ import (
 )
 
 // events is told what happens in the work on a question. One value belongs to the work for one
-// caller, or to a flight, which several callers may wait for; it knows who listens.
+// caller, or to a flight, which several callers may wait for; it knows the listeners.
 //
-// The engine calls its methods whether anybody listens or not, with values that it has anyway:
+// The engine calls its methods whether there are listeners or not, with values that it has anyway:
 // what is made for a listener is made by the implementation. An implementation returns quickly,
 // does not modify what it receives, and is called concurrently. What it does to the goroutine
-// that calls it is the trouble of the caller for whom the work was begun, and of nobody else:
+// that calls it concerns the caller for whom the work was begun, and no other caller:
 // only that caller's functions may panic there, or end the goroutine.
 //
 // Names of methods and fields are exported so that another package can implement it.
 type events interface {
 	// Flight returns the events of a flight that this work begins.
 	Flight() events
-	// Join makes those who hear waiter's events hear this flight's too, until Leave.
+	// Join passes this flight's events to the listeners of waiter's too, until Leave.
 	Join(waiter events)
 	Leave(waiter events)
 

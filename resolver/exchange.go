@@ -364,7 +364,7 @@ func (x *exchange) handleReply(msg []byte) (again bool, out exchangeResult) {
 }
 
 // cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name where
-// no zone cut is known to be. A forger who wants a name delegated to himself can try once
+// no zone cut is known to be. A forger that wants a name delegated to itself can try once
 // for each random name below it, and most of these forgeries show in this way.
 func (x *exchange) cutsBelowNoCut(m *reply) bool {
 	if m.kind != kindReferral || m.vouched || x.to.unconfirmedCut == m.delegation.Zone {
@@ -439,7 +439,7 @@ func (x *exchange) refusedAllForms(out exchangeResult) bool {
 	return x.faults[faultRefused] > 0 && x.accepted != nil && !out.isGood()
 }
 
-// tellQuery numbers the query that is about to be sent, and tells of it.
+// tellQuery numbers the query that is about to be sent, and calls events.Query.
 func (x *exchange) tellQuery() int {
 	x.st.querySent.Store(true)
 	id := int(x.st.budget.queries.Add(1))
@@ -458,14 +458,14 @@ func (x *exchange) label(network string) string {
 	return network
 }
 
-// tellFailure tells that a send got no acceptable reply.
+// tellFailure calls events.Response for a send without an acceptable reply.
 func (x *exchange) tellFailure(id int, network string, rtt time.Duration, msg []byte, err error) {
 	e := x.response(id, network, rtt, msg)
 	e.Err = err
 	x.st.events.Response(x.st.walkRef(), e)
 }
 
-// tellResponse tells what the reply to a send was judged to be.
+// tellResponse calls events.Response with what handleReply made of the reply.
 func (x *exchange) tellResponse(id int, network string, rtt time.Duration, msg []byte, out exchangeResult) {
 	e := x.response(id, network, rtt, msg)
 	e.Err = out.err

@@ -73,11 +73,10 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	return f, nil
 }
 
-// reconcile gives the answer the response code that its records have, whatever the reply's
-// was: of the two only records are signed and kept, so that whoever is answered out of the
-// cache would be told something else than who asked first. An RRset at a name shows that the
-// name is there, and what an alias leads to is asked for anyway (RFC 6604 §3). The SOA is the
-// denial's, and belongs to no answer (RFC 2308 §2).
+// reconcile gives the answer the response code that its records have, not the reply's own:
+// only records are signed and cached, so that answers from the cache would differ from the
+// first one. An RRset at a name shows that the name exists, and the target of an alias is
+// asked for anyway (RFC 6604 §3). An SOA belongs to denials, not to answers (RFC 2308 §2).
 func (a *answer) reconcile() {
 	switch a.kind {
 	case kindAnswer, kindNoData:
@@ -94,15 +93,15 @@ func (a *answer) reconcile() {
 	}
 }
 
-// restsOnProof reports whether only the proof beside it makes an empty reply a denial: who
-// neither sets AA nor gives an SOA has not said that the zone is its own.
+// restsOnProof reports whether only the proof beside it makes an empty reply a denial:
+// without AA and SOA the server has not said that the zone is its own.
 func (m *reply) restsOnProof() bool {
 	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }
 
-// trimToView leaves those steps of an alias chain, from its start, that the view has a say
-// on: the server of a zone does not know where names below it are searched that have a
-// route, and a forwarder not those that we answer here.
+// trimToView returns the steps of an alias chain, from its start, that belong to the view:
+// the server of a zone does not know where names below it are searched that have a route,
+// and a forwarder does not know the names that this resolver answers itself.
 func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
 	now, rt := r.config.Now(), r.currentRoutes()
 	for i, step := range steps {
@@ -120,9 +119,9 @@ func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
 	return steps
 }
 
-// capTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035
-// §5.3.3): those of a denial too, which is kept by the TTLs of its parts, and denies other
-// names by them (RFC 8198 §5.4).
+// capTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035 §5.3.3).
+// Those of a denial too: it is kept by the TTLs of its parts, and denies other names by them
+// (RFC 8198 §5.4).
 func (a *answer) capTTLs(v *dnssec.Verdict) {
 	a.sets, a.denial = capSetTTLs(a.sets, v), capSetTTLs(a.denial, v)
 	a.aliases = slices.Clone(a.aliases)
@@ -142,8 +141,8 @@ func capSetTTLs(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
 	return bounded
 }
 
-// capTTL copies the set when its TTL changes: it is shared with whoever else waited for
-// the response.
+// capTTL copies the set when its TTL changes, as the set is shared with other callers that
+// waited for the response.
 func capTTL(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
 	i := slices.IndexFunc(v.Sets, func(sv dnssec.SetVerdict) bool { return sv.Set == s })
 	if i < 0 || v.Sets[i].TTL >= s.TTL {
@@ -194,8 +193,8 @@ func (a *answer) nothingBelow(q question) *answer {
 	return &below
 }
 
-// kindOfRecursive tells what a response would be if it came from an authoritative
-// server.
+// kindOfRecursive returns the kind that a response would have if it came from an
+// authoritative server.
 func kindOfRecursive(m *scrub.Reply) responseKind {
 	switch {
 	case len(m.Answer) > 0:

@@ -9,8 +9,8 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// step is the state of one search for a name: the client's own question, or one for the
-// address of a name server (Unbound: module_qstate).
+// queryState is the state of one search for a name: the client's own question, or one for
+// the address of a name server (Unbound: module_qstate).
 type queryState struct {
 	r          *Resolver
 	budget     *budget
@@ -97,7 +97,7 @@ func (st *queryState) forName(q question) *queryState {
 	return &next
 }
 
-// queryState returns the same state for a query to a zone's servers, which may be minimised.
+// withMinimised returns the same state for a query to a zone's servers, which may be minimised.
 func (st *queryState) withMinimised(minimised bool) *queryState {
 	now := *st
 	now.minimised = minimised

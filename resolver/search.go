@@ -145,7 +145,8 @@ func (a *answer) follow(steps int, pay func() error) (more bool, err error) {
 	return true, nil
 }
 
-// visited reports whether the chain has been at the name before that its i-th step leads to.
+// visited reports whether an earlier part of the chain has the name that the i-th step leads
+// to.
 func (a *answer) visited(i int) bool {
 	to := a.aliases[i].To
 	return to == a.q.name || slices.ContainsFunc(a.aliases[:i], func(step scrub.Alias) bool { return step.To == to })

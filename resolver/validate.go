@@ -285,7 +285,7 @@ func (val *validation) tell(v *dnssec.Verdict, zone dnsname.Name) {
 	val.st.events.Validated(val.st.walkRef(), zone, v.Status, v.Reason)
 }
 
-// limitOf names a limit of the validator as the field of Limits that set it.
+// limitOf returns the error for a limit of the validator: the field of Limits that set it.
 func (val *validation) limitOf(err error) error {
 	var limit *dnssec.LimitError
 	if errors.As(err, &limit) {

@@ -55,7 +55,7 @@ const quickTries = 6
 // each of 13 servers would be 39.
 const maxRefusals = 2
 
-// asking is one question to the servers of a zone: the servers that are being asked, the
+// zoneQuery is one question to the servers of a zone: the servers that are being asked, the
 // look-ups of their addresses, and what has come of both.
 type zoneQuery struct {
 	r       *Resolver
@@ -214,8 +214,8 @@ func (z *zoneQuery) exchange(ctx context.Context, to *serverAddr, why queryReaso
 	})
 }
 
-// take handles the result of asking one server, and returns the reply if it settles the
-// question.
+// takeResult handles the result of asking one server, and returns the reply if it settles
+// the question.
 func (z *zoneQuery) takeResult(o exchangeResult) *reply {
 	rescue.Again(o.err)
 	z.inFlight--
@@ -298,7 +298,7 @@ func (z *zoneQuery) doubtsNoData(m *reply) bool {
 	return true
 }
 
-// failure is why no server of the zone gave a response that says something.
+// failure is why no server of the zone sent a response that settles the question.
 func (z *zoneQuery) failure(cause error) error {
 	err := join(z.errs)
 	failed := failureOf(err)
@@ -317,8 +317,8 @@ func (z *zoneQuery) failure(cause error) error {
 	if root := z.rootFailure(); cause == nil && root != nil && !failed.is(failNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
-	// A question that has spent all it may says nothing about servers: else who wastes a
-	// hundred queries could have anybody's held dead by the next.
+	// A question that has reached its limits says nothing about servers. Otherwise one that
+	// wastes a hundred queries could have any server marked down by the next.
 	if cause == nil && !z.responded && !z.ownFailure && !z.cut.source.forwards() {
 		z.servers.recordSilence(z.r.config.Now())
 	}
