@@ -78,7 +78,9 @@ func (c *cacheReader) read(q question, direct bool) (*answer, bool) {
 		}
 	}
 	if a, ok := c.chain(q); ok {
-		a.aliases = c.r.trimToView(c.view, a.aliases) // routes may have changed
+		if c.alive() { // what has expired is returned as it was
+			a.aliases = c.r.trimToView(c.view, a.aliases) // routes may have changed
+		}
 		return a, true
 	}
 	// A live RRset made from a wildcard is no answer without its proof, but there is no denial
@@ -138,8 +140,8 @@ func (c *cacheReader) set(q question, rrtype uint16) (cache.Item, bool) {
 	return c.view.cache.GetStale(c.now, q.name, rrtype, c.trust, cache.RankNonAuthoritative)
 }
 
-// chain looks for an answer, or aliases, that were kept for this very name. Of an expired
-// RRset made from a wildcard nothing else is an answer: without its proof it could be the
+// chain looks for an answer, or aliases, that were kept whole for this very name. An RRset
+// made from a wildcard is returned from there only, with its proof: without, it could be the
 // replay of another name's (CVE-2026-46582).
 func (c *cacheReader) chain(q question) (*answer, bool) {
 	get := (*cache.View).GetChain
@@ -315,7 +317,7 @@ func negativeAnswer(q question, n cache.Negative) *answer {
 	return a
 }
 
-// dueIf lists a question whose answer is worth being fetched again.
+// dueIf returns q if its answer in the cache is to be prefetched.
 func dueIf(prefetch bool, q question) []question {
 	if !prefetch {
 		return nil
@@ -323,7 +325,8 @@ func dueIf(prefetch bool, q question) []question {
 	return []question{q}
 }
 
-// extendedKept is the extended DNS error that was kept with an answer; none by 0.
+// extendedKept returns the extended DNS error that was kept with an answer by its code; none
+// for 0.
 func extendedKept(code uint16) []ExtendedError {
 	if code == 0 {
 		return nil
