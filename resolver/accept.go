@@ -37,13 +37,13 @@ const (
 // be a guess.
 func (x *exchange) accept(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
-		return x.drop(DroppedForeign)
+		return x.drop(droppedForeign)
 	}
 	sameID := bytes.Equal(m[:2], x.query[:2])
 	x.sawOurID = x.sawOurID || sameID // of no interest if it is accepted
 	flags := binary.BigEndian.Uint16(m[2:])
 	if flags&wire.QR == 0 || flags>>11&0xF != 0 {
-		return x.drop(DroppedForeign)
+		return x.drop(droppedForeign)
 	}
 	if binary.BigEndian.Uint16(m[4:]) == 0 {
 		return x.checkNoQuestion(m, flags, sameID)
@@ -51,7 +51,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 	echo, exact := x.sameQuestion(m)
 	switch {
 	case !echo:
-		return x.drop(DroppedForeign)
+		return x.drop(droppedForeign)
 	case !sameID:
 		return x.abandon(wrongID)
 	case !x.charge(m):
@@ -82,7 +82,7 @@ func (x *exchange) charge(m []byte) bool {
 }
 
 // drop counts a message that changes nothing.
-func (x *exchange) drop(why DropReason) transport.Verdict {
+func (x *exchange) drop(why dropReason) transport.Verdict {
 	x.r.counts.drop(why)
 	return x.ignore()
 }
@@ -104,7 +104,7 @@ func (x *exchange) ignore() transport.Verdict {
 // be forged; the error is reported if nothing better comes.
 func (x *exchange) unreadable(err error) transport.Verdict {
 	x.malformed = x.r.messageError(err)
-	return x.drop(DroppedMalformed)
+	return x.drop(droppedMalformed)
 }
 
 // offered is the length of the largest reply that the query allows over UDP: without EDNS
@@ -122,7 +122,7 @@ func (x *exchange) checkNoQuestion(m []byte, flags uint16, sameID bool) transpor
 	rcode := int(flags & 0xF)
 	switch {
 	case rcode != dns.RcodeFormatError && rcode != dns.RcodeNotImplemented:
-		return x.drop(DroppedForeign)
+		return x.drop(droppedForeign)
 	case !sameID: // a forger has to guess no more than port and ID
 		return x.abandon(wrongID)
 	}
@@ -186,11 +186,11 @@ func (x *exchange) abandon(why abandonReason) transport.Verdict {
 	x.accepted, x.abandoned = nil, why
 	switch why {
 	case wrongID:
-		x.r.counts.drop(DroppedID)
+		x.r.counts.drop(droppedID)
 	case wrongCase:
-		x.r.counts.drop(DroppedCase)
+		x.r.counts.drop(droppedCase)
 	case wrongCookie:
-		x.r.counts.drop(DroppedCookie)
+		x.r.counts.drop(droppedCookie)
 	case notAbandoned, flooded: // not decided here
 	}
 	if x.network == "tcp" {

@@ -72,7 +72,7 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) err
 	if !r.leadsBack(ctx, rt, c) {
 		return nil
 	}
-	return &RouteError{Zone: rt.zone.String(), Err: fmt.Errorf("%s: %w", c.addr, ErrRouteLoop)}
+	return rt.failed(fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
 }
 
 // serversOfRoute lists the servers of a route. It looks up the addresses of those that have

@@ -92,6 +92,9 @@ func (e *RouteError) Error() string {
 // Unwrap returns the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
 
+// failed returns the error of a question that failed by the route.
+func (rt *route) failed(err error) *RouteError { return &RouteError{Zone: rt.zone.String(), Err: err} }
+
 // Error is why there is no answer: no server could be asked, none answered usably, a limit
 // was reached, or the answer is bogus. It wraps the cause.
 type Error struct {

@@ -378,7 +378,7 @@ func (x *exchange) cutsBelowNoCut(m *reply) bool {
 // fails, the same reply over UDP from another port is enough: nobody guesses right twice in
 // a row.
 func (x *exchange) confirmCut(m *reply) (again bool, out exchangeResult) {
-	x.r.counts.drop(DroppedReferral)
+	x.r.counts.drop(droppedReferral)
 	x.to.unconfirmedCut, x.udpSpoilt = m.delegation.Zone, true
 	return x.retry(faultForged, errUnconfirmedCut)
 }

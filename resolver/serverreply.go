@@ -73,13 +73,13 @@ func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, e
 func (r *Resolver) countExcess(m *scrub.Reply) {
 	for _, e := range [...]struct {
 		left bool
-		what Excess
+		what excess
 	}{
-		{m.LeftOut&scrub.ExcessSignatures != 0, ExcessSignatures},
-		{m.LeftOut&scrub.ExcessDenials != 0, ExcessDenials},
-		{m.LeftOut&scrub.ExcessTypes != 0, ExcessTypes},
-		{m.LeftOut&scrub.ExcessAliases != 0, ExcessAliases},
-		{m.LeftOut&scrub.ExcessRecords != 0, ExcessRecords},
+		{m.LeftOut&scrub.ExcessSignatures != 0, excessSignatures},
+		{m.LeftOut&scrub.ExcessDenials != 0, excessDenials},
+		{m.LeftOut&scrub.ExcessTypes != 0, excessTypes},
+		{m.LeftOut&scrub.ExcessAliases != 0, excessAliases},
+		{m.LeftOut&scrub.ExcessRecords != 0, excessRecords},
 	} {
 		if e.left {
 			r.counts.leave(e.what)
@@ -90,10 +90,10 @@ func (r *Resolver) countExcess(m *scrub.Reply) {
 // countServers counts a referral from zone with more servers or addresses than are kept.
 func (r *Resolver) countServers(m *scrub.Reply, zone dnsname.Name) {
 	if manyServers(m.NS) {
-		r.counts.leave(ExcessServers)
+		r.counts.leave(excessServers)
 	}
 	if manyAddresses(m.Addresses, zone) {
-		r.counts.leave(ExcessGlue)
+		r.counts.leave(excessGlue)
 	}
 }
 

@@ -99,8 +99,27 @@ const (
 	DroppedMalformed DropReason = "malformed"
 )
 
+// dropReason is a DropReason that is counted.
+type dropReason uint8
+
+const (
+	droppedForeign dropReason = iota
+	droppedID
+	droppedCase
+	droppedCookie
+	droppedReferral
+	droppedMalformed
+)
+
 // dropReasons lists them all. It never changes.
-var dropReasons = [...]DropReason{DroppedForeign, DroppedID, DroppedCase, DroppedCookie, DroppedReferral, DroppedMalformed}
+var dropReasons = [...]DropReason{
+	droppedForeign:   DroppedForeign,
+	droppedID:        DroppedID,
+	droppedCase:      DroppedCase,
+	droppedCookie:    DroppedCookie,
+	droppedReferral:  DroppedReferral,
+	droppedMalformed: DroppedMalformed,
+}
 
 // Excess says in one word what a reply had more of than is kept.
 type Excess string
@@ -124,9 +143,28 @@ const (
 	ExcessRecords Excess = "records"
 )
 
+// excess is an Excess that is counted.
+type excess uint8
+
+const (
+	excessServers excess = iota
+	excessGlue
+	excessSignatures
+	excessDenials
+	excessTypes
+	excessAliases
+	excessRecords
+)
+
 // excesses lists them all. It never changes.
 var excesses = [...]Excess{
-	ExcessServers, ExcessGlue, ExcessSignatures, ExcessDenials, ExcessTypes, ExcessAliases, ExcessRecords,
+	excessServers:    ExcessServers,
+	excessGlue:       ExcessGlue,
+	excessSignatures: ExcessSignatures,
+	excessDenials:    ExcessDenials,
+	excessTypes:      ExcessTypes,
+	excessAliases:    ExcessAliases,
+	excessRecords:    ExcessRecords,
 }
 
 // FailureReason says in one word why a question failed.
@@ -247,22 +285,10 @@ type counts struct {
 }
 
 // drop counts a message that was not accepted as a reply.
-func (c *counts) drop(why DropReason) {
-	for i := range dropReasons {
-		if dropReasons[i] == why {
-			c.dropped[i].Add(1)
-		}
-	}
-}
+func (c *counts) drop(why dropReason) { c.dropped[why].Add(1) }
 
 // leave counts that a reply had too much of something.
-func (c *counts) leave(what Excess) {
-	for i := range excesses {
-		if excesses[i] == what {
-			c.leftOut[i].Add(1)
-		}
-	}
-}
+func (c *counts) leave(what excess) { c.leftOut[what].Add(1) }
 
 // asked counts a question and its outcome.
 func (c *counts) asked(fromCache, stale bool, err error) {

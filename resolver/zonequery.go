@@ -323,7 +323,7 @@ func (z *zoneQuery) failure(cause error) error {
 		z.servers.recordSilence(z.r.config.Now())
 	}
 	if rt := z.cut.source.route; rt != nil && cause == nil {
-		err = &RouteError{Zone: rt.zone.String(), Err: err}
+		err = rt.failed(err)
 	}
 	return &zoneError{zone: z.cut.Zone, servers: z.tried, responded: z.responded, err: err}
 }
