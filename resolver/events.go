@@ -10,25 +10,27 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// events is told what happens in the work on a question. One value belongs to the work for one
-// caller, or to a flight, which several callers may wait for; it knows the listeners.
+// events is told what happens in the work on a question. Each piece of work has a value of its
+// own: that for one caller, and each flight, which several callers may wait for. The value knows
+// who listens.
 //
-// The engine calls its methods whether there are listeners or not, with values that it has anyway:
-// what is made for a listener is made by the implementation. An implementation returns quickly,
-// does not modify what it receives, and is called concurrently. What it does to the goroutine
-// that calls it concerns the caller for whom the work was begun, and no other caller:
-// only that caller's functions may panic there, or end the goroutine.
+// The engine calls the methods even if nobody listens, and passes only values that it has
+// anyway, so that the implementation decides whether anything is made of them. They are called
+// concurrently, should return quickly, and must not modify what they receive. They may panic, or
+// end the goroutine, only if a function of the caller did that the work was begun for; the
+// implementation keeps functions of callers that joined later from doing either.
 //
-// Names of methods and fields are exported so that another package can implement it.
+// Names of methods and fields are exported so that another package can implement events.
 type events interface {
 	// Flight returns the events of a flight that this work begins.
 	Flight() events
-	// Join passes this flight's events to the listeners of waiter's too, until Leave.
+	// Join also tells the events of this flight to those who listen to waiter, the work that
+	// waits for it. Leave ends that. A nil waiter is ignored.
 	Join(waiter events)
 	Leave(waiter events)
 
-	// Joined: the work is shared that another caller has begun, on what the servers of zone
-	// are asked, or on all of the question if zone is "".
+	// Joined: another caller has begun the same work, and its result will be shared. zone is
+	// the zone being asked, or "" if the whole question is shared.
 	Joined(in walkRef, zone dnsname.Name)
 	// Cache: the cache has been read.
 	Cache(in walkRef, e cacheEvent)
@@ -40,13 +42,13 @@ type events interface {
 	Query(in walkRef, e queryEvent)
 	// Response: a query has been answered, or has failed.
 	Response(in walkRef, e responseEvent)
-	// Referral: the walk descends from one zone to cut; ds is nil if none came along.
+	// Referral: the walk descends from one zone to cut. ds is nil if the referral had no DS.
 	Referral(in walkRef, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset)
-	// ServerLookup: the addresses of a name server are looked up, or have been.
+	// ServerLookup: the look-up of a name server's addresses begins or ends.
 	ServerLookup(in walkRef, e serverLookupEvent)
 	// Alias: a CNAME or DNAME changes the name being searched.
 	Alias(in walkRef, from, to dnsname.Name, dname bool)
-	// Validated: data of zone has been judged; why says why it is not secure.
+	// Validated: data of zone has been validated. why is the reason if it is not secure.
 	Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason)
 }
 
@@ -56,7 +58,7 @@ type walkRef struct {
 	Question            question
 }
 
-// cacheEvent is what the cache knew; the zero value is nothing.
+// cacheEvent is what the cache knew. The zero value is a miss.
 type cacheEvent struct {
 	Hit, Negative, Failure, Alias, Stale bool
 
@@ -69,7 +71,7 @@ type secondLevelEvent struct {
 	Zone         dnsname.Name // whose servers would have been asked
 	Asked        question
 	Hit          bool
-	Kind         string // of the reply
+	Kind         string // of the reply, as in ResponseInfo
 	Age, Elapsed time.Duration
 	Message      []byte
 	Err          error
@@ -108,22 +110,22 @@ const (
 	reasonConnection
 )
 
-// responseEvent is what came of a query.
+// responseEvent is how a query ended.
 type responseEvent struct {
 	ID         int // of the query
 	Zone       dnsname.Name
 	Server     netip.AddrPort
 	ServerName dnsname.Name
 	Network    string
-	Kind       string // "" if it failed
+	Kind       string // as in ResponseInfo
 	Rcode      int
 	RTT        time.Duration
 	Message    []byte
 	Err        error
 }
 
-// serverLookupEvent is the beginning, or with Done the end, of a look-up of a name server's
-// addresses.
+// serverLookupEvent is the beginning of a look-up of a name server's addresses, or its end if
+// Done is set.
 type serverLookupEvent struct {
 	Zone, Server dnsname.Name
 	Done         bool
@@ -136,7 +138,7 @@ func (st *queryState) walkRef() walkRef {
 	return walkRef{Walk: st.walkID, Parent: st.parentWalk, Depth: st.depth, Question: st.q}
 }
 
-// tellCache tells what the cache knew of one name; nil is nothing.
+// tellCache tells what the cache knew of one name. Nil is a miss.
 func (st *queryState) tellCache(f *answer) {
 	if f == nil {
 		st.events.Cache(st.walkRef(), cacheEvent{})

@@ -37,7 +37,7 @@ type Resolver struct {
 	secondLevel   *secondLevel              // nil: no SecondLevel
 	cookies       *serve.ServerCookies
 
-	unwatched          events // of work that no listener has begun
+	unwatched          events // of work begun without a Trace
 	flights            *flights
 	serverSlots        *concurrencyLimits[netip.AddrPort] // queries to one server
 	zoneSlots          *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
@@ -258,8 +258,8 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	defer own.close()
 	result, err := work(st)
 	r.counts.asked(st.fromCache, st.stale, err)
-	if fell := own.fall(); fell != nil {
-		return wrap(q.public(), fell)
+	if err := own.rethrow(); err != nil {
+		return wrap(q.public(), err)
 	}
 	own.finish(st.walkRef(), st.budget.took(), result, err)
 	return err

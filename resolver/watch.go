@@ -18,7 +18,7 @@ type audience struct {
 	mu        sync.Mutex
 	listeners []*listener // never changed
 	above     []*audience // guarded by mu
-	led       *audience   // of the work that began the flight; nil: there is none, or it is the caller's own
+	led       *audience   // of the work that began the flight; nil: none, or this is a caller's own work
 }
 
 // Flight returns the audience of a flight that a's work begins.
@@ -97,8 +97,8 @@ func tell[Info any](a *audience, hookOf func(*Trace) func(Info), info func() Inf
 	}
 }
 
-// tellOne calls hook, unless the call that l belongs to has ended. No hook may end work that
-// another caller leads.
+// tellOne calls hook, unless the call that l belongs to has ended. Unless l's caller leads the
+// work, the hook must not be able to end it.
 func tellOne[Info any](l *listener, leads bool, hook func(Info), info func() Info) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,8 +118,10 @@ type listener struct {
 	trace *Trace
 
 	mu   sync.Mutex
-	done bool  // guarded by mu
-	fell error // guarded by mu: how a hook ended that did not return, in another caller's work
+	done bool // guarded by mu
+	// aborted is how a hook ended that did not return, while another caller led the work; nil:
+	// none did. Guarded by mu.
+	aborted error
 }
 
 // newListener returns nil when there is no Trace, so that untraced questions cost nothing.
@@ -157,22 +159,22 @@ func (l *listener) close() {
 // the work has ended. l.mu must be held.
 func (l *listener) aside(hook func()) {
 	var hooked sync.WaitGroup
-	hooked.Go(rescue.Guarded(&l.fell, hook))
+	hooked.Go(rescue.Guarded(&l.aborted, hook))
 	hooked.Wait()
-	l.done = l.fell != nil
+	l.done = l.aborted != nil
 }
 
-// fall panics with the value of a hook that panicked in another caller's work, or returns
+// rethrow panics with the value of a hook that panicked in another caller's work, or returns
 // ErrAborted if one ended its goroutine; nil if all have returned.
-func (l *listener) fall() error {
+func (l *listener) rethrow() error {
 	l.mu.Lock()
-	fell := l.fell
+	aborted := l.aborted
 	l.mu.Unlock()
-	rescue.Again(fell)
-	return fell
+	rescue.Again(aborted)
+	return aborted
 }
 
-// now returns the public form, for an event that happens now.
+// now returns the Step of an event that happens now.
 func (in walkRef) now() Step {
 	return Step{Walk: in.Walk, Parent: in.Parent, Depth: in.Depth, Question: in.Question.public(), At: time.Now()}
 }
@@ -221,7 +223,7 @@ func (a *audience) Query(in walkRef, e queryEvent) {
 	})
 }
 
-// public returns the word that listeners know the reason by.
+// public returns the reason as a Trace sees it.
 func (r queryReason) public() QueryReason {
 	switch r {
 	case reasonNone:
