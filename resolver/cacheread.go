@@ -274,8 +274,8 @@ func aliasAnswer(q question, item cache.Item) (*answer, bool) {
 	return a, true
 }
 
-// wholeAnswer makes an answer of records, or of aliases, that were kept together. Who asks
-// for the alias itself gets the first.
+// wholeAnswer makes an answer of records, or of aliases, that were kept together. A
+// question for the alias itself gets the first.
 func wholeAnswer(q question, kept cache.Chain) (*answer, bool) {
 	a := &answer{
 		q: q, kind: kindAnswer, denial: kept.Authority, status: kept.Status, ttl: kept.TTL, fromCache: true,

@@ -93,9 +93,9 @@ func (f *fresh) concernsOthers() bool {
 	return f.kind == kindAlias && (len(f.aliases) > 1 || f.aliases[0].IsDNAME())
 }
 
-// leaseTTLs bounds the TTLs to how long the cache keeps the answer, so that the first client
-// gets no longer ones than those that follow. What ends here with the delegation's lease, or
-// another bound, must not live on in the caches of others (a ghost domain).
+// leaseTTLs bounds the TTLs to how long the cache keeps the answer, so that the first
+// client gets no longer ones than later clients: data whose delegation's lease, or another
+// bound, ends here must not live on in the caches of others (a ghost domain).
 func (f *fresh) leaseTTLs(now time.Time, view *cache.View, m cache.Meta, n cache.Negative) {
 	if !f.isPositive() {
 		f.ttl = view.NegativeTTL(now, n, m)
@@ -108,8 +108,8 @@ func (f *fresh) leaseTTLs(now time.Time, view *cache.View, m cache.Meta, n cache
 	f.reduceTTLs(func(s *dnssec.RRset) uint32 { return min(longest, view.TTL(now, s, m)) })
 }
 
-// reduceTTLs bounds the TTLs of the records to what longest returns. Sets are copied where
-// they change, as they are shared with other callers that waited for the reply.
+// reduceTTLs bounds the TTLs of the records to what longest says. Sets are copied where
+// they change: they are shared with all that wait for the reply.
 func (f *fresh) reduceTTLs(longest func(*dnssec.RRset) uint32) {
 	for i, s := range f.sets {
 		if ttl := longest(s); ttl < s.TTL {

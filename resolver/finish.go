@@ -73,10 +73,11 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	return f, nil
 }
 
-// reconcile gives the answer the response code that its records have, not the reply's own:
-// only records are signed and cached, so that answers from the cache would differ from the
-// first one. An RRset at a name shows that the name exists, and the target of an alias is
-// asked for anyway (RFC 6604 §3). An SOA belongs to denials, not to answers (RFC 2308 §2).
+// reconcile sets the response code that the answer's records imply, whatever the reply's
+// was: only records are signed and kept, so that otherwise a client answered from the cache
+// would get another code than the first client. An RRset at a name shows that the name
+// exists, and the target of an alias is asked for anyway (RFC 6604 §3). The SOA is the
+// denial's, and belongs to no answer (RFC 2308 §2).
 func (a *answer) reconcile() {
 	switch a.kind {
 	case kindAnswer, kindNoData:
@@ -93,8 +94,8 @@ func (a *answer) reconcile() {
 	}
 }
 
-// restsOnProof reports whether only the proof beside it makes an empty reply a denial:
-// without AA and SOA the server has not said that the zone is its own.
+// restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
+// server that neither sets AA nor sends an SOA has not claimed the zone.
 func (m *reply) restsOnProof() bool {
 	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }

@@ -50,7 +50,7 @@ const (
 	limitEDNSOptions
 )
 
-// limitScope says what a limit bounds, and so for whom it is reached.
+// limitScope says what a limit bounds, and so which questions reach it.
 type limitScope uint8
 
 const (

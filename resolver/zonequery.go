@@ -306,7 +306,7 @@ func (z *zoneQuery) failure(cause error) error {
 	case cause != nil:
 		err = cause
 	case failed.is(failRouteLoop) && len(z.tried) <= 1:
-		// Nobody else was there to be asked.
+		// There was no other server to ask.
 	case len(z.tried) == 0 && z.servers.loopExcluded:
 		err = ErrRouteLoop
 	case len(z.tried) > 0, z.servers.silent() > 0: // those marked down are not tried for this question
