@@ -182,7 +182,7 @@ func (w *world) addSignedNS(server string) {
 	}
 }
 
-// The last resort comes after the servers that only the zone names, which may be those that
+// The plain retry comes after the servers that only the zone names, which may be those that
 // need it, and is one send.
 func TestOwnServersBeforeLastResort(t *testing.T) {
 	const own = "198.51.100.9"

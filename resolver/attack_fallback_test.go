@@ -75,7 +75,7 @@ func TestAttackForgedNoEDNS(t *testing.T) {
 	for _, rcode := range []int{dns.RcodeFormatError, dns.RcodeNotImplemented} {
 		for _, tt := range []struct{ n, times, udp, tcp int }{
 			{1, 1, 2, 0},    // asked again, without option
-			{1, 2, 2, 0},    // and refused again: the next server, of which there is none, or the last resort
+			{1, 2, 2, 0},    // and refused again: the next server, of which there is none, or the plain retry
 			{2, 1, 1, 1},    // a wrong one first
 			{4096, 1, 1, 1}, // a wrong one first
 		} {
@@ -248,7 +248,7 @@ func TestOneRefusalIsForgotten(t *testing.T) {
 }
 
 // TestMixedCaseRefused: servers that answer mixed letters with an error or with silence are
-// asked in lower case as the last resort, or in the last step down.
+// asked in lower case as the plain retry, or in the last step down.
 func TestMixedCaseRefused(t *testing.T) {
 	isMixed := func(q resolvertest.Query) bool { return q.Name != strings.ToLower(q.Name) }
 	for _, how := range []string{"REFUSED", "SERVFAIL", "silence", "FORMERR without OPT", "NOTIMP"} {
@@ -435,7 +435,7 @@ func TestAnsweredMeanwhileIsNotSilent(t *testing.T) {
 }
 
 // TestAttackRefusedEverywhere: thirteen servers that refuse a question however they are asked
-// cost a ladder at the first two of them, and the last resort.
+// cost a ladder at the first two of them, and the plain retry.
 func TestAttackRefusedEverywhere(t *testing.T) {
 	for _, rcode := range []string{"FORMERR", "NOTIMP", "BADSIG"} { // BADVERS, that is
 		row := attack{
@@ -475,7 +475,7 @@ func TestAttackLastResort(t *testing.T) {
 	}
 }
 
-// TestForwarderFails: an error of a forwarder is about the name, and has no last resort.
+// TestForwarderFails: an error of a forwarder is about the name, and has no plain retry.
 func TestForwarderFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := resolvertest.New(t, "-- zone example. at 198.51.100.1 --\n")

@@ -191,7 +191,7 @@ func TestAddressesPerServer(t *testing.T) {
 		inWorld(t, text, func(w *world) {
 			w.ask("www.shop.example.", dns.TypeA)
 			if got := w.in.Count(resolvertest.Name("www.shop.example.")); got != want+1 {
-				w.Errorf("limit %d: got %d queries, want one at each of %d addresses, and the last resort", limit, got, want)
+				w.Errorf("limit %d: got %d queries, want one at each of %d addresses, and the plain retry", limit, got, want)
 			}
 			addrs := make(map[netip.Addr]bool)
 			for _, q := range w.in.Log(resolvertest.Name("www.shop.example.")) {

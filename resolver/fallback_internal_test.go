@@ -35,7 +35,7 @@ func TestFirstManner(t *testing.T) {
 	}
 }
 
-// TestPlain: the last resort keeps EDNS, unless it is known to be of no use.
+// TestPlain: the plain retry keeps EDNS, unless it is known to be of no use.
 func TestPlain(t *testing.T) {
 	for from, want := range map[queryForm]queryForm{
 		{"udp", ednsCookie, true}: {"udp", ednsBare, false},
@@ -65,12 +65,12 @@ func TestLadder(t *testing.T) {
 	}{
 		{"truncated", full, faultTruncated, 1, fallbackBounds{}, stream, reasonTruncated},
 		{"truncated, without EDNS", without, faultTruncated, 1, fallbackBounds{}, streamWithout, reasonTruncated},
-		{"truncated, last resort", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonTruncated},
+		{"truncated, plain retry", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonTruncated},
 		{"truncated, TCP was of no use", full, faultTruncated, 1, fallbackBounds{noTCP: true}, stream, reasonTruncated},
 
 		{"forged", full, faultForged, 1, fallbackBounds{}, stream, reasonSpoofed},
 		{"forged, TCP was of no use", full, faultForged, 1, fallbackBounds{noTCP: true}, none, reasonNone},
-		{"forged, last resort", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
+		{"forged, plain retry", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
 
 		{"case", full, faultCase, 1, fallbackBounds{}, full, reasonCase},
 		{"case again", full, faultCase, 2, fallbackBounds{}, stream, reasonCase},
@@ -91,10 +91,10 @@ func TestLadder(t *testing.T) {
 		{"refused, signed", full, faultRefused, 1, fallbackBounds{signed: true}, bare, reasonNoOption},
 		{"refused, no option, signed", bare, faultRefused, 2, fallbackBounds{signed: true}, none, reasonNone},
 		{"refused by others too", full, faultRefused, 1, fallbackBounds{questionRefused: true}, none, reasonNone},
-		{"refused, last resort", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
+		{"refused, plain retry", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
 
 		{"connection", stream, faultConnection, 1, fallbackBounds{}, stream, reasonConnection},
-		{"connection, last resort", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonConnection},
+		{"connection, plain retry", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonConnection},
 	} {
 		got, why, ok := tt.from.after(tt.what, tt.times, tt.r)
 		if !ok {

@@ -7,7 +7,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// TestResorts: a zone has one last resort at a time until it is known whether it helps, then
+// TestResorts: a zone has one plain retry at a time until it is known whether it helps, then
 // as many as there are questions, or none for a while.
 func TestResorts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -54,7 +54,7 @@ func TestResorts(t *testing.T) {
 	}
 }
 
-// TestResortsForgotten: no question waits for a last resort that is no longer remembered.
+// TestResortsForgotten: no question waits for a plain retry that is no longer remembered.
 func TestResortsForgotten(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	l := newPlainRetries()

@@ -27,9 +27,9 @@ type Resolver struct {
 	ipv6      bool // this host can send to IPv6 addresses
 
 	routeTable    atomic.Pointer[routeTable]
-	changeMu      sync.Mutex // held to replace routing and ours
-	viewCount     uint32     // views so far; guarded by changing
-	functionCount uint64     // functions told apart so far; guarded by changing
+	changeMu      sync.Mutex // held to replace routeTable and localData
+	viewCount     uint32     // views made so far; guarded by changeMu
+	functionCount uint64     // functions numbered so far; guarded by changeMu
 	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName
 	keyCache      *keyCache
 	plainRetries  *plainRetries
@@ -46,7 +46,7 @@ type Resolver struct {
 	unknownServerSlots *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
 	connectionSlots    *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
 	probeWaitSlots     *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
-	queuedMessages     atomic.Int64                       // queries to ServeDNS that wait for questions
+	queuedMessages     atomic.Int64                       // queries to ServeDNS that wait for a slot
 	priming            atomic.Bool
 	loopProbes         loopProbes
 	clientQuestions    clientQuestions
@@ -55,8 +55,8 @@ type Resolver struct {
 	random        randomSource
 	prefetching   atomic.Int64
 	refreshing    atomic.Int64
-	refreshMu     sync.Mutex                      // held to change refreshing upwards
-	targetLookups atomic.Int64                    // those that outlive their question
+	refreshMu     sync.Mutex                      // held to increase refreshing
+	targetLookups atomic.Int64                    // those that have outlived their question
 	admitHit      func(dnsname.Name, uint16) bool // cacheDecidesFor
 	counts        counts
 

@@ -90,7 +90,7 @@ func (r *Resolver) currentRoutes() *routeTable {
 }
 
 // install builds next of its given parts and puts it in the place of old, which is nil at
-// first. r.changing must be held.
+// first. r.changeMu must be held.
 func (r *Resolver) install(old, next *routeTable) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
 	m := routeTableBuilder{r: r, table: next, base: r.config.digest(), sources: make(map[[32]byte]*source), old: &routeTable{}}
