@@ -314,9 +314,9 @@ when tcp: drip 1s
 	}, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Connections, o.Limits.Time = 1, 2*time.Second })
 }
 
-// TestYieldSaysNothingOfServers: questions that are shed end before a server answers that
+// TestSheddingSaysNothingOfServers: questions that are shed end before a server answers that
 // is slow and was not asked before. It is not marked down.
-func TestYieldSaysNothingOfServers(t *testing.T) {
+func TestSheddingSaysNothingOfServers(t *testing.T) {
 	inWorld(t, crowdWorld, func(w *world) {
 		for _, zone := range []string{"s1.example.", "s2.example."} {
 			w.in.Fault(zone, resolvertest.Mend())

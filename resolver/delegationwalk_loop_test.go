@@ -39,9 +39,9 @@ ns              A   198.51.100.6
 latency 20ms
 `
 
-// TestCircles: delegations in a loop fail in the time it takes to notice the loop, with an
+// TestDelegationLoops: delegations in a loop fail in the time it takes to notice the loop, with an
 // error that says so, and do not fail where one way leads out.
-func TestCircles(t *testing.T) {
+func TestDelegationLoops(t *testing.T) {
 	for _, name := range []string{"www.a.test.", "www.b.test.", "www.x.test.", "www.p.test."} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, loops, func(w *world) {
@@ -89,9 +89,9 @@ func TestTwoQuestionsThatWaitForEachOther(t *testing.T) {
 	}
 }
 
-// TestCircleIsOfThePath: a zone that cannot be reached on one path may be on another; the
+// TestLoopIsOfThePath: a zone that cannot be reached on one path may be on another; the
 // failure on the first is not cached for the second.
-func TestCircleIsOfThePath(t *testing.T) {
+func TestLoopIsOfThePath(t *testing.T) {
 	inWorld(t, loops, func(w *world) {
 		w.ask("www.shut.test.", dns.TypeA)
 		w.want("www.open.test.", dns.TypeA, 0, "www.open.test. A 192.0.2.80")
@@ -99,8 +99,8 @@ func TestCircleIsOfThePath(t *testing.T) {
 	})
 }
 
-// TestGlueBreaksCircle: glue at one place breaks the loop.
-func TestGlueBreaksCircle(t *testing.T) {
+// TestGlueBreaksLoop: glue at one place breaks the loop.
+func TestGlueBreaksLoop(t *testing.T) {
 	inWorld(t, `
 -- zone test. at 198.51.100.2 --
 a               NS  ns.b.test.

@@ -50,8 +50,8 @@ func TestFlightsRunOnce(t *testing.T) {
 	})
 }
 
-// TestCircleIsSeen: only the edge that would close it fails, whatever its length.
-func TestCircleIsSeen(t *testing.T) {
+// TestFlightLoopIsSeen: only the edge that would close it fails, whatever its length.
+func TestFlightLoopIsSeen(t *testing.T) {
 	for _, length := range []int{1, 2, 3, 10} {
 		synctest.Test(t, func(t *testing.T) {
 			f, by := newTestFlights(t)
@@ -167,9 +167,9 @@ func TestNoFlightsAfterStop(t *testing.T) {
 	}
 }
 
-// TestGatesAreForgotten: a key of the concurrency limits is dropped when nothing is inside
+// TestConcurrencyLimitsAreForgotten: a key of the concurrency limits is dropped when nothing is inside
 // or waiting.
-func TestGatesAreForgotten(t *testing.T) {
+func TestConcurrencyLimitsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newConcurrencyLimits[string](2)
 		var inside atomic.Int32

@@ -195,8 +195,8 @@ func TestCloseEndsEverything(t *testing.T) {
 	})
 }
 
-// TestGates: no more questions at once than Limits allow; all others wait and are answered.
-func TestGates(t *testing.T) {
+// TestConcurrencyLimits: no more questions at once than Limits allow; all others wait and are answered.
+func TestConcurrencyLimits(t *testing.T) {
 	for _, test := range []struct {
 		set  func(*resolver.Limits)
 		took time.Duration

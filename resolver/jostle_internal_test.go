@@ -53,7 +53,7 @@ func yielded(all []*guest) (n int) {
 
 // Messages are shed for messages: every other one, after half a second, as many as wait;
 // nothing else is shed, and nothing is shed for anything else.
-func TestPlacesYield(t *testing.T) {
+func TestQuestionsAreShed(t *testing.T) {
 	for name, test := range map[string]struct {
 		inside, waiting               int
 		insideMessage, waitingMessage bool
@@ -105,7 +105,7 @@ func TestPlacesYield(t *testing.T) {
 
 // A question that is shed is gone when the next one comes in, which is itself shed for one
 // after it when it is half a second old.
-func TestPlacesYieldInTurn(t *testing.T) {
+func TestQuestionsAreShedInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newJostleList(2, func() error { return errTestFull })
 		inside := guests(t.Context(), l, 2, true) // the first stays for good
@@ -127,7 +127,7 @@ func TestPlacesYieldInTurn(t *testing.T) {
 }
 
 // A slot that is freed by shedding goes to a message, though others have waited for longer.
-func TestPlacesYieldToMessages(t *testing.T) {
+func TestQuestionsAreShedForMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newJostleList(10, func() error { return errTestFull })
 		inside := guests(t.Context(), l, 10, true)
