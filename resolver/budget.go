@@ -24,7 +24,7 @@ type budget struct {
 	minimised     atomic.Int64
 	reading       readTime
 
-	held atomic.Pointer[LimitError] // what a query waits for; nil: nothing
+	waitingFor atomic.Pointer[LimitError] // what a query waits for; nil: nothing
 
 	walks   atomic.Int64 // numbers walks and queries for traces
 	queries atomic.Int64
@@ -58,21 +58,21 @@ func (b *budget) referral() error {
 	return b.charge(&b.referrals, 1, limitReferrals)
 }
 
-// hold records that a query waits for a slot, until release is called. After the end of the
-// question's time it stays recorded, for end.
-func (b *budget) hold(l limit) (release func()) {
+// noteWait records that a query waits for a slot, until release is called. After the end of
+// the question's time it stays recorded, for end.
+func (b *budget) noteWait(l limit) (release func()) {
 	held := l.reached(l.in(b.limits))
-	b.held.Store(held)
+	b.waitingFor.Store(held)
 	return func() {
 		if time.Now().Before(b.deadline) {
-			b.held.CompareAndSwap(held, nil)
+			b.waitingFor.CompareAndSwap(held, nil)
 		}
 	}
 }
 
-// heldBy makes the error of a query that has waited in vain for a slot, until cause. It is
-// counted here, unless the question's time has ended: then end counts it.
-func (b *budget) heldBy(l limit, cause error) error {
+// waitedInVain makes the error of a query that has waited in vain for a slot, until cause.
+// It is counted here, unless the question's time has ended: then end counts it.
+func (b *budget) waitedInVain(l limit, cause error) error {
 	if time.Now().Before(b.deadline) {
 		b.refused.count(l)
 	}
@@ -82,7 +82,7 @@ func (b *budget) heldBy(l limit, cause error) error {
 // end decides whether a question ran out of time because one of its queries still waited for
 // a slot, and then counts that and says so in the error.
 func (b *budget) end(cause error) error {
-	held := b.held.Load()
+	held := b.waitingFor.Load()
 	if held == nil || time.Now().Before(b.deadline) {
 		return cause
 	}

@@ -52,13 +52,13 @@ func acquire[K comparable](ctx context.Context, b *budget, g *concurrencyLimits[
 	if leave, ok := g.tryEnter(key); ok {
 		return leave, nil
 	}
-	release := b.hold(l)
+	release := b.noteWait(l)
 	leave, err = g.enter(ctx, key)
 	release()
 	if err == nil || failureOf(err).is(failCanceled) { // cancelled: the slot is not needed any more
 		return leave, err
 	}
-	return nil, b.heldBy(l, err)
+	return nil, b.waitedInVain(l, err)
 }
 
 // tryEnter is enter that does not wait.

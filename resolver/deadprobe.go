@@ -4,7 +4,7 @@ package resolver
 type deadProbe struct {
 	server *serverAddr
 	ended  <-chan struct{} // closed when the probe has ended; nil: there is no wait
-	heard  func()          // staggers the questions that wait for the same probe in tests
+	resume func()          // staggers the questions that wait for the same probe in tests
 	leave  func()          // releases this question's slot among those that wait
 }
 
@@ -57,10 +57,10 @@ func (z *zoneQuery) probing() deadProbe {
 	}
 	for _, c := range z.servers.askable(func(c *serverAddr) bool { return c.estimate.Dead }) {
 		if ended := z.servers.infra.Probing(c.addr); ended != nil {
-			return deadProbe{server: c, ended: ended, heard: z.r.flights.stagger.pause()}
+			return deadProbe{server: c, ended: ended, resume: z.r.flights.stagger.pause()}
 		}
 		if !z.servers.infra.Estimate(z.r.config.Now(), c.addr).Dead {
-			return deadProbe{server: c, ended: endedProbe(), heard: z.r.flights.stagger.pause()}
+			return deadProbe{server: c, ended: endedProbe(), resume: z.r.flights.stagger.pause()}
 		}
 	}
 	return deadProbe{}
@@ -70,7 +70,7 @@ func (z *zoneQuery) probing() deadProbe {
 // if this question had probed it.
 func (z *zoneQuery) takeDeadProbe() {
 	c := z.deadProbe.server
-	z.deadProbe.heard()
+	z.deadProbe.resume()
 	z.forgetDeadProbe()
 	if c.busy {
 		return

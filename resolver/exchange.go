@@ -154,12 +154,12 @@ func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	defer cancel()
 	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
 	x.sent = time.Now()
-	replied := x.r.flights.stagger.pause() // a connection that ends fails several
+	resume := x.r.flights.stagger.pause() // in tests: a connection that ends fails several sends
 	msg, err := x.sender().Send(ctx, x.network, x.to.addr, x.query, transport.Watch{
 		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
 	})
 	rtt := time.Since(x.sent)
-	replied()
+	resume()
 	if err != nil {
 		x.tellFailure(id, x.network, rtt, msg, err)
 		if x.chargeErr != nil {
@@ -220,7 +220,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		return false, x.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && f.isTimeout() {
-		return false, x.fail(x.st.budget.heldBy(limitConnections, err))
+		return false, x.fail(x.st.budget.waitedInVain(limitConnections, err))
 	}
 	var sending *transport.Error
 	if x.network == "udp" && errors.As(err, &sending) && sending.Unsent() {

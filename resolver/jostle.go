@@ -48,10 +48,10 @@ type jostleSlot struct {
 // unlock releases mu, and ends the questions to be shed: functions that run when their
 // contexts end must not find mu locked.
 func (l *jostleList) unlock() {
-	telling := l.toEnd
+	toEnd := l.toEnd
 	l.toEnd = nil
 	l.mu.Unlock()
-	for _, s := range telling {
+	for _, s := range toEnd {
 		s.end(l.full())
 	}
 }

@@ -48,7 +48,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut,
 // server look-ups may fail. A delegation of hundreds of names does not fit into a datagram,
 // so that each look-up is two queries, which the limit of look-ups would not count
 // (NXNSAttack).
-type glueCost struct{ most, spent, last int }
+type glueCost struct{ limit, spent, last int }
 
 func (g *glueCost) add(queries int) {
 	if queries > 0 {
@@ -58,7 +58,7 @@ func (g *glueCost) add(queries int) {
 
 // allows reports whether another look-up that costs what the last one did is within the
 // bound.
-func (g *glueCost) allows() bool { return g.spent+g.last <= g.most }
+func (g *glueCost) allows() bool { return g.spent+g.last <= g.limit }
 
 // queriesFor is how many queries a reply took at least: what does not fit into a datagram
 // was asked for over TCP as well.

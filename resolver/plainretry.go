@@ -38,10 +38,10 @@ func (z *zoneQuery) enterPlainRetry(ctx context.Context) bool {
 			z.plainRetrying = ok
 			return ok
 		}
-		heard := z.r.flights.stagger.pause()
+		resume := z.r.flights.stagger.pause()
 		select {
 		case <-ended:
-			heard()
+			resume()
 		case <-ctx.Done():
 			return false
 		}

@@ -43,23 +43,23 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
 		return acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	}
-	leaveStrangers, err := acquire(ctx, x.st.budget, x.r.unknownServerSlots, struct{}{}, limitSockets)
+	leaveUnknown, err := acquire(ctx, x.st.budget, x.r.unknownServerSlots, struct{}{}, limitSockets)
 	if err != nil {
 		return nil, err
 	}
 	leaveSockets, err := acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	if err != nil {
-		leaveStrangers()
+		leaveUnknown()
 		return nil, err
 	}
 	return func() {
 		leaveSockets()
-		leaveStrangers()
+		leaveUnknown()
 	}, nil
 }
 
 // noteConnectionWait is called when all connections are in use, so that the budget knows
 // what its question waits for.
 func (x *exchange) noteConnectionWait() (release func()) {
-	return x.st.budget.hold(limitConnections)
+	return x.st.budget.noteWait(limitConnections)
 }

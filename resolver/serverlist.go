@@ -85,22 +85,22 @@ func (s *sends) over(network string) int {
 // serverList is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
 // zone: the addresses to ask, and the name servers whose addresses are missing.
 type serverList struct {
-	infra        *infra.Table
-	perServer    int // tries of one address
-	addrs        []*serverAddr
-	missing      []dnsname.Name // without any address, in random order
-	doubtful     []dnsname.Name // with glue only that their own zone may know better
-	unglued      []dnsname.Name // names in the zone without glue
-	glueCost     glueCost       // what it costs to ask the parent for the glue
-	apexOnly     []dnsname.Name // NS records of the zone itself have them, the parent's do not
-	avoid        map[netip.AddrPort]bool
-	sideLookup   bool // for a server look-up: servers marked down are not probed early
-	includeLoops bool // include servers known to lead back to us
-	loopExcluded bool // a server of the route was left out because it leads back to us
-	forwarders   bool // its servers recurse, so that silence says less about them
-	random       *rand.Rand
-	tries        int
-	probes       int
+	infra          *infra.Table
+	triesPerServer int // tries of one address
+	addrs          []*serverAddr
+	missing        []dnsname.Name // without any address, in random order
+	glueOnly       []dnsname.Name // with glue, which their own zone may correct
+	withoutGlue    []dnsname.Name // names in the zone without glue
+	glueCost       glueCost       // what it costs to ask the parent for the glue
+	apexOnly       []dnsname.Name // NS records of the zone itself have them, the parent's do not
+	avoid          map[netip.AddrPort]bool
+	sideLookup     bool // for a server look-up: servers marked down are not probed early
+	includeLoops   bool // include servers known to lead back to us
+	loopExcluded   bool // a server of the route was left out because it leads back to us
+	forwarders     bool // its servers recurse, so that silence says less about them
+	random         *rand.Rand
+	tries          int
+	probes         int
 }
 
 // randomSource returns what chooses among the servers of a zone for one question. Tests that
@@ -133,7 +133,7 @@ func (r *Resolver) usable(a netip.Addr) bool {
 
 // serversOf lists the servers of a delegation for q, with all addresses that are known now.
 func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
-	l := &serverList{infra: cut.source.infra, perServer: perServer, avoid: avoid, sideLookup: side, random: r.random(cut.Zone, q)}
+	l := &serverList{infra: cut.source.infra, triesPerServer: perServer, avoid: avoid, sideLookup: side, random: r.random(cut.Zone, q)}
 	l.addForwarders(now, cut)
 	for _, s := range cut.Servers {
 		own := r.ownAddrs(now, cut, s)
@@ -148,15 +148,15 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 		case len(glued) == 0 && (cut.Zone.IsRoot() || !cut.InDomain(s.Name)):
 			l.missing = append(l.missing, s.Name)
 		case len(glued) == 0 && !cut.isConfigured():
-			l.unglued = append(l.unglued, s.Name)
+			l.withoutGlue = append(l.withoutGlue, s.Name)
 		case cut.InDomain(s.Name): // its glue is all that there is
 		default:
-			l.doubtful = append(l.doubtful, s.Name)
+			l.glueOnly = append(l.glueOnly, s.Name)
 		}
 	}
-	l.glueCost.most = r.config.limits.FailedServerLookups
+	l.glueCost.limit = r.config.limits.FailedServerLookups
 	l.apexOnly = slices.Clone(cut.apexNS)
-	for _, names := range [][]dnsname.Name{l.missing, l.doubtful, l.unglued, l.apexOnly} {
+	for _, names := range [][]dnsname.Name{l.missing, l.glueOnly, l.withoutGlue, l.apexOnly} {
 		l.shuffle(names)
 	}
 	return l
@@ -311,7 +311,7 @@ func (l *serverList) recordSilence(now time.Time) {
 
 func (l *serverList) take(c *serverAddr) *serverAddr {
 	c.tries++
-	c.lastTry = c.tries == l.perServer
+	c.lastTry = c.tries == l.triesPerServer
 	c.busy = true
 	l.tries++
 	return c
@@ -341,7 +341,7 @@ func (l *serverList) triesOf(c *serverAddr) int {
 	if c.estimate.Dead && !l.forwarders {
 		return 1
 	}
-	return l.perServer
+	return l.triesPerServer
 }
 
 // best returns the server to ask first. It orders by: fewest tries, not of low priority, its
@@ -405,12 +405,12 @@ func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, address
 	}
 	exhausted := len(l.askable(func(*serverAddr) bool { return true })) == 0
 	if exhausted {
-		if name, ok := takeFirst(&l.doubtful); ok {
+		if name, ok := takeFirst(&l.glueOnly); ok {
 			return name, fromSearch, true
 		}
 	}
 	if exhausted && idle && l.glueCost.allows() {
-		if name, ok := takeFirst(&l.unglued); ok {
+		if name, ok := takeFirst(&l.withoutGlue); ok {
 			return name, fromParent, true
 		}
 	}
@@ -427,7 +427,7 @@ func (l *serverList) nextMissing(cut *zoneCut, idle bool) (dnsname.Name, address
 // mayLearnMore reports whether servers are left that only the parent or the zone itself
 // knows.
 func (l *serverList) mayLearnMore() bool {
-	return len(l.apexOnly) > 0 || len(l.unglued) > 0 && l.glueCost.allows()
+	return len(l.apexOnly) > 0 || len(l.withoutGlue) > 0 && l.glueCost.allows()
 }
 
 // takeFirst removes and returns the first name of a list.

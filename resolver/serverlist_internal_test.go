@@ -18,7 +18,7 @@ func addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}
 
 // listOf makes a list of n servers that nothing is known about.
 func listOf(n, perServer int) *serverList {
-	l := &serverList{infra: infra.NewTable(), perServer: perServer, random: rand.New(systemSource{})}
+	l := &serverList{infra: infra.NewTable(), triesPerServer: perServer, random: rand.New(systemSource{})}
 	for i := range n {
 		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
@@ -81,7 +81,7 @@ func TestFastestFirst(t *testing.T) {
 	first := make(map[netip.Addr]int)
 	const n = 4000
 	for range n {
-		l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
+		l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
 		for i := range 3 {
 			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
@@ -108,7 +108,7 @@ func TestEqualOnesShare(t *testing.T) {
 	}
 	first := make(map[netip.Addr]int)
 	for range 2000 {
-		l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
+		l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
 		for i := range 4 {
 			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
@@ -146,7 +146,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 			table.TimedOut(listStart, netip.AddrPortFrom(addr(i), 53), 0)
 		}
 	}
-	l := &serverList{infra: table, perServer: 3, random: rand.New(systemSource{})}
+	l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
 	for i := range 13 {
 		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
@@ -200,7 +200,7 @@ func TestAddressesAreAddedOnce(t *testing.T) {
 	r, from := &Resolver{}, &source{infra: infra.NewTable()}
 	r.config.Port, r.config.allow = 53, func(a netip.Addr) bool { return a != addr(9) }
 	r.config.limits.AddressesPerServer = 3
-	l := &serverList{infra: from.infra, perServer: 3, random: rand.New(systemSource{})}
+	l := &serverList{infra: from.infra, triesPerServer: 3, random: rand.New(systemSource{})}
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, source: from}
 	for i := range 3 {
 		name := dnsname.MustParse(fmt.Sprintf("ns%d.example.", i))
