@@ -155,14 +155,10 @@ func (t *Transport) takeSocket(ctx context.Context) error {
 	case <-t.ctx.Done():
 		return net.ErrClosed
 	}
-	t.udpOpen.Add(1)
 	return nil
 }
 
-func (t *Transport) giveSocket() {
-	t.udpOpen.Add(-1)
-	<-t.sockets
-}
+func (t *Transport) giveSocket() { <-t.sockets }
 
 // register lets Close find s; false if Close has been called.
 func (t *Transport) register(s *datagramSend) bool {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -42,7 +41,6 @@ const (
 type Transport struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	sockets chan struct{} // one token for each UDP socket; its capacity is the limit
-	udpOpen atomic.Int64
 	streams *pool
 
 	ctx    context.Context // ends with Close, bounds dials and the wait for sockets
@@ -194,5 +192,5 @@ func (t *Transport) Close() error {
 // Open returns how many UDP sockets and TCP connections are open now, those that
 // are being opened included.
 func (t *Transport) Open() (udp, tcp int) {
-	return int(t.udpOpen.Load()), t.streams.count()
+	return len(t.sockets), t.streams.count()
 }
