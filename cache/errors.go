@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -14,3 +15,7 @@ type LimitError struct {
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("cache: RRset not kept: over the limit %s = %d", e.Option, e.Limit)
 }
+
+// ErrNotKept says that data was not kept for another reason than a limit: it has no
+// time to live or is no data of class IN, or what is there is worth more.
+var ErrNotKept = errors.New("cache: RRset not kept")

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"math"
 	"time"
 )
@@ -76,10 +75,6 @@ func (o Options) withDefaults() Options {
 	o.MaxTypes = bound(o.MaxTypes, DefaultMaxTypes, math.MaxInt32)
 	return o
 }
-
-// ErrNotKept says that data was not kept for another reason than a limit: it has no
-// time to live or is no data of class IN, or what is there is worth more.
-var ErrNotKept = errors.New("cache: RRset not kept")
 
 func bound[T int | int64 | time.Duration](v, standard, none T) T {
 	switch {

@@ -2,65 +2,228 @@ package resolver
 
 import (
 	"context"
-	"sync/atomic"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// maxTargetLookups is how many look-ups of name servers may go on after the question that
-// they were for has been answered: as many as may wait for the sockets of the default. Each
-// uses what a question uses, but no slot of Limits.Questions.
-const maxTargetLookups = 1_000
-
-// targetLookup is the look-up of a name server. Its context ends with the question's time,
-// with the resolver, and, until the look-up is detached, with the flight that it is made
-// for. The resolver holds the context until the look-up has ended.
-type targetLookup struct {
-	r      *Resolver
-	ctx    context.Context
-	cancel context.CancelFunc
-	free   func() bool // stops ctx from ending with the flight
-	// state decides whether end or detach came first, as they may be called at the same
-	// time.
-	state atomic.Int32
-}
-
-// The states of a target look-up.
 const (
-	targetLookupBegun int32 = iota
-	targetLookupDetached
-	targetLookupOver
+	// lookupLate is how long the addresses of one name server are looked for before another
+	// one's are looked for too: some round trips to servers never asked before.
+	lookupLate = 400 * time.Millisecond
+	// maxLookups is how many name servers' addresses are looked for at the same time.
+	maxLookups = 2
 )
 
-func (r *Resolver) newTargetLookup(ctx context.Context, b *budget) *targetLookup {
-	own, cancel := context.WithDeadline(detachedContext{r.base, ctx}, b.deadline)
-	return &targetLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
+// lookupResult is what came of looking for the addresses of a name server.
+type lookupResult struct {
+	name  dnsname.Name
+	addrs []netip.Addr
+	// last is set in the last result for this name; err is then why it has no address
+	// at all.
+	last      bool
+	err       error
+	noAddress bool // with err: the name does not exist, or has no address
+	queries   int  // to the parent's servers, for glue
 }
 
-// end is called by the look-up itself when it has ended.
-func (s *targetLookup) end() {
-	s.cancel()
-	if !s.state.CompareAndSwap(targetLookupBegun, targetLookupOver) {
-		s.r.targetLookups.Add(-1)
-	}
-}
-
-// detach lets the look-up go on without its question. It is cancelled if too many do so
-// already.
-func (s *targetLookup) detach() {
-	if s.r.targetLookups.Add(1) > maxTargetLookups || !s.state.CompareAndSwap(targetLookupBegun, targetLookupDetached) {
-		s.r.targetLookups.Add(-1)
-		s.cancel()
+// lookUp begins to look for the addresses of one more name server.
+func (z *zoneQuery) lookUp(ctx context.Context) {
+	if err := z.st.budget.mayLookUp(z.outage || !z.noAddress); err != nil {
+		z.errs = append(z.errs, err)
 		return
 	}
-	s.free()
-}
-
-// detach lets the look-ups that are under way when the answer comes go on, since the next
-// question will need what they find. When the flight is given up, so are they.
-func (z *zoneQuery) detach(ctx context.Context) {
-	if ctx.Err() != nil {
+	if z.st.depth >= z.r.config.limits.Depth {
+		z.errs = append(z.errs, z.st.budget.refuse(limitDepth))
 		return
 	}
-	for _, s := range z.targetLookups {
-		s.detach()
+	name, way, ok := z.servers.nextMissing(z.cut, z.inFlight == 0)
+	if !ok {
+		return
+	}
+	z.lookups++
+	z.hedgeTimer.Reset(lookupLate)
+	z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{Zone: z.cut.Zone, Server: name})
+	l := z.r.newTargetLookup(ctx, z.st.budget)
+	z.targetLookups = append(z.targetLookups, l)
+	together := !z.noAddress
+	if z.lookupResults == nil {
+		z.lookupResults = make(chan lookupResult, 3*(len(z.cut.Servers)+len(z.cut.apexNS))) // two families and the last result
+	}
+	found := z.lookupResults
+	z.r.spawn(func() {
+		defer l.end()
+		all := lookupResult{name: name, last: true, err: rescue.ErrAborted}
+		defer func() { found <- all }()
+		defer rescue.Into(&all.err)
+		switch way {
+		case fromSearch:
+			all = z.r.lookUpServer(l.ctx, z.st, name, together, found)
+		case fromParent:
+			all = z.r.lookUpGlue(l.ctx, z.st, z.cut, name)
+		case fromCache:
+			all = lookupResult{name: name, last: true, addrs: z.r.ownAddrs(z.r.config.Now(), z.cut, glue.Server{Name: name})}
+		}
+	})
+}
+
+// addAddresses adds the addresses that were found to the server list.
+func (z *zoneQuery) addAddresses(l lookupResult) {
+	rescue.Again(l.err)
+	z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, l.addrs, z.cut.apexServer(l.name))
+	z.servers.glueCost.add(l.queries)
+	if l.last {
+		z.lookups--
+		// Glue of a delegation on the way may work where the addresses that the zone
+		// itself has are wrong, or cannot be had.
+		z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, z.cut.source.cuts.Glue(z.r.config.Now(), l.name), true)
+	}
+	if l.last || len(l.addrs) > 0 {
+		z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{
+			Zone: z.cut.Zone, Server: l.name, Done: true, Addrs: l.addrs, Err: l.err,
+		})
+	}
+	if l.err != nil {
+		z.errs = append(z.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
+		z.ownFailure = z.ownFailure || failureOf(l.err).is(failAborted)
+		z.noAddress = z.noAddress || l.noAddress
+		z.outage = z.outage || !l.noAddress
 	}
 }
+
+// lookUpServer looks for the addresses of a name server. It sends what it finds to found at
+// once, and returns the last result. Both families are asked for at the same time or, once
+// name servers turned out not to exist, one after the other: a name error is one for all
+// types, and each look-up may be a query at a victim.
+func (r *Resolver) lookUpServer(ctx context.Context, st *queryState, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
+	types := r.addressTypes()
+	parts := make(chan lookupResult, len(types))
+	one := func(rrtype uint16) {
+		l := lookupResult{name: name, err: rescue.ErrAborted}
+		defer func() { parts <- l }()
+		defer rescue.Into(&l.err)
+		l = r.lookUpAddrs(ctx, st, name, rrtype)
+	}
+	if together {
+		for _, rrtype := range types {
+			r.spawn(func() { one(rrtype) })
+		}
+	}
+	all := lookupResult{name: name, last: true, noAddress: true}
+	var errs []error
+	works := false
+	for _, rrtype := range types {
+		if !together {
+			one(rrtype)
+		}
+		l := <-parts
+		rescue.Again(l.err)
+		if len(l.addrs) > 0 {
+			works = true
+			found <- l
+			if !together {
+				break
+			}
+			continue
+		}
+		errs = append(errs, l.err)
+		all.noAddress = all.noAddress && l.noAddress
+	}
+	if !works {
+		all.err = join(errs)
+	}
+	return all
+}
+
+// addressTypes lists the types of addresses that can be used.
+func (r *Resolver) addressTypes() []uint16 {
+	switch r.config.Family {
+	case FamilyIPv4Only:
+		return []uint16{dns.TypeA}
+	case FamilyIPv6Only:
+		return []uint16{dns.TypeAAAA}
+	case FamilyAuto:
+		if !r.ipv6 {
+			return []uint16{dns.TypeA}
+		}
+	}
+	return []uint16{dns.TypeA, dns.TypeAAAA}
+}
+
+// lookUpAddrs searches one address type of a name server, as a question of its own within
+// the same budget. What it finds need not be validated, since the answers of the server will
+// be.
+func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname.Name, rrtype uint16) lookupResult {
+	q := question{name, rrtype}
+	below := st.forServerAddress(q)
+	found, err := r.search(ctx, below, q)
+	if err != nil {
+		st.budget.lookupFailed(below)
+		return lookupResult{name: name, err: err}
+	}
+	l := lookupResult{name: name}
+	for _, set := range found.sets {
+		l.addrs = appendAddrs(l.addrs, set.Records)
+	}
+	if len(l.addrs) == 0 {
+		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), ErrNoServerAddress)
+		l.noAddress = true
+		if found.rcode == dns.RcodeNameError {
+			st.budget.lookupFailed(below)
+		}
+	}
+	return l
+}
+
+func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
+	for rdata := range records.All() {
+		if a, ok := wire.Addr(rdata); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+// maxSideTries is how often one server is asked for another server's address. Such look-ups
+// multiply, and when all lead to one silent victim (NXNSAttack), it gets all their retries.
+const maxSideTries = 2
+
+// triesFor is how often one server may be asked the question of st.
+func (r *Resolver) triesFor(st *queryState) int {
+	if st.depth > 0 {
+		return min(maxSideTries, r.config.limits.SendsPerServer)
+	}
+	return r.config.limits.SendsPerServer
+}
+
+// trustOfServers is the class of trust that name servers' addresses are cached under: they
+// are not validated.
+func (r *Resolver) trustOfServers() cache.Trust {
+	if r.config.Validation == ValidateOff {
+		return cache.Checked
+	}
+	return cache.Unchecked
+}
+
+// addressSource is where the addresses of a name server come from.
+type addressSource uint8
+
+const (
+	// fromSearch: they are searched as those of any other name.
+	fromSearch addressSource = iota
+	// fromParent: the parent's servers are asked, since the name is in the zone itself and
+	// the referral brought no glue for it.
+	fromParent
+	// fromCache: the cache may have them. Only the zone itself names the server, which is in
+	// the zone, and the zone's servers are silent.
+	fromCache
+)
