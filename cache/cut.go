@@ -42,8 +42,8 @@ func (e *cutEntry) denies() bool { return false }
 // TTL is not kept. d is copied; the copy is returned, nil when there is none.
 //
 // Its glue is leased to other delegations too that name the same hosts, as View.Glue has it:
-// that of hosts in the zone itself, and all if m.Vouched. One forged referral of a name made up
-// at random would else redirect every zone that names a host which it brings an address of.
+// that of hosts in the zone itself, and all if m.Vouched. Otherwise one forged referral for a
+// random name could redirect every zone that uses the same server.
 func (v *View) PutCut(now time.Time, d *glue.Delegation, m Meta) *glue.Delegation {
 	if d == nil || m.Rank > RankReferral && !d.Zone.IsRoot() {
 		return nil

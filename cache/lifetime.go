@@ -11,8 +11,8 @@ const noMonotonic = int64(1)<<40 - 1 // all ones in the five bytes an entry has 
 // older than what they find; three times that is no longer a matter of overlap.
 const backwardsSlack = 30 * 1000 // milliseconds
 
-// longAgo is what is left of an entry whose age is unknown: nothing, and so much less
-// that it is too old for everything else too.
+// longAgo stands for the remaining life of an entry whose age is unknown: it expired so long
+// ago that it is not even stale.
 const longAgo = int64(-1) << 50
 
 // instant is a moment on both clocks, in milliseconds.

@@ -126,8 +126,9 @@ func (e entry) proven() bool { return e.standing().status == dnssec.Secure }
 
 // PutNegative keeps a denial and reports whether it did. It refuses one without an
 // SOA of a zone that the name is in, since only the SOA says how long a denial lives
-// (RFC 2308 §5), except NODATA that claims no proof, see MaxBareTTL; one whose TTL is 0; one that is too large; one that says Bogus but
-// Checked; and one that would push out live data of better standing. NXDOMAIN is kept
+// (RFC 2308 §5), except NODATA that claims no proof (see MaxBareTTL). It also refuses one
+// whose TTL is 0, one that is too large, one that is both Bogus and Checked, and one that
+// would replace live data of better standing. NXDOMAIN is kept
 // for the name, NODATA for name and type. A zero m.Rank means RankAnswer: RFC 2181
 // ranks no denials, and an authoritative one is the answer. n.Status counts, not
 // m.Status.

@@ -131,10 +131,10 @@ func (r zoneRange) delegates() bool {
 	return hasType(types, dns.TypeNS) && !hasType(types, dns.TypeSOA) || hasType(types, dns.TypeDNAME)
 }
 
-// denies reports whether the range's name exists without the type, and without an
-// alias that would answer instead; a minimal record speaks of the type it was made for only. At a zone cut the parent speaks for DS only, and
-// the child for everything else (RFC 6840 §4.1 and §4.3); zoneOf has seen to it that a
-// zone is not asked for its own DS.
+// denies reports whether the range's name exists without the type, and without an alias that
+// would answer instead. A minimal record is about the type that it was made for only. At a
+// zone cut the parent's record is about DS only, and the child's about everything else (RFC
+// 6840 §4.1 and §4.3); zoneOf has seen to it that a zone is not asked for its own DS.
 func (r zoneRange) denies(rrtype uint16) bool {
 	types, _ := r.types()
 	if hasType(types, rrtype) || hasType(types, dns.TypeCNAME) || r.minimal() {

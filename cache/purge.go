@@ -10,7 +10,7 @@ import (
 // that were: its RRsets, denials and failures, the delegation of the zone, the
 // addresses of the host. What denials proved about the zones it may be in is
 // forgotten too, and at which names no zone is cut, but not an NXDOMAIN of a name above. It
-// looks at every entry, one shard at a time. The error says that it is no name.
+// looks at every entry, one shard at a time. The error says that name is no domain name.
 func (c *Cache) Purge(name string) (int, error) {
 	n, err := parseName(name)
 	if err != nil {

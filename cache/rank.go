@@ -52,10 +52,10 @@ type standing struct {
 // alive.
 //
 // Lower rank never replaces higher (RFC 2181 §5.4.1); equal rank does, since the
-// newer reply says what is true now. Secure data yields to Indeterminate data of
-// no rank: a signature chain is better evidence than a place in a message, and an
-// attacker can produce data about which nothing is known. It does yield to
-// Insecure data of equal rank, because that is a verdict too: there is proof from
+// newer reply says what is true now. Indeterminate data never replaces Secure data,
+// whatever its rank: a signature chain is better evidence than a place in a message,
+// and an attacker can produce data about which nothing is known. Insecure data of
+// equal rank does replace it, because that is a verdict too: there is proof from
 // the anchor down that the zone is no longer signed. Between Insecure and
 // Indeterminate only rank counts.
 func mayReplace(old, new standing) bool {

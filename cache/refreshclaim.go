@@ -41,11 +41,11 @@ func (v *View) RefreshPostponed(now time.Time, name dnssec.Name, rrtype uint16, 
 	return ok && e.body() == postponed && e.span().left(v.cache.at(now)) > 0
 }
 
-// claim stores a claim, in place of an old entry for which may returns true.
-func (v *View) claim(i instant, k key, body string, may func(old entry) bool) bool {
+// claim stores a claim, in place of an old entry if replaceable returns true for it.
+func (v *View) claim(i instant, k key, body string, replaceable func(old entry) bool) bool {
 	k.kind, k.view = KindClaim, v.id
 	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte
 	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait), 0}), body...))
 	hash := v.cache.hasher.hash(k)
-	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || may(old) })
+	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || replaceable(old) })
 }

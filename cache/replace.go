@@ -15,11 +15,10 @@ func (o *Options) admit(set *dnssec.RRset) error {
 	return nil
 }
 
-// displaceOthers drops what contradicts new data of the key k and standing by: a name
-// and type have an answer, an alias chain or a denial. It reports whether the new data
-// may be kept, which it may not when one of them is alive and better proven. Where only
-// the other's rank is better it stays, but that is no reason to refuse data that is
-// worth keeping as what it is.
+// displaceOthers removes entries that contradict new data of the key k and standing by: a
+// name and type have either an answer, an alias chain or a denial. It returns false if a live
+// one is better proven, so that the new data may not be kept. An entry that only has a better
+// rank stays beside the new data.
 func (v *View) displaceOthers(i instant, k key, by standing) bool {
 	for _, other := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
 		if other == k.kind {

@@ -31,8 +31,8 @@ type ReplyTo struct {
 	DO      bool
 	UDPSize uint16
 	// MaxSize is the largest datagram the client takes, in bytes; a reply that is larger
-	// has TC set and as many of its records as fit: who cannot ask over TCP makes do with
-	// them. 0, and 65,535 or more, stand for a stream, for which no reply is longer than
+	// has TC set and as many of its records as fit: a client without TCP has to
+	// use those. 0, and 65,535 or more, stand for a stream, for which no reply is longer than
 	// 65,535 (RFC 1035 §4.2.2): one that would be is no hit, as it may fit when it is
 	// compressed better.
 	MaxSize int

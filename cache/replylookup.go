@@ -160,7 +160,7 @@ func (v *View) replySet(i instant, name []byte, rrtype uint16, cd bool) (e entry
 	return "", false, false
 }
 
-// named is entry, with use, for a name that is no string yet, and makes none.
+// named is entry with use set, for a name in a byte slice; it allocates no string.
 func (v *View) named(name []byte, k key) (e entry, hot, ok bool) {
 	k.view = v.id
 	hash := v.cache.hasher.hashNamed(name, k)

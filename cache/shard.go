@@ -205,8 +205,8 @@ func (s *shard[V]) unused(hash uint64) (v V, in *segment[V], ok bool) {
 	return v, &s.denied, ok
 }
 
-// put stores v under hash if there is room for a thing of its size, and if may, which
-// must be quick and is called under the lock, lets it take the place of what is there.
+// put stores v under hash if an entry of its size may be kept at all. What is there already is
+// replaced if may returns true for it; may is called under the lock and must be quick.
 func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
 	if listOverhead+slotOverhead+v.size() > s.largest {
 		return false
@@ -256,7 +256,7 @@ func (s *shard[V]) settle() {
 	}
 }
 
-// least is the list of which an entry is to leave.
+// least returns the list to evict from next.
 func (s *shard[V]) least() *segment[V] {
 	switch {
 	case s.denied.bytes > s.limit/100*denialShare:

@@ -13,7 +13,7 @@ import (
 const (
 	// StaleTTL is the TTL in seconds that expired data is given out with.
 	StaleTTL = 30
-	// StaleRefreshWait is how long nobody else tries again after ClaimRefresh.
+	// StaleRefreshWait is for how long other callers of ClaimRefresh get false.
 	StaleRefreshWait = 30 * time.Second
 	// StaleAnswerTimer is how long a client waits before it is answered with expired
 	// data while the resolver goes on trying.
@@ -161,6 +161,6 @@ func (v *View) staleEntry(i instant, k key) (entry, bool) {
 
 // What the body of a claim says.
 const (
-	claimed   = ""  // somebody is at it
-	postponed = "-" // it did not work
+	claimed   = ""  // a refresh is under way
+	postponed = "-" // the last refresh failed
 )

@@ -15,7 +15,7 @@
 // A [Resolver] is made once and shared: it keeps a cache, and knows which servers are fast
 // and which are marked down.
 //
-// # Tasks
+// # What it does
 //
 //   - Ask for records of any type: [Resolver.Resolve]. A name or a type that does not exist
 //     is a [Result]; an error means that there is no answer, or none that may be used.

@@ -88,7 +88,7 @@ type waiter struct {
 }
 
 // do returns the result of the flight called key: of the one under way, or of a new one that
-// runs lead. The error is errCircular when waiting would never end, and ctx's cause when ctx
+// runs lead. The error is ErrCircular when waiting would never end, and ctx's cause when ctx
 // ends first. When the work panics, so does the leader, in its own goroutine, and all others
 // get an error.
 func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {

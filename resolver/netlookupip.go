@@ -169,7 +169,7 @@ func cutShort(ctx context.Context, err error) bool {
 // hitAddrs is addrsOf for names that the cache has everything of as it stands: no aliases,
 // and for every family wanted addresses or a denial. Nothing is decoded, and only the
 // addresses are allocated. Whatever else affects answers (hooks, local zones) must make
-// hasSay true; with a Trace the longer way is taken, which calls its hooks.
+// overridesCache true; with a Trace the longer way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.overridesCache(ctx, n) {
 		return nil, false
@@ -259,7 +259,7 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 	return a, aaaa
 }
 
-// cachedFamily is askLane for answers in the cache, which are not worth a goroutine. With a
+// cachedFamily is askFamily for answers in the cache, which are not worth a goroutine. With a
 // Trace or hooks the longer way is taken.
 func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint16) (familyAnswer, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {

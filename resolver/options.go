@@ -75,8 +75,9 @@ type Options struct {
 	SecondLevel cache.SecondLevel
 
 	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, for example 32
-	// random bytes. With it the store can neither tell which questions its entries answer,
-	// nor forge entries of unsigned zones. Nil: none, for stores that are trusted as much
+	// random bytes. With it the store cannot forge entries, of unsigned zones either. It can
+	// read them: entries are authenticated, not encrypted, and only the keys that they are
+	// stored under do not show the question. Nil: none, for stores that are trusted as much
 	// as the network.
 	SecondLevelKey []byte
 

@@ -62,7 +62,7 @@ func (r plainRetry) end() {
 }
 
 // enter reports whether a zone may have a plain retry, after which leave must be called. If
-// ended is not nil, that is to be asked again once ended is closed.
+// ended is not nil, the caller asks again when it is closed.
 func (l *plainRetries) enter(now time.Time, key plainRetryKey) (ended <-chan struct{}, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

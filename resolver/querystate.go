@@ -25,7 +25,7 @@ type queryState struct {
 	secondReads  *secondReads            // the replies read from the second level; nil: not kept
 
 	q question
-	// asked is the client's question if it came by Exchange or ServeDNS; else zero.
+	// clientQuestion is the client's question if it came by Exchange or ServeDNS; else zero.
 	clientQuestion question
 	// retryFailure is set when the question is known to have failed by another caller's
 	// limits, so that a cached failure does not count.
@@ -33,7 +33,7 @@ type queryState struct {
 	prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
 	minimised    bool // the query under way asks for less than q
 	priming      bool // it belongs to no client question, but to priming
-	// signatures is set when an answer without signatures is of no use.
+	// needSignatures is set when an answer without signatures is of no use.
 	needSignatures bool
 	// onlyPlainRetry is set when a zone's servers were silent to a minimised query: one of
 	// them is asked the full question, once.
@@ -45,7 +45,7 @@ type queryState struct {
 	maxQueued      time.Duration // how long it may wait for a slot; 0: as long as it may run
 	// leaving is called before a flight is left that has not ended, with the function that
 	// releases the question's slot, and reports whether it will call that; may be nil.
-	leaving func(fl *flight, place func()) bool
+	leaving func(fl *flight, release func()) bool
 
 	// How the client's question was answered, for Stats.
 	fromCache, stale bool

@@ -133,7 +133,7 @@ type SecondLevelChange struct {
 // SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not
 // taken at one moment.
 type SecondLevelStats struct {
-	Hits        uint64 `json:"hits"`         // values that were read and could be decrypted
+	Hits        uint64 `json:"hits"`         // values that were read and whose seal was right
 	Misses      uint64 `json:"misses"`       // there was none, or it had expired
 	Errors      uint64 `json:"errors"`       // reads that failed or took too long
 	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, gave bogus data, or is too slow for the question

@@ -21,8 +21,8 @@ import (
 // address that anybody can reach makes an open resolver (RFC 5358).
 //
 // Every query gets an answer within Limits.Time. Answers from the cache are sent at once;
-// of all other questions Limits.Questions are worked on at a time. When all places are
-// taken, and none comes free within a second, or as many queries wait for a place already,
+// of all other questions Limits.Questions are worked on at a time. When all slots are
+// taken, and none comes free within a second, or as many queries wait for a slot already,
 // the answer is SERVFAIL with an extended DNS error that names the limit. The same answer
 // goes to a question that is shed for others after half a second (Limits.Questions).
 // Answers are sent as they come and never held back, so that they cannot be made to arrive
@@ -70,7 +70,7 @@ func datagramSize(query *dns.Msg) int {
 	return min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
 }
 
-// maxServeWait is how long a query to ServeDNS waits for a place. Clients ask again after
+// maxServeWait is how long a query to ServeDNS waits for a slot. Clients ask again after
 // one to five seconds, and do not wait for a later answer.
 const maxServeWait = time.Second
 

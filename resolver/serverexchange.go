@@ -423,13 +423,13 @@ func (x *exchange) plainMayHelp(out exchangeResult) bool {
 	case x.refusedAllForms(out):
 		return !x.cut.source.forwards()
 	case out.reply != nil:
-		return !isSilentOn(out.reply.Rcode) && !x.features.Full && !x.cut.source.forwards()
+		return !acceptsForm(out.reply.Rcode) && !x.features.Full && !x.cut.source.forwards()
 	}
 	return out.timedOut || x.faults[faultCase]+x.faults[faultCookie] > 0
 }
 
-// isSilentOn reports whether a response code says nothing against the form of the query.
-func isSilentOn(rcode int) bool {
+// acceptsForm reports whether a response code shows that the form of the query was accepted.
+func acceptsForm(rcode int) bool {
 	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError || rcode == dns.RcodeYXDomain
 }
 

@@ -55,8 +55,8 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *queryState, q question
 	patient, cancel := context.WithTimeoutCause(ctx, r.clientTimer(ctx), errClientTimer)
 	defer cancel()
 	inside := *st // the flight keeps it for longer
-	inside.leaving = func(fl *flight, place func()) bool {
-		return context.Cause(patient) == errClientTimer && r.continueStale(fl, st.trust, q, place)
+	inside.leaving = func(fl *flight, release func()) bool {
+		return context.Cause(patient) == errClientTimer && r.continueStale(fl, st.trust, q, release)
 	}
 	f, err := r.fetchAnswer(patient, &inside, q)
 	switch {
@@ -91,7 +91,7 @@ const maxRefreshes = 100
 
 // continueStale lets the work on q go on that a client is about to leave, in the client's
 // slot of Limits.Questions and once for all clients that ask it; false when it does not.
-func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, place func()) bool {
+func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, release func()) bool {
 	// One at a time: of the clients that leave at one moment, those whose question goes on
 	// already must not use up the limit for others.
 	r.refreshMu.Lock()
@@ -102,7 +102,7 @@ func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, plac
 	r.refreshing.Add(1)
 	held := r.flights.pin(fl, func(err error) {
 		defer r.refreshing.Add(-1)
-		defer place()
+		defer release()
 		r.refreshed(trust, q, err)
 	})
 	if !held {

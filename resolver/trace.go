@@ -48,7 +48,7 @@ type Trace struct {
 	Done func(DoneInfo)
 }
 
-// Step is the place of an event in the work on a question.
+// Step says to which walk of the work on a question an event belongs.
 type Step struct {
 	// Walk is the number of the walk within the question, from 1. Each search for a name,
 	// from zone cut to zone cut, is a walk.
@@ -150,7 +150,7 @@ type QueryInfo struct {
 	Zone       string
 	Server     netip.AddrPort
 	ServerName string
-	Network    string // "udp" or "tcp"; of a route also "tls", and "https" for a hook
+	Network    string // "udp" or "tcp"; of a route also "tls", and "https" for an Exchanger
 	Asked      dns.Question
 	Minimised  bool // Asked is less than the walk's question (RFC 9156)
 	Reason     QueryReason

@@ -77,7 +77,7 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	if !ok || s.rtt.smoothed == 0 || !ahead(now, s.rtt.at.Add(forgetRTT+1), forgetRTT+1) {
 		e := Estimate{RTT: t.typical, Late: max(2*t.typical, minWait), Timeout: unknownTimeout}
 		if ok {
-			e.back(s)
+			e.applyTimeouts(s)
 		}
 		return e
 	}
@@ -88,12 +88,13 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 		Late:    rto,
 		Timeout: min(max(2*rto, minTimeout), max(maxTimeout, min(rto, slowestTimeout))),
 	}
-	e.back(s)
+	e.applyTimeouts(s)
 	return e
 }
 
-// back applies the timeouts since the last reply: the server is marked down, or waited for longer.
-func (e *Estimate) back(s *server) {
+// applyTimeouts marks the server down, or lengthens its timeout, by the timeouts since its last
+// reply.
+func (e *Estimate) applyTimeouts(s *server) {
 	e.Timeouts, e.Replies = s.timeouts, s.replies
 	e.Dead = s.timeouts >= deadAfter
 	if e.Dead {
@@ -141,8 +142,8 @@ func (t *Table) alive(s *server, addr netip.AddrPort) {
 	t.families[familyOf(addr.Addr())].answered()
 }
 
-// TimedOut records that addr did not answer a query, before which replies was
-// Estimate.Replies. If it has answered another one meanwhile it is slow with this one, or
+// TimedOut records that addr did not answer a query; replies is
+// Estimate.Replies as it was when the query was sent. If it has answered another one meanwhile it is slow with this one, or
 // the packet was lost, but it is not silent.
 func (t *Table) TimedOut(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.mu.Lock()

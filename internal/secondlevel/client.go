@@ -26,7 +26,7 @@ const (
 	// liesTillOpen is after how many bogus answers in a row that used the store it is not
 	// read for liesPause.
 	liesTillOpen = 3
-	// liesPause is also for how long Unbound keeps bogus data.
+	// liesPause is for how long it is then not read: as long as Unbound keeps bogus data.
 	liesPause = 60 * time.Second
 	// maxDistrusted is how many keys are remembered as those of bogus data.
 	maxDistrusted = 1024

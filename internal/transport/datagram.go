@@ -16,9 +16,9 @@ import (
 // connection that fails for good would keep the send in a busy loop.
 const maxReadErrors = 64
 
-// datagramSend is one query under way over UDP. Its socket is closed by the first
-// of the send itself, its context and Close, and the send returns only when it is
-// closed.
+// datagramSend is one query under way over UDP. Its socket is closed at the end
+// of the send, of its context, or by Close, whichever comes first, and the send returns only
+// when it is closed.
 type datagramSend struct {
 	conn     net.Conn
 	closing  sync.Once

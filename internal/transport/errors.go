@@ -30,11 +30,11 @@ var (
 
 	// ErrQuery is wrapped by the error of a send whose query has no header or is
 	// longer than 65,535 bytes. Nothing was sent.
-	ErrQuery = errors.New("query has not the size of a DNS message")
+	ErrQuery = errors.New("query is too short or too long for a DNS message")
 
 	// errUnsolicited ends a connection on which the server sends a message though
 	// no query waits and no reply is owed. No caller sees it.
-	errUnsolicited = errors.New("message that nobody asked for")
+	errUnsolicited = errors.New("message without a query")
 )
 
 // The operations of Error.Op.
