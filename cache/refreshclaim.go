@@ -49,3 +49,13 @@ func (v *View) claim(i instant, k key, body string, replaceable func(old entry) 
 	hash := v.cache.hasher.hash(k)
 	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || replaceable(old) })
 }
+
+// prefetchShare: what has less than one part in this many of its life left is worth
+// being fetched again, if it is in use.
+const prefetchShare = 10
+
+// What the body of a claim says.
+const (
+	claimed   = ""  // a refresh is under way
+	postponed = "-" // the last refresh failed
+)

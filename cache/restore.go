@@ -15,9 +15,8 @@ import (
 // ReadFrom reads a snapshot into the cache, beside what is there and by the same
 // rules: higher ranks stay, as does what was learnt later, bounds hold. What expired
 // meanwhile by the wall clock is left out, and nothing lives longer than the options
-// allow. After an error, which
-// wraps ErrSnapshot when the input is to blame, the cache is empty. It reads to the
-// end of the snapshot, and buffers, so that more may have been taken from r. It
+// allow. After an error, which wraps ErrSnapshot when the input is to blame, the cache is
+// empty. It reads to the end of the snapshot, and buffers, so that more may have been taken from r. It
 // implements io.ReaderFrom.
 //
 // A snapshot is believed, statuses included: keep it where nobody else can write.

@@ -22,7 +22,8 @@ import (
 // lock. They must return as soon as ctx ends: a store that takes longer is marked down,
 // and until it returns it holds a goroutine that Close of the resolver waits for. They
 // should not retry: that takes longer than asking a server. Key and value are only lent,
-// and must not be changed; an implementation that keeps them copies them. Panics are not caught.
+// and must not be changed; an implementation that keeps them copies them. A panic in Get
+// is that of the question which it reads for; one in Set counts as a failed write.
 //
 // What implementations get wrong:
 //

@@ -20,10 +20,6 @@ const (
 	StaleAnswerTimer = 1800 * time.Millisecond
 )
 
-// prefetchShare: what has less than one part in this many of its life left is worth
-// being fetched again, if it is in use.
-const prefetchShare = 10
-
 // GetStale looks for an RRset that expired no longer than Options.KeepStale before
 // now, for the case that nobody can be reached (RFC 8767). What is alive is Get's
 // business. It finds nothing where something newer is known, alive or not: a denial of
@@ -158,9 +154,3 @@ func (v *View) staleEntry(i instant, k key) (entry, bool) {
 	left := e.span().left(i)
 	return e, left <= 0 && -left < v.cache.options.KeepStale.Milliseconds()
 }
-
-// What the body of a claim says.
-const (
-	claimed   = ""  // a refresh is under way
-	postponed = "-" // the last refresh failed
-)

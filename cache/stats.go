@@ -2,8 +2,8 @@ package cache
 
 import "sync/atomic"
 
-// Stats is what a cache holds and how it fared. The counts only grow, but those of
-// Clear, and each is exact; they are not taken at one moment.
+// Stats is what a cache holds and how it fared. The counts of events only grow, and Clear does
+// not reset them. Each is exact, but they are not taken at one moment.
 type Stats struct {
 	Entries  int   `json:"entries"`   // what the cache holds, expired things not yet overwritten included
 	Bytes    int64 `json:"bytes"`     // memory taken, overhead included

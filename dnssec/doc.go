@@ -40,7 +40,7 @@
 // Insecure. RSA keys are 1024 to 4096 bits long with exponents up to 2^31-1; a zone all
 // of whose DS lead to other keys is Insecure, data signed only by such a key in a zone
 // with usable ones is Bogus. A DNAME made from a wildcard is Bogus (RFC 6672 §3.3 leaves
-// it undefined). Compact denial is understood with NSEC, for which alone it is defined.
+// it undefined). Compact denial is understood with NSEC only.
 //
 // Unsigned data in an opt-out range of NSEC3 is Insecure: it may belong to an insecure
 // delegation, which cannot be told (RFC 5155 §12.1).

@@ -138,7 +138,7 @@ func (p *proof) nsecEmpty(name dnsname.Name) (bool, error) {
 
 // nsecNameError is RFC 4035 §3.1.3.2 and §5.4: neither the name exists nor a
 // wildcard at its closest encloser. A server of compact denial may also say so with
-// a record of the name itself (RFC 9824 §3.2).
+// a record of the name itself (RFC 9824 §5).
 func (p *proof) nsecNameError(name dnsname.Name) (finding, error) {
 	n, err := p.nsecDenying(name)
 	if err != nil {

@@ -218,3 +218,20 @@ func (f *fresh) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
 	}
 	view.PutBrief(now, c, meta)
 }
+
+// keepDS caches the validated DS RRset of a referral, which then answers questions for it: a
+// referral's DS is the parent's data. It lives no longer than the lease of the parent's zone
+// cut.
+func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
+	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
+		return
+	}
+	set := *d.DS
+	set.TTL = min(set.TTL, d.TTL)
+	v := r.viewOf(now, question{d.Name, dns.TypeDS})
+	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
+	if cut, ok := v.cuts.GetCut(now, d.Name.Parent()); ok {
+		meta.NotAfter = cut.Expires
+	}
+	v.cache.Put(now, &set, meta)
+}

@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// maxTargetLookups is how many look-ups of name servers may go on after the question that
+// maxDetachedLookups is how many look-ups of name servers may go on after the question that
 // they were for has been answered: as many as may wait for the sockets of the default. Each
 // uses what a question uses, but no slot of Limits.Questions.
-const maxTargetLookups = 1_000
+const maxDetachedLookups = 1_000
 
-// targetLookup is the look-up of a name server. Its context ends with the question's time,
+// detachedLookup is the look-up of a name server, which may outlive the question. Its context ends with the question's time,
 // with the resolver, and, until the look-up is detached, with the flight that it is made
 // for. The resolver holds the context until the look-up has ended.
-type targetLookup struct {
+type detachedLookup struct {
 	r      *Resolver
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -23,31 +23,31 @@ type targetLookup struct {
 	state atomic.Int32
 }
 
-// The states of a target look-up.
+// The states of a detachedLookup.
 const (
-	targetLookupBegun int32 = iota
-	targetLookupDetached
-	targetLookupOver
+	lookupBegun int32 = iota
+	lookupDetached
+	lookupOver
 )
 
-func (r *Resolver) newTargetLookup(ctx context.Context, b *budget) *targetLookup {
+func (r *Resolver) newDetachedLookup(ctx context.Context, b *budget) *detachedLookup {
 	own, cancel := context.WithDeadline(detachedContext{r.base, ctx}, b.deadline)
-	return &targetLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
+	return &detachedLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
 }
 
 // end is called by the look-up itself when it has ended.
-func (s *targetLookup) end() {
+func (s *detachedLookup) end() {
 	s.cancel()
-	if !s.state.CompareAndSwap(targetLookupBegun, targetLookupOver) {
-		s.r.targetLookups.Add(-1)
+	if !s.state.CompareAndSwap(lookupBegun, lookupOver) {
+		s.r.detachedLookups.Add(-1)
 	}
 }
 
 // detach lets the look-up go on without its question. It is cancelled if too many do so
 // already.
-func (s *targetLookup) detach() {
-	if s.r.targetLookups.Add(1) > maxTargetLookups || !s.state.CompareAndSwap(targetLookupBegun, targetLookupDetached) {
-		s.r.targetLookups.Add(-1)
+func (s *detachedLookup) detach() {
+	if s.r.detachedLookups.Add(1) > maxDetachedLookups || !s.state.CompareAndSwap(lookupBegun, lookupDetached) {
+		s.r.detachedLookups.Add(-1)
 		s.cancel()
 		return
 	}

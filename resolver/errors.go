@@ -13,7 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// The causes of failures, for errors.Is. Each comes wrapped in an *Error.
+// The causes of failures, for errors.Is. Resolve returns each wrapped in an *Error.
 var (
 	// ErrClosed: the resolver has been closed.
 	ErrClosed = errors.New("resolver is closed")

@@ -12,8 +12,9 @@ import (
 // gives up.
 const maxJoins = 4
 
-// flights merges equal questions that are asked at the same time into one. There are two
-// kinds: what clients ask, and what is asked of the servers of a zone.
+// flights merges equal questions that are asked at the same time into one. There are three
+// kinds: what clients ask, what is asked of the servers of a zone, and what is read from the
+// second level.
 //
 // A flight runs under a context and a budget of its own, those of the caller that began it
 // (its leader), and keeps them when that caller leaves; it ends when no caller waits for it
@@ -22,7 +23,7 @@ const maxJoins = 4
 // graph of waiting flights is searched, so that no loop ever closes.
 type flights struct {
 	base    context.Context // ends with the resolver
-	running *sync.WaitGroup // counts flights
+	running *sync.WaitGroup // counts goroutines that Close waits for
 	stagger stagger         // nil but in tests
 
 	mu    sync.Mutex

@@ -7,7 +7,6 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
@@ -167,23 +166,6 @@ func (c keyCacheView) save(now time.Time, name dnsname.Name, from *dnssec.Eviden
 			return added
 		}
 	}
-}
-
-// keepDS caches the validated DS RRset of a referral, which then answers questions for it: a
-// referral's DS is the parent's data. It lives no longer than the lease of the parent's zone
-// cut.
-func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
-	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
-		return
-	}
-	set := *d.DS
-	set.TTL = min(set.TTL, d.TTL)
-	v := r.viewOf(now, question{d.Name, dns.TypeDS})
-	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
-	if cut, ok := v.cuts.GetCut(now, d.Name.Parent()); ok {
-		meta.NotAfter = cut.Expires
-	}
-	v.cache.Put(now, &set, meta)
 }
 
 // addIfNew adds a value unless the same one is there: its TTL counts from when it was

@@ -52,13 +52,13 @@ type Resolver struct {
 	clientQuestions    clientQuestions
 	selfAsked          selfAsked
 
-	random        randomSource
-	prefetching   atomic.Int64
-	refreshing    atomic.Int64
-	refreshMu     sync.Mutex                      // held to increase refreshing
-	targetLookups atomic.Int64                    // those that have outlived their question
-	admitHit      func(dnsname.Name, uint16) bool // cacheDecidesFor
-	counts        counts
+	random          randomSource
+	prefetching     atomic.Int64
+	refreshing      atomic.Int64
+	refreshMu       sync.Mutex                      // held to increase refreshing
+	detachedLookups atomic.Int64                    // those that have outlived their question
+	admitHit        func(dnsname.Name, uint16) bool // cacheDecidesFor
+	counts          counts
 
 	base    context.Context // ends with Close
 	end     context.CancelFunc
@@ -130,8 +130,9 @@ func routesIPv6() bool {
 	return true
 }
 
-// Close ends all work under way, waits for it, and closes all connections. Later calls of
-// any method fail with ErrClosed. A Cache from Options stays usable. The error is that of
+// Close ends all work under way, waits for it, and closes all connections. Later
+// questions fail with ErrClosed; ServeDNS answers them with SERVFAIL, and AppendHit returns
+// false. A Cache from Options stays usable. The error is that of
 // closing the connections.
 func (r *Resolver) Close() error {
 	r.flights.stop(r.end)

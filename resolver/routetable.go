@@ -29,7 +29,7 @@ type routeTable struct {
 	givenNegative []NegativeTrustAnchor
 
 	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
-	numbers   map[[32]byte]uint32 // of views, by the digests of their views
+	numbers   map[[32]byte]uint32 // of views, by their digests
 }
 
 // SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those

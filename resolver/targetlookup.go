@@ -53,7 +53,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 	z.lookups++
 	z.hedgeTimer.Reset(lookupLate)
 	z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{Zone: z.cut.Zone, Server: name})
-	l := z.r.newTargetLookup(ctx, z.st.budget)
+	l := z.r.newDetachedLookup(ctx, z.st.budget)
 	z.targetLookups = append(z.targetLookups, l)
 	together := !z.noAddress
 	if z.lookupResults == nil {

@@ -70,7 +70,7 @@ type zoneQuery struct {
 	loops         chan *serverAddr  // servers of a route that lead back to us
 	hedgeTimer    *time.Timer       // fires when the reply or look-up is later than expected
 	deadProbe     deadProbe         // waited for when no server can be asked
-	targetLookups []*targetLookup   // under way or ended
+	targetLookups []*detachedLookup // under way or ended
 
 	inFlight  int
 	lookups   int

@@ -6,10 +6,11 @@ import (
 )
 
 // Probe decides whether a query may probe a server that is marked down: one at a time,
-// and, unless urgent, not before the time has passed for which it is marked down. If not, end is nil; otherwise end must
-// be called after the outcome of the query has been recorded. Only a reply ends a probe
-// earlier: the timeouts of queries that were under way when the server was marked down do
-// not, or each of them would let another query out, and their number would never fall.
+// and, unless urgent, not before the time has passed for which it is marked down. If not,
+// end is nil; otherwise end must be called after the outcome of the query has been
+// recorded. Only a reply ends a probe earlier: the timeouts of queries that were under way
+// when the server was marked down do not, or each of them would let another query out, and
+// their number would never fall.
 func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,8 +22,7 @@ const (
 	// slowestTimeout bounds the timeout of servers measured to be slower than
 	// maxTimeout allows for.
 	slowestTimeout = 3 * time.Second
-	// deadAfter is after how many timeouts in a row a server is marked down
-	// (ATTACKS.md 22: three to four).
+	// deadAfter is after how many timeouts in a row a server is marked down.
 	deadAfter = 3
 	// deadFirst is how long a server is marked down at first; each further timeout
 	// doubles it up to deadMax (PowerDNS: 60 s).
@@ -142,9 +141,9 @@ func (t *Table) alive(s *server, addr netip.AddrPort) {
 	t.families[familyOf(addr.Addr())].answered()
 }
 
-// TimedOut records that addr did not answer a query; replies is
-// Estimate.Replies as it was when the query was sent. If it has answered another one meanwhile it is slow with this one, or
-// the packet was lost, but it is not silent.
+// TimedOut records that addr did not answer a query; replies is Estimate.Replies as it was
+// when the query was sent. If it has answered another one meanwhile it is slow with this
+// one, or the packet was lost, but it is not silent.
 func (t *Table) TimedOut(now time.Time, addr netip.AddrPort, replies uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 const typeOPT = 41
 
 const (
-	// MaxOptions and maxOptionOctets bound the EDNS options of one message:
+	// MaxOptions and maxOptionBytes bound the EDNS options of one message:
 	// Unbound's limits after CVE-2026-41292.
 	MaxOptions     = 100
 	maxOptionBytes = 4096

@@ -39,7 +39,7 @@ const (
 const (
 	// MaxRecords is how many records one message may hold. A full 64 KiB message
 	// of real data has about 4,000 (16-byte A records with compressed owners);
-	// limits table of PowerDNS and BIND, attacks of 2024-2026 (item 31).
+	// PowerDNS and BIND have a limit like it.
 	MaxRecords = 5000
 	// MaxExpanded bounds the bytes of all names of a message, uncompressed, so
 	// that compression cannot turn 64 KiB into hundreds of megabytes.

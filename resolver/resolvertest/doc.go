@@ -14,7 +14,8 @@
 //	r := in.Resolver(t)
 //	addrs, err := r.LookupNetIP(t.Context(), "ip", "www.shop.example")
 //
-// Everything is in memory: no socket is opened, no goroutine started. Inside
+// Everything is in memory: no socket is opened and no goroutine started, except by
+// Listen and Handle. Inside
 // testing/synctest latencies, timeouts and TTLs pass in virtual time, exactly and
 // at once. Programs that cannot take a Dial use Listen and LoopbackDial, which put
 // the same servers on sockets of the loopback interface. Without package testing,

@@ -83,7 +83,7 @@ func (x *exchange) refusal(opt *dns.OPT) int {
 	}
 	q := m.Question[0]
 	switch {
-	case q.Qtype == dns.TypeNXNAME, q.Qtype == dns.TypeOPT, q.Qtype == dns.TypeNone: // RFC 9824 §3.3
+	case q.Qtype == dns.TypeNXNAME, q.Qtype == dns.TypeOPT, q.Qtype == dns.TypeNone: // RFC 9824 §3.5
 		return dns.RcodeFormatError
 	case q.Qtype == dns.TypeAXFR, q.Qtype == dns.TypeIXFR, q.Qclass != dns.ClassINET:
 		return dns.RcodeRefused

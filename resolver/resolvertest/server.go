@@ -104,8 +104,8 @@ type cookieSupport int
 const (
 	cookiesOff      cookieSupport = iota
 	cookiesOn                     // echoes the client's part and adds its own
-	cookiesRequired               // BADCOOKIE over UDP to queries without its own
-	cookiesNever                  // BADCOOKIE to every query
+	cookiesRequired               // BADCOOKIE over UDP to a cookie without its own part, or with a wrong one
+	cookiesNever                  // BADCOOKIE to every query with a cookie
 )
 
 // packet is something that a server sends back.

@@ -161,7 +161,7 @@ func barsCNAME(rrtype uint16) bool {
 }
 
 // isMeta reports whether a type has no records: OPT, NXNAME and those from 249
-// to 255, transaction signatures and queries (RFC 6895 §3.1, RFC 9824 §3.3).
+// to 255, transaction signatures and queries (RFC 6895 §3.1, RFC 9824 §3.5).
 func isMeta(rrtype uint16) bool {
 	return rrtype == dns.TypeNone || rrtype == dns.TypeOPT || rrtype == dns.TypeNXNAME ||
 		dns.TypeTKEY <= rrtype && rrtype <= dns.TypeANY

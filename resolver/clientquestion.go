@@ -7,7 +7,8 @@ import (
 	"github.com/iterdns/iterdns/cache"
 )
 
-// answer answers from the cache, or in a flight that equal questions share.
+// answer answers from the cache, with an expired answer, or in a flight that equal questions
+// share, and leaves out the addresses that are not allowed.
 func (r *Resolver) answer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {

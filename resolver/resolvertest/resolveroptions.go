@@ -72,12 +72,12 @@ func (in *Internet) Anchors() []dnssec.Anchor {
 }
 
 // Options returns the options of a resolver whose whole Internet this is: the
-// hints, the anchors, Dial, Now, and leave to ask servers at documentation
-// addresses. The machine that the test runs on has no part in it: there is no hosts
+// hints, the anchors, Dial, Now, and leave to ask servers at any
+// address. The machine that the test runs on has no part in it: there is no hosts
 // file, and no route that addresses are ordered by. Where no zone is signed, nothing
 // is validated.
 //
-// Where a zone below arpa. is written, or one has special-use names
+// Where a zone at or below arpa. is written, or one has special-use names
 // (resolver.IsSpecialUse), the answers that resolvers otherwise keep for these names are
 // off, so that its records are found: all of them, so that localhost does not exist unless
 // it is written too, or a LocalZone. An undelegated zone with special-use names changes
@@ -104,7 +104,7 @@ var (
 	onion = dnsname.MustParse("onion.")
 )
 
-// hasSpecialUse reports whether a written zone is below arpa., or is delegated and has
+// hasSpecialUse reports whether a written zone is at or below arpa., or is delegated and has
 // special-use names.
 func (in *Internet) hasSpecialUse() bool {
 	in.mu.RLock()
