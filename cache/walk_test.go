@@ -176,7 +176,7 @@ func TestStats(t *testing.T) {
 }
 
 // No more digests are remembered than there is room for; views in use stay what they are,
-// whoever comes back gets an empty one, and nobody gets what was another's.
+// a forgotten one comes back empty, and no view gets the data of another.
 func TestViewsAreForgotten(t *testing.T) {
 	c := New(Options{})
 	digest := func(i int) [32]byte { return [32]byte{byte(i), byte(i >> 8), 1} }

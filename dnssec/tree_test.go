@@ -262,8 +262,8 @@ func TestIslands(t *testing.T) {
 	w.expect("www.island.plain.", dns.TypeA, Bogus, ReasonNoSignature)
 }
 
-// signedAs returns the signature of a set by the zone's own name and key, whoever the
-// set belongs to.
+// signedAs returns the signature of a set by the zone's own name and key, even if the
+// set belongs to another zone.
 func (z *testZone) signedAs(_ string, s *RRset) Packed {
 	rrs, err := s.AppendRRs(nil, s.TTL, false)
 	if err != nil {
