@@ -11,6 +11,10 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
+// maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
+// Knot and PowerDNS: one day).
+const maxTTL = 86400
+
 // answer is what is known of one name and type: records, aliases, or a denial. A search
 // joins the answers for the names of an alias chain to the first of them. An answer that a
 // search has returned is shared by all callers that wait for it, and not changed.
@@ -38,6 +42,16 @@ type answer struct {
 
 // isPositive reports whether there are records of the name searched.
 func (a *answer) isPositive() bool { return a.kind == kindAnswer || a.kind == kindAlias }
+
+// records returns the records of a type in an answer, without the aliases.
+func (a *answer) records(rrtype uint16) dnssec.Packed {
+	for _, set := range a.sets {
+		if set.Type == rrtype {
+			return set.Records
+		}
+	}
+	return ""
+}
 
 // isExpanded reports whether a part of the answer was made from a wildcard, so that a proof
 // goes with it.
@@ -81,6 +95,34 @@ func (a *answer) response(zone dnsname.Name) *dnssec.Response {
 	}
 	resp.Authority = append(resp.Authority, a.denial...)
 	return resp
+}
+
+// reconcile sets the response code that the answer's records imply, whatever the reply's
+// was: only records are signed and kept, so that otherwise a client answered from the cache
+// would get another code than the first client. An RRset at a name shows that the name
+// exists, and the target of an alias is asked for anyway (RFC 6604 §3). The SOA is the
+// denial's, and belongs to no answer (RFC 2308 §2).
+func (a *answer) reconcile() {
+	switch a.kind {
+	case kindAnswer, kindNoData:
+	case kindAlias:
+		if a.aliases[len(a.aliases)-1].TooLong {
+			a.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
+		}
+	case kindNameError:
+		a.rcode = dns.RcodeNameError
+	case kindReferral, kindLame, kindUnusable, kindRecursive: // no answer is one of these
+	}
+	if a.isPositive() {
+		a.soa = nil
+	}
+}
+
+// nothingBelow makes of the denial of an ancestor one of the name searched (RFC 8020).
+func (a *answer) nothingBelow(q question) *answer {
+	below := *a
+	below.q = q
+	return &below
 }
 
 // result decodes an answer for a caller.

@@ -13,10 +13,6 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
-// Knot and PowerDNS: one day).
-const maxTTL = 86400
-
 // maxNegativeTTL is how long a denial is kept (RFC 2308 §5: one to three hours).
 const maxNegativeTTL = 3600
 

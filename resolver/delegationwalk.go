@@ -276,9 +276,3 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-// isAliasType reports whether a CNAME at the name is itself an answer to a question
-// for the type (RFC 1034 §3.6.2).
-func isAliasType(rrtype uint16) bool {
-	return rrtype == dns.TypeCNAME || rrtype == dns.TypeANY
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/miekg/dns"
 
@@ -73,27 +72,6 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	return f, nil
 }
 
-// reconcile sets the response code that the answer's records imply, whatever the reply's
-// was: only records are signed and kept, so that otherwise a client answered from the cache
-// would get another code than the first client. An RRset at a name shows that the name
-// exists, and the target of an alias is asked for anyway (RFC 6604 §3). The SOA is the
-// denial's, and belongs to no answer (RFC 2308 §2).
-func (a *answer) reconcile() {
-	switch a.kind {
-	case kindAnswer, kindNoData:
-	case kindAlias:
-		if a.aliases[len(a.aliases)-1].TooLong {
-			a.rcode = dns.RcodeYXDomain // RFC 6672 §2.2
-		}
-	case kindNameError:
-		a.rcode = dns.RcodeNameError
-	case kindReferral, kindLame, kindUnusable, kindRecursive: // no answer is one of these
-	}
-	if a.isPositive() {
-		a.soa = nil
-	}
-}
-
 // restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
 // server that neither sets AA nor sends an SOA has not claimed the zone.
 func (m *reply) restsOnProof() bool {
@@ -118,45 +96,6 @@ func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
 		}
 	}
 	return steps
-}
-
-// capTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035 §5.3.3).
-// Those of a denial too: it is kept by the TTLs of its parts, and denies other names by them
-// (RFC 8198 §5.4).
-func (a *answer) capTTLs(v *dnssec.Verdict) {
-	a.sets, a.denial = capSetTTLs(a.sets, v), capSetTTLs(a.denial, v)
-	a.aliases = slices.Clone(a.aliases)
-	for i, step := range a.aliases {
-		a.aliases[i].Set = capTTL(step.Set, v)
-	}
-	if a.soa != nil {
-		a.soa = capTTL(a.soa, v)
-	}
-}
-
-func capSetTTLs(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
-	bounded := slices.Clone(sets)
-	for i, s := range sets {
-		bounded[i] = capTTL(s, v)
-	}
-	return bounded
-}
-
-// capTTL copies the set when its TTL changes, as the set is shared with other callers that
-// waited for the response.
-func capTTL(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
-	i := slices.IndexFunc(v.Sets, func(sv dnssec.SetVerdict) bool { return sv.Set == s })
-	if i < 0 || v.Sets[i].TTL >= s.TTL {
-		return s
-	}
-	return withTTL(s, v.Sets[i].TTL)
-}
-
-// withTTL copies the set with another TTL.
-func withTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
-	other := *s
-	other.TTL = ttl
-	return &other
 }
 
 // accept takes over what validation found.
@@ -185,13 +124,6 @@ func (f *fresh) accept(v *dnssec.Verdict) {
 			}
 		}
 	}
-}
-
-// nothingBelow makes of the denial of an ancestor one of the name searched (RFC 8020).
-func (a *answer) nothingBelow(q question) *answer {
-	below := *a
-	below.q = q
-	return &below
 }
 
 // kindOfRecursive returns the kind that a response would have if it came from an

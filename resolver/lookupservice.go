@@ -65,7 +65,7 @@ func (r *Resolver) LookupService(ctx context.Context, service, proto, name strin
 		return Service{}, stub.NoSuchHost(target)
 	}
 	stub.SortSRV(records, rand.IntN)
-	s := Service{Canonical: found.canonical(asked), TTL: found.timeToLive(), Status: found.status, Servers: make([]ServiceServer, len(records))}
+	s := Service{Canonical: canonicalOf(found, asked), TTL: found.timeToLive(), Status: found.status, Servers: make([]ServiceServer, len(records))}
 	for i, srv := range records {
 		s.Servers[i].SRV = *srv
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/stub"
 )
@@ -53,7 +52,7 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for _, l := range []familyAnswer{a, aaaa} {
 		if l.answer != nil && (len(l.answer.aliases) > 0 || l.err == nil) {
-			return l.answer.canonical(name), nil
+			return canonicalOf(l.answer, name), nil
 		}
 	}
 	err := worse(a.err, aaaa.err)
@@ -67,7 +66,7 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 	for target := range found.records(dns.TypeCNAME).All() {
 		return stub.HostName(target), nil
 	}
-	return found.canonical(name), nil
+	return canonicalOf(found, name), nil
 }
 
 // LookupSRV returns the servers of a service, asking for _service._proto.name, or for name
@@ -81,7 +80,7 @@ func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (
 	if err != nil {
 		return "", nil, err
 	}
-	canonical := found.canonical(asked)
+	canonical := canonicalOf(found, asked)
 	if !stub.IsHostName(canonical) {
 		return "", nil, &net.DNSError{Err: stub.TextSRVHeader, Name: name}
 	}
@@ -194,20 +193,20 @@ func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*
 	if err != nil {
 		return nil, err
 	}
-	return f, f.notFound(qtype)
+	return f, notFound(f, qtype)
 }
 
 // notFound is a *NotFoundError when there are no records of the type.
-func (a *answer) notFound(qtype uint16) error {
+func notFound(a *answer, qtype uint16) error {
 	if a.records(qtype) != "" {
 		return nil
 	}
 	return &NotFoundError{Rcode: a.rcode, Status: a.status, TTL: a.timeToLive()}
 }
 
-// canonical returns the name that the alias chain ends at: as its last CNAME spells it, or
-// as asked when there are no aliases, with a trailing dot.
-func (a *answer) canonical(asked string) string {
+// canonicalOf returns the name that the alias chain ends at: as its last CNAME spells it,
+// or as asked when there are no aliases, with a trailing dot.
+func canonicalOf(a *answer, asked string) string {
 	if len(a.aliases) == 0 {
 		return strings.TrimSuffix(asked, ".") + "."
 	}
@@ -218,14 +217,4 @@ func (a *answer) canonical(asked string) string {
 		}
 	}
 	return last.To.String()
-}
-
-// records returns the records of a type in an answer, without the aliases.
-func (a *answer) records(rrtype uint16) dnssec.Packed {
-	for _, set := range a.sets {
-		if set.Type == rrtype {
-			return set.Records
-		}
-	}
-	return ""
 }

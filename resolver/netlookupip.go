@@ -276,13 +276,13 @@ func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint1
 	if err != nil {
 		return familyAnswer{err: wrap(q.public(), err)}, true
 	}
-	return familyAnswer{f, f.notFound(qtype)}, true
+	return familyAnswer{f, notFound(f, qtype)}, true
 }
 
 func (r *Resolver) askFamily(ctx context.Context, n dnsname.Name, qtype uint16) familyAnswer {
 	f, err := r.resolvePacked(ctx, n, qtype)
 	if err == nil {
-		err = f.notFound(qtype)
+		err = notFound(f, qtype)
 	}
 	return familyAnswer{f, err}
 }

@@ -101,7 +101,7 @@ func TestLadder(t *testing.T) {
 			got = none
 		}
 		if got != tt.want || why != tt.why || ok != (tt.want != none) {
-			t.Errorf("%s: got %+v for %q, %t; want %+v for %q", tt.name, got, why.public(), ok, tt.want, tt.why.public())
+			t.Errorf("%s: got %+v for reason %d, %t; want %+v for %d", tt.name, got, why, ok, tt.want, tt.why)
 		}
 	}
 }

@@ -15,3 +15,9 @@ type question struct {
 func (q question) public() dns.Question {
 	return dns.Question{Name: q.name.String(), Qtype: q.rrtype, Qclass: dns.ClassINET}
 }
+
+// isAliasType reports whether a CNAME at the name is itself an answer to a question
+// for the type (RFC 1034 §3.6.2).
+func isAliasType(rrtype uint16) bool {
+	return rrtype == dns.TypeCNAME || rrtype == dns.TypeANY
+}

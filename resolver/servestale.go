@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
-	"github.com/iterdns/iterdns/dnssec"
 )
 
 // DefaultMaxStale is used when Options.MaxStale is zero. RFC 8767 §5 asks for one to three
@@ -157,46 +155,4 @@ func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*a
 	}
 	f.extended = append(f.extended, e)
 	return f, true
-}
-
-// signedAt reports whether all signatures of an answer are within their time. The one
-// that was verified when the answer was made is not known any more, so that all count.
-func (a *answer) signedAt(now time.Time) bool {
-	valid := func(set *dnssec.RRset) bool { return setSignedAt(set, now) }
-	for _, set := range a.sets {
-		if !valid(set) {
-			return false
-		}
-	}
-	for _, set := range a.denial {
-		if !valid(set) {
-			return false
-		}
-	}
-	for _, step := range a.aliases {
-		if !valid(step.Set) {
-			return false
-		}
-	}
-	return a.soa == nil || valid(a.soa)
-}
-
-// setSignedAt reports whether a set has signatures, all of which are within their time
-// (RFC 4034 §3.1.5).
-func setSignedAt(set *dnssec.RRset, now time.Time) bool {
-	const expiration, inception, end = 8, 12, 16 // offsets in RRSIG RDATA
-	at := uint32(now.Unix())
-	signed := false
-	for sig := range set.Signatures.All() {
-		if len(sig) < end {
-			return false
-		}
-		expires := binary.BigEndian.Uint32([]byte(sig[expiration:inception]))
-		begins := binary.BigEndian.Uint32([]byte(sig[inception:end]))
-		if int32(expires-at) < 0 || int32(at-begins) < 0 { // serial arithmetic, RFC 1982
-			return false
-		}
-		signed = true
-	}
-	return signed
 }

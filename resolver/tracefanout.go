@@ -140,7 +140,7 @@ func (l *listener) finish(in walkRef, t took, result *Result, err error) {
 	if l.trace.Done != nil {
 		tellOne(l, true, l.trace.Done, func() DoneInfo {
 			return DoneInfo{
-				Step: in.now(), Result: result, Err: err,
+				Step: stepNow(in), Result: result, Err: err,
 				Sends: t.Queries, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
 			}
 		})
@@ -174,15 +174,15 @@ func (l *listener) rethrow() error {
 	return aborted
 }
 
-// now returns the Step of an event that happens now.
-func (in walkRef) now() Step {
+// stepNow returns the Step of an event that happens now.
+func stepNow(in walkRef) Step {
 	return Step{Walk: in.Walk, Parent: in.Parent, Depth: in.Depth, Question: in.Question.public(), At: time.Now()}
 }
 
 // Joined calls Trace.Joined.
 func (a *audience) Joined(in walkRef, zone dnsname.Name) {
 	tell(a, func(t *Trace) func(JoinedInfo) { return t.Joined }, func() JoinedInfo {
-		return JoinedInfo{Step: in.now(), Zone: zone.String()}
+		return JoinedInfo{Step: stepNow(in), Zone: zone.String()}
 	})
 }
 
@@ -190,7 +190,7 @@ func (a *audience) Joined(in walkRef, zone dnsname.Name) {
 func (a *audience) Cache(in walkRef, e cacheEvent) {
 	tell(a, func(t *Trace) func(CacheInfo) { return t.Cache }, func() CacheInfo {
 		return CacheInfo{
-			Step: in.now(), Hit: e.Hit, Negative: e.Negative, Failure: e.Failure, Alias: e.Alias, Stale: e.Stale,
+			Step: stepNow(in), Hit: e.Hit, Negative: e.Negative, Failure: e.Failure, Alias: e.Alias, Stale: e.Stale,
 			Status: e.Status, TTL: e.TTL,
 		}
 	})
@@ -200,7 +200,7 @@ func (a *audience) Cache(in walkRef, e cacheEvent) {
 func (a *audience) SecondLevel(in walkRef, e secondLevelEvent) {
 	tell(a, func(t *Trace) func(SecondLevelInfo) { return t.SecondLevel }, func() SecondLevelInfo {
 		return SecondLevelInfo{
-			Step: in.now(), Zone: e.Zone.String(), Asked: e.Asked.public(), Hit: e.Hit, Kind: e.Kind,
+			Step: stepNow(in), Zone: e.Zone.String(), Asked: e.Asked.public(), Hit: e.Hit, Kind: e.Kind,
 			Age: e.Age, Elapsed: e.Elapsed, Message: e.Message, Err: e.Err,
 		}
 	})
@@ -209,7 +209,7 @@ func (a *audience) SecondLevel(in walkRef, e secondLevelEvent) {
 // Start calls Trace.Start.
 func (a *audience) Start(in walkRef, cut *glue.Delegation, hints bool) {
 	tell(a, func(t *Trace) func(StartInfo) { return t.Start }, func() StartInfo {
-		return StartInfo{Step: in.now(), Cut: cut, Hints: hints}
+		return StartInfo{Step: stepNow(in), Cut: cut, Hints: hints}
 	})
 }
 
@@ -217,14 +217,14 @@ func (a *audience) Start(in walkRef, cut *glue.Delegation, hints bool) {
 func (a *audience) Query(in walkRef, e queryEvent) {
 	tell(a, func(t *Trace) func(QueryInfo) { return t.Query }, func() QueryInfo {
 		return QueryInfo{
-			Step: in.now(), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
-			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: e.Reason.public(),
+			Step: stepNow(in), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
+			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: publicReason(e.Reason),
 		}
 	})
 }
 
-// public returns the reason as a Trace sees it.
-func (r queryReason) public() QueryReason {
+// publicReason returns the reason as a Trace sees it.
+func publicReason(r queryReason) QueryReason {
 	switch r {
 	case reasonNone:
 		return ""
@@ -264,7 +264,7 @@ func (r queryReason) public() QueryReason {
 func (a *audience) Response(in walkRef, e responseEvent) {
 	tell(a, func(t *Trace) func(ResponseInfo) { return t.Response }, func() ResponseInfo {
 		return ResponseInfo{
-			Step: in.now(), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
+			Step: stepNow(in), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
 			Network: e.Network, Kind: e.Kind, Rcode: e.Rcode, RTT: e.RTT, Message: e.Message, Err: e.Err,
 		}
 	})
@@ -273,7 +273,7 @@ func (a *audience) Response(in walkRef, e responseEvent) {
 // Referral calls Trace.Referral.
 func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset) {
 	tell(a, func(t *Trace) func(ReferralInfo) { return t.Referral }, func() ReferralInfo {
-		info := ReferralInfo{Step: in.now(), From: from.String(), Cut: cut}
+		info := ReferralInfo{Step: stepNow(in), From: from.String(), Cut: cut}
 		if ds != nil {
 			info.DS, _ = ds.AppendRRs(nil, ds.TTL, true)
 		}
@@ -285,7 +285,7 @@ func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation,
 func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
 	tell(a, func(t *Trace) func(ServerLookupInfo) { return t.ServerLookup }, func() ServerLookupInfo {
 		return ServerLookupInfo{
-			Step: in.now(), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: e.Err,
+			Step: stepNow(in), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: e.Err,
 		}
 	})
 }
@@ -293,13 +293,13 @@ func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
 // Alias calls Trace.Alias.
 func (a *audience) Alias(in walkRef, from, to dnsname.Name, dname bool) {
 	tell(a, func(t *Trace) func(AliasInfo) { return t.Alias }, func() AliasInfo {
-		return AliasInfo{Step: in.now(), From: from.String(), To: to.String(), DNAME: dname}
+		return AliasInfo{Step: stepNow(in), From: from.String(), To: to.String(), DNAME: dname}
 	})
 }
 
 // Validated calls Trace.Validated.
 func (a *audience) Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason) {
 	tell(a, func(t *Trace) func(ValidatedInfo) { return t.Validated }, func() ValidatedInfo {
-		return ValidatedInfo{Step: in.now(), Zone: zone.String(), Status: status, Extended: extendedReason(why)}
+		return ValidatedInfo{Step: stepNow(in), Zone: zone.String(), Status: status, Extended: extendedReason(why)}
 	})
 }

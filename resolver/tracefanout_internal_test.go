@@ -94,9 +94,9 @@ func TestEveryEventHasItsHook(t *testing.T) {
 func TestQueryReasonsHaveWords(t *testing.T) {
 	seen := map[QueryReason]bool{"": true}
 	for r := reasonBest; r <= reasonConnection; r++ {
-		if seen[r.public()] {
-			t.Errorf("reason %d: %q is none, or another's", r, r.public())
+		if seen[publicReason(r)] {
+			t.Errorf("reason %d: %q is none, or another's", r, publicReason(r))
 		}
-		seen[r.public()] = true
+		seen[publicReason(r)] = true
 	}
 }
