@@ -1,9 +1,6 @@
 package resolver
 
 import (
-	"slices"
-	"time"
-
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
@@ -12,10 +9,6 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/wire"
 )
-
-// maxApexTries is how many of the servers that only the zone itself names are tried after
-// maxTries of those that its parent names. They are tried last; one that works is enough.
-const maxApexTries = 3
 
 // learnApexNS remembers which name servers the zone itself names beside those of its parent,
 // for when all of these fail. They are believed from the answer to a query for them, when
@@ -76,20 +69,4 @@ func (w *walk) signedByZone(f *fresh, set *dnssec.RRset) bool {
 
 func (w *walk) keepApexNS(own []dnsname.Name) {
 	w.view.cuts.PutOwnServers(w.cut.Delegation, own)
-}
-
-// apexServer reports whether only the zone itself names a server.
-func (c *zoneCut) apexServer(name dnsname.Name) bool { return slices.Contains(c.apexNS, name) }
-
-// takeApexServer takes the server to ask after maxTries of others: one that only the zone
-// itself names.
-func (l *serverList) takeApexServer(now time.Time) *serverAddr {
-	if l.tries >= maxTries+maxApexTries {
-		return nil
-	}
-	own := l.askable(func(c *serverAddr) bool { return c.apexOnly && !c.estimate.Dead })
-	if len(own) == 0 {
-		return nil
-	}
-	return l.take(l.best(now, own))
 }

@@ -276,3 +276,37 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// closestCut returns the deepest zone cut known on the way to the zone that has the answer
+// to q (RFC 1034 §5.3.3 step 2), or the root hints. In a route there are no zone cuts above
+// its servers, and none below when these are recursive.
+func (r *Resolver) closestCut(now time.Time, st *queryState, v *view, q question) *zoneCut {
+	if v.forwards() {
+		return &zoneCut{Delegation: v.route.cut, source: v.source}
+	}
+	from := searchedFrom(q)
+	if st.startAbove != "" {
+		from = st.startAbove.Parent()
+	}
+	cut, ok := v.cuts.GetCut(now, from)
+	for ok && st.prefetching && endsSoon(now, cut) && !cut.Zone.IsRoot() {
+		cut, ok = v.cuts.GetCut(now, cut.Zone.Parent())
+	}
+	if ok && !(st.prefetching && endsSoon(now, cut)) {
+		return &zoneCut{Delegation: cut.Delegation, source: v.source, expires: cut.Expires, apexNS: cut.Own}
+	}
+	if v.route != nil {
+		return &zoneCut{Delegation: v.route.cut, source: v.source}
+	}
+	r.prime()
+	return &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
+}
+
+// endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch
+// then starts further up: nothing lives longer than the delegation that it came through,
+// and would otherwise have to be fetched more and more often until everything expires
+// together.
+func endsSoon(now time.Time, cut cache.Cut) bool {
+	const share = 10
+	return cut.Expires.Sub(now)*share <= min(cut.TTL, maxTTL*time.Second)
+}

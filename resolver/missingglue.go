@@ -44,22 +44,6 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut,
 	return l
 }
 
-// glueCost bounds what asking the parent for glue may cost one question: as many queries as
-// server look-ups may fail. A delegation of hundreds of names does not fit into a datagram,
-// so that each look-up is two queries, which the limit of look-ups would not count
-// (NXNSAttack).
-type glueCost struct{ limit, spent, last int }
-
-func (g *glueCost) add(queries int) {
-	if queries > 0 {
-		g.spent, g.last = g.spent+queries, queries
-	}
-}
-
-// allows reports whether another look-up that costs what the last one did is within the
-// bound.
-func (g *glueCost) allows() bool { return g.spent+g.last <= g.limit }
-
 // queriesFor is how many queries a reply took at least: what does not fit into a datagram
 // was asked for over TCP as well.
 func queriesFor(m *reply) int {

@@ -1,8 +1,6 @@
 package resolver
 
 import (
-	"time"
-
 	"github.com/iterdns/iterdns/cache"
 )
 
@@ -77,13 +75,4 @@ func (r *Resolver) prefetchAll(due []question) {
 	for _, q := range due {
 		r.prefetch(q)
 	}
-}
-
-// endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch
-// then starts further up: nothing lives longer than the delegation that it came through,
-// and would otherwise have to be fetched more and more often until everything expires
-// together.
-func endsSoon(now time.Time, cut cache.Cut) bool {
-	const share = 10
-	return cut.Expires.Sub(now)*share <= min(cut.TTL, maxTTL*time.Second)
 }

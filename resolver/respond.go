@@ -19,37 +19,6 @@ import (
 // errNoQuery: Exchange was called with nil or with a response.
 var errNoQuery = errors.New("resolver: not a query")
 
-// Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2, RFC
-// 6840 §5.7-5.9, RFC 6891). Where Resolve returns an error the reply is SERVFAIL, with an
-// extended DNS error (RFC 8914) if the query has EDNS.
-//
-// RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
-// question; AD is set when everything is Secure and the query has AD or DO set; DNSSEC
-// records are left out unless DO is set or they were asked for. A name denied by a compact
-// denial is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). Queries that
-// are not a question for a resolver get the error that says so: FORMERR unless there is
-// exactly one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS
-// other than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
-// REFUSED for zone transfers and classes other than IN.
-//
-// The question is echoed as it came, and records at its name are spelled like it. EDNS
-// options of the query have no effect, and are not forwarded. The reply is never truncated:
-// that is for the caller, who knows the transport, as ServeDNS does, over streams too,
-// where a message has at most 65,535 bytes. It is compressed when it is packed, and belongs
-// to the caller.
-//
-// A question that has to be searched waits for its turn (Limits.Questions) for as long as
-// ctx lasts, in the goroutine of the caller. A server that calls Exchange for untrusted
-// clients should bound how many wait and, with ctx, how long, as ServeDNS does. A question
-// that has had its turn for half a second may be shed for others; it is then answered with
-// SERVFAIL and an extended error that says so.
-//
-// The error is not nil only when query is nil or a response, when ctx has ended, and after
-// Close (ErrClosed).
-func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
-	return r.respondWithin(ctx, query, 0)
-}
-
 // respondWithin is Exchange for a question that may wait no longer than patience for its
 // turn; 0 sets no bound beside ctx.
 func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {

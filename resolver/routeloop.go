@@ -1,11 +1,9 @@
 package resolver
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"strings"
@@ -13,11 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
@@ -30,48 +24,6 @@ const (
 	// probePause is how rarely one server is tested for a loop.
 	probePause = 5 * time.Second
 )
-
-// leadsBack asks a server of a route for a name made up for it, and reports whether the
-// question comes back to us. If so, the server is not asked for a while.
-func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
-	name, back, forget, err := r.loopProbes.begin(rt.zone)
-	if err != nil {
-		return false // the zone's name is too long to add to
-	}
-	defer forget()
-	q := question{name, dns.TypeHINFO}
-	st := r.newQueryState(q, cache.Unchecked)
-	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
-	defer cancel()
-	asked := *to
-	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.config.Now(), to.addr)
-	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
-	done := make(chan struct{})
-	var ended error
-	go func() {
-		defer close(done)
-		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
-	}()
-	came := false
-	select {
-	case <-back:
-		came = true
-	case <-done:
-		select {
-		case <-back: // the answer came the same way
-			came = true
-		default:
-		}
-	case <-r.base.Done():
-	}
-	cancel()
-	<-done
-	rescue.Again(ended)
-	if came {
-		to.guard.loopsUntil.Store(time.Now().Add(loopPause).UnixNano())
-	}
-	return came
-}
 
 // loopGuard remembers whether one server of a route leads back to us.
 type loopGuard struct {
@@ -86,8 +38,6 @@ func (g *loopGuard) leadsBackKnown() bool {
 	left := time.Duration(g.loopsUntil.Load() - time.Now().UnixNano())
 	return 0 < left && left <= loopPause+clockSlack // not for longer when the clock was set back
 }
-
-func (c *serverAddr) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
 
 // loopGuards are the loop guards of a route's servers whose addresses are looked up and may
 // change.
@@ -220,63 +170,4 @@ func (a *clientQuestions) count(q question) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.counts[q]
-}
-
-// isEcho reports whether the question put to a forwarder is also asked of us, apart from the
-// client's question that it is for. That may come from another client, or from ourselves.
-func (z *zoneQuery) isEcho() bool {
-	others := z.r.clientQuestions.count(z.q)
-	if z.st.clientQuestion == z.q {
-		others--
-	}
-	return others > 0
-}
-
-// suspectLoop finds out whether a forwarder that is late waits for us: when the question put to
-// it has come in meanwhile.
-func (z *zoneQuery) suspectLoop(ctx context.Context) {
-	rt := z.cut.source.route
-	if !z.cut.source.forwards() || !z.isEcho() {
-		return
-	}
-	for _, c := range z.servers.addrs {
-		if !c.busy || c.guard == nil {
-			continue
-		}
-		s, isNew := c.guard.suspect()
-		if isNew {
-			to := &serverAddr{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
-			z.r.spawn(func() {
-				defer close(s.done)
-				s.loop = z.r.leadsBack(z.r.base, rt, to) // others may wait for it when ctx has ended
-			})
-		}
-		z.r.spawn(func() {
-			select {
-			case <-s.done:
-			case <-ctx.Done():
-				return
-			}
-			if !s.loop {
-				return
-			}
-			select {
-			case z.loops <- c:
-			case <-ctx.Done():
-			}
-		})
-	}
-}
-
-// takeLoop excludes a server that leads back to us, and reports whether no other server is
-// left to wait for.
-func (z *zoneQuery) takeLoop(c *serverAddr) (ended bool) {
-	c.excluded = true
-	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
-	for _, other := range z.servers.addrs {
-		if other.busy && other != c || !other.excluded {
-			return false
-		}
-	}
-	return z.lookups == 0
 }

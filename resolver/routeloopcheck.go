@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
@@ -95,4 +97,105 @@ func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 		}
 	}
 	return append(servers, l.addrs...)
+}
+
+// leadsBack asks a server of a route for a name made up for it, and reports whether the
+// question comes back to us. If so, the server is not asked for a while.
+func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
+	name, back, forget, err := r.loopProbes.begin(rt.zone)
+	if err != nil {
+		return false // the zone's name is too long to add to
+	}
+	defer forget()
+	q := question{name, dns.TypeHINFO}
+	st := r.newQueryState(q, cache.Unchecked)
+	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
+	defer cancel()
+	asked := *to
+	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.config.Now(), to.addr)
+	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
+	done := make(chan struct{})
+	var ended error
+	go func() {
+		defer close(done)
+		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
+	}()
+	came := false
+	select {
+	case <-back:
+		came = true
+	case <-done:
+		select {
+		case <-back: // the answer came the same way
+			came = true
+		default:
+		}
+	case <-r.base.Done():
+	}
+	cancel()
+	<-done
+	rescue.Again(ended)
+	if came {
+		to.guard.loopsUntil.Store(time.Now().Add(loopPause).UnixNano())
+	}
+	return came
+}
+
+// isEcho reports whether the question put to a forwarder is also asked of us, apart from the
+// client's question that it is for. That may come from another client, or from ourselves.
+func (z *zoneQuery) isEcho() bool {
+	others := z.r.clientQuestions.count(z.q)
+	if z.st.clientQuestion == z.q {
+		others--
+	}
+	return others > 0
+}
+
+// suspectLoop finds out whether a forwarder that is late waits for us: when the question put to
+// it has come in meanwhile.
+func (z *zoneQuery) suspectLoop(ctx context.Context) {
+	rt := z.cut.source.route
+	if !z.cut.source.forwards() || !z.isEcho() {
+		return
+	}
+	for _, c := range z.servers.addrs {
+		if !c.busy || c.guard == nil {
+			continue
+		}
+		s, isNew := c.guard.suspect()
+		if isNew {
+			to := &serverAddr{addr: c.addr, name: c.name, forwarder: c.forwarder, guard: c.guard}
+			z.r.spawn(func() {
+				defer close(s.done)
+				s.loop = z.r.leadsBack(z.r.base, rt, to) // others may wait for it when ctx has ended
+			})
+		}
+		z.r.spawn(func() {
+			select {
+			case <-s.done:
+			case <-ctx.Done():
+				return
+			}
+			if !s.loop {
+				return
+			}
+			select {
+			case z.loops <- c:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// takeLoop excludes a server that leads back to us, and reports whether no other server is
+// left to wait for.
+func (z *zoneQuery) takeLoop(c *serverAddr) (ended bool) {
+	c.excluded = true
+	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
+	for _, other := range z.servers.addrs {
+		if other.busy && other != c || !other.excluded {
+			return false
+		}
+	}
+	return z.lookups == 0
 }

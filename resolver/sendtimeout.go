@@ -27,19 +27,6 @@ func (x *exchange) wait() time.Duration {
 	return e.Timeout
 }
 
-// getsSlowTimeout reports whether the only server gets slowTimeout: in the last send to it,
-// and in the one before if nothing is known of it. It does once only, and not for server
-// look-ups, of which there are many.
-func (c *serverAddr) getsSlowTimeout(side bool) bool {
-	switch {
-	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
-		return false
-	case c.estimate.Known:
-		return c.lastTry && !side
-	}
-	return c.lastTry && !side || c.tries == 2
-}
-
 // loneTimeout is how long the first reply of a server is waited for when no other server
 // could be asked: asking the same server again too early throws its reply away.
 const loneTimeout = 800 * time.Millisecond

@@ -1,11 +1,9 @@
 package resolver
 
 import (
-	"context"
 	"encoding/hex"
 	"net"
 	"slices"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -68,41 +66,6 @@ func datagramSize(query *dns.Msg) int {
 		return dns.MinMsgSize
 	}
 	return min(max(int(opt.UDPSize()), dns.MinMsgSize), udpSize)
-}
-
-// maxServeWait is how long a query to ServeDNS waits for a slot. Clients ask again after
-// one to five seconds, and do not wait for a later answer.
-const maxServeWait = time.Second
-
-// admit waits until the question may be worked on, and returns its slot, and the context to
-// work under: for a message, that context ends when the question is shed. Every question
-// leaves its slot by its own deadline, so that none waits longer than that.
-func (r *Resolver) admit(ctx context.Context, st *queryState) (context.Context, *jostleSlot, error) {
-	waiting, impatient := ctx, error(nil)
-	if st.maxQueued > 0 {
-		// A method waits in the goroutine of its caller; the number of these goroutines is
-		// up to the network, and has to be bounded here.
-		defer r.queuedMessages.Add(-1)
-		if r.queuedMessages.Add(1) > int64(r.config.limits.Questions) {
-			return ctx, nil, r.questionSlots.full()
-		}
-		impatient = limitQuestions.reached(r.config.limits.Questions)
-		within, cancel := context.WithTimeoutCause(ctx, st.maxQueued, impatient)
-		defer cancel()
-		waiting = within
-	}
-	var end context.CancelCauseFunc
-	if st.clientQuestion != (question{}) {
-		ctx, end = context.WithCancelCause(ctx)
-	}
-	s, err := r.questionSlots.enter(waiting, end)
-	if err != nil && end != nil {
-		end(nil)
-	}
-	if err != nil && (impatient == nil || err == impatient) {
-		r.counts.refusals.count(limitQuestions) // otherwise its caller is gone
-	}
-	return ctx, s, err
 }
 
 // setNSID adds the server's identity to the reply if the client asks for it. RFC 5001 §2.

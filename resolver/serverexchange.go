@@ -183,19 +183,6 @@ func (x *exchange) sender() sender {
 	return x.r.sender
 }
 
-// network returns the network of the first query, as package transport names it.
-func (c *serverAddr) network() string {
-	if c.forwarder != nil && c.forwarder.stream {
-		return "tcp"
-	}
-	return "udp"
-}
-
-// isEncrypted reports whether the query is encrypted on its way.
-func (c *serverAddr) isEncrypted() bool {
-	return c.forwarder != nil && c.forwarder.stream && c.forwarder.network != "tcp"
-}
-
 // onSent is called when a query has left this host.
 func (x *exchange) onSent() {
 	x.hasLeft = true

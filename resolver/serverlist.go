@@ -439,3 +439,78 @@ func takeFirst(names *[]dnsname.Name) (dnsname.Name, bool) {
 	*names = (*names)[1:]
 	return name, true
 }
+
+func (c *serverAddr) leadsBackKnown() bool { return c.guard != nil && c.guard.leadsBackKnown() }
+
+// network returns the network of the first query, as package transport names it.
+func (c *serverAddr) network() string {
+	if c.forwarder != nil && c.forwarder.stream {
+		return "tcp"
+	}
+	return "udp"
+}
+
+// isEncrypted reports whether the query is encrypted on its way.
+func (c *serverAddr) isEncrypted() bool {
+	return c.forwarder != nil && c.forwarder.stream && c.forwarder.network != "tcp"
+}
+
+// getsSlowTimeout reports whether the only server gets slowTimeout: in the last send to it,
+// and in the one before if nothing is known of it. It does once only, and not for server
+// look-ups, of which there are many.
+func (c *serverAddr) getsSlowTimeout(side bool) bool {
+	switch {
+	case !c.onlyChoice || c.udpSpoilt || c.waitedSlow:
+		return false
+	case c.estimate.Known:
+		return c.lastTry && !side
+	}
+	return c.lastTry && !side || c.tries == 2
+}
+
+// takeApexServer takes the server to ask after maxTries of others: one that only the zone
+// itself names.
+func (l *serverList) takeApexServer(now time.Time) *serverAddr {
+	if l.tries >= maxTries+maxApexTries {
+		return nil
+	}
+	own := l.askable(func(c *serverAddr) bool { return c.apexOnly && !c.estimate.Dead })
+	if len(own) == 0 {
+		return nil
+	}
+	return l.take(l.best(now, own))
+}
+
+// addressSource is where the addresses of a name server come from.
+type addressSource uint8
+
+const (
+	// fromSearch: they are searched as those of any other name.
+	fromSearch addressSource = iota
+	// fromParent: the parent's servers are asked, since the name is in the zone itself and
+	// the referral brought no glue for it.
+	fromParent
+	// fromCache: the cache may have them. Only the zone itself names the server, which is in
+	// the zone, and the zone's servers are silent.
+	fromCache
+)
+
+// glueCost bounds what asking the parent for glue may cost one question: as many queries as
+// server look-ups may fail. A delegation of hundreds of names does not fit into a datagram,
+// so that each look-up is two queries, which the limit of look-ups would not count
+// (NXNSAttack).
+type glueCost struct{ limit, spent, last int }
+
+func (g *glueCost) add(queries int) {
+	if queries > 0 {
+		g.spent, g.last = g.spent+queries, queries
+	}
+}
+
+// allows reports whether another look-up that costs what the last one did is within the
+// bound.
+func (g *glueCost) allows() bool { return g.spent+g.last <= g.limit }
+
+// maxApexTries is how many of the servers that only the zone itself names are tried after
+// maxTries of those that its parent names. They are tried last; one that works is enough.
+const maxApexTries = 3

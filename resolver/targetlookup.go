@@ -213,17 +213,3 @@ func (r *Resolver) trustOfServers() cache.Trust {
 	}
 	return cache.Unchecked
 }
-
-// addressSource is where the addresses of a name server come from.
-type addressSource uint8
-
-const (
-	// fromSearch: they are searched as those of any other name.
-	fromSearch addressSource = iota
-	// fromParent: the parent's servers are asked, since the name is in the zone itself and
-	// the referral brought no glue for it.
-	fromParent
-	// fromCache: the cache may have them. Only the zone itself names the server, which is in
-	// the zone, and the zone's servers are silent.
-	fromCache
-)

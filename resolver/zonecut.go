@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -36,31 +37,6 @@ func (c *zoneCut) guardOf(addr netip.AddrPort) *loopGuard {
 	return c.source.route.guards.of(addr)
 }
 
-// closestCut returns the deepest zone cut known on the way to the zone that has the answer
-// to q (RFC 1034 §5.3.3 step 2), or the root hints. In a route there are no zone cuts above
-// its servers, and none below when these are recursive.
-func (r *Resolver) closestCut(now time.Time, st *queryState, v *view, q question) *zoneCut {
-	if v.forwards() {
-		return &zoneCut{Delegation: v.route.cut, source: v.source}
-	}
-	from := searchedFrom(q)
-	if st.startAbove != "" {
-		from = st.startAbove.Parent()
-	}
-	cut, ok := v.cuts.GetCut(now, from)
-	for ok && st.prefetching && endsSoon(now, cut) && !cut.Zone.IsRoot() {
-		cut, ok = v.cuts.GetCut(now, cut.Zone.Parent())
-	}
-	if ok && !(st.prefetching && endsSoon(now, cut)) {
-		return &zoneCut{Delegation: cut.Delegation, source: v.source, expires: cut.Expires, apexNS: cut.Own}
-	}
-	if v.route != nil {
-		return &zoneCut{Delegation: v.route.cut, source: v.source}
-	}
-	r.prime()
-	return &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
-}
-
 // searchedFrom returns the name whose zone has the answer. DS records are on the parent's
 // side of a zone cut (RFC 4035 §3.1.4.1).
 func searchedFrom(q question) dnsname.Name {
@@ -69,3 +45,6 @@ func searchedFrom(q question) dnsname.Name {
 	}
 	return q.name
 }
+
+// apexServer reports whether only the zone itself names a server.
+func (c *zoneCut) apexServer(name dnsname.Name) bool { return slices.Contains(c.apexNS, name) }
