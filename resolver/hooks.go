@@ -241,7 +241,7 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*a
 		if err != nil {
 			return nil, err
 		}
-		return f.result()
+		return resultOf(f)
 	})
 	if err != nil {
 		return nil, err
@@ -251,6 +251,24 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*a
 		return nil, asError(q.public(), unusableResult(err))
 	}
 	return f, nil
+}
+
+// hookedReply is hooked for the answer to a query that becomes a reply.
+func (r *Resolver) hookedReply(ctx context.Context, q question, work func() (*decoded, error)) (*decoded, error) {
+	if !r.hasHooks(ctx) {
+		return work()
+	}
+	result, err := r.hooked(ctx, q, func() (*Result, error) {
+		d, err := work()
+		if err != nil {
+			return nil, err
+		}
+		return newResult(d), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result.decoded(), nil
 }
 
 // packed returns a result in the form that the methods of package net read: the alias chain

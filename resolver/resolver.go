@@ -190,7 +190,7 @@ func (r *Resolver) resolve(ctx context.Context, st *queryState, q question) (*Re
 	found, err := r.answer(ctx, st, q)
 	var result *Result
 	if err == nil {
-		result, err = found.result()
+		result, err = resultOf(found)
 	}
 	if err != nil {
 		return nil, wrapIn(ctx, q.public(), err)
@@ -224,7 +224,7 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 		if ContextTrace(ctx) == nil {
 			return nil, nil // no Trace gets it
 		}
-		return f.result()
+		return resultOf(f)
 	})
 	return f, err
 }

@@ -42,16 +42,16 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	if r.loopProbes.arrived(name) {
 		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
 	}
-	var result *Result
+	var found *decoded
 	err = r.traced(ctx, q, x.trust(), func(st *queryState) (*Result, error) {
 		st.maxQueued, st.clientQuestion = patience, q
 		var err error
-		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
+		found, err = r.hookedReply(ctx, q, func() (*decoded, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
 		return nil, err
 	})
 	if err == nil {
-		serve.Rotate(result.Answer, r.config.Rotate)
-		return x.answer(result), nil
+		serve.Rotate(found.answer, r.config.Rotate)
+		return x.answer(found), nil
 	}
 	f := failureOf(err)
 	switch {
@@ -100,16 +100,16 @@ func (f failure) servfail() ExtendedError {
 // errNotCached: the answer is not in the cache and no server may be asked (RD=0).
 var errNotCached = errors.New("not in the cache")
 
-func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*Result, error) {
+func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*decoded, error) {
 	f, err := r.answerOrKnown(ctx, st, q, recurse)
 	if err != nil {
 		return nil, err
 	}
-	result, err := f.result()
+	d, err := f.decode()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUndecodable, err)
 	}
-	return result, nil
+	return &d, nil
 }
 
 // answerOrKnown is answer, from the cache alone unless recurse is set.
@@ -259,17 +259,17 @@ func (x *responder) extend(e ExtendedError) {
 	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: e.Code, ExtraText: text})
 }
 
-// answer makes the reply from a result, whose records become the reply's.
-func (x *responder) answer(result *Result) *dns.Msg {
-	x.reply.Rcode = x.expressible(x.rcode(result))
-	x.reply.Answer, x.reply.Ns = result.Answer, result.Authority
+// answer makes the reply from an answer, whose records become the reply's.
+func (x *responder) answer(d *decoded) *dns.Msg {
+	x.reply.Rcode = x.expressible(x.rcode(d))
+	x.reply.Answer, x.reply.Ns = d.answer, d.authority
 	if !x.do() {
-		x.reply.Answer = withoutDNSSEC(x.reply.Answer, result.Question.Qtype)
+		x.reply.Answer = withoutDNSSEC(x.reply.Answer, d.question.Qtype)
 		x.reply.Ns = withoutDNSSEC(x.reply.Ns, dns.TypeNone)
 	}
-	x.spell(result.Question.Name)
-	x.reply.AuthenticatedData = result.Status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
-	for _, e := range result.Extended {
+	x.spell(d.question.Name)
+	x.reply.AuthenticatedData = d.status == dnssec.Secure && (x.do() || x.query.AuthenticatedData)
+	for _, e := range d.extended {
 		x.extend(e)
 	}
 	return x.reply
@@ -279,11 +279,11 @@ func (x *responder) answer(result *Result) *dns.Msg {
 // client is told so. But a client that sets DO may validate, and to a validator the proof
 // is one of NODATA, so that NXDOMAIN would be bogus: it gets NXDOMAIN only if it sets CO
 // too. RFC 9824 §5.
-func (x *responder) rcode(result *Result) int {
-	if result.Rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(result.Authority, deniesCompactly) {
+func (x *responder) rcode(d *decoded) int {
+	if d.rcode == dns.RcodeNameError && x.do() && !x.opt.Co() && slices.ContainsFunc(d.authority, deniesCompactly) {
 		return dns.RcodeSuccess
 	}
-	return result.Rcode
+	return d.rcode
 }
 
 // deniesCompactly reports whether a record is an NSEC record with the type NXNAME, which

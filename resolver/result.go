@@ -66,3 +66,28 @@ func (r *Result) Canonical() string {
 	}
 	return name
 }
+
+// resultOf makes a Result of an answer.
+func resultOf(a *answer) (*Result, error) {
+	d, err := a.decode()
+	if err != nil {
+		return nil, err
+	}
+	return newResult(&d), nil
+}
+
+// newResult makes a Result of a decoded answer, whose records become the Result's.
+func newResult(d *decoded) *Result {
+	return &Result{
+		Question: d.question, Rcode: d.rcode, Answer: d.answer, Authority: d.authority, Status: d.status,
+		TTL: d.ttl, Stale: d.stale, FromCache: d.fromCache, Extended: d.extended, NotKept: d.notKept,
+	}
+}
+
+// decoded is the reverse of newResult, but for Chain, which no reply has.
+func (r *Result) decoded() *decoded {
+	return &decoded{
+		question: r.Question, rcode: r.Rcode, answer: r.Answer, authority: r.Authority, status: r.Status,
+		ttl: r.TTL, stale: r.Stale, fromCache: r.FromCache, extended: r.Extended, notKept: r.NotKept,
+	}
+}
