@@ -39,11 +39,17 @@ type keyCacheKey struct {
 // keyCacheView is the key cache as the views of one route table divide it.
 type keyCacheView struct {
 	*keyCache
-	routes *routeTable
+	viewOf func(now time.Time, q question) uint32
+}
+
+// dividedBy returns the key cache as views divide it, of which viewOf returns the number of the
+// one that the answer to q belongs to.
+func (c *keyCache) dividedBy(viewOf func(now time.Time, q question) uint32) keyCacheView {
+	return keyCacheView{c, viewOf}
 }
 
 func (c keyCacheView) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) keyCacheKey {
-	return keyCacheKey{view: c.routes.viewOf(now, question{zone, rrtype}).id, zone: zone}
+	return keyCacheKey{view: c.viewOf(now, question{zone, rrtype}), zone: zone}
 }
 
 const (
@@ -55,24 +61,6 @@ const (
 	// one broken name does not cost the others their retries.
 	maxBogusAnswers = 3
 )
-
-// expiring is a value and how long it is kept.
-type expiring[T any] struct {
-	value T
-	since time.Time
-	ttl   time.Duration
-}
-
-// holds reports whether the value is still good: not when either the wall or the monotonic
-// clock says that its time is over, nor when the clock was set back to before its beginning.
-func (v expiring[T]) holds(now time.Time) bool {
-	age, wall := now.Sub(v.since), now.Round(0).Sub(v.since.Round(0))
-	return max(age, wall) < v.ttl && min(age, wall) > -clockSlack
-}
-
-// clockSlack is by how much the time of one goroutine may be behind that of another: each
-// reads the clock first, and they may come here in another order.
-const clockSlack = 10 * time.Second
 
 func newKeyCache() *keyCache {
 	// NewLRU fails only for sizes below one.
@@ -177,5 +165,3 @@ func addIfNew[T comparable](lru *simplelru.LRU[keyCacheKey, expiring[T]], k keyC
 	lru.Add(k, expiring[T]{value, now, time.Duration(min(ttl, maxTTL)) * time.Second})
 	return true
 }
-
-func (r *Resolver) keyCacheNow() keyCacheView { return keyCacheView{r.keyCache, r.currentRoutes()} }

@@ -122,6 +122,9 @@ func (x *exchange) needsSignatures() bool {
 	return x.st.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
 }
 
+// keyCacheNow returns the key cache as the views of now divide it.
+func (r *Resolver) keyCacheNow() keyCacheView { return r.keyCache.dividedBy(r.currentRoutes().viewID) }
+
 // markedDownMeanwhile reports whether other queries have found the server silent while this
 // one waited for a slot. Servers that are marked down get single probes, not every query
 // that waits.

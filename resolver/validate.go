@@ -56,7 +56,7 @@ func (r *Resolver) newValidation(st *queryState, q question) *validation {
 		return nil
 	}
 	val := &validation{
-		r: r, st: st, view: v, keyCache: keyCacheView{r.keyCache, rt},
+		r: r, st: st, view: v, keyCache: r.keyCache.dividedBy(rt.viewID),
 		evidence: v.validator.Evidence(now, r.config.SignatureTime(), st.budget.work),
 		pending:  make(map[question]dnssec.Need),
 		fetched:  make(chan fetched),
