@@ -50,7 +50,7 @@ func (a *answer) follow(steps int, pay func() error) (more bool, err error) {
 			a.aliases, a.rcode = a.aliases[:i+1], dns.RcodeYXDomain
 			return false, nil
 		case a.visited(i):
-			return false, ErrAliasLoop
+			return false, errAliasLoop
 		case step.IsDNAME() && isAliasType(a.q.rrtype):
 			a.aliases = a.aliases[:i+1] // the CNAME made of it is what was asked for
 			return false, nil

@@ -71,7 +71,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) 
 	})
 	if err != nil {
 		if r.base.Err() != nil {
-			err = ErrClosed // whichever part Close ended first
+			err = errClosed // whichever part Close ended first
 		}
 		return nil, err
 	}

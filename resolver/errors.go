@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,74 +9,62 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // The causes of failures, for errors.Is. Resolve returns each wrapped in an *Error.
 var (
 	// ErrClosed: the resolver has been closed.
-	ErrClosed = errors.New("resolver is closed")
+	ErrClosed = errClosed
 	// ErrNoReachableServer: every server that could be asked was asked, by this question or
 	// by another one a moment ago, and none sent a usable answer.
-	ErrNoReachableServer = errors.New("no reachable server")
+	ErrNoReachableServer = errNoReachableServer
 	// ErrNoServerAddress: none of a zone's name servers has an address that is known, can
 	// be looked up and may be asked.
-	ErrNoServerAddress = errors.New("no address of any name server")
+	ErrNoServerAddress = errNoServerAddress
 	// ErrCircular: a name server's address depends on itself.
-	ErrCircular = errors.New("circular dependency between name servers")
+	ErrCircular = errCircular
 	// ErrIntercepted: a resolver between this host and the root servers answers in their
 	// place. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
-	ErrIntercepted = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
+	ErrIntercepted = errIntercepted
 	// ErrBlocked: no root server answered at all, nor has any other server within the last
 	// minute. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
-	ErrBlocked = errors.New("no root server can be reached: port 53 may be blocked")
+	ErrBlocked = errBlocked
 	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
 	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
 	// (RLIMIT_NOFILE), or fewer connections of clients.
-	ErrNoDescriptors = errors.New("no file descriptors are left to ask servers with")
+	ErrNoDescriptors = errNoDescriptors
 	// ErrCertificate: a server that is asked over TLS has a certificate that has expired,
 	// is not for its name, or is not from a trusted authority. It wraps the reason.
-	ErrCertificate = errors.New("certificate of a server is not valid")
+	ErrCertificate = errCertificate
 	// ErrMetaType: the question is for a type that is not data: OPT, AXFR and the like (RFC
 	// 6895 §3.1).
-	ErrMetaType = errors.New("not a type that can be resolved")
+	ErrMetaType = errMetaType
 	// ErrAliasLoop: a chain of aliases leads back to one of its names.
-	ErrAliasLoop = errors.New("alias loop")
+	ErrAliasLoop = errAliasLoop
 	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on)
 	// panicked or ended its goroutine, as testing.T.FailNow does, while it worked on this
 	// question. When several callers share the work, the one whose question began it panics
 	// with the same value, in its own goroutine, and the others get this error.
-	ErrAborted = rescue.ErrAborted
+	ErrAborted = errAborted
 	// ErrCached: the question failed a moment ago and is not tried again yet (RFC 9520).
-	ErrCached = errors.New("failed recently")
+	ErrCached = errCached
 	// ErrHookResult: one of Options.Hooks returned something that cannot be sent to a
 	// client: neither a result nor an error, a record that is nil or cannot be packed, or a
 	// number that is no response code.
-	ErrHookResult = errors.New("hook returned a result that cannot be used")
+	ErrHookResult = errHookResult
 )
 
 // ErrName is the error of a question whose name is not a domain name. It wraps the reason.
-var ErrName = errors.New("malformed domain name")
+var ErrName = errName
 
-// The reasons why a server's response cannot be used.
-var (
-	errLame            = errors.New("does not serve the zone")
-	errNoQuestion      = errors.New("could not read the query")
-	errFlooded         = errors.New("sent too much that is no reply")
-	errCutOff          = errors.New("reply over TCP is truncated")
-	errRefusesToSettle = errors.New("no usable reply in as many tries as one server gets")
-)
+// ErrFiltered is the error of a question whose answer has only addresses that
+// Options.RebindingProtection or Options.AllowAddress removes.
+var ErrFiltered = errFiltered
 
-// errUndecodable: an answer has records that cannot be decoded.
-var errUndecodable = errors.New("answer cannot be decoded")
-
-// errUnreadable: a reply to the query cannot be parsed.
-var errUnreadable = errors.New("malformed reply")
-
-// errForeignReply: the message that arrived is no reply to the query.
-var errForeignReply = errors.New("reply does not belong to the query")
+// ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
+var ErrRouteLoop = errRouteLoop
 
 // RouteError is an error of a question that names the route (Options.Routes) it failed by.
 type RouteError struct {

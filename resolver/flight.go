@@ -89,7 +89,7 @@ type waiter struct {
 }
 
 // do returns the result of the flight called key: of the one under way, or of a new one that
-// runs lead. The error is ErrCircular when waiting would never end, and ctx's cause when ctx
+// runs lead. The error is errCircular when waiting would never end, and ctx's cause when ctx
 // ends first. When the work panics, so does the leader, in its own goroutine, and all others
 // get an error.
 func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flight) (any, error)) (any, error) {
@@ -116,7 +116,7 @@ func (f *flights) do(ctx context.Context, key string, by waiter, lead func(*flig
 			by.retry()
 		}
 	}
-	return nil, ErrNoReachableServer
+	return nil, errNoReachableServer
 }
 
 // await waits for a flight that the caller has joined or begun, until ctx ends. The caller
@@ -149,11 +149,11 @@ func (f *flights) join(ctx context.Context, key string, by waiter, lead func(*fl
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.base.Err() != nil {
-		return nil, false, ErrClosed
+		return nil, false, errClosed
 	}
 	fl, joined = f.byKey[key]
 	if joined && by.parent != nil && reaches(fl, by.parent) {
-		return nil, false, ErrCircular
+		return nil, false, errCircular
 	}
 	if !joined {
 		fl = f.begin(ctx, key, by)

@@ -66,7 +66,7 @@ func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply)
 	if m.restsOnProof() && f.status != dnssec.Secure && verdict.Reason.Code != dnssec.ReasonOptOut {
 		return fresh{}, &zoneError{
 			zone: w.cut.Zone, servers: []netip.AddrPort{m.server.addr}, responded: true,
-			err: fmt.Errorf("%w: %w", ErrNoReachableServer, errLame),
+			err: fmt.Errorf("%w: %w", errNoReachableServer, errLame),
 		}
 	}
 	return f, nil

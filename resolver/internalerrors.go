@@ -86,9 +86,9 @@ type cachedError struct{ failure cache.Failure }
 
 func (e *cachedError) Error() string {
 	if e.failure.Text == "" {
-		return ErrCached.Error()
+		return errCached.Error()
 	}
-	return ErrCached.Error() + ": " + e.failure.Text
+	return errCached.Error() + ": " + e.failure.Text
 }
 
 // reason returns the extended error that the question failed with when it was asked.
@@ -100,7 +100,7 @@ func (e *cachedError) reason() ExtendedError {
 }
 
 // extendedCached says that a question is not asked again yet. RFC 8914 §4.14.
-var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.Error()}
+var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, errCached.Error()}
 
 // isBogus reports whether the failure was one of validation.
 func (e *cachedError) isBogus() bool { return isBogusCode(e.failure.Cause) }
@@ -121,8 +121,8 @@ func isBogusCode(code uint16) bool {
 	return false
 }
 
-// Unwrap returns ErrCached.
-func (e *cachedError) Unwrap() error { return ErrCached }
+// Unwrap returns errCached.
+func (e *cachedError) Unwrap() error { return errCached }
 
 // heldError is the error of a query whose time ran out while it waited for a slot.
 type heldError struct {
@@ -134,3 +134,13 @@ func (e *heldError) Error() string { return fmt.Sprintf("%v while waiting: %v", 
 
 // Unwrap returns the limit first: it can be changed.
 func (e *heldError) Unwrap() []error { return []error{e.limit, e.cause} }
+
+// certificateError is an errCertificate that says what is wrong.
+type certificateError struct {
+	what string
+	err  error
+}
+
+func (e *certificateError) Error() string { return e.what + ": " + e.err.Error() }
+
+func (e *certificateError) Unwrap() []error { return []error{errCertificate, e.err} }

@@ -21,7 +21,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut,
 	now := r.config.Now()
 	v := r.viewOf(now, q)
 	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.source {
-		l.err, l.noAddress = ErrNoServerAddress, true
+		l.err, l.noAddress = errNoServerAddress, true
 		return l
 	}
 	below := st.forServerAddress(q)
@@ -36,7 +36,7 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut,
 	var life time.Duration
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
 		st.budget.lookupFailed(below)
-		l.err, l.noAddress = fmt.Errorf("no glue: %w", ErrNoServerAddress), true
+		l.err, l.noAddress = fmt.Errorf("no glue: %w", errNoServerAddress), true
 		r.keepFailure(v, below, q, failureOf(l.err))
 		return l
 	}

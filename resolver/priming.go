@@ -40,7 +40,7 @@ func (r *Resolver) primeOnce() {
 	hints := &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
 	m, err := r.ask(ctx, st, hints, q)
 	if err == nil && m.kind != kindAnswer {
-		err = ErrNoReachableServer
+		err = errNoReachableServer
 	}
 	if err != nil {
 		r.keepFailure(v, st, q, failureOf(err))
@@ -49,7 +49,7 @@ func (r *Resolver) primeOnce() {
 	root := r.rootOf(m, hints)
 	r.completeRoot(ctx, st, root)
 	if len(root.Servers) == 0 {
-		r.keepFailure(v, st, q, failureOf(ErrNoServerAddress))
+		r.keepFailure(v, st, q, failureOf(errNoServerAddress))
 		return
 	}
 	v.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,10 +11,6 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 )
-
-// ErrFiltered is the error of a question whose answer has only addresses that
-// Options.RebindingProtection or Options.AllowAddress removes.
-var ErrFiltered = errors.New("no address of the answer is allowed")
 
 // IsPrivate reports whether an address is one that no name of the public DNS should have,
 // because it means something else in every network: unspecified, loopback, private, shared,
@@ -44,7 +39,7 @@ func (o *Options) addressFilter() (*policy.AddressFilter, error) {
 }
 
 // filtered returns the answer without the records that have addresses which are not
-// allowed; ErrFiltered when none is left. f itself, which the cache and others who wait for
+// allowed; errFiltered when none is left. f itself, which the cache and others who wait for
 // the answer keep, stays as it was. The name asked for decides, not the owner of the
 // records: with DNS rebinding the attacker has a page under the name asked for, and an
 // alias there that leads to records of somebody else is the attacker's too.
@@ -58,7 +53,7 @@ func (r *Resolver) filtered(f *answer) (*answer, error) {
 		return f, nil
 	}
 	if len(sets) == 0 {
-		return nil, ErrFiltered
+		return nil, errFiltered
 	}
 	less := *f
 	less.sets, less.status = sets, f.status.Worst(dnssec.Insecure) // what is left is not what was signed

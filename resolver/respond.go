@@ -26,7 +26,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	case query == nil || query.Response:
 		return nil, errNoQuery
 	case r.base.Err() != nil:
-		return nil, ErrClosed
+		return nil, errClosed
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
@@ -40,7 +40,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	}
 	q := question{name, query.Question[0].Qtype}
 	if r.loopProbes.arrived(name) {
-		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrRouteLoop.Error()}), nil
+		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
 	}
 	var found *decoded
 	err = r.traced(ctx, q, x.trust(), func(st *queryState) (*Result, error) {
@@ -66,7 +66,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case f.is(failClosed):
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	return x.unresolved(f), nil
 }
@@ -96,9 +96,6 @@ func (f failure) servfail() ExtendedError {
 	}
 	return e
 }
-
-// errNotCached: the answer is not in the cache and no server may be asked (RD=0).
-var errNotCached = errors.New("not in the cache")
 
 func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*decoded, error) {
 	f, err := r.answerOrKnown(ctx, st, q, recurse)

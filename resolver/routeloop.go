@@ -3,7 +3,6 @@ package resolver
 import (
 	"crypto/rand"
 	"encoding/base32"
-	"errors"
 	"maps"
 	"net/netip"
 	"strings"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
-
-// ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
-var ErrRouteLoop = errors.New("route leads back to this resolver")
 
 const (
 	// loopPause is how long a server that leads back to us is not asked. Loops are repaired

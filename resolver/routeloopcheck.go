@@ -32,7 +32,7 @@ func (r *Resolver) CheckRoutes(ctx context.Context) error {
 		defer rescue.Into(&err)
 		err = r.checkRoutes(ctx)
 	}) {
-		return ErrClosed
+		return errClosed
 	}
 	err := <-checked
 	rescue.Again(err)
@@ -62,7 +62,7 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 	checks.Wait()
 	switch {
 	case r.base.Err() != nil:
-		return ErrClosed
+		return errClosed
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
@@ -74,7 +74,7 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) err
 	if !r.leadsBack(ctx, rt, c) {
 		return nil
 	}
-	return rt.failed(fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
+	return rt.failed(fmt.Errorf("%s: %w", c.addr, errRouteLoop))
 }
 
 // serversOfRoute lists the servers of a route. It looks up the addresses of those that have
@@ -191,7 +191,7 @@ func (z *zoneQuery) suspectLoop(ctx context.Context) {
 // left to wait for.
 func (z *zoneQuery) takeLoop(c *serverAddr) (ended bool) {
 	c.excluded = true
-	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.addr, ErrRouteLoop))
+	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.addr, errRouteLoop))
 	for _, other := range z.servers.addrs {
 		if other.busy && other != c || !other.excluded {
 			return false

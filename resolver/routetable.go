@@ -67,7 +67,7 @@ func (r *Resolver) change(set func(*routeTable)) error {
 	r.changeMu.Lock()
 	defer r.changeMu.Unlock()
 	if r.base.Err() != nil {
-		return ErrClosed
+		return errClosed
 	}
 	old := r.routeTable.Load()
 	next := old.copyGiven()

@@ -12,7 +12,7 @@ import (
 // all that would be known is that no server answered.
 func namedCause(err error) error {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
+		return fmt.Errorf("%w: %w", errNoDescriptors, err)
 	}
 	if what := certificateFault(err); what != "" {
 		return &certificateError{what, err}
@@ -38,13 +38,3 @@ func certificateFault(err error) string {
 	}
 	return ""
 }
-
-// certificateError is an ErrCertificate that says what is wrong.
-type certificateError struct {
-	what string
-	err  error
-}
-
-func (e *certificateError) Error() string { return e.what + ": " + e.err.Error() }
-
-func (e *certificateError) Unwrap() []error { return []error{ErrCertificate, e.err} }

@@ -175,7 +175,7 @@ func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname
 		l.addrs = appendAddrs(l.addrs, set.Records)
 	}
 	if len(l.addrs) == 0 {
-		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), ErrNoServerAddress)
+		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), errNoServerAddress)
 		l.noAddress = true
 		if found.rcode == dns.RcodeNameError {
 			st.budget.lookupFailed(below)

@@ -308,11 +308,11 @@ func (z *zoneQuery) failure(cause error) error {
 	case failed.is(failRouteLoop) && len(z.tried) <= 1:
 		// There was no other server to ask.
 	case len(z.tried) == 0 && z.servers.loopExcluded:
-		err = ErrRouteLoop
+		err = errRouteLoop
 	case len(z.tried) > 0, z.servers.silent() > 0: // those marked down are not tried for this question
-		err = wrapCause(ErrNoReachableServer, err)
+		err = wrapCause(errNoReachableServer, err)
 	default:
-		err = wrapCause(ErrNoServerAddress, err)
+		err = wrapCause(errNoServerAddress, err)
 	}
 	if root := z.rootFailure(); cause == nil && root != nil && !failed.is(failNoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
@@ -343,9 +343,9 @@ func (z *zoneQuery) rootFailure() error {
 	case !z.asksRoot():
 		return nil
 	case z.intercepted > 0:
-		return ErrIntercepted
+		return errIntercepted
 	case len(z.tried) > 0 && !z.responded && !z.cut.source.infra.HeardLately(z.r.config.Now()) && z.servers.silent() >= min(blockedAfter, len(z.servers.addrs)):
-		return ErrBlocked
+		return errBlocked
 	}
 	return nil
 }
