@@ -11,7 +11,7 @@ import (
 // and validation all draw on the same one, and nothing resets it: limits that start anew at
 // some point multiply (attacks.md 18, CVE-2026-50045). It is safe for concurrent use.
 type budget struct {
-	limits   *Limits
+	limits   *limits
 	refused  *refusals    // counts the limits that struck; nil: they are not counted
 	deadline time.Time    // by time.Now
 	work     *dnssec.Work // of validation
@@ -30,7 +30,7 @@ type budget struct {
 	queries atomic.Int64
 }
 
-func newBudget(l *Limits, refused *refusals) *budget {
+func newBudget(l *limits, refused *refusals) *budget {
 	return &budget{limits: l, refused: refused, deadline: time.Now().Add(l.Time), work: dnssec.NewWork(l.validation())}
 }
 
@@ -139,8 +139,8 @@ func (b *budget) took() took {
 
 // lookupFailed charges for a name server's address that was not found. Names known not to
 // work cost no query, and so do not count.
-func (b *budget) lookupFailed(st *queryState) {
-	if st.querySent.Load() {
+func (b *budget) lookupFailed(querySent bool) {
+	if querySent {
 		b.failedLookups.Add(1)
 	}
 }

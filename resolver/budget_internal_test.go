@@ -2,13 +2,12 @@ package resolver
 
 import (
 	"errors"
-	"sync/atomic"
 	"testing"
 )
 
 // TestCharges: each counter allows as much as its limit says, and then names it.
 func TestCharges(t *testing.T) {
-	limits := Limits{Sends: 3, Bytes: 300, Aliases: 4, Referrals: 3}.fill()
+	filled := limits{Sends: 3, Bytes: 300, Aliases: 4, Referrals: 3}.fill()
 	for _, tt := range []struct {
 		limit string
 		spend func(*budget) error
@@ -19,7 +18,7 @@ func TestCharges(t *testing.T) {
 		{"Aliases", (*budget).alias, 4},
 		{"Referrals", (*budget).referral, 3},
 	} {
-		b := newBudget(&limits, nil)
+		b := newBudget(&filled, nil)
 		for i := range 3 {
 			if err := tt.spend(b); err != nil {
 				t.Errorf("%s: %d within the limit: %v", tt.limit, i+1, err)
@@ -37,13 +36,10 @@ func TestCharges(t *testing.T) {
 // TestMayLookUp: failures count only when they cost a query; an outage doubles the number
 // allowed.
 func TestMayLookUp(t *testing.T) {
-	limits := Limits{FailedServerLookups: 2}.fill()
-	b := newBudget(&limits, nil)
-	r := &Resolver{}
-	free, paid := &queryState{r: r, budget: b}, &queryState{r: r, budget: b}
-	free.querySent, paid.querySent = newSent(false), newSent(true)
+	filled := limits{FailedServerLookups: 2}.fill()
+	b := newBudget(&filled, nil)
 	for range 10 {
-		b.lookupFailed(free)
+		b.lookupFailed(false)
 	}
 	for i, want := range []struct{ plain, outage bool }{{true, true}, {true, true}, {false, true}, {false, true}, {false, false}} {
 		if got := b.mayLookUp(false) == nil; got != want.plain {
@@ -52,12 +48,6 @@ func TestMayLookUp(t *testing.T) {
 		if got := b.mayLookUp(true) == nil; got != want.outage {
 			t.Errorf("after %d failures in an outage: got %t, want %t", i, got, want.outage)
 		}
-		b.lookupFailed(paid)
+		b.lookupFailed(true)
 	}
-}
-
-func newSent(sent bool) *atomic.Bool {
-	b := new(atomic.Bool)
-	b.Store(sent)
-	return b
 }

@@ -38,4 +38,4 @@ func (r *Resolver) Seed(seed uint64) {
 }
 
 // Filled returns limits with their defaults in the place of zeros.
-func (l Limits) Filled() Limits { return l.fill() }
+func (l Limits) Filled() Limits { return Limits(limits(l).fill()) }

@@ -17,9 +17,9 @@ func newTestFlights(t *testing.T) (*flights, func() waiter) {
 	base, end := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { end(); running.Wait() })
-	limits := Limits{}.fill()
+	filled := limits{}.fill()
 	return newFlights(base, &running), func() waiter {
-		return waiter{events: &audience{}, budget: newBudget(&limits, nil)}
+		return waiter{events: &audience{}, budget: newBudget(&filled, nil)}
 	}
 }
 

@@ -1,10 +1,6 @@
 package resolver
 
-import (
-	"time"
-
-	"github.com/iterdns/iterdns/dnssec"
-)
+import "time"
 
 // Limits bounds the work that one question may cause, including its sub-questions, retries
 // and validation. In each field zero means the default and a negative number no limit.
@@ -88,22 +84,4 @@ type Limits struct {
 	// use a quarter of them, so that servers that send a byte a second cannot take all.
 	// Forwarders over TLS have as many of their own. Default 200.
 	Connections int
-}
-
-// quarter returns a quarter of a limit, at least one: the part that is open to, or closed
-// to, sources that may be hostile.
-func quarter(limit int) int { return max(1, limit/4) }
-
-// validation returns the validator's part of limits that are filled in.
-func (l *Limits) validation() dnssec.Limits {
-	return dnssec.Limits{
-		SignatureChecks:    l.SignatureChecks,
-		FailedChecks:       l.FailedSignatureChecks,
-		CostUnits:          l.SignatureCost,
-		SignaturesPerRRset: l.SignaturesPerRRset,
-		KeysPerTag:         l.KeysPerTag,
-		DSPerZone:          l.DSPerZone,
-		NSEC3Iterations:    l.NSEC3Iterations,
-		NSEC3Hashes:        l.NSEC3Hashes,
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/wire"
@@ -114,7 +113,7 @@ func limitNamed(name string) limit {
 
 // field returns the field of limits; nil for Time, which is no int, and for limits that are
 // not a field.
-func (l limit) field(limits *Limits) *int {
+func (l limit) field(limits *limits) *int {
 	switch l {
 	case limitSends:
 		return &limits.Sends
@@ -168,7 +167,7 @@ func (l limit) field(limits *Limits) *int {
 }
 
 // in returns what limits allow; for Time in milliseconds.
-func (l limit) in(limits *Limits) int {
+func (l limit) in(limits *limits) int {
 	if l == limitTime {
 		return int(limits.Time.Milliseconds())
 	}
@@ -180,31 +179,6 @@ func (l limit) in(limits *Limits) int {
 
 // reached returns the error that says that the limit of that value has been reached.
 func (l limit) reached(value int) *LimitError { return &LimitError{Limit: l.String(), Value: value} }
-
-// noLimit stands for a negative field: more than any question can use, with room
-// to count.
-const noLimit = 1 << 30
-
-// fill returns the limits with their defaults in the place of zeros.
-func (l Limits) fill() Limits {
-	for at := range limitTable {
-		field := limit(at).field(&l)
-		switch {
-		case field == nil:
-		case *field == 0:
-			*field = limitTable[at].value
-		case *field < 0:
-			*field = noLimit
-		}
-	}
-	switch {
-	case l.Time == 0:
-		l.Time = time.Duration(limitTable[limitTime].value) * time.Millisecond
-	case l.Time < 0:
-		l.Time = 24 * time.Hour
-	}
-	return l
-}
 
 // refusals counts how often each limit was reached. A nil *refusals counts nothing.
 type refusals [len(limitTable)]atomic.Uint64
@@ -219,11 +193,6 @@ func (r *refusals) count(l limit) {
 func (r *refusals) refuse(l limit, value int) *LimitError {
 	r.count(l)
 	return l.reached(value)
-}
-
-// refuse counts that a limit was reached, and returns the error that says so.
-func (r *Resolver) refuse(l limit) *LimitError {
-	return r.counts.refusals.refuse(l, l.in(&r.config.limits))
 }
 
 // limitOfValidator returns the limit that sets one of the validator's. The bound on NSEC3
@@ -250,10 +219,10 @@ func limitOfValidator(l dnssec.Limit) limit {
 
 // messageError returns why a reply cannot be parsed: it goes beyond a bound, which is
 // counted, or is malformed.
-func (r *Resolver) messageError(err error) error {
+func (r *refusals) messageError(err error) error {
 	for l := range limitTable {
 		if breach := limitTable[l].breach; breach != nil && errors.Is(err, breach) {
-			return fmt.Errorf("%w: %w", r.refuse(limit(l)), err)
+			return fmt.Errorf("%w: %w", r.refuse(limit(l), limitTable[l].value), err)
 		}
 	}
 	return fmt.Errorf("%w: %w", errUnreadable, err)

@@ -9,10 +9,10 @@ import (
 // TestLimitTable: each field of Limits has one limit, which is named after it and reads and
 // fills that field; the others are Time and the bounds of messages.
 func TestLimitTable(t *testing.T) {
-	var given Limits
+	var given limits
 	fields := reflect.ValueOf(&given).Elem()
 	named := map[limit]bool{limitUnknown: true}
-	for field := range reflect.TypeFor[Limits]().Fields() {
+	for field := range reflect.TypeFor[limits]().Fields() {
 		l := limitNamed(field.Name)
 		if l == limitUnknown || named[l] {
 			t.Errorf("%s: got %v, want a limit of its own", field.Name, l)
@@ -25,7 +25,7 @@ func TestLimitTable(t *testing.T) {
 		if l.field(&given) != fields.FieldByIndex(field.Index).Addr().Interface() {
 			t.Errorf("%s: field points elsewhere", field.Name)
 		}
-		if got := l.in(&Limits{}); got != 0 {
+		if got := l.in(&limits{}); got != 0 {
 			t.Errorf("%s: got %d where it is zero", field.Name, got)
 		}
 		*l.field(&given) = -1
@@ -33,7 +33,7 @@ func TestLimitTable(t *testing.T) {
 			t.Errorf("%s: got %d for a negative one", field.Name, got)
 		}
 	}
-	filled := Limits{}.fill()
+	filled := limits{}.fill()
 	for at, row := range limitTable {
 		l := limit(at)
 		if bound := row.breach != nil; l != limitUnknown && named[l] == bound {
@@ -46,7 +46,7 @@ func TestLimitTable(t *testing.T) {
 			t.Errorf("%v: got %v", l, got)
 		}
 	}
-	if filled.Time != 10*time.Second || (Limits{Time: -1}).fill().Time != 24*time.Hour {
+	if filled.Time != 10*time.Second || (limits{Time: -1}).fill().Time != 24*time.Hour {
 		t.Errorf("Time: got %v", filled.Time)
 	}
 }

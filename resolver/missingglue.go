@@ -28,14 +28,14 @@ func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut,
 	below.startAbove = cut.Zone
 	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
 	if err != nil {
-		st.budget.lookupFailed(below)
+		st.budget.lookupFailed(below.querySent.Load())
 		l.err = err
 		return l
 	}
 	l.queries = queriesFor(m)
 	var life time.Duration
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
-		st.budget.lookupFailed(below)
+		st.budget.lookupFailed(below.querySent.Load())
 		l.err, l.noAddress = fmt.Errorf("no glue: %w", errNoServerAddress), true
 		r.keepFailure(v, below, q, failureOf(l.err))
 		return l

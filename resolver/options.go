@@ -292,7 +292,7 @@ type config struct {
 	hosts        *stub.HostsFile // nil: not consulted
 	search       stub.SearchList
 	destinations *stub.Destinations
-	limits       Limits
+	limits       limits
 	allow        func(netip.Addr) bool
 	filter       *policy.AddressFilter // nil: all addresses are allowed
 	zones        localData             // the first LocalZones
@@ -304,7 +304,7 @@ type config struct {
 const defaultPort = 53
 
 func (o Options) fill() (config, error) {
-	c := config{Options: o, limits: o.Limits.fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
+	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
 	if c.RootHints == nil {
 		c.RootHints = roothints.Default()
 	}

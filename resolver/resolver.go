@@ -86,7 +86,7 @@ func New(o Options) (*Resolver, error) {
 		probeWaitSlots:     newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
 	}
 	r.questionSlots = newJostleList(c.limits.Questions, func() error {
-		return r.refuse(limitQuestions)
+		return r.counts.refusals.refuse(limitQuestions, c.limits.Questions)
 	})
 	for _, s := range c.RootHints.Servers {
 		for _, a := range s.Addrs {

@@ -20,9 +20,9 @@ import (
 // queryOut is an exchange whose query is out: for www.shop.example. A with the ID
 // 0x1234, EDNS, a cookie, and letters mixed as written here.
 func queryOut(network string) *exchange {
-	limits := Limits{}.Filled()
+	filled := limits{}.fill()
 	x := &exchange{
-		r: new(Resolver), st: &queryState{budget: newBudget(&limits, nil)},
+		r: new(Resolver), st: &queryState{budget: newBudget(&filled, nil)},
 		q:         question{dnsname.MustParse("www.shop.example."), dns.TypeA},
 		queryForm: queryForm{network: network, edns: ednsCookie, case0x20: true},
 		features:  infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},

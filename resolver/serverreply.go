@@ -141,7 +141,7 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 
 func (r *Resolver) scrubError(err error) error {
 	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(r.refuse(limitRecords), err)
+		return errors.Join(r.counts.refusals.refuse(limitRecords, r.config.limits.Records), err)
 	}
 	return err
 }

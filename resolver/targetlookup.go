@@ -167,7 +167,7 @@ func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname
 	below := st.forServerAddress(q)
 	found, err := r.search(ctx, below, q)
 	if err != nil {
-		st.budget.lookupFailed(below)
+		st.budget.lookupFailed(below.querySent.Load())
 		return lookupResult{name: name, err: err}
 	}
 	l := lookupResult{name: name}
@@ -178,7 +178,7 @@ func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname
 		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), errNoServerAddress)
 		l.noAddress = true
 		if found.rcode == dns.RcodeNameError {
-			st.budget.lookupFailed(below)
+			st.budget.lookupFailed(below.querySent.Load())
 		}
 	}
 	return l
