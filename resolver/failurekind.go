@@ -89,6 +89,9 @@ const (
 	permanent
 	// explaining: the text of the sentinel explains the failure to clients.
 	explaining
+	// named: Stats counts the failures of this kind by a reason of their own. Others are
+	// counted by another kind that they have too, or as failOther.
+	named
 )
 
 // noCode is the code of kinds that leave the extended error to others.
@@ -96,44 +99,43 @@ const noCode = ^uint16(0)
 
 // failureTable describes each kind of failure. It never changes.
 var failureTable = [...]struct {
-	sentinel error         // the error value of this kind; nil: it is recognised by its type
-	reason   FailureReason // that Stats counts; "": another kind's, if there is one
-	code     uint16        // the extended error (RFC 8914)
+	sentinel error  // the error value of this kind; nil: it is recognised by its type
+	code     uint16 // the extended error (RFC 8914)
 	traits   trait
 }{
-	failOther: {nil, FailureOther, dns.ExtendedErrorCodeNoReachableAuthority, 0},
+	failOther: {nil, dns.ExtendedErrorCodeNoReachableAuthority, named},
 
-	failRefusal:     {nil, "", dns.ExtendedErrorCodeBlocked, 0}, // or what it says itself
-	failHook:        {nil, "", dns.ExtendedErrorCodeOther, 0},
-	failClosed:      {errClosed, FailureClosed, dns.ExtendedErrorCodeNotReady, answered | fleeting | permanent | explaining},
-	failNotCached:   {errNotCached, FailureRefused, noCode, 0},
-	failHookResult:  {errHookResult, FailureHook, noCode, explaining},
-	failFiltered:    {errFiltered, "", dns.ExtendedErrorCodeBlocked, explaining},
-	failUndecodable: {errUndecodable, "", dns.ExtendedErrorCodeInvalidData, 0},
-	failBogus:       {nil, FailureBogus, dns.ExtendedErrorCodeDNSBogus, 0},           // or as the validator says
-	failCached:      {errCached, FailureCached, dns.ExtendedErrorCodeCachedError, 0}, // or as it failed before
+	failRefusal:     {nil, dns.ExtendedErrorCodeBlocked, 0}, // or what it says itself
+	failHook:        {nil, dns.ExtendedErrorCodeOther, 0},
+	failClosed:      {errClosed, dns.ExtendedErrorCodeNotReady, named | answered | fleeting | permanent | explaining},
+	failNotCached:   {errNotCached, noCode, named},
+	failHookResult:  {errHookResult, noCode, named | explaining},
+	failFiltered:    {errFiltered, dns.ExtendedErrorCodeBlocked, explaining},
+	failUndecodable: {errUndecodable, dns.ExtendedErrorCodeInvalidData, 0},
+	failBogus:       {nil, dns.ExtendedErrorCodeDNSBogus, named},          // or as the validator says
+	failCached:      {errCached, dns.ExtendedErrorCodeCachedError, named}, // or as it failed before
 
-	failQuestionLimit: {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
-	failDataLimit:     {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofPath},
-	failResolverLimit: {nil, FailureLimit, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
+	failQuestionLimit: {nil, dns.ExtendedErrorCodeOther, named | ofLeader | ofPath | ownMeans},
+	failDataLimit:     {nil, dns.ExtendedErrorCodeOther, named | ofPath},
+	failResolverLimit: {nil, dns.ExtendedErrorCodeOther, named | ofLeader | ofPath | ownMeans},
 
-	failAborted:           {errAborted, "", dns.ExtendedErrorCodeOther, fleeting | ownMeans | explaining},
-	failCanceled:          {context.Canceled, FailureCanceled, noCode, answered | ofLeader | fleeting},
-	failNoDescriptors:     {errNoDescriptors, FailureDescriptors, dns.ExtendedErrorCodeOther, fleeting | ownMeans | explaining},
-	failCertificate:       {errCertificate, FailureCertificate, noCode, 0},
-	failIntercepted:       {errIntercepted, FailureNetwork, dns.ExtendedErrorCodeNetworkError, explaining},
-	failBlocked:           {errBlocked, FailureNetwork, dns.ExtendedErrorCodeNetworkError, explaining},
-	failAliasLoop:         {errAliasLoop, FailureLoop, dns.ExtendedErrorCodeOther, answered | explaining},
-	failCircular:          {errCircular, FailureLoop, dns.ExtendedErrorCodeOther, unanswered | ofPath | explaining},
-	failRouteLoop:         {errRouteLoop, "", dns.ExtendedErrorCodeNetworkError, explaining},
-	failMetaType:          {errMetaType, "", dns.ExtendedErrorCodeNotSupported, permanent | explaining},
-	failName:              {errName, "", dns.ExtendedErrorCodeInvalidData, permanent | explaining},
-	failNoServerAddress:   {errNoServerAddress, FailureUnreachable, noCode, unanswered | explaining},
-	failNoReachableServer: {errNoReachableServer, FailureUnreachable, noCode, unanswered | explaining},
-	failTime:              {nil, FailureTimeout, dns.ExtendedErrorCodeOther, ofLeader | ofPath | ownMeans},
-	failDeadline:          {context.DeadlineExceeded, FailureTimeout, noCode, unanswered},
-	failTimeout:           {nil, "", noCode, unanswered},
-	failHeld:              {nil, "", noCode, 0},
+	failAborted:           {errAborted, dns.ExtendedErrorCodeOther, fleeting | ownMeans | explaining},
+	failCanceled:          {context.Canceled, noCode, named | answered | ofLeader | fleeting},
+	failNoDescriptors:     {errNoDescriptors, dns.ExtendedErrorCodeOther, named | fleeting | ownMeans | explaining},
+	failCertificate:       {errCertificate, noCode, named},
+	failIntercepted:       {errIntercepted, dns.ExtendedErrorCodeNetworkError, named | explaining},
+	failBlocked:           {errBlocked, dns.ExtendedErrorCodeNetworkError, named | explaining},
+	failAliasLoop:         {errAliasLoop, dns.ExtendedErrorCodeOther, named | answered | explaining},
+	failCircular:          {errCircular, dns.ExtendedErrorCodeOther, named | unanswered | ofPath | explaining},
+	failRouteLoop:         {errRouteLoop, dns.ExtendedErrorCodeNetworkError, explaining},
+	failMetaType:          {errMetaType, dns.ExtendedErrorCodeNotSupported, permanent | explaining},
+	failName:              {errName, dns.ExtendedErrorCodeInvalidData, permanent | explaining},
+	failNoServerAddress:   {errNoServerAddress, noCode, named | unanswered | explaining},
+	failNoReachableServer: {errNoReachableServer, noCode, named | unanswered | explaining},
+	failTime:              {nil, dns.ExtendedErrorCodeOther, named | ofLeader | ofPath | ownMeans},
+	failDeadline:          {context.DeadlineExceeded, noCode, named | unanswered},
+	failTimeout:           {nil, noCode, unanswered},
+	failHeld:              {nil, noCode, 0},
 }
 
 // failureOf returns the failure in an error's tree; nil has none.
@@ -297,7 +299,7 @@ func (f failure) isWorthRemembering(sub bool) bool {
 // counted returns the kind whose reason Stats counts.
 func (f failure) counted() failureKind {
 	for k := failOther + 1; int(k) < len(failureTable); k++ {
-		if f.is(k) && failureTable[k].reason != "" {
+		if f.is(k) && failureTable[k].traits&named != 0 {
 			return k
 		}
 	}

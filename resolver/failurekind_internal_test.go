@@ -56,35 +56,35 @@ func TestFailureOf(t *testing.T) {
 		err                   error
 		outage, leader, lasts bool // is an outage, is of the leader, is worth remembering
 		lastsBelow, ofZone    bool // likewise of a sub-question; is about a zone's servers
-		reason                FailureReason
+		counted               failureKind
 		code                  uint16
 	}{
-		{"none", nil, false, false, true, true, false, FailureOther, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"silent servers", inZone(ErrNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, FailureUnreachable, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the end of time", likeDeadline{}, true, true, true, true, false, FailureTimeout, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the limit of time", inZone(limitTime.reached(1)), true, true, true, false, false, FailureTimeout, dns.ExtendedErrorCodeOther},
-		{"a budget", inZone(ErrNoReachableServer, limitSends.reached(1)), true, true, true, false, false, FailureLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of the data", inZone(ErrNoReachableServer, limitRecords.reached(1)), false, false, true, false, true, FailureLimit, dns.ExtendedErrorCodeOther},
-		{"a reply that is too large", inZone(ErrNoReachableServer, limitMessageRecords.reached(1)), true, false, true, false, true, FailureLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of all questions", &heldError{limitSockets.reached(1), limitTime.reached(1)}, true, true, true, false, false, FailureLimit, dns.ExtendedErrorCodeOther},
-		{"a circle", inZone(ErrNoServerAddress, ErrCircular), true, false, true, false, true, FailureLoop, dns.ExtendedErrorCodeOther},
-		{"an alias loop", ErrAliasLoop, false, false, true, true, false, FailureLoop, dns.ExtendedErrorCodeOther},
-		{"nobody waits", inZone(ErrNoReachableServer, context.Canceled), false, true, false, false, false, FailureCanceled, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"no descriptors", inZone(ErrNoReachableServer, ErrNoDescriptors), true, false, false, false, true, FailureDescriptors, dns.ExtendedErrorCodeOther},
-		{"aborted", inZone(ErrNoReachableServer, ErrAborted), true, false, false, false, false, FailureUnreachable, dns.ExtendedErrorCodeOther},
-		{"bogus", join([]error{errLame, &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, FailureBogus, dns.ExtendedErrorCodeSignatureExpired},
-		{"keys that could not be had", &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, FailureBogus, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"a blocked network, where addresses depend on themselves", inZone(ErrBlocked, ErrNoReachableServer, ErrCircular), true, false, true, false, true, FailureNetwork, dns.ExtendedErrorCodeNetworkError},
-		{"a route", &RouteError{Zone: "example.", Err: wrapCause(ErrNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, FailureCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"an error of a hook", &hookError{errors.New("no")}, false, false, true, true, false, FailureOther, dns.ExtendedErrorCodeOther},
+		{"none", nil, false, false, true, true, false, failOther, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"silent servers", inZone(errNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, failNoReachableServer, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the end of time", likeDeadline{}, true, true, true, true, false, failDeadline, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the limit of time", inZone(limitTime.reached(1)), true, true, true, false, false, failTime, dns.ExtendedErrorCodeOther},
+		{"a budget", inZone(errNoReachableServer, limitSends.reached(1)), true, true, true, false, false, failQuestionLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of the data", inZone(errNoReachableServer, limitRecords.reached(1)), false, false, true, false, true, failDataLimit, dns.ExtendedErrorCodeOther},
+		{"a reply that is too large", inZone(errNoReachableServer, limitMessageRecords.reached(1)), true, false, true, false, true, failDataLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of all questions", &heldError{limitSockets.reached(1), limitTime.reached(1)}, true, true, true, false, false, failResolverLimit, dns.ExtendedErrorCodeOther},
+		{"a circle", inZone(errNoServerAddress, errCircular), true, false, true, false, true, failCircular, dns.ExtendedErrorCodeOther},
+		{"an alias loop", errAliasLoop, false, false, true, true, false, failAliasLoop, dns.ExtendedErrorCodeOther},
+		{"nobody waits", inZone(errNoReachableServer, context.Canceled), false, true, false, false, false, failCanceled, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"no descriptors", inZone(errNoReachableServer, errNoDescriptors), true, false, false, false, true, failNoDescriptors, dns.ExtendedErrorCodeOther},
+		{"aborted", inZone(errNoReachableServer, errAborted), true, false, false, false, false, failNoReachableServer, dns.ExtendedErrorCodeOther},
+		{"bogus", join([]error{errLame, &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failBogus, dns.ExtendedErrorCodeSignatureExpired},
+		{"keys that could not be had", &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failBogus, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"a blocked network, where addresses depend on themselves", inZone(errBlocked, errNoReachableServer, errCircular), true, false, true, false, true, failBlocked, dns.ExtendedErrorCodeNetworkError},
+		{"a route", &RouteError{Zone: "example.", Err: wrapCause(errNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, failCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"an error of a hook", &hookError{errors.New("no")}, false, false, true, true, false, failOther, dns.ExtendedErrorCodeOther},
 	} {
 		f := failureOf(tt.err)
 		if f.isOutage() != tt.outage || f.isOfLeader() != tt.leader || f.isWorthRemembering(false) != tt.lasts || f.isWorthRemembering(true) != tt.lastsBelow || f.isOfZone() != tt.ofZone {
 			t.Errorf("%s: outage %t, of the leader %t, worth remembering %t, of a sub-question %t, of a zone %t", tt.about,
 				f.isOutage(), f.isOfLeader(), f.isWorthRemembering(false), f.isWorthRemembering(true), f.isOfZone())
 		}
-		if reason := failureTable[f.counted()].reason; reason != tt.reason {
-			t.Errorf("%s: counted as %s, want %s", tt.about, reason, tt.reason)
+		if k := f.counted(); k != tt.counted {
+			t.Errorf("%s: counted as kind %d, want %d", tt.about, k, tt.counted)
 		}
 		if e := f.extended(); e.Code != tt.code {
 			t.Errorf("%s: got %v, want the code %d", tt.about, e, tt.code)

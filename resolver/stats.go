@@ -1,9 +1,6 @@
 package resolver
 
 import (
-	"math/rand/v2"
-	"sync/atomic"
-
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 )
@@ -99,20 +96,8 @@ const (
 	DroppedMalformed DropReason = "malformed"
 )
 
-// dropReason is a DropReason that is counted.
-type dropReason uint8
-
-const (
-	droppedForeign dropReason = iota
-	droppedID
-	droppedCase
-	droppedCookie
-	droppedReferral
-	droppedMalformed
-)
-
 // dropReasons lists them all. It never changes.
-var dropReasons = [...]DropReason{
+var dropReasons = [dropReasonCount]DropReason{
 	droppedForeign:   DroppedForeign,
 	droppedID:        DroppedID,
 	droppedCase:      DroppedCase,
@@ -143,21 +128,8 @@ const (
 	ExcessRecords Excess = "records"
 )
 
-// excess is an Excess that is counted.
-type excess uint8
-
-const (
-	excessServers excess = iota
-	excessGlue
-	excessSignatures
-	excessDenials
-	excessTypes
-	excessAliases
-	excessRecords
-)
-
 // excesses lists them all. It never changes.
-var excesses = [...]Excess{
+var excesses = [excessCount]Excess{
 	excessServers:    ExcessServers,
 	excessGlue:       ExcessGlue,
 	excessSignatures: ExcessSignatures,
@@ -204,6 +176,30 @@ const (
 	FailureOther FailureReason = "other"
 )
 
+// failureReasons lists the reason of each kind of failure that is counted. It never changes.
+var failureReasons = [len(failureTable)]FailureReason{
+	failOther:             FailureOther,
+	failClosed:            FailureClosed,
+	failNotCached:         FailureRefused,
+	failHookResult:        FailureHook,
+	failBogus:             FailureBogus,
+	failCached:            FailureCached,
+	failQuestionLimit:     FailureLimit,
+	failDataLimit:         FailureLimit,
+	failResolverLimit:     FailureLimit,
+	failCanceled:          FailureCanceled,
+	failNoDescriptors:     FailureDescriptors,
+	failCertificate:       FailureCertificate,
+	failIntercepted:       FailureNetwork,
+	failBlocked:           FailureNetwork,
+	failAliasLoop:         FailureLoop,
+	failCircular:          FailureLoop,
+	failNoServerAddress:   FailureUnreachable,
+	failNoReachableServer: FailureUnreachable,
+	failTime:              FailureTimeout,
+	failDeadline:          FailureTimeout,
+}
+
 // Stats returns the counts of what the resolver has done and is doing. It takes the lock of
 // each shard of the cache, so call it once a second rather than once a question.
 func (r *Resolver) Stats() Stats {
@@ -221,9 +217,9 @@ func (r *Resolver) Stats() Stats {
 		Servers: r.routeTable.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()
-	for k, row := range failureTable {
-		if row.reason != "" {
-			s.Failures[row.reason] += c.failures[k].Load()
+	for k, reason := range failureReasons {
+		if reason != "" {
+			s.Failures[reason] += c.failures[k].Load()
 		}
 	}
 	for l := limitUnknown + 1; int(l) < len(limitTable); l++ {
@@ -265,81 +261,6 @@ func (rt *routeTable) servers() int {
 		if rt.view != nil {
 			n += rt.view.infra.Len()
 		}
-	}
-	return n
-}
-
-// counts are the counters that Stats reads.
-type counts struct {
-	questions, fromCache striped
-
-	stale                                       atomic.Uint64
-	sentUDP, sentTCP, received, timedOut        atomic.Uint64
-	prefetched, prefetchFailed, prefetchDropped atomic.Uint64
-
-	failures [len(failureTable)]atomic.Uint64
-	bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
-	dropped  [len(dropReasons)]atomic.Uint64
-	leftOut  [len(excesses)]atomic.Uint64
-	refusals refusals
-}
-
-// drop counts a message that was not accepted as a reply.
-func (c *counts) drop(why dropReason) { c.dropped[why].Add(1) }
-
-// leave counts that a reply had too much of something.
-func (c *counts) leave(what excess) { c.leftOut[what].Add(1) }
-
-// asked counts a question and its outcome.
-func (c *counts) asked(fromCache, stale bool, err error) {
-	c.questions.add()
-	if err == nil {
-		if fromCache {
-			c.fromCache.add()
-		}
-		if stale {
-			c.stale.Add(1)
-		}
-		return
-	}
-	f := failureOf(err)
-	c.failures[f.counted()].Add(1)
-	if f.reaches(limitTime) {
-		c.refusals.count(limitTime) // it is not counted where it is reached
-	}
-}
-
-// sent counts a query to a server.
-func (c *counts) sent(network string) {
-	if network == "tcp" {
-		c.sentTCP.Add(1)
-		return
-	}
-	c.sentUDP.Add(1)
-}
-
-// judged counts a bogus verdict, and one that NSEC3Iterations made insecure.
-func (c *counts) judged(v *dnssec.Verdict) {
-	if v.Status == dnssec.Bogus && int(v.Reason.Code) < len(c.bogus) {
-		c.bogus[v.Reason.Code].Add(1)
-	}
-	if v.Reason.Code == dnssec.ReasonIterations {
-		c.refusals.count(limitNSEC3Iterations)
-	}
-}
-
-// striped is a counter spread over cache lines, for events so frequent that cores would
-// wait for each other.
-type striped [16]struct {
-	n atomic.Uint64
-	_ [120]byte // a line of its own, also where lines are fetched in pairs
-}
-
-func (s *striped) add() { s[rand.Uint32()%uint32(len(s))].n.Add(1) }
-
-func (s *striped) sum() (n uint64) {
-	for i := range s {
-		n += s[i].n.Load()
 	}
 	return n
 }
