@@ -36,7 +36,7 @@ type answer struct {
 	stale     bool       // a part of it has expired (RFC 8767)
 	due       []question // parts in the cache to prefetch: in use and about to expire
 
-	extended []ExtendedError // why it is not secure, if more is known, and what was not kept
+	extended []extendedError // why it is not secure, if more is known, and what was not kept
 	notKept  error           // a *cache.LimitError: why the cache did not take a part
 }
 

@@ -327,9 +327,9 @@ func dueIf(prefetch bool, q question) []question {
 
 // extendedKept returns the extended DNS error that was kept with an answer by its code; none
 // for 0.
-func extendedKept(code uint16) []ExtendedError {
+func extendedKept(code uint16) []extendedError {
 	if code == 0 {
 		return nil
 	}
-	return []ExtendedError{{Code: code}}
+	return []extendedError{{Code: code}}
 }

@@ -54,13 +54,13 @@ func (r *Resolver) keep(w *walk, f *fresh, m *reply) {
 		f.keepBriefly(now, view, meta)
 	}
 	if f.notKept != nil {
-		f.extended = append(f.extended, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: f.notKept.Error()})
+		f.extended = append(f.extended, extendedError{Code: dns.ExtendedErrorCodeOther, Text: f.notKept.Error()})
 	}
 	r.writeBack(w, f)
 }
 
 // codeToKeep is the extended DNS error that is kept with an answer; 0 is none.
-func codeToKeep(extended []ExtendedError) uint16 {
+func codeToKeep(extended []extendedError) uint16 {
 	if len(extended) == 0 {
 		return 0
 	}

@@ -22,7 +22,7 @@ type decoded struct {
 	ttl       time.Duration
 	stale     bool
 	fromCache bool
-	extended  []ExtendedError
+	extended  []extendedError
 	notKept   error
 }
 

@@ -147,7 +147,7 @@ func (e *Error) Temporary() bool { return !failureOf(e.Err).has(permanent) }
 // wrap returns the *Error of q with the cause err.
 func wrap(q dns.Question, err error) *Error {
 	f := failureOf(err)
-	e := &Error{Question: q, Err: err, Extended: f.extended()}
+	e := &Error{Question: q, Err: err, Extended: ExtendedError(f.extended())}
 	if f.isBogus() {
 		e.Status = dnssec.Bogus
 	}

@@ -1,10 +1,6 @@
 package resolver
 
-import (
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/dnssec"
-)
+import "github.com/miekg/dns"
 
 // ExtendedError is an extended DNS error. RFC 8914.
 type ExtendedError struct {
@@ -22,12 +18,15 @@ func (e ExtendedError) String() string {
 	return purpose + ": " + Printable(e.Text)
 }
 
-// extendedReason returns the validator's reason as an extended DNS error; zero when there
-// is none.
-func extendedReason(reason dnssec.Reason) ExtendedError {
-	code, ok := reason.EDE()
-	if !ok {
-		return ExtendedError{}
+// convertExtended converts extended DNS errors between what callers see and the engine's form,
+// which have the same fields. Nil stays nil.
+func convertExtended[To, From ExtendedError | extendedError](from []From) []To {
+	if from == nil {
+		return nil
 	}
-	return ExtendedError{Code: code, Text: reason.String()}
+	to := make([]To, len(from))
+	for i, e := range from {
+		to[i] = To(e)
+	}
+	return to
 }

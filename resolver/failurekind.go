@@ -317,19 +317,19 @@ func (f failure) explained() failureKind {
 }
 
 // extended returns the extended DNS error that describes the failure best.
-func (f failure) extended() ExtendedError {
+func (f failure) extended() extendedError {
 	k := f.explained()
 	switch {
 	case k == failRefusal:
-		return f.refusal.extended()
+		return extendedError(f.refusal.extended())
 	case k == failBogus && f.bogus != nil:
 		return extendedReason(f.bogus.reason)
 	case (k == failBogus || k == failCached) && f.cached != nil:
 		return f.cached.reason()
 	case k == failBogus && f.told != nil:
-		return f.told.Extended
+		return extendedError(f.told.Extended)
 	}
-	return ExtendedError{Code: failureTable[k].code, Text: f.summary()}
+	return extendedError{Code: failureTable[k].code, Text: f.summary()}
 }
 
 // summary returns the first cause in a few words, without addresses.

@@ -101,8 +101,8 @@ func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
 // accept takes over what validation found.
 func (f *fresh) accept(v *dnssec.Verdict) {
 	f.status, f.ttl = v.Status, min(f.ttl, v.TTL)
-	if e := extendedReason(v.Reason); e != (ExtendedError{}) {
-		f.extended = []ExtendedError{e}
+	if e := extendedReason(v.Reason); e != (extendedError{}) {
+		f.extended = []extendedError{e}
 	}
 	if v.Denial != nil && v.Denial.NameError && f.kind == kindNoData {
 		f.kind, f.rcode = kindNameError, dns.RcodeNameError // RFC 9824 §5

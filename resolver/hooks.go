@@ -275,7 +275,7 @@ func (r *Resolver) hookedReply(ctx context.Context, q question, work func() (*de
 // that starts at the name of the question, and the records at its end.
 func (r *Result) packed(q question) (*answer, error) {
 	f := &answer{
-		q: q, kind: kindNoData, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: r.Extended,
+		q: q, kind: kindNoData, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: convertExtended[extendedError](r.Extended),
 		ttl: uint32(min(r.TTL, maxTTL*time.Second) / time.Second),
 	}
 	sets, err := setsOf(r.Answer)

@@ -92,15 +92,15 @@ func (e *cachedError) Error() string {
 }
 
 // reason returns the extended error that the question failed with when it was asked.
-func (e *cachedError) reason() ExtendedError {
+func (e *cachedError) reason() extendedError {
 	if e.failure.Cause == dns.ExtendedErrorCodeOther && e.failure.Text == "" {
 		return extendedCached // the reason is not known
 	}
-	return ExtendedError{e.failure.Cause, e.failure.Text}
+	return extendedError{e.failure.Cause, e.failure.Text}
 }
 
 // extendedCached says that a question is not asked again yet. RFC 8914 §4.14.
-var extendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, errCached.Error()}
+var extendedCached = extendedError{dns.ExtendedErrorCodeCachedError, errCached.Error()}
 
 // isBogus reports whether the failure was one of validation.
 func (e *cachedError) isBogus() bool { return isBogusCode(e.failure.Cause) }

@@ -172,7 +172,7 @@ func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside ques
 	case dns.RcodeSuccess, dns.RcodeNameError:
 		return nil, true
 	}
-	return newResponder(query).failed(asked.reply.Rcode, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
+	return newResponder(query).failed(asked.reply.Rcode, extendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
 }
 
 // rememberedFailure returns the failure to answer query with when the question beside it is
@@ -191,7 +191,7 @@ func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dn
 	for _, name := range names {
 		q := question{name, beside.rrtype}
 		if _, failed := r.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
-			return newResponder(query).failed(dns.RcodeServerFailure, ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
+			return newResponder(query).failed(dns.RcodeServerFailure, extendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func (r *Resolver) filtered(f *answer) (*answer, error) {
 	}
 	less := *f
 	less.sets, less.status = sets, f.status.Worst(dnssec.Insecure) // what is left is not what was signed
-	less.extended = append(slices.Clip(f.extended), ExtendedError{
+	less.extended = append(slices.Clip(f.extended), extendedError{
 		dns.ExtendedErrorCodeBlocked, fmt.Sprintf("%d records left out: address not allowed", removed),
 	})
 	return &less, nil

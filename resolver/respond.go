@@ -36,11 +36,11 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	}
 	name, err := dnsname.Parse(query.Question[0].Name)
 	if err != nil {
-		return x.failed(dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
+		return x.failed(dns.RcodeFormatError, extendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
 	if r.loopProbes.arrived(name) {
-		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
+		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
 	}
 	var found *decoded
 	err = r.traced(ctx, q, x.trust(), func(st *queryState) (*Result, error) {
@@ -56,13 +56,13 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	f := failureOf(err)
 	switch {
 	case f.refusal != nil:
-		return x.failed(f.refusal.rcode(), f.refusal.extended()), nil
+		return x.failed(f.refusal.rcode(), extendedError(f.refusal.extended())), nil
 	case f.is(failFiltered):
 		// No records, and no SOA either, so that clients do not cache it: the records do
 		// exist. An error would make clients ask other servers.
 		return x.failed(dns.RcodeSuccess, f.extended()), nil
 	case f.is(failNotCached):
-		return x.failed(dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
+		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case f.is(failClosed):
@@ -82,13 +82,13 @@ func (x *responder) unresolved(f failure) *dns.Msg {
 }
 
 // servfail returns the extended DNS error that explains a SERVFAIL; it is never zero.
-func (f failure) servfail() ExtendedError {
+func (f failure) servfail() extendedError {
 	e := f.extended()
 	if f.told != nil {
-		e = f.told.Extended
+		e = extendedError(f.told.Extended)
 	}
 	switch {
-	case e != (ExtendedError{}):
+	case e != (extendedError{}):
 	case f.is(failBogus):
 		e.Code = dns.ExtendedErrorCodeDNSBogus
 	default:
@@ -146,31 +146,31 @@ func newResponder(query *dns.Msg) *responder {
 
 // refuse returns the response code for a query that is not a question for a resolver;
 // NOERROR for all others.
-func (x *responder) refuse() (rcode int, extended ExtendedError) {
+func (x *responder) refuse() (rcode int, extended extendedError) {
 	if x.query.Opcode != dns.OpcodeQuery {
-		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
+		return dns.RcodeNotImplemented, extendedError{dns.ExtendedErrorCodeNotSupported, "opcode"}
 	}
 	if len(x.query.Question) != 1 {
-		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "not exactly one question"} // RFC 9619 §4
+		return dns.RcodeFormatError, extendedError{dns.ExtendedErrorCodeOther, "not exactly one question"} // RFC 9619 §4
 	}
 	if !x.wellFormedEDNS() {
-		return dns.RcodeFormatError, ExtendedError{dns.ExtendedErrorCodeOther, "OPT"}
+		return dns.RcodeFormatError, extendedError{dns.ExtendedErrorCodeOther, "OPT"}
 	}
 	if x.opt != nil && x.opt.Version() != 0 {
-		return dns.RcodeBadVers, ExtendedError{}
+		return dns.RcodeBadVers, extendedError{}
 	}
 	q := x.query.Question[0]
 	switch {
 	case q.Qtype == dns.TypeNXNAME:
-		return dns.RcodeFormatError, ExtendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.5
+		return dns.RcodeFormatError, extendedError{extendedInvalidQueryType, "NXNAME"} // RFC 9824 §3.5
 	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
-		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "zone transfer"}
+		return dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNotAuthoritative, "zone transfer"}
 	case q.Qclass != dns.ClassINET:
-		return dns.RcodeRefused, ExtendedError{dns.ExtendedErrorCodeNotAuthoritative, "class"}
+		return dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNotAuthoritative, "class"}
 	case isMeta(q.Qtype):
-		return dns.RcodeNotImplemented, ExtendedError{dns.ExtendedErrorCodeNotSupported, "type"}
+		return dns.RcodeNotImplemented, extendedError{dns.ExtendedErrorCodeNotSupported, "type"}
 	}
-	return dns.RcodeSuccess, ExtendedError{}
+	return dns.RcodeSuccess, extendedError{}
 }
 
 // extendedInvalidQueryType is "Invalid Query Type". RFC 9824 §3.5.
@@ -214,7 +214,7 @@ func (x *responder) trust() cache.Trust {
 func (x *responder) do() bool { return x.opt != nil && x.opt.Do() }
 
 // failed makes the reply an error.
-func (x *responder) failed(rcode int, extended ExtendedError) *dns.Msg {
+func (x *responder) failed(rcode int, extended extendedError) *dns.Msg {
 	x.reply.Rcode = x.expressible(rcode)
 	x.extend(extended)
 	return x.reply
@@ -239,9 +239,9 @@ func isRcode(rcode int) bool { return 0 <= rcode && rcode <= 0xfff }
 const maxExtraText = 200
 
 // extend adds an extended DNS error to the reply, once.
-func (x *responder) extend(e ExtendedError) {
+func (x *responder) extend(e extendedError) {
 	opt := x.reply.IsEdns0()
-	if opt == nil || e == (ExtendedError{}) {
+	if opt == nil || e == (extendedError{}) {
 		return
 	}
 	text := e.Text[:min(len(e.Text), maxExtraText)]

@@ -80,7 +80,7 @@ func resultOf(a *answer) (*Result, error) {
 func newResult(d *decoded) *Result {
 	return &Result{
 		Question: d.question, Rcode: d.rcode, Answer: d.answer, Authority: d.authority, Status: d.status,
-		TTL: d.ttl, Stale: d.stale, FromCache: d.fromCache, Extended: d.extended, NotKept: d.notKept,
+		TTL: d.ttl, Stale: d.stale, FromCache: d.fromCache, Extended: convertExtended[ExtendedError](d.extended), NotKept: d.notKept,
 	}
 }
 
@@ -88,6 +88,6 @@ func newResult(d *decoded) *Result {
 func (r *Result) decoded() *decoded {
 	return &decoded{
 		question: r.Question, rcode: r.Rcode, answer: r.Answer, authority: r.Authority, status: r.Status,
-		ttl: r.TTL, stale: r.Stale, fromCache: r.FromCache, extended: r.Extended, notKept: r.NotKept,
+		ttl: r.TTL, stale: r.Stale, fromCache: r.FromCache, extended: convertExtended[extendedError](r.Extended), notKept: r.NotKept,
 	}
 }

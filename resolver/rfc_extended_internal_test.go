@@ -18,12 +18,12 @@ import (
 func TestRFC8914FailureOf(t *testing.T) {
 	for _, test := range []struct {
 		err  error
-		want ExtendedError
+		want extendedError
 	}{
-		{&LimitError{Limit: "Sends", Value: 100}, ExtendedError{dns.ExtendedErrorCodeOther, "limit Sends (100) reached"}},
-		{ErrNoReachableServer, ExtendedError{dns.ExtendedErrorCodeNoReachableAuthority, "no reachable server"}},
-		{ErrBlocked, ExtendedError{dns.ExtendedErrorCodeNetworkError, ErrBlocked.Error()}},
-		{&bogusError{err: errors.New("bogus"), reason: dnssec.Reason{}}, ExtendedError{Code: dns.ExtendedErrorCodeDNSBogus}},
+		{&LimitError{Limit: "Sends", Value: 100}, extendedError{dns.ExtendedErrorCodeOther, "limit Sends (100) reached"}},
+		{ErrNoReachableServer, extendedError{dns.ExtendedErrorCodeNoReachableAuthority, "no reachable server"}},
+		{ErrBlocked, extendedError{dns.ExtendedErrorCodeNetworkError, ErrBlocked.Error()}},
+		{&bogusError{err: errors.New("bogus"), reason: dnssec.Reason{}}, extendedError{Code: dns.ExtendedErrorCodeDNSBogus}},
 	} {
 		if got := failureOf(test.err).servfail(); got != test.want {
 			t.Errorf("%v: got %+v, want %+v", test.err, got, test.want)
@@ -36,15 +36,15 @@ func TestRFC8914Extend(t *testing.T) {
 	const code = dns.ExtendedErrorCodeOther
 	for _, test := range []struct {
 		name string
-		add  []ExtendedError
+		add  []extendedError
 		want []string
 	}{
-		{"none", []ExtendedError{{}}, nil},
-		{"twice the same", []ExtendedError{{code, "a"}, {code, "a"}}, []string{"a"}},
-		{"two", []ExtendedError{{code, "a"}, {code, "b"}}, []string{"a", "b"}},
-		{"long", []ExtendedError{{code, strings.Repeat("x", 300)}}, []string{strings.Repeat("x", maxExtraText)}},
-		{"cut inside a character", []ExtendedError{{code, strings.Repeat("é", 150) + "x"}}, []string{strings.Repeat("é", maxExtraText/2)}},
-		{"cut inside a character of three bytes", []ExtendedError{{code, strings.Repeat("€", 150)}}, []string{strings.Repeat("€", maxExtraText/3)}},
+		{"none", []extendedError{{}}, nil},
+		{"twice the same", []extendedError{{code, "a"}, {code, "a"}}, []string{"a"}},
+		{"two", []extendedError{{code, "a"}, {code, "b"}}, []string{"a", "b"}},
+		{"long", []extendedError{{code, strings.Repeat("x", 300)}}, []string{strings.Repeat("x", maxExtraText)}},
+		{"cut inside a character", []extendedError{{code, strings.Repeat("é", 150) + "x"}}, []string{strings.Repeat("é", maxExtraText/2)}},
+		{"cut inside a character of three bytes", []extendedError{{code, strings.Repeat("€", 150)}}, []string{strings.Repeat("€", maxExtraText/3)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
@@ -63,7 +63,7 @@ func TestRFC8914Extend(t *testing.T) {
 		})
 	}
 	plain := newResponder(new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA))
-	if plain.extend(ExtendedError{code, "a"}); len(plain.reply.Extra) != 0 {
+	if plain.extend(extendedError{code, "a"}); len(plain.reply.Extra) != 0 {
 		t.Errorf("without EDNS: got %v", plain.reply.Extra)
 	}
 }

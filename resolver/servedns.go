@@ -41,7 +41,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 		return // answering an answer would make a loop
 	}
 	if err != nil {
-		reply = newResponder(query).failed(dns.RcodeServerFailure, ExtendedError{dns.ExtendedErrorCodeNotReady, "closed"})
+		reply = newResponder(query).failed(dns.RcodeServerFailure, extendedError{dns.ExtendedErrorCodeNotReady, "closed"})
 	}
 	r.cookies.Set(reply, query, addrPortOf(w.RemoteAddr()).Addr())
 	r.setNSID(reply, query)

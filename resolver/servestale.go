@@ -149,7 +149,7 @@ func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*a
 	if !ok || !f.stale {
 		return nil, false
 	}
-	e := ExtendedError{Code: dns.ExtendedErrorCodeStaleAnswer, Text: reason}
+	e := extendedError{Code: dns.ExtendedErrorCodeStaleAnswer, Text: reason}
 	if f.rcode == dns.RcodeNameError {
 		e.Code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
 	}

@@ -46,7 +46,7 @@ func answerSpecialUse(zone policy.SpecialUse, q question, direct bool) *answer {
 		return f
 	}
 	f.ttl = policy.LocalTTL // longer than others' denials, RFC 6303 §3
-	f.extended = []ExtendedError{{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + zone.RFC}}
+	f.extended = []extendedError{{dns.ExtendedErrorCodeOther, "answered locally: special-use name, " + zone.RFC}}
 	return f
 }
 

@@ -33,7 +33,7 @@ func TestAnswerSpecialUse(t *testing.T) {
 			t.Errorf("%s %s: got kind %v and RCODE %d, want %v and %d", test.name, dns.Type(test.rrtype), f.kind, f.rcode, test.kind, test.rcode)
 		}
 		if negative := len(f.sets) == 0; negative != (f.soa != nil) || negative != (len(f.extended) > 0) {
-			t.Errorf("%s %s: got SOA %v and extended error %q", test.name, dns.Type(test.rrtype), f.soa, f.extended)
+			t.Errorf("%s %s: got SOA %v and extended error %+v", test.name, dns.Type(test.rrtype), f.soa, f.extended)
 		}
 	}
 }

@@ -300,6 +300,6 @@ func (a *audience) Alias(in walkRef, from, to dnsname.Name, dname bool) {
 // Validated calls Trace.Validated.
 func (a *audience) Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason) {
 	tell(a, func(t *Trace) func(ValidatedInfo) { return t.Validated }, func() ValidatedInfo {
-		return ValidatedInfo{Step: stepNow(in), Zone: zone.String(), Status: status, Extended: extendedReason(why)}
+		return ValidatedInfo{Step: stepNow(in), Zone: zone.String(), Status: status, Extended: ExtendedError(extendedReason(why))}
 	})
 }
