@@ -41,7 +41,7 @@ func (w *walk) apexNS(m *reply) *dnssec.RRset {
 	if err != nil {
 		return nil
 	}
-	return scrub.ApexNS(message, w.cut.Zone, w.r.config.limits.Records)
+	return scrub.ApexNS(message, w.cut.Zone, w.r.settings.Limits.Records)
 }
 
 // apexServers lists the servers of the zone's NS records that its parent does not name.

@@ -15,7 +15,7 @@ const maxBogusRetries = 3
 
 // walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
 // had no part in it, if there are any.
-func (r *Resolver) walkRetryingBogus(ctx context.Context, st *queryState, q question) (*answer, error) {
+func (r *iterator) walkRetryingBogus(ctx context.Context, st *queryState, q question) (*answer, error) {
 	f, err := r.walk(ctx, st, q)
 	if again := r.withoutSecondLevel(st, q, err); again != nil {
 		st = again
@@ -33,7 +33,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *queryState, q ques
 			return f, err
 		case bogus == nil:
 			return nil, first // that the answer is bogus says more than a failed retry
-		case r.keyCacheNow().isOftenBogus(r.config.Now(), bogus.zone):
+		case r.upstream.keyCacheNow().isOftenBogus(r.settings.Now(), bogus.zone):
 			return nil, first
 		}
 		again := *st
@@ -48,7 +48,7 @@ func (r *Resolver) walkRetryingBogus(ctx context.Context, st *queryState, q ques
 	}
 	if err != nil {
 		if bogus := failureOf(first).bogus; bogus != nil {
-			r.keyCacheNow().countBogus(r.config.Now(), bogus.zone)
+			r.upstream.keyCacheNow().countBogus(r.settings.Now(), bogus.zone)
 		}
 		return nil, first
 	}
@@ -71,7 +71,7 @@ func (val *validation) noteWithoutEDNS(cut *zoneCut, m *reply) {
 // withSignatures decides whether a bogus answer may be due to servers that were asked
 // without EDNS because they are remembered not to know it, perhaps wrongly. It forgets that,
 // and returns a query state that asks them again with EDNS; nil when there are none.
-func (r *Resolver) withSignatures(st *queryState, q question, err error) *queryState {
+func (r *iterator) withSignatures(st *queryState, q question, err error) *queryState {
 	if st.validation == nil || st.needSignatures || len(st.validation.askedWithoutEDNS) == 0 || failureOf(err).bogus == nil {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 // cacheReader reads the part of the cache that the answer to a question belongs to, at one
 // moment: what is alive, or what has expired.
 type cacheReader struct {
-	r     *Resolver
+	r     *iterator
 	view  *view
 	now   time.Time
 	trust cache.Trust
@@ -24,12 +24,12 @@ type cacheReader struct {
 
 // cached returns the answer to q from the cache or, for a special-use name, from this
 // resolver. direct says that a client asked for q itself.
-func (r *Resolver) cached(now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
-	return r.cachedIn(r.viewOf(now, q), now, trust, q, direct)
+func (r *iterator) cached(now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
+	return r.cachedIn(r.routes.viewOf(now, q), now, trust, q, direct)
 }
 
 // cachedIn is cached, with the view that the answer to q belongs to.
-func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
+func (r *iterator) cachedIn(v *view, now time.Time, trust cache.Trust, q question, direct bool) (*answer, bool) {
 	c := cacheReader{r: r, view: v, now: now, trust: trust}
 	if q.rrtype == dns.TypeANY {
 		return c.readANY(q, direct)
@@ -39,7 +39,7 @@ func (r *Resolver) cachedIn(v *view, now time.Time, trust cache.Trust, q questio
 
 // expired returns the answer to q that the cache had before it expired. Answers are
 // synthesised from the denials of other names only while these are alive.
-func (r *Resolver) expired(v *view, now time.Time, trust cache.Trust, q question) (*answer, bool) {
+func (r *iterator) expired(v *view, now time.Time, trust cache.Trust, q question) (*answer, bool) {
 	if q.rrtype == dns.TypeANY {
 		return nil, false
 	}
@@ -49,7 +49,7 @@ func (r *Resolver) expired(v *view, now time.Time, trust cache.Trust, q question
 		return nil, false
 	}
 	a.stale, a.ttl = true, min(a.ttl, cache.StaleTTL)
-	if a.status == dnssec.Secure && !a.signedAt(r.config.SignatureTime()) {
+	if a.status == dnssec.Secure && !a.signedAt(r.settings.SignatureTime()) {
 		a.status = dnssec.Indeterminate
 	}
 	return a, true

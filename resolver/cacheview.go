@@ -48,7 +48,7 @@ type source struct {
 func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
 
 // viewOf returns the view that the answer to q belongs to.
-func (r *Resolver) viewOf(now time.Time, q question) *view { return r.currentRoutes().viewOf(now, q) }
+func (r *router) viewOf(now time.Time, q question) *view { return r.currentRoutes().viewOf(now, q) }
 
 // viewOf returns the view of q: that of the longest route, and within it that of the longest
 // negative trust anchor in force. DS records belong to the zone above.
@@ -103,12 +103,15 @@ func (rt *routeTable) negativeAnchorFor(now time.Time, name dnsname.Name) dnsnam
 // digest covers every option that decides which data this resolver believes, except for
 // those that may change while it runs: routes and negative trust anchors have views of their
 // own. It is the same in all processes.
-func (c *config) digest() [32]byte {
-	h := sha256.New()
+func (c *settings) digest() [32]byte {
+	h, validation := sha256.New(), 1
+	if c.Validates {
+		validation = 0
+	}
 	fmt.Fprintf(h, "view %q algorithms %v ", c.ViewName, c.algorithmNumbers())
 	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
-		c.Validation, c.RootHints.Servers, c.AllowServer != nil, c.Family, c.Port,
-		!c.DisableLocalZones, c.limits.NSEC3Iterations, c.ownSignatureTime)
+		validation, c.RootHints.Servers, c.OwnAllowServer, c.Family, c.Port,
+		!c.DisableLocalZones, c.Limits.NSEC3Iterations, c.OwnSignatureTime)
 	for _, a := range c.TrustAnchors {
 		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
 	}
@@ -117,7 +120,7 @@ func (c *config) digest() [32]byte {
 
 // algorithmNumbers lists the algorithms that are added, in order, and then those that are
 // taken away. Their implementations do not matter: a number means one algorithm.
-func (c *config) algorithmNumbers() [2][]uint8 {
+func (c *settings) algorithmNumbers() [2][]uint8 {
 	var numbers [2][]uint8
 	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
 		which := 0

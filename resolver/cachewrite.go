@@ -32,8 +32,8 @@ func negativeTTL(soa *dnssec.RRset) uint32 {
 
 // keep puts what was found into the cache, notes by which of its limits a part stays out, and
 // bounds the TTLs to how long it is kept.
-func (r *Resolver) keep(w *walk, f *fresh, m *reply) {
-	now, view := r.config.Now(), w.view.cache
+func (r *iterator) keep(w *walk, f *fresh, m *reply) {
+	now, view := r.settings.Now(), w.view.cache
 	meta := cache.Meta{Rank: rankOf(m), Status: f.status, Trust: w.st.trust, NotAfter: w.cut.expires, Extended: codeToKeep(f.extended)}
 	denial := f.negative(w)
 	f.onlyForQuestion = f.concernsOthers() && f.status != dnssec.Secure && !m.vouched
@@ -218,13 +218,13 @@ func (f *fresh) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
 // keepDS caches the validated DS RRset of a referral, which then answers questions for it: a
 // referral's DS is the parent's data. It lives no longer than the lease of the parent's zone
 // cut.
-func (r *Resolver) keepDS(now time.Time, d *dnssec.Delegation) {
+func (r *iterator) keepDS(now time.Time, d *dnssec.Delegation) {
 	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
 		return
 	}
 	set := *d.DS
 	set.TTL = min(set.TTL, d.TTL)
-	v := r.viewOf(now, question{d.Name, dns.TypeDS})
+	v := r.routes.viewOf(now, question{d.Name, dns.TypeDS})
 	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
 	if cut, ok := v.cuts.GetCut(now, d.Name.Parent()); ok {
 		meta.NotAfter = cut.Expires

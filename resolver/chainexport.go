@@ -22,7 +22,7 @@ func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil 
 // cache, or was shared with another caller. It spends from the budget of the question.
 func (r *Resolver) chainOf(ctx context.Context, st *queryState, a *answer) []dnssec.Link {
 	st.begin()
-	val := r.newValidation(st, a.q)
+	val := r.iterate.newValidation(st, a.q)
 	if val == nil || a.stale {
 		return nil
 	}

@@ -9,22 +9,22 @@ import (
 
 // answer answers from the cache, with an expired answer, or in a flight that equal questions
 // share, and leaves out the addresses that are not allowed.
-func (r *Resolver) answer(ctx context.Context, st *queryState, q question) (*answer, error) {
+func (r *mesh) answer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	f, err := r.answerUnfiltered(ctx, st, q)
 	if err != nil {
 		return nil, err
 	}
 	st.fromCache, st.stale = f.fromCache, f.stale
-	return r.filtered(f)
+	return r.iterate.filtered(f)
 }
 
-func (r *Resolver) answerUnfiltered(ctx context.Context, st *queryState, q question) (*answer, error) {
-	if f, ok := r.searchCache(q, st.trust); ok {
+func (r *mesh) answerUnfiltered(ctx context.Context, st *queryState, q question) (*answer, error) {
+	if f, ok := r.iterate.searchCache(q, st.trust); ok {
 		r.prefetchAll(f.due)
 		st.tellFound(f)
 		return f, nil
 	}
-	if !r.config.ServeStale {
+	if !r.settings.ServeStale {
 		return r.fetchAnswer(ctx, st, q)
 	}
 	if !r.hasStale(q, st.trust) {
@@ -38,7 +38,7 @@ func (r *Resolver) answerUnfiltered(ctx context.Context, st *queryState, q quest
 }
 
 // fetchAnswer answers in a flight that equal questions share.
-func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) (*answer, error) {
+func (r *mesh) fetchAnswer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	st.begin()
 	ctx, s, err := r.admit(ctx, st)
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) 
 	}
 	leave := s.leave
 	if st.clientQuestion == q {
-		arrived := r.clientQuestions.enter(q)
+		arrived := r.iterate.clientQuestions.enter(q)
 		leave = func() { arrived(); s.leave() }
 	}
 	handedOver := false
@@ -66,7 +66,7 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) 
 		retry:  func() { st.retryFailure = true },
 	}
 	v, err := r.flights.do(ctx, r.questionKey(q, st.trust), by, func(fl *flight) (any, error) {
-		f, err := r.search(fl.ctx, st.inFlight(fl), q)
+		f, err := r.iterate.search(fl.ctx, st.inFlight(fl), q)
 		return f, st.budget.end(err)
 	})
 	if err != nil {
@@ -81,9 +81,9 @@ func (r *Resolver) fetchAnswer(ctx context.Context, st *queryState, q question) 
 // questionKey is the key of the flight for a client's question. It differs after a change of
 // routes, of negative trust anchors or of local zones, so that answers found by the old ones
 // are not shared.
-func (r *Resolver) questionKey(q question, trust cache.Trust) string {
-	b := binary.BigEndian.AppendUint64([]byte("question"), r.currentRoutes().generation)
-	b = binary.BigEndian.AppendUint64(b, r.localData.Load().generation)
+func (r *mesh) questionKey(q question, trust cache.Trust) string {
+	b := binary.BigEndian.AppendUint64([]byte("question"), r.routes.currentRoutes().generation)
+	b = binary.BigEndian.AppendUint64(b, r.iterate.localData.Load().generation)
 	b = append(b, q.name...)
 	b = binary.BigEndian.AppendUint16(b, q.rrtype)
 	return string(append(b, byte(trust)))

@@ -15,7 +15,7 @@ import (
 
 // walk searches one name from zone cut to zone cut.
 type walk struct {
-	r         *Resolver
+	r         *iterator
 	st        *queryState
 	q         question
 	view      *view // that the answer belongs to
@@ -29,14 +29,14 @@ type walk struct {
 }
 
 // walk searches one name at the servers.
-func (r *Resolver) walk(ctx context.Context, st *queryState, q question) (*answer, error) {
+func (r *iterator) walk(ctx context.Context, st *queryState, q question) (*answer, error) {
 	return r.newWalk(st, q).run(ctx)
 }
 
 // newWalk begins a walk at the deepest zone cut that is known.
-func (r *Resolver) newWalk(st *queryState, q question) *walk {
-	now := r.config.Now()
-	v := r.viewOf(now, q)
+func (r *iterator) newWalk(st *queryState, q question) *walk {
+	now := r.settings.Now()
+	v := r.routes.viewOf(now, q)
 	if st.validation != nil {
 		// Routes and anchors may have changed since: data that the validator of one view
 		// lets pass must not be kept in another.
@@ -120,10 +120,10 @@ func (w *walk) ask(ctx context.Context, st *queryState, asked question) (*reply,
 	return w.r.ask(ctx, st, w.cut, asked)
 }
 
-func (r *Resolver) newMinimiser(v *view, q question) minimiser {
+func (r *iterator) newMinimiser(v *view, q question) minimiser {
 	// With type DS the zone cut at the last label is not crossed, so that revealing it
 	// early reveals nothing more. A forwarder has to get the full question anyway.
-	return minimiser{question: q, limit: r.config.limits.Minimised, off: r.config.Minimise == MinimiseOff || v.forwards()}
+	return minimiser{question: q, limit: r.settings.Limits.Minimised, off: r.settings.Minimise == minimiseOff || v.forwards()}
 }
 
 // handleMinimised decides what a response to a minimised query means for the walk.
@@ -159,7 +159,7 @@ func (w *walk) noCut(name dnsname.Name, ttl uint32) {
 	if w.view.forwards() {
 		return // it answers for whatever zone it is
 	}
-	now := w.r.config.Now()
+	now := w.r.settings.Now()
 	for range min(name.Labels()-w.cut.Zone.Labels(), maxNoCuts) {
 		w.view.cuts.PutNoCut(now, w.cut.Zone, name, ttl, w.cut.expires)
 		name = name.Parent()
@@ -184,7 +184,7 @@ func (w *walk) noteNoCuts(a *answer) {
 // is proven, or believed, neither does the name. But servers get empty non-terminals wrong
 // (RFC 8020 §4, RFC 9156 §2.3), so otherwise the full name is asked for.
 func (w *walk) deniedAbove(ctx context.Context, asked question, m *reply) (*answer, bool, error) {
-	strict := w.r.config.Minimise == MinimiseStrict
+	strict := w.r.settings.Minimise == minimiseStrict
 	if strict || w.st.validation != nil {
 		f, err := w.r.judge(ctx, w, asked, m)
 		switch {
@@ -219,7 +219,7 @@ func (w *walk) followDNAME(ctx context.Context, m *reply) (*answer, bool, error)
 // silent, one of them is asked, by the plain retry.
 func (w *walk) fallBack(err error) bool {
 	f := failureOf(err)
-	if w.r.config.Minimise == MinimiseStrict || f.isOfLeader() || f.zone == nil {
+	if w.r.settings.Minimise == minimiseStrict || f.isOfLeader() || f.zone == nil {
 		return false
 	}
 	if !f.zone.responded {
@@ -253,7 +253,7 @@ func (w *walk) descend(ctx context.Context, m *reply) error {
 	if err := w.st.budget.referral(); err != nil {
 		return err
 	}
-	now := w.r.config.Now()
+	now := w.r.settings.Now()
 	delegation, meta := m.delegation, cache.Meta{Rank: cache.RankReferral, NotAfter: w.cut.expires, Vouched: m.vouched}
 	if kept := w.view.cuts.PutCut(now, delegation, meta); kept != nil {
 		delegation = kept // what is learnt about the zone belongs to the delegation that is cached
@@ -280,7 +280,7 @@ func earliest(a, b time.Time) time.Time {
 // closestCut returns the deepest zone cut known on the way to the zone that has the answer
 // to q (RFC 1034 §5.3.3 step 2), or the root hints. In a route there are no zone cuts above
 // its servers, and none below when these are recursive.
-func (r *Resolver) closestCut(now time.Time, st *queryState, v *view, q question) *zoneCut {
+func (r *iterator) closestCut(now time.Time, st *queryState, v *view, q question) *zoneCut {
 	if v.forwards() {
 		return &zoneCut{Delegation: v.route.cut, source: v.source}
 	}
@@ -299,7 +299,7 @@ func (r *Resolver) closestCut(now time.Time, st *queryState, v *view, q question
 		return &zoneCut{Delegation: v.route.cut, source: v.source}
 	}
 	r.prime()
-	return &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
+	return &zoneCut{Delegation: r.settings.RootHints, source: v.source, hints: true}
 }
 
 // endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch

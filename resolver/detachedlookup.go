@@ -14,7 +14,7 @@ const maxDetachedLookups = 1_000
 // with the resolver, and, until the look-up is detached, with the flight that it is made
 // for. The resolver holds the context until the look-up has ended.
 type detachedLookup struct {
-	r      *Resolver
+	r      *iterator
 	ctx    context.Context
 	cancel context.CancelFunc
 	free   func() bool // stops ctx from ending with the flight
@@ -30,7 +30,7 @@ const (
 	lookupOver
 )
 
-func (r *Resolver) newDetachedLookup(ctx context.Context, b *budget) *detachedLookup {
+func (r *iterator) newDetachedLookup(ctx context.Context, b *budget) *detachedLookup {
 	own, cancel := context.WithDeadline(detachedContext{r.base, ctx}, b.deadline)
 	return &detachedLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
 }

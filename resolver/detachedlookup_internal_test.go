@@ -25,7 +25,7 @@ func TestSideTrips(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &Resolver{base: t.Context()}
+				r := &iterator{env: &env{base: t.Context()}}
 				r.detachedLookups.Store(test.others)
 				flight, endFlight := context.WithCancel(t.Context())
 				defer endFlight()

@@ -20,13 +20,13 @@ const maxStagger = 200 * time.Microsecond
 func (r *Resolver) Seed(seed uint64) {
 	var mu sync.Mutex
 	waits := rand.New(rand.NewPCG(seed, 1))
-	r.flights.stagger = func() time.Duration {
+	r.env.flights.stagger = func() time.Duration {
 		mu.Lock()
 		defer mu.Unlock()
 		return time.Duration(1 + waits.Int64N(int64(maxStagger)))
 	}
 	asked := make(map[string]uint64)
-	r.random = func(zone dnsname.Name, q question) *rand.Rand {
+	r.env.random = func(zone dnsname.Name, q question) *rand.Rand {
 		key := string(zone) + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype)})
 		h := fnv.New64a()
 		h.Write([]byte(key)) // never fails

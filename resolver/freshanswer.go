@@ -23,7 +23,7 @@ type fresh struct {
 }
 
 // finish makes an answer of the response to the full question, validates it, and caches it.
-func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply) (*answer, error) {
+func (r *iterator) finish(ctx context.Context, w *walk, asked question, m *reply) (*answer, error) {
 	f, err := r.judge(ctx, w, asked, m)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (r *Resolver) finish(ctx context.Context, w *walk, asked question, m *reply
 }
 
 // judge makes an answer of a response and validates it.
-func (r *Resolver) judge(ctx context.Context, w *walk, asked question, m *reply) (fresh, error) {
+func (r *iterator) judge(ctx context.Context, w *walk, asked question, m *reply) (fresh, error) {
 	f := fresh{answer: &answer{
 		q: asked, kind: m.kind,
 		sets: m.Answer, aliases: r.trimToView(w.view, m.Aliases), soa: m.SOA, denial: m.Denial,
@@ -81,8 +81,8 @@ func (m *reply) restsOnProof() bool {
 // trimToView returns the steps of an alias chain, from its start, that belong to the view:
 // the server of a zone does not know where names below it are searched that have a route,
 // and a forwarder does not know the names that this resolver answers itself.
-func (r *Resolver) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
-	now, rt := r.config.Now(), r.currentRoutes()
+func (r *iterator) trimToView(v *view, steps []scrub.Alias) []scrub.Alias {
+	now, rt := r.settings.Now(), r.routes.currentRoutes()
 	for i, step := range steps {
 		if i == 0 {
 			continue // it was asked for

@@ -311,7 +311,7 @@ func (r *Result) packed(q question) (*answer, error) {
 // clientContext returns the context of a question that ServeDNS was asked.
 func (r *Resolver) clientContext(from net.Addr) context.Context {
 	if r.config.Hooks.none() {
-		return r.base
+		return r.env.base
 	}
-	return WithClient(r.base, addrPortOf(from))
+	return WithClient(r.env.base, addrPortOf(from))
 }

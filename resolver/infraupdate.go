@@ -14,13 +14,13 @@ func (x *exchange) lateLoss() {
 		return
 	}
 	if (x.network == "udp" || x.streamOnly()) && time.Since(x.sent) >= x.to.estimate.Late {
-		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
+		x.cut.source.infra.TimedOut(x.r.settings.Now(), addr, x.to.estimate.Replies)
 	}
 }
 
 // recordReply remembers that the server is alive, its round-trip time, and its cookie.
 func (x *exchange) recordReply(rtt time.Duration) {
-	now, addr := x.r.config.Now(), x.to.addr
+	now, addr := x.r.settings.Now(), x.to.addr
 	if x.network == "udp" || x.streamOnly() {
 		x.cut.source.infra.Answered(now, addr, rtt)
 	} else {
@@ -54,9 +54,9 @@ func (x *exchange) cookieOfReply() []byte {
 // learnForm remembers about the form that brought a good reply what will spare queries: what
 // the server accepts, and, once that is confirmed, what it does not.
 func (x *exchange) learnForm() {
-	table, now, addr := x.cut.source.infra, x.r.config.Now(), x.to.addr
+	table, now, addr := x.cut.source.infra, x.r.settings.Now(), x.to.addr
 	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
-	full := x.edns == ednsCookie && (mixed || x.r.config.DisableCaseRandomisation)
+	full := x.edns == ednsCookie && (mixed || x.r.settings.DisableCaseRandomisation)
 	if hasEDNS && !x.features.EDNS || full && !x.features.Full || x.features.Doubted {
 		table.Took(now, addr, hasEDNS, x.edns == ednsCookie, mixed, full)
 	}

@@ -210,16 +210,16 @@ func (l *jostleList) shedOldest() {
 // admit waits until the question may be worked on, and returns its slot, and the context to
 // work under: for a message, that context ends when the question is shed. Every question
 // leaves its slot by its own deadline, so that none waits longer than that.
-func (r *Resolver) admit(ctx context.Context, st *queryState) (context.Context, *jostleSlot, error) {
+func (r *mesh) admit(ctx context.Context, st *queryState) (context.Context, *jostleSlot, error) {
 	waiting, impatient := ctx, error(nil)
 	if st.maxQueued > 0 {
 		// A method waits in the goroutine of its caller; the number of these goroutines is
 		// up to the network, and has to be bounded here.
 		defer r.queuedMessages.Add(-1)
-		if r.queuedMessages.Add(1) > int64(r.config.limits.Questions) {
+		if r.queuedMessages.Add(1) > int64(r.settings.Limits.Questions) {
 			return ctx, nil, r.questionSlots.full()
 		}
-		impatient = limitQuestions.reached(r.config.limits.Questions)
+		impatient = limitQuestions.reached(r.settings.Limits.Questions)
 		within, cancel := context.WithTimeoutCause(ctx, st.maxQueued, impatient)
 		defer cancel()
 		waiting = within

@@ -36,13 +36,13 @@ func newLocalData(zones []LocalZone) (localData, error) {
 
 // answerLocally answers a client's question from the local zones; false when none of them
 // answers it.
-func (r *Resolver) answerLocally(trust cache.Trust, q question) (*answer, bool) {
+func (r *iterator) answerLocally(trust cache.Trust, q question) (*answer, bool) {
 	a, ok := r.localData.Load().zones.Find(q.name, q.rrtype)
 	if !ok {
 		return nil, false
 	}
 	f := localAnswer(q, a)
-	if r.config.Validation == Validate && trust == cache.Checked {
+	if r.settings.Validates && trust == cache.Checked {
 		f.status = dnssec.Insecure
 	}
 	return f, true
@@ -75,5 +75,5 @@ func localAnswer(q question, a policy.LocalAnswer) *answer {
 // whatever the cache holds. Callers that answer from the cache without passing through
 // answer must call it first, and then check whether the filter allows the addresses.
 func (r *Resolver) overridesCache(ctx context.Context, name dnsname.Name) bool {
-	return r.hasHooks(ctx) || r.localData.Load().zones.Has(name)
+	return r.hasHooks(ctx) || r.iterate.localData.Load().zones.Has(name)
 }

@@ -65,17 +65,17 @@ func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 // which is ErrClosed after Close, nothing has changed. It may be called concurrently with
 // all other methods.
 func (r *Resolver) SetLocalZones(zones []LocalZone) error {
-	if r.base.Err() != nil {
+	if r.env.base.Err() != nil {
 		return ErrClosed
 	}
 	d, err := newLocalData(zones)
 	if err != nil {
 		return err
 	}
-	r.changeMu.Lock()
-	defer r.changeMu.Unlock()
-	d.generation = r.localData.Load().generation + 1
-	r.localData.Store(&d)
+	r.routes.changeMu.Lock()
+	defer r.routes.changeMu.Unlock()
+	d.generation = r.iterate.localData.Load().generation + 1
+	r.iterate.localData.Store(&d)
 	return nil
 }
 

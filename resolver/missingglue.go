@@ -15,11 +15,11 @@ import (
 // glue that did not fit may be left out, and comes when it is asked for. It is glue of this
 // delegation and lives no longer. One type is asked for, as glue of both comes along. That
 // there was none is remembered (RFC 9520), so that the next question does not ask again.
-func (r *Resolver) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut, name dnsname.Name) lookupResult {
+func (r *iterator) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut, name dnsname.Name) lookupResult {
 	q := question{name, r.addressTypes()[0]}
 	l := lookupResult{name: name, last: true}
-	now := r.config.Now()
-	v := r.viewOf(now, q)
+	now := r.settings.Now()
+	v := r.routes.viewOf(now, q)
 	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.source {
 		l.err, l.noAddress = errNoServerAddress, true
 		return l

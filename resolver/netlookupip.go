@@ -171,11 +171,11 @@ func cutShort(ctx context.Context, err error) bool {
 // addresses are allocated. Whatever else affects answers (hooks, local zones) must make
 // overridesCache true; with a Trace the longer way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.overridesCache(ctx, n) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.base.Err() != nil || r.overridesCache(ctx, n) {
 		return nil, false
 	}
 	now := r.config.Now()
-	view := r.viewOf(now, question{n, dns.TypeA}).cache // the view of AAAA too
+	view := r.routes.viewOf(now, question{n, dns.TypeA}).cache // the view of AAAA too
 	var sets [len(addressTypes)]dnssec.Packed
 	count := 0
 	for i, q := range addressTypes {
@@ -200,7 +200,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.N
 	}
 	for _, q := range addressTypes {
 		if want&q.family != 0 {
-			r.counts.asked(true, false, nil)
+			r.env.counts.asked(true, false, nil)
 		}
 	}
 	addrs := make([]netip.Addr, 0, count)
@@ -262,17 +262,17 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 // cachedFamily is askFamily for answers in the cache, which are not worth a goroutine. With a
 // Trace or hooks the longer way is taken.
 func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint16) (familyAnswer, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.base.Err() != nil || r.hasHooks(ctx) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.base.Err() != nil || r.hasHooks(ctx) {
 		return familyAnswer{}, false
 	}
 	q := question{n, qtype}
-	f, ok := r.searchCache(q, cache.Checked)
+	f, ok := r.iterate.searchCache(q, cache.Checked)
 	if !ok {
 		return familyAnswer{}, false
 	}
-	r.prefetchAll(f.due)
-	r.counts.asked(true, false, nil)
-	f, err := r.filtered(f)
+	r.mesh.prefetchAll(f.due)
+	r.env.counts.asked(true, false, nil)
+	f, err := r.iterate.filtered(f)
 	if err != nil {
 		return familyAnswer{err: wrap(q.public(), err)}, true
 	}

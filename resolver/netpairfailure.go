@@ -134,7 +134,7 @@ func denies(reply *dns.Msg) bool {
 // the question beside it has failed; nil when it has not. It sends nothing: if nobody asks
 // the question beside it, neither does this.
 func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
-	if _, known := r.searchCached(beside, cache.Checked, lookQuietly); known {
+	if _, known := r.iterate.searchCached(beside, cache.Checked, lookQuietly); known {
 		return nil
 	}
 	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
@@ -190,7 +190,7 @@ func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dn
 	}
 	for _, name := range names {
 		q := question{name, beside.rrtype}
-		if _, failed := r.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
+		if _, failed := r.routes.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
 			return newResponder(query).failed(dns.RcodeServerFailure, extendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
 		}
 	}

@@ -113,12 +113,12 @@ func (c *selfConn) Close() error {
 // begin runs work in a goroutine that Close waits for; false when the resolver is
 // closed.
 func (r *Resolver) begin(work func()) bool {
-	r.flights.mu.Lock() // Close begins under it
-	defer r.flights.mu.Unlock()
-	if r.base.Err() != nil {
+	r.env.flights.mu.Lock() // Close begins under it
+	defer r.env.flights.mu.Unlock()
+	if r.env.base.Err() != nil {
 		return false
 	}
-	r.running.Go(func() {
+	r.env.running.Go(func() {
 		defer rescue.Quietly()
 		work()
 	})
@@ -128,7 +128,7 @@ func (r *Resolver) begin(work func()) bool {
 // serveSelf answers the queries that arrive over a connection, concurrently, until the
 // other side closes it. It returns when no query is under way any more.
 func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(r.base, func() { conn.Close() })
+	stop := context.AfterFunc(r.env.base, func() { conn.Close() })
 	defer stop()
 	var queries sync.WaitGroup
 	defer queries.Wait()

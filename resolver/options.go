@@ -12,6 +12,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/secondlevel"
 	"github.com/iterdns/iterdns/internal/stub"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
@@ -298,6 +299,26 @@ type config struct {
 	zones        localData             // the first LocalZones
 
 	ownSignatureTime bool // SignatureTime was given
+}
+
+// settings returns what the engine needs of the options.
+func (c *config) settings() settings {
+	s := settings{
+		Limits: c.limits,
+		Now:    c.Now, SignatureTime: c.SignatureTime, OwnSignatureTime: c.ownSignatureTime,
+		Cache: c.Cache, ViewName: c.ViewName,
+		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
+		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
+		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
+		Minimise: minimisation(c.Minimise), Family: addressFamily(c.Family), Port: c.Port,
+		DisableCaseRandomisation: c.DisableCaseRandomisation,
+		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
+		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
+	}
+	if tell := c.SecondLevelChanged; tell != nil {
+		s.SecondLevelChanged = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
+	}
+	return s
 }
 
 // defaultPort is where name servers listen. RFC 1035 §4.2.

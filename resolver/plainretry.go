@@ -13,11 +13,11 @@ func (z *zoneQuery) plainRetry(ctx context.Context) bool {
 	if !z.mayRetryPlain(ctx) {
 		return false
 	}
-	to := z.servers.forPlainRetry(z.st.onlyPlainRetry, z.r.config.limits.SendsPerServer)
+	to := z.servers.forPlainRetry(z.st.onlyPlainRetry, z.r.settings.Limits.SendsPerServer)
 	if to == nil || !z.enterPlainRetry(ctx) {
 		return false
 	}
-	if to = z.servers.takeForPlainRetry(z.r.config.Now(), to); to == nil {
+	if to = z.servers.takeForPlainRetry(z.r.settings.Now(), to); to == nil {
 		z.leavePlainRetry(plainRetryUnknown)
 		return false
 	}
@@ -33,7 +33,7 @@ func (z *zoneQuery) plainRetry(ctx context.Context) bool {
 func (z *zoneQuery) enterPlainRetry(ctx context.Context) bool {
 	key := z.plainRetryKey()
 	for {
-		ended, ok := z.r.plainRetries.enter(z.r.config.Now(), key)
+		ended, ok := z.r.plainRetries.enter(z.r.settings.Now(), key)
 		if ended == nil {
 			z.plainRetrying = ok
 			return ok
@@ -56,7 +56,7 @@ func (z *zoneQuery) plainRetryKey() plainRetryKey {
 func (z *zoneQuery) leavePlainRetry(how plainRetryResult) {
 	if z.plainRetrying {
 		z.plainRetrying = false
-		z.r.plainRetries.leave(z.r.config.Now(), z.plainRetryKey(), how)
+		z.r.plainRetries.leave(z.r.settings.Now(), z.plainRetryKey(), how)
 	}
 }
 
@@ -69,7 +69,7 @@ func (z *zoneQuery) mayRetryPlain(ctx context.Context) bool {
 // there are many of them, nor have prefetches. MinimiseStrict has none either: nothing may
 // be revealed, even if names fail for that.
 func (st *queryState) mayRetryPlain() bool {
-	return !st.isSideLookup() && !st.prefetching && st.r.config.Minimise != MinimiseStrict && time.Until(st.budget.deadline) > loneTimeout
+	return !st.isSideLookup() && !st.prefetching && st.r.settings.Minimise != minimiseStrict && time.Until(st.budget.deadline) > loneTimeout
 }
 
 // isLast reports whether no other server is left to be asked after to, which has been taken,

@@ -16,11 +16,11 @@ const maxPrefetches = 100
 // not fetched. Clients' questions go first: a prefetch does not wait for a slot, and is
 // dropped when none is free. Queries without RD never get here: their clients want no
 // server to be asked.
-func (r *Resolver) prefetch(q question) {
-	if r.config.DisablePrefetch {
+func (r *mesh) prefetch(q question) {
+	if r.settings.DisablePrefetch {
 		return
 	}
-	now := r.config.Now()
+	now := r.settings.Now()
 	view := r.cacheOf(q)
 	if r.prefetching.Add(1) > maxPrefetches {
 		r.prefetching.Add(-1)
@@ -50,17 +50,17 @@ func (r *Resolver) prefetch(q question) {
 // stays, so that it is not tried again for a while. It asks the servers and not the second
 // level: the entry there is as old as the one to be replaced, and the other resolvers wait
 // for a newer one to be written there.
-func (r *Resolver) refresh(q question) {
+func (r *mesh) refresh(q question) {
 	// Another refresh may have ended between the cache read that found the entry due and
 	// our claim.
-	if f, ok := r.cached(r.config.Now(), cache.Checked, q, true); ok && len(f.due) == 0 {
+	if f, ok := r.iterate.cached(r.settings.Now(), cache.Checked, q, true); ok && len(f.due) == 0 {
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, cache.Checked)
 		return
 	}
-	st := r.newQueryState(q, cache.Checked)
+	st := r.iterate.newQueryState(q, cache.Checked)
 	st.prefetching, st.secondLevel = true, secondLevelWritten
 	_, err := r.flights.do(r.base, r.questionKey(q, st.trust), waiter{events: st.events, budget: st.budget}, func(fl *flight) (any, error) {
-		return r.search(fl.ctx, st.inFlight(fl), q)
+		return r.iterate.search(fl.ctx, st.inFlight(fl), q)
 	})
 	if err != nil {
 		r.counts.prefetchFailed.Add(1)
@@ -71,7 +71,7 @@ func (r *Resolver) refresh(q question) {
 }
 
 // prefetchAll fetches the parts of an answer that are about to expire.
-func (r *Resolver) prefetchAll(due []question) {
+func (r *mesh) prefetchAll(due []question) {
 	for _, q := range due {
 		r.prefetch(q)
 	}

@@ -16,7 +16,7 @@ import (
 // question that found no root zone in the cache, which starts from the hints meanwhile:
 // waiting would only delay the first answer. When it fails, the hints stay in use, and the
 // next walk from the root tries again.
-func (r *Resolver) prime() {
+func (r *iterator) prime() {
 	if r.priming.Swap(true) {
 		return
 	}
@@ -26,10 +26,10 @@ func (r *Resolver) prime() {
 	})
 }
 
-func (r *Resolver) primeOnce() {
+func (r *iterator) primeOnce() {
 	q := question{dnsname.Root, dns.TypeNS}
-	now := r.config.Now()
-	v := r.currentRoutes().iteration
+	now := r.settings.Now()
+	v := r.routes.currentRoutes().iteration
 	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed {
 		return
 	}
@@ -37,7 +37,7 @@ func (r *Resolver) primeOnce() {
 	st.priming = true
 	ctx, cancel := context.WithDeadline(r.base, st.budget.deadline)
 	defer cancel()
-	hints := &zoneCut{Delegation: r.config.RootHints, source: v.source, hints: true}
+	hints := &zoneCut{Delegation: r.settings.RootHints, source: v.source, hints: true}
 	m, err := r.ask(ctx, st, hints, q)
 	if err == nil && m.kind != kindAnswer {
 		err = errNoReachableServer
@@ -52,12 +52,12 @@ func (r *Resolver) primeOnce() {
 		r.keepFailure(v, st, q, failureOf(errNoServerAddress))
 		return
 	}
-	v.cuts.PutCut(r.config.Now(), root, cache.Meta{Rank: cache.RankAnswer})
+	v.cuts.PutCut(r.settings.Now(), root, cache.Meta{Rank: cache.RankAnswer})
 }
 
 // completeRoot looks up, from the hints, the addresses that neither the response nor the
 // hints have (RFC 9609 §4.3), and leaves out servers without any.
-func (r *Resolver) completeRoot(ctx context.Context, st *queryState, root *glue.Delegation) {
+func (r *iterator) completeRoot(ctx context.Context, st *queryState, root *glue.Delegation) {
 	reachable := root.Servers[:0]
 	for _, s := range root.Servers {
 		for _, rrtype := range r.addressTypes() {
@@ -75,7 +75,7 @@ func (r *Resolver) completeRoot(ctx context.Context, st *queryState, root *glue.
 // rootOf returns the root's delegation from a priming response. Servers whose addresses did
 // not fit into it (RFC 9609 §4.2), or may not be asked, keep those of the hints: this
 // delegation replaces the hints for as long as the response's TTL.
-func (r *Resolver) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
+func (r *iterator) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
 	set := m.Answer[0]
 	referral := glue.Referral{Zone: dnsname.Root, Name: dnsname.Root}
 	for rdata := range set.Records.All() {
@@ -83,10 +83,10 @@ func (r *Resolver) rootOf(m *reply, hints *zoneCut) *glue.Delegation {
 			referral.NS = append(referral.NS, glue.NS{Owner: dnsname.Root, Target: target, TTL: set.TTL})
 		}
 	}
-	referral.Addresses = slices.DeleteFunc(additionalAddresses(m.wire), func(a glue.Address) bool { return !r.mayAsk(hints, a.Addr) })
+	referral.Addresses = slices.DeleteFunc(additionalAddresses(m.wire), func(a glue.Address) bool { return !r.servers.mayAsk(hints, a.Addr) })
 	root := referral.Apex()
 	for i, s := range root.Servers {
-		if known, ok := hints.Server(s.Name); ok && !slices.ContainsFunc(s.Addrs, r.usable) {
+		if known, ok := hints.Server(s.Name); ok && !slices.ContainsFunc(s.Addrs, r.servers.usable) {
 			root.Servers[i].Addrs = append(s.Addrs, known.Addrs...)
 		}
 	}

@@ -59,7 +59,7 @@ func (z *zoneQuery) probing() deadProbe {
 		if ended := z.servers.infra.Probing(c.addr); ended != nil {
 			return deadProbe{server: c, ended: ended, resume: z.r.flights.stagger.pause()}
 		}
-		if !z.servers.infra.Estimate(z.r.config.Now(), c.addr).Dead {
+		if !z.servers.infra.Estimate(z.r.settings.Now(), c.addr).Dead {
 			return deadProbe{server: c, ended: endedProbe(), resume: z.r.flights.stagger.pause()}
 		}
 	}
@@ -75,7 +75,7 @@ func (z *zoneQuery) takeDeadProbe() {
 	if c.busy {
 		return
 	}
-	c.estimate = z.servers.infra.Estimate(z.r.config.Now(), c.addr)
+	c.estimate = z.servers.infra.Estimate(z.r.settings.Now(), c.addr)
 	if c.estimate.Dead {
 		c.excluded = true
 		z.servers.probes++

@@ -38,7 +38,7 @@ const queryBlock = 128
 // validatesHere reports whether what the servers of the route say is validated by this
 // resolver.
 func (x *exchange) validatesHere() bool {
-	return x.r.config.Validation == Validate && !x.cut.source.route.unsigned
+	return x.r.settings.Validates && !x.cut.source.route.unsigned
 }
 
 func randomID() uint16 {

@@ -8,7 +8,7 @@ import (
 
 // waitQuerySlots waits for a slot among the queries under way to a zone, and for one among
 // those to a server.
-func (r *Resolver) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
+func (r *upstreamClient) waitQuerySlots(ctx context.Context, b *budget, cut *zoneCut, server netip.AddrPort) (leave func(), err error) {
 	leaveZone := func() {}
 	if !cut.source.forwards() { // a forwarder serves many zones as one
 		if leaveZone, err = acquire(ctx, b, r.zoneSlots, cut.Zone, limitQueriesPerZone); err != nil {

@@ -12,7 +12,7 @@ import (
 // queryState is the state of one search for a name: the client's own question, or one for
 // the address of a name server (Unbound: module_qstate).
 type queryState struct {
-	r          *Resolver
+	r          *iterator
 	budget     *budget
 	events     events
 	flight     *flight // that the search is part of; nil: none yet
@@ -52,7 +52,7 @@ type queryState struct {
 }
 
 // newQueryState makes the state of a question that may need servers to be asked.
-func (r *Resolver) newQueryState(q question, trust cache.Trust) *queryState {
+func (r *iterator) newQueryState(q question, trust cache.Trust) *queryState {
 	st := &queryState{r: r, trust: trust, q: q, events: r.unwatched}
 	st.begin()
 	return st
@@ -63,7 +63,7 @@ func (st *queryState) begin() {
 	if st.budget != nil {
 		return
 	}
-	st.budget, st.querySent = newBudget(&st.r.config.limits, &st.r.counts.refusals), new(atomic.Bool)
+	st.budget, st.querySent = newBudget(&st.r.settings.Limits, &st.r.counts.refusals), new(atomic.Bool)
 	st.walkID = int(st.budget.walks.Add(1))
 }
 

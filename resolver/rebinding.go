@@ -43,8 +43,8 @@ func (o *Options) addressFilter() (*policy.AddressFilter, error) {
 // the answer keep, stays as it was. The name asked for decides, not the owner of the
 // records: with DNS rebinding the attacker has a page under the name asked for, and an
 // alias there that leads to records of somebody else is the attacker's too.
-func (r *Resolver) filtered(f *answer) (*answer, error) {
-	allowed := r.config.filter.Judge(f.q.name)
+func (r *iterator) filtered(f *answer) (*answer, error) {
+	allowed := r.settings.Filter.Judge(f.q.name)
 	if allowed == nil || f.local {
 		return f, nil
 	}

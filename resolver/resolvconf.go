@@ -103,7 +103,7 @@ func loopbackOf(a netip.Addr) netip.Addr {
 
 // rereadServers installs a new route table when one of the files that rt depends on has
 // changed. When that fails, rt stays.
-func (r *Resolver) rereadServers(rt *routeTable) {
+func (r *router) rereadServers(rt *routeTable) {
 	changed := false
 	for _, file := range rt.watched {
 		changed = file.isStale() || changed

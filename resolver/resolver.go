@@ -2,13 +2,9 @@ package resolver
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/miekg/dns"
 
@@ -21,48 +17,15 @@ import (
 // Resolver resolves names iteratively. It is safe for concurrent use.
 type Resolver struct {
 	config    config
-	sender    sender
-	transport *transport.Transport // nil with an Exchanger of the caller's
-	hintAddrs map[netip.Addr]bool
-	ipv6      bool // this host can send to IPv6 addresses
-
-	routeTable    atomic.Pointer[routeTable]
-	changeMu      sync.Mutex // held to replace routeTable and localData
-	viewCount     uint32     // views made so far; guarded by changeMu
-	functionCount uint64     // functions numbered so far; guarded by changeMu
-	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName
-	keyCache      *keyCache
-	plainRetries  *plainRetries
-	localData     atomic.Pointer[localData] // never nil
-	secondLevel   *secondLevel              // nil: no SecondLevel
-	cookies       *serve.ServerCookies
-
-	unwatched          events // of work begun without a Trace
-	flights            *flights
-	serverSlots        *concurrencyLimits[netip.AddrPort] // queries to one server
-	zoneSlots          *concurrencyLimits[dnsname.Name]   // queries to the servers of one zone
-	questionSlots      *jostleList                        // questions in all
-	socketSlots        *concurrencyLimits[struct{}]       // queries over UDP in all
-	unknownServerSlots *concurrencyLimits[struct{}]       // queries over UDP to servers that are not known to answer
-	connectionSlots    *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
-	probeWaitSlots     *concurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
-	queuedMessages     atomic.Int64                       // queries to ServeDNS that wait for a slot
-	priming            atomic.Bool
-	loopProbes         loopProbes
-	clientQuestions    clientQuestions
-	selfAsked          selfAsked
-
-	random          randomSource
-	prefetching     atomic.Int64
-	refreshing      atomic.Int64
-	refreshMu       sync.Mutex                      // held to increase refreshing
-	detachedLookups atomic.Int64                    // those that have outlived their question
-	admitHit        func(dnsname.Name, uint16) bool // cacheDecidesFor
-	counts          counts
-
-	base    context.Context // ends with Close
-	end     context.CancelFunc
-	running sync.WaitGroup
+	env       *env
+	routes    *router
+	servers   *lister
+	upstream  *upstreamClient
+	iterate   *iterator
+	mesh      *mesh
+	cookies   *serve.ServerCookies
+	selfAsked selfAsked
+	admitHit  func(dnsname.Name, uint16) bool // cacheDecidesFor
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
@@ -72,50 +35,28 @@ func New(o Options) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{
-		config:             c,
-		hintAddrs:          make(map[netip.Addr]bool),
-		ipv6:               c.Dial != nil || c.Exchanger != nil || routesIPv6(),
-		serverSlots:        newConcurrencyLimits[netip.AddrPort](c.limits.QueriesPerServer),
-		keyCache:           newKeyCache(),
-		plainRetries:       newPlainRetries(),
-		zoneSlots:          newConcurrencyLimits[dnsname.Name](c.limits.QueriesPerZone),
-		socketSlots:        newConcurrencyLimits[struct{}](c.limits.Sockets),
-		unknownServerSlots: newConcurrencyLimits[struct{}](max(1, c.limits.Sockets-quarter(c.limits.Sockets))),
-		connectionSlots:    newConcurrencyLimits[dnsname.Name](quarter(c.limits.Connections)),
-		probeWaitSlots:     newConcurrencyLimits[netip.AddrPort](quarter(c.limits.Questions)),
-	}
-	r.questionSlots = newJostleList(c.limits.Questions, func() error {
-		return r.counts.refusals.refuse(limitQuestions, c.limits.Questions)
-	})
-	for _, s := range c.RootHints.Servers {
-		for _, a := range s.Addrs {
-			r.hintAddrs[a.Unmap()] = true
-		}
-	}
+	r := &Resolver{config: c, env: newEnv(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6())}
+	r.routes = &router{env: r.env}
+	r.servers = newLister(r.env, r.routes)
 	if c.Exchanger != nil {
-		r.sender = checked{c.Exchanger}
+		r.upstream = newUpstreamClient(r.env, r.routes, checked{c.Exchanger}, nil)
 	} else {
-		r.transport = transport.New(transport.Options{
+		t := transport.New(transport.Options{
 			Dial: c.Dial, MaxSockets: c.limits.Sockets, MaxConns: c.limits.Connections,
 		})
-		r.sender = r.transport
+		r.upstream = newUpstreamClient(r.env, r.routes, t, t)
 	}
-	r.random = systemRandom()
+	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, &r.config.zones)
+	r.mesh = newMesh(r.env, r.routes, r.iterate)
 	r.cookies = serve.NewServerCookies(c.Now)
-	r.localData.Store(&c.zones)
-	rand.Read(r.viewSalt[:])
 	r.admitHit = r.cacheDecidesFor // made once: a method value for each hit would be an allocation
-	r.base, r.end = context.WithCancel(context.Background())
-	r.unwatched = (*audience)(nil)
-	r.flights = newFlights(r.base, &r.running)
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
 	first.setRoutes(o.Routes)
-	if err := r.install(nil, first); err != nil {
-		r.end()
+	if err := r.routes.begin(first); err != nil {
+		r.env.end()
 		return nil, err
 	}
-	r.secondLevel = r.newSecondLevel()
+	r.iterate.secondLevel = r.iterate.newSecondLevel()
 	return r, nil
 }
 
@@ -135,22 +76,22 @@ func routesIPv6() bool {
 // false. A Cache from Options stays usable. The error is that of
 // closing the connections.
 func (r *Resolver) Close() error {
-	r.flights.stop(r.end)
+	r.env.flights.stop(r.env.end)
 	var err error
-	if r.transport != nil {
-		err = r.transport.Close()
+	if r.upstream.transport != nil {
+		err = r.upstream.transport.Close()
 	}
 	r.closeRoutes()
-	r.running.Wait()
+	r.env.running.Wait()
 	return err
 }
 
 // closeRoutes closes the connections to servers of routes. No route table is installed
 // after base has ended.
 func (r *Resolver) closeRoutes() {
-	r.changeMu.Lock()
-	defer r.changeMu.Unlock()
-	r.routeTable.Load().closeForwarders()
+	r.routes.changeMu.Lock()
+	defer r.routes.changeMu.Unlock()
+	r.routes.routeTable.Load().closeForwarders()
 }
 
 // Resolve asks for the records of type qtype at name, which is absolute with or without
@@ -187,7 +128,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 
 // resolve is Resolve after the checks of its arguments, without hooks and trace.
 func (r *Resolver) resolve(ctx context.Context, st *queryState, q question) (*Result, error) {
-	found, err := r.answer(ctx, st, q)
+	found, err := r.mesh.answer(ctx, st, q)
 	var result *Result
 	if err == nil {
 		result, err = resultOf(found)
@@ -212,7 +153,7 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 	err := r.traced(ctx, q, cache.Checked, func(st *queryState) (*Result, error) {
 		var err error
 		f, err = r.hookedPacked(ctx, q, func() (*answer, error) {
-			f, err := r.answer(ctx, st, q)
+			f, err := r.mesh.answer(ctx, st, q)
 			if err != nil {
 				return nil, wrapIn(ctx, q.public(), err)
 			}
@@ -233,7 +174,7 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 // ended.
 func (r *Resolver) ready(ctx context.Context, q question) error {
 	switch {
-	case r.base.Err() != nil:
+	case r.env.base.Err() != nil:
 		return wrap(q.public(), ErrClosed)
 	case ctx.Err() != nil:
 		return wrap(q.public(), context.Cause(ctx))
@@ -245,20 +186,20 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
 	own := newListener(ContextTrace(ctx))
-	st := &queryState{r: r, q: q, trust: trust, events: r.unwatched}
-	if trust == cache.Checked && r.secondLevel != nil {
+	st := &queryState{r: r.iterate, q: q, trust: trust, events: r.env.unwatched}
+	if trust == cache.Checked && r.iterate.secondLevel != nil {
 		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
 	}
 	if own == nil {
 		_, err := work(st)
-		r.counts.asked(st.fromCache, st.stale, err)
+		r.env.counts.asked(st.fromCache, st.stale, err)
 		return err
 	}
 	st.begin()
 	st.events = own.events()
 	defer own.close()
 	result, err := work(st)
-	r.counts.asked(st.fromCache, st.stale, err)
+	r.env.counts.asked(st.fromCache, st.stale, err)
 	if err := own.rethrow(); err != nil {
 		return wrap(q.public(), err)
 	}

@@ -25,7 +25,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	switch {
 	case query == nil || query.Response:
 		return nil, errNoQuery
-	case r.base.Err() != nil:
+	case r.env.base.Err() != nil:
 		return nil, errClosed
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -39,7 +39,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 		return x.failed(dns.RcodeFormatError, extendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
 	}
 	q := question{name, query.Question[0].Qtype}
-	if r.loopProbes.arrived(name) {
+	if r.iterate.loopProbes.arrived(name) {
 		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
 	}
 	var found *decoded
@@ -98,7 +98,7 @@ func (f failure) servfail() extendedError {
 }
 
 func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*decoded, error) {
-	f, err := r.answerOrKnown(ctx, st, q, recurse)
+	f, err := r.mesh.answerOrKnown(ctx, st, q, recurse)
 	if err != nil {
 		return nil, err
 	}
@@ -110,14 +110,14 @@ func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recu
 }
 
 // answerOrKnown is answer, from the cache alone unless recurse is set.
-func (r *Resolver) answerOrKnown(ctx context.Context, st *queryState, q question, recurse bool) (*answer, error) {
+func (r *mesh) answerOrKnown(ctx context.Context, st *queryState, q question, recurse bool) (*answer, error) {
 	if recurse {
 		return r.answer(ctx, st, q)
 	}
-	if f, ok := r.searchCache(q, st.trust); ok {
+	if f, ok := r.iterate.searchCache(q, st.trust); ok {
 		st.fromCache = true
 		st.tellFound(f)
-		return r.filtered(f)
+		return r.iterate.filtered(f)
 	}
 	return nil, errNotCached
 }

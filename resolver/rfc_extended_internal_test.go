@@ -88,7 +88,7 @@ func TestRFC8914RememberedBogus(t *testing.T) {
 	for code := range uint16(31) {
 		q := question{dnsname.MustParse(fmt.Sprintf("code%d.shop.example.", code)), dns.TypeA}
 		now := r.config.Now()
-		r.viewOf(now, q).cache.PutFailure(now, q.name, q.rrtype, cache.Checked, code, "why")
+		r.routes.viewOf(now, q).cache.PutFailure(now, q.name, q.rrtype, cache.Checked, code, "why")
 		before := r.Stats()
 		var failed *Error
 		if _, err := r.Resolve(t.Context(), q.name.String(), q.rrtype); !errors.As(err, &failed) || !errors.Is(err, ErrCached) {

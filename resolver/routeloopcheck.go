@@ -26,11 +26,11 @@ import (
 func (r *Resolver) CheckRoutes(ctx context.Context) error {
 	checked := make(chan error, 1)
 	// Close has to wait for it: servers' addresses may have to be looked up.
-	if !r.flights.spawn(func() {
+	if !r.env.flights.spawn(func() {
 		err := rescue.ErrAborted
 		defer func() { checked <- err }()
 		defer rescue.Into(&err)
-		err = r.checkRoutes(ctx)
+		err = r.iterate.checkRoutes(ctx)
 	}) {
 		return errClosed
 	}
@@ -39,11 +39,11 @@ func (r *Resolver) CheckRoutes(ctx context.Context) error {
 	return err
 }
 
-func (r *Resolver) checkRoutes(ctx context.Context) error {
+func (r *iterator) checkRoutes(ctx context.Context) error {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
-	for _, rt := range r.currentRoutes().routes {
+	for _, rt := range r.routes.currentRoutes().routes {
 		for _, c := range r.serversOfRoute(ctx, rt) {
 			checks.Go(func() {
 				err := rescue.ErrAborted
@@ -70,7 +70,7 @@ func (r *Resolver) checkRoutes(ctx context.Context) error {
 }
 
 // checkRoute returns an error if a server of a route leads back to us.
-func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) error {
+func (r *iterator) checkRoute(ctx context.Context, rt *route, c *serverAddr) error {
 	if !r.leadsBack(ctx, rt, c) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (r *Resolver) checkRoute(ctx context.Context, rt *route, c *serverAddr) err
 
 // serversOfRoute lists the servers of a route. It looks up the addresses of those that have
 // names only.
-func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr {
+func (r *iterator) serversOfRoute(ctx context.Context, rt *route) []*serverAddr {
 	var servers []*serverAddr
 	for _, f := range rt.forwarders {
 		servers = append(servers, &serverAddr{addr: f.addr, name: f.name, forwarder: f, guard: &f.guard})
@@ -93,7 +93,7 @@ func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 		st := r.newQueryState(question{s.Name, dns.TypeA}, r.trustOfServers())
 		l.random = r.random(rt.zone, st.q)
 		for _, rrtype := range r.addressTypes() {
-			r.addTo(l, r.config.Now(), cut, s.Name, r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs, false)
+			r.servers.addTo(l, r.settings.Now(), cut, s.Name, r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs, false)
 		}
 	}
 	return append(servers, l.addrs...)
@@ -101,7 +101,7 @@ func (r *Resolver) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 
 // leadsBack asks a server of a route for a name made up for it, and reports whether the
 // question comes back to us. If so, the server is not asked for a while.
-func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
+func (r *iterator) leadsBack(ctx context.Context, rt *route, to *serverAddr) bool {
 	name, back, forget, err := r.loopProbes.begin(rt.zone)
 	if err != nil {
 		return false // the zone's name is too long to add to
@@ -112,13 +112,13 @@ func (r *Resolver) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
 	defer cancel()
 	asked := *to
-	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.config.Now(), to.addr)
+	asked.tries, asked.estimate = 1, rt.view.infra.Estimate(r.settings.Now(), to.addr)
 	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}
 	done := make(chan struct{})
 	var ended error
 	go func() {
 		defer close(done)
-		rescue.Guarded(&ended, func() { r.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
+		rescue.Guarded(&ended, func() { r.upstream.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
 	}()
 	came := false
 	select {

@@ -138,7 +138,7 @@ func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 		return fmt.Errorf("unknown RouteTransport %d", s.Transport)
 	}
 	addr := netip.AddrPortFrom(s.Addr.Addr().Unmap(), s.Addr.Port())
-	if c := &m.r.config; c.SecondLevel != nil && c.ViewName == "" && (s.Exchanger != nil || s.TLSConfig != nil) {
+	if c := &m.r.settings; c.SecondLevel != nil && c.ViewName == "" && (s.Exchanger != nil || s.TLSConfig != nil) {
 		return errNoViewName
 	}
 	switch {
@@ -164,7 +164,7 @@ func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 
 // forwarder makes the forwarder for a server with an address.
 func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
-	port := m.r.config.Port
+	port := m.r.settings.Port
 	if s.Transport == TransportTLS {
 		port = tlsPort
 	}
@@ -181,7 +181,7 @@ func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s 
 	}
 	f.transport = transport.New(transport.Options{
 		Dial: m.r.tlsDial(tlsConfigOf(f.key)), ConnectTimeout: tlsConnectTimeout,
-		MaxConns: m.r.config.limits.Connections,
+		MaxConns: m.r.settings.Limits.Connections,
 	})
 	f.sender = f.transport
 	m.created = append(m.created, f)
@@ -208,8 +208,8 @@ func tlsConfigOf(k tlsKey) *tls.Config {
 }
 
 // tlsDial returns a function that opens TLS connections over Options.Dial.
-func (r *Resolver) tlsDial(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
-	dial := r.config.Dial
+func (r *router) tlsDial(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := r.settings.Dial
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}

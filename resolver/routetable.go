@@ -1,10 +1,13 @@
 package resolver
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -32,18 +35,34 @@ type routeTable struct {
 	numbers   map[[32]byte]uint32 // of views, by their digests
 }
 
+// router has the route table of now, and replaces it.
+type router struct {
+	*env
+	routeTable    atomic.Pointer[routeTable]
+	changeMu      sync.Mutex // held to replace routeTable and localData
+	viewCount     uint32     // views made so far; guarded by changeMu
+	functionCount uint64     // functions numbered so far; guarded by changeMu
+	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName
+}
+
+// begin installs the first route table. The resolver is not in use yet.
+func (r *router) begin(first *routeTable) error {
+	rand.Read(r.viewSalt[:])
+	return r.install(nil, first)
+}
+
 // SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
 // under way may end by either. Names that keep their route keep what is cached of them; the
 // cached data of other names is used again when they get their route back. On an error
 // nothing changes. SetRoutes may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.change(func(rt *routeTable) { rt.setRoutes(routes) })
+	return r.routes.change(func(rt *routeTable) { rt.setRoutes(routes) })
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
 // routes.
 func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.change(func(rt *routeTable) { rt.givenNegative = slices.Clone(anchors) })
+	return r.routes.change(func(rt *routeTable) { rt.givenNegative = slices.Clone(anchors) })
 }
 
 // setRoutes sets the routes. They are copied, since they are read again when something else
@@ -63,7 +82,7 @@ func (rt *routeTable) copyGiven() *routeTable {
 }
 
 // change replaces the route table by one that set has modified.
-func (r *Resolver) change(set func(*routeTable)) error {
+func (r *router) change(set func(*routeTable)) error {
 	r.changeMu.Lock()
 	defer r.changeMu.Unlock()
 	if r.base.Err() != nil {
@@ -80,7 +99,7 @@ func (r *Resolver) change(set func(*routeTable)) error {
 
 // currentRoutes returns the route table of now. It reads the files again that it depends on,
 // if they have changed.
-func (r *Resolver) currentRoutes() *routeTable {
+func (r *router) currentRoutes() *routeTable {
 	rt := r.routeTable.Load()
 	if len(rt.watched) > 0 {
 		r.rereadServers(rt)
@@ -91,9 +110,9 @@ func (r *Resolver) currentRoutes() *routeTable {
 
 // install builds next of its given parts and puts it in the place of old, which is nil at
 // first. r.changeMu must be held.
-func (r *Resolver) install(old, next *routeTable) error {
+func (r *router) install(old, next *routeTable) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
-	m := routeTableBuilder{r: r, table: next, base: r.config.digest(), sources: make(map[[32]byte]*source), old: &routeTable{}}
+	m := routeTableBuilder{r: r, table: next, base: r.settings.digest(), sources: make(map[[32]byte]*source), old: &routeTable{}}
 	if old != nil {
 		next.generation = old.generation + 1
 		m.reuse(old)
@@ -111,7 +130,7 @@ func (r *Resolver) install(old, next *routeTable) error {
 
 // routeTableBuilder builds a route table of its given parts.
 type routeTableBuilder struct {
-	r          *Resolver
+	r          *router
 	table      *routeTable
 	base       [32]byte
 	sources    map[[32]byte]*source  // in use before, with what is remembered of their servers
@@ -182,7 +201,7 @@ func (m *routeTableBuilder) build() error {
 // validator makes the validator of the anchors; nil when nothing is validated. Names at and
 // below unsigned, unless it is empty, are not validated.
 func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator, error) {
-	if m.r.config.Validation != Validate {
+	if !m.r.settings.Validates {
 		return nil, nil
 	}
 	negative := m.table.negativeAnchors
@@ -190,7 +209,7 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 		negative = append(negative[:len(negative):len(negative)], dnssec.NegativeAnchor{Zone: unsigned})
 	}
 	validator, err := dnssec.New(dnssec.Options{
-		Anchors: m.r.config.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.config.Algorithms,
+		Anchors: m.r.settings.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.settings.Algorithms,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("resolver: options: %w", err)
@@ -223,9 +242,9 @@ func (m *routeTableBuilder) view(rt *route, validator *dnssec.Validator, digest 
 }
 
 // openView returns the part of the cache with a digest, as this resolver reads it.
-func (r *Resolver) openView(digest [32]byte) *cache.View {
-	v := r.config.Cache.View(digest)
-	if r.config.Minimise == MinimiseStrict {
+func (r *router) openView(digest [32]byte) *cache.View {
+	v := r.settings.Cache.View(digest)
+	if r.settings.Minimise == minimiseStrict {
 		return v.Strict()
 	}
 	return v
@@ -253,7 +272,7 @@ func (m *routeTableBuilder) number(digest [32]byte) uint32 {
 // shared with no other resolver; its address in memory would not do, as that may be used
 // again later. at is the index of the server in its route.
 func (m *routeTableBuilder) identity(function any, at int) string {
-	if m.r.config.ViewName != "" {
+	if m.r.settings.ViewName != "" {
 		return "named"
 	}
 	if !reflect.ValueOf(function).Comparable() {
@@ -280,7 +299,7 @@ func (m *routeTableBuilder) abandon() {
 
 // retire closes the connections to servers that the new table does not have, once the
 // questions that may still use them have ended.
-func (r *Resolver) retire(old, next *routeTable) {
+func (r *router) retire(old, next *routeTable) {
 	kept := make(map[*forwarder]bool)
 	for _, rt := range next.routes {
 		for _, f := range rt.forwarders {
@@ -294,7 +313,7 @@ func (r *Resolver) retire(old, next *routeTable) {
 			}
 			r.spawn(func() {
 				defer f.transport.Close()
-				wait := time.NewTimer(r.config.limits.Time)
+				wait := time.NewTimer(r.settings.Limits.Time)
 				defer wait.Stop()
 				select {
 				case <-wait.C:

@@ -15,7 +15,7 @@ func TestRoutingForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	iteration := r.currentRoutes().iteration.id
+	iteration := r.routes.currentRoutes().iteration.id
 	seen := map[uint32]bool{iteration: true}
 	for i := range 100 {
 		err := r.SetRoutes([]Route{{Zone: fmt.Sprintf("n%d.example", i), Servers: []RouteServer{{
@@ -24,7 +24,7 @@ func TestRoutingForgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rt := r.currentRoutes()
+		rt := r.routes.currentRoutes()
 		if len(rt.numbers) != 2 || len(rt.functions) != 1 {
 			t.Fatalf("change %d: %d realms and %d functions are remembered, want 2 and 1", i, len(rt.numbers), len(rt.functions))
 		}

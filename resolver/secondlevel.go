@@ -40,17 +40,13 @@ type sourceCut struct {
 // maxSecondLevelCuts is how many zone cuts are remembered to come from the store.
 const maxSecondLevelCuts = 4096
 
-func (r *Resolver) newSecondLevel() *secondLevel {
-	if r.config.SecondLevel == nil {
+func (r *iterator) newSecondLevel() *secondLevel {
+	if r.settings.SecondLevel == nil {
 		return nil
-	}
-	var changed func(secondlevel.Use, error)
-	if tell := r.config.SecondLevelChanged; tell != nil {
-		changed = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
 	}
 	cuts, _ := simplelru.NewLRU[sourceCut, time.Time](maxSecondLevelCuts, nil) // fails only for sizes below one
 	return &secondLevel{
-		Front: secondlevel.New(r.base, r.config.SecondLevel, r.config.SecondLevelKey, r.spawn, changed),
+		Front: secondlevel.New(r.base, r.settings.SecondLevel, r.settings.SecondLevelKey, r.spawn, r.settings.SecondLevelChanged),
 		cuts:  cuts,
 	}
 }
@@ -64,7 +60,7 @@ func (s *secondLevel) key(v *view, zone dnsname.Name, q question) secondlevel.Ke
 // withoutSecondLevel decides whether a walk may have failed because of the second level.
 // When replies or zone cuts were read from the store, it returns a query state that walks
 // again without reading; else nil.
-func (r *Resolver) withoutSecondLevel(st *queryState, q question, err error) *queryState {
+func (r *iterator) withoutSecondLevel(st *queryState, q question, err error) *queryState {
 	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten {
 		return nil
 	}
@@ -105,9 +101,9 @@ func (s *secondLevel) noteCut(cut *zoneCut, recalled bool) {
 
 // forgetCuts drops the zone cuts on the way to q that were read from the store, and reports
 // whether there were any: they may be forged.
-func (r *Resolver) forgetCuts(q question) bool {
-	now, led := r.config.Now(), false
-	v := r.viewOf(now, q)
+func (r *iterator) forgetCuts(q question) bool {
+	now, led := r.settings.Now(), false
+	v := r.routes.viewOf(now, q)
 	r.secondLevel.mu.Lock()
 	defer r.secondLevel.mu.Unlock()
 	for zone := q.name; !zone.IsRoot(); zone = zone.Parent() {
@@ -147,8 +143,8 @@ type SecondLevelStats struct {
 // SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
 // them too; this method collects nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
-	if r.secondLevel == nil {
+	if r.iterate.secondLevel == nil {
 		return SecondLevelStats{}
 	}
-	return SecondLevelStats(r.secondLevel.Stats())
+	return SecondLevelStats(r.iterate.secondLevel.Stats())
 }

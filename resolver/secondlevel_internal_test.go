@@ -53,9 +53,9 @@ const (
 func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
 	q := question{dnsname.MustParse("www.example."), dns.TypeA}
 	b := secondlevel.Blob{Stored: sealedAt, Expires: sealedAt.Add(100 * time.Second), Payload: payload}
-	tk := r.newQueryState(q, 0)
+	tk := r.iterate.newQueryState(q, 0)
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.Root}, source: new(source)}
-	return r.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
+	return r.iterate.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
 }
 
 // Only what a server could have sent, and would have been accepted, is a reply.

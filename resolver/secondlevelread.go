@@ -14,7 +14,7 @@ import (
 
 // readSecond returns the reply to q of a zone's servers from the second level; nil when it
 // is not to be read or has none of use. Equal reads at the same time are one.
-func (r *Resolver) readSecond(ctx context.Context, st *queryState, v *view, cut *zoneCut, q question) *reply {
+func (r *iterator) readSecond(ctx context.Context, st *queryState, v *view, cut *zoneCut, q question) *reply {
 	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoidServers) > 0 || q.rrtype == dns.TypeANY {
 		return nil
 	}
@@ -41,8 +41,8 @@ type secondRead struct {
 	cost  time.Duration
 }
 
-func (r *Resolver) readSecondStore(ctx context.Context, st *queryState, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
-	now, start := r.config.Now(), time.Now()
+func (r *iterator) readSecondStore(ctx context.Context, st *queryState, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
+	now, start := r.settings.Now(), time.Now()
 	read := r.secondLevel.Get(ctx, key, now, patience)
 	if !read.Found {
 		st.events.SecondLevel(st.walkRef(), secondLevelEvent{Zone: cut.Zone, Asked: q, Elapsed: time.Since(start)})
@@ -67,7 +67,7 @@ var (
 )
 
 // secondReply makes a reply of a blob, by the same steps as of a message from the network.
-func (r *Resolver) secondReply(st *queryState, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
+func (r *iterator) secondReply(st *queryState, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
 	if err := st.budget.received(len(b.Payload)); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (r *Resolver) secondReply(st *queryState, cut *zoneCut, q question, b secon
 		return nil, errNotTheReply
 	}
 	copy(msg[wire.HeaderLen:], q.name) // as accept does
-	out := r.readResponse(m, cut, q, msg, &serverAddr{})
+	out := r.upstream.readResponse(m, cut, q, msg, &serverAddr{})
 	switch {
 	case out.err != nil:
 		return nil, out.err

@@ -26,11 +26,11 @@ type secondWrite struct {
 const minSecondWriteTTL = 5 * time.Second
 
 // secondWriteOf makes a write of a reply; nil when it is of no use to others.
-func (r *Resolver) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *secondWrite {
+func (r *iterator) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *secondWrite {
 	if r.secondLevel == nil || m.secondWritten == nil || q.rrtype == dns.TypeANY || !settlesQuestion(m) || len(m.wire) > secondlevel.MaxPayload {
 		return nil
 	}
-	now := r.config.Now()
+	now := r.settings.Now()
 	expires := earliest(now.Add(time.Duration(replyTTL(m))*time.Second), cut.expires)
 	if expires.Sub(now) < minSecondWriteTTL {
 		return nil
@@ -66,7 +66,7 @@ func replyTTL(m *reply) uint32 {
 
 // writeBack writes the replies that led to an answer to the second level, if the answer is
 // validated or need not be.
-func (r *Resolver) writeBack(w *walk, f *fresh) {
+func (r *iterator) writeBack(w *walk, f *fresh) {
 	st := w.st
 	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.validation == nil {
 		return
@@ -81,8 +81,8 @@ func (r *Resolver) writeBack(w *walk, f *fresh) {
 	}
 }
 
-func (r *Resolver) writeSecond(writes []*secondWrite) {
-	now := r.config.Now()
+func (r *iterator) writeSecond(writes []*secondWrite) {
+	now := r.settings.Now()
 	for _, l := range writes {
 		if l != nil && l.written.CompareAndSwap(false, true) {
 			b := secondlevel.Blob{Stored: l.received, Expires: l.expires, Payload: withoutSecrets(l.wire)}

@@ -29,7 +29,7 @@ const (
 // where needed, until the server has sent a whole, genuine reply or has failed. The form of
 // each query follows from what came of the one before.
 type exchange struct {
-	r           *Resolver
+	r           *upstreamClient
 	st          *queryState
 	cut         *zoneCut
 	q           question
@@ -79,10 +79,10 @@ type exchangeResult struct {
 }
 
 // exchange asks one server until there is a reply that can be classified, or it has failed.
-func (r *Resolver) exchange(ctx context.Context, st *queryState, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
+func (r *upstreamClient) exchange(ctx context.Context, st *queryState, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
 		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
-		features: cut.source.infra.Features(r.config.Now(), to.addr),
+		features: cut.source.infra.Features(r.settings.Now(), to.addr),
 	}
 	x.chooseFirstForm()
 	if to.endProbe != nil {
@@ -108,7 +108,7 @@ func (r *Resolver) exchange(ctx context.Context, st *queryState, cut *zoneCut, q
 // chooseFirstForm chooses the form of the first query.
 func (x *exchange) chooseFirstForm() {
 	x.signed = x.needsSignatures()
-	x.queryForm = firstForm(x.to.network(), x.features, !x.r.config.DisableCaseRandomisation, x.signed)
+	x.queryForm = firstForm(x.to.network(), x.features, !x.r.settings.DisableCaseRandomisation, x.signed)
 	if x.to.plain {
 		x.queryForm = x.queryForm.plain()
 	}
@@ -116,27 +116,29 @@ func (x *exchange) chooseFirstForm() {
 
 // needsSignatures reports whether an answer without signatures is known to be useless.
 func (x *exchange) needsSignatures() bool {
-	if x.r.config.Validation != Validate {
+	if !x.r.settings.Validates {
 		return false
 	}
-	return x.st.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.config.Now(), x.cut.Zone)
+	return x.st.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.settings.Now(), x.cut.Zone)
 }
 
 // keyCacheNow returns the key cache as the views of now divide it.
-func (r *Resolver) keyCacheNow() keyCacheView { return r.keyCache.dividedBy(r.currentRoutes().viewID) }
+func (r *upstreamClient) keyCacheNow() keyCacheView {
+	return r.keyCache.dividedBy(r.routes.currentRoutes().viewID)
+}
 
 // markedDownMeanwhile reports whether other queries have found the server silent while this
 // one waited for a slot. Servers that are marked down get single probes, not every query
 // that waits.
 func (x *exchange) markedDownMeanwhile() bool {
 	return !x.to.estimate.Dead && !x.cut.source.forwards() &&
-		x.cut.source.infra.Estimate(x.r.config.Now(), x.to.addr).Dead
+		x.cut.source.infra.Estimate(x.r.settings.Now(), x.to.addr).Dead
 }
 
 // send sends one query and decides what follows: another one to the same server, or the
 // result.
 func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
-	if n := x.to.sends.over(x.network); n > x.r.config.limits.SendsPerServer {
+	if n := x.to.sends.over(x.network); n > x.r.settings.Limits.SendsPerServer {
 		limit := x.st.budget.refuse(limitSendsPerServer)
 		return false, x.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
@@ -243,7 +245,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		x.lateLoss()
 		return false, x.fail(err)
 	case f.isTimeout():
-		x.cut.source.infra.TimedOut(x.r.config.Now(), addr, x.to.estimate.Replies)
+		x.cut.source.infra.TimedOut(x.r.settings.Now(), addr, x.to.estimate.Replies)
 		if x.sawOurID && x.network == "udp" && !x.to.udpSpoilt && !x.to.plain {
 			x.udpSpoilt = true
 			return x.retry(faultForged, err) // not silent: what came is damaged or forged
@@ -266,7 +268,7 @@ func (x *exchange) endInVain(err error) exchangeResult {
 func (x *exchange) afterAbandon(err error) (again bool, out exchangeResult) {
 	switch x.abandoned {
 	case wrongCase:
-		x.cut.source.infra.LostCase(x.r.config.Now(), x.to.addr)
+		x.cut.source.infra.LostCase(x.r.settings.Now(), x.to.addr)
 		return x.retry(faultCase, err)
 	case wrongCookie:
 		return x.retry(faultCookie, err)
@@ -328,7 +330,7 @@ func (x *exchange) handleReply(msg []byte) (again bool, out exchangeResult) {
 	}
 	switch rcode := m.Rcode(); {
 	case rcode == dns.RcodeBadCookie && x.edns == ednsCookie:
-		x.features.Cookie = x.cut.source.infra.Features(x.r.config.Now(), x.to.addr).Cookie
+		x.features.Cookie = x.cut.source.infra.Features(x.r.settings.Now(), x.to.addr).Cookie
 		if x.nextForm(faultBadCookie) {
 			return true, exchangeResult{}
 		}
@@ -360,7 +362,7 @@ func (x *exchange) cutsBelowNoCut(m *reply) bool {
 	if m.kind != kindReferral || m.vouched || x.to.unconfirmedCut == m.delegation.Zone {
 		return false
 	}
-	known := x.cut.source.cuts.NoCut(x.r.config.Now(), x.cut.Zone, x.q.name)
+	known := x.cut.source.cuts.NoCut(x.r.settings.Now(), x.cut.Zone, x.q.name)
 	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
 }
 

@@ -22,7 +22,7 @@ import (
 func queryOut(network string) *exchange {
 	filled := limits{}.fill()
 	x := &exchange{
-		r: new(Resolver), st: &queryState{budget: newBudget(&filled, nil)},
+		r: &upstreamClient{env: new(env)}, st: &queryState{budget: newBudget(&filled, nil)},
 		q:         question{dnsname.MustParse("www.shop.example."), dns.TypeA},
 		queryForm: queryForm{network: network, edns: ednsCookie, case0x20: true},
 		features:  infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
@@ -302,7 +302,7 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		x.hasLeft, x.st = test.asked, &queryState{flight: new(flight)}
 		x.st.flight.shed.Store(test.madeRoom)
 		table := infra.NewTable()
-		x.r.config = config{Options: Options{Now: time.Now}}
+		x.r.settings = settings{Now: time.Now}
 		x.cut, x.to = &zoneCut{source: &source{infra: table}}, &serverAddr{addr: server}
 		x.sent, x.cutShort = time.Now().Add(-time.Second), test.cutShort
 		x.to.estimate = table.Estimate(time.Now(), server)

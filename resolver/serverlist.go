@@ -103,6 +103,23 @@ type serverList struct {
 	probes         int
 }
 
+// lister makes server lists.
+type lister struct {
+	*env
+	routes    *router
+	hintAddrs map[netip.Addr]bool
+}
+
+func newLister(e *env, routes *router) *lister {
+	l := &lister{env: e, routes: routes, hintAddrs: make(map[netip.Addr]bool)}
+	for _, s := range e.settings.RootHints.Servers {
+		for _, a := range s.Addrs {
+			l.hintAddrs[a.Unmap()] = true
+		}
+	}
+	return l
+}
+
 // randomSource returns what chooses among the servers of a zone for one question. Tests that
 // must repeat exactly have one with a seed.
 type randomSource func(zone dnsname.Name, q question) *rand.Rand
@@ -119,20 +136,20 @@ type systemSource struct{}
 func (systemSource) Uint64() uint64 { return rand.Uint64() }
 
 // usable reports whether an address may be asked, by its family.
-func (r *Resolver) usable(a netip.Addr) bool {
-	switch r.config.Family {
-	case FamilyIPv4Only:
+func (r *lister) usable(a netip.Addr) bool {
+	switch r.settings.Family {
+	case familyIPv4Only:
 		return a.Is4()
-	case FamilyIPv6Only:
+	case familyIPv6Only:
 		return a.Is6() && !a.Is4In6()
-	case FamilyAuto:
+	case familyAuto:
 		return a.Is4() || r.ipv6 && !a.Is4In6()
 	}
 	return false
 }
 
 // serversOf lists the servers of a delegation for q, with all addresses that are known now.
-func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
+func (r *lister) serversOf(now time.Time, cut *zoneCut, q question, perServer int, side bool, avoid map[netip.AddrPort]bool) *serverList {
 	l := &serverList{infra: cut.source.infra, triesPerServer: perServer, avoid: avoid, sideLookup: side, random: r.random(cut.Zone, q)}
 	l.addForwarders(now, cut)
 	for _, s := range cut.Servers {
@@ -154,7 +171,7 @@ func (r *Resolver) serversOf(now time.Time, cut *zoneCut, q question, perServer 
 			l.glueOnly = append(l.glueOnly, s.Name)
 		}
 	}
-	l.glueCost.limit = r.config.limits.FailedServerLookups
+	l.glueCost.limit = r.settings.Limits.FailedServerLookups
 	l.apexOnly = slices.Clone(cut.apexNS)
 	for _, names := range [][]dnsname.Name{l.missing, l.glueOnly, l.withoutGlue, l.apexOnly} {
 		l.shuffle(names)
@@ -185,7 +202,7 @@ func (l *serverList) shuffle(names []dnsname.Name) {
 
 // ownAddrs returns the addresses of a name server according to its own zone. They go before
 // glue, which is the parent's copy (RFC 2181 §5.4.1).
-func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
+func (r *lister) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.Addr {
 	if cut.hints {
 		return nil
 	}
@@ -200,15 +217,15 @@ func (r *Resolver) ownAddrs(now time.Time, cut *zoneCut, s glue.Server) []netip.
 
 // cachedInfra returns an authoritative RRset about a name server. It need not be validated,
 // since the server's answers will be.
-func (r *Resolver) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
-	return r.viewOf(now, question{name, rrtype}).cache.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
+func (r *lister) cachedInfra(now time.Time, name dnsname.Name, rrtype uint16) (cache.Item, bool) {
+	return r.routes.viewOf(now, question{name, rrtype}).cache.Get(now, name, rrtype, cache.Unchecked, cache.RankAnswer)
 }
 
 // addTo adds the addresses of one name server that may be asked, each once.
-func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lowPriority bool) {
+func (r *lister) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsname.Name, addrs []netip.Addr, lowPriority bool) {
 	added := 0
 	for _, a := range addrs {
-		if added == r.config.limits.AddressesPerServer {
+		if added == r.settings.Limits.AddressesPerServer {
 			r.counts.refusals.count(limitAddressesPerServer)
 			return
 		}
@@ -216,7 +233,7 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 			continue
 		}
 		added++
-		addr := netip.AddrPortFrom(a, r.config.Port)
+		addr := netip.AddrPortFrom(a, r.settings.Port)
 		guard := cut.guardOf(addr)
 		if guard != nil && guard.leadsBackKnown() && !l.includeLoops {
 			l.loopExcluded = true
@@ -231,8 +248,8 @@ func (r *Resolver) addTo(l *serverList, now time.Time, cut *zoneCut, name dnsnam
 
 // mayAsk applies the address policy. The addresses of the hints are exempt, and in a route
 // those of its servers, which may serve zones below it too.
-func (r *Resolver) mayAsk(cut *zoneCut, a netip.Addr) bool {
-	return r.hintAddrs[a] || cut.source.route != nil && cut.source.route.addrs[a] || r.config.allow(a)
+func (r *lister) mayAsk(cut *zoneCut, a netip.Addr) bool {
+	return r.hintAddrs[a] || cut.source.route != nil && cut.source.route.addrs[a] || r.settings.AllowServer(a)
 }
 
 func (l *serverList) has(a netip.Addr) bool {

@@ -168,27 +168,27 @@ func TestDeadServersAreProbed(t *testing.T) {
 func TestUsableFamilies(t *testing.T) {
 	v4, v6, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:192.0.2.1")
 	for _, tt := range []struct {
-		family         Family
+		family         addressFamily
 		ipv6           bool
 		wantV4, wantV6 bool
 		wantTypes      int
 	}{
-		{FamilyAuto, true, true, true, 2},
-		{FamilyAuto, false, true, false, 1},
-		{FamilyIPv4Only, true, true, false, 1},
-		{FamilyIPv6Only, true, false, true, 1},
-		{FamilyIPv6Only, false, false, true, 1},
-		{Family(9), true, false, false, 2},
+		{familyAuto, true, true, true, 2},
+		{familyAuto, false, true, false, 1},
+		{familyIPv4Only, true, true, false, 1},
+		{familyIPv6Only, true, false, true, 1},
+		{familyIPv6Only, false, false, true, 1},
+		{addressFamily(9), true, false, false, 2},
 	} {
-		r := &Resolver{ipv6: tt.ipv6}
-		r.config.Family = tt.family
-		if got4, got6 := r.usable(v4), r.usable(v6); got4 != tt.wantV4 || got6 != tt.wantV6 {
+		e := &env{ipv6: tt.ipv6, settings: settings{Family: tt.family}}
+		servers := &lister{env: e}
+		if got4, got6 := servers.usable(v4), servers.usable(v6); got4 != tt.wantV4 || got6 != tt.wantV6 {
 			t.Errorf("%+v: got IPv4 %t and IPv6 %t", tt, got4, got6)
 		}
-		if tt.family != FamilyAuto && r.usable(mapped) {
+		if tt.family != familyAuto && servers.usable(mapped) {
 			t.Errorf("%+v: an IPv4-mapped address is usable", tt)
 		}
-		if got := len(r.addressTypes()); got != tt.wantTypes {
+		if got := len((&iterator{env: e}).addressTypes()); got != tt.wantTypes {
 			t.Errorf("%+v: got %d types of addresses", tt, got)
 		}
 	}
@@ -197,14 +197,15 @@ func TestUsableFamilies(t *testing.T) {
 // TestAddressesAreAddedOnce, whatever names bring them, and no more than the limit for
 // each name.
 func TestAddressesAreAddedOnce(t *testing.T) {
-	r, from := &Resolver{}, &source{infra: infra.NewTable()}
-	r.config.Port, r.config.allow = 53, func(a netip.Addr) bool { return a != addr(9) }
-	r.config.limits.AddressesPerServer = 3
+	from := &source{infra: infra.NewTable()}
+	servers := &lister{env: &env{settings: settings{
+		Port: 53, AllowServer: func(a netip.Addr) bool { return a != addr(9) }, Limits: limits{AddressesPerServer: 3},
+	}}}
 	l := &serverList{infra: from.infra, triesPerServer: 3, random: rand.New(systemSource{})}
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, source: from}
 	for i := range 3 {
 		name := dnsname.MustParse(fmt.Sprintf("ns%d.example.", i))
-		r.addTo(l, listStart, cut, name, []netip.Addr{addr(1), addr(9), addr(1), addr(2), addr(3), addr(4), addr(5)}, false)
+		servers.addTo(l, listStart, cut, name, []netip.Addr{addr(1), addr(9), addr(1), addr(2), addr(3), addr(4), addr(5)}, false)
 	}
 	// The first name brings three, the second two more that are new.
 	if len(l.addrs) != 5 {

@@ -27,9 +27,9 @@ type reply struct {
 
 // readResponse keeps of a genuine reply to q what its sender may say for the zone, and
 // classifies that.
-func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, msg []byte, from *serverAddr) exchangeResult {
+func (r *upstreamClient) readResponse(m *wire.Message, cut *zoneCut, q question, msg []byte, from *serverAddr) exchangeResult {
 	scrubbed, err := scrub.Scrub(m, scrub.Asked{
-		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.config.limits.Records,
+		Zone: cut.Zone, Name: q.name, Type: q.rrtype, MaxRecords: r.settings.Limits.Records,
 		Recursive: cut.source.forwards(),
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func (r *Resolver) readResponse(m *wire.Message, cut *zoneCut, q question, msg [
 	}
 	r.countExcess(scrubbed)
 	out := exchangeResult{server: from, reply: &reply{Reply: scrubbed, kind: classifyFrom(scrubbed, cut, q), server: from, wire: msg}}
-	if r.secondLevel != nil {
+	if r.settings.SecondLevel != nil {
 		out.reply.secondWritten = new(atomic.Bool)
 	}
 	switch out.reply.kind {
@@ -70,7 +70,7 @@ func delegationOf(m *scrub.Reply, cut *zoneCut, q question) (*glue.Delegation, e
 }
 
 // countExcess counts the kinds of data that a reply had more of than is kept.
-func (r *Resolver) countExcess(m *scrub.Reply) {
+func (r *upstreamClient) countExcess(m *scrub.Reply) {
 	for _, e := range [...]struct {
 		left bool
 		what excess
@@ -88,7 +88,7 @@ func (r *Resolver) countExcess(m *scrub.Reply) {
 }
 
 // countServers counts a referral from zone with more servers or addresses than are kept.
-func (r *Resolver) countServers(m *scrub.Reply, zone dnsname.Name) {
+func (r *upstreamClient) countServers(m *scrub.Reply, zone dnsname.Name) {
 	if manyServers(m.NS) {
 		r.counts.leave(excessServers)
 	}
@@ -139,9 +139,9 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 	return false
 }
 
-func (r *Resolver) scrubError(err error) error {
+func (r *upstreamClient) scrubError(err error) error {
 	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(r.counts.refusals.refuse(limitRecords, r.config.limits.Records), err)
+		return errors.Join(r.counts.refusals.refuse(limitRecords, r.settings.Limits.Records), err)
 	}
 	return err
 }

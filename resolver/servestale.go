@@ -43,8 +43,8 @@ func (c *config) fillStale() error {
 // returned when the servers fail, or take longer than the client waits (RFC 8767 §5). The
 // attempt then goes on in the background. After one that failed or takes long, the next
 // attempt is half a minute away, and until then the expired answer is returned at once.
-func (r *Resolver) answerOrStale(ctx context.Context, st *queryState, q question) (*answer, error) {
-	if r.cacheOf(q).RefreshPostponed(r.config.Now(), q.name, q.rrtype, st.trust) {
+func (r *mesh) answerOrStale(ctx context.Context, st *queryState, q question) (*answer, error) {
+	if r.cacheOf(q).RefreshPostponed(r.settings.Now(), q.name, q.rrtype, st.trust) {
 		if f, ok := r.searchStale(q, st.trust, "not tried again yet"); ok {
 			return f, nil
 		}
@@ -60,7 +60,7 @@ func (r *Resolver) answerOrStale(ctx context.Context, st *queryState, q question
 	switch {
 	case err == errClientTimer:
 		if f, ok := r.searchStale(q, st.trust, "no answer in time"); ok {
-			r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, st.trust)
+			r.cacheOf(q).PostponeRefresh(r.settings.Now(), q.name, q.rrtype, st.trust)
 			return f, nil
 		}
 		// The expired answer turned out wrong meanwhile: the servers must answer.
@@ -89,7 +89,7 @@ const maxRefreshes = 100
 
 // continueStale lets the work on q go on that a client is about to leave, in the client's
 // slot of Limits.Questions and once for all clients that ask it; false when it does not.
-func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, release func()) bool {
+func (r *mesh) continueStale(fl *flight, trust cache.Trust, q question, release func()) bool {
 	// One at a time: of the clients that leave at one moment, those whose question goes on
 	// already must not use up the limit for others.
 	r.refreshMu.Lock()
@@ -110,42 +110,42 @@ func (r *Resolver) continueStale(fl *flight, trust cache.Trust, q question, rele
 }
 
 // cacheOf returns the part of the cache that the answer to q belongs to.
-func (r *Resolver) cacheOf(q question) *cache.View { return r.viewOf(r.config.Now(), q).cache }
+func (r *mesh) cacheOf(q question) *cache.View { return r.routes.viewOf(r.settings.Now(), q).cache }
 
 // clientTimer is how long a client waits before it gets an expired answer. One with less
 // time than that still prefers such an answer to none.
-func (r *Resolver) clientTimer(ctx context.Context) time.Duration {
+func (r *mesh) clientTimer(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return r.config.StaleAfter
+		return r.settings.StaleAfter
 	}
 	const share = 10 // a tenth of its time is left for returning the answer
 	left := time.Until(deadline)
-	return max(0, min(r.config.StaleAfter, left-left/share))
+	return max(0, min(r.settings.StaleAfter, left-left/share))
 }
 
 // refreshed remembers how an attempt to replace an expired answer ended. It is no new
 // failure when servers are not asked because they failed a moment ago (RFC 9520).
-func (r *Resolver) refreshed(trust cache.Trust, q question, err error) {
+func (r *mesh) refreshed(trust cache.Trust, q question, err error) {
 	failed := failureOf(err)
 	switch {
 	case err == nil:
 		r.cacheOf(q).EndRefresh(q.name, q.rrtype, trust)
 	case failed.isOutage() && !failed.is(failCached):
-		r.cacheOf(q).PostponeRefresh(r.config.Now(), q.name, q.rrtype, trust)
+		r.cacheOf(q).PostponeRefresh(r.settings.Now(), q.name, q.rrtype, trust)
 	}
 }
 
 // hasStale reports whether searchStale would find an answer at this moment.
-func (r *Resolver) hasStale(q question, trust cache.Trust) bool {
-	f, ok := r.searchCached(q, trust, lookStaleQuietly)
+func (r *mesh) hasStale(q question, trust cache.Trust) bool {
+	f, ok := r.iterate.searchCached(q, trust, lookStaleQuietly)
 	return ok && f.stale
 }
 
 // searchStale is searchCache that also reads what has expired; false when nothing that it
 // found has expired, or something is missing. The reason goes with the extended DNS error.
-func (r *Resolver) searchStale(q question, trust cache.Trust, reason string) (*answer, bool) {
-	f, ok := r.searchCached(q, trust, lookStale)
+func (r *mesh) searchStale(q question, trust cache.Trust, reason string) (*answer, bool) {
+	f, ok := r.iterate.searchCached(q, trust, lookStale)
 	if !ok || !f.stale {
 		return nil, false
 	}

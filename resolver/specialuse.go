@@ -19,19 +19,19 @@ import (
 // rebinding see those that come from the network, and a CNAME must not get round that by
 // having us add the address. The public DNS has no address there either. A name server that
 // is called localhost has no address either: asking it would be asking ourselves.
-func (r *Resolver) specialUse(trust cache.Trust, q question, direct bool) (*answer, bool) {
-	if r.config.DisableLocalZones {
+func (r *iterator) specialUse(trust cache.Trust, q question, direct bool) (*answer, bool) {
+	if r.settings.DisableLocalZones {
 		return nil, false
 	}
 	zone, ok := policy.SpecialUseOf(q.name)
 	if !ok || zone.IsParents(q.name, q.rrtype) {
 		return nil, false
 	}
-	if rt := r.currentRoutes().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.Name) {
+	if rt := r.routes.currentRoutes().match(searchedFrom(q)); rt != nil && rt.zone.IsAtOrBelow(zone.Name) {
 		return nil, false // the route's servers know the name
 	}
 	f := answerSpecialUse(zone, q, direct)
-	if r.config.Validation == Validate && trust == cache.Checked {
+	if r.settings.Validates && trust == cache.Checked {
 		f.status = dnssec.Insecure
 	}
 	return f, true

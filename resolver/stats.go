@@ -203,7 +203,7 @@ var failureReasons = [len(failureTable)]FailureReason{
 // Stats returns the counts of what the resolver has done and is doing. It takes the lock of
 // each shard of the cache, so call it once a second rather than once a question.
 func (r *Resolver) Stats() Stats {
-	c := &r.counts
+	c := &r.env.counts
 	s := Stats{
 		Cache:     r.config.Cache.Stats(),
 		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
@@ -213,8 +213,8 @@ func (r *Resolver) Stats() Stats {
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		InFlight:    r.questionSlots.inside(), Prefetching: int(r.prefetching.Load()), Refreshing: int(r.refreshing.Load()), Queued: int(r.queuedMessages.Load()),
-		Servers: r.routeTable.Load().servers(),
+		InFlight:    r.mesh.questionSlots.inside(), Prefetching: int(r.mesh.prefetching.Load()), Refreshing: int(r.mesh.refreshing.Load()), Queued: int(r.mesh.queuedMessages.Load()),
+		Servers: r.routes.routeTable.Load().servers(),
 	}
 	s.Sockets, s.Connections = r.open()
 	for k, reason := range failureReasons {
@@ -240,10 +240,10 @@ func (r *Resolver) Stats() Stats {
 // open returns how many sockets and connections to servers are open, those of routes
 // included.
 func (r *Resolver) open() (sockets, connections int) {
-	if r.transport != nil {
-		sockets, connections = r.transport.Open()
+	if r.upstream.transport != nil {
+		sockets, connections = r.upstream.transport.Open()
 	}
-	for _, rt := range r.routeTable.Load().routes {
+	for _, rt := range r.routes.routeTable.Load().routes {
 		for _, f := range rt.forwarders {
 			if f.transport != nil {
 				_, streams := f.transport.Open()

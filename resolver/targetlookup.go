@@ -42,7 +42,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 		z.errs = append(z.errs, err)
 		return
 	}
-	if z.st.depth >= z.r.config.limits.Depth {
+	if z.st.depth >= z.r.settings.Limits.Depth {
 		z.errs = append(z.errs, z.st.budget.refuse(limitDepth))
 		return
 	}
@@ -71,7 +71,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 		case fromParent:
 			all = z.r.lookUpGlue(l.ctx, z.st, z.cut, name)
 		case fromCache:
-			all = lookupResult{name: name, last: true, addrs: z.r.ownAddrs(z.r.config.Now(), z.cut, glue.Server{Name: name})}
+			all = lookupResult{name: name, last: true, addrs: z.r.servers.ownAddrs(z.r.settings.Now(), z.cut, glue.Server{Name: name})}
 		}
 	})
 }
@@ -79,13 +79,13 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 // addAddresses adds the addresses that were found to the server list.
 func (z *zoneQuery) addAddresses(l lookupResult) {
 	rescue.Again(l.err)
-	z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, l.addrs, z.cut.apexServer(l.name))
+	z.r.servers.addTo(z.servers, z.r.settings.Now(), z.cut, l.name, l.addrs, z.cut.apexServer(l.name))
 	z.servers.glueCost.add(l.queries)
 	if l.last {
 		z.lookups--
 		// Glue of a delegation on the way may work where the addresses that the zone
 		// itself has are wrong, or cannot be had.
-		z.r.addTo(z.servers, z.r.config.Now(), z.cut, l.name, z.cut.source.cuts.Glue(z.r.config.Now(), l.name), true)
+		z.r.servers.addTo(z.servers, z.r.settings.Now(), z.cut, l.name, z.cut.source.cuts.Glue(z.r.settings.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		z.st.events.ServerLookup(z.st.walkRef(), serverLookupEvent{
@@ -104,7 +104,7 @@ func (z *zoneQuery) addAddresses(l lookupResult) {
 // once, and returns the last result. Both families are asked for at the same time or, once
 // name servers turned out not to exist, one after the other: a name error is one for all
 // types, and each look-up may be a query at a victim.
-func (r *Resolver) lookUpServer(ctx context.Context, st *queryState, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
+func (r *iterator) lookUpServer(ctx context.Context, st *queryState, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
 	types := r.addressTypes()
 	parts := make(chan lookupResult, len(types))
 	one := func(rrtype uint16) {
@@ -145,13 +145,13 @@ func (r *Resolver) lookUpServer(ctx context.Context, st *queryState, name dnsnam
 }
 
 // addressTypes lists the types of addresses that can be used.
-func (r *Resolver) addressTypes() []uint16 {
-	switch r.config.Family {
-	case FamilyIPv4Only:
+func (r *iterator) addressTypes() []uint16 {
+	switch r.settings.Family {
+	case familyIPv4Only:
 		return []uint16{dns.TypeA}
-	case FamilyIPv6Only:
+	case familyIPv6Only:
 		return []uint16{dns.TypeAAAA}
-	case FamilyAuto:
+	case familyAuto:
 		if !r.ipv6 {
 			return []uint16{dns.TypeA}
 		}
@@ -162,7 +162,7 @@ func (r *Resolver) addressTypes() []uint16 {
 // lookUpAddrs searches one address type of a name server, as a question of its own within
 // the same budget. What it finds need not be validated, since the answers of the server will
 // be.
-func (r *Resolver) lookUpAddrs(ctx context.Context, st *queryState, name dnsname.Name, rrtype uint16) lookupResult {
+func (r *iterator) lookUpAddrs(ctx context.Context, st *queryState, name dnsname.Name, rrtype uint16) lookupResult {
 	q := question{name, rrtype}
 	below := st.forServerAddress(q)
 	found, err := r.search(ctx, below, q)
@@ -198,17 +198,17 @@ func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
 const maxSideTries = 2
 
 // triesFor is how often one server may be asked the question of st.
-func (r *Resolver) triesFor(st *queryState) int {
+func (r *iterator) triesFor(st *queryState) int {
 	if st.depth > 0 {
-		return min(maxSideTries, r.config.limits.SendsPerServer)
+		return min(maxSideTries, r.settings.Limits.SendsPerServer)
 	}
-	return r.config.limits.SendsPerServer
+	return r.settings.Limits.SendsPerServer
 }
 
 // trustOfServers is the class of trust that name servers' addresses are cached under: they
 // are not validated.
-func (r *Resolver) trustOfServers() cache.Trust {
-	if r.config.Validation == ValidateOff {
+func (r *iterator) trustOfServers() cache.Trust {
+	if !r.settings.Validates {
 		return cache.Checked
 	}
 	return cache.Unchecked

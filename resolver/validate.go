@@ -24,7 +24,7 @@ const maxValidationRounds = 48
 // the keys and DS records being fetched beside the walk. Only the search's own goroutine
 // uses it.
 type validation struct {
-	r                *Resolver
+	r                *iterator
 	st               *queryState
 	view             *view // whose validator is used
 	keyCache         keyCacheView
@@ -49,15 +49,15 @@ type fetched struct {
 }
 
 // newValidation begins the validation of a search; nil when it is not to be validated.
-func (r *Resolver) newValidation(st *queryState, q question) *validation {
-	now, rt := r.config.Now(), r.currentRoutes()
+func (r *iterator) newValidation(st *queryState, q question) *validation {
+	now, rt := r.settings.Now(), r.routes.currentRoutes()
 	v := rt.viewOf(now, q)
 	if v.validator == nil || st.trust == cache.Unchecked {
 		return nil
 	}
 	val := &validation{
-		r: r, st: st, view: v, keyCache: r.keyCache.dividedBy(rt.viewID),
-		evidence: v.validator.Evidence(now, r.config.SignatureTime(), st.budget.work),
+		r: r, st: st, view: v, keyCache: r.upstream.keyCache.dividedBy(rt.viewID),
+		evidence: v.validator.Evidence(now, r.settings.SignatureTime(), st.budget.work),
 		pending:  make(map[question]dnssec.Need),
 		fetched:  make(chan fetched),
 		servers:  make(map[netip.AddrPort]bool),
@@ -72,7 +72,7 @@ func (val *validation) addKnown(ctx context.Context, cut *zoneCut, name dnsname.
 	if val == nil {
 		return
 	}
-	val.keyCache.load(val.r.config.Now(), name, val.evidence)
+	val.keyCache.load(val.r.settings.Now(), name, val.evidence)
 	if !cut.source.forwards() { // a route may begin anywhere in a zone
 		val.evidence.AddCut(cut.Zone)
 	}
@@ -133,18 +133,18 @@ func (val *validation) fetchAll(ctx context.Context, needs []dnssec.Need) {
 var errRefreshed = errors.New("asked for again a moment ago")
 
 // fetch searches keys or a DS at the servers, not validated.
-func (r *Resolver) fetch(ctx context.Context, st *queryState, need dnssec.Need) fetched {
+func (r *iterator) fetch(ctx context.Context, st *queryState, need dnssec.Need) fetched {
 	q := question{need.Name, need.Type}
 	below := st.forServerAddress(q)
 	below.trust, below.avoidServers, below.needSignatures = cache.Unchecked, st.avoidServers, true
 	below.secondLevel, below.secondReads = st.secondLevel, st.secondReads // it is validated as part of that search
-	if need.Refresh && !r.keyCacheNow().mayRefresh(r.config.Now(), q) {
+	if need.Refresh && !r.upstream.keyCacheNow().mayRefresh(r.settings.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
 	if !need.Refresh && len(st.avoidServers) == 0 {
 		// What was validated before will do; the rest may be why the last answer was bogus,
 		// and is fetched again.
-		if a, ok := r.cached(r.config.Now(), st.trust, q, false); ok {
+		if a, ok := r.cached(r.settings.Now(), st.trust, q, false); ok {
 			return fetched{q: q, responses: []*dnssec.Response{a.response(need.Zone)}}
 		}
 	}
@@ -168,13 +168,13 @@ func (r *Resolver) fetch(ctx context.Context, st *queryState, need dnssec.Need) 
 // servers that cannot answer for type DS do refer. The walk got a referral before, but
 // questions that are not validated (of a client with CD, or for a name server's address)
 // have not kept the DS of it.
-func (r *Resolver) referredDS(ctx context.Context, st *queryState, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
+func (r *iterator) referredDS(ctx context.Context, st *queryState, q question, cause error) (*dnssec.Response, []netip.AddrPort) {
 	f := failureOf(cause)
 	if q.rrtype != dns.TypeDS || f.isOfLeader() || f.zone == nil || !f.zone.responded {
 		return nil, nil
 	}
-	now := r.config.Now()
-	cut := r.closestCut(now, st, r.viewOf(now, q), q)
+	now := r.settings.Now()
+	cut := r.closestCut(now, st, r.routes.viewOf(now, q), q)
 	m, err := r.ask(ctx, st.withMinimised(true), cut, question{q.name, dns.TypeA})
 	if err != nil || m.kind != kindReferral || m.delegation.Zone != q.name {
 		return nil, nil
@@ -213,7 +213,7 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && val.ownFailure != nil:
 			return nil, val.ownFailure // it was not the zone's fault that something is missing
 		case len(needs) == 0:
-			now := val.r.config.Now()
+			now := val.r.settings.Now()
 			for _, d := range val.keyCache.save(now, resp.Name, val.evidence) {
 				val.r.keepDS(now, d)
 			}

@@ -31,18 +31,18 @@ import (
 // (RFC 1035 §4.2.2).
 func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	q, ok := hitQuery(query, maxSize)
-	if !ok || !r.config.cacheDecides() || r.base.Err() != nil {
+	if !ok || !r.config.cacheDecides() || r.env.base.Err() != nil {
 		return dst, false
 	}
 	q.MaxAliases = r.config.limits.Aliases - 1 // as long a chain makes a question fail
 	q.Turn, q.Admit = r.config.Rotate, r.admitHit
-	reply, hit, ok := r.currentRoutes().iteration.cache.AppendReply(dst, r.config.Now(), q)
+	reply, hit, ok := r.routes.currentRoutes().iteration.cache.AppendReply(dst, r.config.Now(), q)
 	if !ok {
 		return dst, false
 	}
-	r.counts.asked(true, false, nil)
+	r.env.counts.asked(true, false, nil)
 	if hit.Due != "" && q.RD {
-		r.prefetch(question{hit.Due, q.Type})
+		r.mesh.prefetch(question{hit.Due, q.Type})
 	}
 	return reply, true
 }
@@ -56,10 +56,10 @@ func (c *config) cacheDecides() bool { return c.Hooks.none() && c.filter == nil 
 // cacheDecidesFor reports whether what iteration put into the cache is the answer for a
 // name: no route, negative trust anchor or local zone applies to it.
 func (r *Resolver) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
-	if r.localData.Load().zones.Has(name) {
+	if r.iterate.localData.Load().zones.Has(name) {
 		return false
 	}
-	rt := r.currentRoutes()
+	rt := r.routes.currentRoutes()
 	if len(rt.routes) == 0 && len(rt.negativeAnchors) == 0 {
 		return true
 	}

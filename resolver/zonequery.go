@@ -20,7 +20,7 @@ const maxInFlight = 2
 
 // ask puts one question to the servers of one zone, until one of them sends a response that
 // settles it. Equal questions under way share one flight.
-func (r *Resolver) ask(ctx context.Context, st *queryState, cut *zoneCut, q question) (*reply, error) {
+func (r *iterator) ask(ctx context.Context, st *queryState, cut *zoneCut, q question) (*reply, error) {
 	by := waiter{parent: st.flight, events: st.events, budget: st.budget, joined: func() {
 		st.events.Joined(st.walkRef(), cut.Zone)
 	}}
@@ -58,7 +58,7 @@ const maxRefusals = 2
 // zoneQuery is one question to the servers of a zone: the servers that are being asked, the
 // look-ups of their addresses, and what has come of both.
 type zoneQuery struct {
-	r       *Resolver
+	r       *iterator
 	st      *queryState
 	cut     *zoneCut
 	q       question
@@ -88,10 +88,10 @@ type zoneQuery struct {
 	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
-func (r *Resolver) newZoneQuery(st *queryState, cut *zoneCut, q question) *zoneQuery {
+func (r *iterator) newZoneQuery(st *queryState, cut *zoneCut, q question) *zoneQuery {
 	return &zoneQuery{
 		r: r, st: st, cut: cut, q: q,
-		servers:     r.serversOf(r.config.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
+		servers:     r.servers.serversOf(r.settings.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
 		results:     make(chan exchangeResult, maxInFlight),
 		unreachable: make(chan struct{}, 1),
 		loops:       make(chan *serverAddr),
@@ -182,7 +182,7 @@ func (z *zoneQuery) hedge(ctx context.Context) {
 // send asks the next server, if there is one. The reason is the hedge's, or the one for
 // which the list has chosen the server.
 func (z *zoneQuery) send(ctx context.Context, hedge queryReason) bool {
-	to, why := z.servers.next(z.r.config.Now())
+	to, why := z.servers.next(z.r.settings.Now())
 	if to == nil {
 		return false
 	}
@@ -210,7 +210,7 @@ func (z *zoneQuery) exchange(ctx context.Context, to *serverAddr, why queryReaso
 		o := exchangeResult{server: to, err: rescue.ErrAborted}
 		defer func() { z.results <- o }()
 		defer rescue.Into(&o.err)
-		o = z.r.exchange(ctx, z.st, z.cut, z.q, to, why, z.unreachable)
+		o = z.r.upstream.exchange(ctx, z.st, z.cut, z.q, to, why, z.unreachable)
 	})
 }
 
@@ -219,7 +219,7 @@ func (z *zoneQuery) exchange(ctx context.Context, to *serverAddr, why queryReaso
 func (z *zoneQuery) takeResult(o exchangeResult) *reply {
 	rescue.Again(o.err)
 	z.inFlight--
-	now := z.r.config.Now()
+	now := z.r.settings.Now()
 	o.server.busy = false
 	if o.unsent {
 		z.servers.putBack(now, o.server)
@@ -320,7 +320,7 @@ func (z *zoneQuery) failure(cause error) error {
 	// A question that has reached its limits says nothing about servers. Otherwise one that
 	// wastes a hundred queries could have any server marked down by the next.
 	if cause == nil && !z.responded && !z.ownFailure && !z.cut.source.forwards() {
-		z.servers.recordSilence(z.r.config.Now())
+		z.servers.recordSilence(z.r.settings.Now())
 	}
 	if rt := z.cut.source.route; rt != nil && cause == nil {
 		err = rt.failed(err)
@@ -344,7 +344,7 @@ func (z *zoneQuery) rootFailure() error {
 		return nil
 	case z.intercepted > 0:
 		return errIntercepted
-	case len(z.tried) > 0 && !z.responded && !z.cut.source.infra.HeardLately(z.r.config.Now()) && z.servers.silent() >= min(blockedAfter, len(z.servers.addrs)):
+	case len(z.tried) > 0 && !z.responded && !z.cut.source.infra.HeardLately(z.r.settings.Now()) && z.servers.silent() >= min(blockedAfter, len(z.servers.addrs)):
 		return errBlocked
 	}
 	return nil
