@@ -24,7 +24,7 @@ type budget struct {
 	minimised     atomic.Int64
 	reading       readTime
 
-	waitingFor atomic.Pointer[LimitError] // what a query waits for; nil: nothing
+	waitingFor atomic.Pointer[limitError] // what a query waits for; nil: nothing
 
 	walks   atomic.Int64 // numbers walks and queries for traces
 	queries atomic.Int64
@@ -110,7 +110,7 @@ func (b *budget) charge(counter *atomic.Int64, n int64, l limit) error {
 }
 
 // refuse counts that a limit struck, and returns the error.
-func (b *budget) refuse(l limit) *LimitError { return b.refused.refuse(l, l.in(b.limits)) }
+func (b *budget) refuse(l limit) *limitError { return b.refused.refuse(l, l.in(b.limits)) }
 
 // mayMinimise charges for a minimised query, and reports whether there are any left. A chain
 // of aliases may use twice what one name may: beyond that its length times its depth would

@@ -25,8 +25,8 @@ func TestCharges(t *testing.T) {
 			}
 		}
 		for range 2 {
-			var limit *LimitError
-			if err := tt.spend(b); !errors.As(err, &limit) || *limit != (LimitError{tt.limit, tt.value}) {
+			var limit *limitError
+			if err := tt.spend(b); !errors.As(err, &limit) || *limit != (limitError{tt.limit, tt.value}) {
 				t.Errorf("%s: got %v, want the limit with its value %d", tt.limit, err, tt.value)
 			}
 		}

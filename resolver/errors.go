@@ -72,15 +72,10 @@ type RouteError struct {
 	Err  error
 }
 
-func (e *RouteError) Error() string {
-	return fmt.Sprintf("route for %s: %s", e.Zone, printableLines(fmt.Sprint(e.Err)))
-}
+func (e *RouteError) Error() string { return (*routeError)(e).Error() }
 
 // Unwrap returns the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
-
-// failed returns the error of a question that failed by the route.
-func (rt *route) failed(err error) *RouteError { return &RouteError{Zone: rt.zone.String(), Err: err} }
 
 // Error is why there is no answer: no server could be asked, none answered usably, a limit
 // was reached, or the answer is bogus. It wraps the cause.
@@ -128,9 +123,19 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// As lets the resolver read an error that it has returned, or another resolver has, where the
+// program hands it in again. The types that it fills in are not exported.
+func (e *Error) As(target any) bool {
+	told, ok := target.(**toldError)
+	if ok {
+		*told = &toldError{bogus: e.Status == dnssec.Bogus, extended: extendedError(e.Extended), known: engineForms(e.Err)}
+	}
+	return ok
+}
+
 // Timeout reports whether time ran out: the caller's, or the limit's.
 func (e *Error) Timeout() bool {
-	f := failureOf(e.Err)
+	f := failureOf(handedIn(e.Err))
 	switch {
 	case f.is(failDeadline), f.is(failHeld):
 		return true
@@ -142,11 +147,11 @@ func (e *Error) Timeout() bool {
 
 // Temporary reports whether asking again later may help. It is false for questions that
 // cannot be asked at all.
-func (e *Error) Temporary() bool { return !failureOf(e.Err).has(permanent) }
+func (e *Error) Temporary() bool { return !failureOf(handedIn(e.Err)).has(permanent) }
 
 // wrap returns the *Error of q with the cause err.
 func wrap(q dns.Question, err error) *Error {
-	f := failureOf(err)
+	f := failureOf(handedIn(err)) // it may be the cause of a context's end
 	e := &Error{Question: q, Err: err, Extended: ExtendedError(f.extended())}
 	if f.isBogus() {
 		e.Status = dnssec.Bogus
@@ -157,6 +162,7 @@ func wrap(q dns.Question, err error) *Error {
 	case f.zone != nil && !f.isBogus():
 		e.Zone, e.Servers, e.Err = f.zone.zone.String(), f.zone.servers, f.zone.err
 	}
+	e.Err = shown(e.Err)
 	return e
 }
 

@@ -34,7 +34,7 @@ func (c checked) Send(ctx context.Context, network string, server netip.AddrPort
 	w.Sent() // an Exchanger does not say when it has sent
 	reply, err := c.Exchange(ctx, network, server, query)
 	if err != nil {
-		return nil, err
+		return nil, handedIn(err)
 	}
 	switch w.Check(reply) {
 	case transport.Accept:

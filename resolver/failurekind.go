@@ -16,13 +16,13 @@ type failure struct {
 	traits trait  // of all of them
 
 	// The first of each type in the tree; nil: there is none.
-	limit       *LimitError
+	limit       *limitError
 	bogus       *bogusError
 	cached      *cachedError
 	zone        *zoneError
 	certificate *certificateError
-	refusal     *Refusal
-	told        *Error
+	refusal     *refusedError
+	told        *toldError
 
 	network bool // a net.Error was read: the first one says whether it is a timeout
 }
@@ -153,19 +153,33 @@ func (f *failure) read(err error) {
 	}
 	f.readType(err)
 	f.readSentinel(err)
-	switch err := err.(type) {
-	case interface{ Unwrap() error }:
-		f.read(err.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, each := range err.Unwrap() {
-			f.read(each)
-		}
+	f.readAll(wrapped(err))
+}
+
+func (f *failure) readAll(errs []error) {
+	for _, err := range errs {
+		f.read(err)
 	}
 }
 
+// readTold adds what an error that a resolver has returned says about itself.
+func (f *failure) readTold(told *toldError) {
+	f.told = firstOf(f.told, told)
+	if f.told == told && told.bogus {
+		f.add(failBogus)
+	}
+	f.readAll(told.known)
+}
+
 func (f *failure) readType(err error) {
+	if e, ok := err.(net.Error); ok && !f.network {
+		f.network = true
+		if e.Timeout() {
+			f.add(failTimeout)
+		}
+	}
 	switch err := err.(type) {
-	case *LimitError:
+	case *limitError:
 		f.limit = firstOf(f.limit, err)
 		f.add(err.limit().kind())
 	case *bogusError:
@@ -184,19 +198,16 @@ func (f *failure) readType(err error) {
 		f.add(failHeld)
 	case *hookError:
 		f.add(failHook)
-	case *Refusal:
+		f.readAll(err.known)
+	case *outsideError:
+		f.readAll(err.known)
+	case *refusedError:
 		f.refusal = firstOf(f.refusal, err)
 		f.add(failRefusal)
-	case *Error:
-		f.told = firstOf(f.told, err)
-		if f.told == err && err.Status == dnssec.Bogus {
-			f.add(failBogus)
-		}
-	}
-	if e, ok := err.(net.Error); ok && !f.network {
-		f.network = true
-		if e.Timeout() {
-			f.add(failTimeout)
+	case interface{ As(any) bool }:
+		var told *toldError
+		if err.As(&told) {
+			f.readTold(told)
 		}
 	}
 }
@@ -321,13 +332,13 @@ func (f failure) extended() extendedError {
 	k := f.explained()
 	switch {
 	case k == failRefusal:
-		return extendedError(f.refusal.extended())
+		return f.refusal.extended
 	case k == failBogus && f.bogus != nil:
 		return extendedReason(f.bogus.reason)
 	case (k == failBogus || k == failCached) && f.cached != nil:
 		return f.cached.reason()
 	case k == failBogus && f.told != nil:
-		return extendedError(f.told.Extended)
+		return f.told.extended
 	}
 	return extendedError{Code: failureTable[k].code, Text: f.summary()}
 }

@@ -15,7 +15,7 @@ import (
 // TestFailureTable: each kind is known by a sentinel of its own or by a type.
 func TestFailureTable(t *testing.T) {
 	typed := map[failureKind]error{
-		failRefusal: &Refusal{}, failHook: &hookError{errLame}, failBogus: &bogusError{},
+		failRefusal: &refusedError{error: errLame}, failHook: &hookError{err: errLame}, failBogus: &bogusError{},
 		failQuestionLimit: limitSends.reached(1), failDataLimit: limitRecords.reached(1), failResolverLimit: limitSockets.reached(1),
 		failTime: limitTime.reached(1), failTimeout: &net.DNSError{IsTimeout: true}, failHeld: &heldError{limitSockets.reached(1), errLame},
 	}
@@ -75,8 +75,8 @@ func TestFailureOf(t *testing.T) {
 		{"bogus", join([]error{errLame, &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failBogus, dns.ExtendedErrorCodeSignatureExpired},
 		{"keys that could not be had", &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failBogus, dns.ExtendedErrorCodeNoReachableAuthority},
 		{"a blocked network, where addresses depend on themselves", inZone(errBlocked, errNoReachableServer, errCircular), true, false, true, false, true, failBlocked, dns.ExtendedErrorCodeNetworkError},
-		{"a route", &RouteError{Zone: "example.", Err: wrapCause(errNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, failCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"an error of a hook", &hookError{errors.New("no")}, false, false, true, true, false, failOther, dns.ExtendedErrorCodeOther},
+		{"a route", &routeError{Zone: "example.", Err: wrapCause(errNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, failCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"an error of a hook", &hookError{err: errors.New("no")}, false, false, true, true, false, failOther, dns.ExtendedErrorCodeOther},
 	} {
 		f := failureOf(tt.err)
 		if f.isOutage() != tt.outage || f.isOfLeader() != tt.leader || f.isWorthRemembering(false) != tt.lasts || f.isWorthRemembering(true) != tt.lastsBelow || f.isOfZone() != tt.ofZone {

@@ -86,7 +86,7 @@ func TestLimitIsNotShared(t *testing.T) {
 		err  error
 		runs int
 	}{
-		{&LimitError{Limit: "Sends", Value: 1}, 3}, {context.Canceled, 3}, {context.DeadlineExceeded, 3}, {other, 1},
+		{&limitError{Limit: "Sends", Value: 1}, 3}, {context.Canceled, 3}, {context.DeadlineExceeded, 3}, {other, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, by := newTestFlights(t)
@@ -149,7 +149,7 @@ func TestFlightHasItsLeadersTime(t *testing.T) {
 			<-fl.ctx.Done()
 			return nil, context.Cause(fl.ctx)
 		})
-		var limit *LimitError
+		var limit *limitError
 		if !errors.As(err, &limit) || limit.limit() != limitTime {
 			t.Errorf("got %v, want the limit %s", err, limitTime)
 		}
@@ -218,7 +218,7 @@ func TestJoiningCosts(t *testing.T) {
 		synctest.Wait()
 		all.Go(func() { f.do(t.Context(), "key", joiner, lead) })
 		start := time.Now()
-		var limit *LimitError
+		var limit *limitError
 		if _, err := f.do(t.Context(), "key", poor, lead); !errors.As(err, &limit) || time.Since(start) > 0 {
 			t.Errorf("with nothing left: got %v after %v, want the limit at once", err, time.Since(start))
 		}

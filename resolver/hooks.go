@@ -59,6 +59,7 @@ func (e *Refusal) Error() string {
 	return "refused: " + rcodeName(e.rcode()) + ", " + e.extended().String()
 }
 
+// rcode is the response code, with the default in the place of zero.
 func (e *Refusal) rcode() int {
 	if e.Rcode == dns.RcodeSuccess {
 		return dns.RcodeRefused
@@ -66,6 +67,7 @@ func (e *Refusal) rcode() int {
 	return e.Rcode
 }
 
+// extended says why, with the default in the place of the zero value.
 func (e *Refusal) extended() ExtendedError {
 	if e.Extended == (ExtendedError{}) {
 		return ExtendedError{Code: dns.ExtendedErrorCodeBlocked}
@@ -145,7 +147,7 @@ var errHookSilent = unusableResult(errors.New("neither a result nor an error"))
 
 // unusableResult returns the error for a hook whose result cannot be used.
 func unusableResult(why error) *hookError {
-	return &hookError{fmt.Errorf("%w: %w", ErrHookResult, why)}
+	return &hookError{err: fmt.Errorf("%w: %w", ErrHookResult, why)}
 }
 
 // fromHook checks and adopts the result and error that a hook returned; given and givenErr
@@ -155,7 +157,7 @@ func fromHook(q question, result *Result, err error, given *Result, givenErr err
 	case err != nil && err == givenErr:
 		return nil, err
 	case err != nil:
-		return nil, asError(q.public(), &hookError{err})
+		return nil, asError(q.public(), &hookError{err, engineForms(err)})
 	case result == nil:
 		return nil, nil
 	}
@@ -206,27 +208,19 @@ func copyRecords(records []dns.RR) []dns.RR {
 	return copied
 }
 
-// hookError is the error of a hook that refuses a question, or fails.
-type hookError struct{ err error }
-
-func (e *hookError) Error() string { return e.err.Error() }
-
-// Unwrap returns the hook's error.
-func (e *hookError) Unwrap() error { return e.err }
-
 // asError returns err as an *Error, with the fields of the *Error that it wraps, if any.
 func asError(q dns.Question, err error) *Error {
-	f := failureOf(err)
-	switch {
-	case f.told == nil:
+	var told *Error
+	if !errors.As(err, &told) {
 		return wrap(q, err)
-	case f.told == err:
-		return f.told
 	}
-	outer := *f.told
-	outer.Err = err
-	if f.refusal != nil {
-		outer.Extended = f.refusal.extended()
+	if told == err {
+		return told
+	}
+	outer := *told
+	outer.Err = shown(err)
+	if refused := failureOf(err).refusal; refused != nil {
+		outer.Extended = ExtendedError(refused.extended)
 	}
 	return &outer
 }

@@ -45,6 +45,17 @@ func join(errs []error) error {
 	return causes(errs)
 }
 
+// wrapped returns the errors that an error wraps.
+func wrapped(err error) []error {
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return err.Unwrap()
+	}
+	return nil
+}
+
 // rcodeError says that a server answered with an error.
 type rcodeError struct{ rcode int }
 
@@ -126,7 +137,7 @@ func (e *cachedError) Unwrap() error { return errCached }
 
 // heldError is the error of a query whose time ran out while it waited for a slot.
 type heldError struct {
-	limit *LimitError // whose slots were all taken
+	limit *limitError // whose slots were all taken
 	cause error       // why the wait ended
 }
 
@@ -144,3 +155,15 @@ type certificateError struct {
 func (e *certificateError) Error() string { return e.what + ": " + e.err.Error() }
 
 func (e *certificateError) Unwrap() []error { return []error{errCertificate, e.err} }
+
+// limitError is the error of a question that reached a limit. Its fields are those of
+// resolver.LimitError, so that the one converts to the other.
+type limitError struct {
+	Limit string // the name
+	Value int    // for Time in milliseconds
+}
+
+func (e *limitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
+
+// limit returns what the error names.
+func (e *limitError) limit() limit { return limitNamed(e.Limit) }

@@ -1,7 +1,5 @@
 package resolver
 
-import "fmt"
-
 // LimitError is the error of a question that needed more work than its Limits allow, or
 // that got only replies beyond the bounds of messages.
 type LimitError struct {
@@ -12,7 +10,4 @@ type LimitError struct {
 	Value int // the value of the limit; for Time in milliseconds
 }
 
-func (e *LimitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
-
-// limit returns what the error names.
-func (e *LimitError) limit() limit { return limitNamed(e.Limit) }
+func (e *LimitError) Error() string { return (*limitError)(e).Error() }

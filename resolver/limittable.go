@@ -178,7 +178,7 @@ func (l limit) in(limits *limits) int {
 }
 
 // reached returns the error that says that the limit of that value has been reached.
-func (l limit) reached(value int) *LimitError { return &LimitError{Limit: l.String(), Value: value} }
+func (l limit) reached(value int) *limitError { return &limitError{Limit: l.String(), Value: value} }
 
 // refusals counts how often each limit was reached. A nil *refusals counts nothing.
 type refusals [len(limitTable)]atomic.Uint64
@@ -190,7 +190,7 @@ func (r *refusals) count(l limit) {
 }
 
 // refuse counts that a limit was reached, and returns the error that says so.
-func (r *refusals) refuse(l limit, value int) *LimitError {
+func (r *refusals) refuse(l limit, value int) *limitError {
 	r.count(l)
 	return l.reached(value)
 }

@@ -38,10 +38,11 @@ func (e *NotFoundError) Error() string {
 func dnsError(name string, err error) *net.DNSError {
 	e := &net.DNSError{Err: stub.TextMisbehaving, Name: name, UnwrapErr: err}
 	var missing *NotFoundError
-	f := failureOf(err)
-	if f.told != nil && len(f.told.Servers) > 0 {
-		e.Server = f.told.Servers[len(f.told.Servers)-1].String()
+	var told *Error
+	if errors.As(err, &told) && len(told.Servers) > 0 {
+		e.Server = told.Servers[len(told.Servers)-1].String()
 	}
+	f := failureOf(err)
 	switch {
 	case errors.As(err, &missing):
 		// YXDOMAIN and the like neither affirm nor deny the name, and net has no word for
@@ -55,7 +56,7 @@ func dnsError(name string, err error) *net.DNSError {
 		e.Err = ErrClosed.Error()
 	case f.is(failCanceled):
 		e.Err = stub.TextCanceled
-	case f.told != nil && f.told.Timeout(), f.is(failDeadline):
+	case told != nil && told.Timeout(), f.is(failDeadline):
 		e.Err, e.IsTimeout, e.IsTemporary = stub.TextTimeout, true, true
 	default:
 		e.IsTemporary = true

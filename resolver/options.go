@@ -326,6 +326,12 @@ const defaultPort = 53
 
 func (o Options) fill() (config, error) {
 	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
+	if dial := o.Dial; dial != nil {
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return conn, handedIn(err)
+		}
+	}
 	if c.RootHints == nil {
 		c.RootHints = roothints.Default()
 	}

@@ -56,7 +56,7 @@ func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience t
 	f := failureOf(err)
 	switch {
 	case f.refusal != nil:
-		return x.failed(f.refusal.rcode(), extendedError(f.refusal.extended())), nil
+		return x.failed(f.refusal.rcode, f.refusal.extended), nil
 	case f.is(failFiltered):
 		// No records, and no SOA either, so that clients do not cache it: the records do
 		// exist. An error would make clients ask other servers.
@@ -85,7 +85,7 @@ func (x *responder) unresolved(f failure) *dns.Msg {
 func (f failure) servfail() extendedError {
 	e := f.extended()
 	if f.told != nil {
-		e = extendedError(f.told.Extended)
+		e = f.told.extended
 	}
 	switch {
 	case e != (extendedError{}):

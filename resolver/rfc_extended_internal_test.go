@@ -20,9 +20,9 @@ func TestRFC8914FailureOf(t *testing.T) {
 		err  error
 		want extendedError
 	}{
-		{&LimitError{Limit: "Sends", Value: 100}, extendedError{dns.ExtendedErrorCodeOther, "limit Sends (100) reached"}},
-		{ErrNoReachableServer, extendedError{dns.ExtendedErrorCodeNoReachableAuthority, "no reachable server"}},
-		{ErrBlocked, extendedError{dns.ExtendedErrorCodeNetworkError, ErrBlocked.Error()}},
+		{&limitError{Limit: "Sends", Value: 100}, extendedError{dns.ExtendedErrorCodeOther, "limit Sends (100) reached"}},
+		{errNoReachableServer, extendedError{dns.ExtendedErrorCodeNoReachableAuthority, "no reachable server"}},
+		{errBlocked, extendedError{dns.ExtendedErrorCodeNetworkError, errBlocked.Error()}},
 		{&bogusError{err: errors.New("bogus"), reason: dnssec.Reason{}}, extendedError{Code: dns.ExtendedErrorCodeDNSBogus}},
 	} {
 		if got := failureOf(test.err).servfail(); got != test.want {

@@ -36,7 +36,7 @@ func (r *Resolver) CheckRoutes(ctx context.Context) error {
 	}
 	err := <-checked
 	rescue.Again(err)
-	return err
+	return shown(err)
 }
 
 func (r *iterator) checkRoutes(ctx context.Context) error {

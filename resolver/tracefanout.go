@@ -201,7 +201,7 @@ func (a *audience) SecondLevel(in walkRef, e secondLevelEvent) {
 	tell(a, func(t *Trace) func(SecondLevelInfo) { return t.SecondLevel }, func() SecondLevelInfo {
 		return SecondLevelInfo{
 			Step: stepNow(in), Zone: e.Zone.String(), Asked: e.Asked.public(), Hit: e.Hit, Kind: e.Kind,
-			Age: e.Age, Elapsed: e.Elapsed, Message: e.Message, Err: e.Err,
+			Age: e.Age, Elapsed: e.Elapsed, Message: e.Message, Err: shown(e.Err),
 		}
 	})
 }
@@ -265,7 +265,7 @@ func (a *audience) Response(in walkRef, e responseEvent) {
 	tell(a, func(t *Trace) func(ResponseInfo) { return t.Response }, func() ResponseInfo {
 		return ResponseInfo{
 			Step: stepNow(in), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
-			Network: e.Network, Kind: e.Kind, Rcode: e.Rcode, RTT: e.RTT, Message: e.Message, Err: e.Err,
+			Network: e.Network, Kind: e.Kind, Rcode: e.Rcode, RTT: e.RTT, Message: e.Message, Err: shown(e.Err),
 		}
 	})
 }
@@ -285,7 +285,7 @@ func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation,
 func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
 	tell(a, func(t *Trace) func(ServerLookupInfo) { return t.ServerLookup }, func() ServerLookupInfo {
 		return ServerLookupInfo{
-			Step: stepNow(in), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: e.Err,
+			Step: stepNow(in), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: shown(e.Err),
 		}
 	})
 }
