@@ -37,6 +37,19 @@ func (r *mesh) answerUnfiltered(ctx context.Context, st *queryState, q question)
 	return f, err
 }
 
+// answerOrKnown is answer, from the cache alone unless recurse is set.
+func (r *mesh) answerOrKnown(ctx context.Context, st *queryState, q question, recurse bool) (*answer, error) {
+	if recurse {
+		return r.answer(ctx, st, q)
+	}
+	if f, ok := r.iterate.searchCache(q, st.trust); ok {
+		st.fromCache = true
+		st.tellFound(f)
+		return r.iterate.filtered(f)
+	}
+	return nil, errNotCached
+}
+
 // fetchAnswer answers in a flight that equal questions share.
 func (r *mesh) fetchAnswer(ctx context.Context, st *queryState, q question) (*answer, error) {
 	st.begin()

@@ -175,5 +175,31 @@ func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
 	return e
 }
 
-// typeName returns a type's mnemonic, or TYPE123 (RFC 3597 §5).
-func typeName(t uint16) string { return dns.Type(t).String() }
+// ExtendedError is an extended DNS error. RFC 8914.
+type ExtendedError struct {
+	Code uint16 // one of miekg/dns's ExtendedErrorCode constants
+	Text string // short, for people; may be empty
+}
+
+// String returns the code's registered purpose and the text, which may come from the
+// network and is made printable.
+func (e ExtendedError) String() string {
+	purpose := dns.ExtendedErrorCodeToString[e.Code]
+	if e.Text == "" {
+		return purpose
+	}
+	return purpose + ": " + Printable(e.Text)
+}
+
+// convertExtended converts extended DNS errors between what callers see and the engine's form,
+// which have the same fields. Nil stays nil.
+func convertExtended[To, From ExtendedError | extendedError](from []From) []To {
+	if from == nil {
+		return nil
+	}
+	to := make([]To, len(from))
+	for i, e := range from {
+		to[i] = To(e)
+	}
+	return to
+}

@@ -7,19 +7,6 @@ import (
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
-// Exchanger carries one query to one server address and brings one reply back.
-//
-// Exchange sends once: the resolver itself retries, moves to TCP after a truncated reply
-// and chooses the server, and counts each call. network is "udp" or "tcp"; query is a whole
-// message in wire format, without TCP's length. The implementation need not look into the
-// messages: the resolver checks whether the reply belongs to the query. Exchange returns
-// when ctx ends, and is called concurrently. An error whose Timeout method returns true is
-// a lost packet, any other a failed send; neither ends the question while another server is
-// left. The reply becomes the resolver's.
-type Exchanger interface {
-	Exchange(ctx context.Context, network string, server netip.AddrPort, query []byte) ([]byte, error)
-}
-
 // sender is an Exchanger that has each message checked that arrives, and goes on waiting
 // when it is not the reply.
 type sender interface {

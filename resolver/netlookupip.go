@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -85,23 +84,6 @@ func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error
 	}
 	return texts, nil
 }
-
-// fillNet checks and fills in what the methods of package net need.
-func (c *config) fillNet() error {
-	search, err := stub.NewSearchList(c.SearchList, c.Ndots)
-	if err != nil {
-		return fmt.Errorf("resolver: options: %w", err)
-	}
-	c.search = search
-	if !c.DisableHostsFile {
-		c.hosts = stub.NewHostsFile(c.HostsFile)
-	}
-	c.destinations = stub.NewDestinations(stub.RouteSource)
-	return nil
-}
-
-// sort puts addresses in the order of the options.
-func (c *config) sort(addrs []netip.Addr) { c.destinations.Sort(stub.Order(c.AddressOrder), addrs) }
 
 // lookupAddrs returns a host's addresses: the host itself if it is one, or those of the
 // hosts file, or of DNS. The slice is the caller's.

@@ -2,8 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -12,9 +10,6 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/policy"
-	"github.com/iterdns/iterdns/internal/secondlevel"
-	"github.com/iterdns/iterdns/internal/stub"
-	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
 // Options configures a Resolver. The zero value is the production default: the
@@ -287,134 +282,25 @@ const (
 	OrderIPv6First
 )
 
-// config is Options checked and filled.
-type config struct {
-	Options
-	hosts        *stub.HostsFile // nil: not consulted
-	search       stub.SearchList
-	destinations *stub.Destinations
-	limits       limits
-	allow        func(netip.Addr) bool
-	filter       *policy.AddressFilter // nil: all addresses are allowed
-	zones        localData             // the first LocalZones
+// DefaultMaxStale is used when Options.MaxStale is zero. RFC 8767 §5 asks for one to three
+// days.
+const DefaultMaxStale = 24 * time.Hour
 
-	ownSignatureTime bool // SignatureTime was given
+// Exchanger carries one query to one server address and brings one reply back.
+//
+// Exchange sends once: the resolver itself retries, moves to TCP after a truncated reply
+// and chooses the server, and counts each call. network is "udp" or "tcp"; query is a whole
+// message in wire format, without TCP's length. The implementation need not look into the
+// messages: the resolver checks whether the reply belongs to the query. Exchange returns
+// when ctx ends, and is called concurrently. An error whose Timeout method returns true is
+// a lost packet, any other a failed send; neither ends the question while another server is
+// left. The reply becomes the resolver's.
+type Exchanger interface {
+	Exchange(ctx context.Context, network string, server netip.AddrPort, query []byte) ([]byte, error)
 }
 
-// settings returns what the engine needs of the options.
-func (c *config) settings() settings {
-	s := settings{
-		Limits: c.limits,
-		Now:    c.Now, SignatureTime: c.SignatureTime, OwnSignatureTime: c.ownSignatureTime,
-		Cache: c.Cache, ViewName: c.ViewName,
-		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
-		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
-		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
-		Minimise: minimisation(c.Minimise), Family: addressFamily(c.Family), Port: c.Port,
-		DisableCaseRandomisation: c.DisableCaseRandomisation,
-		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
-		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
-	}
-	if tell := c.SecondLevelChanged; tell != nil {
-		s.SecondLevelChanged = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
-	}
-	return s
-}
-
-// defaultPort is where name servers listen. RFC 1035 §4.2.
-const defaultPort = 53
-
-func (o Options) fill() (config, error) {
-	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
-	if dial := o.Dial; dial != nil {
-		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			return conn, handedIn(err)
-		}
-	}
-	if c.RootHints == nil {
-		c.RootHints = roothints.Default()
-	}
-	if len(c.RootHints.Servers) == 0 {
-		return config{}, fmt.Errorf("resolver: options: RootHints have no server")
-	}
-	if c.TrustAnchors == nil {
-		c.TrustAnchors = dnssec.DefaultAnchors()
-	}
-	if c.Validation == Validate && len(c.TrustAnchors) == 0 {
-		return config{}, errors.New("resolver: options: TrustAnchors is empty: want nil for the built-in ones, or ValidateOff")
-	}
-	if c.allow == nil {
-		c.allow = PublicUnicast
-	}
-	if c.Port == 0 {
-		c.Port = defaultPort
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.SignatureTime == nil {
-		c.SignatureTime = c.Now
-	}
-	if len(c.NSID) > maxNSID {
-		return config{}, fmt.Errorf("resolver: options: NSID has %d bytes, want at most %d", len(c.NSID), maxNSID)
-	}
-	if err := c.fillStale(); err != nil {
-		return config{}, err
-	}
-	if err := c.fillNet(); err != nil {
-		return config{}, err
-	}
-	if err := c.fillPolicy(); err != nil {
-		return config{}, err
-	}
-	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
-		return config{}, errors.New("resolver: options: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs a ViewName")
-	}
-	return c, c.checkEnums()
-}
-
-// maxNSID is how many bytes the identity of a server may have: half of what a client takes
-// that states no size of its own (RFC 6891 §6.2.3).
-const maxNSID = 255
-
-// hasFunctions reports whether an option that decides which data is believed is a function
-// or an interface, whose values cannot be compared.
-func (c *config) hasFunctions() bool {
-	o := &c.Options
-	return o.Dial != nil || o.Exchanger != nil || o.AllowServer != nil || c.ownSignatureTime
-}
-
-func (c *config) checkEnums() error {
-	switch c.Validation {
-	case Validate, ValidateOff:
-	default:
-		return fmt.Errorf("resolver: options: unknown Validation %d", c.Validation)
-	}
-	switch c.Minimise {
-	case MinimiseRelaxed, MinimiseStrict, MinimiseOff:
-	default:
-		return fmt.Errorf("resolver: options: unknown Minimise %d", c.Minimise)
-	}
-	switch c.Family {
-	case FamilyAuto, FamilyIPv4Only, FamilyIPv6Only:
-	default:
-		return fmt.Errorf("resolver: options: unknown Family %d", c.Family)
-	}
-	switch c.AddressOrder {
-	case OrderByPolicy, OrderAsAnswered, OrderIPv4First, OrderIPv6First:
-	default:
-		return fmt.Errorf("resolver: options: unknown AddressOrder %d", c.AddressOrder)
-	}
-	return nil
-}
-
-// fillPolicy checks and fills in the options that change answers.
-func (c *config) fillPolicy() error {
-	var err error
-	if c.filter, err = c.addressFilter(); err != nil {
-		return err
-	}
-	c.zones, err = newLocalData(c.LocalZones)
-	return err
-}
+// PublicUnicast is the default of Options.AllowServer: it reports whether a public name
+// server may have the address a. It is false for private, loopback, multicast and
+// documentation addresses and their like, addresses with a zone, and the zero Addr.
+// AllowServer functions that allow some more addresses can call it for the others.
+func PublicUnicast(a netip.Addr) bool { return policy.PublicUnicast(a) }

@@ -21,3 +21,16 @@ func (q question) public() dns.Question {
 func isAliasType(rrtype uint16) bool {
 	return rrtype == dns.TypeCNAME || rrtype == dns.TypeANY
 }
+
+// typeName returns a type's mnemonic, or TYPE123 (RFC 3597 §5).
+func typeName(t uint16) string { return dns.Type(t).String() }
+
+// isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY is
+// not meta here: it can be asked for (RFC 8482).
+func isMeta(t uint16) bool {
+	switch t {
+	case dns.TypeNone, dns.TypeOPT, dns.TypeNXNAME:
+		return true
+	}
+	return t >= 249 && t < dns.TypeANY // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
+}

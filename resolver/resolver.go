@@ -207,16 +207,6 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	return err
 }
 
-// isMeta reports whether a type is no data and cannot be resolved (RFC 6895 §3.1). ANY is
-// not meta here: it can be asked for (RFC 8482).
-func isMeta(t uint16) bool {
-	switch t {
-	case dns.TypeNone, dns.TypeOPT, dns.TypeNXNAME:
-		return true
-	}
-	return t >= 249 && t < dns.TypeANY // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
-}
-
 // Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2, RFC
 // 6840 §5.7-5.9, RFC 6891). Where Resolve returns an error the reply is SERVFAIL, with an
 // extended DNS error (RFC 8914) if the query has EDNS.

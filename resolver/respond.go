@@ -109,19 +109,6 @@ func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recu
 	return &d, nil
 }
 
-// answerOrKnown is answer, from the cache alone unless recurse is set.
-func (r *mesh) answerOrKnown(ctx context.Context, st *queryState, q question, recurse bool) (*answer, error) {
-	if recurse {
-		return r.answer(ctx, st, q)
-	}
-	if f, ok := r.iterate.searchCache(q, st.trust); ok {
-		st.fromCache = true
-		st.tellFound(f)
-		return r.iterate.filtered(f)
-	}
-	return nil, errNotCached
-}
-
 // responder is one query and the reply being made to it.
 type responder struct {
 	query *dns.Msg

@@ -3,41 +3,12 @@ package resolver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
 )
-
-// DefaultMaxStale is used when Options.MaxStale is zero. RFC 8767 §5 asks for one to three
-// days.
-const DefaultMaxStale = 24 * time.Hour
-
-// fillStale fills the options of RFC 8767, and makes the cache if there is none.
-func (c *config) fillStale() error {
-	if c.MaxStale < 0 || c.StaleAfter < 0 {
-		return fmt.Errorf("resolver: options: MaxStale and StaleAfter must not be negative")
-	}
-	if c.MaxStale == 0 {
-		c.MaxStale = DefaultMaxStale
-	}
-	if c.StaleAfter == 0 {
-		c.StaleAfter = cache.StaleAnswerTimer
-	}
-	var keep time.Duration
-	if c.ServeStale {
-		keep = c.MaxStale
-	}
-	if c.Cache == nil {
-		c.Cache = cache.New(cache.Options{KeepStale: keep})
-	}
-	if c.ServeStale && c.Cache.Options().KeepStale == 0 {
-		return fmt.Errorf("resolver: options: ServeStale takes a Cache whose KeepStale is not zero")
-	}
-	return nil
-}
 
 // answerOrStale is fetchAnswer for a question that has an expired answer. That one is
 // returned when the servers fail, or take longer than the client waits (RFC 8767 §5). The

@@ -1,0 +1,190 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/secondlevel"
+	"github.com/iterdns/iterdns/internal/stub"
+	roothints "github.com/iterdns/iterdns/rootHints"
+)
+
+// config is Options checked and filled.
+type config struct {
+	Options
+	hosts        *stub.HostsFile // nil: not consulted
+	search       stub.SearchList
+	destinations *stub.Destinations
+	limits       limits
+	allow        func(netip.Addr) bool
+	filter       *policy.AddressFilter // nil: all addresses are allowed
+	zones        localData             // the first LocalZones
+
+	ownSignatureTime bool // SignatureTime was given
+}
+
+// settings returns what the engine needs of the options.
+func (c *config) settings() settings {
+	s := settings{
+		Limits: c.limits,
+		Now:    c.Now, SignatureTime: c.SignatureTime, OwnSignatureTime: c.ownSignatureTime,
+		Cache: c.Cache, ViewName: c.ViewName,
+		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
+		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
+		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
+		Minimise: minimisation(c.Minimise), Family: addressFamily(c.Family), Port: c.Port,
+		DisableCaseRandomisation: c.DisableCaseRandomisation,
+		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
+		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
+	}
+	if tell := c.SecondLevelChanged; tell != nil {
+		s.SecondLevelChanged = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
+	}
+	return s
+}
+
+// defaultPort is where name servers listen. RFC 1035 §4.2.
+const defaultPort = 53
+
+func (o Options) fill() (config, error) {
+	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
+	if dial := o.Dial; dial != nil {
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return conn, handedIn(err)
+		}
+	}
+	if c.RootHints == nil {
+		c.RootHints = roothints.Default()
+	}
+	if len(c.RootHints.Servers) == 0 {
+		return config{}, fmt.Errorf("resolver: options: RootHints have no server")
+	}
+	if c.TrustAnchors == nil {
+		c.TrustAnchors = dnssec.DefaultAnchors()
+	}
+	if c.Validation == Validate && len(c.TrustAnchors) == 0 {
+		return config{}, errors.New("resolver: options: TrustAnchors is empty: want nil for the built-in ones, or ValidateOff")
+	}
+	if c.allow == nil {
+		c.allow = PublicUnicast
+	}
+	if c.Port == 0 {
+		c.Port = defaultPort
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.SignatureTime == nil {
+		c.SignatureTime = c.Now
+	}
+	if len(c.NSID) > maxNSID {
+		return config{}, fmt.Errorf("resolver: options: NSID has %d bytes, want at most %d", len(c.NSID), maxNSID)
+	}
+	if err := c.fillStale(); err != nil {
+		return config{}, err
+	}
+	if err := c.fillNet(); err != nil {
+		return config{}, err
+	}
+	if err := c.fillPolicy(); err != nil {
+		return config{}, err
+	}
+	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
+		return config{}, errors.New("resolver: options: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs a ViewName")
+	}
+	return c, c.checkEnums()
+}
+
+// maxNSID is how many bytes the identity of a server may have: half of what a client takes
+// that states no size of its own (RFC 6891 §6.2.3).
+const maxNSID = 255
+
+// hasFunctions reports whether an option that decides which data is believed is a function
+// or an interface, whose values cannot be compared.
+func (c *config) hasFunctions() bool {
+	o := &c.Options
+	return o.Dial != nil || o.Exchanger != nil || o.AllowServer != nil || c.ownSignatureTime
+}
+
+func (c *config) checkEnums() error {
+	switch c.Validation {
+	case Validate, ValidateOff:
+	default:
+		return fmt.Errorf("resolver: options: unknown Validation %d", c.Validation)
+	}
+	switch c.Minimise {
+	case MinimiseRelaxed, MinimiseStrict, MinimiseOff:
+	default:
+		return fmt.Errorf("resolver: options: unknown Minimise %d", c.Minimise)
+	}
+	switch c.Family {
+	case FamilyAuto, FamilyIPv4Only, FamilyIPv6Only:
+	default:
+		return fmt.Errorf("resolver: options: unknown Family %d", c.Family)
+	}
+	switch c.AddressOrder {
+	case OrderByPolicy, OrderAsAnswered, OrderIPv4First, OrderIPv6First:
+	default:
+		return fmt.Errorf("resolver: options: unknown AddressOrder %d", c.AddressOrder)
+	}
+	return nil
+}
+
+// fillPolicy checks and fills in the options that change answers.
+func (c *config) fillPolicy() error {
+	var err error
+	if c.filter, err = c.addressFilter(); err != nil {
+		return err
+	}
+	c.zones, err = newLocalData(c.LocalZones)
+	return err
+}
+
+// fillStale fills the options of RFC 8767, and makes the cache if there is none.
+func (c *config) fillStale() error {
+	if c.MaxStale < 0 || c.StaleAfter < 0 {
+		return fmt.Errorf("resolver: options: MaxStale and StaleAfter must not be negative")
+	}
+	if c.MaxStale == 0 {
+		c.MaxStale = DefaultMaxStale
+	}
+	if c.StaleAfter == 0 {
+		c.StaleAfter = cache.StaleAnswerTimer
+	}
+	var keep time.Duration
+	if c.ServeStale {
+		keep = c.MaxStale
+	}
+	if c.Cache == nil {
+		c.Cache = cache.New(cache.Options{KeepStale: keep})
+	}
+	if c.ServeStale && c.Cache.Options().KeepStale == 0 {
+		return fmt.Errorf("resolver: options: ServeStale takes a Cache whose KeepStale is not zero")
+	}
+	return nil
+}
+
+// fillNet checks and fills in what the methods of package net need.
+func (c *config) fillNet() error {
+	search, err := stub.NewSearchList(c.SearchList, c.Ndots)
+	if err != nil {
+		return fmt.Errorf("resolver: options: %w", err)
+	}
+	c.search = search
+	if !c.DisableHostsFile {
+		c.hosts = stub.NewHostsFile(c.HostsFile)
+	}
+	c.destinations = stub.NewDestinations(stub.RouteSource)
+	return nil
+}
+
+// sort puts addresses in the order of the options.
+func (c *config) sort(addrs []netip.Addr) { c.destinations.Sort(stub.Order(c.AddressOrder), addrs) }
