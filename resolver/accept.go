@@ -77,7 +77,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 // when the question's budget does not allow it.
 func (x *exchange) charge(m []byte) bool {
 	x.r.counts.received.Add(uint64(len(m)))
-	x.chargeErr = x.st.budget.received(len(m))
+	x.chargeErr = x.budget.received(len(m))
 	return x.chargeErr == nil
 }
 

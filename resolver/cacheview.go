@@ -69,8 +69,8 @@ func (rt *routeTable) viewOf(now time.Time, q question) *view {
 	return v
 }
 
-// viewID returns the number of the view of q.
-func (rt *routeTable) viewID(now time.Time, q question) uint32 { return rt.viewOf(now, q).id }
+// ViewID returns the number of the view of q.
+func (rt *routeTable) ViewID(now time.Time, q question) uint32 { return rt.viewOf(now, q).id }
 
 // match returns the longest route for name; nil if there is none.
 func (rt *routeTable) match(name dnsname.Name) *route {

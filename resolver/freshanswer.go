@@ -72,12 +72,6 @@ func (r *iterator) judge(ctx context.Context, w *walk, asked question, m *reply)
 	return f, nil
 }
 
-// restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
-// server that neither sets AA nor sends an SOA has not claimed the zone.
-func (m *reply) restsOnProof() bool {
-	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
-}
-
 // trimToView returns the steps of an alias chain, from its start, that belong to the view:
 // the server of a zone does not know where names below it are searched that have a route,
 // and a forwarder does not know the names that this resolver answers itself.

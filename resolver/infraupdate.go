@@ -10,7 +10,7 @@ import (
 // records nothing: slow questions are shed, whatever the server.
 func (x *exchange) lateLoss() {
 	addr := x.to.addr
-	if x.st.isShed() {
+	if x.isShed() {
 		return
 	}
 	if (x.network == "udp" || x.streamOnly()) && time.Since(x.sent) >= x.to.estimate.Late {

@@ -167,3 +167,11 @@ func (e *limitError) Error() string { return fmt.Sprintf("limit %s (%d) reached"
 
 // limit returns what the error names.
 func (e *limitError) limit() limit { return limitNamed(e.Limit) }
+
+// wrapCause wraps the cause of an error; without a cause it returns the error.
+func wrapCause(what, why error) error {
+	if why == nil {
+		return what
+	}
+	return fmt.Errorf("%w: %w", what, why)
+}

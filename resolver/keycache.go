@@ -39,17 +39,20 @@ type keyCacheKey struct {
 // keyCacheView is the key cache as the views of one route table divide it.
 type keyCacheView struct {
 	*keyCache
-	viewOf func(now time.Time, q question) uint32
+	views views
 }
 
-// dividedBy returns the key cache as views divide it, of which viewOf returns the number of the
-// one that the answer to q belongs to.
-func (c *keyCache) dividedBy(viewOf func(now time.Time, q question) uint32) keyCacheView {
-	return keyCacheView{c, viewOf}
+// views numbers the views of a route table.
+type views interface {
+	// ViewID returns the number of the view that the answer to q belongs to.
+	ViewID(now time.Time, q question) uint32
 }
+
+// dividedBy returns the key cache as views divide it.
+func (c *keyCache) dividedBy(by views) keyCacheView { return keyCacheView{keyCache: c, views: by} }
 
 func (c keyCacheView) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) keyCacheKey {
-	return keyCacheKey{view: c.viewOf(now, question{zone, rrtype}), zone: zone}
+	return keyCacheKey{view: c.views.ViewID(now, question{zone, rrtype}), zone: zone}
 }
 
 const (

@@ -6,11 +6,11 @@ import (
 
 // tellQuery numbers the query that is about to be sent, and calls events.Query.
 func (x *exchange) tellQuery() int {
-	x.st.querySent.Store(true)
-	id := int(x.st.budget.queries.Add(1))
-	x.st.events.Query(x.st.walkRef(), queryEvent{
+	x.querySent.Store(true)
+	id := int(x.budget.queries.Add(1))
+	x.events.Query(x.walk, queryEvent{
 		ID: id, Zone: x.cut.Zone, Server: x.to.addr, ServerName: x.to.name,
-		Network: x.label(x.network), Asked: x.q, Minimised: x.st.minimised, Reason: x.why,
+		Network: x.label(x.network), Asked: x.q, Minimised: x.minimised, Reason: x.why,
 	})
 	return id
 }
@@ -27,7 +27,7 @@ func (x *exchange) label(network string) string {
 func (x *exchange) tellFailure(id int, network string, rtt time.Duration, msg []byte, err error) {
 	e := x.response(id, network, rtt, msg)
 	e.Err = err
-	x.st.events.Response(x.st.walkRef(), e)
+	x.events.Response(x.walk, e)
 }
 
 // tellResponse calls events.Response with what handleReply made of the reply.
@@ -42,7 +42,7 @@ func (x *exchange) tellResponse(id int, network string, rtt time.Duration, msg [
 	default:
 		e.Kind = "truncated"
 	}
-	x.st.events.Response(x.st.walkRef(), e)
+	x.events.Response(x.walk, e)
 }
 
 func (x *exchange) response(id int, network string, rtt time.Duration, msg []byte) responseEvent {

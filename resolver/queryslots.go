@@ -39,15 +39,15 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 	case x.network == "tcp" && x.cut.source.forwards():
 		return func() {}, nil // the caller has chosen the server, not a hostile zone
 	case x.network == "tcp":
-		return acquire(ctx, x.st.budget, x.r.connectionSlots, x.cut.Zone, limitConnections)
+		return acquire(ctx, x.budget, x.r.connectionSlots, x.cut.Zone, limitConnections)
 	case x.to.estimate.Known && x.to.estimate.Timeouts == 0 && x.to.estimate.RTT <= quickServer:
-		return acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
+		return acquire(ctx, x.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	}
-	leaveUnknown, err := acquire(ctx, x.st.budget, x.r.unknownServerSlots, struct{}{}, limitSockets)
+	leaveUnknown, err := acquire(ctx, x.budget, x.r.unknownServerSlots, struct{}{}, limitSockets)
 	if err != nil {
 		return nil, err
 	}
-	leaveSockets, err := acquire(ctx, x.st.budget, x.r.socketSlots, struct{}{}, limitSockets)
+	leaveSockets, err := acquire(ctx, x.budget, x.r.socketSlots, struct{}{}, limitSockets)
 	if err != nil {
 		leaveUnknown()
 		return nil, err
@@ -61,5 +61,5 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 // noteConnectionWait is called when all connections are in use, so that the budget knows
 // what its question waits for.
 func (x *exchange) noteConnectionWait() (release func()) {
-	return x.st.budget.noteWait(limitConnections)
+	return x.budget.noteWait(limitConnections)
 }

@@ -78,8 +78,13 @@ func (st *queryState) inFlight(fl *flight) *queryState {
 // than of a client's question or of the keys that validate its answer.
 func (st *queryState) isSideLookup() bool { return (st.depth > 0 || st.priming) && !st.needSignatures }
 
-// isShed reports whether this work has ended because its slot went to another question.
-func (st *queryState) isShed() bool { return st.flight != nil && st.flight.shed.Load() }
+// request returns a question to the servers of a zone as part of this search.
+func (st *queryState) request(cut *zoneCut, q question) request {
+	return request{
+		cut: cut, q: q, minimised: st.minimised, sideLookup: st.isSideLookup(), needSignatures: st.needSignatures,
+		budget: st.budget, events: st.events, walk: st.walkRef(), querySent: st.querySent, flight: st.flight,
+	}
+}
 
 // forServerAddress returns the state of a search for the addresses of a name server that this one
 // needs. They are not validated.

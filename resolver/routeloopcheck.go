@@ -118,7 +118,7 @@ func (r *iterator) leadsBack(ctx context.Context, rt *route, to *serverAddr) boo
 	var ended error
 	go func() {
 		defer close(done)
-		rescue.Guarded(&ended, func() { r.upstream.exchange(ctx, st, cut, q, &asked, reasonLoop, make(chan struct{}, 1)) })()
+		rescue.Guarded(&ended, func() { r.upstream.exchange(ctx, st.request(cut, q), &asked, reasonLoop, make(chan struct{}, 1)) })()
 	}()
 	came := false
 	select {

@@ -18,7 +18,7 @@ func (x *exchange) wait() time.Duration {
 		return max(e.Timeout, loneTimeout)
 	case e.Dead:
 		return e.Timeout
-	case x.to.getsSlowTimeout(x.st.isSideLookup()):
+	case x.to.getsSlowTimeout(x.sideLookup):
 		x.to.waitedSlow = true
 		return max(e.Timeout, slowTimeout)
 	case x.to.waitLonger && !e.Known, x.to.onlyChoice && x.to.lastTry:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,14 +26,30 @@ const (
 	clientCookieLen = 8
 )
 
+// request is a question to the servers of a zone, and the search that it is part of.
+type request struct {
+	cut            *zoneCut
+	q              question
+	minimised      bool // the search asks for more
+	sideLookup     bool // the search is for a name server's address, or priming, and not for a client
+	needSignatures bool // an answer without signatures is of no use to the search
+
+	budget    *budget      // that is charged
+	events    events       // of those who listen to the search
+	walk      walkRef      // of the search, in these events
+	querySent *atomic.Bool // set once a query is sent
+	flight    *flight      // that the search is part of; nil: none
+}
+
+// isShed reports whether the search has ended because its slot went to another question.
+func (rq *request) isShed() bool { return rq.flight != nil && rq.flight.shed.Load() }
+
 // exchange asks one server one question: it sends a query, and more of them in other forms
 // where needed, until the server has sent a whole, genuine reply or has failed. The form of
 // each query follows from what came of the one before.
 type exchange struct {
-	r           *upstreamClient
-	st          *queryState
-	cut         *zoneCut
-	q           question
+	r *upstreamClient
+	request
 	to          *serverAddr
 	why         queryReason
 	unreachable chan<- struct{} // receives when the host reports the port as unreachable
@@ -79,16 +96,16 @@ type exchangeResult struct {
 }
 
 // exchange asks one server until there is a reply that can be classified, or it has failed.
-func (r *upstreamClient) exchange(ctx context.Context, st *queryState, cut *zoneCut, q question, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
+func (r *upstreamClient) exchange(ctx context.Context, rq request, to *serverAddr, why queryReason, late chan<- struct{}) exchangeResult {
 	x := &exchange{
-		r: r, st: st, cut: cut, q: q, to: to, why: why, unreachable: late,
-		features: cut.source.infra.Features(r.settings.Now(), to.addr),
+		r: r, request: rq, to: to, why: why, unreachable: late,
+		features: rq.cut.source.infra.Features(r.settings.Now(), to.addr),
 	}
 	x.chooseFirstForm()
 	if to.endProbe != nil {
 		defer to.endProbe()
 	}
-	leave, err := r.waitQuerySlots(ctx, st.budget, cut, to.addr)
+	leave, err := r.waitQuerySlots(ctx, rq.budget, rq.cut, to.addr)
 	if err != nil {
 		return x.fail(err)
 	}
@@ -107,24 +124,24 @@ func (r *upstreamClient) exchange(ctx context.Context, st *queryState, cut *zone
 
 // chooseFirstForm chooses the form of the first query.
 func (x *exchange) chooseFirstForm() {
-	x.signed = x.needsSignatures()
+	x.signed = x.mustBeSigned()
 	x.queryForm = firstForm(x.to.network(), x.features, !x.r.settings.DisableCaseRandomisation, x.signed)
 	if x.to.plain {
 		x.queryForm = x.queryForm.plain()
 	}
 }
 
-// needsSignatures reports whether an answer without signatures is known to be useless.
-func (x *exchange) needsSignatures() bool {
+// mustBeSigned reports whether an answer without signatures is known to be useless.
+func (x *exchange) mustBeSigned() bool {
 	if !x.r.settings.Validates {
 		return false
 	}
-	return x.st.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.settings.Now(), x.cut.Zone)
+	return x.needSignatures || x.cut.signed || !x.cut.source.forwards() && x.r.keyCacheNow().isSigned(x.r.settings.Now(), x.cut.Zone)
 }
 
 // keyCacheNow returns the key cache as the views of now divide it.
 func (r *upstreamClient) keyCacheNow() keyCacheView {
-	return r.keyCache.dividedBy(r.routes.currentRoutes().viewID)
+	return r.keyCache.dividedBy(r.routes.currentRoutes())
 }
 
 // markedDownMeanwhile reports whether other queries have found the server silent while this
@@ -139,10 +156,10 @@ func (x *exchange) markedDownMeanwhile() bool {
 // result.
 func (x *exchange) send(ctx context.Context) (again bool, out exchangeResult) {
 	if n := x.to.sends.over(x.network); n > x.r.settings.Limits.SendsPerServer {
-		limit := x.st.budget.refuse(limitSendsPerServer)
+		limit := x.budget.refuse(limitSendsPerServer)
 		return false, x.fail(fmt.Errorf("%w: %w", limit, errRefusesToSettle))
 	}
-	if err := x.st.budget.send(); err != nil {
+	if err := x.budget.send(); err != nil {
 		return false, x.fail(err)
 	}
 	leave, err := x.waitSocketSlot(ctx)
@@ -212,7 +229,7 @@ func (x *exchange) handleFailure(err error) (again bool, out exchangeResult) {
 		return false, x.fail(err)
 	}
 	if errors.Is(err, transport.ErrConns) && f.isTimeout() {
-		return false, x.fail(x.st.budget.waitedInVain(limitConnections, err))
+		return false, x.fail(x.budget.waitedInVain(limitConnections, err))
 	}
 	var sending *transport.Error
 	if x.network == "udp" && errors.As(err, &sending) && sending.Unsent() {

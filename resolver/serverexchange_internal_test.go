@@ -22,8 +22,9 @@ import (
 func queryOut(network string) *exchange {
 	filled := limits{}.fill()
 	x := &exchange{
-		r: &upstreamClient{env: new(env)}, st: &queryState{budget: newBudget(&filled, nil)},
-		q:         question{dnsname.MustParse("www.shop.example."), dns.TypeA},
+		r: &upstreamClient{env: new(env)}, request: request{
+			q: question{dnsname.MustParse("www.shop.example."), dns.TypeA}, budget: newBudget(&filled, nil),
+		},
 		queryForm: queryForm{network: network, edns: ednsCookie, case0x20: true},
 		features:  infra.Features{Cookie: []byte("ourclient")[:clientCookieLen]},
 	}
@@ -299,8 +300,8 @@ func TestTimeoutsThatAreOurs(t *testing.T) {
 		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
 	} {
 		x := queryOut("udp")
-		x.hasLeft, x.st = test.asked, &queryState{flight: new(flight)}
-		x.st.flight.shed.Store(test.madeRoom)
+		x.hasLeft, x.flight = test.asked, new(flight)
+		x.flight.shed.Store(test.madeRoom)
 		table := infra.NewTable()
 		x.r.settings = settings{Now: time.Now}
 		x.cut, x.to = &zoneCut{source: &source{infra: table}}, &serverAddr{addr: server}

@@ -145,3 +145,9 @@ func (r *upstreamClient) scrubError(err error) error {
 	}
 	return err
 }
+
+// restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
+// server that neither sets AA nor sends an SOA has not claimed the zone.
+func (m *reply) restsOnProof() bool {
+	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
+}

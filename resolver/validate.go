@@ -56,7 +56,7 @@ func (r *iterator) newValidation(st *queryState, q question) *validation {
 		return nil
 	}
 	val := &validation{
-		r: r, st: st, view: v, keyCache: r.upstream.keyCache.dividedBy(rt.viewID),
+		r: r, st: st, view: v, keyCache: r.upstream.keyCache.dividedBy(rt),
 		evidence: v.validator.Evidence(now, r.settings.SignatureTime(), st.budget.work),
 		pending:  make(map[question]dnssec.Need),
 		fetched:  make(chan fetched),

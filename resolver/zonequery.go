@@ -210,7 +210,7 @@ func (z *zoneQuery) exchange(ctx context.Context, to *serverAddr, why queryReaso
 		o := exchangeResult{server: to, err: rescue.ErrAborted}
 		defer func() { z.results <- o }()
 		defer rescue.Into(&o.err)
-		o = z.r.upstream.exchange(ctx, z.st, z.cut, z.q, to, why, z.unreachable)
+		o = z.r.upstream.exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
 	})
 }
 
@@ -326,14 +326,6 @@ func (z *zoneQuery) failure(cause error) error {
 		err = rt.failed(err)
 	}
 	return &zoneError{zone: z.cut.Zone, servers: z.tried, responded: z.responded, err: err}
-}
-
-// wrapCause wraps the cause of an error; without a cause it returns the error.
-func wrapCause(what, why error) error {
-	if why == nil {
-		return what
-	}
-	return fmt.Errorf("%w: %w", what, why)
 }
 
 // rootFailure says why the root servers cannot be asked from here, when none of them sent a
