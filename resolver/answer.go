@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scrub"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // maxTTL is how long anything is kept or said to be good for (RFC 8767 §4; Unbound,
@@ -126,3 +128,13 @@ func (a *answer) nothingBelow(q question) *answer {
 }
 
 func (a *answer) timeToLive() time.Duration { return time.Duration(a.ttl) * time.Second }
+
+// appendAddrs appends the addresses of A or AAAA records.
+func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
+	for rdata := range records.All() {
+		if a, ok := wire.Addr(rdata); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}

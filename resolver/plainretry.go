@@ -92,7 +92,3 @@ func (z *zoneQuery) putBackPlainRetry(to *serverAddr) {
 
 // makePlain makes the exchange that is about to begin the plain retry.
 func (z *zoneQuery) makePlain(to *serverAddr) { z.plainRetried, to.plain = true, true }
-
-// isDatagram reports whether a server is asked over UDP; the receiver is nil for those of a
-// zone.
-func (f *forwarder) isDatagram() bool { return f == nil || !f.stream }

@@ -35,7 +35,7 @@ func New(o Options) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: c, env: newEnv(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6())}
+	r := &Resolver{config: c, env: newEnv(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
 	r.routes = &router{env: r.env}
 	r.servers = newLister(r.env, r.routes)
 	if c.Exchanger != nil {

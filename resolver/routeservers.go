@@ -43,6 +43,10 @@ type forwarder struct {
 	guard     loopGuard
 }
 
+// isDatagram reports whether a server is asked over UDP; the receiver is nil for those of a
+// zone.
+func (f *forwarder) isDatagram() bool { return f == nil || !f.stream }
+
 // tlsKey identifies a server over TLS, so that its connections outlive a change of routes
 // that keeps it.
 type tlsKey struct {

@@ -2,8 +2,12 @@ package resolver
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -65,3 +69,35 @@ const (
 	familyIPv4Only                      // IPv4 only
 	familyIPv6Only                      // IPv6 only
 )
+
+// digest covers every option that decides which data this resolver believes, except for
+// those that may change while it runs: routes and negative trust anchors have views of their
+// own. It is the same in all processes.
+func (c *settings) digest() [32]byte {
+	h, validation := sha256.New(), 1
+	if c.Validates {
+		validation = 0
+	}
+	fmt.Fprintf(h, "view %q algorithms %v ", c.ViewName, c.algorithmNumbers())
+	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
+		validation, c.RootHints.Servers, c.OwnAllowServer, c.Family, c.Port,
+		!c.DisableLocalZones, c.Limits.NSEC3Iterations, c.OwnSignatureTime)
+	for _, a := range c.TrustAnchors {
+		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// algorithmNumbers lists the algorithms that are added, in order, and then those that are
+// taken away. Their implementations do not matter: a number means one algorithm.
+func (c *settings) algorithmNumbers() [2][]uint8 {
+	var numbers [2][]uint8
+	for _, number := range slices.Sorted(maps.Keys(c.Algorithms)) {
+		which := 0
+		if c.Algorithms[number] == nil {
+			which = 1
+		}
+		numbers[which] = append(numbers[which], number)
+	}
+	return numbers
+}

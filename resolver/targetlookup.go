@@ -9,11 +9,9 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
-	"github.com/iterdns/iterdns/internal/wire"
 )
 
 const (
@@ -182,15 +180,6 @@ func (r *iterator) lookUpAddrs(ctx context.Context, st *queryState, name dnsname
 		}
 	}
 	return l
-}
-
-func appendAddrs(addrs []netip.Addr, records dnssec.Packed) []netip.Addr {
-	for rdata := range records.All() {
-		if a, ok := wire.Addr(rdata); ok {
-			addrs = append(addrs, a)
-		}
-	}
-	return addrs
 }
 
 // maxSideTries is how often one server is asked for another server's address. Such look-ups
