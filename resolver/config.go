@@ -10,6 +10,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/secondlevel"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -188,3 +189,19 @@ func (c *config) fillNet() error {
 
 // sort puts addresses in the order of the options.
 func (c *config) sort(addrs []netip.Addr) { c.destinations.Sort(stub.Order(c.AddressOrder), addrs) }
+
+// addressFilter returns the filter of the options; nil when it would allow all addresses.
+func (o *Options) addressFilter() (*policy.AddressFilter, error) {
+	f := &policy.AddressFilter{PublicOnly: o.RebindingProtection, Allow: o.AllowAddress}
+	for _, domain := range o.PrivateDomains {
+		n, err := dnsname.Parse(domain)
+		if err != nil {
+			return nil, fmt.Errorf("resolver: options: private domain %q: %w", domain, err)
+		}
+		f.Exempt = append(f.Exempt, n)
+	}
+	if !f.PublicOnly && f.Allow == nil {
+		return nil, nil
+	}
+	return f, nil
+}

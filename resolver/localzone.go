@@ -126,3 +126,33 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	}
 	return nil
 }
+
+// IsSpecialUse reports whether a resolver answers a name itself and never asks for it,
+// unless Options.DisableLocalZones is set or a route is as long: localhost, invalid, local,
+// onion, alt, home.arpa and resolver.arpa, the reverse zones of addresses that are not
+// public, and all names below them (RFC 6303, RFC 6761). It returns false for a text that
+// is not a name.
+func IsSpecialUse(name string) bool {
+	n, err := dnsname.Parse(name)
+	if err != nil {
+		return false
+	}
+	_, special := policy.SpecialUseOf(n)
+	return special
+}
+
+func newLocalData(zones []LocalZone) (localData, error) {
+	list := make([]*policy.LocalZone, len(zones))
+	for i, z := range zones {
+		data, err := z.data()
+		if err != nil {
+			return localData{}, fmt.Errorf("resolver: options: %w", err)
+		}
+		list[i] = data
+	}
+	all, err := policy.NewLocalZones(list)
+	if err != nil {
+		return localData{}, fmt.Errorf("resolver: options: %w", err)
+	}
+	return localData{zones: all}, nil
+}

@@ -282,3 +282,10 @@ func isNotFound(err error) bool {
 	_, ok := err.(*NotFoundError)
 	return ok
 }
+
+// overridesCache reports whether hooks or local zones affect the answer to a question for name,
+// whatever the cache holds. Callers that answer from the cache without passing through
+// answer must call it first, and then check whether the filter allows the addresses.
+func (r *Resolver) overridesCache(ctx context.Context, name dnsname.Name) bool {
+	return r.hasHooks(ctx) || r.iterate.localData.Load().zones.Has(name)
+}

@@ -304,3 +304,22 @@ type Exchanger interface {
 // documentation addresses and their like, addresses with a zone, and the zero Addr.
 // AllowServer functions that allow some more addresses can call it for the others.
 func PublicUnicast(a netip.Addr) bool { return policy.PublicUnicast(a) }
+
+// IsPrivate reports whether an address is one that no name of the public DNS should have,
+// because it means something else in every network: unspecified, loopback, private, shared,
+// link-local, unique local, the IPv6 addresses that embed such an IPv4 address (mapped,
+// IPv4-compatible, NAT64 of the well-known prefix, 6to4, Teredo), and all addresses of a
+// local NAT64.
+//
+// It is false for documentation and multicast addresses, and for those behind a NAT64
+// prefix of the network's own, which cannot be told from others.
+func IsPrivate(a netip.Addr) bool { return policy.IsPrivate(a) }
+
+// SecondLevelChange says that Options.SecondLevel is not used for a while, or is used again.
+type SecondLevelChange struct {
+	// Writes is set when this is about writes; else it is about reads.
+	Writes bool
+	// Err is why the store is not used: an error of its own, or that it answers late, not at
+	// all, or with data that turns out bogus. Nil: it is used again.
+	Err error
+}

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"crypto/tls"
 	"net/netip"
 )
@@ -134,4 +135,18 @@ func (t RouteTransport) String() string {
 		return "tls"
 	}
 	return "unknown"
+}
+
+// CheckRoutes asks every server of every route for a name made up at random, and reports the
+// routes by which that question came back to Exchange or ServeDNS, as CoreDNS's plugin loop
+// does: a *RouteError each, joined, that wraps ErrRouteLoop. It is to be called when the
+// resolver is being served. Servers that do not answer are no error here; nor are routes to
+// servers that answer without asking others.
+//
+// Without it a loop is noticed when a question that is forwarded comes in again while the
+// forwarder's reply is waited for: the same test is made then. Servers found to lead back
+// are not asked for 30 s, and questions for whose names there is no other server fail with
+// ErrRouteLoop.
+func (r *Resolver) CheckRoutes(ctx context.Context) error {
+	return shown(r.iterate.checkRoutes(ctx))
 }

@@ -13,33 +13,25 @@ import (
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
-// CheckRoutes asks every server of every route for a name made up at random, and reports the
-// routes by which that question came back to Exchange or ServeDNS, as CoreDNS's plugin loop
-// does: a *RouteError each, joined, that wraps ErrRouteLoop. It is to be called when the
-// resolver is being served. Servers that do not answer are no error here; nor are routes to
-// servers that answer without asking others.
-//
-// Without it a loop is noticed when a question that is forwarded comes in again while the
-// forwarder's reply is waited for: the same test is made then. Servers found to lead back
-// are not asked for 30 s, and questions for whose names there is no other server fail with
-// ErrRouteLoop.
-func (r *Resolver) CheckRoutes(ctx context.Context) error {
+// checkRoutes returns an error for each server of a route that leads back to us.
+func (r *iterator) checkRoutes(ctx context.Context) error {
 	checked := make(chan error, 1)
 	// Close has to wait for it: servers' addresses may have to be looked up.
-	if !r.env.flights.spawn(func() {
+	if !r.flights.spawn(func() {
 		err := rescue.ErrAborted
 		defer func() { checked <- err }()
 		defer rescue.Into(&err)
-		err = r.iterate.checkRoutes(ctx)
+		err = r.checkEachRoute(ctx)
 	}) {
 		return errClosed
 	}
 	err := <-checked
 	rescue.Again(err)
-	return shown(err)
+	return err
 }
 
-func (r *iterator) checkRoutes(ctx context.Context) error {
+// checkEachRoute asks the servers of all routes at the same time.
+func (r *iterator) checkEachRoute(ctx context.Context) error {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error

@@ -1,13 +1,19 @@
 package resolver
 
 import (
+	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/secondlevel"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // secondLevelUse is how a search uses the second level. What is not validated stays out of
@@ -117,34 +123,224 @@ func (r *iterator) forgetCuts(q question) bool {
 	return led
 }
 
-// SecondLevelChange says that Options.SecondLevel is not used for a while, or is used again.
-type SecondLevelChange struct {
-	// Writes is set when this is about writes; else it is about reads.
-	Writes bool
-	// Err is why the store is not used: an error of its own, or that it answers late, not at
-	// all, or with data that turns out bogus. Nil: it is used again.
-	Err error
-}
-
-// SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not
-// taken at one moment.
-type SecondLevelStats struct {
-	Hits        uint64 `json:"hits"`         // values that were read and whose seal was right
-	Misses      uint64 `json:"misses"`       // there was none, or it had expired
-	Errors      uint64 `json:"errors"`       // reads that failed or took too long
-	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, gave bogus data, or is too slow for the question
-	Refused     uint64 `json:"refused"`      // values that are damaged, of another key, or no valid reply to the question
-	Bogus       uint64 `json:"bogus"`        // answers that used values from the store and turned out bogus
-	Writes      uint64 `json:"writes"`       // values stored
-	WriteErrors uint64 `json:"write_errors"` // writes that failed
-	Dropped     uint64 `json:"dropped"`      // writes not made: the queue was full, or the store does not work
-}
-
-// SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
-// them too; this method collects nothing else, and takes no locks.
-func (r *Resolver) SecondLevelStats() SecondLevelStats {
-	if r.iterate.secondLevel == nil {
-		return SecondLevelStats{}
+// readSecond returns the reply to q of a zone's servers from the second level; nil when it
+// is not to be read or has none of use. Equal reads at the same time are one.
+func (r *iterator) readSecond(ctx context.Context, st *queryState, v *view, cut *zoneCut, q question) *reply {
+	if r.secondLevel == nil || st.secondLevel != secondLevelReadAndWritten || len(st.avoidServers) > 0 || q.rrtype == dns.TypeANY {
+		return nil
 	}
-	return SecondLevelStats(r.iterate.secondLevel.Stats())
+	patience := st.budget.reading.left()
+	by := waiter{parent: st.flight, events: st.events, budget: st.budget}
+	key := r.secondLevel.key(v, cut.Zone, q)
+	shared, err := r.flights.do(ctx, "recall"+string(key[:]), by, func(fl *flight) (any, error) {
+		return r.readSecondStore(fl.ctx, st.inFlight(fl), key, cut, q, patience), nil
+	})
+	if err != nil {
+		return nil // the same error will keep the servers from being asked
+	}
+	got := shared.(secondRead)
+	st.budget.reading.add(got.cost, time.Now())
+	if got.reply != nil {
+		st.secondReads.add(key)
+	}
+	return got.reply
+}
+
+// secondRead is a reply from the second level, nil for none, and how long the read took.
+type secondRead struct {
+	reply *reply
+	cost  time.Duration
+}
+
+func (r *iterator) readSecondStore(ctx context.Context, st *queryState, key secondlevel.Key, cut *zoneCut, q question, patience time.Duration) secondRead {
+	now, start := r.settings.Now(), time.Now()
+	read := r.secondLevel.Get(ctx, key, now, patience)
+	if !read.Found {
+		st.events.SecondLevel(st.walkRef(), secondLevelEvent{Zone: cut.Zone, Asked: q, Elapsed: time.Since(start)})
+		return secondRead{nil, read.Cost}
+	}
+	m, err := r.secondReply(st, cut, q, read.Blob, now)
+	if err != nil {
+		r.secondLevel.Refuse(key)
+	}
+	e := secondLevelEvent{Zone: cut.Zone, Asked: q, Age: now.Sub(read.Blob.Stored), Elapsed: time.Since(start), Err: err}
+	if m != nil {
+		e.Hit, e.Kind, e.Message = true, m.kind.String(), m.wire
+	}
+	st.events.SecondLevel(st.walkRef(), e)
+	return secondRead{m, read.Cost}
+}
+
+// Why a value of the second level is not a reply to use.
+var (
+	errNotTheReply = errors.New("second level: not a whole reply to the question")
+	errNotFinal    = errors.New("second level: not a reply that would have been kept")
+)
+
+// secondReply makes a reply of a blob, by the same steps as of a message from the network.
+func (r *iterator) secondReply(st *queryState, cut *zoneCut, q question, b secondlevel.Blob, now time.Time) (*reply, error) {
+	if err := st.budget.received(len(b.Payload)); err != nil {
+		return nil, err
+	}
+	msg, m, err := withCurrentTTLs(b, now)
+	if err != nil {
+		return nil, err
+	}
+	if m.Flags&(wire.QR|wire.TC) != wire.QR || m.Opcode() != 0 || m.NoQuestion ||
+		m.Question != (wire.Question{Name: q.name, Type: q.rrtype, Class: dns.ClassINET}) {
+		return nil, errNotTheReply
+	}
+	copy(msg[wire.HeaderLen:], q.name) // as accept does
+	out := r.upstream.readResponse(m, cut, q, msg, &serverAddr{})
+	switch {
+	case out.err != nil:
+		return nil, out.err
+	case !settlesQuestion(out.reply):
+		return nil, errNotFinal
+	}
+	out.reply.fromSecond, out.reply.secondWritten = true, nil
+	return out.reply, nil
+}
+
+// settlesQuestion reports whether no other server would be asked after this reply: it is the
+// zone's answer.
+func settlesQuestion(m *reply) bool {
+	return m.kind.final() && (m.kind != kindNoData && m.kind != kindNameError || m.SOA != nil)
+}
+
+// withCurrentTTLs returns a copy of the message in a blob with the TTLs that are left. None
+// outlives the blob, whose life is bounded by the lease of the zone cut that it came
+// through.
+func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, error) {
+	msg := append([]byte(nil), b.Payload...)
+	m, err := wire.Parse(msg)
+	if err != nil {
+		return nil, nil, err
+	}
+	age := uint32(max(0, (now.Sub(b.Stored)+time.Second-1)/time.Second)) // at most a day
+	left := uint32(max(0, b.Expires.Sub(now)/time.Second))
+	for _, section := range [][]wire.Record{m.Answer, m.Authority, m.Additional} {
+		for i := range section {
+			ttl := min(section[i].TTL, maxTTL)
+			section[i].TTL = min(ttl-min(ttl, age), left)
+			m.PatchTTL(section[i])
+		}
+	}
+	return msg, m, nil
+}
+
+// secondReads are the keys of what one search read from the second level. A nil *secondReads
+// keeps none.
+type secondReads struct {
+	mu   sync.Mutex
+	keys []secondlevel.Key
+}
+
+func (l *secondReads) add(k secondlevel.Key) {
+	if l != nil {
+		l.mu.Lock()
+		l.keys = append(l.keys, k)
+		l.mu.Unlock()
+	}
+}
+
+// all returns the keys so far.
+func (l *secondReads) all() []secondlevel.Key {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys[:len(l.keys):len(l.keys)]
+}
+
+// secondWrite is a reply from the network that is written to the second level once it is
+// validated, or need not be.
+type secondWrite struct {
+	key      secondlevel.Key
+	wire     []byte
+	received time.Time
+	expires  time.Time
+	written  *atomic.Bool // shared by all searches that got the same reply
+}
+
+// minSecondWriteTTL is the least time to live that is worth a write: what expires sooner
+// will hardly be read.
+const minSecondWriteTTL = 5 * time.Second
+
+// secondWriteOf makes a write of a reply; nil when it is of no use to others.
+func (r *iterator) secondWriteOf(v *view, cut *zoneCut, q question, m *reply) *secondWrite {
+	if r.secondLevel == nil || m.secondWritten == nil || q.rrtype == dns.TypeANY || !settlesQuestion(m) || len(m.wire) > secondlevel.MaxPayload {
+		return nil
+	}
+	now := r.settings.Now()
+	expires := earliest(now.Add(time.Duration(replyTTL(m))*time.Second), cut.expires)
+	if expires.Sub(now) < minSecondWriteTTL {
+		return nil
+	}
+	return &secondWrite{key: r.secondLevel.key(v, cut.Zone, q), wire: m.wire, received: now, expires: expires, written: m.secondWritten}
+}
+
+// replyTTL is the least TTL of what a reply says.
+func replyTTL(m *reply) uint32 {
+	life := uint32(maxTTL)
+	for _, s := range m.Answer {
+		life = min(life, s.TTL)
+	}
+	for _, a := range m.Aliases {
+		life = min(life, a.Set.TTL)
+	}
+	for _, s := range m.Denial {
+		life = min(life, s.TTL)
+	}
+	if m.kind == kindNoData || m.kind == kindNameError {
+		life = min(life, negativeTTL(m.SOA))
+	}
+	if m.kind == kindReferral {
+		for _, ns := range m.NS {
+			life = min(life, ns.TTL)
+		}
+		if m.DS != nil {
+			life = min(life, m.DS.TTL)
+		}
+	}
+	return life
+}
+
+// writeBack writes the replies that led to an answer to the second level, if the answer is
+// validated or need not be.
+func (r *iterator) writeBack(w *walk, f *fresh) {
+	st := w.st
+	if r.secondLevel == nil || st.secondLevel == secondLevelUnused || w.view.validator != nil && st.validation == nil {
+		return
+	}
+	if f.status == dnssec.Secure && st.secondLevel == secondLevelReadAndWritten && len(st.secondReads.all()) > 0 {
+		r.secondLevel.Believed() // only signed data shows that the store told the truth
+	}
+	r.writeSecond(w.writes)
+	if st.validation != nil {
+		r.writeSecond(st.validation.writes)
+		st.validation.writes = nil
+	}
+}
+
+func (r *iterator) writeSecond(writes []*secondWrite) {
+	now := r.settings.Now()
+	for _, l := range writes {
+		if l != nil && l.written.CompareAndSwap(false, true) {
+			b := secondlevel.Blob{Stored: l.received, Expires: l.expires, Payload: withoutSecrets(l.wire)}
+			r.secondLevel.Put(l.key, b, now)
+		}
+	}
+}
+
+// withoutSecrets copies a message without what only we and the server share: the ID, and the
+// options of the OPT record, which has cookies.
+func withoutSecrets(msg []byte) []byte {
+	msg = append([]byte(nil), msg...)
+	if m, err := wire.Parse(msg); err == nil {
+		m.BlankOptions()
+	}
+	msg[0], msg[1] = 0, 0
+	return msg
 }

@@ -264,3 +264,26 @@ func (rt *routeTable) servers() int {
 	}
 	return n
 }
+
+// SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not
+// taken at one moment.
+type SecondLevelStats struct {
+	Hits        uint64 `json:"hits"`         // values that were read and whose seal was right
+	Misses      uint64 `json:"misses"`       // there was none, or it had expired
+	Errors      uint64 `json:"errors"`       // reads that failed or took too long
+	Skipped     uint64 `json:"skipped"`      // reads not made: the store does not work, gave bogus data, or is too slow for the question
+	Refused     uint64 `json:"refused"`      // values that are damaged, of another key, or no valid reply to the question
+	Bogus       uint64 `json:"bogus"`        // answers that used values from the store and turned out bogus
+	Writes      uint64 `json:"writes"`       // values stored
+	WriteErrors uint64 `json:"write_errors"` // writes that failed
+	Dropped     uint64 `json:"dropped"`      // writes not made: the queue was full, or the store does not work
+}
+
+// SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
+// them too; this method collects nothing else, and takes no locks.
+func (r *Resolver) SecondLevelStats() SecondLevelStats {
+	if r.iterate.secondLevel == nil {
+		return SecondLevelStats{}
+	}
+	return SecondLevelStats(r.iterate.secondLevel.Stats())
+}

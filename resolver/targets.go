@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -173,7 +174,7 @@ func (r *iterator) lookUpAddrs(ctx context.Context, st *queryState, name dnsname
 		l.addrs = appendAddrs(l.addrs, set.Records)
 	}
 	if len(l.addrs) == 0 {
-		l.err = fmt.Errorf("%s %s: %w", name, typeName(rrtype), errNoServerAddress)
+		l.err = fmt.Errorf("%s %s: %w", name, dns.Type(rrtype), errNoServerAddress)
 		l.noAddress = true
 		if found.rcode == dns.RcodeNameError {
 			st.budget.lookupFailed(below.querySent.Load())
@@ -201,4 +202,125 @@ func (r *iterator) trustOfServers() cache.Trust {
 		return cache.Checked
 	}
 	return cache.Unchecked
+}
+
+// lookUpGlue asks the parent's servers for the address of a name server in the zone for
+// which the referral brought none. Every referral should have its glue (RFC 9471 §3.1), but
+// glue that did not fit may be left out, and comes when it is asked for. It is glue of this
+// delegation and lives no longer. One type is asked for, as glue of both comes along. That
+// there was none is remembered (RFC 9520), so that the next question does not ask again.
+func (r *iterator) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut, name dnsname.Name) lookupResult {
+	q := question{name, r.addressTypes()[0]}
+	l := lookupResult{name: name, last: true}
+	now := r.settings.Now()
+	v := r.routes.viewOf(now, q)
+	if _, failed := v.cache.GetFailure(now, q.name, q.rrtype, r.trustOfServers()); failed || v.source != cut.source {
+		l.err, l.noAddress = errNoServerAddress, true
+		return l
+	}
+	below := st.forServerAddress(q)
+	below.startAbove = cut.Zone
+	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
+	if err != nil {
+		st.budget.lookupFailed(below.querySent.Load())
+		l.err = err
+		return l
+	}
+	l.queries = queriesFor(m)
+	var life time.Duration
+	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
+		st.budget.lookupFailed(below.querySent.Load())
+		l.err, l.noAddress = fmt.Errorf("no glue: %w", errNoServerAddress), true
+		r.keepFailure(v, below, q, failureOf(l.err))
+		return l
+	}
+	v.cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)
+	return l
+}
+
+// queriesFor is how many queries a reply took at least: what does not fit into a datagram
+// was asked for over TCP as well.
+func queriesFor(m *reply) int {
+	if len(m.wire) > udpSize {
+		return 2
+	}
+	return 1
+}
+
+// glueIn returns the addresses of a name server in a reply of its zone's parent, as glue or
+// in the answer, and how long they live.
+func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
+	switch m.kind {
+	case kindReferral:
+		if m.delegation.Zone == zone {
+			s, _ := m.delegation.Server(name)
+			return s.Addrs, m.delegation.TTL
+		}
+	case kindAnswer:
+		set := m.Answer[0]
+		addrs := appendAddrs(nil, set.Records)
+		return addrs[:min(len(addrs), glue.MaxAddrs)], time.Duration(set.TTL) * time.Second
+	case kindUnusable, kindLame, kindAlias, kindNoData, kindNameError, kindRecursive:
+	}
+	return nil, 0
+}
+
+// maxDetachedLookups is how many look-ups of name servers may go on after the question that
+// they were for has been answered: as many as may wait for the sockets of the default. Each
+// uses what a question uses, but no slot of Limits.Questions.
+const maxDetachedLookups = 1_000
+
+// detachedLookup is the look-up of a name server, which may outlive the question. Its context ends with the question's time,
+// with the resolver, and, until the look-up is detached, with the flight that it is made
+// for. The resolver holds the context until the look-up has ended.
+type detachedLookup struct {
+	r      *iterator
+	ctx    context.Context
+	cancel context.CancelFunc
+	free   func() bool // stops ctx from ending with the flight
+	// state decides whether end or detach came first, as they may be called at the same
+	// time.
+	state atomic.Int32
+}
+
+// The states of a detachedLookup.
+const (
+	lookupBegun int32 = iota
+	lookupDetached
+	lookupOver
+)
+
+func (r *iterator) newDetachedLookup(ctx context.Context, b *budget) *detachedLookup {
+	own, cancel := context.WithDeadline(detachedContext{r.base, ctx}, b.deadline)
+	return &detachedLookup{r: r, ctx: own, cancel: cancel, free: context.AfterFunc(ctx, cancel)}
+}
+
+// end is called by the look-up itself when it has ended.
+func (s *detachedLookup) end() {
+	s.cancel()
+	if !s.state.CompareAndSwap(lookupBegun, lookupOver) {
+		s.r.detachedLookups.Add(-1)
+	}
+}
+
+// detach lets the look-up go on without its question. It is cancelled if too many do so
+// already.
+func (s *detachedLookup) detach() {
+	if s.r.detachedLookups.Add(1) > maxDetachedLookups || !s.state.CompareAndSwap(lookupBegun, lookupDetached) {
+		s.r.detachedLookups.Add(-1)
+		s.cancel()
+		return
+	}
+	s.free()
+}
+
+// detach lets the look-ups that are under way when the answer comes go on, since the next
+// question will need what they find. When the flight is given up, so are they.
+func (z *zoneQuery) detach(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	for _, s := range z.targetLookups {
+		s.detach()
+	}
 }
