@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -89,18 +88,6 @@ func WithClient(ctx context.Context, client netip.AddrPort) context.Context {
 func ClientAddr(ctx context.Context) netip.AddrPort {
 	client, _ := ctx.Value(clientKey{}).(netip.AddrPort)
 	return client
-}
-
-// addrPortOf returns the IP address and port of a; the zero AddrPort if it has none.
-func addrPortOf(a net.Addr) netip.AddrPort {
-	var at netip.AddrPort
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		at = a.AddrPort()
-	case *net.TCPAddr:
-		at = a.AddrPort()
-	}
-	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // hooksPassedKey marks the context that a resolver's hooks get: questions asked with it do
@@ -300,12 +287,4 @@ func (r *Result) packed(q question) (*answer, error) {
 		f.kind = kindNameError
 	}
 	return f, nil
-}
-
-// clientContext returns the context of a question that ServeDNS was asked.
-func (r *Resolver) clientContext(from net.Addr) context.Context {
-	if r.config.Hooks.none() {
-		return r.env.base
-	}
-	return WithClient(r.env.base, addrPortOf(from))
 }

@@ -237,7 +237,3 @@ func (r *mesh) admit(ctx context.Context, st *queryState) (context.Context, *jos
 	}
 	return ctx, s, err
 }
-
-// maxServeWait is how long a query to ServeDNS waits for a slot. Clients ask again after
-// one to five seconds, and do not wait for a later answer.
-const maxServeWait = time.Second

@@ -35,30 +35,30 @@ func siblings(rrtype uint16) []uint16 {
 	return nil
 }
 
-// selfAsked are the questions of package net that are under way.
-type selfAsked struct {
+// netAsked are the questions of package net that are under way.
+type netAsked struct {
 	mu       sync.Mutex
-	underWay map[question]*selfQuestion // guarded by mu
+	underWay map[question]*netQuestion // guarded by mu
 }
 
-// selfQuestion is one of them, or several equal ones, which share a flight: the first reply
+// netQuestion is one of them, or several equal ones, which share a flight: the first reply
 // is that of all. When one caller goes away, the others still wait.
-type selfQuestion struct {
+type netQuestion struct {
 	answered chan struct{}
 	reply    *dns.Msg // to be read when answered is closed; nil: its callers ended without one
-	asking   int      // guarded by selfAsked.mu
+	asking   int      // guarded by netAsked.mu
 }
 
 // enter records that q is being asked, until answered is called with the reply, or with nil
 // when there is none. Only its first call counts.
-func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
+func (s *netAsked) enter(q question) (answered func(*dns.Msg)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked, ok := s.underWay[q]
 	if !ok {
-		asked = &selfQuestion{answered: make(chan struct{})}
+		asked = &netQuestion{answered: make(chan struct{})}
 		if s.underWay == nil {
-			s.underWay = make(map[question]*selfQuestion)
+			s.underWay = make(map[question]*netQuestion)
 		}
 		s.underWay[q] = asked
 	}
@@ -68,7 +68,7 @@ func (s *selfAsked) enter(q question) (answered func(*dns.Msg)) {
 }
 
 // leave ends a question with its reply, or, when there is none, after its last caller.
-func (s *selfAsked) leave(q question, asked *selfQuestion, reply *dns.Msg) {
+func (s *netAsked) leave(q question, asked *netQuestion, reply *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked.asking--
@@ -80,28 +80,28 @@ func (s *selfAsked) leave(q question, asked *selfQuestion, reply *dns.Msg) {
 }
 
 // get returns the question under way that is equal to q; nil if there is none.
-func (s *selfAsked) get(q question) *selfQuestion {
+func (s *netAsked) get(q question) *netQuestion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.underWay[q]
 }
 
-// exchangeSelf is Exchange for package net.
-func (r *Resolver) exchangeSelf(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
+// respondToNet is respond for package net.
+func (s *msgServer) respondToNet(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
 	q, ok := askedByNet(query)
 	if !ok {
-		return r.Exchange(ctx, query)
+		return s.respond(ctx, query, 0)
 	}
 	var reply *dns.Msg
-	answered := r.selfAsked.enter(q)
+	answered := s.netAsked.enter(q)
 	defer func() { answered(reply) }() // unless it is called before
-	reply, err := r.Exchange(ctx, query)
+	reply, err := s.respond(ctx, query, 0)
 	answered(reply)
 	if err != nil || !denies(reply) {
 		return reply, err
 	}
 	for _, rrtype := range siblings(q.rrtype) {
-		if failed := r.siblingFailure(ctx, query, question{q.name, rrtype}, reply); failed != nil {
+		if failed := s.siblingFailure(ctx, query, question{q.name, rrtype}, reply); failed != nil {
 			return failed, nil
 		}
 	}
@@ -133,30 +133,30 @@ func denies(reply *dns.Msg) bool {
 // siblingFailure returns the failure to answer query with, whose own answer is denial, when
 // the question beside it has failed; nil when it has not. It sends nothing: if nobody asks
 // the question beside it, neither does this.
-func (r *Resolver) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
-	if _, known := r.iterate.searchCached(beside, cache.Checked, lookQuietly); known {
+func (s *msgServer) siblingFailure(ctx context.Context, query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
+	if _, known := s.iterate.searchCached(beside, cache.Checked, lookQuietly); known {
 		return nil
 	}
-	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
+	if failed, waited := s.awaitSibling(ctx, query, beside); waited {
 		return failed
 	}
-	if failed := r.rememberedFailure(query, beside, denial); failed != nil {
+	if failed := s.rememberedFailure(query, beside, denial); failed != nil {
 		return failed
 	}
 	if !pause(ctx, siblingGrace) {
 		return nil
 	}
-	if failed, waited := r.awaitSibling(ctx, query, beside); waited {
+	if failed, waited := s.awaitSibling(ctx, query, beside); waited {
 		return failed
 	}
-	return r.rememberedFailure(query, beside, denial)
+	return s.rememberedFailure(query, beside, denial)
 }
 
 // awaitSibling waits for the question beside query if it is under way, and returns the
 // failure to answer query with if that fails. waited is false when it was not under way, or
 // its caller went away: the sibling of query itself may still arrive.
-func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
-	asked := r.selfAsked.get(beside)
+func (s *msgServer) awaitSibling(ctx context.Context, query *dns.Msg, beside question) (failed *dns.Msg, waited bool) {
+	asked := s.netAsked.get(beside)
 	if asked == nil {
 		return nil, false
 	}
@@ -178,8 +178,8 @@ func (r *Resolver) awaitSibling(ctx context.Context, query *dns.Msg, beside ques
 // rememberedFailure returns the failure to answer query with when the question beside it is
 // cached as a failure (RFC 9520), at its name or at one that the aliases of the denial lead
 // to; nil when it is not.
-func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
-	now := r.config.Now()
+func (s *msgServer) rememberedFailure(query *dns.Msg, beside question, denial *dns.Msg) *dns.Msg {
+	now := s.settings.Now()
 	names := []dnsname.Name{beside.name}
 	for _, rr := range denial.Answer {
 		if alias, ok := rr.(*dns.CNAME); ok {
@@ -190,7 +190,7 @@ func (r *Resolver) rememberedFailure(query *dns.Msg, beside question, denial *dn
 	}
 	for _, name := range names {
 		q := question{name, beside.rrtype}
-		if _, failed := r.routes.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
+		if _, failed := s.routes.viewOf(now, q).cache.GetFailure(now, q.name, q.rrtype, cache.Checked); failed {
 			return newResponder(query).failed(dns.RcodeServerFailure, extendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
 		}
 	}

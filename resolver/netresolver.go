@@ -2,15 +2,10 @@ package resolver
 
 import (
 	"context"
-	"encoding/binary"
 	"io"
 	"net"
 	"sync"
 	"time"
-
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // NetResolver returns a net.Resolver whose questions this resolver answers, for code that
@@ -71,9 +66,9 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	if t := ContextTrace(ctx); t != nil {
 		work = WithTrace(work, t.guarded(&c.gone, func() bool { return !c.closed && ContextTrace(ctx) == t }))
 	}
-	if !r.begin(func() {
+	if !r.env.flights.spawn(func() {
 		defer cancel()
-		r.serveSelf(work, server)
+		r.messages.serveNet(work, server)
 	}) {
 		cancel()
 		return nil, ErrClosed
@@ -108,78 +103,4 @@ func (c *selfConn) Close() error {
 	c.forget()
 	c.hangUp()
 	return c.Conn.Close()
-}
-
-// begin runs work in a goroutine that Close waits for; false when the resolver is
-// closed.
-func (r *Resolver) begin(work func()) bool {
-	r.env.flights.mu.Lock() // Close begins under it
-	defer r.env.flights.mu.Unlock()
-	if r.env.base.Err() != nil {
-		return false
-	}
-	r.env.running.Go(func() {
-		defer rescue.Quietly()
-		work()
-	})
-	return true
-}
-
-// serveSelf answers the queries that arrive over a connection, concurrently, until the
-// other side closes it. It returns when no query is under way any more.
-func (r *Resolver) serveSelf(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(r.env.base, func() { conn.Close() })
-	defer stop()
-	var queries sync.WaitGroup
-	defer queries.Wait()
-	defer conn.Close()
-	for {
-		query, err := readFrame(conn)
-		if err != nil {
-			return
-		}
-		queries.Go(func() {
-			defer rescue.Quietly() // package net has no goroutine in which to panic
-			answered := false
-			defer func() {
-				if !answered {
-					conn.Close()
-				}
-			}()
-			reply, ok := r.answerSelf(ctx, query)
-			if answered = ok; ok {
-				conn.Write(reply) // an error means that the other side has hung up
-			}
-		})
-	}
-}
-
-// readFrame reads a two-byte length and the message behind it.
-func readFrame(conn io.Reader) ([]byte, error) {
-	var length [2]byte
-	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return nil, err
-	}
-	message := make([]byte, binary.BigEndian.Uint16(length[:]))
-	_, err := io.ReadFull(conn, message)
-	return message, err
-}
-
-// answerSelf returns the reply to one query, behind its length; false when wire is not a
-// query, or there will be no reply.
-func (r *Resolver) answerSelf(ctx context.Context, wire []byte) ([]byte, bool) {
-	query := new(dns.Msg)
-	if query.Unpack(wire) != nil {
-		return nil, false
-	}
-	reply, err := r.exchangeSelf(ctx, query)
-	if err != nil {
-		return nil, false
-	}
-	reply.Truncate(dns.MaxMsgSize)
-	packed, err := reply.Pack()
-	if err != nil || len(packed) > dns.MaxMsgSize {
-		return nil, false
-	}
-	return append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...), true
 }

@@ -10,22 +10,19 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/serve"
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
 // Resolver resolves names iteratively. It is safe for concurrent use.
 type Resolver struct {
-	config    config
-	env       *env
-	routes    *router
-	servers   *lister
-	upstream  *upstreamClient
-	iterate   *iterator
-	mesh      *mesh
-	cookies   *serve.ServerCookies
-	selfAsked selfAsked
-	admitHit  func(dnsname.Name, uint16) bool // cacheDecidesFor
+	config   config
+	env      *env
+	routes   *router
+	servers  *lister
+	upstream *upstreamClient
+	iterate  *iterator
+	mesh     *mesh
+	messages *msgServer
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
@@ -48,8 +45,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, &r.config.zones)
 	r.mesh = newMesh(r.env, r.routes, r.iterate)
-	r.cookies = serve.NewServerCookies(c.Now)
-	r.admitHit = r.cacheDecidesFor // made once: a method value for each hit would be an allocation
+	r.messages = newMsgServer(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
 	first.setRoutes(o.Routes)
 	if err := r.routes.begin(first); err != nil {
@@ -58,6 +54,18 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.iterate.secondLevel = r.iterate.newSecondLevel()
 	return r, nil
+}
+
+// msgOptions returns what the options say about the replies to messages.
+func (r *Resolver) msgOptions() msgOptions {
+	o := msgOptions{rotate: r.config.Rotate, nsid: r.config.NSID}
+	o.traced = func(ctx context.Context, q question, trust cache.Trust, work func(*queryState) error) error {
+		return r.traced(ctx, q, trust, func(st *queryState) (*Result, error) { return nil, work(st) })
+	}
+	if !r.config.Hooks.none() {
+		o.hooked, o.withClient = r.hookedReply, WithClient
+	}
+	return o
 }
 
 // routesIPv6 reports whether the host has a route to public IPv6 addresses. Nothing is
@@ -186,10 +194,7 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
 	own := newListener(ContextTrace(ctx))
-	st := &queryState{r: r.iterate, q: q, trust: trust, events: r.env.unwatched}
-	if trust == cache.Checked && r.iterate.secondLevel != nil {
-		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
-	}
+	st := r.mesh.newClientQuestion(q, trust)
 	if own == nil {
 		_, err := work(st)
 		r.env.counts.asked(st.fromCache, st.stale, err)
@@ -205,35 +210,4 @@ func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, wo
 	}
 	own.finish(st.walkRef(), st.budget.took(), result, err)
 	return err
-}
-
-// Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2, RFC
-// 6840 §5.7-5.9, RFC 6891). Where Resolve returns an error the reply is SERVFAIL, with an
-// extended DNS error (RFC 8914) if the query has EDNS.
-//
-// RD=0 is answered from the cache, or with REFUSED; CD=1 turns validation off for this
-// question; AD is set when everything is Secure and the query has AD or DO set; DNSSEC
-// records are left out unless DO is set or they were asked for. A name denied by a compact
-// denial is NXDOMAIN, but NOERROR if DO is set and CO is not (RFC 9824 §5). Queries that
-// are not a question for a resolver get the error that says so: FORMERR unless there is
-// exactly one question (RFC 9619) and at most one OPT record, BADVERS for versions of EDNS
-// other than 0, NOTIMP for other opcodes and for types that are no data (RFC 6895 §3.1),
-// REFUSED for zone transfers and classes other than IN.
-//
-// The question is echoed as it came, and records at its name are spelled like it. EDNS
-// options of the query have no effect, and are not forwarded. The reply is never truncated:
-// that is for the caller, who knows the transport, as ServeDNS does, over streams too,
-// where a message has at most 65,535 bytes. It is compressed when it is packed, and belongs
-// to the caller.
-//
-// A question that has to be searched waits for its turn (Limits.Questions) for as long as
-// ctx lasts, in the goroutine of the caller. A server that calls Exchange for untrusted
-// clients should bound how many wait and, with ctx, how long, as ServeDNS does. A question
-// that has had its turn for half a second may be shed for others; it is then answered with
-// SERVFAIL and an extended error that says so.
-//
-// The error is not nil only when query is nil or a response, when ctx has ended, and after
-// Close (ErrClosed).
-func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
-	return r.respondWithin(ctx, query, 0)
 }

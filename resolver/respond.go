@@ -1,113 +1,15 @@
 package resolver
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/serve"
 )
-
-// errNoQuery: Exchange was called with nil or with a response.
-var errNoQuery = errors.New("resolver: not a query")
-
-// respondWithin is Exchange for a question that may wait no longer than patience for its
-// turn; 0 sets no bound beside ctx.
-func (r *Resolver) respondWithin(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
-	switch {
-	case query == nil || query.Response:
-		return nil, errNoQuery
-	case r.env.base.Err() != nil:
-		return nil, errClosed
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	}
-	x := newResponder(query)
-	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
-		return x.failed(rcode, extended), nil
-	}
-	name, err := dnsname.Parse(query.Question[0].Name)
-	if err != nil {
-		return x.failed(dns.RcodeFormatError, extendedError{dns.ExtendedErrorCodeOther, "malformed name"}), nil
-	}
-	q := question{name, query.Question[0].Qtype}
-	if r.iterate.loopProbes.arrived(name) {
-		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
-	}
-	var found *decoded
-	err = r.traced(ctx, q, x.trust(), func(st *queryState) (*Result, error) {
-		st.maxQueued, st.clientQuestion = patience, q
-		var err error
-		found, err = r.hookedReply(ctx, q, func() (*decoded, error) { return r.respond(ctx, st, q, query.RecursionDesired) })
-		return nil, err
-	})
-	if err == nil {
-		serve.Rotate(found.answer, r.config.Rotate)
-		return x.answer(found), nil
-	}
-	f := failureOf(err)
-	switch {
-	case f.refusal != nil:
-		return x.failed(f.refusal.rcode, f.refusal.extended), nil
-	case f.is(failFiltered):
-		// No records, and no SOA either, so that clients do not cache it: the records do
-		// exist. An error would make clients ask other servers.
-		return x.failed(dns.RcodeSuccess, f.extended()), nil
-	case f.is(failNotCached):
-		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNotAuthoritative, "recursion not desired"}), nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case f.is(failClosed):
-		return nil, errClosed
-	}
-	return x.unresolved(f), nil
-}
-
-// unresolved makes the reply SERVFAIL, with the reason and, for a cached failure, a second
-// extended error that says so: the first is then the same each time.
-func (x *responder) unresolved(f failure) *dns.Msg {
-	x.failed(dns.RcodeServerFailure, f.servfail())
-	if f.is(failCached) {
-		x.extend(extendedCached)
-	}
-	return x.reply
-}
-
-// servfail returns the extended DNS error that explains a SERVFAIL; it is never zero.
-func (f failure) servfail() extendedError {
-	e := f.extended()
-	if f.told != nil {
-		e = f.told.extended
-	}
-	switch {
-	case e != (extendedError{}):
-	case f.is(failBogus):
-		e.Code = dns.ExtendedErrorCodeDNSBogus
-	default:
-		e.Text = "resolution failed"
-	}
-	return e
-}
-
-func (r *Resolver) respond(ctx context.Context, st *queryState, q question, recurse bool) (*decoded, error) {
-	f, err := r.mesh.answerOrKnown(ctx, st, q, recurse)
-	if err != nil {
-		return nil, err
-	}
-	d, err := f.decode()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUndecodable, err)
-	}
-	return &d, nil
-}
 
 // responder is one query and the reply being made to it.
 type responder struct {
@@ -305,4 +207,30 @@ func withoutDNSSEC(records []dns.RR, asked uint16) []dns.RR {
 		kept = append(kept, rr)
 	}
 	return kept
+}
+
+// unresolved makes the reply SERVFAIL, with the reason and, for a cached failure, a second
+// extended error that says so: the first is then the same each time.
+func (x *responder) unresolved(f failure) *dns.Msg {
+	x.failed(dns.RcodeServerFailure, servfail(f))
+	if f.is(failCached) {
+		x.extend(extendedCached)
+	}
+	return x.reply
+}
+
+// servfail returns the extended DNS error that explains a SERVFAIL; it is never zero.
+func servfail(f failure) extendedError {
+	e := f.extended()
+	if f.told != nil {
+		e = f.told.extended
+	}
+	switch {
+	case e != (extendedError{}):
+	case f.is(failBogus):
+		e.Code = dns.ExtendedErrorCodeDNSBogus
+	default:
+		e.Text = "resolution failed"
+	}
+	return e
 }

@@ -1,41 +1,27 @@
 package resolver
 
 import (
+	"context"
 	"encoding/hex"
 	"net"
+	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/serve"
 )
 
-// ServeDNS makes a Resolver a dns.Handler: it answers query over w as Exchange does,
-// truncated to what the client takes over UDP (RFC 6891 §6.2.5, RFC 9715), and with
-// SERVFAIL where Exchange returns an error. Over TLS it pads the answers to queries that
-// are padded (RFC 8467). A client that sends a cookie gets it back with a server cookie
-// (RFC 7873, RFC 9018), which no client is obliged to have; one that asks for the identity
-// of the server gets Options.NSID (RFC 5001). There is no access control: listening on an
-// address that anybody can reach makes an open resolver (RFC 5358).
-//
-// Every query gets an answer within Limits.Time. Answers from the cache are sent at once;
-// of all other questions Limits.Questions are worked on at a time. When all slots are
-// taken, and none comes free within a second, or as many queries wait for a slot already,
-// the answer is SERVFAIL with an extended DNS error that names the limit. The same answer
-// goes to a question that is shed for others after half a second (Limits.Questions).
-// Answers are sent as they come and never held back, so that they cannot be made to arrive
-// together (DNSBomb).
-//
-// Close ends the questions under way, each of which is answered with SERVFAIL, as are
-// queries that come later. Shut a dns.Server down after that: its Shutdown waits until the
-// answers are written. Its MsgAcceptFunc should be AcceptQuery.
-func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+// serveDNS answers a query over w; see Resolver.ServeDNS.
+func (s *msgServer) serveDNS(w dns.ResponseWriter, query *dns.Msg) {
+	client := addrPortOf(w.RemoteAddr())
 	var reply *dns.Msg
 	var err error
 	if query != nil && serve.AsksForCookie(query) {
 		reply = newResponder(query).reply
 	} else {
-		reply, err = r.respondWithin(r.clientContext(w.RemoteAddr()), query, maxServeWait)
+		reply, err = s.respond(s.clientContext(client), query, maxServeWait)
 	}
 	if err == errNoQuery {
 		return // answering an answer would make a loop
@@ -43,8 +29,8 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if err != nil {
 		reply = newResponder(query).failed(dns.RcodeServerFailure, extendedError{dns.ExtendedErrorCodeNotReady, "closed"})
 	}
-	r.cookies.Set(reply, query, addrPortOf(w.RemoteAddr()).Addr())
-	r.setNSID(reply, query)
+	s.cookies.Set(reply, query, client.Addr())
+	s.setNSID(reply, query)
 	size := dns.MaxMsgSize
 	if _, datagram := w.RemoteAddr().(*net.UDPAddr); datagram {
 		size = datagramSize(query)
@@ -58,6 +44,30 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	_ = w.WriteMsg(reply)
 }
 
+// maxServeWait is how long a query to ServeDNS waits for a slot. Clients ask again after
+// one to five seconds, and do not wait for a later answer.
+const maxServeWait = time.Second
+
+// clientContext returns the context of a question of a client.
+func (s *msgServer) clientContext(client netip.AddrPort) context.Context {
+	if s.hooked == nil {
+		return s.base
+	}
+	return s.withClient(s.base, client)
+}
+
+// addrPortOf returns the IP address and port of a; the zero AddrPort if it has none.
+func addrPortOf(a net.Addr) netip.AddrPort {
+	var at netip.AddrPort
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		at = a.AddrPort()
+	case *net.TCPAddr:
+		at = a.AddrPort()
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
+
 // datagramSize returns the size of the largest reply over UDP: what the client takes, but
 // no more than passes everywhere unfragmented.
 func datagramSize(query *dns.Msg) int {
@@ -69,12 +79,12 @@ func datagramSize(query *dns.Msg) int {
 }
 
 // setNSID adds the server's identity to the reply if the client asks for it. RFC 5001 §2.
-func (r *Resolver) setNSID(reply, query *dns.Msg) {
+func (s *msgServer) setNSID(reply, query *dns.Msg) {
 	opt := reply.IsEdns0()
-	if opt == nil || r.config.NSID == "" || !hasOption(query, dns.EDNS0NSID) {
+	if opt == nil || s.nsid == "" || !hasOption(query, dns.EDNS0NSID) {
 		return
 	}
-	opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(r.config.NSID))})
+	opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(s.nsid))})
 }
 
 // isEncrypted reports whether w writes to a TLS connection.
@@ -111,15 +121,8 @@ func pad(reply *dns.Msg) {
 	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, padded-length)})
 }
 
-// AcceptQuery decides by its header whether a message is unpacked at all: it is the
-// MsgAcceptFunc of a dns.Server that a Resolver answers for. Otherwise sections that are of
-// no use in a query could become megabytes of records.
-//
-// It accepts what dns.DefaultMsgAcceptFunc accepts, so that an answer section may have one
-// record, an authority section one and the additional section two, with two differences: no
-// opcode other than QUERY, which a resolver has no use for; and also a query without a
-// question where an OPT record may have a cookie (RFC 7873 §5.4).
-func AcceptQuery(h dns.Header) dns.MsgAcceptAction {
+// acceptQuery decides by its header whether a message is unpacked; see AcceptQuery.
+func acceptQuery(h dns.Header) dns.MsgAcceptAction {
 	const response, opcode = 1 << 15, 0xF << 11
 	switch {
 	case h.Bits&response != 0:
