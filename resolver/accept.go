@@ -32,9 +32,9 @@ const (
 	maxDroppedMessages = 3
 )
 
-// accept decides whether a message that arrived is the reply to the query. Others change
-// nothing and the wait goes on (TuDoor), except for one that is so nearly right that it must
-// be a guess.
+// accept decides whether a message that arrived is the reply to the query (RFC 5452 §9.1).
+// Others change nothing and the wait goes on (TuDoor), except for one that is so nearly right
+// that it must be a guess.
 func (x *exchange) accept(m []byte) transport.Verdict {
 	if len(m) < wire.HeaderLen {
 		return x.drop(droppedForeign)

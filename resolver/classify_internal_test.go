@@ -116,24 +116,6 @@ func scrubbed(t testing.TB, message []byte, zone dnsname.Name, q question) *scru
 	return r
 }
 
-// TestKinds: each kind has a name, and is final or not.
-func TestKinds(t *testing.T) {
-	seen := make(map[string]bool)
-	for k := kindUnusable; k <= kindRecursive; k++ {
-		if s := k.String(); s == "unknown" || seen[s] {
-			t.Errorf("kind %d is called %q", k, s)
-		} else {
-			seen[s] = true
-		}
-		if want := k != kindUnusable && k != kindLame && k != kindRecursive; k.final() != want {
-			t.Errorf("%s: final %t, want %t", k, k.final(), want)
-		}
-	}
-	if s := (kindRecursive + 1).String(); s != "unknown" || (kindRecursive + 1).final() {
-		t.Errorf("what is no kind is called %q", s)
-	}
-}
-
 // FuzzClassify: for any bytes, a response passes through parser, allow list, classification
 // and glue without a panic, and a referral leads below the zone and towards the name.
 func FuzzClassify(f *testing.F) {

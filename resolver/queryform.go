@@ -1,9 +1,23 @@
 package resolver
 
 import (
+	"crypto/rand"
+	"encoding/binary"
+
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+const (
+	// udpSize is the largest reply asked for over UDP: what fits into an unfragmented
+	// packet nearly everywhere (RFC 9715 §3.1; the default of all peers).
+	udpSize = 1232
+	// clientCookieLen is the length of the client's part of a cookie. RFC 7873 §4.
+	clientCookieLen = 8
+	// queryBlock is the length to a multiple of which queries are padded. RFC 8467 §4.1.
+	queryBlock = 128
 )
 
 // ednsUse is how much of EDNS a query uses. Each value asks less of a server than the one
@@ -20,7 +34,7 @@ const (
 type queryForm struct {
 	network  string // "udp" or "tcp"
 	edns     ednsUse
-	case0x20 bool // the letters of the name are mixed
+	case0x20 bool // the letters of the name are in random case (draft-vixie-dnsext-dns0x20)
 }
 
 // firstForm returns the form of the first query to a server with the given features. Without
@@ -43,117 +57,49 @@ func (f queryForm) plain() queryForm {
 	return f
 }
 
-// queryFault is what went wrong with a query and is a reason to ask the same server in
-// another form.
-type queryFault uint8
-
-const (
-	faultTruncated  queryFault = iota // the reply did not fit
-	faultForged                       // it was right but for the ID, or all that came were packets that are not replies
-	faultCase                         // it was right but for the letter case
-	faultCookie                       // it did not show the cookie of a server that has one
-	faultBadCookie                    // the server wants its cookie
-	faultRefused                      // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
-	faultConnection                   // the connection that was reused had been closed
-)
-
-// queryFaults is the number of faults.
-const queryFaults = int(faultConnection) + 1
-
-// fallbackBounds is what rules out forms of a query.
-type fallbackBounds struct {
-	signed bool // the zone is known to be signed: without EDNS its answers are bogus
-	folds  bool // the server has changed the letter case of questions before
-	// questionRefused is set when the question is known to be refused, not EDNS.
-	questionRefused bool
-	plainRetry      bool // this is the plain retry: one send, and TCP if its reply is truncated
-	noTCP           bool // TCP has been of no use for this question
-}
-
-// after returns the form in which the same server is asked after something went wrong for
-// the times-th time, and why. It is not ok when no other form is left.
-func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next queryForm, why queryReason, ok bool) {
-	if r.forbids(what, times) {
-		return f, reasonNone, false
+// write makes the next query, with a new ID and new random letter case (0x20).
+func (x *exchange) write() {
+	edns := x.edns != ednsNone
+	q := wire.Query{
+		ID: randomID(), Name: x.q.name, Type: x.q.rrtype, Class: dns.ClassINET,
+		CD: edns, EDNS: edns, UDPSize: udpSize, DO: edns,
 	}
-	switch what {
-	case faultTruncated:
-		return f.overTCP(ednsBare), reasonTruncated, true
-	case faultForged:
-		return f.overTCP(ednsBare), reasonSpoofed, true
-	case faultCase:
-		return f.afterCase(times, r), reasonCase, true
-	case faultCookie:
-		return f.overTCP(ednsCookie), reasonCookie, true // to see whether it still sends one
-	case faultBadCookie:
-		return f.afterBadCookie(times), reasonCookie, true
-	case faultRefused:
-		return f.afterRefusal(r)
-	case faultConnection:
-		return f, reasonConnection, true
+	if x.cut.source.forwards() {
+		// Without validation here it is best left to the forwarder.
+		q.RD, q.DO, q.CD = true, edns && x.validatesHere(), edns && x.validatesHere()
 	}
-	return f, reasonNone, false
-}
-
-// forbids reports whether the server is not asked again after what went wrong.
-func (r fallbackBounds) forbids(what queryFault, times int) bool {
-	switch what {
-	case faultTruncated, faultConnection:
-		return false
-	case faultForged, faultCookie:
-		return r.plainRetry || r.noTCP
-	case faultCase:
-		return r.plainRetry || r.noTCP && times > 1
-	case faultBadCookie, faultRefused:
+	if x.to.isEncrypted() && edns {
+		q.PadTo = queryBlock
 	}
-	return r.plainRetry
-}
-
-// overTCP returns the same form over TCP, with no more of EDNS than most.
-func (f queryForm) overTCP(most ednsUse) queryForm {
-	f.network, f.edns = "tcp", max(f.edns, most)
-	return f
-}
-
-// afterCase asks again, without mixed letter case only if the server is known for changing
-// it: a single reply in another letter case may be an attacker's.
-func (f queryForm) afterCase(times int, r fallbackBounds) queryForm {
-	switch {
-	case times > 1:
-		return f.overTCP(ednsBare)
-	case r.folds:
-		f.case0x20 = false
+	if x.edns == ednsCookie {
+		q.Cookie = x.features.Cookie
 	}
-	return f
-}
-
-// afterBadCookie asks again: the reply had the server cookie to send (RFC 7873 §5.3).
-func (f queryForm) afterBadCookie(times int) queryForm {
-	if times > 1 || f.network == "tcp" {
-		return f.overTCP(ednsBare)
+	x.query = q.AppendTo(x.query[:0:0]) // a new slice: the transport may still hold the old one
+	if x.case0x20 {
+		randomiseCase(wire.QuestionName(x.query))
 	}
-	return f
 }
 
-// afterRefusal uses less of EDNS by one step. Each step is a query of its own from another
-// port, so that an attacker who guesses one of them cannot make EDNS be given up. The last
-// one has no mixed letter case either, as some servers answer that with such an error.
-func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, queryReason, bool) {
-	switch {
-	case r.questionRefused:
-		return f, reasonNone, false
-	case f.edns == ednsCookie:
-		f.edns = ednsBare
-		return f, reasonNoOption, true
-	case f.edns == ednsBare && !r.signed:
-		f.edns, f.case0x20 = ednsNone, false
-		return f, reasonNoEDNS, true
+// validatesHere reports whether what the servers of the route say is validated by this
+// resolver.
+func (x *exchange) validatesHere() bool {
+	return x.r.settings.Validates && !x.cut.source.route.unsigned
+}
+
+func randomID() uint16 {
+	var b [2]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint16(b[:])
+}
+
+// randomiseCase flips the letters of a name at random. An attacker who cannot see
+// the query has to guess them too (draft-vixie-dnsext-dns0x20).
+func randomiseCase(name []byte) {
+	var coins [32]byte
+	rand.Read(coins[:])
+	for i, b := range name {
+		if 'a' <= b && b <= 'z' && coins[i/8]>>(i%8)&1 != 0 {
+			name[i] = b - ('a' - 'A')
+		}
 	}
-	return f, reasonNone, false
-}
-
-// refusesEDNS reports whether servers answer with this response code that do not know EDNS
-// (RFC 6891 §7), its version, or an option that they should ignore (§6.1.2).
-func refusesEDNS(rcode int) bool {
-	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
 }

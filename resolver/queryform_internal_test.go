@@ -3,8 +3,6 @@ package resolver
 import (
 	"testing"
 
-	"github.com/miekg/dns"
-
 	"github.com/iterdns/iterdns/internal/infra"
 )
 
@@ -48,92 +46,27 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestLadder: which way of asking follows from what went wrong; none is the end.
-func TestLadder(t *testing.T) {
-	full, bare, without := queryForm{"udp", ednsCookie, true}, queryForm{"udp", ednsBare, true}, queryForm{"udp", ednsNone, false}
-	plain := queryForm{"udp", ednsBare, false}
-	stream, streamCookie, streamWithout := queryForm{"tcp", ednsBare, true}, queryForm{"tcp", ednsCookie, true}, queryForm{"tcp", ednsNone, false}
-	var none queryForm
-	for _, tt := range []struct {
-		name  string
-		from  queryForm
-		what  queryFault
-		times int
-		r     fallbackBounds
-		want  queryForm
-		why   queryReason
-	}{
-		{"truncated", full, faultTruncated, 1, fallbackBounds{}, stream, reasonTruncated},
-		{"truncated, without EDNS", without, faultTruncated, 1, fallbackBounds{}, streamWithout, reasonTruncated},
-		{"truncated, plain retry", plain, faultTruncated, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonTruncated},
-		{"truncated, TCP was of no use", full, faultTruncated, 1, fallbackBounds{noTCP: true}, stream, reasonTruncated},
-
-		{"forged", full, faultForged, 1, fallbackBounds{}, stream, reasonSpoofed},
-		{"forged, TCP was of no use", full, faultForged, 1, fallbackBounds{noTCP: true}, none, reasonNone},
-		{"forged, plain retry", plain, faultForged, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
-
-		{"case", full, faultCase, 1, fallbackBounds{}, full, reasonCase},
-		{"case again", full, faultCase, 2, fallbackBounds{}, stream, reasonCase},
-		{"case of a server known for it", full, faultCase, 1, fallbackBounds{folds: true}, queryForm{"udp", ednsCookie, false}, reasonCase},
-		{"case again, TCP was of no use", full, faultCase, 2, fallbackBounds{noTCP: true}, none, reasonNone},
-
-		{"cookie", full, faultCookie, 1, fallbackBounds{}, streamCookie, reasonCookie},
-		{"cookie, TCP was of no use", full, faultCookie, 1, fallbackBounds{noTCP: true}, none, reasonNone},
-		{"BADCOOKIE", full, faultBadCookie, 1, fallbackBounds{}, full, reasonCookie},
-		{"BADCOOKIE again", full, faultBadCookie, 2, fallbackBounds{}, stream, reasonCookie},
-		{"BADCOOKIE over TCP", streamCookie, faultBadCookie, 1, fallbackBounds{}, stream, reasonCookie},
-
-		{"refused", full, faultRefused, 1, fallbackBounds{}, bare, reasonNoOption},
-		{"refused, no option", bare, faultRefused, 2, fallbackBounds{}, without, reasonNoEDNS},
-		{"refused, no EDNS", without, faultRefused, 3, fallbackBounds{}, none, reasonNone},
-		{"refused over TCP", stream, faultRefused, 1, fallbackBounds{}, streamWithout, reasonNoEDNS},
-		{"refused with a cookie over TCP", streamCookie, faultRefused, 1, fallbackBounds{}, stream, reasonNoOption},
-		{"refused, signed", full, faultRefused, 1, fallbackBounds{signed: true}, bare, reasonNoOption},
-		{"refused, no option, signed", bare, faultRefused, 2, fallbackBounds{signed: true}, none, reasonNone},
-		{"refused by others too", full, faultRefused, 1, fallbackBounds{questionRefused: true}, none, reasonNone},
-		{"refused, plain retry", plain, faultRefused, 1, fallbackBounds{plainRetry: true}, none, reasonNone},
-
-		{"connection", stream, faultConnection, 1, fallbackBounds{}, stream, reasonConnection},
-		{"connection, plain retry", queryForm{"tcp", ednsBare, false}, faultConnection, 1, fallbackBounds{plainRetry: true}, queryForm{"tcp", ednsBare, false}, reasonConnection},
-	} {
-		got, why, ok := tt.from.after(tt.what, tt.times, tt.r)
-		if !ok {
-			got = none
+// TestRandomiseCase changes letters only, and each of them sometimes.
+func TestRandomiseCase(t *testing.T) {
+	name := "\x03a-z\x05\x00A[`{\x04beta\x00"
+	both := make([]map[byte]bool, len(name))
+	for i := range both {
+		both[i] = make(map[byte]bool)
+	}
+	for range 200 {
+		mixed := []byte(name)
+		randomiseCase(mixed)
+		if !equalFold(mixed, []byte(name)) {
+			t.Fatalf("%q became %q", name, mixed)
 		}
-		if got != tt.want || why != tt.why || ok != (tt.want != none) {
-			t.Errorf("%s: got %+v for reason %d, %t; want %+v for %d", tt.name, got, why, ok, tt.want, tt.why)
+		for i, b := range mixed {
+			both[i][b] = true
 		}
 	}
-}
-
-// TestLadderEnds: whatever goes wrong, and however often, each query asks less of a server,
-// and never what is forbidden.
-func TestLadderEnds(t *testing.T) {
-	for _, r := range []fallbackBounds{{}, {signed: true}, {folds: true}, {questionRefused: true}, {plainRetry: true}, {noTCP: true}} {
-		for what := range queryFault(queryFaults) {
-			for _, f := range []queryForm{{"udp", ednsCookie, true}, {"udp", ednsBare, false}, {"udp", ednsNone, true}, {"tcp", ednsCookie, true}} {
-				for times := 1; times <= 3; times++ {
-					next, _, ok := f.after(what, times, r)
-					switch {
-					case !ok:
-					case next.edns < f.edns, next.case0x20 && !f.case0x20, next.network == "udp" && f.network == "tcp":
-						t.Errorf("%+v after %d: got %+v, which asks for more", f, what, next)
-					case r.signed && next.edns == ednsNone && f.edns != ednsNone:
-						t.Errorf("%+v after %d: got %+v for a signed zone", f, what, next)
-					}
-				}
-			}
-		}
-	}
-}
-
-// TestRefusesEDNS: errors that may be about EDNS are not those that say something of the
-// name, or of the server.
-func TestRefusesEDNS(t *testing.T) {
-	for rcode := range 24 {
-		want := rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
-		if got := refusesEDNS(rcode); got != want {
-			t.Errorf("%s: got %t, want %t", rcodeName(rcode), got, want)
+	for i, seen := range both {
+		letter := 'a' <= name[i] && name[i] <= 'z'
+		if letter != (len(seen) == 2) {
+			t.Errorf("byte %q: seen as %v", name[i], seen)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package resolver
 
-import (
-	"time"
-)
+import "time"
 
 // timeout is how long to wait for the reply to this send.
 func (x *exchange) timeout() time.Duration { return x.wait() + x.to.jitter }
@@ -26,6 +24,9 @@ func (x *exchange) wait() time.Duration {
 	}
 	return e.Timeout
 }
+
+// tcpTimeout is how long a reply over TCP is waited for, connecting included.
+const tcpTimeout = 3 * time.Second
 
 // loneTimeout is how long the first reply of a server is waited for when no other server
 // could be asked: asking the same server again too early throws its reply away.

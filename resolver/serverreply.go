@@ -1,9 +1,12 @@
 package resolver
 
 import (
+	"bytes"
 	"errors"
 	mathrand "math/rand/v2"
 	"sync/atomic"
+
+	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
@@ -23,6 +26,81 @@ type reply struct {
 	vouched       bool         // its sender has seen the query: see vouchedFor
 	withoutEDNS   bool         // the query had no EDNS, so that no signatures could come
 	secondWritten *atomic.Bool // it was written to the second level; nil: it is not to be
+}
+
+// restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
+// server that neither sets AA nor sends an SOA has not claimed the zone.
+func (m *reply) restsOnProof() bool {
+	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
+}
+
+// handleReply decides what a genuine reply means: the query has to be repeated in another
+// form, or what kind of response it is.
+func (x *exchange) handleReply(msg []byte) (again bool, out exchangeResult) {
+	m := x.accepted
+	if m == nil {
+		x.nextForm(faultTruncated)
+		return true, exchangeResult{}
+	}
+	if x.network == "tcp" && m.Flags&wire.TC != 0 {
+		return false, x.fail(errCutOff) // RFC 2181 §9: not to be used, and no transport carries more
+	}
+	switch rcode := m.Rcode(); {
+	case rcode == dns.RcodeBadCookie && x.edns == ednsCookie:
+		x.features.Cookie = x.cut.source.infra.Features(x.r.settings.Now(), x.to.addr).Cookie
+		if x.nextForm(faultBadCookie) {
+			return true, exchangeResult{}
+		}
+	case refusesEDNS(rcode):
+		if x.nextForm(faultRefused) {
+			return true, exchangeResult{}
+		}
+	}
+	if m.NoQuestion {
+		return false, x.fail(errNoQuestion)
+	}
+	out = x.r.readResponse(m, x.cut, x.q, msg, x.to)
+	if out.reply != nil {
+		out.reply.vouched, out.reply.withoutEDNS = x.vouchedFor(m), x.edns == ednsNone
+		if x.cutsBelowNoCut(out.reply) {
+			return x.confirmCut(out.reply)
+		}
+	}
+	if out.isGood() {
+		x.learnForm()
+	}
+	return false, out
+}
+
+// cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name where
+// no zone cut is known to be. A forger that wants a name delegated to itself can try once
+// for each random name below it, and most of these forgeries show in this way.
+func (x *exchange) cutsBelowNoCut(m *reply) bool {
+	if m.kind != kindReferral || m.vouched || x.to.unconfirmedCut == m.delegation.Zone {
+		return false
+	}
+	known := x.cut.source.cuts.NoCut(x.r.settings.Now(), x.cut.Zone, x.q.name)
+	return known != "" && known.IsAtOrBelow(m.delegation.Zone)
+}
+
+// confirmCut asks again over TCP, as after every reply that is nearly right. Where TCP
+// fails, the same reply over UDP from another port is enough: nobody guesses right twice in
+// a row.
+func (x *exchange) confirmCut(m *reply) (again bool, out exchangeResult) {
+	x.r.counts.drop(droppedReferral)
+	x.to.unconfirmedCut, x.udpSpoilt = m.delegation.Zone, true
+	return x.retry(faultForged, errUnconfirmedCut)
+}
+
+// errUnconfirmedCut means that a referral may be forged, and could not be confirmed.
+var errUnconfirmedCut = errors.New("unconfirmed referral below a name without zone cut")
+
+// vouchedFor reports whether a reply proves that its sender has seen the query: it came over
+// a connection, or has the client cookie that was sent and a server cookie (RFC 7873 §5.3),
+// which are 64 bits more for a forger to guess.
+func (x *exchange) vouchedFor(m *wire.Message) bool {
+	return x.network == "tcp" || x.edns == ednsCookie && m.EDNS != nil && len(m.EDNS.Cookie) > clientCookieLen &&
+		bytes.Equal(m.EDNS.Cookie[:clientCookieLen], x.features.Cookie[:clientCookieLen])
 }
 
 // readResponse keeps of a genuine reply to q what its sender may say for the zone, and
@@ -51,6 +129,14 @@ func (r *upstreamClient) readResponse(m *wire.Message, cut *zoneCut, q question,
 	case kindLame, kindAnswer, kindAlias, kindNoData, kindNameError, kindRecursive:
 	}
 	return out
+}
+
+// scrubError counts and names the limit that a message with too many records exceeds.
+func (r *upstreamClient) scrubError(err error) error {
+	if errors.Is(err, scrub.ErrTooManyRecords) {
+		return errors.Join(r.counts.refusals.refuse(limitRecords, r.settings.Limits.Records), err)
+	}
+	return err
 }
 
 // classifyFrom classifies a response by whether a zone's servers or a forwarder sent it.
@@ -137,17 +223,4 @@ func manyAddresses(addresses []glue.Address, zone dnsname.Name) bool {
 		}
 	}
 	return false
-}
-
-func (r *upstreamClient) scrubError(err error) error {
-	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(r.counts.refusals.refuse(limitRecords, r.settings.Limits.Records), err)
-	}
-	return err
-}
-
-// restsOnProof reports whether only the proof beside it makes an empty reply a denial: a
-// server that neither sets AA nor sends an SOA has not claimed the zone.
-func (m *reply) restsOnProof() bool {
-	return m.kind == kindNoData && !m.AA && !m.RA && m.SOA == nil && len(m.NS) == 0
 }

@@ -22,14 +22,19 @@ type upstreamClient struct {
 	connectionSlots    *concurrencyLimits[dnsname.Name]   // queries over TCP to the servers of one zone
 }
 
-func newUpstreamClient(e *env, routes *router, s sender, t *transport.Transport) *upstreamClient {
+func newUpstreamClient(e *env, r *router, s sender, t *transport.Transport) *upstreamClient {
 	limits := &e.settings.Limits
 	return &upstreamClient{
-		env: e, routes: routes, keyCache: newKeyCache(), sender: s, transport: t,
+		env: e, routes: r, keyCache: newKeyCache(), sender: s, transport: t,
 		serverSlots:        newConcurrencyLimits[netip.AddrPort](limits.QueriesPerServer),
 		zoneSlots:          newConcurrencyLimits[dnsname.Name](limits.QueriesPerZone),
 		socketSlots:        newConcurrencyLimits[struct{}](limits.Sockets),
 		unknownServerSlots: newConcurrencyLimits[struct{}](max(1, limits.Sockets-quarter(limits.Sockets))),
 		connectionSlots:    newConcurrencyLimits[dnsname.Name](quarter(limits.Connections)),
 	}
+}
+
+// keyCacheNow returns the key cache as the views of now divide it.
+func (r *upstreamClient) keyCacheNow() keyCacheView {
+	return r.keyCache.dividedBy(r.routes.currentRoutes())
 }

@@ -2,12 +2,9 @@ package resolver
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -187,31 +184,6 @@ func TestCheckTakesTheCaseAway(t *testing.T) {
 	}
 }
 
-// TestRandomiseCase changes letters only, and each of them sometimes.
-func TestRandomiseCase(t *testing.T) {
-	name := "\x03a-z\x05\x00A[`{\x04beta\x00"
-	both := make([]map[byte]bool, len(name))
-	for i := range both {
-		both[i] = make(map[byte]bool)
-	}
-	for range 200 {
-		mixed := []byte(name)
-		randomiseCase(mixed)
-		if !equalFold(mixed, []byte(name)) {
-			t.Fatalf("%q became %q", name, mixed)
-		}
-		for i, b := range mixed {
-			both[i][b] = true
-		}
-	}
-	for i, seen := range both {
-		letter := 'a' <= name[i] && name[i] <= 'z'
-		if letter != (len(seen) == 2) {
-			t.Errorf("byte %q: seen as %v", name[i], seen)
-		}
-	}
-}
-
 // TestEqualFold: ASCII letters have two cases, other bytes one, those 32 apart
 // included.
 func TestEqualFold(t *testing.T) {
@@ -273,46 +245,4 @@ func FuzzCheck(f *testing.F) {
 			t.Errorf("accepted question %q, want %q", theirs, ours)
 		}
 	})
-}
-
-// A missing reply says nothing about a server if the query was not sent, or only so late
-// that the question's time was over first.
-func TestTimeoutsThatAreOurs(t *testing.T) {
-	server := netip.MustParseAddrPort("198.51.100.3:53")
-	at := func(op string, err error) error {
-		return &transport.Error{Op: op, Network: "udp", Server: server, Err: err}
-	}
-	late := func(op string) error { return at(op, context.DeadlineExceeded) }
-	for name, test := range map[string]struct {
-		err                       error
-		cutShort, asked, madeRoom bool
-		timeouts                  int
-		unsent, timedOut          bool
-	}{
-		"silence":                      {err: late("read"), asked: true, timeouts: 1, timedOut: true},
-		"a socket that blocks":         {err: late("write"), timeouts: 1, timedOut: true},
-		"no time to send":              {err: late("wait"), unsent: true},
-		"no time to send again":        {err: late("wait"), asked: true, timedOut: true},
-		"late in the question":         {err: late("read"), cutShort: true, asked: true, timeouts: 1},
-		"too late to send at all":      {err: late("wait"), cutShort: true},
-		"overtaken":                    {err: at("read", context.Canceled), asked: true, timeouts: 1},
-		"overtaken before it was sent": {err: at("wait", context.Canceled)},
-		"made room for others":         {err: at("read", context.Canceled), asked: true, madeRoom: true},
-	} {
-		x := queryOut("udp")
-		x.hasLeft, x.flight = test.asked, new(flight)
-		x.flight.shed.Store(test.madeRoom)
-		table := infra.NewTable()
-		x.r.settings = settings{Now: time.Now}
-		x.cut, x.to = &zoneCut{source: &source{infra: table}}, &serverAddr{addr: server}
-		x.sent, x.cutShort = time.Now().Add(-time.Second), test.cutShort
-		x.to.estimate = table.Estimate(time.Now(), server)
-		again, out := x.handleFailure(test.err)
-		if again || out.unsent != test.unsent || out.timedOut != test.timedOut || (out.err == nil) != test.unsent {
-			t.Errorf("%s: got again %v and %+v", name, again, out)
-		}
-		if got := table.Estimate(time.Now(), server).Timeouts; got != test.timeouts {
-			t.Errorf("%s: %d timeouts are the server's, want %d", name, got, test.timeouts)
-		}
-	}
 }
