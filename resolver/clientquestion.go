@@ -105,7 +105,7 @@ func (r *mesh) fetchAnswer(ctx context.Context, st *queryState, q question) (*an
 // are not shared.
 func (r *mesh) questionKey(q question, trust cache.Trust) string {
 	b := binary.BigEndian.AppendUint64([]byte("question"), r.routes.currentRoutes().generation)
-	b = binary.BigEndian.AppendUint64(b, r.iterate.localData.Load().generation)
+	b = binary.BigEndian.AppendUint64(b, r.iterate.localGeneration())
 	b = append(b, q.name...)
 	b = binary.BigEndian.AppendUint16(b, q.rrtype)
 	return string(append(b, byte(trust)))

@@ -26,7 +26,7 @@ type config struct {
 	limits       limits
 	allow        func(netip.Addr) bool
 	filter       *policy.AddressFilter // nil: all addresses are allowed
-	zones        localData             // the first LocalZones
+	zones        policy.LocalZones     // the first LocalZones
 
 	ownSignatureTime bool // SignatureTime was given
 }
@@ -145,7 +145,7 @@ func (c *config) fillPolicy() error {
 	if c.filter, err = c.addressFilter(); err != nil {
 		return err
 	}
-	c.zones, err = newLocalData(c.LocalZones)
+	c.zones, err = localZones(c.LocalZones)
 	return err
 }
 

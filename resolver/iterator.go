@@ -7,6 +7,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
@@ -28,14 +29,14 @@ type iterator struct {
 	detachedLookups atomic.Int64 // those that have outlived their question
 }
 
-func newIterator(e *env, routes *router, servers *lister, upstream *upstreamClient, local *localData) *iterator {
+func newIterator(e *env, routes *router, servers *lister, upstream *upstreamClient, local policy.LocalZones) *iterator {
 	limits := &e.settings.Limits
 	r := &iterator{
 		env: e, routes: routes, servers: servers, upstream: upstream,
 		plainRetries:   newPlainRetries(),
 		probeWaitSlots: newConcurrencyLimits[netip.AddrPort](quarter(limits.Questions)),
 	}
-	r.localData.Store(local)
+	r.localData.Store(&localData{zones: local})
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 )
 
@@ -16,6 +17,22 @@ type localData struct {
 	generation uint64 // of SetLocalZones
 	zones      policy.LocalZones
 }
+
+// setLocalZones replaces the local zones.
+func (r *iterator) setLocalZones(zones policy.LocalZones) {
+	for {
+		old := r.localData.Load()
+		if r.localData.CompareAndSwap(old, &localData{generation: old.generation + 1, zones: zones}) {
+			return
+		}
+	}
+}
+
+// localGeneration is how often the local zones have been replaced.
+func (r *iterator) localGeneration() uint64 { return r.localData.Load().generation }
+
+// hasLocalZone reports whether a local zone may answer questions for name.
+func (r *iterator) hasLocalZone(name dnsname.Name) bool { return r.localData.Load().zones.Has(name) }
 
 // answerLocally answers a client's question from the local zones; false when none of them
 // answers it.

@@ -68,14 +68,11 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if r.env.base.Err() != nil {
 		return ErrClosed
 	}
-	d, err := newLocalData(zones)
+	all, err := localZones(zones)
 	if err != nil {
 		return err
 	}
-	r.routes.changeMu.Lock()
-	defer r.routes.changeMu.Unlock()
-	d.generation = r.iterate.localData.Load().generation + 1
-	r.iterate.localData.Store(&d)
+	r.iterate.setLocalZones(all)
 	return nil
 }
 
@@ -141,18 +138,19 @@ func IsSpecialUse(name string) bool {
 	return special
 }
 
-func newLocalData(zones []LocalZone) (localData, error) {
+// localZones returns zones in the form in which they are searched.
+func localZones(zones []LocalZone) (policy.LocalZones, error) {
 	list := make([]*policy.LocalZone, len(zones))
 	for i, z := range zones {
 		data, err := z.data()
 		if err != nil {
-			return localData{}, fmt.Errorf("resolver: options: %w", err)
+			return nil, fmt.Errorf("resolver: options: %w", err)
 		}
 		list[i] = data
 	}
 	all, err := policy.NewLocalZones(list)
 	if err != nil {
-		return localData{}, fmt.Errorf("resolver: options: %w", err)
+		return nil, fmt.Errorf("resolver: options: %w", err)
 	}
-	return localData{zones: all}, nil
+	return all, nil
 }

@@ -3,12 +3,14 @@ package resolver
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 )
@@ -50,7 +52,7 @@ func TestLocalZonesRefused(t *testing.T) {
 		"no address": {{Zone: "corp.example", Records: []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "corp.example.", Rrtype: dns.TypeA, Class: dns.ClassINET}}}}},
 		"nameless":   {{Zone: ".", Records: []dns.RR{&dns.A{Hdr: dns.RR_Header{Rrtype: dns.TypeA, Class: dns.ClassINET}}}}},
 	} {
-		if _, err := newLocalData(zones); err == nil || !strings.Contains(err.Error(), "local zone") {
+		if _, err := localZones(zones); err == nil || !strings.Contains(err.Error(), "local zone") {
 			t.Errorf("%s: got error %v, want one about the local zone", name, err)
 		}
 	}
@@ -79,14 +81,14 @@ func TestLocalZoneFind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := make(map[bool]*localData)
+	d := make(map[bool]policy.LocalZones)
 	for _, transparent := range []bool{false, true} {
 		z.Transparent = transparent
-		data, err := newLocalData([]LocalZone{z})
+		data, err := localZones([]LocalZone{z})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d[transparent] = &data
+		d[transparent] = data
 	}
 	for _, test := range []struct {
 		name        string
@@ -128,42 +130,52 @@ func TestLocalZoneFind(t *testing.T) {
 		{"example.", dns.TypeA, "", ""},
 		{".", dns.TypeNS, "", ""},
 	} {
-		q := question{dnsname.MustParse(test.name), test.rrtype}
 		for transparent, want := range map[bool]string{false: test.whole, true: test.transparent} {
-			if got := localOutcome(t, d[transparent], q); got != want {
+			if got := localOutcome(t, d[transparent], dnsname.MustParse(test.name), test.rrtype); got != want {
 				t.Errorf("%s %s, transparent %t: got %q, want %q", test.name, typeName(test.rrtype), transparent, got, want)
 			}
 		}
 	}
 }
 
-// localOutcome says what local data makes of a question.
-func localOutcome(t *testing.T, d *localData, q question) string {
+// localOutcome says what local zones make of a question.
+func localOutcome(t *testing.T, zones policy.LocalZones, name dnsname.Name, rrtype uint16) string {
 	t.Helper()
-	a, ok := d.zones.Find(q.name, q.rrtype)
+	a, ok := zones.Find(name, rrtype)
 	if !ok {
 		return ""
 	}
-	f := localAnswer(q, a)
-	if !f.local || !f.fromCache {
-		t.Errorf("%s: local %t, known %t, want both", q.name, f.local, f.fromCache)
-	}
-	words := []string{dns.RcodeToString[f.rcode]}
-	if f.kind == kindAlias {
-		words = []string{"->", f.aliases[0].To.String()}
-	}
-	for _, s := range f.sets {
-		if s.Owner != q.name {
-			t.Errorf("%s: record belongs to %s", q.name, s.Owner)
+	words := []string{"NOERROR"}
+	ttl := uint32(math.MaxUint32)
+	for _, s := range a.Sets {
+		if s.Owner != name {
+			t.Errorf("%s: record belongs to %s", name, s.Owner)
 		}
 		for range s.Len() {
 			words = append(words, typeName(s.Type))
 		}
+		ttl = min(ttl, s.TTL)
 	}
-	if denied := f.kind == kindNoData || f.kind == kindNameError; denied != (f.soa != nil) {
-		t.Errorf("%s: kind %v with SOA %v", q.name, f.kind, f.soa)
+	denied := len(a.Sets) == 0 && len(a.Aliases) == 0
+	if denied != (a.SOA != nil) {
+		t.Fatalf("%s: denied %t, with SOA %v", name, denied, a.SOA)
 	}
-	return fmt.Sprint(strings.Join(words, " "), " ", f.ttl)
+	switch {
+	case len(a.Aliases) > 0:
+		words, ttl = []string{"->", a.Aliases[0].To.String()}, a.Aliases[0].Set.TTL
+	case denied:
+		if !a.Exists {
+			words[0] = "NXDOMAIN"
+		}
+		ttl = min(a.SOA.TTL, soaMinimum(a.SOA))
+	}
+	return fmt.Sprint(strings.Join(words, " "), " ", ttl)
+}
+
+// soaMinimum is the last field of an SOA, the negative TTL.
+func soaMinimum(soa *dnssec.RRset) uint32 {
+	rdata := slices.Collect(soa.Records.All())[0]
+	return binary.BigEndian.Uint32([]byte(rdata[len(rdata)-4:]))
 }
 
 // A denial from a zone without SOA is kept for no longer than the zone's records.
@@ -187,19 +199,16 @@ func TestMadeUpSOA(t *testing.T) {
 		{"a zone, no name", zone, "nosuch.corp.example.", 90},
 		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", policy.LocalTTL},
 	} {
-		d, err := newLocalData([]LocalZone{test.zone})
+		d, err := localZones([]LocalZone{test.zone})
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := question{dnsname.MustParse(test.name), dns.TypeAAAA}
-		a, ok := d.zones.Find(q.name, q.rrtype)
-		f := localAnswer(q, a)
-		if !ok || f.soa == nil {
+		a, ok := d.Find(dnsname.MustParse(test.name), dns.TypeAAAA)
+		if !ok || a.SOA == nil {
 			t.Fatalf("%s: no denial", test.about)
 		}
-		rdata := slices.Collect(f.soa.Records.All())[0]
-		if minimum := binary.BigEndian.Uint32([]byte(rdata[len(rdata)-4:])); f.ttl != min(test.want, 3600) || f.soa.TTL != test.want || minimum != test.want {
-			t.Errorf("%s: the denial holds for %d s, its SOA for %d and says %d, want %d", test.about, f.ttl, f.soa.TTL, minimum, test.want)
+		if minimum := soaMinimum(a.SOA); a.SOA.TTL != test.want || minimum != test.want {
+			t.Errorf("%s: the SOA lives for %d s and says %d, want %d", test.about, a.SOA.TTL, minimum, test.want)
 		}
 	}
 }
@@ -213,7 +222,7 @@ func TestLocalZonesNested(t *testing.T) {
 		z.Transparent = transparent
 		return z
 	}
-	d, err := newLocalData([]LocalZone{
+	d, err := localZones([]LocalZone{
 		parse(".", "www.corp.example A 192.0.2.1\nhost.lab.corp.example A 192.0.2.2\nlocalhost A 192.0.2.3\nother.example A 192.0.2.4", true),
 		parse("corp.example", "www A 10.0.0.1", false),
 		parse("lab.corp.example", "a A 10.0.0.2", true),
@@ -232,11 +241,11 @@ func TestLocalZonesNested(t *testing.T) {
 		"ads.example.":           "-> sink.example. 3600",
 		"x.ads.example.":         "NXDOMAIN 3600",
 	} {
-		q := question{dnsname.MustParse(name), dns.TypeA}
-		if got := localOutcome(t, &d, q); got != want {
+		n := dnsname.MustParse(name)
+		if got := localOutcome(t, d, n, dns.TypeA); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
-		if got := d.zones.Has(q.name); got != (want != "") {
+		if got := d.Has(n); got != (want != "") {
 			t.Errorf("has(%s) = %t", name, got)
 		}
 	}
@@ -259,7 +268,7 @@ nonsense
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newLocalData([]LocalZone{z})
+	d, err := localZones([]LocalZone{z})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +293,7 @@ nonsense
 		{"82.0.0.10.in-addr.arpa.", dns.TypePTR, ""},
 		{"99.0.0.10.in-addr.arpa.", dns.TypePTR, "NOERROR PTR 60"},
 	} {
-		if got := localOutcome(t, &d, question{dnsname.MustParse(test.name), test.rrtype}); got != test.want {
+		if got := localOutcome(t, d, dnsname.MustParse(test.name), test.rrtype); got != test.want {
 			t.Errorf("%s %s: got %q, want %q", test.name, typeName(test.rrtype), got, test.want)
 		}
 	}
@@ -304,19 +313,18 @@ func FuzzParseLocalZone(f *testing.F) {
 		if err != nil {
 			return
 		}
-		d, err := newLocalData([]LocalZone{z})
+		d, err := localZones([]LocalZone{z})
 		if err != nil {
 			t.Fatalf("parsed, but refused: %v", err)
 		}
 		for _, rr := range z.Records {
-			q := question{dnsname.MustParse(rr.Header().Name), rr.Header().Rrtype}
-			if a, ok := d.zones.Find(q.name, q.rrtype); !ok || len(a.Sets) == 0 && len(a.Aliases) == 0 {
+			if a, ok := d.Find(dnsname.MustParse(rr.Header().Name), rr.Header().Rrtype); !ok || len(a.Sets) == 0 && len(a.Aliases) == 0 {
 				t.Errorf("%s is not found", rr)
 			}
 		}
 		for _, s := range []string{"x.", "*."} {
 			if n, err := dnsname.Parse(s + dns.Fqdn(zone)); err == nil {
-				if _, ok := d.zones.Find(n, dns.TypeA); !ok {
+				if _, ok := d.Find(n, dns.TypeA); !ok {
 					t.Errorf("%s is not answered", n)
 				}
 			}

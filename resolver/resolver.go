@@ -43,7 +43,7 @@ func New(o Options) (*Resolver, error) {
 		})
 		r.upstream = newUpstreamClient(r.env, r.routes, t, t)
 	}
-	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, &r.config.zones)
+	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, c.zones)
 	r.mesh = newMesh(r.env, r.routes, r.iterate)
 	r.messages = newMsgServer(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
 	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}

@@ -39,7 +39,7 @@ type routeTable struct {
 type router struct {
 	*env
 	routeTable    atomic.Pointer[routeTable]
-	changeMu      sync.Mutex // held to replace routeTable and localData
+	changeMu      sync.Mutex // held to replace routeTable
 	viewCount     uint32     // views made so far; guarded by changeMu
 	functionCount uint64     // functions numbered so far; guarded by changeMu
 	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName

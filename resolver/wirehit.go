@@ -39,7 +39,7 @@ func (s *msgServer) cacheDecides() bool { return s.hooked == nil && s.settings.F
 // cacheDecidesFor reports whether what iteration put into the cache is the answer for a
 // name: no route, negative trust anchor or local zone applies to it.
 func (s *msgServer) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
-	if s.iterate.localData.Load().zones.Has(name) {
+	if s.iterate.hasLocalZone(name) {
 		return false
 	}
 	rt := s.routes.currentRoutes()
