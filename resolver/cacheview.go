@@ -41,7 +41,7 @@ type source struct {
 }
 
 // forwards reports whether recursive servers are asked.
-func (s *source) forwards() bool { return s.route != nil && s.route.kind == RouteForward }
+func (s *source) forwards() bool { return s.route != nil && s.route.kind == routeForward }
 
 // viewOf returns the view that the answer to q belongs to.
 func (r *router) viewOf(now time.Time, q question) *view { return r.currentRoutes().viewOf(now, q) }
@@ -54,7 +54,7 @@ func (rt *routeTable) viewOf(now time.Time, q question) *view {
 	}
 	name := searchedFrom(q)
 	v := rt.iteration
-	if rt := rt.match(name); rt != nil && rt.kind != RouteIterate {
+	if rt := rt.match(name); rt != nil && rt.kind != routeIterate {
 		v = rt.view
 	}
 	if anchor := rt.negativeAnchorFor(now, name); anchor != "" {

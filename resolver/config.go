@@ -51,9 +51,6 @@ func (c *config) settings() settings {
 	return s
 }
 
-// defaultPort is where name servers listen. RFC 1035 §4.2.
-const defaultPort = 53
-
 func (o Options) fill() (config, error) {
 	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
 	if dial := o.Dial; dial != nil {

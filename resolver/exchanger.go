@@ -7,12 +7,6 @@ import (
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
-// sender is an Exchanger that has each message checked that arrives, and goes on waiting
-// when it is not the reply.
-type sender interface {
-	Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w transport.Watch) ([]byte, error)
-}
-
 // checked makes a sender of an Exchanger: since that returns only one reply, a wrong one is
 // a failed query.
 type checked struct{ Exchanger }

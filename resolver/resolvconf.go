@@ -35,7 +35,7 @@ const (
 var errNoNameserver = errors.New("no nameserver line")
 
 // read returns the servers of the file.
-func (c *resolvConf) read() ([]RouteServer, error) {
+func (c *resolvConf) read() ([]serverSpec, error) {
 	f, err := os.Open(c.path)
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func (c *resolvConf) isStale() bool {
 
 // parseResolvConf returns the servers of the nameserver lines. Other lines, and addresses
 // that cannot be parsed, are skipped, as the system's own resolvers do.
-func parseResolvConf(r io.Reader) ([]RouteServer, error) {
-	var servers []RouteServer
+func parseResolvConf(r io.Reader) ([]serverSpec, error) {
+	var servers []serverSpec
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
@@ -80,8 +80,8 @@ func parseResolvConf(r io.Reader) ([]RouteServer, error) {
 		if a.IsUnspecified() { // this host
 			a = loopbackOf(a)
 		}
-		s := RouteServer{Addr: netip.AddrPortFrom(a.Unmap(), defaultPort)}
-		if !slices.ContainsFunc(servers, func(o RouteServer) bool { return o.Addr == s.Addr }) {
+		s := serverSpec{Addr: netip.AddrPortFrom(a.Unmap(), defaultPort)}
+		if !slices.ContainsFunc(servers, func(o serverSpec) bool { return o.Addr == s.Addr }) {
 			servers = append(servers, s)
 		}
 	}

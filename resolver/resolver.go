@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 
 	"github.com/miekg/dns"
 
@@ -46,9 +45,7 @@ func New(o Options) (*Resolver, error) {
 	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, c.zones)
 	r.mesh = newMesh(r.env, r.routes, r.iterate)
 	r.messages = newMsgServer(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
-	first := &routeTable{givenNegative: slices.Clone(o.NegativeTrustAnchors)}
-	first.setRoutes(o.Routes)
-	if err := r.routes.begin(first); err != nil {
+	if err := r.routes.begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
 		r.env.end()
 		return nil, err
 	}
@@ -89,17 +86,9 @@ func (r *Resolver) Close() error {
 	if r.upstream.transport != nil {
 		err = r.upstream.transport.Close()
 	}
-	r.closeRoutes()
+	r.routes.close()
 	r.env.running.Wait()
 	return err
-}
-
-// closeRoutes closes the connections to servers of routes. No route table is installed
-// after base has ended.
-func (r *Resolver) closeRoutes() {
-	r.routes.changeMu.Lock()
-	defer r.routes.changeMu.Unlock()
-	r.routes.routeTable.Load().closeForwarders()
 }
 
 // Resolve asks for the records of type qtype at name, which is absolute with or without

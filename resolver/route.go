@@ -69,17 +69,7 @@ const (
 )
 
 // String returns the kind in lower case, "unknown" for a value that is none.
-func (k RouteKind) String() string {
-	switch k {
-	case RouteForward:
-		return "forward"
-	case RouteStub:
-		return "stub"
-	case RouteIterate:
-		return "iterate"
-	}
-	return "unknown"
-}
+func (k RouteKind) String() string { return routeKind(k).String() }
 
 // RouteServer is a server of a Route. Options.AllowServer and Options.Family do not apply
 // to its address.
@@ -110,6 +100,9 @@ type RouteServer struct {
 	Exchanger Exchanger
 }
 
+// String returns the server's name and address, for errors and logs.
+func (s RouteServer) String() string { return s.spec().String() }
+
 // RouteTransport says how the servers of a Route are asked.
 type RouteTransport uint8
 
@@ -125,16 +118,55 @@ const (
 
 // String returns the name of the transport in lower case, "unknown" for a value that is
 // none.
-func (t RouteTransport) String() string {
-	switch t {
-	case TransportUDP:
-		return "udp"
-	case TransportTCP:
-		return "tcp"
-	case TransportTLS:
-		return "tls"
+func (t RouteTransport) String() string { return serverTransport(t).String() }
+
+// SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
+// under way may end by either. Names that keep their route keep what is cached of them; the
+// cached data of other names is used again when they get their route back. On an error
+// nothing changes. SetRoutes may be called concurrently with everything else.
+func (r *Resolver) SetRoutes(routes []Route) error {
+	return r.routes.setRoutes(routeSpecs(routes))
+}
+
+// SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
+// routes.
+func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
+	return r.routes.setNegativeAnchors(negativeAnchorSpecs(anchors))
+}
+
+// routeSpecs returns the engine's form of routes. It is a copy: the engine reads it again
+// when something else changes, and the caller may modify the slices.
+func routeSpecs(routes []Route) []routeSpec {
+	specs := make([]routeSpec, len(routes))
+	for i, rt := range routes {
+		specs[i] = routeSpec{
+			Zone: rt.Zone, Kind: routeKind(rt.Kind), ResolvConf: rt.ResolvConf, Unsigned: rt.Unsigned,
+			Servers: make([]serverSpec, len(rt.Servers)),
+		}
+		for j, s := range rt.Servers {
+			specs[i].Servers[j] = s.spec()
+		}
 	}
-	return "unknown"
+	return specs
+}
+
+// spec returns the engine's form of a server.
+func (s RouteServer) spec() serverSpec {
+	spec := serverSpec{Addr: s.Addr, Name: s.Name, Transport: serverTransport(s.Transport), TLSConfig: s.TLSConfig}
+	if s.Exchanger != nil {
+		spec.Sender = checked{s.Exchanger}
+	}
+	return spec
+}
+
+// negativeAnchorSpecs returns the engine's form of negative trust anchors, as routeSpecs
+// does.
+func negativeAnchorSpecs(anchors []NegativeTrustAnchor) []negativeAnchorSpec {
+	specs := make([]negativeAnchorSpec, len(anchors))
+	for i, a := range anchors {
+		specs[i] = negativeAnchorSpec(a)
+	}
+	return specs
 }
 
 // CheckRoutes asks every server of every route for a name made up at random, and reports the

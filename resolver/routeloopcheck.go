@@ -76,7 +76,7 @@ func (r *iterator) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 	for _, f := range rt.forwarders {
 		servers = append(servers, &serverAddr{addr: f.addr, name: f.name, forwarder: f, guard: &f.guard})
 	}
-	if rt.kind == RouteIterate {
+	if rt.kind == routeIterate {
 		return servers
 	}
 	cut := &zoneCut{Delegation: rt.cut, source: rt.view.source}

@@ -15,15 +15,15 @@ import (
 	"github.com/iterdns/iterdns/internal/transport"
 )
 
-// route is a Route that was checked and filled.
+// route is a routeSpec that was checked and filled.
 type route struct {
 	zone        dnsname.Name
-	kind        RouteKind
+	kind        routeKind
 	unsigned    bool
 	forwarders  []*forwarder
 	watch       *resolvConf
 	fingerprint string // of all that decides which data is learnt through it
-	view        *view  // nil for RouteIterate
+	view        *view  // nil for routeIterate
 	// cut is the delegation from which walks in the route begin. Its servers are those
 	// whose addresses have to be looked up.
 	cut    *glue.Delegation
@@ -47,6 +47,12 @@ type forwarder struct {
 // zone.
 func (f *forwarder) isDatagram() bool { return f == nil || !f.stream }
 
+// sender carries queries to servers, as an Exchanger does, but has each message that arrives
+// checked, and goes on waiting when it is not the reply.
+type sender interface {
+	Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w transport.Watch) ([]byte, error)
+}
+
 // tlsKey identifies a server over TLS, so that its connections outlive a change of routes
 // that keeps it.
 type tlsKey struct {
@@ -56,6 +62,8 @@ type tlsKey struct {
 }
 
 const (
+	// defaultPort is where name servers listen. RFC 1035 §4.2.
+	defaultPort = 53
 	// tlsPort is the port of DNS over TLS. RFC 7858 §3.1.
 	tlsPort = 853
 	// tlsConnectTimeout is how long opening a connection may take: one round trip for
@@ -72,16 +80,16 @@ var (
 	errNoViewName      = errors.New("an Exchanger or TLSConfig beside a SecondLevel needs Options.ViewName")
 )
 
-// route checks and fills a Route.
-func (m *routeTableBuilder) route(given Route) (*route, error) {
+// route checks and fills a routeSpec.
+func (m *routeTableBuilder) route(given routeSpec) (*route, error) {
 	zone, err := dnsname.Parse(given.Zone)
 	if err != nil {
 		return nil, err
 	}
 	rt := &route{zone: zone, kind: given.Kind, unsigned: given.Unsigned, addrs: make(map[netip.Addr]bool)}
 	switch given.Kind {
-	case RouteForward, RouteStub:
-	case RouteIterate:
+	case routeForward, routeStub:
+	case routeIterate:
 		if len(given.Servers) > 0 || given.ResolvConf != "" || given.Unsigned {
 			return nil, errRouteServers
 		}
@@ -112,23 +120,23 @@ func (m *routeTableBuilder) route(given Route) (*route, error) {
 }
 
 // textOf writes down all that decides which data is learnt through a route.
-func (m *routeTableBuilder) textOf(rt *route, servers []RouteServer) string {
+func (m *routeTableBuilder) textOf(rt *route, servers []serverSpec) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s unsigned %t", rt.zone, rt.kind, rt.unsigned)
 	for i, s := range servers {
 		fmt.Fprintf(&b, " %s", s)
-		if s.TLSConfig != nil && s.Exchanger == nil {
+		if s.TLSConfig != nil && s.Sender == nil {
 			fmt.Fprintf(&b, " config %s", m.identity(s.TLSConfig, i))
 		}
-		if s.Exchanger != nil {
-			fmt.Fprintf(&b, " exchanger %s", m.identity(s.Exchanger, i))
+		if s.Sender != nil {
+			fmt.Fprintf(&b, " exchanger %s", m.identity(s.Sender, i))
 		}
 	}
 	return b.String()
 }
 
 // server adds a server to a route.
-func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
+func (m *routeTableBuilder) server(rt *route, s serverSpec) error {
 	var name dnsname.Name
 	if s.Name != "" {
 		var err error
@@ -137,21 +145,21 @@ func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 		}
 	}
 	switch s.Transport {
-	case TransportUDP, TransportTCP, TransportTLS:
+	case transportUDP, transportTCP, transportTLS:
 	default:
 		return fmt.Errorf("unknown RouteTransport %d", s.Transport)
 	}
 	addr := netip.AddrPortFrom(s.Addr.Addr().Unmap(), s.Addr.Port())
-	if c := &m.r.settings; c.SecondLevel != nil && c.ViewName == "" && (s.Exchanger != nil || s.TLSConfig != nil) {
+	if c := &m.r.settings; c.SecondLevel != nil && c.ViewName == "" && (s.Sender != nil || s.TLSConfig != nil) {
 		return errNoViewName
 	}
 	switch {
-	case s.Exchanger != nil:
-		rt.forwarders = append(rt.forwarders, &forwarder{addr: addr, name: name, network: "https", stream: true, sender: checked{s.Exchanger}})
+	case s.Sender != nil:
+		rt.forwarders = append(rt.forwarders, &forwarder{addr: addr, name: name, network: "https", stream: true, sender: s.Sender})
 		return nil
 	case !addr.Addr().IsValid() && name == "":
 		return errNoRouteServer
-	case !addr.Addr().IsValid() && (s.Addr.Port() != 0 || s.Transport != TransportUDP):
+	case !addr.Addr().IsValid() && (s.Addr.Port() != 0 || s.Transport != transportUDP):
 		return errNamedServer
 	case !addr.Addr().IsValid() && name.IsAtOrBelow(rt.zone):
 		return errOwnName
@@ -167,16 +175,16 @@ func (m *routeTableBuilder) server(rt *route, s RouteServer) error {
 }
 
 // forwarder makes the forwarder for a server with an address.
-func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s RouteServer) *forwarder {
+func (m *routeTableBuilder) forwarder(addr netip.AddrPort, name dnsname.Name, s serverSpec) *forwarder {
 	port := m.r.settings.Port
-	if s.Transport == TransportTLS {
+	if s.Transport == transportTLS {
 		port = tlsPort
 	}
 	if addr.Port() == 0 {
 		addr = netip.AddrPortFrom(addr.Addr(), port)
 	}
-	f := &forwarder{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != TransportUDP}
-	if s.Transport != TransportTLS {
+	f := &forwarder{addr: addr, name: name, network: s.Transport.String(), stream: s.Transport != transportUDP}
+	if s.Transport != transportTLS {
 		return f
 	}
 	f.key = tlsKey{addr, s.Name, s.TLSConfig}
@@ -235,22 +243,4 @@ func (r *router) tlsDial(config *tls.Config) func(ctx context.Context, network, 
 		shaken = true
 		return conn, nil
 	}
-}
-
-// String returns the server's name and address, for errors and logs.
-func (s RouteServer) String() string {
-	var parts []string
-	if s.Addr.Addr().IsValid() {
-		parts = append(parts, s.Addr.String())
-	}
-	if s.Name != "" {
-		parts = append(parts, s.Name)
-	}
-	switch {
-	case s.Exchanger != nil:
-		parts = append(parts, "over a hook")
-	case s.Transport != TransportUDP:
-		parts = append(parts, "over "+s.Transport.String())
-	}
-	return strings.Join(parts, " ")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +26,9 @@ type routeTable struct {
 	watched         []*resolvConf // read again when they change
 
 	// As given by the caller, so that the one can be changed without the other.
-	givenRoutes   []Route
+	givenRoutes   []routeSpec
 	givenTimes    uint64 // how often routes have been given
-	givenNegative []NegativeTrustAnchor
+	givenNegative []negativeAnchorSpec
 
 	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
 	numbers   map[[32]byte]uint32 // of views, by their digests
@@ -46,34 +45,22 @@ type router struct {
 }
 
 // begin installs the first route table. The resolver is not in use yet.
-func (r *router) begin(first *routeTable) error {
+func (r *router) begin(routes []routeSpec, negative []negativeAnchorSpec) error {
 	rand.Read(r.viewSalt[:])
-	return r.install(nil, first)
+	return r.install(nil, &routeTable{givenRoutes: routes, givenTimes: 1, givenNegative: negative})
 }
 
-// SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
-// under way may end by either. Names that keep their route keep what is cached of them; the
-// cached data of other names is used again when they get their route back. On an error
-// nothing changes. SetRoutes may be called concurrently with everything else.
-func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.routes.change(func(rt *routeTable) { rt.setRoutes(routes) })
+// setRoutes replaces the routes.
+func (r *router) setRoutes(routes []routeSpec) error {
+	return r.change(func(rt *routeTable) {
+		rt.givenRoutes = routes
+		rt.givenTimes++
+	})
 }
 
-// SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
-// routes.
-func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.routes.change(func(rt *routeTable) { rt.givenNegative = slices.Clone(anchors) })
-}
-
-// setRoutes sets the routes. They are copied, since they are read again when something else
-// changes, and the caller may modify the slice.
-func (rt *routeTable) setRoutes(routes []Route) {
-	copied := slices.Clone(routes)
-	for i := range copied {
-		copied[i].Servers = slices.Clone(copied[i].Servers)
-	}
-	rt.givenRoutes = copied
-	rt.givenTimes++
+// setNegativeAnchors replaces the negative trust anchors.
+func (r *router) setNegativeAnchors(negative []negativeAnchorSpec) error {
+	return r.change(func(rt *routeTable) { rt.givenNegative = negative })
 }
 
 // copyGiven returns a table to be built of what the caller has given for this one.
@@ -91,10 +78,7 @@ func (r *router) change(set func(*routeTable)) error {
 	old := r.routeTable.Load()
 	next := old.copyGiven()
 	set(next)
-	if err := r.install(old, next); err != nil {
-		return err
-	}
-	return nil
+	return r.install(old, next)
 }
 
 // currentRoutes returns the route table of now. It reads the files again that it depends on,
@@ -184,7 +168,7 @@ func (m *routeTableBuilder) build() error {
 		if rt.watch != nil {
 			m.table.watched = append(m.table.watched, rt.watch)
 		}
-		if rt.kind == RouteIterate {
+		if rt.kind == routeIterate {
 			continue
 		}
 		own := validator
@@ -324,13 +308,42 @@ func (r *router) retire(old, next *routeTable) {
 	}
 }
 
-// closeForwarders closes the connections to the servers of routes.
-func (rt *routeTable) closeForwarders() {
-	for _, rt := range rt.routes {
+// close closes the connections to the servers of routes. No route table is installed after
+// base has ended.
+func (r *router) close() {
+	r.changeMu.Lock()
+	defer r.changeMu.Unlock()
+	for _, rt := range r.routeTable.Load().routes {
 		for _, f := range rt.forwarders {
 			if f.transport != nil {
 				f.transport.Close()
 			}
 		}
 	}
+}
+
+// connections returns how many connections to servers of routes are open.
+func (r *router) connections() int {
+	n := 0
+	for _, rt := range r.routeTable.Load().routes {
+		for _, f := range rt.forwarders {
+			if f.transport != nil {
+				_, streams := f.transport.Open()
+				n += streams
+			}
+		}
+	}
+	return n
+}
+
+// knownServers returns how many servers something is known about.
+func (r *router) knownServers() int {
+	table := r.routeTable.Load()
+	n := table.iteration.infra.Len()
+	for _, rt := range table.routes {
+		if rt.view != nil {
+			n += rt.view.infra.Len()
+		}
+	}
+	return n
 }

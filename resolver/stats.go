@@ -214,7 +214,7 @@ func (r *Resolver) Stats() Stats {
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
 		InFlight:    r.mesh.questionSlots.inside(), Prefetching: int(r.mesh.prefetching.Load()), Refreshing: int(r.mesh.refreshing.Load()), Queued: int(r.mesh.queuedMessages.Load()),
-		Servers: r.routes.routeTable.Load().servers(),
+		Servers: r.routes.knownServers(),
 	}
 	s.Sockets, s.Connections = r.open()
 	for k, reason := range failureReasons {
@@ -243,26 +243,7 @@ func (r *Resolver) open() (sockets, connections int) {
 	if r.upstream.transport != nil {
 		sockets, connections = r.upstream.transport.Open()
 	}
-	for _, rt := range r.routes.routeTable.Load().routes {
-		for _, f := range rt.forwarders {
-			if f.transport != nil {
-				_, streams := f.transport.Open()
-				connections += streams
-			}
-		}
-	}
-	return sockets, connections
-}
-
-// servers returns how many servers something is known about.
-func (rt *routeTable) servers() int {
-	n := rt.iteration.infra.Len()
-	for _, rt := range rt.routes {
-		if rt.view != nil {
-			n += rt.view.infra.Len()
-		}
-	}
-	return n
+	return sockets, connections + r.routes.connections()
 }
 
 // SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not
