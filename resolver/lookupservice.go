@@ -127,7 +127,7 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	l := hostLookup{ttl: maxTTL * time.Second, status: dnssec.Secure}
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for i, one := range []familyAnswer{a, aaaa} {
-		if addrs := one.addrs(addressTypes[i].rrtype); len(addrs) > 0 {
+		if addrs := one.addrs(addressTypes[i]); len(addrs) > 0 {
 			l.addrs = append(l.addrs, addrs...)
 			l.ttl, l.status = min(l.ttl, one.answer.timeToLive()), l.status.Worst(one.answer.status)
 		}

@@ -92,27 +92,24 @@ func (r *Resolver) resolveOne(ctx context.Context, want stub.Families, n dnsname
 		return nil
 	}
 	ctx = withOneTrace(ctx)
-	type answer struct {
+	type outcome struct {
 		familyAnswer
 		rrtype uint16
 	}
-	answers := make(chan answer, len(addressTypes))
-	asked := 0
-	for _, q := range addressTypes {
-		if want&q.family != 0 {
-			asked++
-			go func() {
-				a := answer{familyAnswer{err: rescue.ErrAborted}, q.rrtype}
-				defer func() { answers <- a }()
-				defer rescue.Into(&a.err)
-				a.familyAnswer = r.askFamily(ctx, n, q.rrtype)
-			}()
-		}
+	types := typesOf(want)
+	outcomes := make(chan outcome, len(types))
+	for _, rrtype := range types {
+		go func() {
+			a := outcome{familyAnswer{err: rescue.ErrAborted}, rrtype}
+			defer func() { outcomes <- a }()
+			defer rescue.Into(&a.err)
+			a.familyAnswer = r.askFamily(ctx, n, rrtype)
+		}()
 	}
 	var failed error
 	found := false
-	for range asked {
-		a := <-answers
+	for range types {
+		a := <-outcomes
 		rescue.Again(a.err)
 		if addrs := a.addrs(a.rrtype); len(addrs) > 0 {
 			found = true

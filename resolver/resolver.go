@@ -134,7 +134,7 @@ func (r *Resolver) resolve(ctx context.Context, st *queryState, q question) (*Re
 		return nil, wrapIn(ctx, q.public(), err)
 	}
 	if wantsChain(ctx) {
-		result.Chain = r.chainOf(ctx, st, found)
+		result.Chain = r.iterate.chainOf(ctx, st, found)
 	}
 	return result, nil
 }

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"time"
 
 	"github.com/miekg/dns"
@@ -91,3 +92,13 @@ func (r *Result) decoded() *decoded {
 		ttl: r.TTL, stale: r.Stale, fromCache: r.FromCache, extended: convertExtended[extendedError](r.Extended), notKept: r.NotKept,
 	}
 }
+
+type chainKey struct{}
+
+// WithChain returns a context with which Resolve fills Result.Chain, or Error.Chain when
+// the answer is bogus. Without it chains cost nothing.
+func WithChain(ctx context.Context) context.Context {
+	return context.WithValue(ctx, chainKey{}, true)
+}
+
+func wantsChain(ctx context.Context) bool { return ctx.Value(chainKey{}) != nil }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
@@ -85,3 +87,50 @@ var recordTypes = func() map[reflect.Type]uint16 {
 	}
 	return types
 }()
+
+// LookupCAA returns the certification authorities that may issue certificates for a name:
+// the CAA records at it or, when it has none, at the nearest name above it that has some
+// (RFC 8659 §3). domain is absolute; the asterisk label of a wildcard is removed. When no
+// name has any, the result is that of the topmost, without records: any authority may
+// issue. An error at any name fails the whole, since the records might be there.
+//
+// Canonical says where the records are. Status is the worst of the names tried.
+func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.CAA], error) {
+	name, err := dnsname.Parse(domain)
+	if err != nil {
+		return Lookup[*dns.CAA](ctx, r, domain)
+	}
+	if name.IsWildcard() {
+		name = name.Parent()
+	}
+	status, ttl := dnssec.Secure, time.Duration(maxTTL)*time.Second
+	for {
+		records, err := Lookup[*dns.CAA](ctx, r, name.String())
+		if err != nil {
+			return Records[*dns.CAA]{}, err
+		}
+		status, ttl = status.Worst(records.Status), min(ttl, records.TTL)
+		if name = name.Parent(); len(records.Records) > 0 || name.IsRoot() {
+			records.Status, records.TTL = status, ttl
+			return records, nil
+		}
+	}
+}
+
+// LookupTLSA returns the certificates that a server's zone vouches for (RFC 6698): the TLSA
+// records at _port._network.host, where network is tcp, udp or sctp. host is absolute; it
+// is the name that the TLS client connects to, which for a service with SRV or MX records
+// is their target (RFC 7673 §3.1).
+//
+// The records count only when Status is dnssec.Secure; and only then does an empty result
+// prove that the server has none (RFC 7672 §2.1). (*dns.TLSA).Verify compares a record with
+// a certificate.
+func (r *Resolver) LookupTLSA(ctx context.Context, network, host string, port uint16) (Records[*dns.TLSA], error) {
+	return Lookup[*dns.TLSA](ctx, r, "_"+strconv.Itoa(int(port))+"._"+network+"."+host)
+}
+
+// LookupSSHFP returns the fingerprints of a host's SSH keys (RFC 4255). host is absolute.
+// They may be trusted only when Status is dnssec.Secure (RFC 4255 §2.4).
+func (r *Resolver) LookupSSHFP(ctx context.Context, host string) (Records[*dns.SSHFP], error) {
+	return Lookup[*dns.SSHFP](ctx, r, host)
+}

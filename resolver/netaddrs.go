@@ -9,8 +9,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -148,55 +146,30 @@ func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
-// hitAddrs is addrsOf for names that the cache has everything of as it stands: no aliases,
-// and for every family wanted addresses or a denial. Nothing is decoded, and only the
-// addresses are allocated. Whatever else affects answers (hooks, local zones) must make
-// overridesCache true; with a Trace the longer way is taken, which calls its hooks.
+// hitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
+// affects answers (hooks, local zones) must make overridesCache true; with a Trace the longer
+// way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
 	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.base.Err() != nil || r.overridesCache(ctx, n) {
 		return nil, false
 	}
-	now := r.config.Now()
-	view := r.routes.viewOf(now, question{n, dns.TypeA}).cache // the view of AAAA too
-	var sets [len(addressTypes)]dnssec.Packed
-	count := 0
-	for i, q := range addressTypes {
-		if want&q.family == 0 {
-			continue
-		}
-		item, ok := view.Get(now, n, q.rrtype, cache.Checked, cache.RankNonAuthoritative)
-		switch {
-		case ok && (item.Prefetch || fromWildcard(&item.Set)): // the longer way prefetches
-			return nil, false
-		case ok:
-			sets[i] = item.Set.Records
-			count += item.Set.Len()
-		default:
-			if n, denied := view.GetNegative(now, n, q.rrtype, cache.Checked); !denied || n.Prefetch {
-				return nil, false
-			}
-		}
-	}
-	if count == 0 {
-		return nil, false
-	}
-	for _, q := range addressTypes {
-		if want&q.family != 0 {
-			r.env.counts.asked(true, false, nil)
-		}
-	}
-	addrs := make([]netip.Addr, 0, count)
-	for _, set := range sets {
-		addrs = appendAddrs(addrs, set)
-	}
-	return addrs, len(addrs) > 0 && r.config.filter.AllowsAll(n, addrs)
+	return r.mesh.hitAddrs(n, typesOf(want))
 }
 
 // addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
-var addressTypes = [...]struct {
-	family stub.Families
-	rrtype uint16
-}{{stub.OnlyIPv4, dns.TypeA}, {stub.OnlyIPv6, dns.TypeAAAA}}
+var addressTypes = [...]uint16{dns.TypeA, dns.TypeAAAA}
+
+// typesOf returns the types that hold the addresses of some families.
+func typesOf(want stub.Families) []uint16 {
+	switch want {
+	case stub.OnlyIPv4:
+		return addressTypes[:1]
+	case stub.OnlyIPv6:
+		return addressTypes[1:]
+	case stub.BothFamilies:
+	}
+	return addressTypes[:]
+}
 
 // familyAnswer is the outcome of one of several questions that are asked together: an answer with
 // records, or an error that says why there is none, and then the answer without records
@@ -248,15 +221,12 @@ func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint1
 		return familyAnswer{}, false
 	}
 	q := question{n, qtype}
-	f, ok := r.iterate.searchCache(q, cache.Checked)
-	if !ok {
-		return familyAnswer{}, false
-	}
-	r.mesh.prefetchAll(f.due)
-	r.env.counts.asked(true, false, nil)
-	f, err := r.iterate.filtered(f)
-	if err != nil {
+	f, ok, err := r.mesh.answerHit(q)
+	switch {
+	case err != nil:
 		return familyAnswer{err: wrap(q.public(), err)}, true
+	case !ok:
+		return familyAnswer{}, false
 	}
 	return familyAnswer{f, notFound(f, qtype)}, true
 }
