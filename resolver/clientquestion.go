@@ -7,15 +7,6 @@ import (
 	"github.com/iterdns/iterdns/cache"
 )
 
-// newClientQuestion makes the state of a question of a client.
-func (r *mesh) newClientQuestion(q question, trust cache.Trust) *queryState {
-	st := &queryState{r: r.iterate, q: q, trust: trust, events: r.unwatched}
-	if trust == cache.Checked && r.iterate.secondLevel != nil {
-		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
-	}
-	return st
-}
-
 // answer answers from the cache, with an expired answer, or in a flight that equal questions
 // share, and leaves out the addresses that are not allowed.
 func (r *mesh) answer(ctx context.Context, st *queryState, q question) (*answer, error) {

@@ -197,10 +197,10 @@ func (w *walk) keepApexNS(own []dnsname.Name) {
 	w.view.cuts.PutOwnServers(w.cut.Delegation, own)
 }
 
-// chainOf returns the chain of trust of an answer, as Result.Chain in package resolver describes; nil when it
-// cannot be had. The answer is validated once more, with the keys proven before, so that
-// the chain holds now and for this very answer, whether that was fetched, came from the
-// cache, or was shared with another caller. It spends from the budget of the question.
+// chainOf returns the chain of trust of an answer; nil when it cannot be had. The answer is
+// validated once more, with the keys proven before, so that the chain holds now and for this
+// very answer, whether that was fetched, came from the cache, or was shared with another
+// caller. It spends from the budget of the question.
 func (r *iterator) chainOf(ctx context.Context, st *queryState, a *answer) []dnssec.Link {
 	st.begin()
 	val := r.newValidation(st, a.q)

@@ -89,6 +89,15 @@ func (r *iterator) newQueryState(q question, trust cache.Trust) *queryState {
 	return st
 }
 
+// newClientQuestion makes the state of a question of a client. It has no budget yet.
+func (r *iterator) newClientQuestion(q question, trust cache.Trust) *queryState {
+	st := &queryState{r: r, q: q, trust: trust, events: r.unwatched}
+	if trust == cache.Checked && r.secondLevel != nil {
+		st.secondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
+	}
+	return st
+}
+
 // begin makes the budget, if there is none yet: an answer from the cache needs none.
 func (st *queryState) begin() {
 	if st.budget != nil {

@@ -49,7 +49,7 @@ func New(o Options) (*Resolver, error) {
 		r.env.end()
 		return nil, err
 	}
-	r.iterate.secondLevel = r.iterate.newSecondLevel()
+	r.iterate.openSecondLevel()
 	return r, nil
 }
 
@@ -183,7 +183,7 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
 	own := newListener(ContextTrace(ctx))
-	st := r.mesh.newClientQuestion(q, trust)
+	st := r.iterate.newClientQuestion(q, trust)
 	if own == nil {
 		_, err := work(st)
 		r.env.counts.asked(st.fromCache, st.stale, err)

@@ -46,15 +46,24 @@ type sourceCut struct {
 // maxSecondLevelCuts is how many zone cuts are remembered to come from the store.
 const maxSecondLevelCuts = 4096
 
-func (r *iterator) newSecondLevel() *secondLevel {
+// openSecondLevel begins to use the second level, if there is one. Its writers run from then on.
+func (r *iterator) openSecondLevel() {
 	if r.settings.SecondLevel == nil {
-		return nil
+		return
 	}
 	cuts, _ := simplelru.NewLRU[sourceCut, time.Time](maxSecondLevelCuts, nil) // fails only for sizes below one
-	return &secondLevel{
+	r.secondLevel = &secondLevel{
 		Front: secondlevel.New(r.base, r.settings.SecondLevel, r.settings.SecondLevelKey, r.spawn, r.settings.SecondLevelChanged),
 		cuts:  cuts,
 	}
+}
+
+// secondLevelStats returns the counts of the second level; zero without one.
+func (r *iterator) secondLevelStats() secondlevel.Stats {
+	if r.secondLevel == nil {
+		return secondlevel.Stats{}
+	}
+	return r.secondLevel.Stats()
 }
 
 // key is the key of a reply of a zone's servers, for resolvers of the same view. Names that

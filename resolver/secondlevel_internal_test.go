@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/secondlevel"
@@ -48,23 +49,25 @@ const (
 	rootSOA   = ". 300 SOA ns.example. h.example. 1 1 1 1 60"
 )
 
-// recalling returns what a resolver makes of a blob with this payload, as a reply of the
+// withoutServers returns an iterator that can make replies of blobs, but asks no servers.
+func withoutServers() *iterator {
+	e := newEnv(settings{Limits: limits{}.fill(), Now: time.Now}, false, nil)
+	return &iterator{env: e, upstream: newUpstreamClient(e, nil, nil, nil)}
+}
+
+// recalling returns what an iterator makes of a blob with this payload, as a reply of the
 // root's servers.
-func recalling(t testing.TB, r *Resolver, payload []byte) (*reply, error) {
+func recalling(r *iterator, payload []byte) (*reply, error) {
 	q := question{dnsname.MustParse("www.example."), dns.TypeA}
 	b := secondlevel.Blob{Stored: sealedAt, Expires: sealedAt.Add(100 * time.Second), Payload: payload}
-	tk := r.iterate.newQueryState(q, 0)
+	st := r.newQueryState(q, cache.Checked)
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.Root}, source: new(source)}
-	return r.iterate.secondReply(tk, cut, q, b, sealedAt.Add(40*time.Second))
+	return r.secondReply(st, cut, q, b, sealedAt.Add(40*time.Second))
 }
 
 // Only what a server could have sent, and would have been accepted, is a reply.
 func TestSecondReply(t *testing.T) {
-	r, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	r := withoutServers()
 	for _, c := range []struct {
 		about   string
 		payload []byte
@@ -92,7 +95,7 @@ func TestSecondReply(t *testing.T) {
 		{"a header", make([]byte, wire.HeaderLen), kindUnusable},
 		{"nothing", nil, kindUnusable},
 	} {
-		m, err := recalling(t, r, c.payload)
+		m, err := recalling(r, c.payload)
 		switch {
 		case c.kind == kindUnusable && (err == nil || m != nil):
 			t.Errorf("%s: got %v, want it refused", c.about, m.kind)
@@ -104,13 +107,9 @@ func TestSecondReply(t *testing.T) {
 
 // TTLs are older by what has passed, and end with the blob.
 func TestSecondReplyAges(t *testing.T) {
-	r, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	r := withoutServers()
 	for ttl, want := range map[string]uint32{"90": 50, "41": 1, "40": 0, "3": 0, "0": 0, "300": 60, "4294967295": 60} {
-		m, err := recalling(t, r, message(t, nil, "www.example. "+ttl+" A 192.0.2.1", "", ""))
+		m, err := recalling(r, message(t, nil, "www.example. "+ttl+" A 192.0.2.1", "", ""))
 		if err != nil || m.Answer[0].TTL != want {
 			t.Errorf("TTL %s after 40 s of 100: got %+v, %v, want %d", ttl, m, err, want)
 			continue
@@ -162,14 +161,10 @@ func FuzzSecondReply(f *testing.F) {
 	f.Add(message(f, nil, "", "example. 300 DS 1 13 2 00", ""))                                        // half a referral
 	f.Add(message(f, func(m *dns.Msg) { m.Response = false }, "", "", ""))                             // a query
 	f.Add(message(f, nil, wwwA, "www.example. 300 NSEC example. A RRSIG", "example. 300 A 192.0.2.9")) // a bit of all
-	r, err := New(Options{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { r.Close() })
+	r := withoutServers()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		before := bytes.Clone(payload)
-		m, err := recalling(t, r, payload)
+		m, err := recalling(r, payload)
 		if !bytes.Equal(before, payload) {
 			t.Fatal("the blob has changed")
 		}

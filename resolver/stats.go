@@ -263,8 +263,5 @@ type SecondLevelStats struct {
 // SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
 // them too; this method collects nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
-	if r.iterate.secondLevel == nil {
-		return SecondLevelStats{}
-	}
-	return SecondLevelStats(r.iterate.secondLevel.Stats())
+	return SecondLevelStats(r.iterate.secondLevelStats())
 }

@@ -9,13 +9,13 @@ import (
 
 // A look-up ends with its flight until it is detached, then with its question's time; those
 // that go on are counted, once, and bounded.
-func TestSideTrips(t *testing.T) {
-	const alone = 2 // side trips of others
+func TestDetachedLookups(t *testing.T) {
+	const alone = 2 // detached look-ups of others
 	for name, test := range map[string]struct {
 		others     int64
 		do         func(s *detachedLookup, endFlight func())
 		goesOn     bool
-		left, last int64 // counted before and after the trip's own end
+		left, last int64 // counted before and after its own end
 	}{
 		"the flight ends":            {alone, func(_ *detachedLookup, endFlight func()) { endFlight() }, false, alone, alone},
 		"detached, the flight ends":  {alone, func(s *detachedLookup, endFlight func()) { s.detach(); endFlight() }, true, alone + 1, alone},
