@@ -72,7 +72,7 @@ func engineForms(err error) []error {
 	case *LimitError:
 		return []error{(*limitError)(e)}
 	case *Refusal:
-		return []error{&refusedError{e, e.rcode(), extendedError(e.extended())}}
+		return []error{&refusedError{err: e, rcode: e.rcode(), extended: extendedError(e.extended())}}
 	case *shownError:
 		return []error{e.err}
 	case *shownErrors:

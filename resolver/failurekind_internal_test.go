@@ -15,7 +15,7 @@ import (
 // TestFailureTable: each kind is known by a sentinel of its own or by a type.
 func TestFailureTable(t *testing.T) {
 	typed := map[failureKind]error{
-		failRefusal: &refusedError{error: errLame}, failHook: &hookError{err: errLame}, failBogus: &bogusError{},
+		failRefusal: &refusedError{err: errLame}, failHook: &hookError{err: errLame}, failBogus: &bogusError{},
 		failQuestionLimit: limitSends.reached(1), failDataLimit: limitRecords.reached(1), failResolverLimit: limitSockets.reached(1),
 		failTime: limitTime.reached(1), failTimeout: &net.DNSError{IsTimeout: true}, failHeld: &heldError{limitSockets.reached(1), errLame},
 	}

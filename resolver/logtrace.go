@@ -84,5 +84,5 @@ func errorAttr(err error) slog.Attr {
 	if err == nil {
 		return slog.Attr{}
 	}
-	return slog.Any("error", printableError{err})
+	return slog.Any("error", printableError{err: err})
 }

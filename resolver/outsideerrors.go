@@ -27,10 +27,15 @@ func (e *outsideError) Unwrap() error { return e.err }
 
 // refusedError is the error with which a hook refuses a question.
 type refusedError struct {
-	error    // the hook's
+	err      error // the hook's
 	rcode    int
 	extended extendedError
 }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the hook's error.
+func (e *refusedError) Unwrap() error { return e.err }
 
 // toldError is what an error that a resolver has returned says about itself. The method As of
 // such an error fills it in: they come in again from hooks and Exchangers that ask a resolver,

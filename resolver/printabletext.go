@@ -48,9 +48,9 @@ func isPrintableRune(r rune, size int, kept string) bool {
 }
 
 // printableError is an error whose text comes in part from servers.
-type printableError struct{ error }
+type printableError struct{ err error }
 
-func (e printableError) Error() string { return printableBut(e.error.Error(), "") }
+func (e printableError) Error() string { return printableBut(e.err.Error(), "") }
 
 // Unwrap returns the error.
-func (e printableError) Unwrap() error { return e.error }
+func (e printableError) Unwrap() error { return e.err }

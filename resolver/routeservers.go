@@ -238,7 +238,7 @@ func (r *router) tlsDial(config *tls.Config) func(ctx context.Context, network, 
 			}
 		}()
 		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, printableError{err} // certificates may hold any text
+			return nil, printableError{err: err} // certificates may hold any text
 		}
 		shaken = true
 		return conn, nil
