@@ -60,7 +60,7 @@ func (r *iterator) primeOnce() {
 func (r *iterator) completeRoot(ctx context.Context, st *queryState, root *glue.Delegation) {
 	reachable := root.Servers[:0]
 	for _, s := range root.Servers {
-		for _, rrtype := range r.addressTypes() {
+		for _, rrtype := range r.servers.addressTypes() {
 			if len(s.Addrs) == 0 {
 				s.Addrs = r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs
 			}

@@ -84,7 +84,7 @@ func (r *iterator) serversOfRoute(ctx context.Context, rt *route) []*serverAddr 
 	for _, s := range rt.cut.Servers {
 		st := r.newQueryState(question{s.Name, dns.TypeA}, r.trustOfServers())
 		l.random = r.random(rt.zone, st.q)
-		for _, rrtype := range r.addressTypes() {
+		for _, rrtype := range r.servers.addressTypes() {
 			r.servers.addTo(l, r.settings.Now(), cut, s.Name, r.lookUpAddrs(ctx, st, s.Name, rrtype).addrs, false)
 		}
 	}

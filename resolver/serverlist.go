@@ -51,8 +51,8 @@ type lister struct {
 	hintAddrs map[netip.Addr]bool
 }
 
-func newLister(e *env, routes *router) *lister {
-	l := &lister{env: e, routes: routes, hintAddrs: make(map[netip.Addr]bool)}
+func newLister(e *env, rt *router) *lister {
+	l := &lister{env: e, routes: rt, hintAddrs: make(map[netip.Addr]bool)}
 	for _, s := range e.settings.RootHints.Servers {
 		for _, a := range s.Addrs {
 			l.hintAddrs[a.Unmap()] = true
@@ -72,6 +72,21 @@ func (r *lister) usable(a netip.Addr) bool {
 		return a.Is4() || r.ipv6 && !a.Is4In6()
 	}
 	return false
+}
+
+// addressTypes lists the types of addresses that can be used.
+func (r *lister) addressTypes() []uint16 {
+	switch r.settings.Family {
+	case familyIPv4Only:
+		return []uint16{dns.TypeA}
+	case familyIPv6Only:
+		return []uint16{dns.TypeAAAA}
+	case familyAuto:
+		if !r.ipv6 {
+			return []uint16{dns.TypeA}
+		}
+	}
+	return []uint16{dns.TypeA, dns.TypeAAAA}
 }
 
 // serversOf lists the servers of a delegation for q, with all addresses that are known now.

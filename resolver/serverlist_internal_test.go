@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -16,9 +15,12 @@ var listStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }
 
+// unseeded chooses among servers as outside of tests.
+var unseeded = systemRandom()("", question{})
+
 // listOf makes a list of n servers that nothing is known about.
 func listOf(n, perServer int) *serverList {
-	l := &serverList{infra: infra.NewTable(), triesPerServer: perServer, random: rand.New(systemSource{})}
+	l := &serverList{infra: infra.NewTable(), triesPerServer: perServer, random: unseeded}
 	for i := range n {
 		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
@@ -81,7 +83,7 @@ func TestFastestFirst(t *testing.T) {
 	first := make(map[netip.Addr]int)
 	const n = 4000
 	for range n {
-		l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
+		l := &serverList{infra: table, triesPerServer: 3, random: unseeded}
 		for i := range 3 {
 			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
@@ -108,7 +110,7 @@ func TestEqualOnesShare(t *testing.T) {
 	}
 	first := make(map[netip.Addr]int)
 	for range 2000 {
-		l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
+		l := &serverList{infra: table, triesPerServer: 3, random: unseeded}
 		for i := range 4 {
 			l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 		}
@@ -146,7 +148,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 			table.TimedOut(listStart, netip.AddrPortFrom(addr(i), 53), 0)
 		}
 	}
-	l := &serverList{infra: table, triesPerServer: 3, random: rand.New(systemSource{})}
+	l := &serverList{infra: table, triesPerServer: 3, random: unseeded}
 	for i := range 13 {
 		l.add(listStart, serverAddr{addr: netip.AddrPortFrom(addr(i), 53)})
 	}
@@ -188,7 +190,7 @@ func TestUsableFamilies(t *testing.T) {
 		if tt.family != familyAuto && servers.usable(mapped) {
 			t.Errorf("%+v: an IPv4-mapped address is usable", tt)
 		}
-		if got := len((&iterator{env: e}).addressTypes()); got != tt.wantTypes {
+		if got := len(servers.addressTypes()); got != tt.wantTypes {
 			t.Errorf("%+v: got %d types of addresses", tt, got)
 		}
 	}
@@ -201,7 +203,7 @@ func TestAddressesAreAddedOnce(t *testing.T) {
 	servers := &lister{env: &env{settings: settings{
 		Port: 53, AllowServer: func(a netip.Addr) bool { return a != addr(9) }, Limits: limits{AddressesPerServer: 3},
 	}}}
-	l := &serverList{infra: from.infra, triesPerServer: 3, random: rand.New(systemSource{})}
+	l := &serverList{infra: from.infra, triesPerServer: 3, random: unseeded}
 	cut := &zoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, source: from}
 	for i := range 3 {
 		name := dnsname.MustParse(fmt.Sprintf("ns%d.example.", i))

@@ -104,7 +104,7 @@ func (z *zoneQuery) addAddresses(l lookupResult) {
 // name servers turned out not to exist, one after the other: a name error is one for all
 // types, and each look-up may be a query at a victim.
 func (r *iterator) lookUpServer(ctx context.Context, st *queryState, name dnsname.Name, together bool, found chan<- lookupResult) lookupResult {
-	types := r.addressTypes()
+	types := r.servers.addressTypes()
 	parts := make(chan lookupResult, len(types))
 	one := func(rrtype uint16) {
 		l := lookupResult{name: name, err: rescue.ErrAborted}
@@ -141,21 +141,6 @@ func (r *iterator) lookUpServer(ctx context.Context, st *queryState, name dnsnam
 		all.err = join(errs)
 	}
 	return all
-}
-
-// addressTypes lists the types of addresses that can be used.
-func (r *iterator) addressTypes() []uint16 {
-	switch r.settings.Family {
-	case familyIPv4Only:
-		return []uint16{dns.TypeA}
-	case familyIPv6Only:
-		return []uint16{dns.TypeAAAA}
-	case familyAuto:
-		if !r.ipv6 {
-			return []uint16{dns.TypeA}
-		}
-	}
-	return []uint16{dns.TypeA, dns.TypeAAAA}
 }
 
 // lookUpAddrs searches one address type of a name server, as a question of its own within
@@ -210,7 +195,7 @@ func (r *iterator) trustOfServers() cache.Trust {
 // delegation and lives no longer. One type is asked for, as glue of both comes along. That
 // there was none is remembered (RFC 9520), so that the next question does not ask again.
 func (r *iterator) lookUpGlue(ctx context.Context, st *queryState, cut *zoneCut, name dnsname.Name) lookupResult {
-	q := question{name, r.addressTypes()[0]}
+	q := question{name, r.servers.addressTypes()[0]}
 	l := lookupResult{name: name, last: true}
 	now := r.settings.Now()
 	v := r.routes.viewOf(now, q)
