@@ -103,7 +103,7 @@ func (x *exchange) ignore() transport.Verdict {
 // unreadable drops a reply to our query that cannot be parsed. The wait goes on, as it may
 // be forged; the error is reported if nothing better comes.
 func (x *exchange) unreadable(err error) transport.Verdict {
-	x.malformed = x.r.counts.refusals.messageError(err)
+	x.malformed = x.r.counts.messageError(err)
 	return x.drop(droppedMalformed)
 }
 

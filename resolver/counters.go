@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 
@@ -111,3 +112,12 @@ const (
 
 	excessCount = iota
 )
+
+// messageError returns why a reply cannot be parsed: it goes beyond a bound, which is
+// counted, or is malformed.
+func (c *counts) messageError(err error) error {
+	if l, value, ok := limitOfMessage(err); ok {
+		return fmt.Errorf("%w: %w", c.refusals.refuse(l, value), err)
+	}
+	return fmt.Errorf("%w: %w", errUnreadable, err)
+}

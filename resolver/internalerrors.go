@@ -156,18 +156,6 @@ func (e *certificateError) Error() string { return e.what + ": " + e.err.Error()
 
 func (e *certificateError) Unwrap() []error { return []error{errCertificate, e.err} }
 
-// limitError is the error of a question that reached a limit. Its fields are those of
-// resolver.LimitError, so that the one converts to the other.
-type limitError struct {
-	Limit string // the name
-	Value int    // for Time in milliseconds
-}
-
-func (e *limitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
-
-// limit returns what the error names.
-func (e *limitError) limit() limit { return limitNamed(e.Limit) }
-
 // wrapCause wraps the cause of an error; without a cause it returns the error.
 func wrapCause(what, why error) error {
 	if why == nil {

@@ -217,13 +217,25 @@ func limitOfValidator(l dnssec.Limit) limit {
 	return limitUnknown
 }
 
-// messageError returns why a reply cannot be parsed: it goes beyond a bound, which is
-// counted, or is malformed.
-func (r *refusals) messageError(err error) error {
+// limitOfMessage returns the limit that a reply goes beyond, by the error of parsing it, and its
+// value; false when the reply is malformed.
+func limitOfMessage(err error) (limit, int, bool) {
 	for l := range limitTable {
 		if breach := limitTable[l].breach; breach != nil && errors.Is(err, breach) {
-			return fmt.Errorf("%w: %w", r.refuse(limit(l), limitTable[l].value), err)
+			return limit(l), limitTable[l].value, true
 		}
 	}
-	return fmt.Errorf("%w: %w", errUnreadable, err)
+	return limitUnknown, 0, false
 }
+
+// limitError is the error of a question that reached a limit. Its fields are those of
+// resolver.LimitError, so that the one converts to the other.
+type limitError struct {
+	Limit string // the name
+	Value int    // for Time in milliseconds
+}
+
+func (e *limitError) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
+
+// limit returns what the error names.
+func (e *limitError) limit() limit { return limitNamed(e.Limit) }
