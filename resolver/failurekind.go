@@ -181,7 +181,7 @@ func (f *failure) readType(err error) {
 	switch err := err.(type) {
 	case *limitError:
 		f.limit = firstOf(f.limit, err)
-		f.add(err.limit().kind())
+		f.add(kindOfLimit(err.limit()))
 	case *bogusError:
 		f.bogus = firstOf(f.bogus, err)
 		f.add(failBogus)
@@ -235,8 +235,8 @@ func firstOf[T any](first, next *T) *T {
 	return next
 }
 
-// kind returns the kind of failure of reaching the limit.
-func (l limit) kind() failureKind {
+// kindOfLimit returns the kind of failure of reaching the limit.
+func kindOfLimit(l limit) failureKind {
 	if l == limitTime {
 		return failTime
 	}
