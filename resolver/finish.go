@@ -196,29 +196,3 @@ func (w *walk) signedByZone(f *fresh, set *dnssec.RRset) bool {
 func (w *walk) keepApexNS(own []dnsname.Name) {
 	w.view.cuts.PutOwnServers(w.cut.Delegation, own)
 }
-
-// chainOf returns the chain of trust of an answer; nil when it cannot be had. The answer is
-// validated once more, with the keys proven before, so that the chain holds now and for this
-// very answer, whether that was fetched, came from the cache, or was shared with another
-// caller. It spends from the budget of the question.
-func (r *iterator) chainOf(ctx context.Context, st *queryState, a *answer) []dnssec.Link {
-	st.begin()
-	val := r.newValidation(st, a.q)
-	if val == nil || a.stale {
-		return nil
-	}
-	// Fetches that are still under way when this returns are useless.
-	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
-	defer cancel()
-	now := r.settings.Now()
-	val.keyCache.load(now, a.q.name, val.evidence)
-	for _, step := range a.aliases {
-		val.keyCache.load(now, step.To, val.evidence)
-	}
-	response := a.response("") // of several zones, with the aliases
-	verdict, err := val.validate(ctx, response)
-	if err != nil || verdict.Status != a.status {
-		return nil
-	}
-	return verdict.Chain(response)
-}

@@ -182,8 +182,7 @@ func TestUsableFamilies(t *testing.T) {
 		{familyIPv6Only, false, false, true, 1},
 		{addressFamily(9), true, false, false, 2},
 	} {
-		e := &env{ipv6: tt.ipv6, settings: settings{Family: tt.family}}
-		servers := &lister{env: e}
+		servers := &lister{env: &env{ipv6: tt.ipv6, settings: settings{Family: tt.family}}}
 		if got4, got6 := servers.usable(v4), servers.usable(v6); got4 != tt.wantV4 || got6 != tt.wantV6 {
 			t.Errorf("%+v: got IPv4 %t and IPv6 %t", tt, got4, got6)
 		}

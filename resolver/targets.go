@@ -255,9 +255,10 @@ func glueIn(m *reply, zone, name dnsname.Name) ([]netip.Addr, time.Duration) {
 // uses what a question uses, but no slot of Limits.Questions.
 const maxDetachedLookups = 1_000
 
-// detachedLookup is the look-up of a name server, which may outlive the question. Its context ends with the question's time,
-// with the resolver, and, until the look-up is detached, with the flight that it is made
-// for. The resolver holds the context until the look-up has ended.
+// detachedLookup is the look-up of a name server, which may outlive the question. Its
+// context ends with the question's time, with the resolver, and, until the look-up is
+// detached, with the flight that it is made for. The resolver holds the context until the
+// look-up has ended.
 type detachedLookup struct {
 	r      *iterator
 	ctx    context.Context

@@ -56,7 +56,7 @@ func (r *iterator) newValidation(st *queryState, q question) *validation {
 	if v.validator == nil || st.trust == cache.Unchecked {
 		return nil
 	}
-	val := &validation{
+	return &validation{
 		r: r, st: st, view: v, keyCache: r.upstream.keyCache.dividedBy(rt),
 		evidence: v.validator.Evidence(now, r.settings.SignatureTime(), st.budget.work),
 		pending:  make(map[question]dnssec.Need),
@@ -64,7 +64,6 @@ func (r *iterator) newValidation(st *queryState, q question) *validation {
 		servers:  make(map[netip.AddrPort]bool),
 		sentBy:   make(map[question][]netip.AddrPort),
 	}
-	return val
 }
 
 // addKnown adds to the evidence what is known of the zones above name, and of the cut that a
@@ -293,6 +292,32 @@ func (val *validation) limitOf(err error) error {
 		return fmt.Errorf("%w: %w", val.st.budget.refused.refuse(limitOfValidator(limit.Limit), limit.Max), err)
 	}
 	return err
+}
+
+// chainOf returns the chain of trust of an answer; nil when it cannot be had. The answer is
+// validated once more, with the keys proven before, so that the chain holds now and for this
+// very answer, whether that was fetched, came from the cache, or was shared with another
+// caller. It spends from the budget of the question.
+func (r *iterator) chainOf(ctx context.Context, st *queryState, a *answer) []dnssec.Link {
+	st.begin()
+	val := r.newValidation(st, a.q)
+	if val == nil || a.stale {
+		return nil
+	}
+	// Fetches that are still under way when this returns are useless.
+	ctx, cancel := context.WithDeadline(ctx, st.budget.deadline)
+	defer cancel()
+	now := r.settings.Now()
+	val.keyCache.load(now, a.q.name, val.evidence)
+	for _, step := range a.aliases {
+		val.keyCache.load(now, step.To, val.evidence)
+	}
+	response := a.response("") // of several zones, with the aliases
+	verdict, err := val.validate(ctx, response)
+	if err != nil || verdict.Status != a.status {
+		return nil
+	}
+	return verdict.Chain(response)
 }
 
 // maxBogusRetries is how often a question with a bogus answer is asked again of other
