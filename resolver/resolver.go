@@ -82,10 +82,7 @@ func routesIPv6() bool {
 // closing the connections.
 func (r *Resolver) Close() error {
 	r.env.flights.stop(r.env.end)
-	var err error
-	if r.upstream.transport != nil {
-		err = r.upstream.transport.Close()
-	}
+	err := r.upstream.close()
 	r.routes.close()
 	r.env.running.Wait()
 	return err

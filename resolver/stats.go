@@ -213,10 +213,11 @@ func (r *Resolver) Stats() Stats {
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
 		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		InFlight:    r.mesh.questionSlots.inside(), Prefetching: int(r.mesh.prefetching.Load()), Refreshing: int(r.mesh.refreshing.Load()), Queued: int(r.mesh.queuedMessages.Load()),
-		Servers: r.routes.knownServers(),
+		Servers:     r.routes.knownServers(),
 	}
-	s.Sockets, s.Connections = r.open()
+	s.InFlight, s.Prefetching, s.Refreshing, s.Queued = r.mesh.underWay()
+	s.Sockets, s.Connections = r.upstream.open()
+	s.Connections += r.routes.connections()
 	for k, reason := range failureReasons {
 		if reason != "" {
 			s.Failures[reason] += c.failures[k].Load()
@@ -235,15 +236,6 @@ func (r *Resolver) Stats() Stats {
 		s.Bogus[code.String()] = c.bogus[code].Load()
 	}
 	return s
-}
-
-// open returns how many sockets and connections to servers are open, those of routes
-// included.
-func (r *Resolver) open() (sockets, connections int) {
-	if r.upstream.transport != nil {
-		sockets, connections = r.upstream.transport.Open()
-	}
-	return sockets, connections + r.routes.connections()
 }
 
 // SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not

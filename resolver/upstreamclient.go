@@ -38,3 +38,19 @@ func newUpstreamClient(e *env, r *router, s sender, t *transport.Transport) *ups
 func (r *upstreamClient) keyCacheNow() keyCacheView {
 	return r.keyCache.dividedBy(r.routes.currentRoutes())
 }
+
+// close closes the connections to servers, except those of routes.
+func (r *upstreamClient) close() error {
+	if r.transport == nil {
+		return nil
+	}
+	return r.transport.Close()
+}
+
+// open returns how many sockets and connections to servers are open, except those of routes.
+func (r *upstreamClient) open() (sockets, connections int) {
+	if r.transport == nil {
+		return 0, 0
+	}
+	return r.transport.Open()
+}
