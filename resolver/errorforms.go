@@ -8,14 +8,16 @@ import (
 // The engine has errors of its own for what LimitError, RouteError and Refusal say. shown makes
 // those that callers know of them, and handedIn the engine's of those that the program returns.
 
-// shown returns an error of the engine as callers see it: the same tree, with a *LimitError or
-// a *RouteError in each place where the engine has its own.
+// shown returns an error of the engine as callers see it: the same tree, with a *LimitError, a
+// *RouteError or an error of the program's in each place where the engine has its own.
 func shown(err error) error {
 	switch e := err.(type) {
 	case *limitError:
 		return (*LimitError)(e)
 	case *routeError:
 		return &RouteError{Zone: e.Zone, Err: shown(e.Err)}
+	case *outsideError:
+		return shown(e.err)
 	}
 	switch _, several := err.(interface{ Unwrap() []error }); {
 	case !isOfEngine(err):
@@ -29,7 +31,7 @@ func shown(err error) error {
 // isOfEngine reports whether there is an error in the tree that callers do not know.
 func isOfEngine(err error) bool {
 	switch err.(type) {
-	case *limitError, *routeError:
+	case *limitError, *routeError, *outsideError:
 		return true
 	}
 	return slices.ContainsFunc(wrapped(err), isOfEngine)
@@ -40,6 +42,9 @@ type shownError struct{ err error }
 
 func (e *shownError) Error() string { return e.err.Error() }
 
+// As finds the types in the tree that callers know.
+func (e *shownError) As(target any) bool { return asShown(e.err, target) }
+
 // Unwrap returns the cause, as callers see it.
 func (e *shownError) Unwrap() error { return shown(errors.Unwrap(e.err)) }
 
@@ -48,6 +53,9 @@ type shownErrors struct{ err error }
 
 func (e *shownErrors) Error() string { return e.err.Error() }
 
+// As finds the types in the tree that callers know.
+func (e *shownErrors) As(target any) bool { return asShown(e.err, target) }
+
 // Unwrap returns the causes, as callers see them.
 func (e *shownErrors) Unwrap() []error {
 	var causes []error
@@ -55,6 +63,15 @@ func (e *shownErrors) Unwrap() []error {
 		causes = append(causes, shown(err))
 	}
 	return causes
+}
+
+// asShown is errors.As, except for the types that only Unwrap makes.
+func asShown(err error, target any) bool {
+	switch target.(type) {
+	case **LimitError, **RouteError:
+		return false
+	}
+	return errors.As(err, target)
 }
 
 // handedIn returns an error of the program's in a form in which the engine knows what it says.

@@ -128,7 +128,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) As(target any) bool {
 	told, ok := target.(**toldError)
 	if ok {
-		*told = &toldError{bogus: e.Status == dnssec.Bogus, extended: extendedError(e.Extended), known: engineForms(e.Err)}
+		*told = &toldError{e, e.Status == dnssec.Bogus, extendedError(e.Extended), engineForms(e.Err)}
 	}
 	return ok
 }

@@ -41,6 +41,7 @@ func (e *refusedError) Unwrap() error { return e.err }
 // such an error fills it in: they come in again from hooks and Exchangers that ask a resolver,
 // and as causes of the end of contexts.
 type toldError struct {
+	error    // the one that says it; errors.As panics for targets that are no errors
 	bogus    bool
 	extended extendedError
 	known    []error // likewise, of its cause
