@@ -57,7 +57,9 @@ func New(o Options) (*Resolver, error) {
 func (r *Resolver) msgOptions() msgOptions {
 	o := msgOptions{rotate: r.config.Rotate, nsid: r.config.NSID}
 	o.traced = func(ctx context.Context, q question, trust cache.Trust, work func(*queryState) error) error {
-		return r.traced(ctx, q, trust, func(st *queryState) (*Result, error) { return nil, work(st) })
+		return r.traced(ctx, q, trust, func(st *queryState) (*Result, error) {
+			return nil, handedIn(work(st)) // it may be the cause of ctx's end
+		})
 	}
 	if !r.config.Hooks.none() {
 		o.hooked, o.withClient = r.hookedReply, WithClient
