@@ -19,7 +19,7 @@ func newTestFlights(t *testing.T) (*flights, func() waiter) {
 	t.Cleanup(func() { end(); running.Wait() })
 	filled := limits{}.fill()
 	return newFlights(base, &running), func() waiter {
-		return waiter{events: &audience{}, budget: newBudget(&filled, nil)}
+		return waiter{events: untold{}, budget: newBudget(&filled, nil)}
 	}
 }
 
@@ -63,7 +63,7 @@ func TestFlightLoopIsSeen(t *testing.T) {
 					to := (i + 1) % length
 					v, err := f.do(fl.ctx, fmt.Sprint(to), next, lead(to))
 					if i == length-1 {
-						if !errors.Is(err, ErrCircular) {
+						if !errors.Is(err, errCircular) {
 							t.Errorf("loop of %d: got %v, %v where it closes", length, v, err)
 						}
 						return "out", nil
@@ -162,8 +162,8 @@ func TestNoFlightsAfterStop(t *testing.T) {
 	base, end := context.WithCancel(context.Background())
 	f.base = base
 	f.stop(end)
-	if _, err := f.do(t.Context(), "key", by(), func(*flight) (any, error) { return nil, nil }); !errors.Is(err, ErrClosed) {
-		t.Errorf("got %v, want %v", err, ErrClosed)
+	if _, err := f.do(t.Context(), "key", by(), func(*flight) (any, error) { return nil, nil }); !errors.Is(err, errClosed) {
+		t.Errorf("got %v, want %v", err, errClosed)
 	}
 }
 
@@ -231,3 +231,10 @@ func TestJoiningCosts(t *testing.T) {
 		}
 	})
 }
+
+// untold tells nobody what happens.
+type untold struct{ events }
+
+func (untold) Flight() events { return untold{} }
+func (untold) Join(events)    {}
+func (untold) Leave(events)   {}
