@@ -2,6 +2,7 @@ package infra
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +19,8 @@ const (
 // family is the state of one address family as a whole: whether its packets reach any
 // server from here.
 type family struct {
-	lost    int
-	retry   time.Duration
+	lost    atomic.Int64  // in a row
+	retry   time.Duration // guarded by Table.mu, as is tryFrom
 	tryFrom time.Time
 }
 
@@ -30,12 +31,29 @@ func familyOf(addr netip.Addr) int {
 	return 1
 }
 
-func (f *family) answered() { *f = family{} }
-
-func (f *family) timedOut(now time.Time) {
-	f.lost++
-	if f.lost < familyDeadAfter {
+// familyAnswered records a reply of the family of addr. As long as nothing was lost, which is
+// most of the time, it takes no lock.
+func (t *Table) familyAnswered(addr netip.AddrPort) {
+	f := &t.families[familyOf(addr.Addr())]
+	if f.lost.Load() == 0 {
 		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.lost.Store(0)
+	f.retry, f.tryFrom = 0, time.Time{}
+}
+
+// familyTimedOut records a query of the family of addr that was lost.
+func (t *Table) familyTimedOut(now time.Time, addr netip.AddrPort) {
+	f := &t.families[familyOf(addr.Addr())]
+	if f.lost.Add(1) < familyDeadAfter {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.lost.Load() < familyDeadAfter {
+		return // there was a reply meanwhile
 	}
 	f.retry = min(max(2*f.retry, familyRetry), familyRetryMax)
 	f.tryFrom = now.Add(f.retry)
@@ -45,10 +63,13 @@ func (f *family) timedOut(now time.Time) {
 // of the other family are asked first. From time to time it returns false for one query,
 // which finds out whether the family works again.
 func (t *Table) FamilyDown(now time.Time, addr netip.AddrPort) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	f := &t.families[familyOf(addr.Addr())]
 	other := &t.families[1-familyOf(addr.Addr())]
 	// When both are silent it is the network or the servers, not the family.
-	return f.lost >= familyDeadAfter && other.lost < familyDeadAfter && ahead(now, f.tryFrom, familyRetryMax)
+	if f.lost.Load() < familyDeadAfter || other.lost.Load() >= familyDeadAfter {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return ahead(now, f.tryFrom, familyRetryMax)
 }

@@ -3,6 +3,7 @@ package infra
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -29,10 +30,10 @@ type features struct {
 	noOption lack
 	noCase   lack
 
-	client   [clientCookieLen]byte
-	fullTill time.Time // until when its reply to a full query counts, see Took
+	client   [clientCookieLen]byte // never changed
+	fullTill time.Time             // until when its reply to a full query counts, see Took
 
-	cookie     []byte    // the server's part; nil: none seen
+	cookie     []byte    // the client's part and the server's, never changed; nil: none seen
 	cookieTill time.Time // until when it is required
 }
 
@@ -45,7 +46,7 @@ type lack struct {
 
 func (l *lack) believed(now time.Time) bool { return ahead(now, l.until, featureFor) }
 
-func (l *lack) suspected(now time.Time) bool { return ahead(now, l.sign.Add(signFor), signFor) }
+func (l *lack) suspected(now time.Time) bool { return recent(now, l.sign, signFor) }
 
 // show records a sign; confirmed says that it needs no second one.
 func (l *lack) show(now time.Time, confirmed bool) {
@@ -69,8 +70,10 @@ type Features struct {
 	Doubted bool
 	// Full is set when it has answered a query with an EDNS option and mixed case not
 	// long ago: it understands them.
-	Full   bool
-	Cookie []byte // the cookie option to send: the client's part and, if known, the server's
+	Full bool
+	// Cookie is the cookie option to send: the client's part and, if known, the server's. Its
+	// bytes are shared and not to be changed.
+	Cookie []byte
 	// Cookies is set when the server has sent a good cookie before: a reply without
 	// one is then not accepted (RFC 7873 §5.3).
 	Cookies bool
@@ -78,90 +81,95 @@ type Features struct {
 
 // Features returns what is known of addr.
 func (t *Table) Features(now time.Time, addr netip.AddrPort) Features {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.get(addr).features
-	cookies := s.cookie != nil && ahead(now, s.cookieTill, cookieFor)
-	cookie := make([]byte, 0, clientCookieLen+len(s.cookie))
-	cookie = append(cookie, s.client[:]...)
-	if cookies {
-		cookie = append(cookie, s.cookie...)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	return known.features.at(now)
+}
+
+// at returns them as they are believed at a time.
+func (f *features) at(now time.Time) Features {
+	known := Features{
+		EDNS:    f.edns,
+		Doubted: f.noEDNS != lack{} || f.noOption != lack{} || f.noCase != lack{},
+		Full:    ahead(now, f.fullTill, featureFor),
+		Cookie:  f.client[:clientCookieLen:clientCookieLen],
+		Cookies: f.cookie != nil && ahead(now, f.cookieTill, cookieFor),
 	}
-	return Features{
-		EDNS:     s.edns,
-		NoEDNS:   s.noEDNS.believed(now),
-		NoOption: s.noOption.believed(now),
-		NoCase:   s.noCase.believed(now),
-		Folds:    s.noCase.suspected(now),
-		Doubted:  s.noEDNS != lack{} || s.noOption != lack{} || s.noCase != lack{},
-		Full:     ahead(now, s.fullTill, featureFor),
-		Cookie:   cookie,
-		Cookies:  cookies,
+	if known.Cookies {
+		known.Cookie = f.cookie
 	}
+	if known.Doubted {
+		known.NoEDNS, known.NoOption = f.noEDNS.believed(now), f.noOption.believed(now)
+		known.NoCase, known.Folds = f.noCase.believed(now), f.noCase.suspected(now)
+	}
+	return known
 }
 
 // RefusedEDNS records that addr answered a query without EDNS that it had refused with
 // EDNS; confirmed says that it refused more than one query, or over TCP. It does nothing
 // for a server that has answered with EDNS before.
 func (t *Table) RefusedEDNS(now time.Time, addr netip.AddrPort, confirmed bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := &t.get(addr).features; !s.edns {
-		s.noEDNS.show(now, confirmed)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	if !known.features.edns {
+		known.features.noEDNS.show(now, confirmed)
 	}
 }
 
 // RefusedOption records that addr answered a query without EDNS option that it had
 // refused with one.
 func (t *Table) RefusedOption(now time.Time, addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).features.noOption.show(now, false)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	known.features.noOption.show(now, false)
 }
 
 // LostCase records that addr changed the letter case of a question, or answered a query in
 // lower case that it had refused in mixed case.
 func (t *Table) LostCase(now time.Time, addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).features.noCase.show(now, false)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	known.features.noCase.show(now, false)
 }
 
 // Took records a good reply of addr to a query with these features, which are not missing
 // then. A full query is one with all features that this resolver uses.
 func (t *Table) Took(now time.Time, addr netip.AddrPort, edns, option, mixedCase, full bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.get(addr).features
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	f := &known.features
 	if edns {
-		s.edns, s.noEDNS = true, lack{}
+		f.edns, f.noEDNS = true, lack{}
 	}
 	if option {
-		s.noOption = lack{}
+		f.noOption = lack{}
 	}
 	if mixedCase {
-		s.noCase = lack{}
+		f.noCase = lack{}
 	}
 	if full {
-		s.fullTill = now.Add(featureFor)
+		f.fullTill = now.Add(featureFor)
 	}
 }
 
 // ForgetNoEDNS has addr queried with EDNS again.
 func (t *Table) ForgetNoEDNS(addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get(addr).features.noEDNS = lack{}
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	known.features.noEDNS = lack{}
 }
 
 // SetCookie remembers the server's part of the cookie, which its replies must have for
 // cookieFor from now on; nil forgets it.
 func (t *Table) SetCookie(now time.Time, addr netip.AddrPort, cookie []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.get(addr).features
-	if !bytes.Equal(s.cookie, cookie) || cookie == nil {
-		s.cookie = bytes.Clone(cookie)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	f := &known.features
+	switch {
+	case cookie == nil:
+		f.cookie = nil
+	case f.cookie == nil || !bytes.Equal(f.cookie[clientCookieLen:], cookie):
+		f.cookie = slices.Concat(f.client[:], cookie)
 	}
-	s.cookieTill = now.Add(cookieFor)
+	f.cookieTill = now.Add(cookieFor)
 }

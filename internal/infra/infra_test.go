@@ -288,8 +288,13 @@ func TestBounded(t *testing.T) {
 		table.SetLame(start, addr, dnsname.Root)
 		addr = netip.AddrPortFrom(addr.Addr().Next(), addr.Port())
 	}
-	if table.servers.Len() > maxServers || table.lame.Len() > maxLame {
-		t.Errorf("got %d servers and %d lame ones, want %d and %d at most", table.servers.Len(), table.lame.Len(), maxServers, maxLame)
+	servers, lame := 0, 0
+	for i := range table.shards {
+		servers += len(table.shards[i].servers.items)
+		lame += len(table.shards[i].lame.items)
+	}
+	if servers != maxServers || table.Len() != maxServers || lame != maxLame {
+		t.Errorf("got %d servers, %d by Len, and %d lame ones, want %d and %d", servers, table.Len(), lame, maxServers, maxLame)
 	}
 }
 

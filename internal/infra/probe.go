@@ -12,19 +12,18 @@ import (
 // when the server was marked down do not, or each of them would let another query out, and
 // their number would never fall.
 func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.get(addr)
-	if s.probe != nil || (!urgent && ahead(now, s.deadTill, deadMax)) {
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	if known.probe != nil || (!urgent && ahead(now, known.deadTill, deadMax)) {
 		return nil
 	}
 	probe := make(chan struct{})
-	s.probe = probe
+	known.probe = probe
 	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if s.probe == probe {
-			s.endProbe()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if known.probe == probe {
+			known.endProbe()
 		}
 	}
 }
@@ -32,10 +31,11 @@ func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func
 // Probing returns a channel that is closed when the probe of addr that is under way ends;
 // nil when there is none.
 func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s, ok := t.servers.Peek(addr); ok {
-		return s.probe
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.servers.items[addr]; known != nil { // which is no use of it
+		return known.value.probe
 	}
 	return nil
 }

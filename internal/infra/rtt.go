@@ -3,6 +3,8 @@ package infra
 import (
 	"net/netip"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 const (
@@ -70,12 +72,33 @@ type Estimate struct {
 
 // Estimate returns what to expect of addr.
 func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s, ok := t.servers.Get(addr)
-	if !ok || s.rtt.smoothed == 0 || !ahead(now, s.rtt.at.Add(forgetRTT+1), forgetRTT+1) {
-		e := Estimate{RTT: t.typical, Late: max(2*t.typical, minWait), Timeout: unknownTimeout}
-		if ok {
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.estimate(now, s.servers.get(&t.servers, addr))
+}
+
+// Candidate is Estimate and Lame at once, for a server of zone.
+func (t *Table) Candidate(now time.Time, addr netip.AddrPort, zone dnsname.Name) (e Estimate, lame bool) {
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.estimate(now, s.servers.get(&t.servers, addr)), t.isLame(s, now, addr, zone)
+}
+
+// Contact is Estimate and Features at once, for a server that is to be asked.
+func (t *Table) Contact(now time.Time, addr netip.AddrPort) (Estimate, Features) {
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	return t.estimate(now, known), known.features.at(now)
+}
+
+// estimate returns what to expect of a server whose shard is locked; nil: an unknown one.
+func (t *Table) estimate(now time.Time, s *server) Estimate {
+	if s == nil || s.rtt.smoothed == 0 || !recent(now, s.rtt.at, forgetRTT+1) {
+		typical := time.Duration(t.typical.Load())
+		e := Estimate{RTT: typical, Late: max(2*typical, minWait), Timeout: unknownTimeout}
+		if s != nil {
 			e.applyTimeouts(s)
 		}
 		return e
@@ -106,67 +129,76 @@ func (e *Estimate) applyTimeouts(s *server) {
 
 // Answered records that addr answered after rtt: whatever the reply says, the server is up.
 func (t *Table) Answered(now time.Time, addr netip.AddrPort, rtt time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.get(addr)
-	if s.rtt.smoothed == 0 {
-		t.typical += (min(rtt, unknownTimeout) - t.typical) / 8
+	s, known := t.lock(addr)
+	first := known.rtt.smoothed == 0
+	known.rtt.add(now, rtt)
+	known.alive()
+	s.heard = now
+	s.mu.Unlock()
+	t.familyAnswered(addr)
+	if first {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		typical := t.typical.Load()
+		t.typical.Store(typical + (int64(min(rtt, unknownTimeout))-typical)/8)
 	}
-	s.rtt.add(now, rtt)
-	t.heard = now
-	t.alive(s, addr)
 }
 
 // HeardLately reports whether any server has answered within heardFor, which shows that queries
 // get out and replies in.
 func (t *Table) HeardLately(now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !t.heard.IsZero() && ahead(now, t.heard.Add(heardFor), heardFor)
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		heard := s.heard
+		s.mu.Unlock()
+		if !heard.IsZero() && recent(now, heard, heardFor) {
+			return true
+		}
+	}
+	return false
 }
 
 // Alive records that addr answered in a way that measures nothing, such as over a
 // new TCP connection.
 func (t *Table) Alive(addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.alive(t.get(addr), addr)
+	s, known := t.lock(addr)
+	known.alive()
+	s.mu.Unlock()
+	t.familyAnswered(addr)
 }
 
-// alive ends the timeouts of a server that has answered. mu must be held.
-func (t *Table) alive(s *server, addr netip.AddrPort) {
+// alive ends the timeouts of a server that has answered.
+func (s *server) alive() {
 	s.replies++
 	s.timeouts, s.deadTill = 0, time.Time{}
 	s.endProbe()
-	t.families[familyOf(addr.Addr())].answered()
 }
 
 // TimedOut records that addr did not answer a query; replies is Estimate.Replies as it was
 // when the query was sent. If it has answered another one meanwhile it is slow with this
 // one, or the packet was lost, but it is not silent.
 func (t *Table) TimedOut(now time.Time, addr netip.AddrPort, replies uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.get(addr)
-	if s.replies != replies {
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	if known.replies != replies {
 		return
 	}
-	s.timeouts++
-	if s.timeouts >= deadAfter {
-		dead := min(deadFirst<<min(s.timeouts-deadAfter, 6), deadMax)
-		s.deadTill = now.Add(dead)
+	known.timeouts++
+	if known.timeouts >= deadAfter {
+		dead := min(deadFirst<<min(known.timeouts-deadAfter, 6), deadMax)
+		known.deadTill = now.Add(dead)
 	}
-	t.families[familyOf(addr.Addr())].timedOut(now)
+	t.familyTimedOut(now, addr)
 }
 
 // Silent marks addr down because it was silent together with all other servers of a zone:
 // that need not be found out by three timeouts of each. It does nothing if the server has
 // answered any query since Estimate.Replies was replies.
 func (t *Table) Silent(now time.Time, addr netip.AddrPort, replies uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.get(addr)
-	if s.timeouts < deadAfter && s.replies == replies {
-		s.timeouts, s.deadTill = deadAfter, now.Add(deadFirst)
+	s, known := t.lock(addr)
+	defer s.mu.Unlock()
+	if known.timeouts < deadAfter && known.replies == replies {
+		known.timeouts, known.deadTill = deadAfter, now.Add(deadFirst)
 	}
 }

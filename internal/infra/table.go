@@ -2,17 +2,17 @@ package infra
 
 import (
 	"crypto/rand"
+	"hash/maphash"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 const (
-	// maxServers is how many addresses are remembered. Some 200 bytes each; the
+	// maxServers is how many addresses are remembered. Some 450 bytes each; the
 	// busiest resolvers see a few ten thousand.
 	maxServers = 50_000
 	// maxLame is how many (address, zone) pairs are remembered as lame.
@@ -28,14 +28,17 @@ const (
 	heardFor = time.Minute
 )
 
-// Table is what is known about servers. It is safe for concurrent use.
+// Table is what is known about servers. It is safe for concurrent use. A Table with nothing in it
+// takes some 5 KiB.
 type Table struct {
-	mu       sync.Mutex
-	servers  *simplelru.LRU[netip.AddrPort, *server] // guarded by mu
-	lame     *simplelru.LRU[lameKey, time.Time]      // guarded by mu
-	families [2]family                               // guarded by mu; IPv4, IPv6
-	typical  time.Duration                           // guarded by mu; of first contacts
-	heard    time.Time                               // guarded by mu; when a server last answered
+	shards  [shards]shard
+	seed    maphash.Seed
+	servers bound
+	lame    bound
+
+	typical  atomic.Int64 // time.Duration; of first contacts. Written under mu
+	mu       sync.Mutex   // guards what is about all servers
+	families [2]family    // IPv4, IPv6
 }
 
 type lameKey struct {
@@ -55,46 +58,73 @@ type server struct {
 }
 
 // NewTable makes an empty table.
-func NewTable() *Table {
-	// NewLRU fails for sizes below one only.
-	forget := func(_ netip.AddrPort, s *server) { s.endProbe() }
-	servers, _ := simplelru.NewLRU(maxServers, forget)
-	lame, _ := simplelru.NewLRU[lameKey, time.Time](maxLame, nil)
-	return &Table{servers: servers, lame: lame, typical: firstGuess}
+func NewTable() *Table { return newTable(maxServers, maxLame) }
+
+func newTable(servers, lame int64) *Table {
+	t := &Table{seed: maphash.MakeSeed(), servers: bound{most: servers}, lame: bound{most: lame}}
+	t.typical.Store(int64(firstGuess))
+	return t
 }
 
-// get returns the state of addr, empty at first. mu must be held.
-func (t *Table) get(addr netip.AddrPort) *server {
-	if s, ok := t.servers.Get(addr); ok {
-		return s
+// lock returns the state of addr, empty at first, and its shard, which is locked.
+func (t *Table) lock(addr netip.AddrPort) (*shard, *server) {
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	if known := s.servers.get(&t.servers, addr); known != nil {
+		return s, known
 	}
-	s := &server{}
-	rand.Read(s.features.client[:]) // never fails: crypto/rand ends the program instead
-	t.servers.Add(addr, s)
-	return s
+	s.mu.Unlock()
+	var fresh server
+	rand.Read(fresh.features.client[:]) // never fails: crypto/rand ends the program instead
+	t.reserve(&t.servers, serverUnusedSince, t.evictServer)
+	s.mu.Lock()
+	return s, s.servers.place(&t.servers, addr, fresh)
 }
 
 // Len returns how many addresses are in the table.
-func (t *Table) Len() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.servers.Len()
-}
+func (t *Table) Len() int { return int(t.servers.entries.Load()) }
 
 // SetLame remembers that addr does not serve zone.
 func (t *Table) SetLame(now time.Time, addr netip.AddrPort, zone dnsname.Name) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lame.Add(lameKey{addr, zone}, now.Add(lameFor))
+	s, key := t.shardOf(addr), lameKey{addr, zone}
+	s.mu.Lock()
+	until := s.lame.get(&t.lame, key)
+	if until == nil {
+		s.mu.Unlock()
+		t.reserve(&t.lame, lameUnusedSince, t.evictLame)
+		s.mu.Lock()
+		until = s.lame.place(&t.lame, key, time.Time{})
+	}
+	*until = now.Add(lameFor)
+	s.mu.Unlock()
 }
 
 // Lame reports whether addr is known not to serve zone.
 func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	until, ok := t.lame.Get(lameKey{addr, zone})
-	return ok && ahead(now, until, lameFor)
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.isLame(s, now, addr, zone)
 }
+
+// isLame is Lame for an address of s, which is locked.
+func (t *Table) isLame(s *shard, now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
+	until := s.lame.get(&t.lame, lameKey{addr, zone})
+	return until != nil && ahead(now, *until, lameFor)
+}
+
+func serverUnusedSince(s *shard) uint64 { return s.servers.unusedSince() }
+func lameUnusedSince(s *shard) uint64   { return s.lame.unusedSince() }
+
+// evictServer forgets a server of t. Nobody waits for the probe of a server that is no longer
+// remembered.
+func (t *Table) evictServer(s *shard) {
+	if known := s.servers.evict(&t.servers); known != nil {
+		known.endProbe()
+	}
+}
+
+func (t *Table) evictLame(s *shard) { s.lame.evict(&t.lame) }
 
 // clockSlack is by how much the times of two calls may differ whose callers read the clock in
 // one order and call in another.
@@ -106,4 +136,11 @@ const clockSlack = 10 * time.Second
 func ahead(now, until time.Time, length time.Duration) bool {
 	left, wall := until.Sub(now), until.Round(0).Sub(now.Round(0))
 	return min(left, wall) > 0 && max(left, wall) <= length+clockSlack
+}
+
+// recent is ahead for what ends length after a time that is over: whether at was less than length
+// ago.
+func recent(now, at time.Time, length time.Duration) bool {
+	age, wall := now.Sub(at), now.Round(0).Sub(at.Round(0))
+	return max(age, wall) < length && min(age, wall) >= -clockSlack
 }
