@@ -9,7 +9,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/serve"
 )
@@ -29,14 +28,24 @@ type msgServer struct {
 
 // msgOptions are what the program wants of the replies to messages.
 type msgOptions struct {
-	// traced works on a question between the first and the last event of its Trace.
-	traced func(ctx context.Context, q question, trust cache.Trust, work func(*queryState) error) error
+	// listen has the Trace of the caller called during the work on a question; nil: there is
+	// no Trace.
+	listen func(ctx context.Context, st *queryState) questionListener
 	// hooked works on a question between the hooks; nil: there are none.
 	hooked func(ctx context.Context, q question, work func() (*decoded, error)) (*decoded, error)
 	// withClient returns a context that tells hooks the address of the client.
 	withClient func(ctx context.Context, client netip.AddrPort) context.Context
 	rotate     func(n int) int // places by which to rotate RRsets; nil: none
 	nsid       string          // the server's identity; "": none
+}
+
+// questionListener is the Trace of a caller for as long as the question is worked on.
+type questionListener interface {
+	// End calls the last hook, and returns the error of the question: err, or that a hook
+	// ended its goroutine.
+	End(st *queryState, err error) error
+	// Close makes sure that no hook is called any more.
+	Close()
 }
 
 func newMsgServer(e *env, rt *router, it *iterator, m *mesh, o msgOptions) *msgServer {
@@ -71,17 +80,9 @@ func (s *msgServer) respond(ctx context.Context, query *dns.Msg, patience time.D
 	if s.iterate.loopProbes.arrived(name) {
 		return x.failed(dns.RcodeRefused, extendedError{dns.ExtendedErrorCodeNetworkError, errRouteLoop.Error()}), nil
 	}
-	var found *decoded
-	err = s.traced(ctx, q, x.trust(), func(st *queryState) (err error) {
-		st.maxQueued, st.clientQuestion = patience, q
-		work := func() (*decoded, error) { return s.find(ctx, st, q, query.RecursionDesired) }
-		if s.hooked == nil {
-			found, err = work()
-		} else {
-			found, err = s.hooked(ctx, q, work)
-		}
-		return err
-	})
+	st := s.iterate.newClientQuestion(q, x.trust())
+	st.maxQueued, st.clientQuestion = patience, q
+	found, err := s.traced(ctx, st, query.RecursionDesired)
 	if err == nil {
 		serve.Rotate(found.answer, s.rotate)
 		return x.answer(found), nil
@@ -104,9 +105,31 @@ func (s *msgServer) respond(ctx context.Context, query *dns.Msg, patience time.D
 	return x.unresolved(f), nil
 }
 
+// traced is hookedAnswer between the first and the last event of a Trace.
+func (s *msgServer) traced(ctx context.Context, st *queryState, recurse bool) (*decoded, error) {
+	l := s.listen(ctx, st)
+	if l != nil {
+		defer l.Close()
+	}
+	found, err := s.hookedAnswer(ctx, st, recurse)
+	s.counts.asked(st.fromCache, st.stale, err)
+	if l != nil {
+		err = l.End(st, err)
+	}
+	return found, err
+}
+
+// hookedAnswer is find between the two hooks.
+func (s *msgServer) hookedAnswer(ctx context.Context, st *queryState, recurse bool) (*decoded, error) {
+	if s.hooked == nil {
+		return s.find(ctx, st, recurse)
+	}
+	return s.hooked(ctx, st.q, func() (*decoded, error) { return s.find(ctx, st, recurse) })
+}
+
 // find finds the answer to a question, in the cache alone unless recurse is set.
-func (s *msgServer) find(ctx context.Context, st *queryState, q question, recurse bool) (*decoded, error) {
-	f, err := s.mesh.answerOrKnown(ctx, st, q, recurse)
+func (s *msgServer) find(ctx context.Context, st *queryState, recurse bool) (*decoded, error) {
+	f, err := s.mesh.answerOrKnown(ctx, st, st.q, recurse)
 	if err != nil {
 		return nil, err
 	}

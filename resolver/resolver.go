@@ -56,10 +56,11 @@ func New(o Options) (*Resolver, error) {
 // msgOptions returns what the options say about the replies to messages.
 func (r *Resolver) msgOptions() msgOptions {
 	o := msgOptions{rotate: r.config.Rotate, nsid: r.config.NSID}
-	o.traced = func(ctx context.Context, q question, trust cache.Trust, work func(*queryState) error) error {
-		return r.traced(ctx, q, trust, func(st *queryState) (*Result, error) {
-			return nil, handedIn(work(st)) // it may be the cause of ctx's end
-		})
+	o.listen = func(ctx context.Context, st *queryState) questionListener {
+		if l := listen(ctx, st); l != nil {
+			return l
+		}
+		return nil
 	}
 	if !r.config.Hooks.none() {
 		o.hooked, o.withClient = r.hookedReply, WithClient
@@ -181,21 +182,15 @@ func (r *Resolver) ready(ctx context.Context, q question) error {
 // traced runs the work on one question between the first and the last event of its
 // trace.
 func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
-	own := newListener(ContextTrace(ctx))
 	st := r.iterate.newClientQuestion(q, trust)
-	if own == nil {
-		_, err := work(st)
-		r.env.counts.asked(st.fromCache, st.stale, err)
-		return err
+	own := listen(ctx, st)
+	if own != nil {
+		defer own.Close()
 	}
-	st.begin()
-	st.events = own.events()
-	defer own.close()
 	result, err := work(st)
 	r.env.counts.asked(st.fromCache, st.stale, err)
-	if err := own.rethrow(); err != nil {
-		return wrap(q.public(), err)
+	if own != nil {
+		err = own.end(st, result, err)
 	}
-	own.finish(st.walkRef(), st.budget.took(), result, err)
 	return err
 }

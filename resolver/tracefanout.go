@@ -125,31 +125,44 @@ type listener struct {
 	aborted error
 }
 
-// newListener returns nil when there is no Trace, so that untraced questions cost nothing.
-func newListener(t *Trace) *listener {
+// listen makes the Trace of ctx the listener of the work on a question; nil when there is no
+// Trace, so that untraced questions cost nothing.
+func listen(ctx context.Context, st *queryState) *listener {
+	t := ContextTrace(ctx)
 	if t == nil {
 		return nil
 	}
-	return &listener{trace: t}
+	l := &listener{trace: t}
+	st.begin()
+	st.events = l.events()
+	return l
 }
 
 // events returns the events of the work for l's caller.
 func (l *listener) events() events { return &audience{listeners: []*listener{l}} }
 
-// finish calls Trace.Done.
-func (l *listener) finish(in walkRef, t took, result *Result, err error) {
+// End calls Trace.Done for a question whose result the caller gets in another form.
+func (l *listener) End(st *queryState, err error) error { return l.end(st, nil, err) }
+
+// end calls Trace.Done, and returns the error of the question: err, or ErrAborted.
+func (l *listener) end(st *queryState, result *Result, err error) error {
+	if aborted := l.rethrow(); aborted != nil {
+		return wrap(st.q.public(), aborted)
+	}
 	if l.trace.Done != nil {
+		t := st.budget.took()
 		tellOne(l, true, l.trace.Done, func() DoneInfo {
 			return DoneInfo{
-				Step: stepNow(in), Result: result, Err: err,
+				Step: stepNow(st.walkRef()), Result: result, Err: err,
 				Sends: t.Queries, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
 			}
 		})
 	}
+	return err
 }
 
-// close makes sure that no hook is called any more.
-func (l *listener) close() {
+// Close makes sure that no hook is called any more.
+func (l *listener) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.done = true

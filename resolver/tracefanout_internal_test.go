@@ -84,7 +84,7 @@ func TestEveryEventHasItsHook(t *testing.T) {
 			t.Errorf("%s: got %+v", hook, s)
 		}
 	}
-	l.close()
+	l.Close()
 	if allEvents(other); count != 10 {
 		t.Error("a hook was called after the call had ended")
 	}
