@@ -2,7 +2,6 @@ package cache
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -20,9 +19,10 @@ type Cache struct {
 	top     store[*cutEntry] // delegations of the root and of top-level domains
 	cuts    store[*cutEntry] // all other delegations, and leased glue
 	brief   store[entry]     // what PutBrief keeps
-	briefed atomic.Bool      // whether it ever kept anything
 	ranges  rangeStore       // what NSEC and NSEC3 records deny
 	noCuts  noCutTable       // names at which no zone is cut
+
+	presence presence // of which names there is anything in all of these but noCuts
 
 	tally [tallyStripes]stripe // of what Stats tells
 
@@ -41,6 +41,8 @@ const (
 	rangeShare = 7
 	briefShare = 1
 	noCutShare = 1 // some 16,000 names at the default size
+	// presenceShare makes some 83,000 slots at the default size, one for four small entries.
+	presenceShare = 1
 )
 
 // New makes an empty cache.
@@ -48,18 +50,17 @@ func New(o Options) *Cache {
 	o = o.withDefaults()
 	part := o.MaxBytes / 100
 	views, _ := simplelru.NewLRU[[32]byte, uint32](maxViews, nil) // fails below 1 only
-	c := &Cache{
-		options: o,
-		hasher:  newHasher(),
-		base:    time.Now(),
-		top:     newStore[*cutEntry](part * topShare),
-		cuts:    newStore[*cutEntry](part * cutShare),
-		keys:    newStore[entry](part * keyShare),
-		brief:   newStoreOf[entry](part*briefShare, 1, 2), // so that the largest messages find room
-		ranges:  newRangeStore(part * rangeShare),
-		answers: newStore[entry](o.MaxBytes - part*(topShare+cutShare+keyShare+rangeShare+briefShare+noCutShare)),
-		views:   views,
-	}
+	c := &Cache{options: o, hasher: newHasher(), base: time.Now(), views: views}
+	p := &c.presence
+	p.hasher = c.hasher
+	p.limit(o.MaxBytes)
+	c.top = newStore[*cutEntry](part*topShare, p)
+	c.cuts = newStore[*cutEntry](part*cutShare, p)
+	c.keys = newStore[entry](part*keyShare, p)
+	c.brief = newStoreOf[entry](part*briefShare, p, 1, 2) // so that the largest messages find room
+	c.brief.shards[0].brief = true
+	c.ranges = newRangeStore(part*rangeShare, p)
+	c.answers = newStore[entry](o.MaxBytes-part*(topShare+cutShare+keyShare+rangeShare+briefShare+noCutShare+presenceShare), p)
 	c.noCuts.limit(part * noCutShare)
 	return c
 }

@@ -118,24 +118,13 @@ func ownSize(names []dnsname.Name) int64 {
 // GetCut returns the deepest delegation at or above name that is alive at now.
 func (v *View) GetCut(now time.Time, name dnssec.Name) (Cut, bool) {
 	i := v.cache.at(now)
-	e := v.deepest(i, name)
+	p := path{view: v, name: name}
+	e := p.deepest(i, 0, name)
 	if e == nil {
 		return Cut{}, false
 	}
 	v.count(e.key, hitCut)
 	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond), e.own}, true
-}
-
-func (v *View) deepest(i instant, name dnsname.Name) *cutEntry {
-	for {
-		if e := v.cutEntry(v.cutKey(name)); e != nil && e.left(i) > 0 {
-			return e
-		}
-		if name.IsRoot() || name == "" {
-			return nil
-		}
-		name = name.Parent()
-	}
 }
 
 // DropCut forgets the delegation of zone and the glue that came with it.
@@ -191,8 +180,13 @@ func (v *View) glueKey(host dnsname.Name) key {
 	return key{name: host, view: v.id, kind: KindGlue}
 }
 
-func (v *View) cutEntry(k key) *cutEntry {
-	hash := v.cache.hasher.hash(k)
+func (v *View) cutEntry(k key) *cutEntry { return v.cutEntryAt(v.spot(k.name), k) }
+
+func (v *View) cutEntryAt(s spot, k key) *cutEntry {
+	if !s.may(k.mark()) {
+		return nil
+	}
+	hash := v.cache.hasher.at(s, &k)
 	e, _, ok := v.cache.cutStore(k).shard(hash).get(hash, true)
 	if !ok || e.key != k {
 		return nil

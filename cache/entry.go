@@ -46,7 +46,7 @@ func appendHead(b []byte, h head) []byte {
 }
 
 // is reports whether e is the entry of k, and not of another key with its hash.
-func (e entry) is(k key) bool {
+func (e entry) is(k *key) bool {
 	return e[0] == byte(k.kind)|byte(k.trust)<<4 &&
 		be16(e[2:]) == k.rrtype && be32(e[4:]) == k.view && e.name() == k.name
 }

@@ -25,7 +25,7 @@ func TestKeysAreComparedInFull(t *testing.T) {
 	} {
 		other := k
 		change(&other)
-		if got, want := e.is(other), about == "nothing"; got != want {
+		if got, want := e.is(&other), about == "nothing"; got != want {
 			t.Errorf("%s differs: is = %v, want %v", about, got, want)
 		}
 	}

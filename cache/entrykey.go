@@ -87,12 +87,23 @@ func newHasher() hasher {
 	return hasher{seed: maphash.MakeSeed(), mul: maphash.String(maphash.MakeSeed(), "multiplier") | 1}
 }
 
-func (h hasher) hash(k key) uint64 {
-	return maphash.String(h.seed, string(k.name)) ^ h.rest(k)
+func (h *hasher) hash(k key) uint64 { return h.name(k.name) ^ h.rest(&k) }
+
+// name is the part of all hashes of keys with a name that is made of the name, so that it
+// has to be made only once for all that is looked for there.
+func (h *hasher) name(n dnsname.Name) uint64 {
+	countHash()
+	return maphash.String(h.seed, string(n))
+}
+
+// bytes is name for one in a byte slice.
+func (h *hasher) bytes(n []byte) uint64 {
+	countHash()
+	return maphash.Bytes(h.seed, n)
 }
 
 // rest mixes all of a key but its name.
-func (h hasher) rest(k key) uint64 {
+func (h *hasher) rest(k *key) uint64 {
 	rest := uint64(k.view)<<32 | uint64(k.rrtype)<<16 | uint64(k.kind)<<8 | uint64(k.trust)
 	rest = (rest + h.mul) * h.mul
 	return rest ^ rest>>29

@@ -74,7 +74,7 @@ func TestDenialsLeaveFirst(t *testing.T) {
 				v.Put(start, addressSet(numbered(answers+n), 86400, anyAddr), answer)
 			}
 			// At 224 bytes each, with the map: two thirds of what there is for them.
-			if got, want := kept(answers, answers+flood), v.cache.options.MaxBytes*7/10/224*2/3; int64(got) < want {
+			if got, want := kept(answers, answers+flood), v.cache.options.MaxBytes*69/100/224*2/3; int64(got) < want {
 				t.Errorf("of answers that came afterwards %d are kept, want at least %d", got, want)
 			}
 		})

@@ -56,8 +56,8 @@ func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust 
 	i := v.cache.at(now)
 	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindFailure, trust: trust}
 	next := Failure{Cause: cause, Text: text[:min(len(text), maxFailureText)], Count: 1}
-	wait := firstFailure
-	if e, _, ok := v.entry(k, true); ok {
+	wait, s := firstFailure, v.spot(name)
+	if e, _, ok := v.entryAt(s, k, true); ok {
 		if last := e.failure(now, i); last.Until.After(now) {
 			return last
 		} else if e.span().left(i) > 0 {
@@ -69,14 +69,14 @@ func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust 
 	b := appendHead(nil, head{k, standing{}, spanOf(i, wait+failureMemory), 0})
 	b = binary.BigEndian.AppendUint16(b, next.Cause)
 	b = append(b, byte(min(next.Count, 255)))
-	v.place(i, k, entry(append(b, next.Text...)))
+	v.place(i, s, k, entry(append(b, next.Text...)))
 	return next
 }
 
 // ClearFailure forgets that name and type failed, because they did not now. Put and
 // PutNegative do so by themselves.
 func (v *View) ClearFailure(name dnssec.Name, rrtype uint16, trust Trust) {
-	v.forget(KindFailure, key{name: name, rrtype: rrtype, trust: trust})
+	v.forget(v.spot(name), KindFailure, key{name: name, rrtype: rrtype, trust: trust})
 }
 
 // failureWait returns how long the count-th failure in a row is remembered.

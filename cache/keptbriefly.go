@@ -38,7 +38,6 @@ func (v *View) PutBrief(now time.Time, c Chain, m Meta) bool {
 	if !v.cache.brief.shard(hash).put(hash, e, func(entry) bool { return true }) {
 		return v.refuse(k) // too large for this too
 	}
-	v.cache.briefed.Store(true)
 	return true
 }
 
@@ -50,14 +49,15 @@ func (c *Chain) isBare() bool {
 // GetBrief looks for an answer of PutBrief that is alive at now. A reader of Unchecked data is
 // given Checked data where there is some.
 func (v *View) GetBrief(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
-	if !v.cache.briefed.Load() {
-		return Chain{}, false // as nearly always: it costs other answers nothing
+	s := v.spot(name)
+	if !s.may(markBrief) {
+		return Chain{}, false // as nearly always
 	}
 	i := v.cache.at(now)
 	for t := Checked; t <= trust; t++ {
 		k := v.briefKey(name, rrtype, t)
-		hash := v.cache.hasher.hash(k)
-		if e, _, ok := v.cache.brief.shard(hash).get(hash, true); ok && e.is(k) && e.span().left(i) > 0 {
+		hash := v.cache.hasher.at(s, &k)
+		if e, _, ok := v.cache.brief.shard(hash).get(hash, true); ok && e.is(&k) && e.span().left(i) > 0 {
 			v.count(k, hitChain)
 			return e.chain(i), true
 		}

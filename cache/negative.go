@@ -69,18 +69,23 @@ func (n *Negative) setTTL(ttl uint32) {
 // GetNegative looks for a denial of name and type that is alive at now: that there
 // is no such type, no such name, or no such ancestor of the name.
 func (v *View) GetNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
-	i := v.cache.at(now)
+	p := path{view: v, name: name}
+	return p.negative(v.cache.at(now), rrtype, trust)
+}
+
+func (p *path) negative(i instant, rrtype uint16, trust Trust) (Negative, bool) {
+	v, s := p.view, p.at(0, p.name)
 	for t := Checked; t <= trust; t++ {
-		for _, k := range denialKeys(name, rrtype, t) {
-			if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+		for _, k := range denialKeys(p.name, rrtype, t) {
+			if e, hot, ok := v.entryAt(s, k, true); ok && e.span().left(i) > 0 {
 				v.count(k, hitNegative)
-				n := e.negative(i, name, rrtype)
+				n := e.negative(i, p.name, rrtype)
 				n.Prefetch = hot && dueForPrefetch(e.span(), i)
 				return n, true
 			}
 		}
 	}
-	return v.nameErrorAbove(i, name, rrtype)
+	return p.nameErrorAbove(i, rrtype)
 }
 
 // denialKeys returns where denials of name and type are.
@@ -100,18 +105,20 @@ func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
 // evidence that the name does exist. For a strict view unproven ones count
 // too, but for their own zone only: the deepest delegation known towards the name must
 // be no deeper than the zone that denied.
-func (v *View) nameErrorAbove(i instant, name dnsname.Name, rrtype uint16) (Negative, bool) {
-	apex := dnsname.Root
-	if cut := v.deepest(i, name); cut != nil {
+func (p *path) nameErrorAbove(i instant, rrtype uint16) (Negative, bool) {
+	v, apex := p.view, dnsname.Root
+	if cut := p.deepest(i, 0, p.name); cut != nil {
 		apex = cut.cut.Zone
 	}
-	for above := name.Parent(); above.IsBelow(apex); above = above.Parent() {
+	steps := 0
+	for above := p.name.Parent(); above.IsBelow(apex); above = above.Parent() {
+		steps++
 		k := key{name: above, kind: KindNameError, trust: Checked}
-		e, _, ok := v.entry(k, true)
+		e, _, ok := v.entryAt(p.at(steps, above), k, true)
 		if !ok || e.span().left(i) <= 0 || !v.strict && !e.proven() {
 			continue
 		}
-		n := e.negative(i, name, rrtype)
+		n := e.negative(i, p.name, rrtype)
 		if e.proven() || n.Zone.IsAtOrBelow(apex) {
 			v.count(k, hitNegative)
 			n.Cut = true
@@ -146,16 +153,16 @@ func (v *View) PutNegative(now time.Time, n Negative, m Meta) bool {
 	if d <= 0 || n.size() > v.cache.options.MaxEntry || !m.plausible() || isMeta(n.Type) && !n.NameError {
 		return v.refuse(k)
 	}
-	i := v.cache.at(now)
-	if !v.displaceOthers(i, k, m.standing()) {
+	i, s := v.cache.at(now), v.spot(n.Name)
+	if !v.displaceOthers(i, s, k, m.standing()) {
 		return v.refuse(k)
 	}
-	v.forget(KindFailure, k)
+	v.forget(s, KindFailure, k)
 	if n.NameError {
 		k.rrtype = 0
 	}
 	b := appendHead(make([]byte, 0, entryHeader+n.size()+64), head{k, m.standing(), spanOf(i, d), m.note()})
-	if !v.place(i, k, entry(n.appendBody(b))) {
+	if !v.place(i, s, k, entry(n.appendBody(b))) {
 		return v.refuse(k)
 	}
 	if n.Status == dnssec.Secure && m.Trust == Checked {

@@ -44,7 +44,10 @@ func (t *noCutTable) limit(bytes int64) {
 	}
 }
 
-func (t *noCutTable) shard(hash uint64) *noCutShard { return &t.shards[hash>>60] }
+func (t *noCutTable) shard(hash uint64) *noCutShard {
+	countProbe()
+	return &t.shards[hash>>60]
+}
 
 // PutNoCut remembers that there is no zone cut at name, which is below zone, since the
 // servers of zone have answered for it without a referral (RFC 9156 §3); a child zone on the
@@ -57,7 +60,7 @@ func (v *View) PutNoCut(now time.Time, zone, name dnssec.Name, ttl uint32, notAf
 	if d <= 0 || !name.IsBelow(zone) {
 		return
 	}
-	i, hash := v.cache.at(now), v.noCutHash(zone, name)
+	i, hash := v.cache.at(now), v.noCutHash(v.cache.hasher.name(name), zone)
 	v.cache.noCuts.shard(hash).put(i, hash, spanOf(i, d))
 }
 
@@ -69,7 +72,7 @@ func (v *View) NoCut(now time.Time, zone, name dnssec.Name) dnssec.Name {
 	}
 	i := v.cache.at(now)
 	for ; len(name) > len(zone); name = name.Parent() {
-		hash := v.noCutHash(zone, name)
+		hash := v.noCutHash(v.cache.hasher.name(name), zone)
 		if v.cache.noCuts.shard(hash).get(i, hash) {
 			return name
 		}
@@ -79,16 +82,17 @@ func (v *View) NoCut(now time.Time, zone, name dnssec.Name) dnssec.Name {
 
 // dropNoCut forgets that there was no zone cut at name, whatever zone it was in.
 func (v *View) dropNoCut(name dnsname.Name) {
+	known := v.cache.hasher.name(name)
 	for zone := name; !zone.IsRoot(); {
 		zone = zone.Parent()
-		hash := v.noCutHash(zone, name)
+		hash := v.noCutHash(known, zone)
 		v.cache.noCuts.shard(hash).remove(hash)
 	}
 }
 
-// noCutHash stands for a name below a zone, which its length is enough to tell.
-func (v *View) noCutHash(zone, name dnsname.Name) uint64 {
-	return v.cache.hasher.hash(key{name: name, view: v.id, rrtype: uint16(len(zone))})
+// noCutHash stands for the name with this hash below a zone, which its length is enough to tell.
+func (v *View) noCutHash(name uint64, zone dnsname.Name) uint64 {
+	return name ^ v.cache.hasher.rest(&key{view: v.id, rrtype: uint16(len(zone))})
 }
 
 func (s *noCutShard) get(i instant, hash uint64) bool {

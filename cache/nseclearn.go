@@ -70,9 +70,9 @@ func (v *View) rangeEntry(i instant, set *dnssec.RRset, d time.Duration) entry {
 	return entry(appendSet(appendHead(b, head{k, standing{RankAuthority, dnssec.Secure}, spanOf(i, d), 0}), set))
 }
 
-func (v *View) zoneHash(zone dnsname.Name) uint64 {
-	return v.cache.hasher.hash(key{name: zone, view: v.id, kind: KindRange})
-}
+func (v *View) zoneHash(zone dnsname.Name) uint64 { return v.cache.hasher.hash(v.zoneKey(zone)) }
+
+func (v *View) zoneKey(zone dnsname.Name) key { return key{name: zone, view: v.id, kind: KindRange} }
 
 // learnWildcard remembers the source of a Secure answer that was expanded from a
 // wildcard: its signatures are over fewer labels than its owner has (RFC 4035 §5.3.4).
@@ -98,5 +98,5 @@ func (v *View) learnWildcard(i instant, set *dnssec.RRset, m Meta, d time.Durati
 	}
 	k := key{name: source, view: v.id, rrtype: set.Type, kind: KindWildcard}
 	b := make([]byte, 0, entryHeader+4+len(source)+set.Size())
-	v.place(i, k, entry(appendSet(appendHead(b, head{k, m.standing(), spanOf(i, d), m.note()}), set)))
+	v.place(i, v.spot(source), k, entry(appendSet(appendHead(b, head{k, m.standing(), spanOf(i, d), m.note()}), set)))
 }

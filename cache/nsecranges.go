@@ -40,6 +40,8 @@ type rangeShard struct {
 	mu    sync.Mutex
 	limit int64 // never changed
 
+	presence *presence // counts the zones
+
 	// Guarded by mu, the zones included.
 	zones             *simplelru.LRU[uint64, *rangeZone]
 	bytes             int64
@@ -66,7 +68,7 @@ type zoneRange struct {
 	e      entry
 }
 
-func newRangeStore(limit int64) rangeStore {
+func newRangeStore(limit int64, p *presence) rangeStore {
 	n := 1
 	for n < maxRangeShards && limit/int64(2*n) >= minRangeShard {
 		n *= 2
@@ -74,12 +76,16 @@ func newRangeStore(limit int64) rangeStore {
 	s := rangeStore{shards: make([]rangeShard, n), shift: 64 - uint(bits.TrailingZeros(uint(n)))}
 	for i := range s.shards {
 		s.shards[i].limit = limit / int64(n)
+		s.shards[i].presence = p
 		s.shards[i].reset()
 	}
 	return s
 }
 
-func (s *rangeStore) shard(hash uint64) *rangeShard { return &s.shards[hash>>s.shift] }
+func (s *rangeStore) shard(hash uint64) *rangeShard {
+	countProbe()
+	return &s.shards[hash>>s.shift]
+}
 
 // reset empties the shard. The caller holds mu, or has the only reference.
 func (s *rangeShard) reset() {
@@ -110,6 +116,7 @@ func (s *rangeShard) change(hash uint64, name dnsname.Name, view uint32, do func
 		}
 		z = &rangeZone{name: dnsname.Name(strings.Clone(string(name))), view: view}
 		z.bytes = listOverhead + zoneSize + allocated(len(name))
+		s.presence.add(z.marked())
 		s.zones.Add(hash, z)
 		s.bytes += z.bytes
 		s.peak = max(s.peak, s.zones.Len())
@@ -137,6 +144,7 @@ func (s *rangeShard) drop(hash uint64, z *rangeZone) {
 	s.zones.Remove(hash)
 	s.bytes -= z.bytes
 	s.entries -= len(z.ranges)
+	s.presence.remove(z.marked())
 }
 
 // order says whether a zone's names or hashes come before each other.

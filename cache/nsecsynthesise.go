@@ -30,13 +30,21 @@ func (v *View) Synthesise(now time.Time, name dnssec.Name, rrtype uint16) (Synth
 	if isMeta(rrtype) || rrtype == dns.TypeRRSIG || name == "" {
 		return Synthesis{}, false
 	}
-	i := v.cache.at(now)
-	z, ok := v.zoneOf(i, name, rrtype)
+	p := path{view: v, name: name}
+	return p.synthesise(v.cache.at(now), rrtype)
+}
+
+// synthesise is Synthesise for types that are data.
+func (p *path) synthesise(i instant, rrtype uint16) (Synthesis, bool) {
+	z, ok := p.zone(i, rrtype)
 	if !ok {
 		return Synthesis{}, false
 	}
+	return p.view.synthesiseFrom(i, z, p.name, rrtype)
+}
+
+func (v *View) synthesiseFrom(i instant, z zoneView, name dnsname.Name, rrtype uint16) (s Synthesis, ok bool) {
 	p, soa := z.prove(i, name, rrtype)
-	var s Synthesis
 	switch p.verdict {
 	case unproven:
 		return Synthesis{}, false
@@ -61,36 +69,47 @@ type zoneView struct {
 	params nsec3Params
 }
 
-// zoneOf finds the deepest zone at or above name that gaps are known of, but none
+// zone finds the deepest zone at or above the name that gaps are known of, but none
 // above a delegation. DS belongs to the parent.
-func (v *View) zoneOf(i instant, name dnsname.Name, rrtype uint16) (zoneView, bool) {
+func (p *path) zone(i instant, rrtype uint16) (zoneView, bool) {
+	name, steps := p.name, 0
 	if rrtype == dns.TypeDS {
 		if name.IsRoot() {
 			return zoneView{}, false
 		}
-		name = name.Parent()
+		name, steps = name.Parent(), 1
 	}
 	apex := dnsname.Root
-	if cut := v.deepest(i, name); cut != nil {
+	if cut := p.deepest(i, steps, name); cut != nil {
 		apex = cut.cut.Zone
 	}
 	for {
-		hash := v.zoneHash(name)
-		z := zoneView{shard: v.cache.ranges.shard(hash), hash: hash, name: name, view: v.id}
-		z.shard.mu.Lock()
-		found := z.shard.zone(hash, name, v.id)
-		if found != nil {
-			z.params = found.params
-		}
-		z.shard.mu.Unlock()
-		if found != nil {
-			return z, true
+		if s := p.at(steps, name); s.may(markRange) {
+			if z, ok := p.view.zoneAt(s, name); ok {
+				return z, true
+			}
 		}
 		if name == apex || name.IsRoot() {
 			return zoneView{}, false
 		}
 		name = name.Parent()
+		steps++
 	}
+}
+
+// zoneAt returns the zone of this name if gaps of it are known.
+func (v *View) zoneAt(s spot, name dnsname.Name) (z zoneView, ok bool) {
+	k := v.zoneKey(name)
+	hash := v.cache.hasher.at(s, &k)
+	z = zoneView{shard: v.cache.ranges.shard(hash), hash: hash, name: name, view: v.id}
+	z.shard.mu.Lock()
+	defer z.shard.mu.Unlock()
+	found := z.shard.zone(hash, name, v.id)
+	if found == nil {
+		return zoneView{}, false
+	}
+	z.params = found.params
+	return z, true
 }
 
 // prove searches the zone, hashing before it takes the lock.

@@ -47,13 +47,26 @@ func (c *Cache) purge(n dnsname.Name, chosen func(dnsname.Name) bool) int {
 
 // Clear forgets everything. Views stay what they are.
 func (c *Cache) Clear() {
-	c.answers.clear()
-	c.brief.clear()
-	c.keys.clear()
-	c.top.clear()
-	c.cuts.clear()
-	c.ranges.clear()
 	c.noCuts.clear()
+	stores := [...]emptied{&c.answers, &c.brief, &c.keys, &c.top, &c.cuts, &c.ranges}
+	for _, s := range stores {
+		s.lock()
+	}
+	for _, s := range stores {
+		s.reset()
+	}
+	c.presence.reset() // while nothing can be put
+	for _, s := range stores {
+		s.unlock()
+	}
+}
+
+// emptied is a store that is emptied together with others. Nothing else holds the locks of
+// two shards.
+type emptied interface {
+	lock()
+	reset()
+	unlock()
 }
 
 // removeAll drops what the condition, which is called under the lock, holds for.
@@ -66,6 +79,7 @@ func (s *store[V]) removeAll(condition func(V) bool) int {
 			for _, hash := range g.lru.Keys() {
 				if v, ok := g.lru.Peek(hash); ok && condition(v) {
 					g.remove(hash, v)
+					sh.presence.remove(sh.marked(v))
 					n++
 				}
 			}
@@ -75,12 +89,21 @@ func (s *store[V]) removeAll(condition func(V) bool) int {
 	return n
 }
 
-func (s *store[V]) clear() {
+func (s *store[V]) lock() {
 	for at := range s.shards {
-		sh := &s.shards[at]
-		sh.mu.Lock()
-		sh.reset()
-		sh.mu.Unlock()
+		s.shards[at].mu.Lock()
+	}
+}
+
+func (s *store[V]) reset() {
+	for at := range s.shards {
+		s.shards[at].reset()
+	}
+}
+
+func (s *store[V]) unlock() {
+	for at := range s.shards {
+		s.shards[at].mu.Unlock()
 	}
 }
 
@@ -100,11 +123,20 @@ func (s *rangeStore) removeAll(condition func(*rangeZone) bool) int {
 	return n
 }
 
-func (s *rangeStore) clear() {
+func (s *rangeStore) lock() {
 	for at := range s.shards {
-		sh := &s.shards[at]
-		sh.mu.Lock()
-		sh.reset()
-		sh.mu.Unlock()
+		s.shards[at].mu.Lock()
+	}
+}
+
+func (s *rangeStore) reset() {
+	for at := range s.shards {
+		s.shards[at].reset()
+	}
+}
+
+func (s *rangeStore) unlock() {
+	for at := range s.shards {
+		s.shards[at].mu.Unlock()
 	}
 }

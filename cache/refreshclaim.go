@@ -23,7 +23,7 @@ func (v *View) ClaimRefresh(now time.Time, name dnssec.Name, rrtype uint16, trus
 // EndRefresh releases a claim because the data was fetched: it may be fetched again as
 // soon as it is due.
 func (v *View) EndRefresh(name dnssec.Name, rrtype uint16, trust Trust) {
-	v.forget(KindClaim, key{name: name, rrtype: rrtype, trust: trust})
+	v.forget(v.spot(name), KindClaim, key{name: name, rrtype: rrtype, trust: trust})
 }
 
 // PostponeRefresh remembers that fetching the data of this name and type failed, or takes
@@ -47,7 +47,7 @@ func (v *View) claim(i instant, k key, body string, replaceable func(old entry) 
 	var scratch [entryHeader + dnsname.MaxWire + len(postponed)]byte
 	e := entry(append(appendHead(scratch[:0], head{k, standing{}, spanOf(i, StaleRefreshWait), 0}), body...))
 	hash := v.cache.hasher.hash(k)
-	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(k) || replaceable(old) })
+	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool { return !old.is(&k) || replaceable(old) })
 }
 
 // prefetchShare: what has less than one part in this many of its life left is worth

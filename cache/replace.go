@@ -19,13 +19,13 @@ func (o *Options) admit(set *dnssec.RRset) error {
 // name and type have either an answer, an alias chain or a denial. It returns false if a live
 // one is better proven, so that the new data may not be kept. An entry that only has a better
 // rank stays beside the new data.
-func (v *View) displaceOthers(i instant, k key, by standing) bool {
+func (v *View) displaceOthers(i instant, s spot, k key, by standing) bool {
 	for _, other := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
 		if other == k.kind {
 			continue
 		}
 		refuted := false
-		v.removeIf(other, k, func(e entry) bool {
+		v.removeIf(s, other, k, func(e entry) bool {
 			if e.span().left(i) <= 0 {
 				return true
 			}
@@ -46,32 +46,35 @@ func (v *View) refuse(k key) bool {
 }
 
 // place stores an entry unless one of its key is alive and may not be replaced.
-func (v *View) place(i instant, k key, e entry) bool {
-	hash := v.cache.hasher.hash(k)
+func (v *View) place(i instant, s spot, k key, e entry) bool {
+	hash := v.cache.hasher.at(s, &k)
 	return v.cache.storeOf(k).shard(hash).put(hash, e, func(old entry) bool {
-		return !old.is(k) || old.span().left(i) <= 0 || mayReplace(old.standing(), e.standing())
+		return !old.is(&k) || old.span().left(i) <= 0 || mayReplace(old.standing(), e.standing())
 	})
 }
 
 // forget drops the entry of the given kind and otherwise the key k.
-func (v *View) forget(what Kind, k key) {
-	v.removeIf(what, k, func(entry) bool { return true })
+func (v *View) forget(s spot, what Kind, k key) {
+	v.removeIf(s, what, k, func(entry) bool { return true })
 }
 
 // retract forgets an entry that newer data contradicts, unless the newer data is worth less.
-func (v *View) retract(what Kind, k key, by standing) {
-	v.removeIf(what, k, func(e entry) bool { return mayReplace(e.standing(), by) })
+func (v *View) retract(s spot, what Kind, k key, by standing) {
+	v.removeIf(s, what, k, func(e entry) bool { return mayReplace(e.standing(), by) })
 }
 
 // removeIf drops the entry of the given kind and otherwise the key k if the condition,
-// which is called under a lock, holds for it.
-func (v *View) removeIf(what Kind, k key, condition func(entry) bool) {
+// which is called under a lock, holds for it. s is the spot of the name.
+func (v *View) removeIf(s spot, what Kind, k key, condition func(entry) bool) {
 	k.kind, k.view = what, v.id
 	if what == KindNameError {
 		k.rrtype = 0
 	}
-	hash := v.cache.hasher.hash(k)
-	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(k) && condition(e) })
+	if !s.may(k.mark()) {
+		return
+	}
+	hash := v.cache.hasher.at(s, &k)
+	v.cache.storeOf(k).shard(hash).removeIf(hash, func(e entry) bool { return e.is(&k) && condition(e) })
 }
 
 // plausible is false for a mistake of the caller: bogus data that passed validation.

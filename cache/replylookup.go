@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"hash/maphash"
-
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
@@ -111,8 +109,12 @@ func (e entry) isOneAlias() bool {
 // to, else that it does not exist, else an answer, or aliases, kept whole. An RRset made from a
 // wildcard is no answer without its proof, which it has in a chain only.
 func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok bool) {
-	if e, hot, ok = v.replySet(i, name, q.Type, q.CD); !ok && q.Type != dns.TypeCNAME && q.MaxAliases > 0 {
-		e, hot, ok = v.replySet(i, name, dns.TypeCNAME, q.CD)
+	s := spot{v.cache.hasher.bytes(name), anything}
+	if e, hot, ok = v.replySet(i, s, name, q.Type, q.CD); !ok {
+		s = v.look(s)
+		if q.Type != dns.TypeCNAME && q.MaxAliases > 0 {
+			e, hot, ok = v.replySet(i, s, name, dns.TypeCNAME, q.CD)
+		}
 	}
 	expanded := ok && e.expanded()
 	if ok && !expanded {
@@ -127,7 +129,7 @@ func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok b
 			if kind == KindNameError {
 				k.rrtype = 0
 			}
-			if e, hot, ok := v.named(name, k); ok && e.span().left(i) > 0 {
+			if e, hot, ok := v.named(s, name, k); ok && e.span().left(i) > 0 {
 				return e, hot, kind != KindChain || q.Type != dns.TypeCNAME || e.isOneAlias()
 			}
 		}
@@ -135,13 +137,13 @@ func (v *View) replyEntry(i instant, name []byte, q ReplyTo) (e entry, hot, ok b
 	if expanded || q.MaxAliases == 0 {
 		return "", false, false
 	}
-	return v.replyAliases(i, name, q)
+	return v.replyAliases(i, s, name, q)
 }
 
 // replyAliases finds aliases that are kept whole.
-func (v *View) replyAliases(i instant, name []byte, q ReplyTo) (e entry, hot, ok bool) {
+func (v *View) replyAliases(i instant, s spot, name []byte, q ReplyTo) (e entry, hot, ok bool) {
 	for t := Checked; t <= q.trust(); t++ {
-		e, hot, ok = v.named(name, key{rrtype: dns.TypeCNAME, kind: KindChain, trust: t})
+		e, hot, ok = v.named(s, name, key{rrtype: dns.TypeCNAME, kind: KindChain, trust: t})
 		if ok && e.span().left(i) > 0 && e.leadsOn(q.Type) {
 			return e, hot, true
 		}
@@ -150,9 +152,9 @@ func (v *View) replyAliases(i instant, name []byte, q ReplyTo) (e entry, hot, ok
 }
 
 // replySet finds an RRset that may be an answer.
-func (v *View) replySet(i instant, name []byte, rrtype uint16, cd bool) (e entry, hot, ok bool) {
+func (v *View) replySet(i instant, s spot, name []byte, rrtype uint16, cd bool) (e entry, hot, ok bool) {
 	for t := Checked; t <= (ReplyTo{CD: cd}).trust(); t++ {
-		e, hot, ok = v.named(name, key{rrtype: rrtype, kind: KindRRset, trust: t})
+		e, hot, ok = v.named(s, name, key{rrtype: rrtype, kind: KindRRset, trust: t})
 		if ok && e.span().left(i) > 0 && e.standing().rank >= RankNonAuthoritative {
 			return e, hot, true
 		}
@@ -160,21 +162,19 @@ func (v *View) replySet(i instant, name []byte, rrtype uint16, cd bool) (e entry
 	return "", false, false
 }
 
-// named is entry with use set, for a name in a byte slice; it allocates no string.
-func (v *View) named(name []byte, k key) (e entry, hot, ok bool) {
+// named is entryAt with use set, for a name in a byte slice; it allocates no string.
+func (v *View) named(s spot, name []byte, k key) (e entry, hot, ok bool) {
+	if !s.may(k.mark()) {
+		return "", false, false
+	}
 	k.view = v.id
-	hash := v.cache.hasher.hashNamed(name, k)
+	hash := v.cache.hasher.at(s, &k)
 	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, k.trust == Checked)
 	if !ok || string(e.name()) != string(name) {
 		return e, hot, false
 	}
 	k.name = e.name()
-	return e, hot, e.is(k)
-}
-
-// hashNamed is hash of k with this name.
-func (h hasher) hashNamed(name []byte, k key) uint64 {
-	return maphash.Bytes(h.seed, name) ^ h.rest(k)
+	return e, hot, e.is(&k)
 }
 
 // expanded reports whether an RRset was made from a wildcard: its signatures count fewer

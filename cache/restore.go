@@ -160,8 +160,8 @@ func (v *View) load(now time.Time, e entry) {
 	fresh := entry(append(appendHead(make([]byte, 0, len(e)), head{k, st, life, e.note()}), e.body()...))
 	switch k.kind {
 	case KindRRset, KindNoData, KindNameError, KindWildcard, KindChain:
-		if !v.knowsLater(i, k, fresh) {
-			v.place(i, k, fresh)
+		if s := v.spot(k.name); !v.knowsLater(i, s, k, fresh) {
+			v.place(i, s, k, fresh)
 		}
 	case KindRange:
 		v.loadRange(i, fresh, d)
@@ -193,7 +193,7 @@ func (o *Options) longest(e entry) time.Duration {
 
 // knowsLater reports whether something alive that was learnt after e answers, or denies,
 // the same name and type.
-func (v *View) knowsLater(i instant, k key, e entry) bool {
+func (v *View) knowsLater(i instant, s spot, k key, e entry) bool {
 	others := []Kind{KindRRset, KindChain, KindNoData, KindNameError}
 	if k.kind == KindWildcard {
 		others = []Kind{KindWildcard}
@@ -203,7 +203,7 @@ func (v *View) knowsLater(i instant, k key, e entry) bool {
 		if at.kind == KindNameError {
 			at.rrtype = 0
 		}
-		if known, _, ok := v.entry(at, false); ok && known.span().left(i) > 0 && known.span().arrived() > e.span().arrived() {
+		if known, _, ok := v.entryAt(s, at, false); ok && known.span().left(i) > 0 && known.span().arrived() > e.span().arrived() {
 			return true
 		}
 	}

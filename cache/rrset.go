@@ -6,6 +6,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // Item is a cached RRset.
@@ -53,37 +54,55 @@ func (m Meta) note() note { return noteOf(m.Status, m.Extended) }
 // as a use of it. A reader of Unchecked data is given Checked data where there is
 // some.
 func (v *View) Get(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
-	i, k := v.cache.at(now), key{name: name, rrtype: rrtype}
-	missed := missAbsent
+	i, s := v.cache.at(now), v.hashed(name)
+	if trust != Checked { // which are two places, mostly of name servers, and for little
+		s = v.look(s)
+	}
+	e, hot, ok := v.live(i, s, name, rrtype, trust, least)
+	if !ok {
+		return Item{}, false
+	}
+	item := e.item(i)
+	item.Prefetch = hot && dueForPrefetch(e.span(), i)
+	return item, true
+}
+
+// live is Get at the spot of the name, and returns the entry.
+func (v *View) live(i instant, s spot, name dnsname.Name, rrtype uint16, trust Trust, least Rank) (e entry, hot, ok bool) {
+	k, missed := key{name: name, rrtype: rrtype}, missAbsent
 	for k.trust = Checked; k.trust <= trust; k.trust++ {
-		e, hot, ok := v.entry(k, true)
-		if !ok {
-			continue
-		}
-		item := e.item(i)
+		e, hot, ok = v.entryAt(s, k, true)
 		switch {
-		case item.TTL == 0:
+		case !ok:
+		case e.span().left(i) <= 0:
 			missed = missExpired
-		case item.Rank < least:
+		case e.standing().rank < least:
 			missed = missRank
 		default:
-			item.Prefetch = hot && dueForPrefetch(e.span(), i)
 			v.count(k, hitRRset)
-			return item, true
+			return e, hot, true
 		}
 	}
 	v.count(k, missed)
-	return Item{}, false
+	return "", false, false
 }
 
 // entry returns the entry of k in this view, alive or not. hot tells whether it had
 // been used before. Unchecked data gains nothing by being used, so that questions with
 // CD=1, however often they are asked, push out nothing that was validated.
 func (v *View) entry(k key, use bool) (e entry, hot, ok bool) {
+	return v.entryAt(v.spot(k.name), k, use)
+}
+
+// entryAt is entry at the spot of its name.
+func (v *View) entryAt(s spot, k key, use bool) (e entry, hot, ok bool) {
+	if !s.may(k.mark()) {
+		return "", false, false
+	}
 	k.view = v.id
-	hash := v.cache.hasher.hash(k)
+	hash := v.cache.hasher.at(s, &k)
 	e, hot, ok = v.cache.storeOf(k).shard(hash).get(hash, use && k.trust == Checked)
-	return e, hot, ok && e.is(k)
+	return e, hot, ok && e.is(&k)
 }
 
 // storeOf keeps the keys and DS records of validation apart from answers.
@@ -144,23 +163,23 @@ func (v *View) store(now time.Time, k key, set *dnssec.RRset, m Meta) error {
 	if err := v.cache.options.admit(set); err != nil {
 		return err
 	}
-	i := v.cache.at(now)
+	i, s := v.cache.at(now), v.spot(k.name)
 	if !v.admitType(i, k, d) {
 		v.count(k, refusedTypes)
 		return &LimitError{"MaxTypes", v.cache.options.MaxTypes}
 	}
-	if !v.displaceOthers(i, k, m.standing()) {
+	if !v.displaceOthers(i, s, k, m.standing()) {
 		return ErrNotKept
 	}
 	var scratch [512]byte // most sets fit, so that only the entry itself is allocated
 	b := appendSet(appendHead(scratch[:0], head{k, m.standing(), spanOf(i, d), m.note()}), set)
-	if !v.place(i, k, entry(b)) {
+	if !v.place(i, s, k, entry(b)) {
 		return ErrNotKept
 	}
 	v.learnWildcard(i, set, m, d)
-	v.forget(KindFailure, k)
+	v.forget(s, KindFailure, k)
 	for k.name = k.name.Parent(); !k.name.IsRoot(); k.name = k.name.Parent() {
-		v.retract(KindNameError, k, m.standing()) // a name exists if one below it does
+		v.retract(v.spot(k.name), KindNameError, k, m.standing()) // a name exists if one below it does
 	}
 	return nil
 }

@@ -44,6 +44,8 @@ type sized interface {
 	size() int64
 	// denies reports whether it is of the kind that each missing name leaves behind.
 	denies() bool
+	// marked is what it counts as in a presence.
+	marked() marked
 }
 
 // store is a byte-bounded map from hashes to values, in shards.
@@ -52,28 +54,32 @@ type store[V sized] struct {
 	shift  uint // of a hash, to leave the shard's number
 }
 
-func newStore[V sized](limit int64) store[V] {
+func newStore[V sized](limit int64, p *presence) store[V] {
 	n := 1
 	for n < maxShards && limit/int64(2*n) >= minShard {
 		n *= 2
 	}
-	return newStoreOf[V](limit, n, largestShare)
+	return newStoreOf[V](limit, p, n, largestShare)
 }
 
 // newStoreOf makes a store of n shards, a power of two, of each of which one entry may take
 // this share.
-func newStoreOf[V sized](limit int64, n int, share int64) store[V] {
+func newStoreOf[V sized](limit int64, p *presence, n int, share int64) store[V] {
 	s := store[V]{shards: make([]shard[V], n), shift: 64 - uint(bits.TrailingZeros(uint(n)))}
 	for i := range s.shards {
 		s.shards[i].limit = limit / int64(n)
 		s.shards[i].largest = s.shards[i].limit / share
+		s.shards[i].presence = p
 		s.shards[i].reset()
 	}
 	return s
 }
 
 // shard returns the shard of a hash. With one shard the shift is 64, which leaves 0.
-func (s *store[V]) shard(hash uint64) *shard[V] { return &s.shards[hash>>s.shift] }
+func (s *store[V]) shard(hash uint64) *shard[V] {
+	countProbe()
+	return &s.shards[hash>>s.shift]
+}
 
 // shard is three least-recently-used lists under one lock: cold and denied for entries that
 // were not used again, hot for those that were. Cold entries are evicted first, so one-time
@@ -83,6 +89,9 @@ type shard[V sized] struct {
 	mu      sync.Mutex
 	limit   int64 // bytes, never changed
 	largest int64 // of one entry, likewise
+
+	presence *presence // counts what is in the lists
+	brief    bool      // as what PutBrief keeps
 
 	// Guarded by mu.
 	cold, denied, hot segment[V]
@@ -151,6 +160,15 @@ func (s *shard[V]) reset() {
 	s.cold, s.denied, s.hot = newSegment[V](), newSegment[V](), newSegment[V]()
 }
 
+// marked is what v counts as here.
+func (s *shard[V]) marked(v V) marked {
+	m := v.marked()
+	if s.brief {
+		m.mark = markBrief
+	}
+	return m
+}
+
 // lists returns the three, as they are most often the one sought.
 func (s *shard[V]) lists() [3]*segment[V] { return [...]*segment[V]{&s.hot, &s.cold, &s.denied} }
 
@@ -213,21 +231,22 @@ func (s *shard[V]) put(hash uint64, v V, may func(old V) bool) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.hot.lru.Peek(hash); ok {
-		if !may(old) {
-			return false
-		}
-		s.hot.add(hash, v)
-	} else {
-		old, in, ok := s.unused(hash)
-		if ok && !may(old) {
-			return false
-		}
-		to := s.coldFor(v)
-		if ok && in != to { // of another kind, with the same hash
-			in.remove(hash, old)
-		}
-		to.add(hash, v)
+	old, ok := s.hot.lru.Peek(hash)
+	in, to := &s.hot, &s.hot
+	if !ok {
+		old, in, ok = s.unused(hash)
+		to = s.coldFor(v)
+	}
+	if ok && !may(old) {
+		return false
+	}
+	s.presence.add(s.marked(v))
+	if ok && in != to { // of another kind, with the same hash
+		in.remove(hash, old)
+	}
+	to.add(hash, v)
+	if ok {
+		s.presence.remove(s.marked(old))
 	}
 	s.placed++
 	s.settle()
@@ -246,9 +265,11 @@ func (s *shard[V]) settle() {
 		s.coldFor(v).add(hash, v)
 	}
 	for s.total() > s.limit {
-		if _, _, ok := s.least().removeOldest(); !ok {
+		_, v, ok := s.least().removeOldest()
+		if !ok {
 			return
 		}
+		s.presence.remove(s.marked(v))
 		s.evictions++
 	}
 	for _, g := range s.lists() {
@@ -282,6 +303,7 @@ func (s *shard[V]) removeIf(hash uint64, condition func(V) bool) bool {
 	for _, g := range s.lists() {
 		if v, ok := g.lru.Peek(hash); ok && condition(v) {
 			g.remove(hash, v)
+			s.presence.remove(s.marked(v))
 			return true
 		}
 	}

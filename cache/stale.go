@@ -26,13 +26,13 @@ const (
 // the name or of one above it, or an alias instead; nor what is bogus. Item.TTL is
 // StaleTTL.
 func (v *View) GetStale(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
-	i := v.cache.at(now)
-	if v.denied(i, name, rrtype, trust) {
+	i, s := v.cache.at(now), v.spot(name)
+	if v.denied(i, s, name, rrtype, trust) {
 		return Item{}, false
 	}
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindRRset, trust: t}
-		e, ok := v.staleEntry(i, k)
+		e, ok := v.staleEntry(i, s, k)
 		if !ok || e.standing().rank < least || v.superseded(i, e) {
 			continue
 		}
@@ -48,13 +48,13 @@ func (v *View) GetStale(now time.Time, name dnssec.Name, rrtype uint16, trust Tr
 // an ancestor, and synthesised ones, are not given out once they have expired, nor those
 // of a type at a name that was found to be an alias since.
 func (v *View) GetStaleNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
-	i := v.cache.at(now)
+	i, s := v.cache.at(now), v.spot(name)
 	for t := Checked; t <= trust; t++ {
-		if e, _, ok := v.entry(key{name: name, rrtype: rrtype, kind: KindRRset, trust: t}, false); ok && e.span().left(i) > 0 {
+		if e, _, ok := v.entryAt(s, key{name: name, rrtype: rrtype, kind: KindRRset, trust: t}, false); ok && e.span().left(i) > 0 {
 			return Negative{}, false
 		}
 		for _, k := range denialKeys(name, rrtype, t) {
-			e, ok := v.staleEntry(i, k)
+			e, ok := v.staleEntry(i, s, k)
 			if !ok || v.superseded(i, e) {
 				continue
 			}
@@ -71,13 +71,13 @@ func (v *View) GetStaleNegative(now time.Time, name dnssec.Name, rrtype uint16, 
 // GetStaleChain is GetStale for an answer kept whole, as those made from wildcards are.
 // Chain.TTL and that of all its parts is StaleTTL.
 func (v *View) GetStaleChain(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
-	i := v.cache.at(now)
-	if v.denied(i, name, rrtype, trust) {
+	i, s := v.cache.at(now), v.spot(name)
+	if v.denied(i, s, name, rrtype, trust) {
 		return Chain{}, false
 	}
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
-		e, ok := v.staleEntry(i, k)
+		e, ok := v.staleEntry(i, s, k)
 		if !ok || v.superseded(i, e) {
 			continue
 		}
@@ -119,24 +119,24 @@ func (v *View) EndStale(now time.Time, name dnssec.Name, rrtype uint16, trust Tr
 	if v.cache.options.KeepStale == 0 {
 		return
 	}
-	i := v.cache.at(now)
+	i, s := v.cache.at(now), v.spot(name)
 	expired := func(e entry) bool { return e.span().left(i) <= 0 }
 	for t := trust; t <= Unchecked; t++ {
 		k := key{name: name, rrtype: rrtype, trust: t}
 		for _, what := range [...]Kind{KindRRset, KindChain, KindNoData, KindNameError} {
-			v.removeIf(what, k, expired)
+			v.removeIf(s, what, k, expired)
 		}
 		k.rrtype = dns.TypeCNAME
-		v.removeIf(KindRRset, k, expired)
-		v.removeIf(KindChain, k, expired)
+		v.removeIf(s, KindRRset, k, expired)
+		v.removeIf(s, KindChain, k, expired)
 	}
 }
 
 // denied reports whether a denial of name and type is alive.
-func (v *View) denied(i instant, name dnsname.Name, rrtype uint16, trust Trust) bool {
+func (v *View) denied(i instant, s spot, name dnsname.Name, rrtype uint16, trust Trust) bool {
 	for t := Checked; t <= trust; t++ {
 		for _, k := range denialKeys(name, rrtype, t) {
-			if e, _, ok := v.entry(k, false); ok && e.span().left(i) > 0 {
+			if e, _, ok := v.entryAt(s, k, false); ok && e.span().left(i) > 0 {
 				return true
 			}
 		}
@@ -146,8 +146,8 @@ func (v *View) denied(i instant, name dnsname.Name, rrtype uint16, trust Trust) 
 
 // staleEntry returns the entry of k if it has expired within the time that it may be
 // given out after.
-func (v *View) staleEntry(i instant, k key) (entry, bool) {
-	e, _, ok := v.entry(k, true)
+func (v *View) staleEntry(i instant, s spot, k key) (entry, bool) {
+	e, _, ok := v.entryAt(s, k, true)
 	if !ok || e.standing().status == dnssec.Bogus {
 		return "", false
 	}

@@ -29,7 +29,8 @@ type Stats struct {
 	Evictions uint64 `json:"evictions"` // entries evicted for others
 	// Shards lists all shards: of answers, of keys, of delegations of top-level
 	// domains, of other delegations, of NSEC and NSEC3 ranges, of answers kept briefly; and,
-	// as one without entries, what is remembered of names that are no zone cuts.
+	// as two without entries, of which names there is anything, and what is remembered of
+	// names that are no zone cuts.
 	Shards []ShardStats `json:"shards"`
 }
 
@@ -111,7 +112,7 @@ func (c *Cache) Stats() Stats {
 		RefusedTypes: sum[refusedTypes],
 	}
 	s.Shards = c.ranges.stats(c.cuts.stats(c.top.stats(c.keys.stats(c.answers.stats(nil)))))
-	s.Shards = c.noCuts.stats(c.brief.stats(s.Shards))
+	s.Shards = c.noCuts.stats(c.presence.stats(c.brief.stats(s.Shards)))
 	for _, sh := range s.Shards {
 		s.Entries += sh.Entries
 		s.Bytes += sh.Bytes

@@ -51,7 +51,7 @@ func (v *View) admitType(i instant, k key, d time.Duration) bool {
 		lost := false
 		hash := v.cache.hasher.hash(list)
 		v.cache.storeOf(list).shard(hash).put(hash, entry(b), func(now entry) bool {
-			lost = now.is(list) && (!found || now != old)
+			lost = now.is(&list) && (!found || now != old)
 			return !lost
 		})
 		if !lost {

@@ -52,10 +52,13 @@ const maxChain = 254
 // GetChain looks for a chain that is alive at now and counts as a use of it. A reader
 // of Unchecked data is given Checked data where there is some.
 func (v *View) GetChain(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
-	i := v.cache.at(now)
+	return v.chainAt(v.cache.at(now), v.spot(name), name, rrtype, trust)
+}
+
+func (v *View) chainAt(i instant, s spot, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	for t := Checked; t <= trust; t++ {
 		k := key{name: name, rrtype: rrtype, kind: KindChain, trust: t}
-		if e, hot, ok := v.entry(k, true); ok && e.span().left(i) > 0 {
+		if e, hot, ok := v.entryAt(s, k, true); ok && e.span().left(i) > 0 {
 			v.count(k, hitChain)
 			c := e.chain(i)
 			c.Prefetch = hot && dueForPrefetch(e.span(), i)
@@ -77,14 +80,14 @@ func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {
 	if d <= 0 || size > v.cache.options.MaxEntry || !m.plausible() || len(c.Answer) == 0 || isMeta(c.Type) {
 		return v.refuse(k)
 	}
-	i := v.cache.at(now)
-	if !v.displaceOthers(i, k, m.standing()) {
+	i, s := v.cache.at(now), v.spot(c.Name)
+	if !v.displaceOthers(i, s, k, m.standing()) {
 		return v.refuse(k)
 	}
-	if !v.place(i, k, c.packed(head{k, m.standing(), spanOf(i, d), m.note()}, size)) {
+	if !v.place(i, s, k, c.packed(head{k, m.standing(), spanOf(i, d), m.note()}, size)) {
 		return v.refuse(k)
 	}
-	v.forget(KindFailure, k)
+	v.forget(s, KindFailure, k)
 	return true
 }
 
