@@ -129,8 +129,7 @@ func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	d.serve(w, &query{
 		handler: d.handler, begun: time.Now(), transport: overHTTPS, tally: d.tally,
-		client: client, local: local, remote: remote, tls: r.TLS, wire: wire,
-		send: func(answer []byte) error { return sendDoH(w, answer) },
+		client: client, local: local, remote: remote, tls: r.TLS, wire: wire, way: dohWay{w},
 	})
 }
 
@@ -212,9 +211,11 @@ func dohQueryOfBody(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 	return wire, http.StatusOK
 }
 
-// sendDoH sends an answer, which HTTP caches may keep as long as DNS caches (RFC 8484
-// §5.1).
-func sendDoH(w http.ResponseWriter, answer []byte) error {
+// dohWay is the way back over HTTPS.
+type dohWay struct{ http.ResponseWriter }
+
+// send sends an answer, which HTTP caches may keep as long as DNS caches (RFC 8484 §5.1).
+func (w dohWay) send(_ *query, answer []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", dohType)
 	h.Set("Content-Length", strconv.Itoa(len(answer)))

@@ -57,12 +57,18 @@ type query struct {
 	client        netip.AddrPort
 	local, remote net.Addr
 	tls           *tls.ConnectionState // nil: not encrypted
+	source        []byte               // control message of the answer over UDP; nil: it needs none
 	wire          []byte
-	// send sends the answer. It is called once at most.
-	send func(answer []byte) error
+	way           way
 
 	handler *handler
 	begun   time.Time
+}
+
+// way is the way back to the client of a query.
+type way interface {
+	// send sends the answer. It is called once at most.
+	send(q *query, answer []byte) error
 }
 
 // verdict says what is done with a query before anybody looks at what it asks.
@@ -254,7 +260,7 @@ func (q *query) deliver(wire []byte) error {
 	if len(wire) > dns.MaxMsgSize {
 		return errTooLong
 	}
-	return q.send(wire)
+	return q.way.send(q, wire)
 }
 
 // errTooLong is the error for an answer whose length does not fit before it (RFC 1035

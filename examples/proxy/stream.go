@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,12 +40,13 @@ type streamListener struct {
 	handler   *handler
 	tally     *tally
 	open      connections
+	workers   workers
 }
 
 func newStreamListener(l net.Listener, t transport, h *handler) *streamListener {
 	return &streamListener{
 		Listener: l, transport: t, handler: h, tally: h.metrics.newTally(t),
-		open: connections{open: make(map[net.Conn]struct{})},
+		open: connections{open: make(map[net.Conn]struct{})}, workers: workers{handler: h},
 	}
 }
 
@@ -55,6 +55,7 @@ func (l *streamListener) String() string { return l.transport.String() + " " + l
 func (l *streamListener) serve() error {
 	err := l.open.accept(l.Listener, l.serveConn)
 	l.open.running.Wait()
+	l.workers.stop()
 	return err
 }
 
@@ -72,6 +73,7 @@ func (l *streamListener) serveConn(conn net.Conn) {
 		Conn: conn, listener: l, client: addrPort(conn.RemoteAddr()), activity: activityOf(conn),
 		places: make(chan struct{}, streamPipeline),
 	}
+	c.ended = c.endQuery
 	defer c.running.Wait() // also when the client has sent all it wanted: its answers are sent
 	for range streamQueries {
 		if !c.next() {
@@ -88,6 +90,7 @@ type streamConn struct {
 	activity *activity
 	running  sync.WaitGroup
 	places   chan struct{} // as many as queries are worked on
+	ended    func()        // endQuery
 	writing  sync.Mutex
 	head     [smallQuery]byte // the beginning of the query that is read
 	answer   []byte           // room for an answer out of the cache
@@ -119,7 +122,6 @@ func (c *streamConn) next() bool {
 		c.activity.end()
 		return true
 	}
-	q.wire = slices.Clone(head)
 	c.answerLater(q, func() {})
 	return true
 }
@@ -149,7 +151,7 @@ func (c *streamConn) skip(rest int) bool {
 func (c *streamConn) query(wire []byte) *query {
 	q := &query{
 		handler: c.listener.handler, begun: time.Now(), transport: c.listener.transport, tally: c.listener.tally,
-		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), wire: wire, send: c.send,
+		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), wire: wire, way: c,
 	}
 	if secured, ok := c.Conn.(*tls.Conn); ok {
 		state := secured.ConnectionState()
@@ -193,22 +195,28 @@ func (c *streamConn) answerLong(q *query, rest int) bool {
 	return true
 }
 
-// answerLater answers a query, which has begun the activity, in a goroutine. leave releases
-// the room for it.
+// answerLater has a worker answer a query, which has begun the activity. leave releases the room
+// for it.
 func (c *streamConn) answerLater(q *query, leave func()) {
 	c.places <- struct{}{}
-	c.running.Go(func() {
-		defer func() {
-			leave()
-			c.activity.end()
-			<-c.places
-		}()
-		q.handler.answer(q)
-	})
+	c.running.Add(1)
+	w := c.listener.workers.hire()
+	w.query, w.leave, w.ended = *q, leave, c.ended
+	if len(q.wire) <= smallQuery {
+		w.wire = append(w.short[:0], q.wire...) // what it was read into is used again
+	}
+	w.begin()
+}
+
+// endQuery is called when a worker has answered a query.
+func (c *streamConn) endQuery() {
+	c.activity.end()
+	<-c.places
+	c.running.Done()
 }
 
 // send sends one answer. The first one that cannot be sent whole is the last.
-func (c *streamConn) send(answer []byte) error {
+func (c *streamConn) send(_ *query, answer []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	err := writeFrame(c.Conn, answer)

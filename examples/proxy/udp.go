@@ -5,8 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,14 +34,15 @@ type batchConn interface {
 }
 
 // udpListener answers over UDP. What the cache holds is answered in the loop that reads;
-// what must be searched gets a goroutine.
+// what must be searched gets a worker.
 type udpListener struct {
 	conn    *net.UDPConn
 	batch   batchConn
 	handler *handler
 	tally   *tally
 	control int // bytes of control messages: 0 unless the socket has many addresses
-	running sync.WaitGroup
+	workers workers
+	ended   func() // endQuery
 	stopped atomic.Bool
 
 	in, out []ipv4.Message
@@ -52,7 +51,8 @@ type udpListener struct {
 func newUDPListener(conn *net.UDPConn, h *handler) *udpListener {
 	_ = conn.SetReadBuffer(udpBuffer)  // as much as the system allows
 	_ = conn.SetWriteBuffer(udpBuffer) // the same
-	l := &udpListener{conn: conn, handler: h, tally: h.metrics.newTally(overUDP)}
+	l := &udpListener{conn: conn, handler: h, tally: h.metrics.newTally(overUDP), workers: workers{handler: h}}
+	l.ended = l.endQuery
 	at := addrPort(conn.LocalAddr()).Addr()
 	if at.Is4() {
 		l.batch = ipv4.NewPacketConn(conn)
@@ -74,7 +74,7 @@ func (l *udpListener) String() string { return "udp " + l.conn.LocalAddr().Strin
 
 func (l *udpListener) serve() error {
 	err := l.loop()
-	l.running.Wait()
+	l.workers.stop()
 	return err
 }
 
@@ -154,7 +154,8 @@ func (l *udpListener) refusal(buffer []byte, r *refusal, wire []byte, remote *ne
 	answer := appendRefusal(buffer, wire, r.rcode, r.why)
 	l.tally.answered(answer, 0)
 	if l.handler.logQueries {
-		l.handler.logRefusal(l.query(wire, nil, remote), answer)
+		q := l.query(wire, nil, remote)
+		l.handler.logRefusal(&q, answer)
 	}
 	return answer
 }
@@ -183,20 +184,23 @@ func (l *udpListener) flush() {
 	}
 }
 
-// query returns what was received in a form that may be kept.
-func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr) *query {
-	return &query{
+// query returns what was received. The bytes of wire are not its own.
+func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr) query {
+	return query{
 		handler: l.handler, begun: time.Now(), transport: overUDP, tally: l.tally,
 		client: addrPort(remote), local: l.conn.LocalAddr(), remote: remote,
-		wire: slices.Clone(wire),
-		send: func(answer []byte) error {
-			_, _, err := l.conn.WriteMsgUDP(answer, source, remote)
-			return err
-		},
+		source: source, wire: wire, way: l,
 	}
 }
 
-// answerLater answers a query in a goroutine, unless there are too many.
+// send sends one answer.
+func (l *udpListener) send(q *query, answer []byte) error {
+	remote := q.remote.(*net.UDPAddr).AddrPort() // query set it
+	_, _, err := l.conn.WriteMsgUDPAddrPort(answer, q.source, remote)
+	return err
+}
+
+// answerLater has a worker answer a query, unless there are too many.
 func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr) *refusal {
 	h := l.handler
 	leave := h.hold(addrPort(remote).Addr(), len(wire))
@@ -208,14 +212,15 @@ func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr) *ref
 		leave()
 		return &refuseAll
 	}
-	q := l.query(wire, source, remote)
-	l.running.Go(func() {
-		defer h.pending.Add(-1)
-		defer leave()
-		h.answer(q)
-	})
+	w := l.workers.hire()
+	w.query, w.leave, w.ended = l.query(wire, source, remote), leave, l.ended
+	w.wire = append(w.short[:0], wire...) // what it was read into is used again
+	w.begin()
 	return nil
 }
+
+// endQuery is called when a worker has answered a query.
+func (l *udpListener) endQuery() { l.handler.pending.Add(-1) }
 
 // controlSize is enough for the address that a datagram was sent to.
 const controlSize = 64
