@@ -41,8 +41,11 @@ func (e *refusedError) Unwrap() error { return e.err }
 // such an error fills it in: they come in again from hooks and Exchangers that ask a resolver,
 // and as causes of the end of contexts.
 type toldError struct {
-	error    // the one that says it; errors.As panics for targets that are no errors
+	err      error // the one that says it
 	bogus    bool
 	extended extendedError
 	known    []error // likewise, of its cause
 }
+
+// Error makes it an error, as errors.As panics for targets that are none.
+func (e *toldError) Error() string { return e.err.Error() }
