@@ -11,7 +11,11 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/env"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
 	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/secondlevel"
 	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/transport"
@@ -24,7 +28,7 @@ type config struct {
 	hosts        *stub.HostsFile // nil: not consulted
 	search       stub.SearchList
 	destinations *stub.Destinations
-	limits       limits
+	limits       limits.Limits
 	allow        func(netip.Addr) bool
 	filter       *policy.AddressFilter // nil: all addresses are allowed
 	zones        policy.LocalZones     // the first LocalZones
@@ -33,15 +37,15 @@ type config struct {
 }
 
 // settings returns what the engine needs of the options.
-func (c *config) settings() settings {
-	s := settings{
+func (c *config) settings() env.Settings {
+	s := env.Settings{
 		Limits: c.limits,
 		Now:    c.Now, SignatureTime: c.SignatureTime, OwnSignatureTime: c.ownSignatureTime,
 		Cache: c.Cache, ViewName: c.ViewName,
 		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
 		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
 		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
-		Minimise: minimisation(c.Minimise), Family: addressFamily(c.Family), Port: c.Port,
+		Minimise: env.Minimisation(c.Minimise), Family: env.Family(c.Family), Port: c.Port,
 		DisableCaseRandomisation: c.DisableCaseRandomisation,
 		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
 		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
@@ -53,7 +57,7 @@ func (c *config) settings() settings {
 }
 
 func (o Options) fill() (config, error) {
-	c := config{Options: o, limits: limits(o.Limits).fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
+	c := config{Options: o, limits: limits.Limits(o.Limits).Fill(), allow: o.AllowServer, ownSignatureTime: o.SignatureTime != nil}
 	if dial := o.Dial; dial != nil {
 		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(ctx, network, address)
@@ -76,7 +80,7 @@ func (o Options) fill() (config, error) {
 		c.allow = PublicUnicast
 	}
 	if c.Port == 0 {
-		c.Port = defaultPort
+		c.Port = routes.DefaultPort
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -220,7 +224,7 @@ func (c checked) Send(ctx context.Context, network string, server netip.AddrPort
 	case transport.Abandon:
 		return reply, transport.ErrAbandoned
 	case transport.Ignore:
-		return nil, errForeignReply
+		return nil, failure.ErrForeignReply
 	}
-	return nil, errForeignReply
+	return nil, failure.ErrForeignReply
 }

@@ -3,6 +3,10 @@ package resolver
 import (
 	"errors"
 	"slices"
+
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/routes"
 )
 
 // The engine has errors of its own for what LimitError, RouteError and Refusal say. shown makes
@@ -12,12 +16,12 @@ import (
 // *RouteError or an error of the program's in each place where the engine has its own.
 func shown(err error) error {
 	switch e := err.(type) {
-	case *limitError:
+	case *limits.Error:
 		return (*LimitError)(e)
-	case *routeError:
+	case *routes.Error:
 		return &RouteError{Zone: e.Zone, Err: shown(e.Err)}
-	case *outsideError:
-		return shown(e.err)
+	case *failure.OutsideError:
+		return shown(e.Err)
 	}
 	switch _, several := err.(interface{ Unwrap() []error }); {
 	case !isOfEngine(err):
@@ -31,10 +35,10 @@ func shown(err error) error {
 // isOfEngine reports whether there is an error in the tree that callers do not know.
 func isOfEngine(err error) bool {
 	switch err.(type) {
-	case *limitError, *routeError, *outsideError:
+	case *limits.Error, *routes.Error, *failure.OutsideError:
 		return true
 	}
-	return slices.ContainsFunc(wrapped(err), isOfEngine)
+	return slices.ContainsFunc(failure.Wrapped(err), isOfEngine)
 }
 
 // shownError is an error that wraps one of the engine's.
@@ -59,7 +63,7 @@ func (e *shownErrors) As(target any) bool { return asShown(e.err, target) }
 // Unwrap returns the causes, as callers see them.
 func (e *shownErrors) Unwrap() []error {
 	var causes []error
-	for _, err := range wrapped(e.err) {
+	for _, err := range failure.Wrapped(e.err) {
 		causes = append(causes, shown(err))
 	}
 	return causes
@@ -77,7 +81,7 @@ func asShown(err error, target any) bool {
 // handedIn returns an error of the program's in a form in which the engine knows what it says.
 func handedIn(err error) error {
 	if known := engineForms(err); len(known) > 0 {
-		return &outsideError{err, known}
+		return &failure.OutsideError{Err: err, Known: known}
 	}
 	return err
 }
@@ -87,9 +91,9 @@ func handedIn(err error) error {
 func engineForms(err error) []error {
 	switch e := err.(type) {
 	case *LimitError:
-		return []error{(*limitError)(e)}
+		return []error{(*limits.Error)(e)}
 	case *Refusal:
-		return []error{&refusedError{err: e, rcode: e.rcode(), extended: extendedError(e.extended())}}
+		return []error{&failure.RefusedError{Err: e, Rcode: e.rcode(), Extended: failure.ExtendedError(e.extended())}}
 	case *shownError:
 		return []error{e.err}
 	case *shownErrors:
@@ -98,7 +102,7 @@ func engineForms(err error) []error {
 		return nil
 	}
 	var forms []error
-	for _, each := range wrapped(err) {
+	for _, each := range failure.Wrapped(err) {
 		forms = append(forms, engineForms(each)...)
 	}
 	return forms

@@ -10,25 +10,28 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/routes"
 )
 
 // TestShown: callers find their own types in an error of the engine, at the same places of the
 // tree, and nothing else changes.
 func TestShown(t *testing.T) {
-	sends := limitSends.reached(3)
+	sends := limits.Sends.Reached(3)
 	for _, test := range []struct {
 		about        string
 		err          error
 		limit, route bool
 	}{
 		{"none", nil, false, false},
-		{"a cause", errCircular, false, false},
-		{"causes", join([]error{errCircular, errLame}), false, false},
+		{"a cause", failure.ErrCircular, false, false},
+		{"causes", failure.Join([]error{failure.ErrCircular, failure.ErrLame}), false, false},
 		{"a limit", sends, true, false},
 		{"a limit, wrapped", fmt.Errorf("wrapped: %w", sends), true, false},
-		{"a limit among causes", &zoneError{err: join([]error{errCircular, fmt.Errorf("wrapped: %w", sends)})}, true, false},
-		{"a route", &routeError{"example.", errCircular}, false, true},
-		{"a limit by a route", join([]error{errLame, &routeError{"example.", sends}}), true, true},
+		{"a limit among causes", &failure.ZoneError{Err: failure.Join([]error{failure.ErrCircular, fmt.Errorf("wrapped: %w", sends)})}, true, false},
+		{"a route", &routes.Error{Zone: "example.", Err: failure.ErrCircular}, false, true},
+		{"a limit by a route", failure.Join([]error{failure.ErrLame, &routes.Error{Zone: "example.", Err: sends}}), true, true},
 		{"a limit in a type of its own", &net.OpError{Op: "dial", Err: sends}, true, false},
 	} {
 		got := shown(test.err)
@@ -50,7 +53,7 @@ func TestShown(t *testing.T) {
 		if errors.As(got, &op) != errors.As(test.err, &wantOp) || op != wantOp {
 			t.Errorf("%s: got %v, want %v", test.about, op, wantOp)
 		}
-		if errors.Is(got, ErrCircular) != errors.Is(test.err, errCircular) {
+		if errors.Is(got, ErrCircular) != errors.Is(test.err, failure.ErrCircular) {
 			t.Errorf("%s: is circular: %t", test.about, errors.Is(got, ErrCircular))
 		}
 		if isOfEngine(got) {
@@ -71,7 +74,7 @@ func (e asksCause) Is(target error) bool { return errors.Is(e.cause, target) }
 
 // TestHandedIn: the engine reads in an error of the program's what it reads in its own.
 func TestHandedIn(t *testing.T) {
-	sends, bogus := limitSends.reached(3), &Error{Status: dnssec.Bogus, Extended: ExtendedError{dns.ExtendedErrorCodeSignatureExpired, "expired"}, Err: errLame}
+	sends, bogus := limits.Sends.Reached(3), &Error{Status: dnssec.Bogus, Extended: ExtendedError{dns.ExtendedErrorCodeSignatureExpired, "expired"}, Err: failure.ErrLame}
 	for _, test := range []struct {
 		about string
 		err   error
@@ -81,31 +84,31 @@ func TestHandedIn(t *testing.T) {
 		{"a limit", &LimitError{"Sends", 3}, sends, nil},
 		{"a limit, wrapped", fmt.Errorf("wrapped: %w", &LimitError{"Sends", 3}), sends, nil},
 		{"a limit that callers have seen", shown(fmt.Errorf("wrapped: %w", sends)), sends, nil},
-		{"a wait that callers have seen", shown(&heldError{sends, errCircular}), &heldError{sends, errCircular}, nil},
-		{"an unknown limit", &LimitError{"Postage", 3}, &limitError{"Postage", 3}, nil},
-		{"a refusal", fmt.Errorf("wrapped: %w", &Refusal{}), &refusedError{extended: extendedError{Code: dns.ExtendedErrorCodeBlocked}}, nil},
-		{"a cause", ErrCircular, errCircular, nil},
+		{"a wait that callers have seen", shown(&failure.HeldError{Limit: sends, Cause: failure.ErrCircular}), &failure.HeldError{Limit: sends, Cause: failure.ErrCircular}, nil},
+		{"an unknown limit", &LimitError{"Postage", 3}, &limits.Error{Limit: "Postage", Value: 3}, nil},
+		{"a refusal", fmt.Errorf("wrapped: %w", &Refusal{}), &failure.RefusedError{Extended: failure.ExtendedError{Code: dns.ExtendedErrorCodeBlocked}}, nil},
+		{"a cause", ErrCircular, failure.ErrCircular, nil},
 		{"an error of a resolver", bogus, nil, &bogus.Extended},
 		{"an error of a resolver, wrapped", fmt.Errorf("wrapped: %w", bogus), nil, &bogus.Extended},
 		{"an error of a resolver, found by another", asksCause{bogus}, nil, &bogus.Extended},
-		{"a limit of another resolver", wrap(dns.Question{}, join([]error{errLame, sends})), nil, &ExtendedError{Text: sends.Error()}},
+		{"a limit of another resolver", wrap(dns.Question{}, failure.Join([]error{failure.ErrLame, sends})), nil, &ExtendedError{Text: sends.Error()}},
 	} {
-		got := failureOf(handedIn(test.err))
+		got := failure.Of(handedIn(test.err))
 		if test.told != nil {
-			if got.told == nil || got.told.extended != extendedError(*test.told) || got.told.bogus != got.is(failBogus) {
-				t.Errorf("%s: got %+v", test.about, got.told)
+			if got.Told == nil || got.Told.Extended != failure.ExtendedError(*test.told) || got.Told.Bogus != got.Is(failure.Bogus) {
+				t.Errorf("%s: got %+v", test.about, got.Told)
 			}
 			continue
 		}
-		want := failureOf(test.like)
-		if got.kinds != want.kinds || got.traits != want.traits || got.extended() != want.extended() {
-			t.Errorf("%s: got the kinds %b with %+v, want %b with %+v", test.about, got.kinds, got.extended(), want.kinds, want.extended())
+		want := failure.Of(test.like)
+		if got.Kinds != want.Kinds || got.Traits != want.Traits || got.Extended() != want.Extended() {
+			t.Errorf("%s: got the kinds %b with %+v, want %b with %+v", test.about, got.Kinds, got.Extended(), want.Kinds, want.Extended())
 		}
 	}
-	if f := failureOf(wrap(dns.Question{}, join([]error{errLame, sends}))); !f.reaches(limitSends) {
+	if f := failure.Of(wrap(dns.Question{}, failure.Join([]error{failure.ErrLame, sends}))); !f.Reaches(limits.Sends) {
 		t.Error("the limit in an error of another resolver is not read")
 	}
-	if f := failureOf(handedIn(&Refusal{Rcode: dns.RcodeNameError})); f.refusal == nil || f.refusal.rcode != dns.RcodeNameError {
-		t.Errorf("got the refusal %+v", f.refusal)
+	if f := failure.Of(handedIn(&Refusal{Rcode: dns.RcodeNameError})); f.Refusal == nil || f.Refusal.Rcode != dns.RcodeNameError {
+		t.Errorf("got the refusal %+v", f.Refusal)
 	}
 }

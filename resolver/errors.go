@@ -9,62 +9,67 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/printable"
+	"github.com/iterdns/iterdns/internal/routes"
 )
 
 // The causes of failures, for errors.Is. Resolve returns each wrapped in an *Error.
 var (
 	// ErrClosed: the resolver has been closed.
-	ErrClosed = errClosed
+	ErrClosed = failure.ErrClosed
 	// ErrNoReachableServer: every server that could be asked was asked, by this question or
 	// by another one a moment ago, and none sent a usable answer.
-	ErrNoReachableServer = errNoReachableServer
+	ErrNoReachableServer = failure.ErrNoReachableServer
 	// ErrNoServerAddress: none of a zone's name servers has an address that is known, can
 	// be looked up and may be asked.
-	ErrNoServerAddress = errNoServerAddress
+	ErrNoServerAddress = failure.ErrNoServerAddress
 	// ErrCircular: a name server's address depends on itself.
-	ErrCircular = errCircular
+	ErrCircular = failure.ErrCircular
 	// ErrIntercepted: a resolver between this host and the root servers answers in their
 	// place. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
-	ErrIntercepted = errIntercepted
+	ErrIntercepted = failure.ErrIntercepted
 	// ErrBlocked: no root server answered at all, nor has any other server within the last
 	// minute. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
-	ErrBlocked = errBlocked
+	ErrBlocked = failure.ErrBlocked
 	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
 	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
 	// (RLIMIT_NOFILE), or fewer connections of clients.
-	ErrNoDescriptors = errNoDescriptors
+	ErrNoDescriptors = failure.ErrNoDescriptors
 	// ErrCertificate: a server that is asked over TLS has a certificate that has expired,
 	// is not for its name, or is not from a trusted authority. It wraps the reason.
-	ErrCertificate = errCertificate
+	ErrCertificate = failure.ErrCertificate
 	// ErrMetaType: the question is for a type that is not data: OPT, AXFR and the like (RFC
 	// 6895 §3.1).
-	ErrMetaType = errMetaType
+	ErrMetaType = failure.ErrMetaType
 	// ErrAliasLoop: a chain of aliases leads back to one of its names.
-	ErrAliasLoop = errAliasLoop
+	ErrAliasLoop = failure.ErrAliasLoop
 	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on)
 	// panicked or ended its goroutine, as testing.T.FailNow does, while it worked on this
 	// question. When several callers share the work, the one whose question began it panics
 	// with the same value, in its own goroutine, and the others get this error.
-	ErrAborted = errAborted
+	ErrAborted = failure.ErrAborted
 	// ErrCached: the question failed a moment ago and is not tried again yet (RFC 9520).
-	ErrCached = errCached
+	ErrCached = failure.ErrCached
 	// ErrHookResult: one of Options.Hooks returned something that cannot be sent to a
 	// client: neither a result nor an error, a record that is nil or cannot be packed, or a
 	// number that is no response code.
-	ErrHookResult = errHookResult
+	ErrHookResult = failure.ErrHookResult
 )
 
 // ErrName is the error of a question whose name is not a domain name. It wraps the reason.
-var ErrName = errName
+var ErrName = failure.ErrName
 
 // ErrFiltered is the error of a question whose answer has only addresses that
 // Options.RebindingProtection or Options.AllowAddress removes.
-var ErrFiltered = errFiltered
+var ErrFiltered = failure.ErrFiltered
 
 // ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
-var ErrRouteLoop = errRouteLoop
+var ErrRouteLoop = failure.ErrRouteLoop
 
 // RouteError is an error of a question that names the route (Options.Routes) it failed by.
 type RouteError struct {
@@ -72,7 +77,7 @@ type RouteError struct {
 	Err  error
 }
 
-func (e *RouteError) Error() string { return (*routeError)(e).Error() }
+func (e *RouteError) Error() string { return (*routes.Error)(e).Error() }
 
 // Unwrap returns the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
@@ -109,11 +114,11 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "resolve %s %s", Printable(e.Question.Name), typeName(e.Question.Qtype))
+	fmt.Fprintf(&b, "resolve %s %s", Printable(e.Question.Name), answer.TypeName(e.Question.Qtype))
 	if e.Zone != "" {
 		fmt.Fprintf(&b, ": zone %s", e.Zone)
 	}
-	b.WriteString(": " + printableLines(fmt.Sprint(e.Err)))
+	b.WriteString(": " + printable.Lines(fmt.Sprint(e.Err)))
 	if n := len(e.Servers); n > 0 {
 		fmt.Fprintf(&b, " (%d servers tried, last %s)", n, e.Servers[n-1])
 	}
@@ -126,41 +131,41 @@ func (e *Error) Unwrap() error { return e.Err }
 // As lets the resolver read an error that it has returned, or another resolver has, where the
 // program hands it in again. The types that it fills in are not exported.
 func (e *Error) As(target any) bool {
-	told, ok := target.(**toldError)
+	told, ok := target.(**failure.ToldError)
 	if ok {
-		*told = &toldError{e, e.Status == dnssec.Bogus, extendedError(e.Extended), engineForms(e.Err)}
+		*told = &failure.ToldError{Err: e, Bogus: e.Status == dnssec.Bogus, Extended: failure.ExtendedError(e.Extended), Known: engineForms(e.Err)}
 	}
 	return ok
 }
 
 // Timeout reports whether time ran out: the caller's, or the limit's.
 func (e *Error) Timeout() bool {
-	f := failureOf(handedIn(e.Err))
+	f := failure.Of(handedIn(e.Err))
 	switch {
-	case f.is(failDeadline), f.is(failHeld):
+	case f.Is(failure.Deadline), f.Is(failure.Held):
 		return true
-	case f.limit != nil:
-		return f.reaches(limitTime)
+	case f.Limit != nil:
+		return f.Reaches(limits.Time)
 	}
-	return f.is(failTimeout)
+	return f.Is(failure.Timeout)
 }
 
 // Temporary reports whether asking again later may help. It is false for questions that
 // cannot be asked at all.
-func (e *Error) Temporary() bool { return !failureOf(handedIn(e.Err)).has(permanent) }
+func (e *Error) Temporary() bool { return !failure.Of(handedIn(e.Err)).Has(failure.Permanent) }
 
 // wrap returns the *Error of q with the cause err.
 func wrap(q dns.Question, err error) *Error {
-	f := failureOf(handedIn(err)) // it may be the cause of a context's end
-	e := &Error{Question: q, Err: err, Extended: ExtendedError(f.extended())}
-	if f.isBogus() {
+	f := failure.Of(handedIn(err)) // it may be the cause of a context's end
+	e := &Error{Question: q, Err: err, Extended: ExtendedError(f.Extended())}
+	if f.IsBogus() {
 		e.Status = dnssec.Bogus
 	}
 	switch {
-	case f.bogus != nil:
-		e.Zone, e.Servers, e.Err = f.bogus.zone.String(), []netip.AddrPort{f.bogus.server}, f.bogus.err
-	case f.zone != nil && !f.isBogus():
-		e.Zone, e.Servers, e.Err = f.zone.zone.String(), f.zone.servers, f.zone.err
+	case f.Bogus != nil:
+		e.Zone, e.Servers, e.Err = f.Bogus.Zone.String(), []netip.AddrPort{f.Bogus.Server}, f.Bogus.Err
+	case f.Zone != nil && !f.IsBogus():
+		e.Zone, e.Servers, e.Err = f.Zone.Zone.String(), f.Zone.Servers, f.Zone.Err
 	}
 	e.Err = shown(e.Err)
 	return e
@@ -169,8 +174,8 @@ func wrap(q dns.Question, err error) *Error {
 // wrapIn is wrap for a question that may have been asked with WithChain.
 func wrapIn(ctx context.Context, q dns.Question, err error) *Error {
 	e := wrap(q, err)
-	if bogus := failureOf(err).bogus; bogus != nil && wantsChain(ctx) {
-		e.Chain = bogus.verdict.Chain(bogus.response)
+	if bogus := failure.Of(err).Bogus; bogus != nil && wantsChain(ctx) {
+		e.Chain = bogus.Verdict.Chain(bogus.Response)
 	}
 	return e
 }
@@ -193,7 +198,7 @@ func (e ExtendedError) String() string {
 
 // convertExtended converts extended DNS errors between what callers see and the engine's form,
 // which have the same fields. Nil stays nil.
-func convertExtended[To, From ExtendedError | extendedError](from []From) []To {
+func convertExtended[To, From ExtendedError | failure.ExtendedError](from []From) []To {
 	if from == nil {
 		return nil
 	}

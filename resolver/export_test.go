@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/limits"
 )
 
 // maxStagger bounds the waits that keep apart what would go on at the same instant: a
@@ -20,14 +22,14 @@ const maxStagger = 200 * time.Microsecond
 func (r *Resolver) Seed(seed uint64) {
 	var mu sync.Mutex
 	waits := rand.New(rand.NewPCG(seed, 1))
-	r.env.flights.stagger = func() time.Duration {
+	r.env.Flights.Stagger = func() time.Duration {
 		mu.Lock()
 		defer mu.Unlock()
 		return time.Duration(1 + waits.Int64N(int64(maxStagger)))
 	}
 	asked := make(map[string]uint64)
-	r.env.random = func(zone dnsname.Name, q question) *rand.Rand {
-		key := string(zone) + string(q.name) + string([]byte{byte(q.rrtype >> 8), byte(q.rrtype)})
+	r.env.Random = func(zone dnsname.Name, q answer.Question) *rand.Rand {
+		key := string(zone) + string(q.Name) + string([]byte{byte(q.Type >> 8), byte(q.Type)})
 		h := fnv.New64a()
 		h.Write([]byte(key)) // never fails
 		mu.Lock()
@@ -38,4 +40,4 @@ func (r *Resolver) Seed(seed uint64) {
 }
 
 // Filled returns limits with their defaults in the place of zeros.
-func (l Limits) Filled() Limits { return Limits(limits(l).fill()) }
+func (l Limits) Filled() Limits { return Limits(limits.Limits(l).Fill()) }

@@ -10,18 +10,21 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/routes"
 )
 
 // TestFailureTable: each kind is known by a sentinel of its own or by a type.
 func TestFailureTable(t *testing.T) {
-	typed := map[failureKind]error{
-		failRefusal: &refusedError{err: errLame}, failHook: &hookError{err: errLame}, failBogus: &bogusError{},
-		failQuestionLimit: limitSends.reached(1), failDataLimit: limitRecords.reached(1), failResolverLimit: limitSockets.reached(1),
-		failTime: limitTime.reached(1), failTimeout: &net.DNSError{IsTimeout: true}, failHeld: &heldError{limitSockets.reached(1), errLame},
+	typed := map[failure.Kind]error{
+		failure.Refusal: &failure.RefusedError{Err: failure.ErrLame}, failure.Hook: &failure.HookError{Err: failure.ErrLame}, failure.Bogus: &failure.BogusError{},
+		failure.QuestionLimit: limits.Sends.Reached(1), failure.DataLimit: limits.Records.Reached(1), failure.ResolverLimit: limits.Sockets.Reached(1),
+		failure.Time: limits.Time.Reached(1), failure.Timeout: &net.DNSError{IsTimeout: true}, failure.Held: &failure.HeldError{Limit: limits.Sockets.Reached(1), Cause: failure.ErrLame},
 	}
-	seen := make(map[error]failureKind)
-	for k := failOther + 1; int(k) < len(failureTable); k++ {
-		err := failureTable[k].sentinel
+	seen := make(map[error]failure.Kind)
+	for k := failure.Other + 1; int(k) < len(failure.Table); k++ {
+		err := failure.Table[k].Sentinel
 		if err == nil {
 			err = typed[k]
 		}
@@ -33,10 +36,10 @@ func TestFailureTable(t *testing.T) {
 			t.Errorf("kinds %d and %d have the same sentinel", k, other)
 		}
 		seen[err] = k
-		if f := failureOf(fmt.Errorf("wrapped: %w", join([]error{errLame, err}))); !f.is(k) || f.traits&failureTable[k].traits != failureTable[k].traits {
+		if f := failure.Of(fmt.Errorf("wrapped: %w", failure.Join([]error{failure.ErrLame, err}))); !f.Is(k) || f.Traits&failure.Table[k].Traits != failure.Table[k].Traits {
 			t.Errorf("kind %d: %v is not read", k, err)
 		}
-		if failureTable[k].traits&explaining != 0 && failureTable[k].sentinel == nil {
+		if failure.Table[k].Traits&failure.Explaining != 0 && failure.Table[k].Sentinel == nil {
 			t.Errorf("kind %d: there are no words to explain it with", k)
 		}
 	}
@@ -50,43 +53,45 @@ func (likeDeadline) Is(target error) bool { return target == context.DeadlineExc
 
 // TestFailureOf: what is read of joined errors.
 func TestFailureOf(t *testing.T) {
-	inZone := func(errs ...error) error { return fmt.Errorf("wrapped: %w", &zoneError{err: join(errs)}) }
+	inZone := func(errs ...error) error {
+		return fmt.Errorf("wrapped: %w", &failure.ZoneError{Err: failure.Join(errs)})
+	}
 	for _, tt := range []struct {
 		about                 string
 		err                   error
 		outage, leader, lasts bool // is an outage, is of the leader, is worth remembering
 		lastsBelow, ofZone    bool // likewise of a sub-question; is about a zone's servers
-		counted               failureKind
+		counted               failure.Kind
 		code                  uint16
 	}{
-		{"none", nil, false, false, true, true, false, failOther, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"silent servers", inZone(errNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, failNoReachableServer, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the end of time", likeDeadline{}, true, true, true, true, false, failDeadline, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the limit of time", inZone(limitTime.reached(1)), true, true, true, false, false, failTime, dns.ExtendedErrorCodeOther},
-		{"a budget", inZone(errNoReachableServer, limitSends.reached(1)), true, true, true, false, false, failQuestionLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of the data", inZone(errNoReachableServer, limitRecords.reached(1)), false, false, true, false, true, failDataLimit, dns.ExtendedErrorCodeOther},
-		{"a reply that is too large", inZone(errNoReachableServer, limitMessageRecords.reached(1)), true, false, true, false, true, failDataLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of all questions", &heldError{limitSockets.reached(1), limitTime.reached(1)}, true, true, true, false, false, failResolverLimit, dns.ExtendedErrorCodeOther},
-		{"a circle", inZone(errNoServerAddress, errCircular), true, false, true, false, true, failCircular, dns.ExtendedErrorCodeOther},
-		{"an alias loop", errAliasLoop, false, false, true, true, false, failAliasLoop, dns.ExtendedErrorCodeOther},
-		{"nobody waits", inZone(errNoReachableServer, context.Canceled), false, true, false, false, false, failCanceled, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"no descriptors", inZone(errNoReachableServer, errNoDescriptors), true, false, false, false, true, failNoDescriptors, dns.ExtendedErrorCodeOther},
-		{"aborted", inZone(errNoReachableServer, errAborted), true, false, false, false, false, failNoReachableServer, dns.ExtendedErrorCodeOther},
-		{"bogus", join([]error{errLame, &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failBogus, dns.ExtendedErrorCodeSignatureExpired},
-		{"keys that could not be had", &bogusError{reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failBogus, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"a blocked network, where addresses depend on themselves", inZone(errBlocked, errNoReachableServer, errCircular), true, false, true, false, true, failBlocked, dns.ExtendedErrorCodeNetworkError},
-		{"a route", &routeError{Zone: "example.", Err: wrapCause(errNoReachableServer, &certificateError{"expired", errLame})}, true, false, true, true, false, failCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"an error of a hook", &hookError{err: errors.New("no")}, false, false, true, true, false, failOther, dns.ExtendedErrorCodeOther},
+		{"none", nil, false, false, true, true, false, failure.Other, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"silent servers", inZone(failure.ErrNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, failure.NoReachableServer, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the end of time", likeDeadline{}, true, true, true, true, false, failure.Deadline, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the limit of time", inZone(limits.Time.Reached(1)), true, true, true, false, false, failure.Time, dns.ExtendedErrorCodeOther},
+		{"a budget", inZone(failure.ErrNoReachableServer, limits.Sends.Reached(1)), true, true, true, false, false, failure.QuestionLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of the data", inZone(failure.ErrNoReachableServer, limits.Records.Reached(1)), false, false, true, false, true, failure.DataLimit, dns.ExtendedErrorCodeOther},
+		{"a reply that is too large", inZone(failure.ErrNoReachableServer, limits.MessageRecords.Reached(1)), true, false, true, false, true, failure.DataLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of all questions", &failure.HeldError{Limit: limits.Sockets.Reached(1), Cause: limits.Time.Reached(1)}, true, true, true, false, false, failure.ResolverLimit, dns.ExtendedErrorCodeOther},
+		{"a circle", inZone(failure.ErrNoServerAddress, failure.ErrCircular), true, false, true, false, true, failure.Circular, dns.ExtendedErrorCodeOther},
+		{"an alias loop", failure.ErrAliasLoop, false, false, true, true, false, failure.AliasLoop, dns.ExtendedErrorCodeOther},
+		{"nobody waits", inZone(failure.ErrNoReachableServer, context.Canceled), false, true, false, false, false, failure.Canceled, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"no descriptors", inZone(failure.ErrNoReachableServer, failure.ErrNoDescriptors), true, false, false, false, true, failure.NoDescriptors, dns.ExtendedErrorCodeOther},
+		{"aborted", inZone(failure.ErrNoReachableServer, failure.ErrAborted), true, false, false, false, false, failure.NoReachableServer, dns.ExtendedErrorCodeOther},
+		{"bogus", failure.Join([]error{failure.ErrLame, &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failure.Bogus, dns.ExtendedErrorCodeSignatureExpired},
+		{"keys that could not be had", &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failure.Bogus, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"a blocked network, where addresses depend on themselves", inZone(failure.ErrBlocked, failure.ErrNoReachableServer, failure.ErrCircular), true, false, true, false, true, failure.Blocked, dns.ExtendedErrorCodeNetworkError},
+		{"a route", &routes.Error{Zone: "example.", Err: failure.WrapCause(failure.ErrNoReachableServer, &failure.CertificateError{What: "expired", Err: failure.ErrLame})}, true, false, true, true, false, failure.Certificate, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"an error of a hook", &failure.HookError{Err: errors.New("no")}, false, false, true, true, false, failure.Other, dns.ExtendedErrorCodeOther},
 	} {
-		f := failureOf(tt.err)
-		if f.isOutage() != tt.outage || f.isOfLeader() != tt.leader || f.isWorthRemembering(false) != tt.lasts || f.isWorthRemembering(true) != tt.lastsBelow || f.isOfZone() != tt.ofZone {
+		f := failure.Of(tt.err)
+		if f.IsOutage() != tt.outage || f.IsOfLeader() != tt.leader || f.IsWorthRemembering(false) != tt.lasts || f.IsWorthRemembering(true) != tt.lastsBelow || f.IsOfZone() != tt.ofZone {
 			t.Errorf("%s: outage %t, of the leader %t, worth remembering %t, of a sub-question %t, of a zone %t", tt.about,
-				f.isOutage(), f.isOfLeader(), f.isWorthRemembering(false), f.isWorthRemembering(true), f.isOfZone())
+				f.IsOutage(), f.IsOfLeader(), f.IsWorthRemembering(false), f.IsWorthRemembering(true), f.IsOfZone())
 		}
-		if k := f.counted(); k != tt.counted {
+		if k := f.Counted(); k != tt.counted {
 			t.Errorf("%s: counted as kind %d, want %d", tt.about, k, tt.counted)
 		}
-		if e := f.extended(); e.Code != tt.code {
+		if e := f.Extended(); e.Code != tt.code {
 			t.Errorf("%s: got %v, want the code %d", tt.about, e, tt.code)
 		}
 	}

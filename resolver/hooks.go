@@ -9,7 +9,10 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/scrub"
+	"github.com/iterdns/iterdns/internal/serve"
 )
 
 // Hooks let a program take part in each question that its resolver is asked: answer it,
@@ -55,7 +58,7 @@ type Refusal struct {
 }
 
 func (e *Refusal) Error() string {
-	return "refused: " + rcodeName(e.rcode()) + ", " + e.extended().String()
+	return "refused: " + failure.RcodeName(e.rcode()) + ", " + e.extended().String()
 }
 
 // rcode is the response code, with the default in the place of zero.
@@ -103,12 +106,12 @@ func (h *Hooks) none() bool { return h.Before == nil && h.After == nil }
 
 // hooked does the work on a client's question between the two hooks. With hooks its errors
 // are *Errors, otherwise those of work.
-func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result, error)) (*Result, error) {
+func (r *Resolver) hooked(ctx context.Context, q answer.Question, work func() (*Result, error)) (*Result, error) {
 	if !r.hasHooks(ctx) {
 		return work()
 	}
 	hooks := &r.config.Hooks
-	ctx, asked := context.WithValue(ctx, hooksPassedKey{r}, true), q.public()
+	ctx, asked := context.WithValue(ctx, hooksPassedKey{r}, true), q.Public()
 	var result *Result
 	var err error
 	if hooks.Before != nil {
@@ -133,23 +136,23 @@ func (r *Resolver) hooked(ctx context.Context, q question, work func() (*Result,
 var errHookSilent = unusableResult(errors.New("neither a result nor an error"))
 
 // unusableResult returns the error for a hook whose result cannot be used.
-func unusableResult(why error) *hookError {
-	return &hookError{err: fmt.Errorf("%w: %w", ErrHookResult, why)}
+func unusableResult(why error) *failure.HookError {
+	return &failure.HookError{Err: fmt.Errorf("%w: %w", ErrHookResult, why)}
 }
 
 // fromHook checks and adopts the result and error that a hook returned; given and givenErr
 // are what it was called with.
-func fromHook(q question, result *Result, err error, given *Result, givenErr error) (*Result, error) {
+func fromHook(q answer.Question, result *Result, err error, given *Result, givenErr error) (*Result, error) {
 	switch {
 	case err != nil && err == givenErr:
 		return nil, err
 	case err != nil:
-		return nil, asError(q.public(), &hookError{err, engineForms(err)})
+		return nil, asError(q.Public(), &failure.HookError{Err: err, Known: engineForms(err)})
 	case result == nil:
 		return nil, nil
 	}
 	if err := result.sendable(); err != nil {
-		return nil, asError(q.public(), unusableResult(err))
+		return nil, asError(q.Public(), unusableResult(err))
 	}
 	if result == given {
 		return result, nil
@@ -161,12 +164,12 @@ func fromHook(q question, result *Result, err error, given *Result, givenErr err
 // checked even when the hook returns the result it was called with, which it may have
 // changed in place.
 func (r *Result) sendable() error {
-	if !isRcode(r.Rcode) {
+	if !serve.IsRcode(r.Rcode) {
 		return fmt.Errorf("response code %d", r.Rcode)
 	}
 	for _, section := range [...][]dns.RR{r.Answer, r.Authority} {
 		for _, rr := range section {
-			if err := packable(rr); err != nil {
+			if err := serve.Packable(rr); err != nil {
 				return err
 			}
 		}
@@ -176,13 +179,13 @@ func (r *Result) sendable() error {
 
 // adopted returns a copy of a hook's result with the fields filled in that the hook left
 // zero.
-func (r *Result) adopted(q question) *Result {
+func (r *Result) adopted(q answer.Question) *Result {
 	c := *r
-	c.Question = q.public()
+	c.Question = q.Public()
 	c.Answer, c.Authority = copyRecords(r.Answer), copyRecords(r.Authority)
 	c.Extended = append([]ExtendedError(nil), r.Extended...)
 	if c.TTL == 0 {
-		c.TTL = lowestTTL(c.Answer, c.Authority)
+		c.TTL = serve.LowestTTL(c.Answer, c.Authority)
 	}
 	return &c
 }
@@ -206,14 +209,14 @@ func asError(q dns.Question, err error) *Error {
 	}
 	outer := *told
 	outer.Err = shown(err)
-	if refused := failureOf(err).refusal; refused != nil {
-		outer.Extended = ExtendedError(refused.extended)
+	if refused := failure.Of(err).Refusal; refused != nil {
+		outer.Extended = ExtendedError(refused.Extended)
 	}
 	return &outer
 }
 
 // hookedPacked is hooked for callers that need no decoded records.
-func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*answer, error)) (*answer, error) {
+func (r *Resolver) hookedPacked(ctx context.Context, q answer.Question, work func() (*answer.Answer, error)) (*answer.Answer, error) {
 	if !r.hasHooks(ctx) {
 		return work()
 	}
@@ -229,13 +232,13 @@ func (r *Resolver) hookedPacked(ctx context.Context, q question, work func() (*a
 	}
 	f, err := result.packed(q)
 	if err != nil {
-		return nil, asError(q.public(), unusableResult(err))
+		return nil, asError(q.Public(), unusableResult(err))
 	}
 	return f, nil
 }
 
 // hookedReply is hooked for the answer to a query that becomes a reply.
-func (r *Resolver) hookedReply(ctx context.Context, q question, work func() (*decoded, error)) (*decoded, error) {
+func (r *Resolver) hookedReply(ctx context.Context, q answer.Question, work func() (*answer.Decoded, error)) (*answer.Decoded, error) {
 	if !r.hasHooks(ctx) {
 		return work()
 	}
@@ -254,37 +257,37 @@ func (r *Resolver) hookedReply(ctx context.Context, q question, work func() (*de
 
 // packed returns a result in the form that the methods of package net read: the alias chain
 // that starts at the name of the question, and the records at its end.
-func (r *Result) packed(q question) (*answer, error) {
-	f := &answer{
-		q: q, kind: kindNoData, rcode: r.Rcode, status: r.Status, fromCache: r.FromCache, extended: convertExtended[extendedError](r.Extended),
-		ttl: uint32(min(r.TTL, maxTTL*time.Second) / time.Second),
+func (r *Result) packed(q answer.Question) (*answer.Answer, error) {
+	f := &answer.Answer{
+		Q: q, Kind: answer.KindNoData, Rcode: r.Rcode, Status: r.Status, FromCache: r.FromCache, Extended: convertExtended[failure.ExtendedError](r.Extended),
+		TTL: uint32(min(r.TTL, answer.MaxTTL*time.Second) / time.Second),
 	}
-	sets, err := setsOf(r.Answer)
+	sets, err := serve.SetsOf(r.Answer)
 	if err != nil {
 		return nil, err
 	}
-	at := q.name
+	at := q.Name
 	for range len(sets) {
-		i := indexOfSet(sets, at, dns.TypeCNAME)
-		if isAliasType(q.rrtype) || i < 0 {
+		i := serve.IndexOfSet(sets, at, dns.TypeCNAME)
+		if answer.IsAliasType(q.Type) || i < 0 {
 			break
 		}
 		step, ok := scrub.Redirect(at, sets[i])
 		if !ok {
 			return nil, fmt.Errorf("CNAME of %s has no target", at)
 		}
-		f.aliases, at = append(f.aliases, step), step.To
+		f.Aliases, at = append(f.Aliases, step), step.To
 	}
 	for _, set := range sets {
-		if set.Owner == at && (set.Type == q.rrtype || q.rrtype == dns.TypeANY) {
-			f.sets = append(f.sets, set)
+		if set.Owner == at && (set.Type == q.Type || q.Type == dns.TypeANY) {
+			f.Sets = append(f.Sets, set)
 		}
 	}
 	switch {
-	case len(f.sets) > 0:
-		f.kind = kindAnswer
-	case f.rcode == dns.RcodeNameError:
-		f.kind = kindNameError
+	case len(f.Sets) > 0:
+		f.Kind = answer.KindAnswer
+	case f.Rcode == dns.RcodeNameError:
+		f.Kind = answer.KindNameError
 	}
 	return f, nil
 }

@@ -1,6 +1,10 @@
 package resolver
 
-import "time"
+import (
+	"time"
+
+	"github.com/iterdns/iterdns/internal/limits"
+)
 
 // Limits bounds the work that one question may cause, including its sub-questions, retries
 // and validation. In each field zero means the default and a negative number no limit.
@@ -96,4 +100,4 @@ type LimitError struct {
 	Value int // the value of the limit; for Time in milliseconds
 }
 
-func (e *LimitError) Error() string { return (*limitError)(e).Error() }
+func (e *LimitError) Error() string { return (*limits.Error)(e).Error() }

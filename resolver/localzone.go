@@ -8,8 +8,10 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/serve"
 	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/zonetext"
 )
@@ -68,14 +70,14 @@ func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 // which is ErrClosed after Close, nothing has changed. It may be called concurrently with
 // all other methods.
 func (r *Resolver) SetLocalZones(zones []LocalZone) error {
-	if r.env.base.Err() != nil {
+	if r.env.Base.Err() != nil {
 		return ErrClosed
 	}
 	all, err := localZones(zones)
 	if err != nil {
 		return err
 	}
-	r.iterate.setLocalZones(all)
+	r.iterate.SetLocalZones(all)
 	return nil
 }
 
@@ -90,7 +92,7 @@ func (z LocalZone) data() (*policy.LocalZone, error) {
 			return nil, fmt.Errorf("local zone %s: %w", name, err)
 		}
 	}
-	sets, err := setsOf(z.Records)
+	sets, err := serve.SetsOf(z.Records)
 	if err != nil {
 		return nil, fmt.Errorf("local zone %s: %w", name, err)
 	}
@@ -103,7 +105,7 @@ func (z LocalZone) data() (*policy.LocalZone, error) {
 
 // mayBeLocal returns why a record cannot be in a local zone; nil when it can.
 func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
-	defer catchNil(&err)
+	defer serve.CatchNil(&err)
 	h := rr.Header()
 	owner, err := dnsname.Parse(h.Name)
 	switch {
@@ -113,7 +115,7 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 		return fmt.Errorf("%s is outside the zone", rr)
 	case h.Class != dns.ClassINET:
 		return fmt.Errorf("%s is not of class IN", rr)
-	case isMeta(h.Rrtype) || h.Rrtype == dns.TypeANY:
+	case answer.IsMeta(h.Rrtype) || h.Rrtype == dns.TypeANY:
 		return fmt.Errorf("%s has a type that no zone can have", rr)
 	case h.Rrtype == dns.TypeNS && owner != zone:
 		return fmt.Errorf("%s is a delegation, which local zones cannot have: use a route", rr)

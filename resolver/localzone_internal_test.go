@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/policy"
 )
@@ -132,7 +133,7 @@ func TestLocalZoneFind(t *testing.T) {
 	} {
 		for transparent, want := range map[bool]string{false: test.whole, true: test.transparent} {
 			if got := localOutcome(t, d[transparent], dnsname.MustParse(test.name), test.rrtype); got != want {
-				t.Errorf("%s %s, transparent %t: got %q, want %q", test.name, typeName(test.rrtype), transparent, got, want)
+				t.Errorf("%s %s, transparent %t: got %q, want %q", test.name, answer.TypeName(test.rrtype), transparent, got, want)
 			}
 		}
 	}
@@ -152,7 +153,7 @@ func localOutcome(t *testing.T, zones policy.LocalZones, name dnsname.Name, rrty
 			t.Errorf("%s: record belongs to %s", name, s.Owner)
 		}
 		for range s.Len() {
-			words = append(words, typeName(s.Type))
+			words = append(words, answer.TypeName(s.Type))
 		}
 		ttl = min(ttl, s.TTL)
 	}
@@ -294,7 +295,7 @@ nonsense
 		{"99.0.0.10.in-addr.arpa.", dns.TypePTR, "NOERROR PTR 60"},
 	} {
 		if got := localOutcome(t, d, dnsname.MustParse(test.name), test.rrtype); got != test.want {
-			t.Errorf("%s %s: got %q, want %q", test.name, typeName(test.rrtype), got, test.want)
+			t.Errorf("%s %s: got %q, want %q", test.name, answer.TypeName(test.rrtype), got, test.want)
 		}
 	}
 }

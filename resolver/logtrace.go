@@ -5,6 +5,9 @@ import (
 	"log/slog"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/printable"
 )
 
 // LogTrace returns a Trace that logs every step of a question: its end at slog.LevelInfo,
@@ -31,7 +34,7 @@ func LogTrace(l *slog.Logger) *Trace {
 		},
 		Response: func(i ResponseInfo) {
 			t.step(i.Step, "response", slog.Int("id", i.ID), slog.Any("server", i.Server), slog.String("kind", i.Kind),
-				slog.String("rcode", rcodeName(i.Rcode)), slog.Duration("rtt", i.RTT), slog.Int("bytes", len(i.Message)), errorAttr(i.Err))
+				slog.String("rcode", failure.RcodeName(i.Rcode)), slog.Duration("rtt", i.RTT), slog.Int("bytes", len(i.Message)), errorAttr(i.Err))
 		},
 		Referral: func(i ReferralInfo) {
 			t.step(i.Step, "referral", slog.String("from", i.From), slog.String("zone", i.Cut.Zone.String()), slog.Bool("signed", len(i.DS) > 0))
@@ -69,7 +72,7 @@ func (t traceLogger) done(i DoneInfo) {
 		level = slog.LevelWarn
 	}
 	if i.Result != nil {
-		rcode, status = rcodeName(i.Result.Rcode), i.Result.Status.String()
+		rcode, status = failure.RcodeName(i.Result.Rcode), i.Result.Status.String()
 	}
 	t.LogAttrs(context.Background(), level, "resolved", slog.String("question", questionText(i.Question)),
 		slog.String("rcode", rcode), slog.String("status", status), slog.Int("sends", i.Sends), slog.Int("bytes", i.Bytes),
@@ -84,5 +87,5 @@ func errorAttr(err error) slog.Attr {
 	if err == nil {
 		return slog.Attr{}
 	}
-	return slog.Any("error", printableError{err: err})
+	return slog.Any("error", printable.Error{Err: err})
 }

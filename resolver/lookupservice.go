@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -57,7 +58,7 @@ func (r *Resolver) LookupService(ctx context.Context, service, proto, name strin
 	if err != nil {
 		return Service{}, err
 	}
-	records, _ := stub.Decode(found.records(dns.TypeSRV), stub.ParseSRV)
+	records, _ := stub.Decode(found.Records(dns.TypeSRV), stub.ParseSRV)
 	if len(records) == 0 {
 		return Service{}, stub.MalformedNames(target)
 	}
@@ -65,7 +66,7 @@ func (r *Resolver) LookupService(ctx context.Context, service, proto, name strin
 		return Service{}, stub.NoSuchHost(target)
 	}
 	stub.SortSRV(records, rand.IntN)
-	s := Service{Canonical: canonicalOf(found, asked), TTL: found.timeToLive(), Status: found.status, Servers: make([]ServiceServer, len(records))}
+	s := Service{Canonical: canonicalOf(found, asked), TTL: found.TimeToLive(), Status: found.Status, Servers: make([]ServiceServer, len(records))}
 	for i, srv := range records {
 		s.Servers[i].SRV = *srv
 	}
@@ -124,12 +125,12 @@ func (r *Resolver) lookUpHost(ctx context.Context, name string) hostLookup {
 	if err != nil {
 		return hostLookup{err: stub.NoSuchHost(name)}
 	}
-	l := hostLookup{ttl: maxTTL * time.Second, status: dnssec.Secure}
+	l := hostLookup{ttl: answer.MaxTTL * time.Second, status: dnssec.Secure}
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for i, one := range []familyAnswer{a, aaaa} {
 		if addrs := one.addrs(addressTypes[i]); len(addrs) > 0 {
 			l.addrs = append(l.addrs, addrs...)
-			l.ttl, l.status = min(l.ttl, one.answer.timeToLive()), l.status.Worst(one.answer.status)
+			l.ttl, l.status = min(l.ttl, one.answer.TimeToLive()), l.status.Worst(one.answer.Status)
 		}
 	}
 	if err := worse(a.err, aaaa.err); len(l.addrs) == 0 || cutShort(ctx, err) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -146,17 +147,17 @@ func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
-// hitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
+// HitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
 // affects answers (hooks, local zones) must make overridesCache true; with a Trace the longer
 // way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.base.Err() != nil || r.overridesCache(ctx, n) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.Base.Err() != nil || r.overridesCache(ctx, n) {
 		return nil, false
 	}
-	return r.mesh.hitAddrs(n, typesOf(want))
+	return r.mesh.HitAddrs(n, typesOf(want))
 }
 
-// addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
+// AddressTypes are the types that hold addresses, in the order of OrderAsAnswered.
 var addressTypes = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
 // typesOf returns the types that hold the addresses of some families.
@@ -175,7 +176,7 @@ func typesOf(want stub.Families) []uint16 {
 // records, or an error that says why there is none, and then the answer without records
 // too, if there is one.
 type familyAnswer struct {
-	answer *answer
+	answer *answer.Answer
 	err    error
 }
 
@@ -184,7 +185,7 @@ func (l familyAnswer) addrs(rrtype uint16) []netip.Addr {
 	if l.err != nil || l.answer == nil {
 		return nil
 	}
-	return appendAddrs(nil, l.answer.records(rrtype))
+	return answer.AppendAddrs(nil, l.answer.Records(rrtype))
 }
 
 // askBoth asks for a name's A and AAAA records together. The answer of a family that is
@@ -209,7 +210,7 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 	other.Wait()
 	rescue.Again(ended)
 	if ended != nil {
-		aaaa.err = wrap(question{n, dns.TypeAAAA}.public(), ended)
+		aaaa.err = wrap(answer.Question{Name: n, Type: dns.TypeAAAA}.Public(), ended)
 	}
 	return a, aaaa
 }
@@ -217,14 +218,14 @@ func (r *Resolver) askBoth(ctx context.Context, n dnsname.Name, want stub.Famili
 // cachedFamily is askFamily for answers in the cache, which are not worth a goroutine. With a
 // Trace or hooks the longer way is taken.
 func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint16) (familyAnswer, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.base.Err() != nil || r.hasHooks(ctx) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.Base.Err() != nil || r.hasHooks(ctx) {
 		return familyAnswer{}, false
 	}
-	q := question{n, qtype}
-	f, ok, err := r.mesh.answerHit(q)
+	q := answer.Question{Name: n, Type: qtype}
+	f, ok, err := r.mesh.AnswerHit(q)
 	switch {
 	case err != nil:
-		return familyAnswer{err: wrap(q.public(), err)}, true
+		return familyAnswer{err: wrap(q.Public(), err)}, true
 	case !ok:
 		return familyAnswer{}, false
 	}
@@ -257,5 +258,5 @@ func isNotFound(err error) bool {
 // whatever the cache holds. Callers that answer from the cache without passing through
 // answer must call it first, and then check whether the filter allows the addresses.
 func (r *Resolver) overridesCache(ctx context.Context, name dnsname.Name) bool {
-	return r.hasHooks(ctx) || r.iterate.hasLocalZone(name)
+	return r.hasHooks(ctx) || r.iterate.HasLocalZone(name)
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
@@ -55,7 +57,7 @@ func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error)
 func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Name) (string, error) {
 	a, aaaa := r.askBoth(ctx, n, stub.BothFamilies)
 	for _, l := range []familyAnswer{a, aaaa} {
-		if l.answer != nil && (len(l.answer.aliases) > 0 || l.err == nil) {
+		if l.answer != nil && (len(l.answer.Aliases) > 0 || l.err == nil) {
 			return canonicalOf(l.answer, name), nil
 		}
 	}
@@ -67,7 +69,7 @@ func (r *Resolver) canonicalName(ctx context.Context, name string, n dnsname.Nam
 	if cnameErr != nil {
 		return "", err
 	}
-	for target := range found.records(dns.TypeCNAME).All() {
+	for target := range found.Records(dns.TypeCNAME).All() {
 		return stub.HostName(target), nil
 	}
 	return canonicalOf(found, name), nil
@@ -88,7 +90,7 @@ func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) (
 	if !stub.IsHostName(canonical) {
 		return "", nil, &net.DNSError{Err: stub.TextSRVHeader, Name: name}
 	}
-	records, all := stub.Decode(found.records(dns.TypeSRV), stub.ParseSRV)
+	records, all := stub.Decode(found.Records(dns.TypeSRV), stub.ParseSRV)
 	stub.SortSRV(records, rand.IntN)
 	if !all {
 		return canonical, records, stub.MalformedNames(name)
@@ -113,7 +115,7 @@ func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	if err != nil {
 		return nil, err
 	}
-	records, all := stub.Decode(found.records(dns.TypeMX), stub.ParseMX)
+	records, all := stub.Decode(found.Records(dns.TypeMX), stub.ParseMX)
 	stub.SortMX(records, rand.IntN)
 	if !all {
 		return records, stub.MalformedNames(name)
@@ -128,7 +130,7 @@ func (r *Resolver) LookupNS(ctx context.Context, name string) ([]*net.NS, error)
 	if err != nil {
 		return nil, err
 	}
-	records, all := stub.Decode(found.records(dns.TypeNS), stub.ParseNS)
+	records, all := stub.Decode(found.Records(dns.TypeNS), stub.ParseNS)
 	if !all {
 		return records, stub.MalformedNames(name)
 	}
@@ -142,7 +144,7 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	texts, _ := stub.Decode(found.records(dns.TypeTXT), stub.ParseTXT)
+	texts, _ := stub.Decode(found.Records(dns.TypeTXT), stub.ParseTXT)
 	return texts, nil
 }
 
@@ -167,7 +169,7 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 	if err != nil {
 		return nil, dnsError(addr, stub.WithContext(ctx, err))
 	}
-	names, all := stub.Decode(found.records(dns.TypePTR), stub.ParseHost)
+	names, all := stub.Decode(found.Records(dns.TypePTR), stub.ParseHost)
 	if !all {
 		return names, stub.MalformedNames(addr)
 	}
@@ -176,7 +178,7 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 
 // lookup asks for the records of a name, in the search list too, and returns the name that
 // has them.
-func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *answer, asked string, _ error) {
+func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *answer.Answer, asked string, _ error) {
 	if !stub.IsHostName(name) {
 		return nil, "", stub.NoSuchHost(name)
 	}
@@ -192,7 +194,7 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (_ *an
 }
 
 // records is resolvePacked, with a *NotFoundError when there are no records.
-func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*answer, error) {
+func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*answer.Answer, error) {
 	f, err := r.resolvePacked(ctx, n, qtype)
 	if err != nil {
 		return nil, err
@@ -201,20 +203,20 @@ func (r *Resolver) records(ctx context.Context, n dnsname.Name, qtype uint16) (*
 }
 
 // notFound is a *NotFoundError when there are no records of the type.
-func notFound(a *answer, qtype uint16) error {
-	if a.records(qtype) != "" {
+func notFound(a *answer.Answer, qtype uint16) error {
+	if a.Records(qtype) != "" {
 		return nil
 	}
-	return &NotFoundError{Rcode: a.rcode, Status: a.status, TTL: a.timeToLive()}
+	return &NotFoundError{Rcode: a.Rcode, Status: a.Status, TTL: a.TimeToLive()}
 }
 
 // canonicalOf returns the name that the alias chain ends at: as its last CNAME spells it,
 // or as asked when there are no aliases, with a trailing dot.
-func canonicalOf(a *answer, asked string) string {
-	if len(a.aliases) == 0 {
+func canonicalOf(a *answer.Answer, asked string) string {
+	if len(a.Aliases) == 0 {
 		return strings.TrimSuffix(asked, ".") + "."
 	}
-	last := a.aliases[len(a.aliases)-1]
+	last := a.Aliases[len(a.Aliases)-1]
 	if !last.IsDNAME() {
 		for target := range last.Set.Records.All() {
 			return stub.HostName(target)
@@ -239,7 +241,7 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	what := "no records of this type"
 	if e.Rcode != dns.RcodeSuccess {
-		what = rcodeName(e.Rcode)
+		what = failure.RcodeName(e.Rcode)
 	}
 	return fmt.Sprintf("%s (%s, TTL %v)", what, e.Status, e.TTL)
 }
@@ -253,7 +255,7 @@ func dnsError(name string, err error) *net.DNSError {
 	if errors.As(err, &told) && len(told.Servers) > 0 {
 		e.Server = told.Servers[len(told.Servers)-1].String()
 	}
-	f := failureOf(err)
+	f := failure.Of(err)
 	switch {
 	case errors.As(err, &missing):
 		// YXDOMAIN and the like neither affirm nor deny the name, and net has no word for
@@ -261,13 +263,13 @@ func dnsError(name string, err error) *net.DNSError {
 		if missing.Rcode == dns.RcodeSuccess || missing.Rcode == dns.RcodeNameError {
 			e.Err, e.IsNotFound = stub.TextNoSuchHost, true
 		}
-	case f.is(failName), f.is(failFiltered):
+	case f.Is(failure.Name), f.Is(failure.Filtered):
 		e.Err, e.IsNotFound = stub.TextNoSuchHost, true
-	case f.is(failClosed):
+	case f.Is(failure.Closed):
 		e.Err = ErrClosed.Error()
-	case f.is(failCanceled):
+	case f.Is(failure.Canceled):
 		e.Err = stub.TextCanceled
-	case told != nil && told.Timeout(), f.is(failDeadline):
+	case told != nil && told.Timeout(), f.Is(failure.Deadline):
 		e.Err, e.IsTimeout, e.IsTemporary = stub.TextTimeout, true, true
 	default:
 		e.IsTemporary = true

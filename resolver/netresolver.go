@@ -66,9 +66,9 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	if t := ContextTrace(ctx); t != nil {
 		work = WithTrace(work, t.guarded(&c.gone, func() bool { return !c.closed && ContextTrace(ctx) == t }))
 	}
-	if !r.env.flights.spawn(func() {
+	if !r.env.Flights.Spawn(func() {
 		defer cancel()
-		r.messages.serveNet(work, server)
+		r.messages.ServeNet(work, server)
 	}) {
 		cancel()
 		return nil, ErrClosed

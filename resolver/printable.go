@@ -4,6 +4,8 @@ import (
 	"io"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/printable"
 )
 
 // Printable returns text with every byte of unprintable characters as \DDD, the form of
@@ -11,7 +13,7 @@ import (
 // that change the direction of writing, and invalid UTF-8. Text from servers (RDATA,
 // extended errors, the names in certificates) may hold any of them, and terminals obey
 // some.
-func Printable(text string) string { return printableBut(text, "") }
+func Printable(text string) string { return printable.But(text, "") }
 
 // PrintableRR returns a record in the syntax of zone files, as its String method does, but
 // printable: not all types of miekg/dns escape their data. The tabs between its fields
@@ -22,7 +24,7 @@ func PrintableRR(rr dns.RR) string {
 		shown.Data = Printable(null.Data)
 		rr = &shown
 	}
-	return printableBut(rr.String(), "\t")
+	return printable.But(rr.String(), "\t")
 }
 
 // PrintableWriter returns a writer to w that makes what is written to it printable, except
@@ -35,7 +37,7 @@ type printableWriter struct{ w io.Writer }
 
 // Write writes b, made printable. It returns the count of bytes of b.
 func (p printableWriter) Write(b []byte) (int, error) {
-	if _, err := io.WriteString(p.w, printableLines(string(b))); err != nil {
+	if _, err := io.WriteString(p.w, printable.Lines(string(b))); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -10,7 +10,9 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/failure"
 )
 
 // A failure that is remembered is one of validation when its code says what the validator
@@ -31,16 +33,16 @@ func TestRFC8914RememberedBogus(t *testing.T) {
 	}
 	defer r.Close()
 	for code := range uint16(31) {
-		q := question{dnsname.MustParse(fmt.Sprintf("code%d.shop.example.", code)), dns.TypeA}
+		q := answer.Question{Name: dnsname.MustParse(fmt.Sprintf("code%d.shop.example.", code)), Type: dns.TypeA}
 		now := r.config.Now()
-		r.routes.viewOf(now, q).cache.PutFailure(now, q.name, q.rrtype, cache.Checked, code, "why")
+		r.routes.ViewOf(now, q).Cache.PutFailure(now, q.Name, q.Type, cache.Checked, code, "why")
 		before := r.Stats()
 		var failed *Error
-		if _, err := r.Resolve(t.Context(), q.name.String(), q.rrtype); !errors.As(err, &failed) || !errors.Is(err, ErrCached) {
+		if _, err := r.Resolve(t.Context(), q.Name.String(), q.Type); !errors.As(err, &failed) || !errors.Is(err, ErrCached) {
 			t.Errorf("code %d: got %v, want the failure remembered", code, err)
 			continue
 		}
-		if _, err := r.Exchange(t.Context(), new(dns.Msg).SetQuestion(q.name.String(), q.rrtype)); err != nil {
+		if _, err := r.Exchange(t.Context(), new(dns.Msg).SetQuestion(q.Name.String(), q.Type)); err != nil {
 			t.Error(err)
 		}
 		status, reason := dnssec.Indeterminate, FailureCached
@@ -48,7 +50,7 @@ func TestRFC8914RememberedBogus(t *testing.T) {
 			status, reason = dnssec.Bogus, FailureBogus
 		}
 		counted := r.Stats().Failures[reason] - before.Failures[reason]
-		if outage := failureOf(failed).isOutage(); failed.Status != status || outage != (reason == FailureCached) || counted != 2 {
+		if outage := failure.Of(failed).IsOutage(); failed.Status != status || outage != (reason == FailureCached) || counted != 2 {
 			t.Errorf("code %d: got %v, outage %t, counted as %s %d times; want %v", code, failed.Status, outage, reason, counted, status)
 		}
 	}

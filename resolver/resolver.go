@@ -8,20 +8,28 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/env"
+	"github.com/iterdns/iterdns/internal/iterate"
+	"github.com/iterdns/iterdns/internal/mesh"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/serve"
+	"github.com/iterdns/iterdns/internal/slist"
 	"github.com/iterdns/iterdns/internal/transport"
+	"github.com/iterdns/iterdns/internal/upstream"
 )
 
 // Resolver resolves names iteratively. It is safe for concurrent use.
 type Resolver struct {
 	config   config
-	env      *env
-	routes   *router
-	servers  *lister
-	upstream *upstreamClient
-	iterate  *iterator
-	mesh     *mesh
-	messages *msgServer
+	env      *env.Env
+	routes   *routes.Router
+	servers  *slist.Lister
+	upstream *upstream.Client
+	iterate  *iterate.Iterator
+	mesh     *mesh.Mesh
+	messages *serve.Server
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
@@ -31,39 +39,39 @@ func New(o Options) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: c, env: newEnv(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
-	r.routes = &router{env: r.env}
-	r.servers = newLister(r.env, r.routes)
+	r := &Resolver{config: c, env: env.New(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
+	r.routes = &routes.Router{Env: r.env}
+	r.servers = slist.NewLister(r.env, r.routes)
 	if c.Exchanger != nil {
-		r.upstream = newUpstreamClient(r.env, r.routes, checked{c.Exchanger}, nil)
+		r.upstream = upstream.New(r.env, r.routes, checked{c.Exchanger}, nil)
 	} else {
 		t := transport.New(transport.Options{
 			Dial: c.Dial, MaxSockets: c.limits.Sockets, MaxConns: c.limits.Connections,
 		})
-		r.upstream = newUpstreamClient(r.env, r.routes, t, t)
+		r.upstream = upstream.New(r.env, r.routes, t, t)
 	}
-	r.iterate = newIterator(r.env, r.routes, r.servers, r.upstream, c.zones)
-	r.mesh = newMesh(r.env, r.routes, r.iterate)
-	r.messages = newMsgServer(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
-	if err := r.routes.begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
-		r.env.end()
+	r.iterate = iterate.New(r.env, r.routes, r.servers, r.upstream, c.zones)
+	r.mesh = mesh.New(r.env, r.routes, r.iterate)
+	r.messages = serve.New(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
+	if err := r.routes.Begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
+		r.env.End()
 		return nil, err
 	}
-	r.iterate.openSecondLevel()
+	r.iterate.OpenSecondLevel()
 	return r, nil
 }
 
-// msgOptions returns what the options say about the replies to messages.
-func (r *Resolver) msgOptions() msgOptions {
-	o := msgOptions{rotate: r.config.Rotate, nsid: r.config.NSID}
-	o.listen = func(ctx context.Context, st *queryState) questionListener {
+// serve.Options returns what the options say about the replies to messages.
+func (r *Resolver) msgOptions() serve.Options {
+	o := serve.Options{Rotate: r.config.Rotate, NSID: r.config.NSID}
+	o.Listen = func(ctx context.Context, st *iterate.QueryState) serve.QuestionListener {
 		if l := listen(ctx, st); l != nil {
 			return l
 		}
 		return nil
 	}
 	if !r.config.Hooks.none() {
-		o.hooked, o.withClient = r.hookedReply, WithClient
+		o.Hooked, o.WithClient = r.hookedReply, WithClient
 	}
 	return o
 }
@@ -84,10 +92,10 @@ func routesIPv6() bool {
 // false. A Cache from Options stays usable. The error is that of
 // closing the connections.
 func (r *Resolver) Close() error {
-	r.env.flights.stop(r.env.end)
-	err := r.upstream.close()
-	r.routes.close()
-	r.env.running.Wait()
+	r.env.Flights.Stop(r.env.End)
+	err := r.upstream.Close()
+	r.routes.Close()
+	r.env.Running.Wait()
 	return err
 }
 
@@ -104,15 +112,15 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		asked := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
 		return nil, wrap(asked, fmt.Errorf("%w: %w", ErrName, err))
 	}
-	q := question{n, qtype}
-	if isMeta(qtype) {
-		return nil, wrap(q.public(), ErrMetaType)
+	q := answer.Question{Name: n, Type: qtype}
+	if answer.IsMeta(qtype) {
+		return nil, wrap(q.Public(), ErrMetaType)
 	}
 	if err := r.ready(ctx, q); err != nil {
 		return nil, err
 	}
 	var result *Result
-	err = r.traced(ctx, q, cache.Checked, func(st *queryState) (*Result, error) {
+	err = r.traced(ctx, q, cache.Checked, func(st *iterate.QueryState) (*Result, error) {
 		var err error
 		result, err = r.hooked(ctx, q, func() (*Result, error) { return r.resolve(ctx, st, q) })
 		return result, err
@@ -124,35 +132,35 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 }
 
 // resolve is Resolve after the checks of its arguments, without hooks and trace.
-func (r *Resolver) resolve(ctx context.Context, st *queryState, q question) (*Result, error) {
-	found, err := r.mesh.answer(ctx, st, q)
+func (r *Resolver) resolve(ctx context.Context, st *iterate.QueryState, q answer.Question) (*Result, error) {
+	found, err := r.mesh.Answer(ctx, st, q)
 	var result *Result
 	if err == nil {
 		result, err = resultOf(found)
 	}
 	if err != nil {
-		return nil, wrapIn(ctx, q.public(), err)
+		return nil, wrapIn(ctx, q.Public(), err)
 	}
 	if wantsChain(ctx) {
-		result.Chain = r.iterate.chainOf(ctx, st, found)
+		result.Chain = r.iterate.ChainOf(ctx, st, found)
 	}
 	return result, nil
 }
 
 // resolvePacked is Resolve for callers that need no decoded records. The error is an
 // *Error.
-func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*answer, error) {
-	q := question{n, qtype}
+func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint16) (*answer.Answer, error) {
+	q := answer.Question{Name: n, Type: qtype}
 	if err := r.ready(ctx, q); err != nil {
 		return nil, err
 	}
-	var f *answer
-	err := r.traced(ctx, q, cache.Checked, func(st *queryState) (*Result, error) {
+	var f *answer.Answer
+	err := r.traced(ctx, q, cache.Checked, func(st *iterate.QueryState) (*Result, error) {
 		var err error
-		f, err = r.hookedPacked(ctx, q, func() (*answer, error) {
-			f, err := r.mesh.answer(ctx, st, q)
+		f, err = r.hookedPacked(ctx, q, func() (*answer.Answer, error) {
+			f, err := r.mesh.Answer(ctx, st, q)
 			if err != nil {
-				return nil, wrapIn(ctx, q.public(), err)
+				return nil, wrapIn(ctx, q.Public(), err)
 			}
 			return f, nil
 		})
@@ -169,26 +177,26 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 
 // ready returns why a question cannot be worked on: the resolver is closed, or ctx has
 // ended.
-func (r *Resolver) ready(ctx context.Context, q question) error {
+func (r *Resolver) ready(ctx context.Context, q answer.Question) error {
 	switch {
-	case r.env.base.Err() != nil:
-		return wrap(q.public(), ErrClosed)
+	case r.env.Base.Err() != nil:
+		return wrap(q.Public(), ErrClosed)
 	case ctx.Err() != nil:
-		return wrap(q.public(), context.Cause(ctx))
+		return wrap(q.Public(), context.Cause(ctx))
 	}
 	return nil
 }
 
 // traced runs the work on one question between the first and the last event of its
 // trace.
-func (r *Resolver) traced(ctx context.Context, q question, trust cache.Trust, work func(*queryState) (*Result, error)) error {
-	st := r.iterate.newClientQuestion(q, trust)
+func (r *Resolver) traced(ctx context.Context, q answer.Question, trust cache.Trust, work func(*iterate.QueryState) (*Result, error)) error {
+	st := r.iterate.NewClientQuestion(q, trust)
 	own := listen(ctx, st)
 	if own != nil {
 		defer own.Close()
 	}
 	result, err := work(st)
-	r.env.counts.asked(st.fromCache, st.stale, err)
+	r.env.Counts.Asked(st.FromCache, st.Stale, err)
 	if own != nil {
 		err = own.end(st, result, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/failure"
 )
 
 // Result is what DNS says about a question. It belongs to the caller, who may change it.
@@ -69,8 +71,8 @@ func (r *Result) Canonical() string {
 }
 
 // resultOf makes a Result of an answer.
-func resultOf(a *answer) (*Result, error) {
-	d, err := a.decode()
+func resultOf(a *answer.Answer) (*Result, error) {
+	d, err := a.Decode()
 	if err != nil {
 		return nil, err
 	}
@@ -78,18 +80,18 @@ func resultOf(a *answer) (*Result, error) {
 }
 
 // newResult makes a Result of a decoded answer, whose records become the Result's.
-func newResult(d *decoded) *Result {
+func newResult(d *answer.Decoded) *Result {
 	return &Result{
-		Question: d.question, Rcode: d.rcode, Answer: d.answer, Authority: d.authority, Status: d.status,
-		TTL: d.ttl, Stale: d.stale, FromCache: d.fromCache, Extended: convertExtended[ExtendedError](d.extended), NotKept: d.notKept,
+		Question: d.Question, Rcode: d.Rcode, Answer: d.Answer, Authority: d.Authority, Status: d.Status,
+		TTL: d.TTL, Stale: d.Stale, FromCache: d.FromCache, Extended: convertExtended[ExtendedError](d.Extended), NotKept: d.NotKept,
 	}
 }
 
 // decoded is the reverse of newResult, but for Chain, which no reply has.
-func (r *Result) decoded() *decoded {
-	return &decoded{
-		question: r.Question, rcode: r.Rcode, answer: r.Answer, authority: r.Authority, status: r.Status,
-		ttl: r.TTL, stale: r.Stale, fromCache: r.FromCache, extended: convertExtended[extendedError](r.Extended), notKept: r.NotKept,
+func (r *Result) decoded() *answer.Decoded {
+	return &answer.Decoded{
+		Question: r.Question, Rcode: r.Rcode, Answer: r.Answer, Authority: r.Authority, Status: r.Status,
+		TTL: r.TTL, Stale: r.Stale, FromCache: r.FromCache, Extended: convertExtended[failure.ExtendedError](r.Extended), NotKept: r.NotKept,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
@@ -75,7 +76,7 @@ const (
 )
 
 // String returns the kind in lower case, "unknown" for a value that is none.
-func (k RouteKind) String() string { return routeKind(k).String() }
+func (k RouteKind) String() string { return routes.Kind(k).String() }
 
 // RouteServer is a server of a Route. Options.AllowServer and Options.Family do not apply
 // to its address.
@@ -124,30 +125,30 @@ const (
 
 // String returns the name of the transport in lower case, "unknown" for a value that is
 // none.
-func (t RouteTransport) String() string { return serverTransport(t).String() }
+func (t RouteTransport) String() string { return routes.Transport(t).String() }
 
 // SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
 // under way may end by either. Names that keep their route keep what is cached of them; the
 // cached data of other names is used again when they get their route back. On an error
 // nothing changes. SetRoutes may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.routes.setRoutes(routeSpecs(routes))
+	return r.routes.SetRoutes(routeSpecs(routes))
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
 // routes.
 func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.routes.setNegativeAnchors(negativeAnchorSpecs(anchors))
+	return r.routes.SetNegativeAnchors(negativeAnchorSpecs(anchors))
 }
 
 // routeSpecs returns the engine's form of routes. It is a copy: the engine reads it again
 // when something else changes, and the caller may modify the slices.
-func routeSpecs(routes []Route) []routeSpec {
-	specs := make([]routeSpec, len(routes))
-	for i, rt := range routes {
-		specs[i] = routeSpec{
-			Zone: rt.Zone, Kind: routeKind(rt.Kind), ResolvConf: rt.ResolvConf, Unsigned: rt.Unsigned,
-			Servers: make([]serverSpec, len(rt.Servers)),
+func routeSpecs(table []Route) []routes.Spec {
+	specs := make([]routes.Spec, len(table))
+	for i, rt := range table {
+		specs[i] = routes.Spec{
+			Zone: rt.Zone, Kind: routes.Kind(rt.Kind), ResolvConf: rt.ResolvConf, Unsigned: rt.Unsigned,
+			Servers: make([]routes.ServerSpec, len(rt.Servers)),
 		}
 		for j, s := range rt.Servers {
 			specs[i].Servers[j] = s.spec()
@@ -157,8 +158,8 @@ func routeSpecs(routes []Route) []routeSpec {
 }
 
 // spec returns the engine's form of a server.
-func (s RouteServer) spec() serverSpec {
-	spec := serverSpec{Addr: s.Addr, Name: s.Name, Transport: serverTransport(s.Transport), TLSConfig: s.TLSConfig}
+func (s RouteServer) spec() routes.ServerSpec {
+	spec := routes.ServerSpec{Addr: s.Addr, Name: s.Name, Transport: routes.Transport(s.Transport), TLSConfig: s.TLSConfig}
 	if s.Exchanger != nil {
 		spec.Sender = checked{s.Exchanger}
 	}
@@ -167,10 +168,10 @@ func (s RouteServer) spec() serverSpec {
 
 // negativeAnchorSpecs returns the engine's form of negative trust anchors, as routeSpecs
 // does.
-func negativeAnchorSpecs(anchors []NegativeTrustAnchor) []negativeAnchorSpec {
-	specs := make([]negativeAnchorSpec, len(anchors))
+func negativeAnchorSpecs(anchors []NegativeTrustAnchor) []routes.NegativeAnchorSpec {
+	specs := make([]routes.NegativeAnchorSpec, len(anchors))
 	for i, a := range anchors {
-		specs[i] = negativeAnchorSpec(a)
+		specs[i] = routes.NegativeAnchorSpec(a)
 	}
 	return specs
 }
@@ -186,7 +187,7 @@ func negativeAnchorSpecs(anchors []NegativeTrustAnchor) []negativeAnchorSpec {
 // are not asked for 30 s, and questions for whose names there is no other server fail with
 // ErrRouteLoop.
 func (r *Resolver) CheckRoutes(ctx context.Context) error {
-	return shown(r.iterate.checkRoutes(ctx))
+	return shown(r.iterate.CheckRoutes(ctx))
 }
 
 // The reasons why a text is not a route.

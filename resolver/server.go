@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/serve"
 )
 
 // Exchange answers a query as a recursive server does (RFC 1034 §4.3, RFC 4035 §3.2, RFC
@@ -34,7 +36,7 @@ import (
 // The error is not nil only when query is nil or a response, when ctx has ended, and after
 // Close (ErrClosed).
 func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
-	return r.messages.respond(ctx, query, 0)
+	return r.messages.Respond(ctx, query, 0)
 }
 
 // ServeDNS makes a Resolver a dns.Handler: it answers query over w as Exchange does,
@@ -56,7 +58,7 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 // Close ends the questions under way, each of which is answered with SERVFAIL, as are
 // queries that come later. Shut a dns.Server down after that: its Shutdown waits until the
 // answers are written. Its MsgAcceptFunc should be AcceptQuery.
-func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) { r.messages.serveDNS(w, query) }
+func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) { r.messages.ServeDNS(w, query) }
 
 // AcceptQuery decides by its header whether a message is unpacked at all: it is the
 // MsgAcceptFunc of a dns.Server that a Resolver answers for. Otherwise sections that are of
@@ -66,7 +68,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) { r.messages.s
 // record, an authority section one and the additional section two, with two differences: no
 // opcode other than QUERY, which a resolver has no use for; and also a query without a
 // question where an OPT record may have a cookie (RFC 7873 §5.4).
-func AcceptQuery(h dns.Header) dns.MsgAcceptAction { return acceptQuery(h) }
+func AcceptQuery(h dns.Header) dns.MsgAcceptAction { return serve.AcceptQuery(h) }
 
 // AppendHit answers a query in wire format from the cache, without decoding either: it
 // appends the reply to dst, and allocates nothing when dst has the capacity. It is for
@@ -88,5 +90,5 @@ func AcceptQuery(h dns.Header) dns.MsgAcceptAction { return acceptQuery(h) }
 // matters; no reply is longer than the 65,535 bytes that the length before it can express
 // (RFC 1035 §4.2.2).
 func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
-	return r.messages.appendHit(dst, query, maxSize)
+	return r.messages.AppendHit(dst, query, maxSize)
 }

@@ -3,6 +3,9 @@ package resolver
 import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
 )
 
 // Stats are the counts of what a resolver has done since New, and of what it is doing.
@@ -97,13 +100,13 @@ const (
 )
 
 // dropReasons lists them all. It never changes.
-var dropReasons = [dropReasonCount]DropReason{
-	droppedForeign:   DroppedForeign,
-	droppedID:        DroppedID,
-	droppedCase:      DroppedCase,
-	droppedCookie:    DroppedCookie,
-	droppedReferral:  DroppedReferral,
-	droppedMalformed: DroppedMalformed,
+var dropReasons = [budget.DropReasons]DropReason{
+	budget.DroppedForeign:   DroppedForeign,
+	budget.DroppedID:        DroppedID,
+	budget.DroppedCase:      DroppedCase,
+	budget.DroppedCookie:    DroppedCookie,
+	budget.DroppedReferral:  DroppedReferral,
+	budget.DroppedMalformed: DroppedMalformed,
 }
 
 // Excess says in one word what a reply had more of than is kept.
@@ -129,14 +132,14 @@ const (
 )
 
 // excesses lists them all. It never changes.
-var excesses = [excessCount]Excess{
-	excessServers:    ExcessServers,
-	excessGlue:       ExcessGlue,
-	excessSignatures: ExcessSignatures,
-	excessDenials:    ExcessDenials,
-	excessTypes:      ExcessTypes,
-	excessAliases:    ExcessAliases,
-	excessRecords:    ExcessRecords,
+var excesses = [budget.Excesses]Excess{
+	budget.ExcessServers:    ExcessServers,
+	budget.ExcessGlue:       ExcessGlue,
+	budget.ExcessSignatures: ExcessSignatures,
+	budget.ExcessDenials:    ExcessDenials,
+	budget.ExcessTypes:      ExcessTypes,
+	budget.ExcessAliases:    ExcessAliases,
+	budget.ExcessRecords:    ExcessRecords,
 }
 
 // FailureReason says in one word why a question failed.
@@ -177,63 +180,63 @@ const (
 )
 
 // failureReasons lists the reason of each kind of failure that is counted. It never changes.
-var failureReasons = [len(failureTable)]FailureReason{
-	failOther:             FailureOther,
-	failClosed:            FailureClosed,
-	failNotCached:         FailureRefused,
-	failHookResult:        FailureHook,
-	failBogus:             FailureBogus,
-	failCached:            FailureCached,
-	failQuestionLimit:     FailureLimit,
-	failDataLimit:         FailureLimit,
-	failResolverLimit:     FailureLimit,
-	failCanceled:          FailureCanceled,
-	failNoDescriptors:     FailureDescriptors,
-	failCertificate:       FailureCertificate,
-	failIntercepted:       FailureNetwork,
-	failBlocked:           FailureNetwork,
-	failAliasLoop:         FailureLoop,
-	failCircular:          FailureLoop,
-	failNoServerAddress:   FailureUnreachable,
-	failNoReachableServer: FailureUnreachable,
-	failTime:              FailureTimeout,
-	failDeadline:          FailureTimeout,
+var failureReasons = [len(failure.Table)]FailureReason{
+	failure.Other:             FailureOther,
+	failure.Closed:            FailureClosed,
+	failure.NotCached:         FailureRefused,
+	failure.HookResult:        FailureHook,
+	failure.Bogus:             FailureBogus,
+	failure.Cached:            FailureCached,
+	failure.QuestionLimit:     FailureLimit,
+	failure.DataLimit:         FailureLimit,
+	failure.ResolverLimit:     FailureLimit,
+	failure.Canceled:          FailureCanceled,
+	failure.NoDescriptors:     FailureDescriptors,
+	failure.Certificate:       FailureCertificate,
+	failure.Intercepted:       FailureNetwork,
+	failure.Blocked:           FailureNetwork,
+	failure.AliasLoop:         FailureLoop,
+	failure.Circular:          FailureLoop,
+	failure.NoServerAddress:   FailureUnreachable,
+	failure.NoReachableServer: FailureUnreachable,
+	failure.Time:              FailureTimeout,
+	failure.Deadline:          FailureTimeout,
 }
 
 // Stats returns the counts of what the resolver has done and is doing. It takes the lock of
 // each shard of the cache, so call it once a second rather than once a question.
 func (r *Resolver) Stats() Stats {
-	c := &r.env.counts
+	c := &r.env.Counts
 	s := Stats{
 		Cache:     r.config.Cache.Stats(),
-		Questions: c.questions.sum(), FromCache: c.fromCache.sum(), Stale: c.stale.Load(),
+		Questions: c.Questions.Sum(), FromCache: c.FromCache.Sum(), Stale: c.Stale.Load(),
 		Failures: make(map[FailureReason]uint64),
-		SentUDP:  c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Received: c.received.Load(), TimedOut: c.timedOut.Load(),
-		Limits: make(map[string]uint64, len(limitTable)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
-		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.bogus)),
-		Prefetched: c.prefetched.Load(), PrefetchFailed: c.prefetchFailed.Load(), PrefetchDropped: c.prefetchDropped.Load(),
+		SentUDP:  c.SentUDP.Load(), SentTCP: c.SentTCP.Load(), Received: c.Received.Load(), TimedOut: c.TimedOut.Load(),
+		Limits: make(map[string]uint64, len(limits.Table)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
+		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.Bogus)),
+		Prefetched: c.Prefetched.Load(), PrefetchFailed: c.PrefetchFailed.Load(), PrefetchDropped: c.PrefetchDropped.Load(),
 		SecondLevel: r.SecondLevelStats(),
-		Servers:     r.routes.knownServers(),
+		Servers:     r.routes.KnownServers(),
 	}
-	s.InFlight, s.Prefetching, s.Refreshing, s.Queued = r.mesh.underWay()
-	s.Sockets, s.Connections = r.upstream.open()
-	s.Connections += r.routes.connections()
+	s.InFlight, s.Prefetching, s.Refreshing, s.Queued = r.mesh.UnderWay()
+	s.Sockets, s.Connections = r.upstream.Open()
+	s.Connections += r.routes.Connections()
 	for k, reason := range failureReasons {
 		if reason != "" {
-			s.Failures[reason] += c.failures[k].Load()
+			s.Failures[reason] += c.Failures[k].Load()
 		}
 	}
-	for l := limitUnknown + 1; int(l) < len(limitTable); l++ {
-		s.Limits[l.String()] = c.refusals[l].Load()
+	for l := limits.Unknown + 1; int(l) < len(limits.Table); l++ {
+		s.Limits[l.String()] = c.Refusals[l].Load()
 	}
 	for i, reason := range dropReasons {
-		s.Dropped[reason] = c.dropped[i].Load()
+		s.Dropped[reason] = c.Dropped[i].Load()
 	}
 	for i, what := range excesses {
-		s.LeftOut[what] = c.leftOut[i].Load()
+		s.LeftOut[what] = c.LeftOut[i].Load()
 	}
 	for code := dnssec.ReasonNoSignature; code <= dnssec.ReasonUnavailable; code++ {
-		s.Bogus[code.String()] = c.bogus[code].Load()
+		s.Bogus[code.String()] = c.Bogus[code].Load()
 	}
 	return s
 }
@@ -255,5 +258,5 @@ type SecondLevelStats struct {
 // SecondLevelStats returns the counts since New; zero without Options.SecondLevel. Stats has
 // them too; this method collects nothing else, and takes no locks.
 func (r *Resolver) SecondLevelStats() SecondLevelStats {
-	return SecondLevelStats(r.iterate.secondLevelStats())
+	return SecondLevelStats(r.iterate.SecondLevelStats())
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/iterate"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
@@ -23,10 +26,10 @@ type audience struct {
 }
 
 // Flight returns the audience of a flight that a's work begins.
-func (a *audience) Flight() events { return &audience{led: a} }
+func (a *audience) Flight() events.Sink { return &audience{led: a} }
 
 // Join passes a's events to waiter's listeners too.
-func (a *audience) Join(waiter events) {
+func (a *audience) Join(waiter events.Sink) {
 	above, _ := waiter.(*audience)
 	if above == nil {
 		return
@@ -37,7 +40,7 @@ func (a *audience) Join(waiter events) {
 }
 
 // Leave ends what Join began.
-func (a *audience) Leave(waiter events) {
+func (a *audience) Leave(waiter events.Sink) {
 	above, _ := waiter.(*audience)
 	if above == nil {
 		return
@@ -127,33 +130,33 @@ type listener struct {
 
 // listen makes the Trace of ctx the listener of the work on a question; nil when there is no
 // Trace, so that untraced questions cost nothing.
-func listen(ctx context.Context, st *queryState) *listener {
+func listen(ctx context.Context, st *iterate.QueryState) *listener {
 	t := ContextTrace(ctx)
 	if t == nil {
 		return nil
 	}
 	l := &listener{trace: t}
-	st.begin()
-	st.events = l.events()
+	st.Begin()
+	st.Events = l.events()
 	return l
 }
 
 // events returns the events of the work for l's caller.
-func (l *listener) events() events { return &audience{listeners: []*listener{l}} }
+func (l *listener) events() events.Sink { return &audience{listeners: []*listener{l}} }
 
 // End calls Trace.Done for a question whose result the caller gets in another form.
-func (l *listener) End(st *queryState, err error) error { return l.end(st, nil, err) }
+func (l *listener) End(st *iterate.QueryState, err error) error { return l.end(st, nil, err) }
 
 // end calls Trace.Done, and returns the error of the question: err, or ErrAborted.
-func (l *listener) end(st *queryState, result *Result, err error) error {
+func (l *listener) end(st *iterate.QueryState, result *Result, err error) error {
 	if aborted := l.rethrow(); aborted != nil {
-		return wrap(st.q.public(), aborted)
+		return wrap(st.Q.Public(), aborted)
 	}
 	if l.trace.Done != nil {
-		t := st.budget.took()
+		t := st.Budget.Took()
 		tellOne(l, true, l.trace.Done, func() DoneInfo {
 			return DoneInfo{
-				Step: stepNow(st.walkRef()), Result: result, Err: err,
+				Step: stepNow(st.WalkRef()), Result: result, Err: err,
 				Sends: t.Queries, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
 			}
 		})
@@ -189,19 +192,19 @@ func (l *listener) rethrow() error {
 }
 
 // stepNow returns the Step of an event that happens now.
-func stepNow(in walkRef) Step {
-	return Step{Walk: in.Walk, Parent: in.Parent, Depth: in.Depth, Question: in.Question.public(), At: time.Now()}
+func stepNow(in events.Step) Step {
+	return Step{Walk: in.Walk, Parent: in.Parent, Depth: in.Depth, Question: in.Question.Public(), At: time.Now()}
 }
 
 // Joined calls Trace.Joined.
-func (a *audience) Joined(in walkRef, zone dnsname.Name) {
+func (a *audience) Joined(in events.Step, zone dnsname.Name) {
 	tell(a, func(t *Trace) func(JoinedInfo) { return t.Joined }, func() JoinedInfo {
 		return JoinedInfo{Step: stepNow(in), Zone: zone.String()}
 	})
 }
 
 // Cache calls Trace.Cache.
-func (a *audience) Cache(in walkRef, e cacheEvent) {
+func (a *audience) Cache(in events.Step, e events.Cache) {
 	tell(a, func(t *Trace) func(CacheInfo) { return t.Cache }, func() CacheInfo {
 		return CacheInfo{
 			Step: stepNow(in), Hit: e.Hit, Negative: e.Negative, Failure: e.Failure, Alias: e.Alias, Stale: e.Stale,
@@ -211,71 +214,71 @@ func (a *audience) Cache(in walkRef, e cacheEvent) {
 }
 
 // SecondLevel calls Trace.SecondLevel.
-func (a *audience) SecondLevel(in walkRef, e secondLevelEvent) {
+func (a *audience) SecondLevel(in events.Step, e events.SecondLevel) {
 	tell(a, func(t *Trace) func(SecondLevelInfo) { return t.SecondLevel }, func() SecondLevelInfo {
 		return SecondLevelInfo{
-			Step: stepNow(in), Zone: e.Zone.String(), Asked: e.Asked.public(), Hit: e.Hit, Kind: e.Kind,
+			Step: stepNow(in), Zone: e.Zone.String(), Asked: e.Asked.Public(), Hit: e.Hit, Kind: e.Kind,
 			Age: e.Age, Elapsed: e.Elapsed, Message: e.Message, Err: shown(e.Err),
 		}
 	})
 }
 
 // Start calls Trace.Start.
-func (a *audience) Start(in walkRef, cut *glue.Delegation, hints bool) {
+func (a *audience) Start(in events.Step, cut *glue.Delegation, hints bool) {
 	tell(a, func(t *Trace) func(StartInfo) { return t.Start }, func() StartInfo {
 		return StartInfo{Step: stepNow(in), Cut: cut, Hints: hints}
 	})
 }
 
 // Query calls Trace.Query.
-func (a *audience) Query(in walkRef, e queryEvent) {
+func (a *audience) Query(in events.Step, e events.Query) {
 	tell(a, func(t *Trace) func(QueryInfo) { return t.Query }, func() QueryInfo {
 		return QueryInfo{
 			Step: stepNow(in), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
-			Network: e.Network, Asked: e.Asked.public(), Minimised: e.Minimised, Reason: publicReason(e.Reason),
+			Network: e.Network, Asked: e.Asked.Public(), Minimised: e.Minimised, Reason: publicReason(e.Reason),
 		}
 	})
 }
 
 // publicReason returns the reason as a Trace sees it.
-func publicReason(r queryReason) QueryReason {
+func publicReason(r events.Reason) QueryReason {
 	switch r {
-	case reasonNone:
+	case events.ReasonNone:
 		return ""
-	case reasonBest:
+	case events.ReasonBest:
 		return ReasonBest
-	case reasonUnknown:
+	case events.ReasonUnknown:
 		return ReasonUnknown
-	case reasonNext:
+	case events.ReasonNext:
 		return ReasonNext
-	case reasonHedge:
+	case events.ReasonHedge:
 		return ReasonHedge
-	case reasonProbe:
+	case events.ReasonProbe:
 		return ReasonProbe
-	case reasonTruncated:
+	case events.ReasonTruncated:
 		return ReasonTruncated
-	case reasonSpoofed:
+	case events.ReasonSpoofed:
 		return ReasonSpoofed
-	case reasonCase:
+	case events.ReasonCase:
 		return ReasonCase
-	case reasonNoEDNS:
+	case events.ReasonNoEDNS:
 		return ReasonNoEDNS
-	case reasonNoOption:
+	case events.ReasonNoOption:
 		return ReasonNoOption
-	case reasonLastResort:
+	case events.ReasonLastResort:
 		return ReasonLastResort
-	case reasonCookie:
+	case events.ReasonCookie:
 		return ReasonCookie
-	case reasonLoop:
+	case events.ReasonLoop:
 		return ReasonLoop
-	case reasonConnection:
+	case events.ReasonConnection:
 		return ReasonConnection
 	}
 	return ""
 }
 
 // Response calls Trace.Response.
-func (a *audience) Response(in walkRef, e responseEvent) {
+func (a *audience) Response(in events.Step, e events.Response) {
 	tell(a, func(t *Trace) func(ResponseInfo) { return t.Response }, func() ResponseInfo {
 		return ResponseInfo{
 			Step: stepNow(in), ID: e.ID, Zone: e.Zone.String(), Server: e.Server, ServerName: e.ServerName.String(),
@@ -285,7 +288,7 @@ func (a *audience) Response(in walkRef, e responseEvent) {
 }
 
 // Referral calls Trace.Referral.
-func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset) {
+func (a *audience) Referral(in events.Step, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset) {
 	tell(a, func(t *Trace) func(ReferralInfo) { return t.Referral }, func() ReferralInfo {
 		info := ReferralInfo{Step: stepNow(in), From: from.String(), Cut: cut}
 		if ds != nil {
@@ -296,7 +299,7 @@ func (a *audience) Referral(in walkRef, from dnsname.Name, cut *glue.Delegation,
 }
 
 // ServerLookup calls Trace.ServerLookup.
-func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
+func (a *audience) ServerLookup(in events.Step, e events.ServerLookup) {
 	tell(a, func(t *Trace) func(ServerLookupInfo) { return t.ServerLookup }, func() ServerLookupInfo {
 		return ServerLookupInfo{
 			Step: stepNow(in), Zone: e.Zone.String(), Server: e.Server.String(), Done: e.Done, Addrs: e.Addrs, Err: shown(e.Err),
@@ -305,16 +308,16 @@ func (a *audience) ServerLookup(in walkRef, e serverLookupEvent) {
 }
 
 // Alias calls Trace.Alias.
-func (a *audience) Alias(in walkRef, from, to dnsname.Name, dname bool) {
+func (a *audience) Alias(in events.Step, from, to dnsname.Name, dname bool) {
 	tell(a, func(t *Trace) func(AliasInfo) { return t.Alias }, func() AliasInfo {
 		return AliasInfo{Step: stepNow(in), From: from.String(), To: to.String(), DNAME: dname}
 	})
 }
 
 // Validated calls Trace.Validated.
-func (a *audience) Validated(in walkRef, zone dnsname.Name, status dnssec.Status, why dnssec.Reason) {
+func (a *audience) Validated(in events.Step, zone dnsname.Name, status dnssec.Status, why dnssec.Reason) {
 	tell(a, func(t *Trace) func(ValidatedInfo) { return t.Validated }, func() ValidatedInfo {
-		return ValidatedInfo{Step: stepNow(in), Zone: zone.String(), Status: status, Extended: ExtendedError(extendedReason(why))}
+		return ValidatedInfo{Step: stepNow(in), Zone: zone.String(), Status: status, Extended: ExtendedError(failure.ExtendedReason(why))}
 	})
 }
 

@@ -9,23 +9,25 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/events"
 )
 
 // allEvents tells each event once.
-func allEvents(e events) {
+func allEvents(e events.Sink) {
 	name := dnsname.Name("\x03www\x07example\x00")
-	q := question{name, dns.TypeA}
-	in := walkRef{Walk: 2, Parent: 1, Depth: 1, Question: q}
+	q := answer.Question{Name: name, Type: dns.TypeA}
+	in := events.Step{Walk: 2, Parent: 1, Depth: 1, Question: q}
 	server := netip.MustParseAddrPort("192.0.2.53:53")
 	e.Joined(in, name)
-	e.Cache(in, cacheEvent{Hit: true})
-	e.SecondLevel(in, secondLevelEvent{Zone: name, Asked: q})
+	e.Cache(in, events.Cache{Hit: true})
+	e.SecondLevel(in, events.SecondLevel{Zone: name, Asked: q})
 	e.Start(in, rootCut, true)
-	e.Query(in, queryEvent{ID: 1, Zone: name, Server: server, ServerName: name, Network: "udp", Asked: q, Reason: reasonBest})
-	e.Response(in, responseEvent{ID: 1, Zone: name, Server: server, ServerName: name, Network: "udp", Err: errSent})
+	e.Query(in, events.Query{ID: 1, Zone: name, Server: server, ServerName: name, Network: "udp", Asked: q, Reason: events.ReasonBest})
+	e.Response(in, events.Response{ID: 1, Zone: name, Server: server, ServerName: name, Network: "udp", Err: errSent})
 	e.Referral(in, name, rootCut, nil)
-	e.ServerLookup(in, serverLookupEvent{Zone: name, Server: name, Done: true, Err: errSent})
+	e.ServerLookup(in, events.ServerLookup{Zone: name, Server: name, Done: true, Err: errSent})
 	e.Alias(in, name, name, true)
 	e.Validated(in, name, dnssec.Secure, dnssec.Reason{})
 }
@@ -39,12 +41,12 @@ var (
 func TestNobodyListens(t *testing.T) {
 	unwatched := (*audience)(nil)
 	flight := unwatched.Flight()
-	for _, waiter := range []events{unwatched, unwatched.Flight(), (&listener{trace: new(Trace)}).events()} {
+	for _, waiter := range []events.Sink{unwatched, unwatched.Flight(), (&listener{trace: new(Trace)}).events()} {
 		flight.Join(waiter)
 		flight.Leave(waiter)
 	}
 	flight.Join(unwatched.Flight())
-	for name, e := range map[string]events{"work of nobody's": unwatched, "flight": flight} {
+	for name, e := range map[string]events.Sink{"work of nobody's": unwatched, "flight": flight} {
 		if n := testing.AllocsPerRun(100, func() { allEvents(e) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
@@ -93,7 +95,7 @@ func TestEveryEventHasItsHook(t *testing.T) {
 // TestQueryReasonsHaveWords, and no two the same.
 func TestQueryReasonsHaveWords(t *testing.T) {
 	seen := map[QueryReason]bool{"": true}
-	for r := reasonBest; r <= reasonConnection; r++ {
+	for r := events.ReasonBest; r <= events.ReasonConnection; r++ {
 		if seen[publicReason(r)] {
 			t.Errorf("reason %d: %q is none, or another's", r, publicReason(r))
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -81,7 +82,7 @@ func recordsOf[T dns.RR](result *Result, rrtype uint16) Records[T] {
 var recordTypes = func() map[reflect.Type]uint16 {
 	types := make(map[reflect.Type]uint16, len(dns.TypeToRR))
 	for rrtype, newRR := range dns.TypeToRR {
-		if !isMeta(rrtype) && rrtype != dns.TypeANY {
+		if !answer.IsMeta(rrtype) && rrtype != dns.TypeANY {
 			types[reflect.TypeOf(newRR())] = rrtype
 		}
 	}
@@ -103,7 +104,7 @@ func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.C
 	if name.IsWildcard() {
 		name = name.Parent()
 	}
-	status, ttl := dnssec.Secure, time.Duration(maxTTL)*time.Second
+	status, ttl := dnssec.Secure, time.Duration(answer.MaxTTL)*time.Second
 	for {
 		records, err := Lookup[*dns.CAA](ctx, r, name.String())
 		if err != nil {

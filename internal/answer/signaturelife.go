@@ -1,0 +1,90 @@
+package answer
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// CapTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035 §5.3.3).
+// Those of a denial too: it is kept by the TTLs of its parts, and denies other names by them
+// (RFC 8198 §5.4).
+func (a *Answer) CapTTLs(v *dnssec.Verdict) {
+	a.Sets, a.Denial = capSetTTLs(a.Sets, v), capSetTTLs(a.Denial, v)
+	a.Aliases = slices.Clone(a.Aliases)
+	for i, step := range a.Aliases {
+		a.Aliases[i].Set = capTTL(step.Set, v)
+	}
+	if a.SOA != nil {
+		a.SOA = capTTL(a.SOA, v)
+	}
+}
+
+func capSetTTLs(sets []*dnssec.RRset, v *dnssec.Verdict) []*dnssec.RRset {
+	bounded := slices.Clone(sets)
+	for i, s := range sets {
+		bounded[i] = capTTL(s, v)
+	}
+	return bounded
+}
+
+// capTTL copies the set when its TTL changes, as the set is shared with other callers that
+// waited for the response.
+func capTTL(s *dnssec.RRset, v *dnssec.Verdict) *dnssec.RRset {
+	i := slices.IndexFunc(v.Sets, func(sv dnssec.SetVerdict) bool { return sv.Set == s })
+	if i < 0 || v.Sets[i].TTL >= s.TTL {
+		return s
+	}
+	return WithTTL(s, v.Sets[i].TTL)
+}
+
+// WithTTL copies the set with another TTL.
+func WithTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
+	other := *s
+	other.TTL = ttl
+	return &other
+}
+
+// SignedAt reports whether all signatures of an answer are within their time. The one
+// that was verified when the answer was made is not known any more, so that all count.
+func (a *Answer) SignedAt(now time.Time) bool {
+	valid := func(set *dnssec.RRset) bool { return setSignedAt(set, now) }
+	for _, set := range a.Sets {
+		if !valid(set) {
+			return false
+		}
+	}
+	for _, set := range a.Denial {
+		if !valid(set) {
+			return false
+		}
+	}
+	for _, step := range a.Aliases {
+		if !valid(step.Set) {
+			return false
+		}
+	}
+	return a.SOA == nil || valid(a.SOA)
+}
+
+// setSignedAt reports whether a set has signatures, all of which are within their time
+// (RFC 4034 §3.1.5).
+func setSignedAt(set *dnssec.RRset, now time.Time) bool {
+	const expiration, inception, end = 8, 12, 16 // offsets in RRSIG RDATA
+	at := uint32(now.Unix())
+	signed := false
+	for sig := range set.Signatures.All() {
+		if len(sig) < end {
+			return false
+		}
+		expires := binary.BigEndian.Uint32([]byte(sig[expiration:inception]))
+		begins := binary.BigEndian.Uint32([]byte(sig[inception:end]))
+		if int32(expires-at) < 0 || int32(at-begins) < 0 { // serial arithmetic, RFC 1982
+			return false
+		}
+		signed = true
+	}
+	return signed
+}

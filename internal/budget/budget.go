@@ -1,0 +1,165 @@
+package budget
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+)
+
+// Budget is what one client question may still use. Server look-ups, restarts, retries, TCP
+// and validation all draw on the same one, and nothing resets it: limits that start anew at
+// some point multiply (attacks.md 18, CVE-2026-50045). It is safe for concurrent use.
+type Budget struct {
+	Limits   *limits.Limits
+	Refused  *limits.Counters // counts the limits that struck; nil: they are not counted
+	Deadline time.Time        // by time.Now
+	Work     *dnssec.Work     // of validation
+
+	Sends         atomic.Int64
+	bytes         atomic.Int64
+	Aliases       atomic.Int64
+	referrals     atomic.Int64
+	failedLookups atomic.Int64
+	minimised     atomic.Int64
+	Reading       readTime
+
+	waitingFor atomic.Pointer[limits.Error] // what a query waits for; nil: nothing
+
+	Walks   atomic.Int64 // numbers walks and queries for traces
+	Queries atomic.Int64
+}
+
+func New(l *limits.Limits, refused *limits.Counters) *Budget {
+	return &Budget{Limits: l, Refused: refused, Deadline: time.Now().Add(l.Time), Work: dnssec.NewWork(l.Validation())}
+}
+
+// Send charges for one query. Joining a query that another question has sent costs the same,
+// so that joining cannot be used to wait without end.
+func (b *Budget) Send() error {
+	return b.charge(&b.Sends, 1, limits.Sends)
+}
+
+// Received charges for a reply's bytes. The reply that exceeds the limit is lost.
+func (b *Budget) Received(n int) error {
+	return b.charge(&b.bytes, int64(n), limits.Bytes)
+}
+
+// Alias charges for one step of an alias chain. The chain that reaches the limit is given up
+// at once, as its next query could only show that it is too long.
+func (b *Budget) Alias() error {
+	if b.Aliases.Add(1) >= int64(b.Limits.Aliases) {
+		return b.Refuse(limits.Aliases)
+	}
+	return nil
+}
+
+func (b *Budget) Referral() error {
+	return b.charge(&b.referrals, 1, limits.Referrals)
+}
+
+// NoteWait records that a query waits for a slot, until release is called. After the end of
+// the question's time it stays recorded, for end.
+func (b *Budget) NoteWait(l limits.Limit) (release func()) {
+	held := l.Reached(l.In(b.Limits))
+	b.waitingFor.Store(held)
+	return func() {
+		if time.Now().Before(b.Deadline) {
+			b.waitingFor.CompareAndSwap(held, nil)
+		}
+	}
+}
+
+// WaitedInVain makes the error of a query that has waited in vain for a slot, until cause.
+// It is counted here, unless the question's time has ended: then end counts it.
+func (b *Budget) WaitedInVain(l limits.Limit, cause error) error {
+	if time.Now().Before(b.Deadline) {
+		b.Refused.Count(l)
+	}
+	return &failure.HeldError{Limit: l.Reached(l.In(b.Limits)), Cause: cause}
+}
+
+// End decides whether a question ran out of time because one of its queries still waited for
+// a slot, and then counts that and says so in the error.
+func (b *Budget) End(cause error) error {
+	held := b.waitingFor.Load()
+	if held == nil || time.Now().Before(b.Deadline) {
+		return cause
+	}
+	f := failure.Of(cause)
+	if f.Limit == nil {
+		return cause
+	}
+	b.Refused.Count(held.Which())
+	if !f.Reaches(limits.Time) {
+		return cause // it names the limit already
+	}
+	if f.Zone != nil { // other callers may have the same error
+		of := *f.Zone
+		of.Err = &failure.HeldError{Limit: held, Cause: of.Err}
+		return &of
+	}
+	return &failure.HeldError{Limit: held, Cause: cause}
+}
+
+func (b *Budget) charge(counter *atomic.Int64, n int64, l limits.Limit) error {
+	if counter.Add(n) > int64(l.In(b.Limits)) {
+		return b.Refuse(l)
+	}
+	return nil
+}
+
+// Refuse counts that a limit struck, and returns the error.
+func (b *Budget) Refuse(l limits.Limit) *limits.Error { return b.Refused.Refuse(l, l.In(b.Limits)) }
+
+// MayMinimise charges for a minimised query, and reports whether there are any left. A chain
+// of aliases may use twice what one name may: beyond that its length times its depth would
+// make many queries (CAMP), and the full names are asked for.
+func (b *Budget) MayMinimise() bool {
+	if b.minimised.Add(1) <= int64(2*b.Limits.Minimised) {
+		return true
+	}
+	b.Refused.Count(limits.Minimised)
+	return false
+}
+
+// took is what the work on a question has taken so far.
+type took struct {
+	Queries, Bytes int
+	Elapsed        time.Duration
+	Validation     dnssec.Spent
+}
+
+func (b *Budget) Took() took {
+	return took{
+		Queries: int(b.Queries.Load()), Bytes: int(b.bytes.Load()),
+		Elapsed: time.Since(b.Deadline.Add(-b.Limits.Time)), Validation: b.Work.Spent(),
+	}
+}
+
+// LookupFailed charges for a name server's address that was not found. Names known not to
+// work cost no query, and so do not count.
+func (b *Budget) LookupFailed(querySent bool) {
+	if querySent {
+		b.failedLookups.Add(1)
+	}
+}
+
+// MayLookUp reports whether another name server's address may be looked for. Failures within
+// the limit never forbid it. As many again are tolerated when look-ups failed because
+// servers did not answer, as in the outage of a big provider, where some of the names still
+// work. When they failed because the names do not exist, the names are made up, and each
+// further look-up is a query at a victim's servers (NXNSAttack).
+func (b *Budget) MayLookUp(outage bool) error {
+	limit := b.Limits.FailedServerLookups
+	allowed := limit
+	if outage {
+		allowed = 2 * limit
+	}
+	if b.failedLookups.Load() >= int64(allowed) {
+		return b.Refuse(limits.FailedServerLookups)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package failure
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// causes are several errors on one line, for logs.
+type causes []error
+
+// maxCauses is how many of them are spelled out.
+const maxCauses = 4
+
+func (c causes) Error() string {
+	texts := make([]string, 0, maxCauses+1)
+	for i, err := range c {
+		if i == maxCauses {
+			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
+			break
+		}
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the errors.
+func (c causes) Unwrap() []error { return c }
+
+// Join returns one error for several; nil for none.
+func Join(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return causes(errs)
+}
+
+// Wrapped returns the errors that an error wraps.
+func Wrapped(err error) []error {
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return err.Unwrap()
+	}
+	return nil
+}
+
+// RcodeError says that a server answered with an error.
+type RcodeError struct{ Rcode int }
+
+func (e *RcodeError) Error() string { return "answered " + RcodeName(e.Rcode) }
+
+// ZoneError is why the servers of a zone sent no usable response.
+type ZoneError struct {
+	Zone      dnsname.Name
+	Servers   []netip.AddrPort
+	Responded bool // one of them answered, if only with an error
+	Err       error
+}
+
+func (e *ZoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.Zone, e.Err) }
+
+// Unwrap returns the cause.
+func (e *ZoneError) Unwrap() error { return e.Err }
+
+// BogusError is the error of a response that failed validation.
+type BogusError struct {
+	Zone     dnsname.Name
+	Server   netip.AddrPort
+	Reason   dnssec.Reason
+	Err      error // a *dnssec.BogusError
+	Verdict  *dnssec.Verdict
+	Response *dnssec.Response
+}
+
+func (e *BogusError) Error() string { return fmt.Sprintf("zone %s: %v", e.Zone, e.Err) }
+
+// Unwrap returns the validator's error.
+func (e *BogusError) Unwrap() error { return e.Err }
+
+// RcodeName returns a response code's mnemonic.
+func RcodeName(rcode int) string { return wire.RcodeName(rcode) }
+
+// CachedError is a failure that is not tried again yet.
+type CachedError struct{ Failure cache.Failure }
+
+func (e *CachedError) Error() string {
+	if e.Failure.Text == "" {
+		return ErrCached.Error()
+	}
+	return ErrCached.Error() + ": " + e.Failure.Text
+}
+
+// reason returns the extended error that the question failed with when it was asked.
+func (e *CachedError) reason() ExtendedError {
+	if e.Failure.Cause == dns.ExtendedErrorCodeOther && e.Failure.Text == "" {
+		return ExtendedCached // the reason is not known
+	}
+	return ExtendedError{e.Failure.Cause, e.Failure.Text}
+}
+
+// ExtendedCached says that a question is not asked again yet. RFC 8914 §4.14.
+var ExtendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.Error()}
+
+// IsBogus reports whether the failure was one of validation.
+func (e *CachedError) isBogus() bool { return isBogusCode(e.Failure.Cause) }
+
+// isBogusCode reports whether a failure with that extended DNS error (RFC 8914 §4) is one
+// of validation: these codes are the faults that the validator found. It found none where
+// the code is DNSSEC Indeterminate (§4.6, RFC 4035 §4.3): data that it needs could not be
+// fetched.
+func isBogusCode(code uint16) bool {
+	switch code {
+	case dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm, dns.ExtendedErrorCodeUnsupportedDSDigestType,
+		dns.ExtendedErrorCodeDNSBogus, dns.ExtendedErrorCodeSignatureExpired,
+		dns.ExtendedErrorCodeSignatureNotYetValid, dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing,
+		dns.ExtendedErrorCodeNoZoneKeyBitSet, dns.ExtendedErrorCodeNSECMissing,
+		dns.ExtendedErrorCodeSignatureExpiredBeforeValid, dns.ExtendedErrorCodeUnsupportedNSEC3IterValue:
+		return true
+	}
+	return false
+}
+
+// Unwrap returns ErrCached.
+func (e *CachedError) Unwrap() error { return ErrCached }
+
+// HeldError is the error of a query whose time ran out while it waited for a slot.
+type HeldError struct {
+	Limit *limits.Error // whose slots were all taken
+	Cause error         // why the wait ended
+}
+
+func (e *HeldError) Error() string { return fmt.Sprintf("%v while waiting: %v", e.Limit, e.Cause) }
+
+// Unwrap returns the limit first: it can be changed.
+func (e *HeldError) Unwrap() []error { return []error{e.Limit, e.Cause} }
+
+// CertificateError is an ErrCertificate that says what is wrong.
+type CertificateError struct {
+	What string
+	Err  error
+}
+
+func (e *CertificateError) Error() string { return e.What + ": " + e.Err.Error() }
+
+func (e *CertificateError) Unwrap() []error { return []error{ErrCertificate, e.Err} }
+
+// WrapCause wraps the cause of an error; without a cause it returns the error.
+func WrapCause(what, why error) error {
+	if why == nil {
+		return what
+	}
+	return fmt.Errorf("%w: %w", what, why)
+}

@@ -1,0 +1,276 @@
+package flight
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/rescue"
+)
+
+// maxJoins is how often a caller joins flights that end by their leaders' limits before it
+// gives up.
+const maxJoins = 4
+
+// Group merges equal questions that are asked at the same time into one. There are three
+// kinds: what clients ask, what is asked of the servers of a zone, and what is read from the
+// second level.
+//
+// A flight runs under a context and a budget of its own, those of the caller that began it
+// (its leader), and keeps them when that caller leaves; it ends when no caller waits for it
+// any more. Flights wait for flights: a client's question for the queries to zones, and
+// these for the addresses of the servers to ask. Before one begins to wait for another, the
+// graph of waiting flights is searched, so that no loop ever closes.
+type Group struct {
+	base    context.Context // ends with the resolver
+	running *sync.WaitGroup // counts goroutines that Close waits for
+	Stagger stagger         // nil but in tests
+
+	mu    sync.Mutex
+	byKey map[string]*Flight // guarded by mu
+}
+
+// Flight is one piece of work that several callers may wait for.
+type Flight struct {
+	key    string
+	Ctx    context.Context
+	cancel context.CancelFunc
+	Events events.Sink // heard by all that wait
+	// shed is set before ctx ends because the questions that waited were shed for others.
+	Shed atomic.Bool
+
+	ended chan struct{} // closed when the work has ended; then value and err may be read
+	value any
+	err   error
+
+	// Guarded by flights.mu.
+	waiters  int
+	pinned   bool            // it goes on even if no caller waits
+	waitsFor map[*Flight]int // the flights that this one waits for, and how many times
+}
+
+func NewGroup(base context.Context, running *sync.WaitGroup) *Group {
+	return &Group{base: base, running: running, byKey: make(map[string]*Flight)}
+}
+
+// Stop lets no more flights begin. end is called under the same lock, so that those that
+// have begun are counted.
+func (f *Group) Stop(end func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end()
+}
+
+// Spawn runs work in a goroutine that Close waits for, but not after Close. A panic ends the
+// work and nothing else.
+func (f *Group) Spawn(work func()) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base.Err() != nil {
+		return false
+	}
+	f.running.Go(f.Stagger.Delayed(func() {
+		defer rescue.Quietly()
+		work()
+	}))
+	return true
+}
+
+// Waiter is a caller that waits for a flight, or leads it.
+type Waiter struct {
+	Parent *Flight     // the flight that the caller belongs to; nil: none
+	Events events.Sink // of the caller's work
+	Budget *budget.Budget
+	Joined func() // called when the flight was under way already; may be nil
+	Retry  func() // called before the flight is begun again because its leader ended by its own limits; may be nil
+	// leaving is called when ctx has ended before the flight. The caller counts as waiting
+	// until it returns. It may be nil.
+	Leaving func(*Flight)
+}
+
+// Do returns the result of the flight called key: of the one under way, or of a new one that
+// runs lead. The error is failure.ErrCircular when waiting would never end, and ctx's cause when ctx
+// ends first. When the work panics, so does the leader, in its own goroutine, and all others
+// get an error.
+func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (any, error) {
+	led := false
+	for range maxJoins {
+		resume := f.Stagger.Pause() // several may wait for the same flight
+		fl, joined, err := f.join(ctx, key, by, lead)
+		if err != nil {
+			return nil, err
+		}
+		led = led || !joined
+		if err := f.await(ctx, fl, by, joined, resume); err != nil {
+			return nil, err
+		}
+		switch {
+		case fl.err == nil:
+			return fl.value, nil
+		case led:
+			rescue.Again(fl.err)
+			return fl.value, fl.err
+		case !failure.Of(fl.err).IsOfLeader():
+			return fl.value, rescue.Shared(fl.err)
+		case by.Retry != nil:
+			by.Retry()
+		}
+	}
+	return nil, failure.ErrNoReachableServer
+}
+
+// await waits for a flight that the caller has joined or begun, until ctx ends. The caller
+// has left the flight afterwards, even if a function that is called meanwhile panics.
+func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, resume func()) (err error) {
+	defer resume()
+	defer func() { f.leave(fl, by, err) }()
+	if joined {
+		if by.Joined != nil {
+			by.Joined()
+		}
+		if err := by.Budget.Send(); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-fl.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	err = context.Cause(ctx)
+	if by.Leaving != nil {
+		by.Leaving(fl)
+	}
+	return err
+}
+
+// join joins the flight called key, or begins it.
+func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (fl *Flight, joined bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base.Err() != nil {
+		return nil, false, failure.ErrClosed
+	}
+	fl, joined = f.byKey[key]
+	if joined && by.Parent != nil && reaches(fl, by.Parent) {
+		return nil, false, failure.ErrCircular
+	}
+	if !joined {
+		fl = f.begin(ctx, key, by)
+	}
+	fl.waiters++
+	fl.Events.Join(by.Events)
+	if by.Parent != nil {
+		by.Parent.waitsFor[fl]++
+	}
+	if !joined {
+		go f.run(fl, lead) // last, so that the leader hears the first event too
+	}
+	return fl, joined, nil
+}
+
+// run does a flight's work. However that ends, the callers that wait are woken.
+func (f *Group) run(fl *Flight, lead func(*Flight) (any, error)) {
+	defer f.finish(fl)
+	fl.err = rescue.ErrAborted
+	defer rescue.Into(&fl.err)
+	GrowStack(0)
+	fl.value, fl.err = lead(fl)
+}
+
+// Pin lets a flight under way go on to its end, even if all callers leave it, and then
+// calls done in a goroutine that Close waits for. It does so once for a flight; false when
+// it does not.
+func (f *Group) Pin(fl *Flight, done func(error)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base.Err() != nil || f.byKey[fl.key] != fl || fl.pinned {
+		return false
+	}
+	fl.pinned = true
+	fl.waiters++
+	f.running.Go(func() {
+		defer rescue.Quietly()
+		<-fl.ended
+		f.leave(fl, Waiter{}, nil)
+		done(fl.err)
+	})
+	return true
+}
+
+// begin makes the flight, with the values but not the end of ctx. f.mu must be held.
+func (f *Group) begin(ctx context.Context, key string, by Waiter) *Flight {
+	limit := limits.Time.Reached(limits.Time.In(by.Budget.Limits))
+	own, cancel := context.WithDeadlineCause(Detach(f.base, ctx), by.Budget.Deadline, limit)
+	fl := &Flight{
+		key:      key,
+		Ctx:      own,
+		cancel:   cancel,
+		Events:   by.Events.Flight(),
+		ended:    make(chan struct{}),
+		waitsFor: make(map[*Flight]int),
+	}
+	f.byKey[key] = fl
+	f.running.Add(1)
+	return fl
+}
+
+// finish removes the flight when its work is done.
+func (f *Group) finish(fl *Flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forget(fl)
+	f.running.Done()
+	close(fl.ended)
+}
+
+// forget makes the next caller begin a new flight. f.mu must be held.
+func (f *Group) forget(fl *Flight) {
+	if f.byKey[fl.key] == fl {
+		delete(f.byKey, fl.key)
+	}
+}
+
+// leave ends a caller's waiting, for cause if the flight has not ended; the last one to
+// leave ends the flight.
+func (f *Group) leave(fl *Flight, by Waiter, cause error) {
+	fl.Events.Leave(by.Events)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if by.Parent != nil {
+		if by.Parent.waitsFor[fl]--; by.Parent.waitsFor[fl] == 0 {
+			delete(by.Parent.waitsFor, fl)
+		}
+	}
+	if fl.waiters--; fl.waiters == 0 {
+		f.forget(fl)
+		fl.Shed.Store(failure.Of(cause).Reaches(limits.Questions) || by.Parent != nil && by.Parent.Shed.Load())
+		fl.cancel()
+	}
+}
+
+// reaches reports whether from waits for to, directly or through others.
+func reaches(from, to *Flight) bool {
+	seen := make(map[*Flight]bool)
+	var search func(*Flight) bool
+	search = func(at *Flight) bool {
+		if at == to {
+			return true
+		}
+		if seen[at] {
+			return false
+		}
+		seen[at] = true
+		for next := range at.waitsFor {
+			if search(next) {
+				return true
+			}
+		}
+		return false
+	}
+	return search(from)
+}

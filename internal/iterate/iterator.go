@@ -1,0 +1,191 @@
+package iterate
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/env"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/scrub"
+	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/upstream"
+)
+
+// Iterator finds answers: it follows aliases, walks from zone cut to zone cut, and asks the
+// servers of each zone (Unbound: iterator and validator).
+type Iterator struct {
+	*env.Env
+	routes   *routes.Router
+	servers  *slist.Lister
+	upstream *upstream.Client
+
+	plainRetries    *slist.PlainRetries
+	probeWaitSlots  *budget.ConcurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
+	secondLevel     *secondLevel                              // nil: no SecondLevel
+	localData       atomic.Pointer[localData]                 // never nil
+	LoopProbes      routes.LoopProbes
+	ClientQuestions routes.ClientQuestions
+	priming         atomic.Bool
+	detachedLookups atomic.Int64 // those that have outlived their question
+}
+
+func New(e *env.Env, routes *routes.Router, servers *slist.Lister, upstream *upstream.Client, local policy.LocalZones) *Iterator {
+	most := &e.Settings.Limits
+	r := &Iterator{
+		Env: e, routes: routes, servers: servers, upstream: upstream,
+		plainRetries:   slist.NewPlainRetries(),
+		probeWaitSlots: budget.NewConcurrencyLimits[netip.AddrPort](limits.Quarter(most.Questions)),
+	}
+	r.localData.Store(&localData{zones: local})
+	return r
+}
+
+// QueryState is the state of one search for a name: the client's own question, or one for
+// the address of a name server (Unbound: module_qstate).
+type QueryState struct {
+	r          *Iterator
+	Budget     *budget.Budget
+	Events     events.Sink
+	flight     *flight.Flight // that the search is part of; nil: none yet
+	Trust      cache.Trust
+	validation *validation // nil: not validated
+	// startAbove makes walks begin above that zone cut; "": at the deepest one known.
+	startAbove   dnsname.Name
+	avoidServers map[netip.AddrPort]bool // servers whose data turned out bogus, asked only if there are no others
+	SecondLevel  secondLevelUse          // how the second level is used
+	secondReads  *secondReads            // the replies read from the second level; nil: not kept
+
+	Q answer.Question
+	// ClientQuestion is the client's question if it came by Exchange or ServeDNS; else zero.
+	ClientQuestion answer.Question
+	// RetryFailure is set when the question is known to have failed by another caller's
+	// limits, so that a cached failure does not count.
+	RetryFailure bool
+	Prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
+	minimised    bool // the query under way asks for less than q
+	priming      bool // it belongs to no client question, but to priming
+	// NeedSignatures is set when an answer without signatures is of no use.
+	needSignatures bool
+	// onlyPlainRetry is set when a zone's servers were silent to a minimised query: one of
+	// them is asked the full question, once.
+	onlyPlainRetry bool
+	walkID         int
+	parentWalk     int
+	depth          int
+	querySent      *atomic.Bool  // a query was sent for this search
+	MaxQueued      time.Duration // how long it may wait for a slot; 0: as long as it may run
+	// leaving is called before a flight is left that has not ended, with the function that
+	// releases the question's slot, and reports whether it will call that; may be nil.
+	Leaving func(fl *flight.Flight, release func()) bool
+
+	// How the client's question was answered, for Stats.
+	FromCache, Stale bool
+}
+
+// NewQueryState makes the state of a question that may need servers to be asked.
+func (r *Iterator) NewQueryState(q answer.Question, trust cache.Trust) *QueryState {
+	st := &QueryState{r: r, Trust: trust, Q: q, Events: r.Unwatched}
+	st.Begin()
+	return st
+}
+
+// NewClientQuestion makes the state of a question of a client. It has no budget yet.
+func (r *Iterator) NewClientQuestion(q answer.Question, trust cache.Trust) *QueryState {
+	st := &QueryState{r: r, Q: q, Trust: trust, Events: r.Unwatched}
+	if trust == cache.Checked && r.secondLevel != nil {
+		st.SecondLevel, st.secondReads = secondLevelReadAndWritten, new(secondReads)
+	}
+	return st
+}
+
+// Begin makes the budget, if there is none yet: an answer from the cache needs none.
+func (st *QueryState) Begin() {
+	if st.Budget != nil {
+		return
+	}
+	st.Budget, st.querySent = budget.New(&st.r.Settings.Limits, &st.r.Counts.Refusals), new(atomic.Bool)
+	st.walkID = int(st.Budget.Walks.Add(1))
+}
+
+// InFlight returns the same state as part of a flight.
+func (st *QueryState) InFlight(fl *flight.Flight) *QueryState {
+	inside := *st
+	inside.flight, inside.Events = fl, fl.Events
+	return &inside
+}
+
+// isSideLookup reports whether this is a look-up of a name server's address, or priming, rather
+// than of a client's question or of the keys that validate its answer.
+func (st *QueryState) isSideLookup() bool { return (st.depth > 0 || st.priming) && !st.needSignatures }
+
+// request returns a question to the servers of a zone as part of this search.
+func (st *QueryState) request(cut *routes.ZoneCut, q answer.Question) upstream.Request {
+	return upstream.Request{
+		Cut: cut, Q: q, Minimised: st.minimised, SideLookup: st.isSideLookup(), NeedSignatures: st.needSignatures,
+		Budget: st.Budget, Events: st.Events, Walk: st.WalkRef(), QuerySent: st.querySent, Flight: st.flight,
+	}
+}
+
+// forServerAddress returns the state of a search for the addresses of a name server that this one
+// needs. They are not validated.
+func (st *QueryState) forServerAddress(q answer.Question) *QueryState {
+	return &QueryState{
+		r: st.r, Budget: st.Budget, Events: st.Events, flight: st.flight, Trust: st.r.trustOfServers(), Q: q,
+		walkID: int(st.Budget.Walks.Add(1)), parentWalk: st.walkID, depth: st.depth + 1, querySent: new(atomic.Bool),
+	}
+}
+
+// forName returns the same state for another name, after an alias.
+func (st *QueryState) forName(q answer.Question) *QueryState {
+	next := *st
+	next.Q = q
+	return &next
+}
+
+// withMinimised returns the same state for a query to a zone's servers, which may be minimised.
+func (st *QueryState) withMinimised(minimised bool) *QueryState {
+	now := *st
+	now.minimised = minimised
+	return &now
+}
+
+// events.Step returns which walk the events of this step belong to.
+func (st *QueryState) WalkRef() events.Step {
+	return events.Step{Walk: st.walkID, Parent: st.parentWalk, Depth: st.depth, Question: st.Q}
+}
+
+// tellCache tells what the cache knew of one name. Nil is a miss.
+func (st *QueryState) tellCache(f *answer.Answer) {
+	if f == nil {
+		st.Events.Cache(st.WalkRef(), events.Cache{})
+		return
+	}
+	st.Events.Cache(st.WalkRef(), events.Cache{
+		Hit: true, Negative: f.Kind == answer.KindNoData || f.Kind == answer.KindNameError, Alias: f.Kind == answer.KindAlias,
+		Status: f.Status, TTL: f.TimeToLive(),
+	})
+}
+
+// TellFound tells that the cache had the whole answer.
+func (st *QueryState) TellFound(f *answer.Answer) {
+	st.Events.Cache(st.WalkRef(), events.Cache{
+		Hit: true, Negative: len(f.Sets) == 0, Alias: len(f.Aliases) > 0, Stale: f.Stale,
+		Status: f.Status, TTL: f.TimeToLive(),
+	})
+}
+
+// tellAliases tells how the name being searched changes.
+func (st *QueryState) tellAliases(aliases []scrub.Alias) {
+	for _, a := range aliases {
+		st.Events.Alias(st.WalkRef(), a.From, a.To, a.IsDNAME())
+	}
+}

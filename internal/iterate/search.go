@@ -1,0 +1,140 @@
+package iterate
+
+import (
+	"context"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/routes"
+)
+
+// Search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias to
+// alias. Each name is searched from its own zone, whatever else came with the alias.
+func (r *Iterator) Search(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, error) {
+	st = st.forName(q)
+	st.validation = r.newValidation(st, q)
+	var whole *answer.Answer
+	for at := q; ; {
+		if st.validation != nil && st.validation.view.ID != r.routes.ViewOf(r.Settings.Now(), at).ID {
+			st.validation = r.newValidation(st, at) // another view has another validator
+		}
+		part, err := r.find(ctx, st.forName(at), at)
+		if err != nil {
+			return nil, err
+		}
+		steps := part.Aliases
+		whole = whole.Join(part)
+		more, err := whole.Follow(len(steps), st.Budget.Alias)
+		if err != nil {
+			return nil, err
+		}
+		st.tellAliases(steps)
+		if !more {
+			return whole, nil
+		}
+		at.Name = whole.Target()
+	}
+}
+
+// SearchCache is search that asks no servers; false when the cache does not hold all of the
+// answer. It allocates nothing that the answer does not need, since most questions end here.
+func (r *Iterator) SearchCache(q answer.Question, trust cache.Trust) (*answer.Answer, bool) {
+	return r.SearchCached(q, trust, lookAlive)
+}
+
+// cacheLook is what SearchCached reads, and whether the cache counts it.
+type cacheLook uint8
+
+const (
+	lookAlive        cacheLook = iota
+	LookStale                  // also what has expired, where the cache has nothing alive
+	LookStaleQuietly           // as LookStale, but not counted, as no answer is made of it
+	LookQuietly                // what is alive, not counted
+)
+
+// SearchCached is SearchCache that may also read what has expired.
+func (r *Iterator) SearchCached(q answer.Question, trust cache.Trust, l cacheLook) (*answer.Answer, bool) {
+	now := r.Settings.Now()
+	var whole *answer.Answer
+	aliases := 0
+	short := func() error { // like budget.alias
+		if aliases++; aliases >= r.Settings.Limits.Aliases {
+			return limits.Aliases.Reached(r.Settings.Limits.Aliases)
+		}
+		return nil
+	}
+	for at := q; ; {
+		part, ok := r.answerLocally(trust, at)
+		if !ok {
+			v := r.routes.ViewOf(now, at)
+			if l == LookStaleQuietly || l == LookQuietly {
+				v = v.Uncounted()
+			}
+			part, ok = r.cachedIn(v, now, trust, at, whole == nil)
+			if !ok && (l == LookStale || l == LookStaleQuietly) {
+				part, ok = r.expired(v, now, trust, at)
+			}
+		}
+		if !ok {
+			return nil, false
+		}
+		steps := len(part.Aliases)
+		whole = whole.Join(part)
+		more, err := whole.Follow(steps, short)
+		if err != nil {
+			return nil, false
+		}
+		if !more {
+			return whole, true
+		}
+		at.Name = whole.Target()
+	}
+}
+
+// find returns the answer for one name from the cache, or walks to find it.
+func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, error) {
+	if st.depth == 0 { // local data is for clients, not for the addresses of name servers
+		if f, ok := r.answerLocally(st.Trust, q); ok {
+			st.tellCache(f)
+			return f, nil
+		}
+	}
+	now := r.Settings.Now()
+	first := st.depth == 0 && st.Budget.Aliases.Load() == 0
+	if !st.Prefetching || !first {
+		if f, ok := r.Cached(now, st.Trust, q, first); ok {
+			st.tellCache(f)
+			return f, nil
+		}
+	}
+	if fail, ok := r.routes.ViewOf(now, q).Cache.GetFailure(now, q.Name, q.Type, st.Trust); ok && !st.RetryFailure {
+		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
+		return nil, &failure.CachedError{Failure: fail}
+	}
+	st.tellCache(nil)
+	f, err := r.walkRetryingBogus(ctx, st, q)
+	if err != nil {
+		failed := failure.Of(err)
+		r.keepFailure(r.routes.ViewOf(now, q), st, q, failed)
+		if failed.Bogus != nil && !failed.IsOutage() {
+			r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
+		}
+		return nil, err
+	}
+	r.routes.ViewOf(now, q).Cache.ClearFailure(q.Name, q.Type, st.Trust)
+	r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
+	return f, nil
+}
+
+// keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be
+// asked: the caller's time, or the path that led to it.
+func (r *Iterator) keepFailure(v *routes.View, st *QueryState, q answer.Question, f failure.Failure) {
+	if r.Base.Err() != nil || !f.IsWorthRemembering(st.depth > 0) {
+		return
+	}
+	e := f.Extended()
+	v.Cache.PutFailure(r.Settings.Now(), q.Name, q.Type, st.Trust, e.Code, e.Text)
+}

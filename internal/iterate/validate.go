@@ -1,0 +1,426 @@
+package iterate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/keycache"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/upstream"
+)
+
+// maxValidationRounds is how often the validator may ask for more about one response. Each
+// round goes at least one zone further down; there are at most 40 referrals.
+const maxValidationRounds = 48
+
+// validation is what the validation of one search needs: the evidence gathered on the way, and
+// the keys and DS records being fetched beside the walk. Only the search's own goroutine
+// uses it.
+type validation struct {
+	r                *Iterator
+	st               *QueryState
+	view             *routes.View // whose validator is used
+	keyCache         keycache.View
+	evidence         *dnssec.Evidence
+	pending          map[answer.Question]dnssec.Need
+	fetched          chan fetched
+	servers          map[netip.AddrPort]bool              // servers that sent the evidence
+	askedWithoutEDNS []unsignedServer                     // those that were asked without EDNS
+	sentBy           map[answer.Question][]netip.AddrPort // the servers that sent the keys and DS records, or denied them
+	startCut         dnsname.Name                         // the zone cut that the walk began at
+	writes           []*secondWrite                       // what was fetched, for the second level
+	ownFailure       error                                // why something was not fetched, if it was the question's own limit or a panic
+}
+
+// fetched is what came of fetching keys or a DS.
+type fetched struct {
+	q         answer.Question
+	responses []*dnssec.Response
+	servers   []netip.AddrPort
+	writes    []*secondWrite
+	err       error
+}
+
+// newValidation begins the validation of a search; nil when it is not to be validated.
+func (r *Iterator) newValidation(st *QueryState, q answer.Question) *validation {
+	now, rt := r.Settings.Now(), r.routes.CurrentRoutes()
+	v := rt.ViewOf(now, q)
+	if v.Validator == nil || st.Trust == cache.Unchecked {
+		return nil
+	}
+	return &validation{
+		r: r, st: st, view: v, keyCache: r.upstream.KeyCache.DividedBy(rt),
+		evidence: v.Validator.Evidence(now, r.Settings.SignatureTime(), st.Budget.Work),
+		pending:  make(map[answer.Question]dnssec.Need),
+		fetched:  make(chan fetched),
+		servers:  make(map[netip.AddrPort]bool),
+		sentBy:   make(map[answer.Question][]netip.AddrPort),
+	}
+}
+
+// addKnown adds to the evidence what is known of the zones above name, and of the cut that a
+// walk starts at.
+func (val *validation) addKnown(ctx context.Context, cut *routes.ZoneCut, name dnsname.Name) {
+	if val == nil {
+		return
+	}
+	val.keyCache.Load(val.r.Settings.Now(), name, val.evidence)
+	if !cut.Source.Forwards() { // a route may begin anywhere in a zone
+		val.evidence.AddCut(cut.Zone)
+	}
+	val.fetchAll(ctx, val.evidence.Prefetch(name))
+}
+
+// addReferral adds to the evidence the DS records of a referral, or the proof that there are
+// none, and begins to fetch the keys that they lead to, beside the next step of the walk.
+func (val *validation) addReferral(ctx context.Context, from *routes.ZoneCut, m *upstream.Reply, name dnsname.Name) {
+	if val == nil {
+		return
+	}
+	val.evidence.Add(referralResponse(from, m))
+	val.sentBy[answer.Question{Name: m.Delegation.Zone, Type: dns.TypeDS}] = []netip.AddrPort{m.Server.Addr}
+	val.fetchAll(ctx, val.evidence.Prefetch(name))
+}
+
+func referralResponse(from *routes.ZoneCut, m *upstream.Reply) *dnssec.Response {
+	resp := &dnssec.Response{
+		Name: m.Delegation.Zone, Type: dns.TypeDS, Zone: from.Zone, Kind: dnssec.KindReferral, Authority: m.Denial,
+	}
+	if m.DS != nil {
+		resp.Authority = append([]*dnssec.RRset{m.DS}, m.Denial...)
+	}
+	return resp
+}
+
+// fetchAll begins to fetch what the validator needs and is not being fetched yet.
+func (val *validation) fetchAll(ctx context.Context, needs []dnssec.Need) {
+	for _, need := range needs {
+		q := answer.Question{Name: need.Name, Type: need.Type}
+		if _, ok := val.pending[q]; ok {
+			continue
+		}
+		val.pending[q] = need
+		// Data from the second level may be older than the keys: both are fetched from the
+		// servers before new keys are asked for.
+		doubtful := need.Refresh && len(val.st.secondReads.all()) > 0
+		val.r.Spawn(func() {
+			f := fetched{q: q, err: rescue.ErrAborted}
+			defer func() {
+				select {
+				case val.fetched <- f:
+				case <-ctx.Done():
+				}
+			}()
+			defer rescue.Into(&f.err)
+			if doubtful {
+				f.err = errRefreshed
+				return
+			}
+			f = val.r.fetch(ctx, val.st, need)
+		})
+	}
+}
+
+// errRefreshed means that keys or a DS have been fetched again a moment ago.
+var errRefreshed = errors.New("asked for again a moment ago")
+
+// fetch searches keys or a DS at the servers, not validated.
+func (r *Iterator) fetch(ctx context.Context, st *QueryState, need dnssec.Need) fetched {
+	q := answer.Question{Name: need.Name, Type: need.Type}
+	below := st.forServerAddress(q)
+	below.Trust, below.avoidServers, below.needSignatures = cache.Unchecked, st.avoidServers, true
+	below.SecondLevel, below.secondReads = st.SecondLevel, st.secondReads // it is validated as part of that search
+	if need.Refresh && !r.upstream.KeyCacheNow().MayRefresh(r.Settings.Now(), q) {
+		return fetched{q: q, err: errRefreshed}
+	}
+	if !need.Refresh && len(st.avoidServers) == 0 {
+		// What was validated before will do; the rest may be why the last answer was bogus,
+		// and is fetched again.
+		if a, ok := r.Cached(r.Settings.Now(), st.Trust, q, false); ok {
+			return fetched{q: q, responses: []*dnssec.Response{a.Response(need.Zone)}}
+		}
+	}
+	w := r.newWalk(below, q)
+	a, err := w.run(ctx)
+	if err != nil {
+		if resp, from := r.referredDS(ctx, below, q, err); resp != nil {
+			return fetched{q: q, responses: []*dnssec.Response{resp}, servers: from}
+		}
+		return fetched{q: q, err: err}
+	}
+	zone := w.zone()
+	if zone == "" {
+		zone = need.Zone
+	}
+	return fetched{q: q, responses: append(slices.Clip(w.referrals), a.Response(zone)), servers: w.servers, writes: w.writes}
+}
+
+// referredDS takes a DS, or the proof that there is none, from a referral, after the
+// question for it has failed with cause. Referrals have it too (RFC 4035 §3.1.4), and some
+// servers that cannot answer for type DS do refer. The walk got a referral before, but
+// questions that are not validated (of a client with CD, or for a name server's address)
+// have not kept the DS of it.
+func (r *Iterator) referredDS(ctx context.Context, st *QueryState, q answer.Question, cause error) (*dnssec.Response, []netip.AddrPort) {
+	f := failure.Of(cause)
+	if q.Type != dns.TypeDS || f.IsOfLeader() || f.Zone == nil || !f.Zone.Responded {
+		return nil, nil
+	}
+	now := r.Settings.Now()
+	cut := r.closestCut(now, st, r.routes.ViewOf(now, q), q)
+	m, err := r.ask(ctx, st.withMinimised(true), cut, answer.Question{Name: q.Name, Type: dns.TypeA})
+	if err != nil || m.Kind != answer.KindReferral || m.Delegation.Zone != q.Name {
+		return nil, nil
+	}
+	if m.DS == nil && len(m.Denial) == 0 {
+		return nil, nil // it only shows that there is a zone cut: going on would never end
+	}
+	return referralResponse(cut, m), []netip.AddrPort{m.Server.Addr}
+}
+
+// addServers records a server that sent a part of the evidence.
+func (val *validation) addServers(servers ...netip.AddrPort) {
+	if val == nil {
+		return
+	}
+	for _, s := range servers {
+		val.servers[s] = true
+	}
+}
+
+// validate decides the status of a response and how long it may be kept. It waits for what
+// the validator still needs.
+func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dnssec.Verdict, error) {
+	// A question that no caller waits for, or that has run out of time, computes no further:
+	// what a hostile zone makes it compute takes many times as long as its packets.
+	val.evidence.StopWhen(ctx.Err)
+	for range maxValidationRounds {
+		verdict, needs, err := val.evidence.Validate(resp)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			return nil, val.limitOf(err)
+		case len(needs) == 0 && verdict.Status == dnssec.Bogus && val.awaitAll(ctx):
+			continue // with the whole evidence
+		case len(needs) == 0 && verdict.Status == dnssec.Bogus && val.ownFailure != nil:
+			return nil, val.ownFailure // it was not the zone's fault that something is missing
+		case len(needs) == 0:
+			now := val.r.Settings.Now()
+			for _, d := range val.keyCache.Save(now, resp.Name, val.evidence) {
+				val.r.keepDS(now, d)
+			}
+			val.r.Counts.Judged(verdict)
+			return verdict, nil
+		}
+		val.fetchAll(ctx, needs)
+		if err := val.await(ctx, needs); err != nil {
+			return nil, err
+		}
+	}
+	return nil, val.st.Budget.Refused.Refuse(limits.Referrals, maxValidationRounds)
+}
+
+// await waits until none of the needs is pending.
+func (val *validation) await(ctx context.Context, needs []dnssec.Need) error {
+	for _, need := range needs {
+		for val.waits(answer.Question{Name: need.Name, Type: need.Type}) {
+			select {
+			case f := <-val.fetched:
+				val.addFetched(f)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// awaitAll waits until nothing is pending, and reports whether it had to and nothing ended
+// it. What is being fetched when an answer is found bogus is part of the evidence of that.
+func (val *validation) awaitAll(ctx context.Context) bool {
+	if len(val.pending) == 0 {
+		return false
+	}
+	return val.await(ctx, slices.Collect(maps.Values(val.pending))) == nil
+}
+
+func (val *validation) waits(q answer.Question) bool {
+	_, ok := val.pending[q]
+	return ok
+}
+
+// addFetched adds what was fetched to the evidence.
+func (val *validation) addFetched(f fetched) {
+	rescue.Again(f.err)
+	need := val.pending[f.q]
+	delete(val.pending, f.q)
+	if f.err != nil {
+		val.evidence.Fail(need, f.err)
+		if failed := failure.Of(f.err); failed.IsOfLeader() || failed.Is(failure.Aborted) {
+			val.ownFailure = f.err
+		}
+		return
+	}
+	for _, resp := range f.responses {
+		val.evidence.Add(resp)
+	}
+	val.addServers(f.servers...)
+	val.writes = append(val.writes, f.writes...)
+	val.sentBy[f.q] = f.servers
+}
+
+// tell reports the result of validating a response of the servers of zone.
+func (val *validation) tell(v *dnssec.Verdict, zone dnsname.Name) {
+	if v.Zone != "" {
+		zone = v.Zone
+	}
+	val.st.Events.Validated(val.st.WalkRef(), zone, v.Status, v.Reason)
+}
+
+// limitOf returns the error for a limit of the validator: the field of Limits that set it.
+func (val *validation) limitOf(err error) error {
+	var limit *dnssec.LimitError
+	if errors.As(err, &limit) {
+		return fmt.Errorf("%w: %w", val.st.Budget.Refused.Refuse(limits.OfValidator(limit.Limit), limit.Max), err)
+	}
+	return err
+}
+
+// ChainOf returns the chain of trust of an answer; nil when it cannot be had. The answer is
+// validated once more, with the keys proven before, so that the chain holds now and for this
+// very answer, whether that was fetched, came from the cache, or was shared with another
+// caller. It spends from the budget of the question.
+func (r *Iterator) ChainOf(ctx context.Context, st *QueryState, a *answer.Answer) []dnssec.Link {
+	st.Begin()
+	val := r.newValidation(st, a.Q)
+	if val == nil || a.Stale {
+		return nil
+	}
+	// Fetches that are still under way when this returns are useless.
+	ctx, cancel := context.WithDeadline(ctx, st.Budget.Deadline)
+	defer cancel()
+	now := r.Settings.Now()
+	val.keyCache.Load(now, a.Q.Name, val.evidence)
+	for _, step := range a.Aliases {
+		val.keyCache.Load(now, step.To, val.evidence)
+	}
+	response := a.Response("") // of several zones, with the aliases
+	verdict, err := val.validate(ctx, response)
+	if err != nil || verdict.Status != a.Status {
+		return nil
+	}
+	return verdict.Chain(response)
+}
+
+// maxBogusRetries is how often a question with a bogus answer is asked again of other
+// servers: a single broken server, or one with an old zone, must not make the name
+// unresolvable (Unbound's val-max-restart is 5).
+const maxBogusRetries = 3
+
+// walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
+// had no part in it, if there are any.
+func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, error) {
+	f, err := r.walk(ctx, st, q)
+	if again := r.withoutSecondLevel(st, q, err); again != nil {
+		st = again
+		f, err = r.walk(ctx, st, q)
+	}
+	if again := r.withSignatures(st, q, err); again != nil {
+		st = again
+		f, err = r.walk(ctx, st, q)
+	}
+	first := err
+	for range maxBogusRetries {
+		bogus := failure.Of(err).Bogus
+		switch {
+		case err == nil || st.validation == nil:
+			return f, err
+		case bogus == nil:
+			return nil, first // that the answer is bogus says more than a failed retry
+		case r.upstream.KeyCacheNow().IsOftenBogus(r.Settings.Now(), bogus.Zone):
+			return nil, first
+		}
+		again := *st
+		if again.avoidServers = st.validation.serversToAvoid(bogus, st.avoidServers); again.avoidServers == nil {
+			break // no other server is left
+		}
+		// One cut further up, so that the delegation and its DS are fetched again.
+		again.startAbove = st.validation.startCut
+		again.validation = r.newValidation(&again, q)
+		st = &again
+		f, err = r.walk(ctx, st, q)
+	}
+	if err != nil {
+		if bogus := failure.Of(first).Bogus; bogus != nil {
+			r.upstream.KeyCacheNow().CountBogus(r.Settings.Now(), bogus.Zone)
+		}
+		return nil, first
+	}
+	return f, nil
+}
+
+// unsignedServer is a server that was asked without EDNS, and so could send no signatures.
+type unsignedServer struct {
+	infra *infra.Table
+	addr  netip.AddrPort
+}
+
+// noteWithoutEDNS records that a server was asked without EDNS for a part of the evidence.
+func (val *validation) noteWithoutEDNS(cut *routes.ZoneCut, m *upstream.Reply) {
+	if val != nil && m.WithoutEDNS {
+		val.askedWithoutEDNS = append(val.askedWithoutEDNS, unsignedServer{cut.Source.Infra, m.Server.Addr})
+	}
+}
+
+// withSignatures decides whether a bogus answer may be due to servers that were asked
+// without EDNS because they are remembered not to know it, perhaps wrongly. It forgets that,
+// and returns a query state that asks them again with EDNS; nil when there are none.
+func (r *Iterator) withSignatures(st *QueryState, q answer.Question, err error) *QueryState {
+	if st.validation == nil || st.needSignatures || len(st.validation.askedWithoutEDNS) == 0 || failure.Of(err).Bogus == nil {
+		return nil
+	}
+	for _, s := range st.validation.askedWithoutEDNS {
+		s.infra.ForgetNoEDNS(s.addr)
+	}
+	again := *st
+	again.needSignatures, again.startAbove = true, st.validation.startCut
+	again.validation = r.newValidation(&again, q)
+	return &again
+}
+
+// serversToAvoid returns the servers to avoid when an answer is bogus: those avoided before,
+// and those that sent the RRset at fault. That one may be blamed wrongly, as a DS does not
+// show whether it or the key is at fault: when it adds no server, all are avoided that the
+// walk used. It returns nil when that adds none either.
+func (val *validation) serversToAvoid(bogus *failure.BogusError, before map[netip.AddrPort]bool) map[netip.AddrPort]bool {
+	culprits, ok := val.sentBy[answer.Question{Name: bogus.Reason.Name, Type: bogus.Reason.Type}]
+	if !ok && len(before) == 0 {
+		culprits = []netip.AddrPort{bogus.Server}
+	}
+	avoid := make(map[netip.AddrPort]bool)
+	maps.Copy(avoid, before)
+	for _, s := range culprits {
+		avoid[s] = true
+	}
+	if len(avoid) == len(before) {
+		maps.Copy(avoid, val.servers)
+	}
+	if len(avoid) == len(before) {
+		return nil
+	}
+	return avoid
+}

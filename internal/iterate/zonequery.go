@@ -1,0 +1,354 @@
+package iterate
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/rescue"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/upstream"
+)
+
+// maxInFlight is how many servers are asked at the same time: one, and one more when it is
+// late. Each further one would be another target for a forger.
+const maxInFlight = 2
+
+// ask puts one question to the servers of one zone, until one of them sends a response that
+// settles it. Equal questions under way share one flight.
+func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question) (*upstream.Reply, error) {
+	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget, Joined: func() {
+		st.Events.Joined(st.WalkRef(), cut.Zone)
+	}}
+	key := askKey(cut.Source.ID, cut.Zone, q)
+	if len(st.avoidServers) > 0 {
+		key += fmt.Sprint(st.walkID, len(st.avoidServers)) // not shared with other walks
+	}
+	v, err := r.Flights.Do(ctx, key, by, func(fl *flight.Flight) (any, error) {
+		return r.newZoneQuery(st.InFlight(fl), cut, q).run(fl.Ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*upstream.Reply), nil
+}
+
+// askKey is the key of what is asked of the servers that a source has for a zone. A name in
+// wire format has its own end, so that no two questions have the same key.
+func askKey(source uint32, zone dnsname.Name, q answer.Question) string {
+	b := binary.BigEndian.AppendUint32([]byte("ask"), source)
+	b = append(append(b, zone...), q.Name...)
+	return string(binary.BigEndian.AppendUint16(b, q.Type))
+}
+
+// quickTries is how many servers that nothing is known of are asked one after the other
+// before the next ones get more time: where all are silent, all may be slow, as seen over a
+// satellite, and would each be given up just before the reply.
+const quickTries = 6
+
+// maxRefusals is how many servers of a zone may refuse one question in every form before the
+// others are asked in one form only: they refuse the question itself, and three queries to
+// each of 13 servers would be 39.
+const maxRefusals = 2
+
+// zoneQuery is one question to the servers of a zone: the servers that are being asked, the
+// look-ups of their addresses, and what has come of both.
+type zoneQuery struct {
+	r       *Iterator
+	st      *QueryState
+	cut     *routes.ZoneCut
+	q       answer.Question
+	servers *slist.List
+
+	results       chan upstream.Result
+	unreachable   chan struct{}      // a port was unreachable
+	lookupResults chan lookupResult  // nil until a name server's address is looked for
+	loops         chan *slist.Server // servers of a route that lead back to us
+	hedgeTimer    *time.Timer        // fires when the reply or look-up is later than expected
+	deadProbe     deadProbe          // waited for when no server can be asked
+	targetLookups []*detachedLookup  // under way or ended
+
+	inFlight  int
+	lookups   int
+	noAddress bool // a name server's name does not exist, or has no address
+	outage    bool // a look-up failed because servers did not answer
+	tried     []netip.AddrPort
+	errs      []error
+	fallback  *upstream.Reply // a response to use if no better one comes
+
+	responded     bool
+	plainRetried  bool // the plain retry was made
+	plainRetrying bool // r.slist.PlainRetries waits for the result
+	refusals      int  // servers that refused the question in every form
+	ownFailure    bool // a server was not asked or heard because of the question's own limits, this host, or a panic
+	intercepted   int  // responses of a recursive resolver in a root server's place
+}
+
+func (r *Iterator) newZoneQuery(st *QueryState, cut *routes.ZoneCut, q answer.Question) *zoneQuery {
+	return &zoneQuery{
+		r: r, st: st, cut: cut, q: q,
+		servers:     r.servers.ServersOf(r.Settings.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
+		results:     make(chan upstream.Result, maxInFlight),
+		unreachable: make(chan struct{}, 1),
+		loops:       make(chan *slist.Server),
+	}
+}
+
+// run is the third loop of RFC 1034 §5.3.3: the server changes.
+func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer z.detach(ctx) // before stop, which would cancel the look-ups
+	z.hedgeTimer = time.NewTimer(time.Hour)
+	defer z.hedgeTimer.Stop()
+	defer z.forgetDeadProbe()
+	defer z.leavePlainRetry(slist.PlainRetryUnknown)
+	z.advance(ctx)
+	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) {
+		select {
+		case o := <-z.results:
+			if done := z.takeResult(o); done != nil {
+				return done, nil
+			}
+			z.advance(ctx)
+		case l := <-z.lookupResults:
+			z.addAddresses(l)
+			z.advance(ctx)
+		case <-z.deadProbe.ended:
+			z.takeDeadProbe()
+			z.advance(ctx)
+		case <-z.hedgeTimer.C:
+			z.suspectLoop(ctx)
+			z.hedge(ctx)
+		case c := <-z.loops:
+			if z.takeLoop(c) {
+				return nil, z.failure(nil)
+			}
+			z.hedge(ctx)
+		case <-z.unreachable:
+			z.hedge(ctx)
+		case <-ctx.Done():
+			return nil, z.failure(context.Cause(ctx))
+		}
+	}
+	if z.fallback != nil {
+		return z.fallback, nil
+	}
+	return nil, z.failure(endOf(ctx))
+}
+
+// endOf returns the cause of ctx's end; nil when it has not ended. A deadline strikes in
+// several places at once, and connections may notice it before the context does: their
+// errors then say nothing about the servers.
+func endOf(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return context.Cause(ctx)
+}
+
+// advance makes sure that a server is being asked, or that an address is being looked up
+// when there is no server to ask.
+func (z *zoneQuery) advance(ctx context.Context) {
+	if z.inFlight > 0 || z.st.onlyPlainRetry {
+		return
+	}
+	if z.lookups == 0 && z.servers.LookFirst() {
+		z.lookUp(ctx)
+	}
+	if z.lookups > 0 && z.servers.OnlyLowPriority() {
+		return
+	}
+	if !z.send(ctx, events.ReasonNone) && z.lookups == 0 {
+		z.lookUp(ctx)
+	}
+}
+
+// hedge asks a second server, or looks up another address, because the first is later than
+// expected.
+func (z *zoneQuery) hedge(ctx context.Context) {
+	switch {
+	case z.inFlight >= maxInFlight, z.st.onlyPlainRetry:
+	case z.inFlight > 0 && z.send(ctx, events.ReasonHedge):
+	case z.lookups < maxLookups:
+		z.lookUp(ctx)
+	}
+}
+
+// send asks the next server, if there is one. The reason is the hedge's, or the one for
+// which the list has chosen the server.
+func (z *zoneQuery) send(ctx context.Context, hedge events.Reason) bool {
+	to, why := z.servers.Next(z.r.Settings.Now())
+	if to == nil {
+		return false
+	}
+	if hedge != events.ReasonNone && why != events.ReasonProbe {
+		why = hedge
+	}
+	to.OnlyChoice = z.inFlight == 0 && z.servers.OnlyLowPriority() && len(z.servers.Missing) == 0
+	to.WaitLonger = to.OnlyChoice || z.servers.Tries > quickTries && !z.responded
+	to.QuestionRefused = z.refusals >= maxRefusals
+	if z.mayRetryPlain(ctx) && z.isLast(to) {
+		z.makePlain(to)
+	}
+	z.exchange(ctx, to, why)
+	return true
+}
+
+// exchange begins to ask a server.
+func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.Reason) {
+	if !slices.Contains(z.tried, to.Addr) {
+		z.tried = append(z.tried, to.Addr)
+	}
+	z.inFlight++
+	z.hedgeTimer.Reset(to.Estimate.Late + to.Jitter)
+	z.r.Spawn(func() {
+		o := upstream.Result{Server: to, Err: rescue.ErrAborted}
+		defer func() { z.results <- o }()
+		defer rescue.Into(&o.Err)
+		o = z.r.upstream.Exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+	})
+}
+
+// takeResult handles the result of asking one server, and returns the reply if it settles
+// the question.
+func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
+	rescue.Again(o.Err)
+	z.inFlight--
+	now := z.r.Settings.Now()
+	o.Server.Busy = false
+	if o.Unsent {
+		z.servers.PutBack(now, o.Server)
+		z.putBackPlainRetry(o.Server)
+		return nil
+	}
+	o.Server.Estimate = z.cut.Source.Infra.Estimate(now, o.Server.Addr)
+	// Silence may be a lost packet, and damaged packets may be forged; but these are
+	// tolerated once only.
+	o.Server.Excluded = o.Server.UDPSpoilt || o.Server.ExtraSend || !o.TimedOut && !o.UDPSpoilt
+	o.Server.UDPSpoilt = o.UDPSpoilt
+	if o.Err != nil {
+		z.ownFailure = z.ownFailure || failure.Of(o.Err).Has(failure.OwnMeans)
+		z.errs = append(z.errs, fmt.Errorf("%s: %w", o.Server.Addr.Addr(), o.Err))
+	}
+	if o.Server.ExtraSend {
+		z.leavePlainRetry(o.PlainRetryResult())
+	}
+	o.Server.PlainMayHelp, o.Server.AnsweredError = o.PlainMayHelp && !o.Server.Plain, o.Reply != nil
+	if o.RefusedAllForms {
+		z.refusals++
+	}
+	z.responded = z.responded || o.Heard
+	if o.Reply == nil {
+		return nil
+	}
+	switch o.Reply.Kind {
+	case answer.KindAnswer, answer.KindAlias, answer.KindReferral, answer.KindNameError:
+		return o.Reply
+	case answer.KindNoData:
+		if !z.doubtsNoData(o.Reply) {
+			return o.Reply
+		}
+	case answer.KindRecursive:
+		z.cut.Source.Infra.SetLame(now, o.Server.Addr, z.cut.Zone)
+		switch {
+		case z.asksRoot() && !z.bringsKeys(o.Reply):
+			z.intercepted++ // a root server would refer, or answer with authority, even about the root
+		case z.fallback == nil:
+			z.fallback = o.Reply
+		}
+	case answer.KindLame:
+		z.cut.Source.Infra.SetLame(now, o.Server.Addr, z.cut.Zone)
+		z.errs = append(z.errs, fmt.Errorf("%s: %w (%s)", o.Server.Addr.Addr(), failure.ErrLame, failure.RcodeName(o.Reply.Rcode)))
+		z.noteRecursion(o.Reply)
+	case answer.KindUnusable:
+		z.noteRecursion(o.Reply)
+	}
+	return nil
+}
+
+// asksRoot reports whether the root servers are asked, rather than those of a route for the
+// root.
+func (z *zoneQuery) asksRoot() bool { return z.cut.Zone.IsRoot() && z.cut.Source.Route == nil }
+
+// noteRecursion counts a refusal by a server that offers recursion: no root server does.
+func (z *zoneQuery) noteRecursion(m *upstream.Reply) {
+	if z.asksRoot() && m.RA && !m.AA {
+		z.intercepted++
+	}
+}
+
+// bringsKeys reports whether a response has the keys that the validator asked for. They are
+// validated by the trust anchor or a DS, whatever server they come from.
+func (z *zoneQuery) bringsKeys(m *upstream.Reply) bool {
+	return z.st.depth > 0 && z.q.Type == dns.TypeDNSKEY && len(m.Answer) > 0
+}
+
+// doubtsNoData reports whether another server is asked before NODATA is believed: without an
+// SOA (RFC 2308 §2.2) it is also what broken servers answer to everything.
+func (z *zoneQuery) doubtsNoData(m *upstream.Reply) bool {
+	if m.SOA != nil || len(m.NS) > 0 || m.Upward || z.st.minimised || z.fallback != nil {
+		return false
+	}
+	z.fallback = m
+	return true
+}
+
+// failure is why no server of the zone sent a response that settles the question.
+func (z *zoneQuery) failure(cause error) error {
+	err := failure.Join(z.errs)
+	failed := failure.Of(err)
+	switch {
+	case cause != nil:
+		err = cause
+	case failed.Is(failure.RouteLoop) && len(z.tried) <= 1:
+		// There was no other server to ask.
+	case len(z.tried) == 0 && z.servers.LoopExcluded:
+		err = failure.ErrRouteLoop
+	case len(z.tried) > 0, z.servers.Silent() > 0: // those marked down are not tried for this question
+		err = failure.WrapCause(failure.ErrNoReachableServer, err)
+	default:
+		err = failure.WrapCause(failure.ErrNoServerAddress, err)
+	}
+	if root := z.rootFailure(); cause == nil && root != nil && !failed.Is(failure.NoDescriptors) {
+		err = fmt.Errorf("%w: %w", root, err)
+	}
+	// A question that has reached its limits says nothing about servers. Otherwise one that
+	// wastes a hundred queries could have any server marked down by the next.
+	if cause == nil && !z.responded && !z.ownFailure && !z.cut.Source.Forwards() {
+		z.servers.RecordSilence(z.r.Settings.Now())
+	}
+	if rt := z.cut.Source.Route; rt != nil && cause == nil {
+		err = rt.Failed(err)
+	}
+	return &failure.ZoneError{Zone: z.cut.Zone, Servers: z.tried, Responded: z.responded, Err: err}
+}
+
+// rootFailure says why the root servers cannot be asked from here, when none of them sent a
+// usable response. It is nil for other zones, and when that may have other reasons.
+func (z *zoneQuery) rootFailure() error {
+	switch {
+	case !z.asksRoot():
+		return nil
+	case z.intercepted > 0:
+		return failure.ErrIntercepted
+	case len(z.tried) > 0 && !z.responded && !z.cut.Source.Infra.HeardLately(z.r.Settings.Now()) && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)):
+		return failure.ErrBlocked
+	}
+	return nil
+}
+
+// blockedAfter is how many root servers must be silent before port 53 is taken to be
+// blocked: they are operated apart, and two of them are never down together.
+const blockedAfter = 3

@@ -1,0 +1,172 @@
+package keycache
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/expiring"
+)
+
+// maxKeyCache is how many zones' validated keys, and as many delegations, are kept. A key
+// set takes about 1 KiB.
+const maxKeyCache = 10_000
+
+// Cache keeps the validated keys and delegations of zones in the validator's own form, so
+// that the chain of trust is not followed again for every answer (Unbound's key cache). It
+// belongs to one resolver: what other resolvers have validated is not taken over, even if
+// they share a cache.
+type Cache struct {
+	mu          sync.Mutex
+	keys        *simplelru.LRU[key, expiring.Value[*dnssec.KeySet]]     // guarded by mu
+	delegations *simplelru.LRU[key, expiring.Value[*dnssec.Delegation]] // guarded by mu
+	// What was fetched again, and how many answers of a zone were bogus. Guarded by mu.
+	refetched   *simplelru.LRU[key, expiring.Value[struct{}]]
+	bogusCounts *simplelru.LRU[key, expiring.Value[int]]
+}
+
+// key is a zone in one view: a name can be a zone inside and outside of a route,
+// with different keys.
+type key struct {
+	view   uint32
+	zone   dnsname.Name
+	rrtype uint16 // of what was fetched again; else 0
+}
+
+// View is the key cache as the views of one route table divide it.
+type View struct {
+	*Cache
+	views views
+}
+
+// views numbers the views of a route table.
+type views interface {
+	// ViewID returns the number of the view that the answer to q belongs to.
+	ViewID(now time.Time, q answer.Question) uint32
+}
+
+// DividedBy returns the key cache as views divide it.
+func (c *Cache) DividedBy(by views) View { return View{Cache: c, views: by} }
+
+func (c View) keyOf(now time.Time, zone dnsname.Name, rrtype uint16) key {
+	return key{view: c.views.ViewID(now, answer.Question{Name: zone, Type: rrtype}), zone: zone}
+}
+
+const (
+	// bogusPause is how long a zone whose data is bogus is not asked for more than its
+	// answers: the time for which Unbound keeps bogus data (val-bogus-ttl).
+	bogusPause = 60 * time.Second
+	// maxBogusAnswers is how many answers of one zone may stay bogus after all retries
+	// before other servers are not asked any more for a while. It is more than one, so that
+	// one broken name does not cost the others their retries.
+	maxBogusAnswers = 3
+)
+
+func New() *Cache {
+	// NewLRU fails only for sizes below one.
+	keys, _ := simplelru.NewLRU[key, expiring.Value[*dnssec.KeySet]](maxKeyCache, nil)
+	delegations, _ := simplelru.NewLRU[key, expiring.Value[*dnssec.Delegation]](maxKeyCache, nil)
+	refreshed, _ := simplelru.NewLRU[key, expiring.Value[struct{}]](maxKeyCache, nil)
+	fruitless, _ := simplelru.NewLRU[key, expiring.Value[int]](maxKeyCache, nil)
+	return &Cache{keys: keys, delegations: delegations, refetched: refreshed, bogusCounts: fruitless}
+}
+
+// MayRefresh reports whether validated keys or a DS may be fetched again because a signature
+// does not fit them, and counts that as done. A zone signed with keys that are not published
+// must not make us fetch them for each answer (RFC 8901 §3).
+func (c View) MayRefresh(now time.Time, q answer.Question) bool {
+	k := c.keyOf(now, q.Name, q.Type)
+	k.rrtype = q.Type
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.refetched.Get(k); ok && at.Holds(now) {
+		return false
+	}
+	c.refetched.Add(k, expiring.Value[struct{}]{Since: now, TTL: bogusPause})
+	return true
+}
+
+// CountBogus counts that an answer of a zone stayed bogus after all retries.
+func (c View) CountBogus(now time.Time, zone dnsname.Name) {
+	k := c.keyOf(now, zone, dns.TypeDNSKEY)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.bogusCounts.Get(k)
+	if !ok || !at.Holds(now) {
+		at = expiring.Value[int]{Since: now, TTL: bogusPause}
+	}
+	at.Value++
+	c.bogusCounts.Add(k, at)
+}
+
+// IsOftenBogus reports whether so many answers of a zone stayed bogus that retries are
+// useless.
+func (c View) IsOftenBogus(now time.Time, zone dnsname.Name) bool {
+	k := c.keyOf(now, zone, dns.TypeDNSKEY)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.bogusCounts.Get(k)
+	return ok && at.Holds(now) && at.Value >= maxBogusAnswers
+}
+
+// IsSigned reports whether a zone is proven to be signed: its parent has a usable DS for it.
+func (c View) IsSigned(now time.Time, zone dnsname.Name) bool {
+	k := c.keyOf(now, zone, dns.TypeDS)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.delegations.Get(k)
+	return ok && d.Holds(now) && d.Value.Kind == dnssec.DelegationSigned
+}
+
+// Load adds to the evidence the validated keys and delegations of name and the zones above
+// it.
+func (c View) Load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for zone := name; ; zone = zone.Parent() {
+		if k, ok := c.keys.Get(c.keyOf(now, zone, dns.TypeDNSKEY)); ok && k.Holds(now) {
+			into.AddKeySet(k.Value)
+		}
+		if d, ok := c.delegations.Get(c.keyOf(now, zone, dns.TypeDS)); ok && d.Holds(now) {
+			into.AddDelegation(d.Value)
+		}
+		if zone.IsRoot() {
+			return
+		}
+	}
+}
+
+// Save keeps the keys and delegations of name and the zones above it that the evidence has
+// validated, and returns the delegations that are new.
+func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for zone := name; ; zone = zone.Parent() {
+		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
+			addIfNew(c.keys, c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
+		}
+		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
+			if addIfNew(c.delegations, c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
+				added = append(added, d)
+			}
+		}
+		if zone.IsRoot() {
+			return added
+		}
+	}
+}
+
+// addIfNew adds a value unless the same one is there: its TTL counts from when it was
+// validated.
+func addIfNew[T comparable](lru *simplelru.LRU[key, expiring.Value[T]], k key, value T, now time.Time, ttl uint32) bool {
+	if old, ok := lru.Peek(k); ok && old.Value == value {
+		return false
+	}
+	lru.Add(k, expiring.Value[T]{Value: value, Since: now, TTL: time.Duration(min(ttl, answer.MaxTTL)) * time.Second})
+	return true
+}

@@ -1,0 +1,68 @@
+package serve
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/limits"
+)
+
+// Every SERVFAIL has a reason, if only "resolution failed".
+func TestRFC8914FailureOf(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want failure.ExtendedError
+	}{
+		{&limits.Error{Limit: "Sends", Value: 100}, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "limit Sends (100) reached"}},
+		{failure.ErrNoReachableServer, failure.ExtendedError{Code: dns.ExtendedErrorCodeNoReachableAuthority, Text: "no reachable server"}},
+		{failure.ErrBlocked, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrBlocked.Error()}},
+		{&failure.BogusError{Err: errors.New("bogus"), Reason: dnssec.Reason{}}, failure.ExtendedError{Code: dns.ExtendedErrorCodeDNSBogus}},
+	} {
+		if got := servfail(failure.Of(test.err)); got != test.want {
+			t.Errorf("%v: got %+v, want %+v", test.err, got, test.want)
+		}
+	}
+}
+
+// Extended errors are sent once each, in few words, and to clients with EDNS.
+func TestRFC8914Extend(t *testing.T) {
+	const code = dns.ExtendedErrorCodeOther
+	for _, test := range []struct {
+		name string
+		add  []failure.ExtendedError
+		want []string
+	}{
+		{"none", []failure.ExtendedError{{}}, nil},
+		{"twice the same", []failure.ExtendedError{{Code: code, Text: "a"}, {Code: code, Text: "a"}}, []string{"a"}},
+		{"two", []failure.ExtendedError{{Code: code, Text: "a"}, {Code: code, Text: "b"}}, []string{"a", "b"}},
+		{"long", []failure.ExtendedError{{Code: code, Text: strings.Repeat("x", 300)}}, []string{strings.Repeat("x", maxExtraText)}},
+		{"cut inside a character", []failure.ExtendedError{{Code: code, Text: strings.Repeat("é", 150) + "x"}}, []string{strings.Repeat("é", maxExtraText/2)}},
+		{"cut inside a character of three bytes", []failure.ExtendedError{{Code: code, Text: strings.Repeat("€", 150)}}, []string{strings.Repeat("€", maxExtraText/3)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+			query.SetEdns0(1232, false)
+			x := newResponder(query)
+			for _, e := range test.add {
+				x.extend(e)
+			}
+			var got []string
+			for _, o := range x.reply.IsEdns0().Option {
+				got = append(got, o.(*dns.EDNS0_EDE).ExtraText)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+	plain := newResponder(new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA))
+	if plain.extend(failure.ExtendedError{Code: code, Text: "a"}); len(plain.reply.Extra) != 0 {
+		t.Errorf("without EDNS: got %v", plain.reply.Extra)
+	}
+}

@@ -1,0 +1,230 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/transport"
+	"github.com/iterdns/iterdns/internal/wire"
+)
+
+// Request is a question to the servers of a zone, and the search that it is part of.
+type Request struct {
+	Cut            *routes.ZoneCut
+	Q              answer.Question
+	Minimised      bool // the search asks for more
+	SideLookup     bool // the search is for a name server's address, or priming, and not for a client
+	NeedSignatures bool // an answer without signatures is of no use to the search
+
+	Budget    *budget.Budget // that is charged
+	Events    events.Sink    // of those who listen to the search
+	Walk      events.Step    // of the search, in these events
+	QuerySent *atomic.Bool   // set once a query is sent
+	Flight    *flight.Flight // that the search is part of; nil: none
+}
+
+// isShed reports whether the search has ended because its slot went to another question.
+func (rq *Request) isShed() bool { return rq.Flight != nil && rq.Flight.Shed.Load() }
+
+// exchange asks one server one question: it sends a query, and more of them in other forms
+// where needed, until the server has sent a whole, genuine reply or has failed. The form of
+// each query follows from what came of the one before.
+type exchange struct {
+	r *Client
+	Request
+	to          *slist.Server
+	why         events.Reason
+	unreachable chan<- struct{} // receives when the host reports the port as unreachable
+
+	queryForm
+	features  infra.Features
+	signed    bool             // the zone is known to be signed
+	faults    [queryFaults]int // how often each came
+	hasLeft   bool             // a query has left this host
+	heard     bool
+	sawOurID  bool // this send got a datagram that has its ID and is not the reply
+	udpSpoilt bool // UDP brought only such datagrams, or a reply right but for the ID: TCP is used
+
+	query     []byte
+	sent      time.Time
+	cutShort  bool          // the question's time ends before the timeout: this send began late
+	accepted  *wire.Message // what accept parsed and accepted
+	abandoned abandonReason // why accept abandoned the send
+	dropped   int           // messages that this send has ignored
+	chargeErr error         // the limit that a message exceeded; nil: none
+	malformed error         // why the last unreadable reply, to any of the sends, was dropped; nil: there was none
+}
+
+// Result is what came of an exchange.
+type Result struct {
+	Server *slist.Server
+	Reply  *Reply // nil: none
+	Err    error
+	// TimedOut is set when the last query got no reply at all.
+	TimedOut bool
+	// UDPSpoilt is set when what came over UDP was not a reply, or right but for the ID, and
+	// nothing came over TCP.
+	UDPSpoilt bool
+	// PlainMayHelp is set when the server may have failed because of the form of the
+	// queries.
+	PlainMayHelp bool
+	// RefusedAllForms is set when the server refused the question in every form.
+	RefusedAllForms bool
+	// heard is set when the server replied, even if the reply was of no use.
+	Heard bool
+	// unsent is set when nothing was sent: the server was marked down while the query waited
+	// for a slot, or this host was too slow to send it.
+	Unsent bool
+}
+
+// Exchange asks one server until there is a reply that can be classified, or it has failed.
+func (r *Client) Exchange(ctx context.Context, rq Request, to *slist.Server, why events.Reason, late chan<- struct{}) Result {
+	x := &exchange{
+		r: r, Request: rq, to: to, why: why, unreachable: late,
+		features: rq.Cut.Source.Infra.Features(r.Settings.Now(), to.Addr),
+	}
+	x.chooseFirstForm()
+	if to.EndProbe != nil {
+		defer to.EndProbe()
+	}
+	leave, err := r.waitQuerySlots(ctx, rq.Budget, rq.Cut, to.Addr)
+	if err != nil {
+		return x.fail(err)
+	}
+	defer leave()
+	if x.markedDownMeanwhile() {
+		return Result{Server: to, Unsent: true}
+	}
+	for {
+		again, out := x.send(ctx)
+		if !again {
+			out.Heard, out.PlainMayHelp, out.RefusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
+			return out
+		}
+	}
+}
+
+// chooseFirstForm chooses the form of the first query.
+func (x *exchange) chooseFirstForm() {
+	x.signed = x.mustBeSigned()
+	x.queryForm = firstForm(x.to.Network(), x.features, !x.r.Settings.DisableCaseRandomisation, x.signed)
+	if x.to.Plain {
+		x.queryForm = x.queryForm.plain()
+	}
+}
+
+// mustBeSigned reports whether an answer without signatures is known to be useless.
+func (x *exchange) mustBeSigned() bool {
+	if !x.r.Settings.Validates {
+		return false
+	}
+	return x.NeedSignatures || x.Cut.Signed || !x.Cut.Source.Forwards() && x.r.KeyCacheNow().IsSigned(x.r.Settings.Now(), x.Cut.Zone)
+}
+
+// markedDownMeanwhile reports whether other queries have found the server silent while this
+// one waited for a slot. Servers that are marked down get single probes, not every query
+// that waits.
+func (x *exchange) markedDownMeanwhile() bool {
+	return !x.to.Estimate.Dead && !x.Cut.Source.Forwards() &&
+		x.Cut.Source.Infra.Estimate(x.r.Settings.Now(), x.to.Addr).Dead
+}
+
+// send sends one query and decides what follows: another one to the same server, or the
+// result.
+func (x *exchange) send(ctx context.Context) (again bool, out Result) {
+	if n := x.to.Sends.Over(x.network); n > x.r.Settings.Limits.SendsPerServer {
+		limit := x.Budget.Refuse(limits.SendsPerServer)
+		return false, x.fail(fmt.Errorf("%w: %w", limit, failure.ErrRefusesToSettle))
+	}
+	if err := x.Budget.Send(); err != nil {
+		return false, x.fail(err)
+	}
+	leave, err := x.waitSocketSlot(ctx)
+	if err != nil {
+		return false, x.fail(err)
+	}
+	defer leave()
+	x.write()
+	id := x.tellQuery()
+	timeout := x.timeout()
+	end, ends := ctx.Deadline()
+	x.cutShort = ends && time.Until(end) < timeout
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
+	x.sent = time.Now()
+	resume := x.r.Flights.Stagger.Pause() // in tests: a connection that ends fails several sends
+	msg, err := x.sender().Send(ctx, x.network, x.to.Addr, x.query, transport.Watch{
+		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
+	})
+	rtt := time.Since(x.sent)
+	resume()
+	if err != nil {
+		x.tellFailure(id, x.network, rtt, msg, err)
+		if x.chargeErr != nil {
+			return false, x.fail(x.chargeErr)
+		}
+		return x.handleFailure(err)
+	}
+	x.heard = true
+	x.recordReply(rtt)
+	network := x.network // of this send; judging may choose another for the next
+	again, out = x.handleReply(msg)
+	x.tellResponse(id, network, rtt, msg, out)
+	return again, out
+}
+
+// sender returns what carries the queries: the forwarder's own transport, or the resolver's.
+func (x *exchange) sender() routes.Sender {
+	if x.to.Forwarder != nil && x.to.Forwarder.Sender != nil {
+		return x.to.Forwarder.Sender
+	}
+	return x.r.sender
+}
+
+// onSent is called when a query has left this host.
+func (x *exchange) onSent() {
+	x.hasLeft = true
+	x.r.Counts.Sent(x.network)
+}
+
+// onUnreachable is called when the host reports the server's port as unreachable.
+func (x *exchange) onUnreachable() {
+	select {
+	case x.unreachable <- struct{}{}:
+	default: // it is signalled already
+	}
+}
+
+// streamOnly reports whether the server is never asked over UDP.
+func (x *exchange) streamOnly() bool { return x.to.Forwarder != nil && x.to.Forwarder.Stream }
+
+// fail ends the exchange with an error that says nothing about whether the server is alive.
+func (x *exchange) fail(err error) Result { return Result{Server: x.to, Err: err} }
+
+// isGood reports whether the server said something about the question.
+func (o Result) isGood() bool {
+	return o.Reply != nil && o.Reply.Kind != answer.KindLame && o.Reply.Kind != answer.KindUnusable
+}
+
+// slist.PlainRetryResult returns what came of the exchange when it was a plain retry.
+func (o Result) PlainRetryResult() slist.PlainRetryResult {
+	switch {
+	case o.isGood():
+		return slist.PlainRetryHelped
+	case o.Reply != nil, o.TimedOut, o.UDPSpoilt:
+		return slist.PlainRetryInVain
+	}
+	return slist.PlainRetryUnknown
+}
