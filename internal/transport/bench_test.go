@@ -8,26 +8,6 @@ import (
 	"time"
 )
 
-// BenchmarkDatagram is what a miss costs below zonequery.go: a socket, a query, a reply
-// over loopback, with a context like that of a real question. The server's work is
-// part of it.
-func BenchmarkDatagram(b *testing.B) {
-	server := udpServer(b, udpEcho)
-	tr := New(Options{})
-	defer tr.Close()
-	query := message(7, 40, 'q')
-	question, cancel := context.WithTimeout(b.Context(), time.Hour)
-	defer cancel()
-	b.ReportAllocs()
-	for b.Loop() {
-		ctx, cancel := context.WithTimeout(question, time.Minute)
-		if _, err := tr.Exchange(ctx, "udp", server, query); err != nil {
-			b.Fatal(err)
-		}
-		cancel()
-	}
-}
-
 // BenchmarkOpen compares the ways in which package net opens a connected socket on
 // a port of ours. The server's work is part of it.
 func BenchmarkOpen(b *testing.B) {

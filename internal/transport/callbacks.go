@@ -50,10 +50,17 @@ func (w Watch) sent() {
 	}
 }
 
-// verdict calls Check.
-func (w Watch) verdict(reply []byte) Verdict {
-	if w.Check == nil {
+// refused calls Refused: the port is unreachable.
+func (w Watch) refused() {
+	if w.Refused != nil {
+		w.Refused()
+	}
+}
+
+// verdictOf calls check; nil accepts.
+func verdictOf(check func(reply []byte) Verdict, reply []byte) Verdict {
+	if check == nil {
 		return Accept
 	}
-	return w.Check(reply)
+	return check(reply)
 }

@@ -170,34 +170,6 @@ func TestDatagramAbandon(t *testing.T) {
 	})
 }
 
-// A real ICMP message on a socket of the host: the server refuses the query, is
-// started then, and answers.
-func TestDatagramRefusedThenAnswer(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("refused ports are not reported")
-	}
-	gone := listenUDP(t, "udp4", "127.0.0.1:0")
-	server := addrPort(gone)
-	gone.Close()
-	local, err := openSocket(server, drawPort)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer local.Close()
-	if _, err := local.Write(message(7, 40, 'q')); err != nil {
-		t.Fatal(err)
-	}
-	refused := 0
-	reply, err := awaitDatagram(local, Watch{Refused: func() {
-		refused++
-		back := listenUDP(t, "udp4", server.String())
-		back.WriteTo(message(7, 40, 'r'), local.LocalAddr())
-	}})
-	if err != nil || !bytes.Equal(reply, message(7, 40, 'r')) || refused != 1 {
-		t.Errorf("got %x, %v, refused %d times, want the reply and 1", reply, err, refused)
-	}
-}
-
 // Nobody listens, nobody answers: the wait lasts as long as the context.
 func TestDatagramRefused(t *testing.T) {
 	gone := listenUDP(t, "udp4", "127.0.0.1:0")
@@ -359,8 +331,8 @@ func TestDatagramCancel(t *testing.T) {
 	if got := failed.Load(); got != n {
 		t.Errorf("cancelled sends: got %d with context.Canceled, want %d", got, n)
 	}
-	wantGoroutines(t, before)
 	tr.Close()
+	wantGoroutines(t, before)
 }
 
 func TestDatagramCancelInMemory(t *testing.T) {

@@ -4,7 +4,9 @@
 //
 // In come a query in wire format, an address, "udp" or "tcp", and a check of each
 // message that arrives; out comes the message that the check accepted, or an
-// [Error]. It never sends twice in a call, never looks into a message beyond its
+// [Error]. [Transport.Send] does it in one call. Over UDP, [Transport.Begin] only sends,
+// and [Pending.Await] waits, more than once if need be: a server that is late can still
+// answer while another one is asked. It never sends twice in a call, never looks into a message beyond its
 // length and ID, and never chooses server, transport, EDNS options, cookies or letter case: the
 // caller does, which also counts the queries.
 //
@@ -13,7 +15,12 @@
 // generator of the system. Datagrams that are no answer are dropped without
 // ending or shortening the wait, and so is a report that the port is
 // unreachable, since both can be forged. Packets are sent with DF where the
-// system has that option (RFC 9715 §3).
+// system has that option (RFC 9715 §3). When the time of a wait is over, what lies in the
+// socket's buffer is looked at before the reply counts as late: a host that has been starved of
+// processor time does not blame the servers for it.
+//
+// On Linux the sockets are opened and read with plain system calls, and one epoll descriptor
+// wakes who waits. Elsewhere, and with [Options.Dial], package net does it.
 //
 // TCP follows RFC 7766 and RFC 9210: connections are reused, several queries are
 // under way on one of them, answers come in any order, and a connection that the
@@ -21,8 +28,8 @@
 //
 // # Limitations
 //
-// Each UDP send under way holds a read buffer of 65,535 bytes; only as much of it
-// is touched as the largest datagram that came had bytes.
+// Except on Linux, each wait for a datagram holds a read buffer of 65,535 bytes; only as much
+// of it is touched as the largest datagram that came had bytes.
 //
 // DF is set on Linux, Android, macOS, iOS, FreeBSD and Windows. On Windows no refused port
 // is reported, since package net turns such reports off there.

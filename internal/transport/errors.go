@@ -1,12 +1,18 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"net/netip"
 )
 
 var (
+	// ErrLate is what Await returns when its time is over. The query still waits.
+	ErrLate = errors.New("no reply yet")
+
+	// ErrRefused is what Await returns when the host reports that the server's port is
+	// unreachable. The query still waits.
+	ErrRefused = errors.New("port is reported as unreachable")
+
 	// ErrAbandoned is wrapped by the error of a send whose Check returned Abandon.
 	ErrAbandoned = errors.New("abandoned after a forged reply")
 
@@ -32,6 +38,9 @@ var (
 	// longer than 65,535 bytes. Nothing was sent.
 	ErrQuery = errors.New("query is too short or too long for a DNS message")
 
+	// errTwoWaits is that of an Await during another one.
+	errTwoWaits = errors.New("another goroutine waits for the reply")
+
 	// errUnsolicited ends a connection on which the server sends a message though
 	// no query waits and no reply is owed. No caller sees it.
 	errUnsolicited = errors.New("message without a query")
@@ -46,7 +55,7 @@ const (
 	opClose = "close" // by Close, over TCP
 )
 
-// Error is the error of Send. It implements net.Error.
+// Error is the error of Send, Begin and Await. It implements net.Error.
 //
 // If the context ended, Err wraps its error: context.Canceled or
 // context.DeadlineExceeded. A timeout that the connection reports before the
@@ -103,14 +112,4 @@ func (e *Error) Temporary() bool { return e.stale }
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
-}
-
-// ended returns why ctx is over, or nil.
-func ended(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	default:
-		return nil
-	}
 }

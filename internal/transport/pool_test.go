@@ -202,7 +202,7 @@ func TestPoolCloseDuringUse(t *testing.T) {
 					kind = "udp"
 				}
 				for id := uint16(0); ; id++ {
-					over := ended(stopped) != nil
+					over := stopped.Err() != nil
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Millisecond)
 					_, err := tr.Exchange(ctx, kind, server, message(uint16(i)<<8|id, 40, 'q'))
 					cancel()

@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"sync"
+	"syscall"
+	"time"
 )
 
 const (
@@ -15,6 +18,13 @@ const (
 	// maxBinds is how many ports are tried when they are taken by other sockets.
 	// With a tenth of all ports taken, one send in 10^10 fails.
 	maxBinds = 10
+
+	// lateLook is how long a connection of package net is read once more after its deadline: it
+	// reads nothing at all without time. starved is how long that takes at most on a host
+	// that is not short of time itself; otherwise it is tried again, a few times.
+	lateLook  = time.Millisecond
+	starved   = 5 * lateLook
+	lateLooks = 3
 )
 
 // openSocket opens a UDP socket that is connected to server, on a local port
@@ -40,6 +50,79 @@ func openSocket(server netip.AddrPort, draw func() uint16) (net.Conn, error) {
 		}
 	}
 }
+
+// netSocket is a socket of package net, or what a Dial function has returned. It is the portable way.
+type netSocket struct {
+	conn    net.Conn
+	closing sync.Once
+	ofHost  bool
+}
+
+func newNetSocket(conn net.Conn) *netSocket {
+	_, ofHost := conn.(syscall.Conn)
+	return &netSocket{conn: conn, ofHost: ofHost}
+}
+
+func (s *netSocket) isOfHost() bool { return s.ofHost }
+
+func (s *netSocket) write(query []byte) error {
+	_, err := s.conn.Write(query)
+	return err
+}
+
+// readBuffers holds buffers for the largest datagram, so that one larger than
+// offered is read whole and not truncated silently.
+var readBuffers = sync.Pool{New: func() any { return new([maxMessage]byte) }}
+
+// read holds a buffer while it waits.
+func (s *netSocket) read(into []byte, until time.Time, _ *Pending) ([]byte, error) {
+	buffer := readBuffers.Get().(*[maxMessage]byte)
+	defer readBuffers.Put(buffer)
+	_ = s.conn.SetDeadline(until) // a failure shows in Read
+	n, err := s.conn.Read(buffer[:])
+	if err != nil && isTimeout(err) && !until.IsZero() && !time.Now().Before(until) {
+		n, err = s.lookOnceMore(buffer[:])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return copyInto(into, buffer[:n]), nil
+}
+
+// lookOnceMore reads what came before the deadline of the connection passed. Only
+// sockets of the host have a buffer where that lies.
+func (s *netSocket) lookOnceMore(buffer []byte) (n int, err error) {
+	if !s.ofHost {
+		return 0, ErrLate
+	}
+	for range lateLooks {
+		start := time.Now()
+		_ = s.conn.SetDeadline(start.Add(lateLook))
+		n, err = s.conn.Read(buffer)
+		if err == nil || !isTimeout(err) {
+			return n, err
+		}
+		if time.Since(start) < starved {
+			break
+		}
+	}
+	return 0, ErrLate
+}
+
+// copyInto returns a copy of message, in into if that has its length. The copy comes before the
+// check, so that a caller may keep slices of it.
+func copyInto(into, message []byte) []byte {
+	if into == nil || len(into) != len(message) {
+		into = make([]byte, len(message))
+	}
+	copy(into, message)
+	return into
+}
+
+// interrupt closes the connection, which ends a Read or Write under way.
+func (s *netSocket) interrupt() { s.close() }
+
+func (s *netSocket) close() { s.closing.Do(func() { closeConn(s.conn) }) }
 
 // setUnfragmented sets DF. Where the system refuses, the query goes out without:
 // it is small, and only large packets are fragmented.

@@ -3,8 +3,10 @@ package transport
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -42,14 +44,15 @@ type Transport struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	sockets chan struct{} // one token for each UDP socket; its capacity is the limit
 	streams *pool
+	poller  *poller // nil: sockets are those of package net
 
 	ctx    context.Context // ends with Close, bounds dials and the wait for sockets
 	cancel context.CancelFunc
 	calls  sync.WaitGroup // sends under way and goroutines of connections
 
-	mu     sync.Mutex
-	closed bool                       // guarded by mu
-	sends  map[*datagramSend]struct{} // guarded by mu: UDP sends under way, for Close
+	mu      sync.Mutex
+	closed  bool                  // guarded by mu
+	pending map[*Pending]struct{} // guarded by mu: queries over UDP under way, for Close
 }
 
 // Options configures a Transport. The zero value is the production default, and
@@ -85,7 +88,10 @@ func New(o Options) *Transport {
 	t := &Transport{
 		dial:    o.Dial,
 		sockets: make(chan struct{}, o.MaxSockets),
-		sends:   make(map[*datagramSend]struct{}),
+		pending: make(map[*Pending]struct{}),
+	}
+	if t.dial == nil {
+		t.poller = newPoller()
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.streams = newPool(t.ctx, &t.calls, o)
@@ -120,22 +126,22 @@ func (o Options) withDefaults() Options {
 // well; in all other cases of error the reply is nil. After Close the error
 // wraps net.ErrClosed. Send does not change query and does not keep it.
 func (t *Transport) Send(ctx context.Context, network string, server netip.AddrPort, query []byte, w Watch) ([]byte, error) {
+	if network == "udp" {
+		return t.sendDatagram(ctx, server, query, w)
+	}
 	// ::ffff:192.0.2.1 is 192.0.2.1: one server, one set of connections.
 	server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port())
 	if err := checkSend(network, server, query); err != nil {
 		return nil, &Error{Op: opDial, Network: network, Server: server, Err: err}
 	}
-	if err := ended(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, &Error{Op: opWait, Network: network, Server: server, Err: err}
 	}
-	if !t.enter() {
+	if !t.enter(nil) {
 		return nil, &Error{Op: opDial, Network: network, Server: server, Err: net.ErrClosed}
 	}
-	defer t.calls.Done()
-	if network == "tcp" {
-		return t.streams.send(ctx, server, query, w)
-	}
-	return t.sendDatagram(ctx, server, query, w)
+	defer t.exit(nil)
+	return t.streams.send(ctx, server, query, w)
 }
 
 // Exchange is Send with a zero Watch: the first message is the reply.
@@ -157,35 +163,49 @@ func checkSend(network string, server netip.AddrPort, query []byte) error {
 	return nil
 }
 
-// enter counts a send, unless the transport is closed. The lock orders it before
-// or after Close, so that Close waits for all it has let in.
-func (t *Transport) enter() bool {
+// enter counts a send, unless the transport is closed; p is nil for TCP. The lock orders it
+// before or after Close, so that Close waits for all it has let in.
+func (t *Transport) enter(p *Pending) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.closed {
-		t.calls.Add(1)
+	if t.closed {
+		return false
 	}
-	return !t.closed
+	t.calls.Add(1)
+	if p != nil {
+		t.pending[p] = struct{}{}
+	}
+	return true
 }
 
-// Close ends all sends under way with an error that wraps net.ErrClosed, closes
-// all connections and returns when every send has returned and no goroutine is
-// left. It returns nil, also when called again.
+// exit ends what enter began.
+func (t *Transport) exit(p *Pending) {
+	if p != nil {
+		t.mu.Lock()
+		delete(t.pending, p)
+		t.mu.Unlock()
+	}
+	t.calls.Done()
+}
+
+// Close ends all sends and waits under way with an error that wraps net.ErrClosed, closes
+// all connections and all that Begin has returned, and returns when every send and wait has
+// returned and no goroutine is left. It returns nil, also when called again.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	t.closed = true
-	under := make([]*datagramSend, 0, len(t.sends))
-	for s := range t.sends {
-		under = append(under, s)
-	}
+	pending := slices.Collect(maps.Keys(t.pending))
 	t.mu.Unlock()
 
 	t.streams.close() // before the context ends, so that dials do not fail for that
 	t.cancel()
-	for _, s := range under {
-		s.close()
+	for _, p := range pending {
+		p.Close()
 	}
 	t.calls.Wait()
+	if t.poller != nil {
+		t.poller.close()
+	}
 	return nil
 }
 
