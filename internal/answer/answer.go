@@ -128,6 +128,7 @@ func (a *Answer) NothingBelow(q Question) *Answer {
 	return &below
 }
 
+// TimeToLive returns the TTL as a duration.
 func (a *Answer) TimeToLive() time.Duration { return time.Duration(a.TTL) * time.Second }
 
 // AppendAddrs appends the addresses of A or AAAA records.

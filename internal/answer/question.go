@@ -12,6 +12,7 @@ type Question struct {
 	Type uint16
 }
 
+// Public returns the question as miekg/dns has it.
 func (q Question) Public() dns.Question {
 	return dns.Question{Name: q.Name.String(), Qtype: q.Type, Qclass: dns.ClassINET}
 }

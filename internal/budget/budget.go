@@ -56,6 +56,7 @@ func (b *Budget) Alias() error {
 	return nil
 }
 
+// Referral charges for one referral.
 func (b *Budget) Referral() error {
 	return b.charge(&b.referrals, 1, limits.Referrals)
 }
@@ -132,6 +133,7 @@ type took struct {
 	Validation     dnssec.Spent
 }
 
+// Took returns what the work has taken so far.
 func (b *Budget) Took() took {
 	return took{
 		Queries: int(b.Queries.Load()), Bytes: int(b.bytes.Load()),

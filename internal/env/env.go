@@ -49,6 +49,7 @@ func (r *Env) Spawn(work func()) {
 // must repeat exactly have one with a seed.
 type randomSource func(zone dnsname.Name, q answer.Question) *rand.Rand
 
+// SystemRandom returns the source that cannot be predicted: all but tests have it.
 func SystemRandom() randomSource {
 	system := rand.New(systemSource{})
 	return func(dnsname.Name, answer.Question) *rand.Rand { return system }

@@ -114,7 +114,7 @@ func (e *CachedError) reason() ExtendedError {
 // ExtendedCached says that a question is not asked again yet. RFC 8914 §4.14.
 var ExtendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.Error()}
 
-// IsBogus reports whether the failure was one of validation.
+// isBogus reports whether the failure was one of validation.
 func (e *CachedError) isBogus() bool { return isBogusCode(e.Failure.Cause) }
 
 // isBogusCode reports whether a failure with that extended DNS error (RFC 8914 §4) is one

@@ -252,8 +252,10 @@ func kindOfLimit(l limits.Limit) Kind {
 	return QuestionLimit
 }
 
+// Is reports whether k is one of the kinds.
 func (f Failure) Is(k Kind) bool { return f.Kinds>>k&1 != 0 }
 
+// Has reports whether one of the kinds has the trait.
 func (f Failure) Has(t trait) bool { return f.Traits&t != 0 }
 
 // Reaches reports whether l is the first limit that was reached.

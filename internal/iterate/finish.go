@@ -165,7 +165,7 @@ func (w *walk) learnApexNS(m *upstream.Reply, f *fresh) {
 	}
 }
 
-// ApexNS returns the NS records of the zone that came beside an answer; nil if none did.
+// apexNS returns the NS records of the zone that came beside an answer; nil if none did.
 func (w *walk) apexNS(m *upstream.Reply) *dnssec.RRset {
 	message, err := wire.Parse(m.Wire)
 	if err != nil {

@@ -158,7 +158,7 @@ func (st *QueryState) withMinimised(minimised bool) *QueryState {
 	return &now
 }
 
-// events.Step returns which walk the events of this step belong to.
+// WalkRef returns which walk the events of this step belong to.
 func (st *QueryState) WalkRef() events.Step {
 	return events.Step{Walk: st.walkID, Parent: st.parentWalk, Depth: st.depth, Question: st.Q}
 }

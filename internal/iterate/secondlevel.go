@@ -33,7 +33,7 @@ const (
 	secondLevelReadAndWritten                // replies are read too
 )
 
-// SecondLevel is the store shared with other resolvers (Unbound's cachedb). It stands
+// secondLevel is the store shared with other resolvers (Unbound's cachedb). It stands
 // between a zone cut and the zone's servers: it holds replies of servers, and a reply that
 // is read from it is handled as one from the network.
 type secondLevel struct {

@@ -237,7 +237,7 @@ func (w *walk) fallBack(err error) bool {
 	return true
 }
 
-// QueryState returns the state for a query to a zone's servers, which may be minimised.
+// queryState returns the state for a query to a zone's servers, which may be minimised.
 func (w *walk) queryState(minimised bool) *QueryState {
 	st := w.st.withMinimised(minimised)
 	st.onlyPlainRetry = w.silenceErr != nil

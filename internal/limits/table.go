@@ -180,9 +180,10 @@ func (l Limit) In(limits *Limits) int {
 // Reached returns the error that says that the limit of that value has been reached.
 func (l Limit) Reached(value int) *Error { return &Error{Limit: l.String(), Value: value} }
 
-// Counters counts how often each limit was reached. A nil *refusals counts nothing.
+// Counters counts how often each limit was reached. A nil *Counters counts nothing.
 type Counters [len(Table)]atomic.Uint64
 
+// Count counts that a limit was reached.
 func (r *Counters) Count(l Limit) {
 	if r != nil {
 		r[l].Add(1)

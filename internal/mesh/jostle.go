@@ -97,7 +97,7 @@ func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*j
 	return nil, context.Cause(ctx)
 }
 
-// TryEnter takes a slot if one is free.
+// tryEnter takes a slot if one is free.
 func (l *jostleList) tryEnter() (*jostleSlot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -164,6 +164,7 @@ func (a *ClientQuestions) Enter(q answer.Question) (leave func()) {
 	}
 }
 
+// Count returns how many callers have entered q and not left.
 func (a *ClientQuestions) Count(q answer.Question) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

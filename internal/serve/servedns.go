@@ -89,7 +89,7 @@ func (s *Server) setNSID(reply, query *dns.Msg) {
 	opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(s.NSID))})
 }
 
-// IsEncrypted reports whether w writes to a TLS connection.
+// isEncrypted reports whether w writes to a TLS connection.
 func isEncrypted(w dns.ResponseWriter) bool {
 	c, ok := w.(dns.ConnectionStater)
 	return ok && c.ConnectionState() != nil

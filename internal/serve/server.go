@@ -33,10 +33,10 @@ type Server struct {
 
 // Options are what the program wants of the replies to messages.
 type Options struct {
-	// listen has the Trace of the caller called during the work on a question; nil: there is
+	// Listen has the Trace of the caller called during the work on a question; nil: there is
 	// no Trace.
 	Listen func(ctx context.Context, st *iterate.QueryState) QuestionListener
-	// hooked works on a question between the hooks; nil: there are none.
+	// Hooked works on a question between the hooks; nil: there are none.
 	Hooked func(ctx context.Context, q answer.Question, work func() (*answer.Decoded, error)) (*answer.Decoded, error)
 	// WithClient returns a context that tells hooks the address of the client.
 	WithClient func(ctx context.Context, client netip.AddrPort) context.Context

@@ -241,7 +241,7 @@ const (
 	FromCache
 )
 
-// GlueCost bounds what asking the parent for glue may cost one question: as many queries as
+// glueCost bounds what asking the parent for glue may cost one question: as many queries as
 // server look-ups may fail. A delegation of hundreds of names does not fit into a datagram,
 // so that each look-up is two queries, which the limit of look-ups would not count
 // (NXNSAttack).

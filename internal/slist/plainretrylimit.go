@@ -29,6 +29,7 @@ type PlainRetries struct {
 	zones *simplelru.LRU[PlainRetryKey, expiring.Value[plainRetry]] // guarded by mu
 }
 
+// PlainRetryKey is a zone of one source of servers.
 type PlainRetryKey struct {
 	Source uint32
 	Zone   dnsname.Name

@@ -218,7 +218,7 @@ func (o Result) isGood() bool {
 	return o.Reply != nil && o.Reply.Kind != answer.KindLame && o.Reply.Kind != answer.KindUnusable
 }
 
-// slist.PlainRetryResult returns what came of the exchange when it was a plain retry.
+// PlainRetryResult returns what came of the exchange when it was a plain retry.
 func (o Result) PlainRetryResult() slist.PlainRetryResult {
 	switch {
 	case o.isGood():

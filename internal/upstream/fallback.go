@@ -142,7 +142,7 @@ func refusesEDNS(rcode int) bool {
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
 }
 
-// PlainMayHelp reports whether the form of the queries may be why no good reply came. An
+// plainMayHelp reports whether the form of the queries may be why no good reply came. An
 // error is not due to it if the server has accepted the full form a moment ago, unless it is
 // an error by which servers refuse EDNS: mixed letter case has not been left out yet then. A
 // reply right but for the ID is a guess, and the next guess must not become easier. An error
@@ -160,7 +160,7 @@ func (x *exchange) plainMayHelp(out Result) bool {
 	return out.TimedOut || x.faults[faultCase]+x.faults[faultCookie] > 0
 }
 
-// RefusedAllForms reports whether the server refused EDNS, and said nothing of use without
+// refusedAllForms reports whether the server refused EDNS, and said nothing of use without
 // it.
 func (x *exchange) refusedAllForms(out Result) bool {
 	return x.faults[faultRefused] > 0 && x.accepted != nil && !out.isGood()

@@ -1,0 +1,20 @@
+// Package iterate finds the answer to one question by the three loops of RFC 1034 §5.3.3:
+// the name changes from alias to alias (Search), the zone cut from referral to referral (walk),
+// the server from address to address (zoneQuery).
+//
+// In comes a question with its state, a [QueryState], which has the budget; out comes an
+// answer with its DNSSEC status and TTL, or an error. The package decides where a walk begins,
+// how much of the name each zone sees (RFC 9156), when a second server is asked beside the
+// first, when name servers' addresses are looked up (RFC 9471), and what of an answer is kept
+// in the cache and for how long (RFC 2181 §5.4.1, RFC 2308 §5, RFC 8767 §4). It fetches the
+// keys and DS records that package dnssec needs, beside the walk, and asks again when an answer
+// is bogus. It primes the root (RFC 9609), reads and writes the second level, answers local
+// zones and special-use names (RFC 6761, RFC 6303), remembers failures (RFC 9520), and finds
+// out whether a forwarder leads back to us.
+//
+// It never makes, sends or reads a message on the network: package upstream does. It knows
+// no clients: which questions are worked on is decided before.
+//
+// Unbound's words are iterator, validator and, for the second level, cachedb; Knot Resolver's
+// are the layers iterate, validate and cache.
+package iterate
