@@ -23,7 +23,7 @@ www     300     A       192.0.2.80
 rcode SERVFAIL
 `
 
-// clockCase is a question and what becomes of it in 300 s.
+// clockCases are questions and what becomes of them in 300 s.
 var clockCases = []struct {
 	name  string
 	rcode int

@@ -147,7 +147,7 @@ func TestNSIDLength(t *testing.T) {
 	}
 }
 
-// TestQueryOptions: queries have no more than maxQueryOptions options.
+// TestQueryOptions: queries have no more than 100 options.
 func TestQueryOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := resolvertest.New(t, clientWorld).Resolver(t)

@@ -62,7 +62,7 @@ func (b *Budget) Referral() error {
 }
 
 // NoteWait records that a query waits for a slot, until release is called. After the end of
-// the question's time it stays recorded, for end.
+// the question's time it stays recorded, for End.
 func (b *Budget) NoteWait(l limits.Limit) (release func()) {
 	held := l.Reached(l.In(b.Limits))
 	b.waitingFor.Store(held)
@@ -74,7 +74,7 @@ func (b *Budget) NoteWait(l limits.Limit) (release func()) {
 }
 
 // WaitedInVain makes the error of a query that has waited in vain for a slot, until cause.
-// It is counted here, unless the question's time has ended: then end counts it.
+// It is counted here, unless the question's time has ended: then End counts it.
 func (b *Budget) WaitedInVain(l limits.Limit, cause error) error {
 	if time.Now().Before(b.Deadline) {
 		b.Refused.Count(l)

@@ -49,7 +49,7 @@ func (g *ConcurrencyLimits[K]) Enter(ctx context.Context, key K) (leave func(), 
 	}, nil
 }
 
-// Acquire is enter for a query. While it waits, the budget of its question knows for which
+// Acquire is Enter for a query. While it waits, the budget of its question knows for which
 // limit; when it waits in vain, the error says so.
 func Acquire[K comparable](ctx context.Context, b *Budget, g *ConcurrencyLimits[K], key K, l limits.Limit) (leave func(), err error) {
 	if leave, ok := g.TryEnter(key); ok {
@@ -64,7 +64,7 @@ func Acquire[K comparable](ctx context.Context, b *Budget, g *ConcurrencyLimits[
 	return nil, b.WaitedInVain(l, err)
 }
 
-// TryEnter is enter that does not wait.
+// TryEnter is Enter that does not wait.
 func (g *ConcurrencyLimits[K]) TryEnter(key K) (leave func(), ok bool) {
 	g.mu.Lock()
 	at := g.ByKey[key]

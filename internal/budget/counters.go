@@ -85,8 +85,8 @@ func (s *striped) Sum() (n uint64) {
 	return n
 }
 
-// DropReason is why a message that arrived was not accepted as a reply; DropReason says what
-// each means.
+// DropReason is why a message that arrived was not accepted as a reply; resolver.DropReason
+// says what each means.
 type DropReason uint8
 
 const (
@@ -100,7 +100,8 @@ const (
 	DropReasons = iota
 )
 
-// Excess is what a reply had more of than is kept; Excess says what each means.
+// Excess is what a reply had more of than is kept; resolver.Excess says what each
+// means.
 type Excess uint8
 
 const (

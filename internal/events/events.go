@@ -19,8 +19,6 @@ import (
 // concurrently, should return quickly, and must not modify what they receive. They may panic, or
 // end the goroutine, only if a function of the caller did that the work was begun for; the
 // implementation keeps functions of callers that joined later from doing either.
-//
-// Names of methods and fields are exported so that another package can implement events.
 type Sink interface {
 	// Flight returns the events of a flight that this work begins.
 	Flight() Sink
@@ -71,7 +69,7 @@ type SecondLevel struct {
 	Zone         dnsname.Name // whose servers would have been asked
 	Asked        answer.Question
 	Hit          bool
-	Kind         string // of the reply, as in ResponseInfo
+	Kind         string // of the reply, as in resolver.ResponseInfo
 	Age, Elapsed time.Duration
 	Message      []byte
 	Err          error
@@ -89,7 +87,7 @@ type Query struct {
 	Reason     Reason
 }
 
-// Reason is why a query is sent; QueryReason says what each means.
+// Reason is why a query is sent; resolver.QueryReason says what each means.
 type Reason uint8
 
 const (
@@ -117,7 +115,7 @@ type Response struct {
 	Server     netip.AddrPort
 	ServerName dnsname.Name
 	Network    string
-	Kind       string // as in ResponseInfo
+	Kind       string // as in resolver.ResponseInfo
 	Rcode      int
 	RTT        time.Duration
 	Message    []byte

@@ -47,7 +47,7 @@ type Flight struct {
 	value any
 	err   error
 
-	// Guarded by flights.mu.
+	// Guarded by Group.mu.
 	waiters  int
 	pinned   bool            // it goes on even if no caller waits
 	waitsFor map[*Flight]int // the flights that this one waits for, and how many times
@@ -93,9 +93,9 @@ type Waiter struct {
 }
 
 // Do returns the result of the flight called key: of the one under way, or of a new one that
-// runs lead. The error is failure.ErrCircular when waiting would never end, and ctx's cause when ctx
-// ends first. When the work panics, so does the leader, in its own goroutine, and all others
-// get an error.
+// runs lead. The error is failure.ErrCircular when waiting would never end, and ctx's cause
+// when ctx ends first. When the work panics, so does the leader, in its own goroutine, and all
+// others get an error.
 func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {

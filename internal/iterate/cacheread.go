@@ -31,7 +31,7 @@ func (r *Iterator) Cached(now time.Time, trust cache.Trust, q answer.Question, d
 	return r.cachedIn(r.routes.ViewOf(now, q), now, trust, q, direct)
 }
 
-// cachedIn is cached, with the view that the answer to q belongs to.
+// cachedIn is Cached, with the view that the answer to q belongs to.
 func (r *Iterator) cachedIn(v *routes.View, now time.Time, trust cache.Trust, q answer.Question, direct bool) (*answer.Answer, bool) {
 	c := cacheReader{r: r, view: v, now: now, trust: trust}
 	if q.Type == dns.TypeANY {
@@ -62,8 +62,8 @@ func (r *Iterator) expired(v *routes.View, now time.Time, trust cache.Trust, q a
 // CNAME; an answer kept whole, as one made from a wildcard is, with its proof; a denial; a
 // DNAME above the name; what is proven of the zone, or kept for some seconds.
 //
-// View.AppendReply of package cache, and hitAddrs, which make no answer, have the first
-// steps too.
+// View.AppendReply of package cache and Mesh.HitAddrs of package mesh, which make no answer,
+// have the first steps too.
 func (c *cacheReader) read(q answer.Question, direct bool) (*answer.Answer, bool) {
 	item, own := c.set(q, q.Type)
 	if own && !answer.FromWildcard(&item.Set) {

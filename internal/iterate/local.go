@@ -116,10 +116,10 @@ func answerSpecialUse(zone policy.SpecialUse, q answer.Question, direct bool) *a
 }
 
 // Filtered returns the answer without the records that have addresses which are not
-// allowed; failure.ErrFiltered when none is left. f itself, which the cache and others who wait for
-// the answer keep, stays as it was. The name asked for decides, not the owner of the
-// records: with DNS rebinding the attacker has a page under the name asked for, and an
-// alias there that leads to records of somebody else is the attacker's too.
+// allowed; failure.ErrFiltered when none is left. f itself, which the cache and others who
+// wait for the answer keep, stays as it was. The name asked for decides, not the owner of the
+// records: with DNS rebinding the attacker has a page under the name asked for, and an alias
+// there that leads to records of somebody else is the attacker's too.
 func (r *Iterator) Filtered(f *answer.Answer) (*answer.Answer, error) {
 	allowed := r.Settings.Filter.Judge(f.Q.Name)
 	if allowed == nil || f.Local {

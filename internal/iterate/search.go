@@ -39,7 +39,7 @@ func (r *Iterator) Search(ctx context.Context, st *QueryState, q answer.Question
 	}
 }
 
-// SearchCache is search that asks no servers; false when the cache does not hold all of the
+// SearchCache is Search that asks no servers; false when the cache does not hold all of the
 // answer. It allocates nothing that the answer does not need, since most questions end here.
 func (r *Iterator) SearchCache(q answer.Question, trust cache.Trust) (*answer.Answer, bool) {
 	return r.SearchCached(q, trust, lookAlive)
@@ -60,7 +60,7 @@ func (r *Iterator) SearchCached(q answer.Question, trust cache.Trust, l cacheLoo
 	now := r.Settings.Now()
 	var whole *answer.Answer
 	aliases := 0
-	short := func() error { // like budget.alias
+	short := func() error { // like Budget.Alias
 		if aliases++; aliases >= r.Settings.Limits.Aliases {
 			return limits.Aliases.Reached(r.Settings.Limits.Aliases)
 		}

@@ -89,7 +89,7 @@ type zoneQuery struct {
 
 	responded     bool
 	plainRetried  bool // the plain retry was made
-	plainRetrying bool // r.slist.PlainRetries waits for the result
+	plainRetrying bool // r.plainRetries waits for the result
 	refusals      int  // servers that refused the question in every form
 	ownFailure    bool // a server was not asked or heard because of the question's own limits, this host, or a panic
 	intercepted   int  // responses of a recursive resolver in a root server's place

@@ -9,7 +9,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// AnswerHit is answer for questions that the cache has an answer to; false when it has none.
+// AnswerHit is Answer for questions that the cache has an answer to; false when it has none.
 func (r *Mesh) AnswerHit(q answer.Question) (*answer.Answer, bool, error) {
 	f, ok := r.iterate.SearchCache(q, cache.Checked)
 	if !ok {

@@ -41,7 +41,7 @@ func (r *Mesh) answerUnfiltered(ctx context.Context, st *iterate.QueryState, q a
 	return f, err
 }
 
-// AnswerOrKnown is answer, from the cache alone unless recurse is set.
+// AnswerOrKnown is Answer, from the cache alone unless recurse is set.
 func (r *Mesh) AnswerOrKnown(ctx context.Context, st *iterate.QueryState, q answer.Question, recurse bool) (*answer.Answer, error) {
 	if recurse {
 		return r.Answer(ctx, st, q)

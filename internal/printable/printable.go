@@ -10,8 +10,8 @@ import (
 // Lines makes text printable that has lines and columns of its own.
 func Lines(text string) string { return But(text, "\n\t") }
 
-// But makes text printable, as Printable does, but leaves the characters in kept as
-// they are.
+// But makes text printable, as resolver.Printable does, but leaves the characters in kept
+// as they are.
 func But(text, kept string) string {
 	if isPrintable(text, kept) {
 		return text

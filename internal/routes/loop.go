@@ -124,8 +124,8 @@ func (p *LoopProbes) Begin(zone dnsname.Name) (name dnsname.Name, back <-chan st
 	}, nil
 }
 
-// Arrived reports whether name is one that was made up here, and tells leadsBack that it
-// came back.
+// Arrived reports whether name is one that was made up here, and closes the channel that
+// Begin returned for it.
 func (p *LoopProbes) Arrived(name dnsname.Name) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -89,7 +89,7 @@ func (s *netAsked) get(q answer.Question) *netQuestion {
 	return s.underWay[q]
 }
 
-// respondToNet is respond for package net.
+// respondToNet is Respond for package net.
 func (s *Server) respondToNet(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
 	q, ok := askedByNet(query)
 	if !ok {

@@ -123,7 +123,7 @@ func pad(reply *dns.Msg) {
 	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, padded-length)})
 }
 
-// AcceptQuery decides by its header whether a message is unpacked; see AcceptQuery.
+// AcceptQuery decides by its header whether a message is unpacked; see resolver.AcceptQuery.
 func AcceptQuery(h dns.Header) dns.MsgAcceptAction {
 	const response, opcode = 1 << 15, 0xF << 11
 	switch {

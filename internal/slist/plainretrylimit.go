@@ -63,7 +63,7 @@ func (r plainRetry) end() {
 	}
 }
 
-// Enter reports whether a zone may have a plain retry, after which leave must be called. If
+// Enter reports whether a zone may have a plain retry, after which Leave must be called. If
 // ended is not nil, the caller asks again when it is closed.
 func (l *PlainRetries) Enter(now time.Time, key PlainRetryKey) (ended <-chan struct{}, ok bool) {
 	l.mu.Lock()

@@ -30,7 +30,7 @@ type Server struct {
 	WaitLonger      bool         // there is no other server to ask meanwhile, or all others were silent
 	OnlyChoice      bool         // there is no other server to ask meanwhile
 	LastTry         bool         // this is its last try
-	WaitedSlow      bool         // it has been given slowTimeout once
+	WaitedSlow      bool         // it has been given the slow timeout once
 	UDPSpoilt       bool         // UDP brought only what is not a reply, and TCP nothing: one try is left
 	UnconfirmedCut  dnsname.Name // zone of a referral over UDP that may be forged; "": none
 	Busy            bool         // it is being asked now
@@ -72,9 +72,9 @@ func (c *Server) IsEncrypted() bool {
 	return c.Forwarder != nil && c.Forwarder.Stream && c.Forwarder.Network != "tcp"
 }
 
-// GetsSlowTimeout reports whether the only server gets slowTimeout: in the last send to it,
-// and in the one before if nothing is known of it. It does once only, and not for server
-// look-ups, of which there are many.
+// GetsSlowTimeout reports whether the only server gets the slow timeout of package upstream:
+// in the last send to it, and in the one before if nothing is known of it. It does once only,
+// and not for server look-ups, of which there are many.
 func (c *Server) GetsSlowTimeout(side bool) bool {
 	switch {
 	case !c.OnlyChoice || c.UDPSpoilt || c.WaitedSlow:

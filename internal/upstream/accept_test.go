@@ -201,7 +201,7 @@ func TestEqualFold(t *testing.T) {
 	}
 }
 
-// FuzzCheck: no message makes check panic, and what it accepts has QR, the opcode, the
+// FuzzCheck: no message makes accept panic, and what it accepts has QR, the opcode, the
 // ID and the question of the query, or is an error that may leave the question out.
 func FuzzCheck(f *testing.F) {
 	good, err := genuine().Pack()
