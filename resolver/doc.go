@@ -205,6 +205,11 @@
 // RFC.md beside this file lists the RFCs that are followed, the tests that show it, and
 // what is missing; a test keeps it true.
 //
+// # The code
+//
+// ARCHITECTURE.md, in the folder above, has the way of a question through the packages under
+// internal, which this one is the surface of.
+//
 // # Limitations
 //
 // It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can

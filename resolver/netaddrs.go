@@ -147,7 +147,7 @@ func cutShort(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && err != nil && !isNotFound(err)
 }
 
-// HitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
+// hitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
 // affects answers (hooks, local zones) must make overridesCache true; with a Trace the longer
 // way is taken, which calls its hooks.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
@@ -157,7 +157,7 @@ func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.N
 	return r.mesh.HitAddrs(n, typesOf(want))
 }
 
-// AddressTypes are the types that hold addresses, in the order of OrderAsAnswered.
+// addressTypes are the types that hold addresses, in the order of OrderAsAnswered.
 var addressTypes = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
 // typesOf returns the types that hold the addresses of some families.

@@ -61,7 +61,7 @@ func New(o Options) (*Resolver, error) {
 	return r, nil
 }
 
-// serve.Options returns what the options say about the replies to messages.
+// msgOptions returns what the options say about the replies to messages.
 func (r *Resolver) msgOptions() serve.Options {
 	o := serve.Options{Rotate: r.config.Rotate, NSID: r.config.NSID}
 	o.Listen = func(ctx context.Context, st *iterate.QueryState) serve.QuestionListener {
