@@ -92,6 +92,29 @@ func BenchmarkMiss(b *testing.B) {
 	})
 }
 
+// A question that the cache knows the zone of and nothing else, asked as a resolver asks it.
+func BenchmarkQuestionMissed(b *testing.B) {
+	v, names, now := newView(Options{}), benchNames(8192), time.Now()
+	for _, n := range names[:4096] {
+		v.Put(now, addressSet(n, 86400, anyAddr), answer)
+	}
+	for _, zone := range []string{"com", "example.com"} {
+		v.PutCut(now, delegation(zone, 86400, "ns", "192.0.2.1"), referral)
+	}
+	for about, find := range map[string]func(Question) (Found, bool){
+		"OneByOne": func(q Question) (Found, bool) { return asked(v, now, q) },
+		"Find":     func(q Question) (Found, bool) { return v.Find(now, q) },
+	} {
+		b.Run(about, func(b *testing.B) {
+			each(b, func(n uint64) {
+				if f, ok := find(Question{Name: names[4096+n%4096], Type: dns.TypeA, Onward: true}); ok || f.Cut.Delegation == nil {
+					b.Error("found")
+				}
+			})
+		})
+	}
+}
+
 func BenchmarkInsertAtCapacity(b *testing.B) {
 	const limit = 8 << 20
 	v, names, now := newView(Options{MaxBytes: limit}), benchNames(1<<17), time.Now()

@@ -117,14 +117,18 @@ func ownSize(names []dnsname.Name) int64 {
 
 // GetCut returns the deepest delegation at or above name that is alive at now.
 func (v *View) GetCut(now time.Time, name dnssec.Name) (Cut, bool) {
-	i := v.cache.at(now)
-	p := path{view: v, name: name}
+	i, p := v.cache.at(now), path{view: v, name: name}
 	e := p.deepest(i, 0, name)
 	if e == nil {
 		return Cut{}, false
 	}
+	return v.cutOf(now, i, e), true
+}
+
+// cutOf makes a Cut of an entry that was looked for.
+func (v *View) cutOf(now time.Time, i instant, e *cutEntry) Cut {
 	v.count(e.key, hitCut)
-	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond), e.own}, true
+	return Cut{e.cut, now.Add(time.Duration(e.left(i)) * time.Millisecond), e.own}
 }
 
 // DropCut forgets the delegation of zone and the glue that came with it.

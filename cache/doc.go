@@ -19,8 +19,10 @@
 // that are known to be no zone cut.
 //
 // A resolver asks in this order: Get, GetChain, GetNegative, Synthesise, GetBrief,
-// GetFailure, and GetCut for where to go; when no server answers, GetStale. AppendReply does
-// the first three of them for one message, without decoding anything.
+// GetFailure, and GetCut for where to go; when no server answers, GetStale. [View.Find] does
+// all of it but the last in one go, and AppendReply the first three for one message,
+// without decoding anything. Most of what is looked for is not there; counts of what there
+// is at each name, in presence.go, tell so without a look.
 //
 // It follows RFC 2181 §5.2 and §5.4.1 (TTLs and ranks), RFC 2308 (negative
 // answers), RFC 8020 (what an NXDOMAIN says about names below), RFC 8198 and 9077

@@ -35,9 +35,12 @@ type Failure struct {
 // tried again at now. Each class of trust has failures of its own: bogus data of one may
 // be good enough for the other.
 func (v *View) GetFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Failure, bool) {
-	i := v.cache.at(now)
-	k := key{name: name, rrtype: rrtype, kind: KindFailure, trust: trust}
-	e, _, ok := v.entry(k, true)
+	return v.failureAt(now, v.cache.at(now), v.spot(name), Question{Name: name, Type: rrtype, Trust: trust})
+}
+
+func (v *View) failureAt(now time.Time, i instant, s spot, q Question) (Failure, bool) {
+	k := key{name: q.Name, rrtype: q.Type, kind: KindFailure, trust: q.Trust}
+	e, _, ok := v.entryAt(s, k, true)
 	if !ok {
 		return Failure{}, false
 	}

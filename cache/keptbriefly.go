@@ -53,9 +53,12 @@ func (v *View) GetBrief(now time.Time, name dnssec.Name, rrtype uint16, trust Tr
 	if !s.may(markBrief) {
 		return Chain{}, false // as nearly always
 	}
-	i := v.cache.at(now)
-	for t := Checked; t <= trust; t++ {
-		k := v.briefKey(name, rrtype, t)
+	return v.briefAt(v.cache.at(now), s, Question{Name: name, Type: rrtype, Trust: trust})
+}
+
+func (v *View) briefAt(i instant, s spot, q Question) (Chain, bool) {
+	for t := Checked; t <= q.Trust; t++ {
+		k := v.briefKey(q.Name, q.Type, t)
 		hash := v.cache.hasher.at(s, &k)
 		if e, _, ok := v.cache.brief.shard(hash).get(hash, true); ok && e.is(&k) && e.span().left(i) > 0 {
 			v.count(k, hitChain)

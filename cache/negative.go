@@ -69,23 +69,45 @@ func (n *Negative) setTTL(ttl uint32) {
 // GetNegative looks for a denial of name and type that is alive at now: that there
 // is no such type, no such name, or no such ancestor of the name.
 func (v *View) GetNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
-	p := path{view: v, name: name}
-	return p.negative(v.cache.at(now), rrtype, trust)
+	i, p := v.cache.at(now), path{view: v, name: name}
+	if e, hot, ok := p.denied(i, rrtype, trust); ok {
+		return e.denial(i, name, rrtype, hot), true
+	}
+	if e, ok := p.nameErrorAbove(i); ok {
+		return e.denialAbove(i, name, rrtype), true
+	}
+	return Negative{}, false
 }
 
-func (p *path) negative(i instant, rrtype uint16, trust Trust) (Negative, bool) {
-	v, s := p.view, p.at(0, p.name)
+// denied looks for a denial of the name itself.
+func (p *path) denied(i instant, rrtype uint16, trust Trust) (e entry, hot, ok bool) {
+	s := p.at(0, p.name)
+	if !s.may(markNoData) && !s.may(markNameError) {
+		return "", false, false
+	}
 	for t := Checked; t <= trust; t++ {
 		for _, k := range denialKeys(p.name, rrtype, t) {
-			if e, hot, ok := v.entryAt(s, k, true); ok && e.span().left(i) > 0 {
-				v.count(k, hitNegative)
-				n := e.negative(i, p.name, rrtype)
-				n.Prefetch = hot && dueForPrefetch(e.span(), i)
-				return n, true
+			if e, hot, ok := p.view.entryAt(s, k, true); ok && e.span().left(i) > 0 {
+				p.view.count(k, hitNegative)
+				return e, hot, true
 			}
 		}
 	}
-	return p.nameErrorAbove(i, rrtype)
+	return "", false, false
+}
+
+// denial reads a denial that was looked for.
+func (e entry) denial(i instant, name dnsname.Name, rrtype uint16, hot bool) Negative {
+	n := e.negative(i, name, rrtype)
+	n.Prefetch = hot && dueForPrefetch(e.span(), i)
+	return n
+}
+
+// denialAbove reads that a name above does not exist.
+func (e entry) denialAbove(i instant, name dnsname.Name, rrtype uint16) Negative {
+	n := e.negative(i, name, rrtype)
+	n.Cut = true
+	return n
 }
 
 // denialKeys returns where denials of name and type are.
@@ -105,7 +127,7 @@ func denialKeys(name dnsname.Name, rrtype uint16, trust Trust) [2]key {
 // evidence that the name does exist. For a strict view unproven ones count
 // too, but for their own zone only: the deepest delegation known towards the name must
 // be no deeper than the zone that denied.
-func (p *path) nameErrorAbove(i instant, rrtype uint16) (Negative, bool) {
+func (p *path) nameErrorAbove(i instant) (entry, bool) {
 	v, apex := p.view, dnsname.Root
 	if cut := p.deepest(i, 0, p.name); cut != nil {
 		apex = cut.cut.Zone
@@ -118,14 +140,12 @@ func (p *path) nameErrorAbove(i instant, rrtype uint16) (Negative, bool) {
 		if !ok || e.span().left(i) <= 0 || !v.strict && !e.proven() {
 			continue
 		}
-		n := e.negative(i, p.name, rrtype)
-		if e.proven() || n.Zone.IsAtOrBelow(apex) {
+		if zone, _ := cutPrefixed(e.body()); e.proven() || dnsname.Name(zone).IsAtOrBelow(apex) {
 			v.count(k, hitNegative)
-			n.Cut = true
-			return n, true
+			return e, true
 		}
 	}
-	return Negative{}, false
+	return "", false
 }
 
 // proven reports whether a chain of signatures proves the entry.

@@ -67,15 +67,21 @@ func (v *View) PutNoCut(now time.Time, zone, name dnssec.Name, ttl uint32, notAf
 // NoCut returns the deepest name at or above name, and below zone, of which it is known at now
 // that there is no zone cut; "" when nothing is known.
 func (v *View) NoCut(now time.Time, zone, name dnssec.Name) dnssec.Name {
-	if !name.IsBelow(zone) {
+	p := path{view: v, name: name}
+	return p.noCut(v.cache.at(now), zone)
+}
+
+func (p *path) noCut(i instant, zone dnsname.Name) dnsname.Name {
+	if !p.name.IsBelow(zone) {
 		return ""
 	}
-	i := v.cache.at(now)
-	for ; len(name) > len(zone); name = name.Parent() {
-		hash := v.noCutHash(v.cache.hasher.name(name), zone)
-		if v.cache.noCuts.shard(hash).get(i, hash) {
+	steps := 0
+	for name := p.name; len(name) > len(zone); name = name.Parent() {
+		hash := p.view.noCutHash(p.at(steps, name).hash, zone)
+		if p.view.cache.noCuts.shard(hash).get(i, hash) {
 			return name
 		}
+		steps++
 	}
 	return ""
 }

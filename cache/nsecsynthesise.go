@@ -27,20 +27,12 @@ type Synthesis struct {
 // opt-out gaps. It returns nothing for names at or below a delegation that is known, or
 // that the records show.
 func (v *View) Synthesise(now time.Time, name dnssec.Name, rrtype uint16) (Synthesis, bool) {
-	if isMeta(rrtype) || rrtype == dns.TypeRRSIG || name == "" {
-		return Synthesis{}, false
-	}
-	p := path{view: v, name: name}
-	return p.synthesise(v.cache.at(now), rrtype)
-}
-
-// synthesise is Synthesise for types that are data.
-func (p *path) synthesise(i instant, rrtype uint16) (Synthesis, bool) {
+	i, p := v.cache.at(now), path{view: v, name: name}
 	z, ok := p.zone(i, rrtype)
 	if !ok {
 		return Synthesis{}, false
 	}
-	return p.view.synthesiseFrom(i, z, p.name, rrtype)
+	return v.synthesiseFrom(i, z, name, rrtype)
 }
 
 func (v *View) synthesiseFrom(i instant, z zoneView, name dnsname.Name, rrtype uint16) (s Synthesis, ok bool) {
@@ -70,8 +62,11 @@ type zoneView struct {
 }
 
 // zone finds the deepest zone at or above the name that gaps are known of, but none
-// above a delegation. DS belongs to the parent.
+// above a delegation, for types that are data. DS belongs to the parent.
 func (p *path) zone(i instant, rrtype uint16) (zoneView, bool) {
+	if isMeta(rrtype) || rrtype == dns.TypeRRSIG || p.name == "" {
+		return zoneView{}, false
+	}
 	name, steps := p.name, 0
 	if rrtype == dns.TypeDS {
 		if name.IsRoot() {

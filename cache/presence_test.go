@@ -71,7 +71,7 @@ func act(t testing.TB, r *rand.Rand, v *View, now time.Time) {
 	status := [...]dnssec.Status{dnssec.Secure, dnssec.Insecure, dnssec.Indeterminate}[r.IntN(3)]
 	ttl := uint32(1 + r.IntN(600))
 	m := Meta{Rank: Rank(r.IntN(6)), Status: status, Trust: trust}
-	switch r.IntN(18) {
+	switch r.IntN(19) {
 	case 0, 1, 2, 3:
 		v.Put(now, someSet(r, n, ttl), m)
 	case 4:
@@ -111,6 +111,8 @@ func act(t testing.TB, r *rand.Rand, v *View, now time.Time) {
 	case 16:
 		v.ClearFailure(n, someType(r), trust)
 	case 17:
+		putWildcard(v, now, n.Ancestor(2), ttl)
+	case 18:
 		switch r.IntN(40) {
 		case 0:
 			v.cache.Clear()
@@ -120,6 +122,16 @@ func act(t testing.TB, r *rand.Rand, v *View, now time.Time) {
 			v.cache.Purge(n.String())
 		}
 	}
+}
+
+// putWildcard puts what proves that a wildcard answers for all names of a zone.
+func putWildcard(v *View, now time.Time, zone dnsname.Name, ttl uint32) {
+	source, _ := zone.Wildcard()
+	expanded, _ := zone.Child("x")
+	s := addressSet(expanded, ttl, anyAddr)
+	s.Signatures = signature(zone, dns.TypeA, zone.Labels())
+	v.Put(now, s, Meta{Rank: RankAnswer, Status: dnssec.Secure})
+	v.PutDenial(now, zone, []*dnssec.RRset{nsec(zone, zone, source, 0), nsec(zone, source, zone, dns.TypeA)}, Meta{Status: dnssec.Secure})
 }
 
 func someName(r *rand.Rand) dnsname.Name {
@@ -167,11 +179,16 @@ func someProof(r *rand.Rand, zone dnsname.Name) []*dnssec.RRset {
 	if c, err := zone.Child(string("bcz"[r.IntN(3)])); err == nil {
 		next = c
 	}
-	return []*dnssec.RRset{{
+	return []*dnssec.RRset{nsec(zone, owner, next, uint16(1+r.IntN(3)))}
+}
+
+// nsec makes an NSEC record of a zone for a name with one type below 8.
+func nsec(zone, owner, next dnsname.Name, rrtype uint16) *dnssec.RRset {
+	return &dnssec.RRset{
 		Owner: owner, Type: dns.TypeNSEC, Class: dns.ClassINET, TTL: 300,
-		Records:    dnssec.Pack(string(next) + "\x00\x01" + string([]byte{0x40 >> r.IntN(3)})),
-		Signatures: signature(zone, dns.TypeNSEC, owner.Labels()),
-	}}
+		Records:    dnssec.Pack(string(next) + "\x00\x06" + string([]byte{0x80 >> rrtype, 0, 0, 0, 0, 3})),
+		Signatures: signature(zone, dns.TypeNSEC, signedLabels(owner)),
+	}
 }
 
 // What is counted is what is there, whatever has been put, replaced, evicted and purged.

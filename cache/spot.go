@@ -56,9 +56,7 @@ func (p *path) deepest(i instant, steps int, name dnsname.Name) *cutEntry {
 		return p.cut
 	}
 	e := p.searchCut(i, steps, name)
-	if steps == 0 {
-		p.cut, p.cutSeen = e, true
-	}
+	p.cut, p.cutSeen = e, steps == 0
 	return e
 }
 

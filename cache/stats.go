@@ -1,6 +1,10 @@
 package cache
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
+)
 
 // Stats is what a cache holds and how it fared. The counts of events only grow, and Clear does
 // not reset them. Each is exact, but they are not taken at one moment.
@@ -72,19 +76,26 @@ type stripe struct {
 	_      [128 - counters*8%128]byte // a line of its own, also where lines are fetched in pairs
 }
 
-// count counts an event that concerns k.
-func (c *Cache) count(k key, what counter) {
-	at := len(k.name)
+// stripe returns where events are counted that concern a name.
+func (c *Cache) stripe(name dnsname.Name) *stripe {
+	at := len(name)
 	if at > 2 { // neighbouring names should not share a stripe
-		at += int(k.name[1]) + int(k.name[at/2])
+		at += int(name[1]) + int(name[at/2])
 	}
-	c.tally[at%tallyStripes].counts[what].Add(1)
+	return &c.tally[at%tallyStripes]
 }
 
-// count is Cache.count for what is to be counted.
+// count counts an event that concerns k, unless this view is not to be counted.
 func (v *View) count(k key, what counter) {
 	if !v.uncounted {
-		v.cache.count(k, what)
+		v.cache.stripe(k.name).counts[what].Add(1)
+	}
+}
+
+// countMany is count for an event that came about several times.
+func (v *View) countMany(name dnsname.Name, what counter, times uint64) {
+	if !v.uncounted && times > 0 {
+		v.cache.stripe(name).counts[what].Add(times)
 	}
 }
 

@@ -175,6 +175,9 @@ func TestDenialsOfACache(t *testing.T) {
 		t.Error(kept, ok)
 	}
 	v.ClearFailure(no, dns.TypeMX, cache.Checked)
+	if f, ok := v.Find(start, cache.Question{Name: no, Type: dns.TypeMX, Onward: true}); !ok || f.Negative == nil {
+		t.Errorf("%+v", f)
+	}
 	if _, ok := v.GetFailure(start, no, dns.TypeMX, cache.Checked); ok {
 		t.Error("still a failure")
 	}
