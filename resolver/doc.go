@@ -115,9 +115,9 @@
 // types); RFC 4033 to 4035, 5155, 6840, 9276 and 9824 (DNSSEC) and 7646 (negative trust
 // anchors); RFC 5452 (forged replies); RFC 6303 and 6761 (special-use names); RFC 6604
 // and 6672 (aliases); RFC 6891 and 9715 (EDNS and packet sizes); RFC 7766 (TCP); RFC
-// 7873 and 9018 (cookies); RFC 8482 (ANY); RFC 8767 (bounds of TTLs, expired data); RFC 8914 (extended
-// errors); RFC 9156 (minimised names); RFC 9471 (glue); RFC 9609 (priming). Words are
-// used as RFC 9499 defines them.
+// 7873 and 9018 (cookies); RFC 8482 (ANY); RFC 8767 (bounds of TTLs, expired data); RFC
+// 8914 (extended errors); RFC 9156 (minimised names); RFC 9471 (glue); RFC 9609 (priming).
+// Words are used as RFC 9499 defines them.
 //
 // # Instead of net.Resolver
 //

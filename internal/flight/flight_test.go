@@ -172,8 +172,8 @@ func TestNoFlightsAfterStop(t *testing.T) {
 	}
 }
 
-// TestConcurrencyLimitsAreForgotten: a key of the concurrency limits is dropped when nothing is inside
-// or waiting.
+// TestConcurrencyLimitsAreForgotten: a key of the concurrency limits is dropped
+// when nothing is inside or waiting.
 func TestConcurrencyLimitsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := budget.NewConcurrencyLimits[string](2)

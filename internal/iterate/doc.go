@@ -12,8 +12,8 @@
 // zones and special-use names (RFC 6761, RFC 6303), remembers failures (RFC 9520), and finds
 // out whether a forwarder leads back to us.
 //
-// It never makes, sends or reads a message on the network: package upstream does. It knows
-// no clients: which questions are worked on is decided before.
+// It never makes, sends or reads a message on the network: package upstream does. It does not
+// decide which questions of clients are worked on: package mesh does.
 //
 // Unbound's words are iterator, validator and, for the second level, cachedb; Knot Resolver's
 // are the layers iterate, validate and cache.

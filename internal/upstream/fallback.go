@@ -119,9 +119,10 @@ func (f queryForm) afterBadCookie(times int) queryForm {
 	return f
 }
 
-// afterRefusal gives EDNS up, one step at a time: its option, then all of it. Each step is a query of its own from another
-// port, so that an attacker who guesses one of them cannot make EDNS be given up. The last
-// one has no mixed letter case either, as some servers answer that with such an error.
+// afterRefusal gives EDNS up, one step at a time: its option, then all of it. Each step is a
+// query of its own from another port, so that an attacker who guesses one of them cannot make
+// EDNS be given up. The last one has no mixed letter case either, as some servers answer that
+// with such an error.
 func (f queryForm) afterRefusal(r fallbackBounds) (queryForm, events.Reason, bool) {
 	switch {
 	case r.questionRefused:
