@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -44,40 +50,160 @@ func newBenchHandler(tb testing.TB, flags ...string) (*handler, *resolvertest.In
 	return newHandler(c, r, newMetrics(r), slog.New(slog.DiscardHandler)), in
 }
 
+// limitedBench has the benchmarks' client counted: none of this host has limits without flags.
+var limitedBench = []string{"-client-rate", "1000000000", "-client-questions", "1000000000"}
+
 // BenchmarkUDP asks over the loopback interface, with some queries on their way at any time. The
 // client and the mock servers are in the figures. cpu-ns/op is the time of all cores, which says more
 // than ns/op on a machine that does something else too.
 func BenchmarkUDP(b *testing.B) {
 	for _, kind := range []struct {
-		name  string
-		query string // with a verb for the number of the query, if each has a name of its own
-		flags []string
+		name   string
+		listen string
+		query  string // with a verb for the number of the query, if each has a name of its own
+		flags  []string
 	}{
-		{"hit", "www.shop.example.", nil},
-		{"hit of limited client", "www.shop.example.", []string{"-client-rate", "1000000000", "-client-questions", "1000000000"}},
-		{"local", "printer.lan.", nil}, // it takes the way of a miss, but no search
-		{"miss", "n%d.w.shop.example.", nil},
-		{"miss of limited client", "n%d.w.shop.example.", []string{"-client-rate", "1000000000", "-client-questions", "1000000000"}},
+		{"hit", "127.0.0.1:0", "www.shop.example.", nil},
+		{"hit at any address", "0.0.0.0:0", "www.shop.example.", nil},
+		{"hit of limited client", "127.0.0.1:0", "www.shop.example.", limitedBench},
+		{"local", "127.0.0.1:0", "printer.lan.", nil}, // it takes the way of a miss, but no search
+		{"local of limited client", "127.0.0.1:0", "printer.lan.", limitedBench},
+		{"miss", "127.0.0.1:0", "n%d.w.shop.example.", nil},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			h, in := newBenchHandler(b, kind.flags...)
-			conns, err := listenUDP(netip.MustParseAddrPort("127.0.0.1:0"), 1)
+			conns, err := listenUDP(netip.MustParseAddrPort(kind.listen), 1)
 			if err != nil {
 				b.Skip(err)
 			}
 			l := newUDPListener(conns[0], h)
-			ended := make(chan error)
-			go func() { ended <- l.serve() }()
-			benchClient(b, addrPort(conns[0].LocalAddr()), kind.query, in)
-			l.stop()
-			if err := <-ended; err != nil {
-				b.Error(err)
-			}
-			if err := l.close(); err != nil {
-				b.Error(err)
-			}
+			serveBench(b, l, func() {
+				at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addrPort(conns[0].LocalAddr()).Port())
+				benchClient(b, at, kind.query, in)
+			})
 		})
 	}
+}
+
+// BenchmarkTCP is the same over one connection, in whose direction all queries of a batch are sent
+// at once.
+func BenchmarkTCP(b *testing.B) {
+	for name, query := range map[string]string{"hit": "www.shop.example.", "local": "printer.lan."} {
+		b.Run(name, func(b *testing.B) {
+			h, _ := newBenchHandler(b)
+			listening, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				b.Skip(err)
+			}
+			serveBench(b, newStreamListener(newLimitedListener(listening, h, 10), overTCP, h), func() {
+				benchStream(b, listening.Addr().String(), query)
+			})
+		})
+	}
+}
+
+// serveBench has a listener serve while work is done.
+func serveBench(b *testing.B, l listener, work func()) {
+	ended := make(chan error)
+	go func() { ended <- l.serve() }()
+	work()
+	l.stop()
+	if err := <-ended; err != nil {
+		b.Error(err)
+	}
+	if err := l.close(); err != nil {
+		b.Error(err)
+	}
+}
+
+// benchStream sends b.N queries in batches, over connections of as many as one carries.
+func benchStream(b *testing.B, server, query string) {
+	wire := packQuery(query, 1)
+	frame := append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...)
+	frames := bytes.Repeat(frame, udpBatch)
+	one := func(left int) int {
+		conn, err := net.Dial("tcp", server)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		for sent := 0; left > 0 && sent+udpBatch <= streamQueries; sent += udpBatch {
+			n := min(left, udpBatch)
+			if _, err := conn.Write(frames[:n*len(frame)]); err != nil {
+				b.Fatal(err)
+			}
+			for range n {
+				var length [2]byte
+				if _, err := io.ReadFull(in, length[:]); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := in.Discard(int(binary.BigEndian.Uint16(length[:]))); err != nil {
+					b.Fatal(err)
+				}
+			}
+			left -= n
+		}
+		return left
+	}
+	one(1) // into the cache
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	for left := b.N; left > 0; {
+		left = one(left)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkDoH asks one query after another over HTTP/2.
+func BenchmarkDoH(b *testing.B) {
+	h, _ := newBenchHandler(b)
+	s := httptest.NewUnstartedServer(&dohHandler{h, h.metrics.newTally(overHTTPS)})
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	wire := packQuery("www.shop.example.", 1)
+	once := func() {
+		reply, err := s.Client().Post(s.URL+dohPath, dohType, bytes.NewReader(wire))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, reply.Body); err != nil || reply.StatusCode != http.StatusOK {
+			b.Fatal(err, reply.Status)
+		}
+		reply.Body.Close()
+	}
+	once() // into the cache
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	for range b.N {
+		once()
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkClients: what each query of a client with limits takes of the table of clients.
+func BenchmarkClients(b *testing.B) {
+	h, _ := newBenchHandler(b, limitedBench...)
+	addrs := make([]netip.Addr, 1024)
+	for i := range addrs {
+		addrs[i] = netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+	}
+	b.ReportAllocs()
+	var strides atomic.Int32
+	b.RunParallel(func(pb *testing.PB) {
+		stride := 2*int(strides.Add(1)) + 1 // so that no two are in step
+		for i := stride; pb.Next(); i += stride {
+			addr := addrs[i%len(addrs)]
+			h.clients.spend(time.Now(), addr)
+			own, _ := h.clients.ask(addr)
+			own.leave()
+		}
+	})
 }
 
 // benchClient sends b.N queries in batches, each when all of the one before are answered.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -15,8 +16,21 @@ type clients struct {
 	// Bounds for one client; 0: none.
 	rate, questions, connections, bytes clientLimit
 
+	seed   maphash.Seed
+	shards [clientShards]clientShard
+}
+
+// clientShards: a client with limits is looked up for each of its queries, also for those that the
+// cache answers within a microsecond. With one lock for all clients the cores of a large machine
+// would wait for each other.
+const clientShards = 32
+
+// clientShard is a part of the clients.
+type clientShard struct {
 	mu    sync.Mutex
 	known *simplelru.LRU[netip.Prefix, *client] // guarded by mu, as are its values
+
+	_ [64]byte // keeps the locks of neighbours off one cache line
 }
 
 // client is what one client does now.
@@ -31,8 +45,8 @@ type client struct {
 // clientLimit is a bound for clients of other hosts and for this one.
 type clientLimit struct{ other, self int }
 
-// maxClients is how many clients are remembered, the latest first, in some 20 MiB. One
-// that is forgotten begins anew, which matters little: limits for each address do not
+// maxClients is how many clients are remembered, in some 20 MiB: those that came last of each shard.
+// One that is forgotten begins anew, which matters little: limits for each address do not
 // stop an attacker with that many addresses.
 const maxClients = 100_000
 
@@ -47,15 +61,18 @@ const (
 
 func newClients(c *config) *clients {
 	questions := limitOf(c.clientQuestions, defaultClientQuestions)
-	known, _ := simplelru.NewLRU[netip.Prefix, *client](maxClients, nil) // fails for sizes below 1 only
-	return &clients{
+	all := &clients{
 		allowed:     c.allowClients,
 		rate:        limitOf(c.clientRate, defaultClientRate),
 		questions:   questions,
 		connections: limitOf(c.clientConnections, defaultClientConnections),
 		bytes:       clientLimit{bytesFor(questions.other), bytesFor(questions.self)},
-		known:       known,
+		seed:        maphash.MakeSeed(),
 	}
+	for i := range all.shards { // NewLRU fails for sizes below 1 only
+		all.shards[i].known, _ = simplelru.NewLRU[netip.Prefix, *client](maxClients/clientShards, nil)
+	}
+	return all
 }
 
 // bytesFor returns how many bytes the long queries of a client may have together that may have
@@ -91,17 +108,17 @@ func (c *clients) mayAsk(addr netip.Addr) bool { return contains(c.allowed, addr
 
 // spend takes one query of those that the client may send at this time, and reports
 // whether there was one. A client that was quiet may send those of one second at once.
-func (c *clients) spend(addr netip.Addr) bool {
+func (c *clients) spend(now time.Time, addr netip.Addr) bool {
 	limit := c.rate.of(addr)
 	if limit == 0 {
 		return true
 	}
-	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	one := c.find(addr)
-	one.tokens = min(one.tokens+now.Sub(one.since).Seconds()*float64(limit), float64(limit))
-	one.since = now
+	s, one := c.lock(addr)
+	defer s.mu.Unlock()
+	if passed := now.Sub(one.since); passed > 0 { // not always, as another thread may have a later time
+		one.tokens = min(one.tokens+passed.Seconds()*float64(limit), float64(limit))
+		one.since = now
+	}
 	if one.tokens < 1 {
 		return false
 	}
@@ -109,50 +126,64 @@ func (c *clients) spend(addr netip.Addr) bool {
 	return true
 }
 
-// ask takes a place for one more question of the client that is worked on. leave, which
-// is nil if there is no place, releases it.
-func (c *clients) ask(addr netip.Addr) (leave func()) {
+// place is what a client holds of what it may have at once.
+type place struct {
+	shard *clientShard // nil: there is no limit
+	count *int
+	n     int
+}
+
+// leave releases it.
+func (p place) leave() {
+	if p.shard == nil {
+		return
+	}
+	p.shard.mu.Lock()
+	defer p.shard.mu.Unlock()
+	*p.count -= p.n // also if the client was forgotten meanwhile: then nobody looks
+}
+
+// ask takes a place for one more question of the client that is worked on, if there is one.
+func (c *clients) ask(addr netip.Addr) (place, bool) {
 	return c.take(addr, 1, c.questions.of(addr), func(one *client) *int { return &one.questions })
 }
 
 // connect is ask for a connection.
-func (c *clients) connect(addr netip.Addr) (leave func()) {
+func (c *clients) connect(addr netip.Addr) (place, bool) {
 	return c.take(addr, 1, c.connections.of(addr), func(one *client) *int { return &one.connections })
 }
 
 // hold is ask for the bytes of a long query.
-func (c *clients) hold(addr netip.Addr, bytes int) (leave func()) {
+func (c *clients) hold(addr netip.Addr, bytes int) (place, bool) {
 	return c.take(addr, bytes, c.bytes.of(addr), func(one *client) *int { return &one.bytes })
 }
 
-// take takes n places of those that one client may have.
-func (c *clients) take(addr netip.Addr, n, limit int, count func(*client) *int) (leave func()) {
+// take takes n of what one client may have at once.
+func (c *clients) take(addr netip.Addr, n, limit int, count func(*client) *int) (place, bool) {
 	if limit == 0 {
-		return func() {}
+		return place{}, true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	one := c.find(addr)
-	if *count(one)+n > limit {
-		return nil
+	s, one := c.lock(addr)
+	defer s.mu.Unlock()
+	p := place{s, count(one), n}
+	if *p.count+n > limit {
+		return place{}, false
 	}
-	*count(one) += n
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		*count(one) -= n // also if it was forgotten meanwhile: then nobody looks
-	}
+	*p.count += n
+	return p, true
 }
 
-// find returns the client at addr. c.mu is held.
-func (c *clients) find(addr netip.Addr) *client {
+// lock returns the client at addr, and its shard, which is locked.
+func (c *clients) lock(addr netip.Addr) (*clientShard, *client) {
 	key := subscriber(addr)
-	one, ok := c.known.Get(key)
+	s := &c.shards[maphash.Comparable(c.seed, key)%clientShards]
+	s.mu.Lock()
+	one, ok := s.known.Get(key)
 	if !ok {
 		one = new(client) // since is long ago, so that it may begin
-		c.known.Add(key, one)
+		s.known.Add(key, one)
 	}
-	return one
+	return s, one
 }
 
 // subscriber is what counts as one client: an IPv4 address, and the block of IPv6

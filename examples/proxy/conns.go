@@ -65,14 +65,14 @@ func (l *limitedListener) admit(conn net.Conn) net.Conn {
 	if !ok || l.onlyClients && !l.handler.clients.mayAsk(client) {
 		return nil
 	}
-	leave := l.handler.clients.connect(client)
-	if leave == nil {
+	held, ok := l.handler.clients.connect(client)
+	if !ok {
 		return nil
 	}
 	c := &limitedConn{TCPConn: stream}
 	c.done()
 	c.leave = sync.OnceFunc(func() {
-		leave()
+		held.leave()
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -108,11 +109,12 @@ type dohHandler struct {
 }
 
 func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	remote, err := net.ResolveTCPAddr("tcp", r.RemoteAddr) // an address: nothing is looked up
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		http.Error(w, "no client address", http.StatusInternalServerError)
 		return
 	}
+	remote := net.TCPAddrFromAddrPort(at)
 	client := addrPort(remote)
 	leave := d.hold(client.Addr(), dohSize(r))
 	if leave == nil {
@@ -135,7 +137,7 @@ func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers a query, or says with a status of HTTP why not.
 func (d *dohHandler) serve(w http.ResponseWriter, q *query) {
-	v := d.judge(q.client.Addr(), q.wire)
+	v := d.judge(q.begun, q.client.Addr(), q.wire)
 	q.tally.received(v)
 	switch v {
 	case ignored:

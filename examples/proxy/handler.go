@@ -81,14 +81,14 @@ const (
 	overRate                // its sender has sent too many
 )
 
-// judge decides about a message from addr, of which the header is enough.
-func (h *handler) judge(addr netip.Addr, wire []byte) verdict {
+// judge decides about a message that came from addr, of which the header is enough.
+func (h *handler) judge(now time.Time, addr netip.Addr, wire []byte) verdict {
 	switch {
 	case len(wire) < headerSize || resolver.AcceptQuery(header(wire)) == dns.MsgIgnore:
 		return ignored
 	case !h.clients.mayAsk(addr):
 		return refused
-	case !h.clients.spend(addr):
+	case !h.clients.spend(now, addr):
 		return overRate
 	}
 	return answered
@@ -155,18 +155,18 @@ func (h *handler) hold(client netip.Addr, bytes int) (leave func()) {
 	if bytes <= smallQuery {
 		return func() {}
 	}
-	own := h.clients.hold(client, bytes)
-	if own == nil {
+	own, ok := h.clients.hold(client, bytes)
+	if !ok {
 		return nil
 	}
 	if h.longBytes.Add(int64(bytes)) > maxLongBytes {
 		h.longBytes.Add(-int64(bytes))
-		own()
+		own.leave()
 		return nil
 	}
 	return func() {
 		h.longBytes.Add(-int64(bytes))
-		own()
+		own.leave()
 	}
 }
 
@@ -182,13 +182,13 @@ func (h *handler) handle(q *query) {
 
 // answer has the resolver answer a query of a client.
 func (h *handler) answer(q *query) {
-	leave := h.clients.ask(q.client.Addr())
-	if leave == nil {
+	own, ok := h.clients.ask(q.client.Addr())
+	if !ok {
 		h.metrics.overQuestions.Add(1)
 		q.refuse(&refuseClient)
 		return
 	}
-	defer leave()
+	defer own.leave()
 	switch msg, ok := unpack(q.wire); {
 	case !ok:
 		q.refuse(&refuseForm)

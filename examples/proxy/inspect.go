@@ -46,29 +46,39 @@ func questionEnd(wire []byte) (end int, ok bool) {
 // unpack unpacks the question of an accepted query and its OPT record, which is all that an
 // answer depends on. It is false for a query that is malformed.
 func unpack(wire []byte) (*dns.Msg, bool) {
-	at, ok := questionEnd(wire)
+	end, ok := questionEnd(wire)
 	if !ok {
 		return nil, false
 	}
-	kept := slices.Clone(wire[:at])
-	for i := headerSize - 6; i < headerSize; i++ {
-		kept[i] = 0 // the counts behind that of the question
+	opt, ok := onlyOPT(wire, end)
+	if !ok {
+		return nil, false
 	}
+	kept := wire[:end+len(opt)]
+	if h := header(wire); h.Ancount > 0 || h.Nscount > 0 || int(h.Arcount) > min(len(opt), 1) {
+		kept = slices.Concat(wire[:end], opt)
+		copy(kept[headerSize-6:], []byte{0, 0, 0, 0, 0, byte(min(len(opt), 1))}) // the counts behind that of the question
+	}
+	msg := new(dns.Msg)
+	return msg, msg.Unpack(kept) == nil
+}
+
+// onlyOPT returns the OPT record among those that begin at an offset; empty: there is none. It is
+// false when one of them is malformed, or there are two (RFC 6891 §6.1.1).
+func onlyOPT(wire []byte, at int) (opt []byte, ok bool) {
 	h := header(wire)
 	others := int(h.Ancount) + int(h.Nscount)
 	for i := range others + int(h.Arcount) {
 		record, isOPT, ok := recordAt(wire, at)
 		switch {
-		case !ok, isOPT && (i < others || kept[headerSize-1] > 0 || !isWellFormedOPT(record)):
-			return nil, false // RFC 6891 §6.1.1
+		case !ok, isOPT && (i < others || opt != nil || !isWellFormedOPT(record)):
+			return nil, false
 		case isOPT:
-			kept = append(kept, record...)
-			kept[headerSize-1] = 1
+			opt = record
 		}
 		at += len(record)
 	}
-	msg := new(dns.Msg)
-	return msg, msg.Unpack(kept) == nil
+	return opt, true
 }
 
 // recordAt returns the record that begins at an offset. Compression pointers in its owner

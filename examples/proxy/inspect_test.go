@@ -149,3 +149,25 @@ func TestAttackTurnAway(t *testing.T) {
 		}
 	}
 }
+
+// What was unpacked stays as it is when what it came in is used for another query.
+func TestUnpackKeepsNothing(t *testing.T) {
+	cookie := "\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x0c\x00\x0a\x00\x08COOKIES!"
+	for _, wire := range [][]byte{
+		message([4]uint16{1}, asked),
+		message([4]uint16{1, 0, 0, 1}, asked+cookie),
+		message([4]uint16{1, 0, 0, 2}, asked+textAt+cookie),
+	} {
+		got, ok := unpack(wire)
+		if !ok {
+			t.Fatalf("%q is not unpacked", wire)
+		}
+		before := got.String()
+		for i := range wire {
+			wire[i] ^= 0x5A
+		}
+		if after := got.String(); after != before {
+			t.Errorf("got\n%s\nwant\n%s", after, before)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -71,7 +72,7 @@ func (l *streamListener) close() error { return ignoreClosed(l.Close()) }
 func (l *streamListener) serveConn(conn net.Conn) {
 	c := &streamConn{
 		Conn: conn, listener: l, client: addrPort(conn.RemoteAddr()), activity: activityOf(conn),
-		places: make(chan struct{}, streamPipeline),
+		places: make(chan struct{}, streamPipeline), in: bufio.NewReaderSize(conn, lengthSize+smallQuery),
 	}
 	c.ended = c.endQuery
 	defer c.running.Wait() // also when the client has sent all it wanted: its answers are sent
@@ -87,13 +88,15 @@ type streamConn struct {
 	net.Conn
 	listener *streamListener
 	client   netip.AddrPort
+	tls      *tls.ConnectionState // nil: not encrypted, or nothing was read yet
 	activity *activity
 	running  sync.WaitGroup
 	places   chan struct{} // as many as queries are worked on
 	ended    func()        // endQuery
 	writing  sync.Mutex
-	head     [smallQuery]byte // the beginning of the query that is read
-	answer   []byte           // room for an answer out of the cache
+	in       *bufio.Reader // what was received; it has room for one small query
+	asked    query         // what was read last
+	frame    []byte        // room for an answer out of the cache, with its length
 }
 
 // next reads one query and sees to its answer; false: there are no more. Header, question and
@@ -104,12 +107,13 @@ func (c *streamConn) next() bool {
 		return false
 	}
 	l := c.listener
-	v := l.handler.judge(c.client.Addr(), head)
+	c.asked = c.query(head)
+	q := &c.asked
+	v := l.handler.judge(q.begun, c.client.Addr(), head)
 	l.tally.received(v)
 	if v == ignored {
 		return l.handler.clients.mayAsk(c.client.Addr()) && c.skip(rest)
 	}
-	q := c.query(head)
 	if r := turnAway(v, l.transport, head); r != nil {
 		q.refuse(r)
 		return v != refused && c.skip(rest)
@@ -127,50 +131,57 @@ func (c *streamConn) next() bool {
 }
 
 // readHead reads the length of a query and its beginning (RFC 1035 §4.2.2), and returns how
-// many bytes are left to read.
+// many bytes are left to read. The beginning is in the buffer, until something else is read.
 func (c *streamConn) readHead() (head []byte, rest int, ok bool) {
 	if !c.listener.open.extend(c.Conn, streamIdle) {
 		return nil, 0, false
 	}
-	var length [2]byte
-	if _, err := io.ReadFull(c, length[:]); err != nil {
+	length, err := c.in.Peek(lengthSize)
+	if err != nil {
 		return nil, 0, false
 	}
-	rest = int(binary.BigEndian.Uint16(length[:]))
-	head = c.head[:min(rest, len(c.head))]
-	_, err := io.ReadFull(c, head)
-	return head, rest - len(head), err == nil
+	whole := int(binary.BigEndian.Uint16(length))
+	begins := min(whole, smallQuery)
+	head, err = c.in.Peek(lengthSize + begins)
+	if err != nil {
+		return nil, 0, false
+	}
+	_, _ = c.in.Discard(len(head)) // it is there
+	return head[lengthSize:], whole - begins, true
 }
 
 // skip throws away what is left of a query that is not to be answered, or has been.
 func (c *streamConn) skip(rest int) bool {
-	_, err := io.CopyN(io.Discard, c, int64(rest))
+	_, err := c.in.Discard(rest)
 	return err == nil
 }
 
-func (c *streamConn) query(wire []byte) *query {
-	q := &query{
+// query makes a query of what was read.
+func (c *streamConn) query(wire []byte) query {
+	if secured, ok := c.Conn.(*tls.Conn); ok && c.tls == nil {
+		state := secured.ConnectionState() // which does not change after the handshake
+		c.tls = &state
+	}
+	return query{
 		handler: c.listener.handler, begun: time.Now(), transport: c.listener.transport, tally: c.listener.tally,
-		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), wire: wire, way: c,
+		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), tls: c.tls, wire: wire, way: c,
 	}
-	if secured, ok := c.Conn.(*tls.Conn); ok {
-		state := secured.ConnectionState()
-		q.tls = &state
-	}
-	return q
 }
 
 // hit answers out of the cache, if that can be: one answer after another, so that a client
 // that does not read them holds no more than one.
 func (c *streamConn) hit(q *query) bool {
-	answer, ok := q.handler.hit(c.answer[:0], q.wire, dns.MaxMsgSize)
+	if c.frame == nil {
+		c.frame = make([]byte, 0, smallQuery)
+	}
+	frame, ok := q.handler.hit(append(c.frame[:0], 0, 0), q.wire, dns.MaxMsgSize)
 	if !ok {
 		return false
 	}
-	q.tally.hit(answer)
-	_ = q.deliver(answer) // the client may be gone
-	if cap(answer) <= smallQuery {
-		c.answer = answer // a large one is not kept while the connection is idle
+	q.tally.hit(frame[lengthSize:])
+	_ = c.sendFrame(frame) // the client may be gone
+	if cap(frame) <= smallQuery {
+		c.frame = frame // a large one is not kept while the connection is idle
 	}
 	return true
 }
@@ -186,7 +197,7 @@ func (c *streamConn) answerLong(q *query, rest int) bool {
 	}
 	q.wire = append(make([]byte, 0, head+rest), q.wire...)[:head+rest]
 	c.listener.open.extend(c.Conn, streamRest) // unless there is less time already
-	if _, err := io.ReadFull(c, q.wire[head:]); err != nil {
+	if _, err := io.ReadFull(c.in, q.wire[head:]); err != nil {
 		leave()
 		return false
 	}
@@ -202,9 +213,10 @@ func (c *streamConn) answerLater(q *query, leave func()) {
 	c.running.Add(1)
 	w := c.listener.workers.hire()
 	w.query, w.leave, w.ended = *q, leave, c.ended
-	if len(q.wire) <= smallQuery {
-		w.wire = append(w.short[:0], q.wire...) // what it was read into is used again
+	if len(w.wire) <= smallQuery {
+		w.wire = append(w.short[:0], w.wire...) // what it was read into is used again
 	}
+	q.wire = nil // a long one is not kept while the connection is idle
 	w.begin()
 }
 
@@ -215,28 +227,37 @@ func (c *streamConn) endQuery() {
 	c.running.Done()
 }
 
-// send sends one answer. The first one that cannot be sent whole is the last.
+// send sends one answer.
 func (c *streamConn) send(_ *query, answer []byte) error {
+	return c.sendFrame(append(make([]byte, lengthSize, lengthSize+len(answer)), answer...))
+}
+
+// sendFrame is send for an answer that has room for its length before it. The first one that cannot
+// be sent whole is the last.
+func (c *streamConn) sendFrame(frame []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	err := writeFrame(c.Conn, answer)
+	err := writeFrame(c.Conn, frame)
 	if err != nil {
 		abort(c.Conn) // whatever follows half a frame is read as the rest of it
 	}
 	return err
 }
 
-// writeFrame writes length and message at once (RFC 7766 §8).
-func writeFrame(conn net.Conn, message []byte) error {
-	if len(message) > dns.MaxMsgSize {
+// lengthSize is how many bytes the length of a message takes (RFC 1035 §4.2.2).
+const lengthSize = 2
+
+// writeFrame writes length and message at once (RFC 7766 §8); frame has room for the length.
+func writeFrame(conn net.Conn, frame []byte) error {
+	length := len(frame) - lengthSize
+	if length > dns.MaxMsgSize {
 		return errTooLong
 	}
-	frame := make([]byte, 2, 2+len(message))
-	binary.BigEndian.PutUint16(frame, uint16(len(message)))
+	binary.BigEndian.PutUint16(frame, uint16(length))
 	if err := conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
 		return err
 	}
-	_, err := conn.Write(append(frame, message...))
+	_, err := conn.Write(frame)
 	return err
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func TestAttackHalfFrame(t *testing.T) {
 	go func() {
 		for range 3 {
 			wire, _ := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA).Pack()
-			if writeFrame(theirs, wire) != nil {
+			if writeFrame(theirs, append(make([]byte, lengthSize), wire...)) != nil {
 				return // closed, as it must be
 			}
 		}
@@ -78,11 +80,70 @@ func TestAttackHalfFrame(t *testing.T) {
 		t.Errorf("got %d bytes and %v, want the first %d and the end", len(got), err, half)
 	}
 	<-ended
-	if err := writeFrame(ours, make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
+	if err := writeFrame(ours, make([]byte, lengthSize+dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
 		t.Errorf("a frame that is too long: got %v, want %v", err, errTooLong)
 	}
 	q := &query{tally: l.tally, way: noWay{t}}
 	if _, err := q.Write(make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
 		t.Errorf("an answer that is too long: got %v, want %v", err, errTooLong)
 	}
+}
+
+// Queries that come at once are answered each: out of the cache, by workers, or not read at all, long
+// ones among them.
+func TestStreamOfQueries(t *testing.T) {
+	ours, theirs := net.Pipe()
+	l := newStreamListener(nil, overTCP, newTestHandler(t))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.serveConn(&halfConn{ours, 1 << 20})
+		l.workers.stop()
+		_ = ours.Close()
+	}()
+	_ = theirs.SetDeadline(time.Now().Add(patience))
+	const all = 200
+	want := make(map[uint16]int)
+	var frames []byte
+	for id := range uint16(all) {
+		query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+		want[id] = dns.RcodeSuccess
+		switch id % 4 {
+		case 1:
+			query.SetQuestion("localhost.", dns.TypeA)
+		case 2: // longer than what is read at once
+			query.SetEdns0(udpSize, false)
+			query.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, smallQuery+int(id))}}
+		case 3: // nobody reads the rest
+			query.Opcode, want[id] = dns.OpcodeNotify, dns.RcodeNotImplemented
+			query.Extra = []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeTXT}, Txt: []string{strings.Repeat("x", 255), strings.Repeat("x", 255), "x"}}}
+		}
+		query.Id = id
+		wire, err := query.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(binary.BigEndian.AppendUint16(frames, uint16(len(wire))), wire...)
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		if _, err := theirs.Write(frames); err != nil {
+			t.Error(err)
+		}
+	}()
+	in := &dns.Conn{Conn: theirs}
+	for range all {
+		reply, err := in.ReadMsg()
+		if err != nil {
+			t.Fatalf("%d answers are missing: %v", len(want), err)
+		}
+		if rcode, asked := want[reply.Id]; !asked || reply.Rcode != rcode {
+			t.Errorf("got\n%v\nwant %s once", reply, dns.RcodeToString[rcode])
+		}
+		delete(want, reply.Id)
+	}
+	<-written
+	_ = theirs.Close()
+	<-ended
 }

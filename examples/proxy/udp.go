@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -46,6 +47,15 @@ type udpListener struct {
 	stopped atomic.Bool
 
 	in, out []ipv4.Message
+	read    time.Time // when those of in were
+	last    destination
+}
+
+// destination is what a datagram was sent to.
+type destination struct {
+	control []byte // as received
+	source  []byte // control message of the answer
+	ok      bool
 }
 
 func newUDPListener(conn *net.UDPConn, h *handler) *udpListener {
@@ -105,7 +115,7 @@ func (l *udpListener) loop() error {
 			continue // an ICMP message about an earlier answer, on some systems
 		}
 		failures = 0
-		l.out = l.out[:0]
+		l.read, l.out = time.Now(), l.out[:0]
 		for i := range l.in[:n] {
 			l.take(&l.in[i], buffers[i])
 		}
@@ -125,7 +135,7 @@ func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
 		l.tally.received(ignored)
 		return
 	}
-	v := l.handler.judge(client.Addr(), wire)
+	v := l.handler.judge(l.read, client.Addr(), wire)
 	l.tally.received(v)
 	if v == ignored {
 		return
@@ -139,14 +149,17 @@ func (l *udpListener) take(m *ipv4.Message, buffer []byte) {
 		l.reply(answer, source, remote)
 		return
 	}
-	if r := l.answerLater(wire, source, remote); r != nil {
+	if r := l.answerLater(wire, source, remote, client); r != nil {
 		l.reply(l.refusal(buffer, r, wire, remote), source, remote)
 	}
 }
 
 // reply has an answer sent with the next batch.
 func (l *udpListener) reply(answer, source []byte, remote *net.UDPAddr) {
-	l.out = append(l.out, ipv4.Message{Buffers: [][]byte{answer}, Addr: remote, OOB: source})
+	n := len(l.out)
+	l.out = l.out[:n+1] // there is room for as many as are read at once
+	m := &l.out[n]
+	m.Buffers, m.Addr, m.OOB = append(m.Buffers[:0], answer), remote, source
 }
 
 // refusal makes an answer without records in buffer.
@@ -154,7 +167,7 @@ func (l *udpListener) refusal(buffer []byte, r *refusal, wire []byte, remote *ne
 	answer := appendRefusal(buffer, wire, r.rcode, r.why)
 	l.tally.answered(answer, 0)
 	if l.handler.logQueries {
-		q := l.query(wire, nil, remote)
+		q := l.query(wire, nil, remote, addrPort(remote))
 		l.handler.logRefusal(&q, answer)
 	}
 	return answer
@@ -185,10 +198,10 @@ func (l *udpListener) flush() {
 }
 
 // query returns what was received. The bytes of wire are not its own.
-func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr) query {
+func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr, client netip.AddrPort) query {
 	return query{
-		handler: l.handler, begun: time.Now(), transport: overUDP, tally: l.tally,
-		client: addrPort(remote), local: l.conn.LocalAddr(), remote: remote,
+		handler: l.handler, begun: l.read, transport: overUDP, tally: l.tally,
+		client: client, local: l.conn.LocalAddr(), remote: remote,
 		source: source, wire: wire, way: l,
 	}
 }
@@ -201,9 +214,9 @@ func (l *udpListener) send(q *query, answer []byte) error {
 }
 
 // answerLater has a worker answer a query, unless there are too many.
-func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr) *refusal {
+func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr, client netip.AddrPort) *refusal {
 	h := l.handler
-	leave := h.hold(addrPort(remote).Addr(), len(wire))
+	leave := h.hold(client.Addr(), len(wire))
 	if leave == nil {
 		return &refuseBytes
 	}
@@ -213,7 +226,7 @@ func (l *udpListener) answerLater(wire, source []byte, remote *net.UDPAddr) *ref
 		return &refuseAll
 	}
 	w := l.workers.hire()
-	w.query, w.leave, w.ended = l.query(wire, source, remote), leave, l.ended
+	w.query, w.leave, w.ended = l.query(wire, source, remote, client), leave, l.ended
 	w.wire = append(w.short[:0], wire...) // what it was read into is used again
 	w.begin()
 	return nil
@@ -242,12 +255,21 @@ func askDestination(conn *net.UDPConn, at netip.Addr) (control int) {
 
 // source returns the control message with which an answer to m leaves from the address that
 // m was sent to; nil: the only one. It is false when that is a group or broadcast address,
-// which nothing may come from (RFC 1122 §3.2.1.3).
+// which nothing may come from (RFC 1122 §3.2.1.3). Most datagrams are sent to the address that the
+// one before was sent to.
 func (l *udpListener) source(m *ipv4.Message) (control []byte, ok bool) {
 	if l.control == 0 || m.NN == 0 {
 		return nil, true
 	}
-	received := m.OOB[:m.NN]
+	if received := m.OOB[:m.NN]; !bytes.Equal(received, l.last.control) {
+		l.last.control = append(l.last.control[:0], received...)
+		l.last.source, l.last.ok = sourceFor(received)
+	}
+	return l.last.source, l.last.ok
+}
+
+// sourceFor is source for the control message that came with a datagram.
+func sourceFor(received []byte) (control []byte, ok bool) {
 	var got4 ipv4.ControlMessage
 	if got4.Parse(received) == nil && got4.Dst != nil {
 		if !isUnicast(got4.Dst) || wasBroadcast(received) {

@@ -3,13 +3,16 @@ package main
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
 )
 
 // datagram packs a query with an ID of its own, by which answers are told apart.
@@ -87,3 +90,81 @@ func stillAnswers(t *testing.T, p *process, address string) {
 		ask(t, "udp", address, "www.shop.example.", dns.TypeA)
 	}
 }
+
+// An answer comes from the address that was asked (RFC 2181 §4.1), also when the query before it, in the same batch
+// maybe, was sent to another one; and so do those of queries that are answered later.
+func TestSourceOfAnswers(t *testing.T) {
+	h := newTestHandler(t)
+	conns, err := listenUDP(netip.MustParseAddrPort("0.0.0.0:0"), 1)
+	if err != nil {
+		t.Skip(err)
+	}
+	l := newUDPListener(conns[0], h)
+	ended := make(chan error)
+	go func() { ended <- l.serve() }()
+	var clients []net.Conn
+	for _, addr := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		to := net.JoinHostPort(addr, fmt.Sprint(addrPort(conns[0].LocalAddr()).Port()))
+		conn, err := net.Dial("udp4", to) // takes what comes from there only
+		if err != nil {
+			t.Skip(err)
+		}
+		defer conn.Close()
+		_ = conn.SetReadDeadline(time.Now().Add(patience / 6)) // or what goes wrong would never end
+		clients = append(clients, conn)
+	}
+	for round := range uint16(3) {
+		for range 4 {
+			for _, conn := range clients {
+				if _, err := conn.Write(datagram(t, round)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, conn := range clients {
+			for range 4 {
+				reply := make([]byte, udpSize)
+				if n, err := conn.Read(reply); err != nil || n < headerSize || binary.BigEndian.Uint16(reply) != round {
+					t.Fatalf("round %d, from %v: got % x, %v", round, conn.RemoteAddr(), reply[:n], err)
+				}
+			}
+		}
+	}
+	l.stop()
+	if err := errors.Join(<-ended, l.close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the cache answers over UDP costs no allocation here; net has one or two for the address.
+func TestHitsAllocateNothing(t *testing.T) {
+	h := newTestHandler(t, "-client-rate", "1000000000")
+	conns, err := listenUDP(netip.MustParseAddrPort("0.0.0.0:0"), 1)
+	if err != nil {
+		t.Skip(err)
+	}
+	l := newUDPListener(conns[0], h)
+	defer l.close()
+	if l.control == 0 {
+		t.Skip("the system does not say what was asked")
+	}
+	query, control := datagram(t, 1), (&ipv4.ControlMessage{Src: net.IPv4(127, 0, 0, 1)}).Marshal()
+	q := l.query(query, nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024}, netip.MustParseAddrPort("127.0.0.1:1024"))
+	q.way = noAnswer{}
+	h.answer(&q) // into the cache
+	// As the kernel writes it: struct in_pktinfo, whose third member is the destination.
+	copy(control[syscall.CmsgLen(0)+8:], []byte{127, 0, 0, 1})
+	m := ipv4.Message{Buffers: [][]byte{query}, N: len(query), OOB: control, NN: len(control), Addr: q.remote}
+	buffer := make([]byte, 0, udpSize)
+	if n := testing.AllocsPerRun(100, func() {
+		l.read, l.out = time.Now(), l.out[:0]
+		l.take(&m, buffer)
+	}); n > 0 || len(l.out) != 1 {
+		t.Errorf("got %v allocations for %d answers, want none for 1", n, len(l.out))
+	}
+}
+
+// noAnswer is a way back on which nobody listens.
+type noAnswer struct{}
+
+func (noAnswer) send(*query, []byte) error { return nil }

@@ -14,7 +14,7 @@ const (
 )
 
 // workers answer queries, each one after another in a goroutine of its own. The goroutine's stack
-// grows with its first query: a new one for each query would spend a tenth of its time on that. So
+// grows with its first query: a new one for each query would spend up to a sixth of its time on that. So
 // the worker that became idle last is used first, and those that are not needed end. There are as
 // many as queries are under way, which others bound.
 type workers struct {
