@@ -39,5 +39,9 @@ func (r *Resolver) Seed(seed uint64) {
 	}
 }
 
+// AwaitHere has the first query of each search waited for in the goroutine of the search, as
+// without Options.Dial: dialling must not take time.
+func (r *Resolver) AwaitHere() { r.upstream.DialsAtOnce = true }
+
 // Filled returns limits with their defaults in the place of zeros.
 func (l Limits) Filled() Limits { return Limits(limits.Limits(l).Fill()) }

@@ -47,8 +47,12 @@ type Flight struct {
 	value any
 	err   error
 
+	// leader is the flight in whose goroutine this one runs; nil: it has a goroutine of its own.
+	leader *Flight
+
 	// Guarded by Group.mu.
 	waiters  int
+	departed bool            // the leader does not count as waiting any more
 	pinned   bool            // it goes on even if no caller waits
 	waitsFor map[*Flight]int // the flights that this one waits for, and how many times
 }
@@ -96,6 +100,9 @@ type Waiter struct {
 // runs lead. The error is failure.ErrCircular when waiting would never end, and ctx's cause
 // when ctx ends first. When the work panics, so does the leader, in its own goroutine, and all
 // others get an error.
+//
+// A caller whose context is that of its flight works in its own goroutine when it leads. When
+// its flight ends, it counts as waiting no longer, and the work goes on only for others.
 func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
@@ -105,7 +112,9 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 			return nil, err
 		}
 		led = led || !joined
-		if err := f.await(ctx, fl, by, joined, resume); err != nil {
+		if !joined && fl.leader != nil {
+			f.leadHere(fl, by, lead, resume)
+		} else if err := f.await(ctx, fl, by, joined, resume); err != nil {
 			return nil, err
 		}
 		switch {
@@ -113,6 +122,9 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 			return fl.value, nil
 		case led:
 			rescue.Again(fl.err)
+			if fl.leader != nil && ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			return fl.value, fl.err
 		case !failure.Of(fl.err).IsOfLeader():
 			return fl.value, rescue.Shared(fl.err)
@@ -167,8 +179,15 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flig
 	if by.Parent != nil {
 		by.Parent.waitsFor[fl]++
 	}
-	if !joined {
-		go f.run(fl, lead) // last, so that the leader hears the first event too
+	switch {
+	case joined:
+	case by.Parent != nil && ctx == by.Parent.Ctx:
+		fl.leader = by.Parent
+	default:
+		go func() { // last, so that the leader hears the first event too
+			GrowStack(0)
+			f.run(fl, lead)
+		}()
 	}
 	return fl, joined, nil
 }
@@ -178,8 +197,52 @@ func (f *Group) run(fl *Flight, lead func(*Flight) (any, error)) {
 	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
 	defer rescue.Into(&fl.err)
-	GrowStack(0)
 	fl.value, fl.err = lead(fl)
+}
+
+// leadHere does a flight's work in the goroutine of the caller that has begun it.
+func (f *Group) leadHere(fl *Flight, by Waiter, lead func(*Flight) (any, error), resume func()) {
+	defer resume()
+	defer func() {
+		fl.Events.Leave(by.Events)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		by.Parent.waitsNoLonger(fl)
+		f.depart(fl, false)
+	}()
+	f.run(fl, lead)
+}
+
+// depart has the leader of a flight that runs in its goroutine not count as waiting any more. f.mu
+// must be held.
+func (f *Group) depart(fl *Flight, shed bool) {
+	if fl.departed {
+		return
+	}
+	fl.departed = true
+	if fl.waiters--; fl.waiters == 0 {
+		f.end(fl, shed)
+	}
+}
+
+// end ends a flight that no caller waits for any more, and has those flights that run in its
+// goroutine go on only for others. f.mu must be held.
+func (f *Group) end(fl *Flight, shed bool) {
+	f.forget(fl)
+	fl.Shed.Store(shed)
+	fl.cancel()
+	for led := range fl.waitsFor {
+		if led.leader == fl {
+			f.depart(led, shed)
+		}
+	}
+}
+
+// waitsNoLonger takes one wait for another flight away. Group.mu must be held.
+func (fl *Flight) waitsNoLonger(other *Flight) {
+	if fl.waitsFor[other]--; fl.waitsFor[other] == 0 {
+		delete(fl.waitsFor, other)
+	}
 }
 
 // Pin lets a flight under way go on to its end, even if all callers leave it, and then
@@ -242,14 +305,10 @@ func (f *Group) leave(fl *Flight, by Waiter, cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if by.Parent != nil {
-		if by.Parent.waitsFor[fl]--; by.Parent.waitsFor[fl] == 0 {
-			delete(by.Parent.waitsFor, fl)
-		}
+		by.Parent.waitsNoLonger(fl)
 	}
 	if fl.waiters--; fl.waiters == 0 {
-		f.forget(fl)
-		fl.Shed.Store(failure.Of(cause).Reaches(limits.Questions) || by.Parent != nil && by.Parent.Shed.Load())
-		fl.cancel()
+		f.end(fl, failure.Of(cause).Reaches(limits.Questions) || by.Parent != nil && by.Parent.Shed.Load())
 	}
 }
 

@@ -212,12 +212,33 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 		z.tried = append(z.tried, to.Addr)
 	}
 	z.inFlight++
-	z.hedgeTimer.Reset(to.Estimate.Late + to.Jitter)
+	late := to.Estimate.Late + to.Jitter
+	if z.inFlight == 1 && z.lookups == 0 && z.deadProbe.ended == nil {
+		// Nothing else is waited for: that can go on here.
+		z.hedgeTimer.Stop()
+		begun := time.Now()
+		o, rest := z.r.upstream.ExchangeUntilLate(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+		if rest == nil {
+			z.results <- o
+			return
+		}
+		z.hedgeTimer.Reset(max(0, late-time.Since(begun)))
+		z.awaitExchange(to, rest)
+		return
+	}
+	z.hedgeTimer.Reset(late)
+	z.awaitExchange(to, func() upstream.Result {
+		return z.r.upstream.Exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+	})
+}
+
+// awaitExchange runs an exchange in a goroutine.
+func (z *zoneQuery) awaitExchange(to *slist.Server, exchange func() upstream.Result) {
 	z.r.Spawn(func() {
 		o := upstream.Result{Server: to, Err: rescue.ErrAborted}
 		defer func() { z.results <- o }()
 		defer rescue.Into(&o.Err)
-		o = z.r.upstream.Exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+		o = exchange()
 	})
 }
 

@@ -19,6 +19,10 @@ type Client struct {
 	KeyCache  *keycache.Cache
 	sender    routes.Sender
 	transport *transport.Transport // nil with an Exchanger of the caller's
+	// DialsAtOnce: opening a socket is not waited for, as it is with a Dial function of the
+	// caller's, so that the first query can go out in the goroutine of the search. Tests set it for
+	// networks in memory.
+	DialsAtOnce bool
 
 	serverSlots        *budget.ConcurrencyLimits[netip.AddrPort] // queries to one server
 	zoneSlots          *budget.ConcurrencyLimits[dnsname.Name]   // queries to the servers of one zone
@@ -30,7 +34,7 @@ type Client struct {
 func New(e *env.Env, r *routes.Router, s routes.Sender, t *transport.Transport) *Client {
 	most := &e.Settings.Limits
 	return &Client{
-		Env: e, routes: r, KeyCache: keycache.New(), sender: s, transport: t,
+		Env: e, routes: r, KeyCache: keycache.New(), sender: s, transport: t, DialsAtOnce: e.Settings.Dial == nil,
 		serverSlots:        budget.NewConcurrencyLimits[netip.AddrPort](most.QueriesPerServer),
 		zoneSlots:          budget.NewConcurrencyLimits[dnsname.Name](most.QueriesPerZone),
 		socketSlots:        budget.NewConcurrencyLimits[struct{}](most.Sockets),

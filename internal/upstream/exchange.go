@@ -89,30 +89,48 @@ type Result struct {
 }
 
 // Exchange asks one server until there is a reply that can be classified, or it has failed.
-func (r *Client) Exchange(ctx context.Context, rq Request, to *slist.Server, why events.Reason, late chan<- struct{}) Result {
+func (r *Client) Exchange(ctx context.Context, rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) Result {
+	return r.newExchange(rq, to, why, unreachable).run(ctx)
+}
+
+func (r *Client) newExchange(rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) *exchange {
 	x := &exchange{
-		r: r, Request: rq, to: to, why: why, unreachable: late,
+		r: r, Request: rq, to: to, why: why, unreachable: unreachable,
 		features: rq.Cut.Source.Infra.Features(r.Settings.Now(), to.Addr),
 	}
 	x.chooseFirstForm()
-	if to.EndProbe != nil {
-		defer to.EndProbe()
+	return x
+}
+
+// run waits for the slots of the exchange, and sends.
+func (x *exchange) run(ctx context.Context) Result {
+	if x.to.EndProbe != nil {
+		defer x.to.EndProbe()
 	}
-	leave, err := r.waitQuerySlots(ctx, rq.Budget, rq.Cut, to.Addr)
+	leave, err := x.r.waitQuerySlots(ctx, x.Budget, x.Cut, x.to.Addr)
 	if err != nil {
 		return x.fail(err)
 	}
 	defer leave()
 	if x.markedDownMeanwhile() {
-		return Result{Server: to, Unsent: true}
+		return Result{Server: x.to, Unsent: true}
 	}
+	return x.repeat(ctx)
+}
+
+// repeat sends one query after the other until the exchange ends.
+func (x *exchange) repeat(ctx context.Context) Result {
 	for {
-		again, out := x.send(ctx)
-		if !again {
-			out.Heard, out.PlainMayHelp, out.RefusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
-			return out
+		if again, out := x.send(ctx); !again {
+			return x.concluded(out)
 		}
 	}
+}
+
+// concluded adds to a result what is known from the whole exchange.
+func (x *exchange) concluded(out Result) Result {
+	out.Heard, out.PlainMayHelp, out.RefusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
+	return out
 }
 
 // chooseFirstForm chooses the form of the first query.
@@ -143,11 +161,7 @@ func (x *exchange) markedDownMeanwhile() bool {
 // send sends one query and decides what follows: another one to the same server, or the
 // result.
 func (x *exchange) send(ctx context.Context) (again bool, out Result) {
-	if n := x.to.Sends.Over(x.network); n > x.r.Settings.Limits.SendsPerServer {
-		limit := x.Budget.Refuse(limits.SendsPerServer)
-		return false, x.fail(fmt.Errorf("%w: %w", limit, failure.ErrRefusesToSettle))
-	}
-	if err := x.Budget.Send(); err != nil {
+	if err := x.chargeSend(); err != nil {
 		return false, x.fail(err)
 	}
 	leave, err := x.waitSocketSlot(ctx)
@@ -155,21 +169,40 @@ func (x *exchange) send(ctx context.Context) (again bool, out Result) {
 		return false, x.fail(err)
 	}
 	defer leave()
-	x.write()
-	id := x.tellQuery()
-	timeout := x.timeout()
-	end, ends := ctx.Deadline()
-	x.cutShort = ends && time.Until(end) < timeout
+	id, timeout := x.prepare(ctx)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
-	x.sent = time.Now()
 	resume := x.r.Flights.Stagger.Pause() // in tests: a connection that ends fails several sends
 	msg, err := x.sender().Send(ctx, x.network, x.to.Addr, x.query, transport.Watch{
 		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
 	})
 	rtt := time.Since(x.sent)
 	resume()
+	return x.handleSend(id, rtt, msg, err)
+}
+
+// chargeSend counts a query to the server, unless it is one too many.
+func (x *exchange) chargeSend() error {
+	if n := x.to.Sends.Over(x.network); n > x.r.Settings.Limits.SendsPerServer {
+		return fmt.Errorf("%w: %w", x.Budget.Refuse(limits.SendsPerServer), failure.ErrRefusesToSettle)
+	}
+	return x.Budget.Send()
+}
+
+// prepare makes the next query ready to be sent now, and returns its number in the events of the
+// search, and for how long its reply is waited for.
+func (x *exchange) prepare(ctx context.Context) (id int, timeout time.Duration) {
+	x.write()
+	id, timeout = x.tellQuery(), x.timeout()
+	end, ends := ctx.Deadline()
+	x.cutShort = ends && time.Until(end) < timeout
+	x.accepted, x.abandoned, x.sawOurID, x.dropped = nil, notAbandoned, false, 0
+	x.sent = time.Now()
+	return id, timeout
+}
+
+// handleSend decides what follows a send: another query to the same server, or the result.
+func (x *exchange) handleSend(id int, rtt time.Duration, msg []byte, err error) (again bool, out Result) {
 	if err != nil {
 		x.tellFailure(id, x.network, rtt, msg, err)
 		if x.chargeErr != nil {

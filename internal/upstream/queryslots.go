@@ -30,6 +30,23 @@ func (r *Client) waitQuerySlots(ctx context.Context, b *budget.Budget, cut *rout
 	}, nil
 }
 
+// tryQuerySlots is waitQuerySlots that does not wait.
+func (x *exchange) tryQuerySlots() (leave func(), ok bool) {
+	leaveZone, ok := x.r.zoneSlots.TryEnter(x.Cut.Zone)
+	if !ok {
+		return nil, false
+	}
+	leaveServer, ok := x.r.serverSlots.TryEnter(x.to.Addr)
+	if !ok {
+		leaveZone()
+		return nil, false
+	}
+	return func() {
+		leaveServer()
+		leaveZone()
+	}, true
+}
+
 // quickServer is the round-trip time of servers that some sockets are reserved for: nearly
 // all servers on this planet that are not behind a satellite need less.
 const quickServer = 400 * time.Millisecond
@@ -44,7 +61,7 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 		return func() {}, nil // the caller has chosen the server, not a hostile zone
 	case x.network == "tcp":
 		return budget.Acquire(ctx, x.Budget, x.r.connectionSlots, x.Cut.Zone, limits.Connections)
-	case x.to.Estimate.Known && x.to.Estimate.Timeouts == 0 && x.to.Estimate.RTT <= quickServer:
+	case x.isQuick():
 		return budget.Acquire(ctx, x.Budget, x.r.socketSlots, struct{}{}, limits.Sockets)
 	}
 	leaveUnknown, err := budget.Acquire(ctx, x.Budget, x.r.unknownServerSlots, struct{}{}, limits.Sockets)
@@ -60,6 +77,32 @@ func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error)
 		leaveSockets()
 		leaveUnknown()
 	}, nil
+}
+
+// trySocketSlot is waitSocketSlot for a query over UDP to a server that is no forwarder, and does
+// not wait.
+func (x *exchange) trySocketSlot() (leave func(), ok bool) {
+	if x.isQuick() {
+		return x.r.socketSlots.TryEnter(struct{}{})
+	}
+	leaveUnknown, ok := x.r.unknownServerSlots.TryEnter(struct{}{})
+	if !ok {
+		return nil, false
+	}
+	leaveSockets, ok := x.r.socketSlots.TryEnter(struct{}{})
+	if !ok {
+		leaveUnknown()
+		return nil, false
+	}
+	return func() {
+		leaveSockets()
+		leaveUnknown()
+	}, true
+}
+
+// isQuick reports whether the server is known to answer, and soon.
+func (x *exchange) isQuick() bool {
+	return x.to.Estimate.Known && x.to.Estimate.Timeouts == 0 && x.to.Estimate.RTT <= quickServer
 }
 
 // noteConnectionWait is called when all connections are in use, so that the budget knows

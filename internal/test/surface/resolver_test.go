@@ -67,7 +67,7 @@ func TestResolve(t *testing.T) {
 	}
 	_, err = r.Resolve(ctx, "shop.example", dns.TypeA)
 	var failed *resolver.Error
-	if !errors.As(err, &failed) || failed.Temporary() || failed.Timeout() || failed.Error() == "" || !errors.Is(failed.Unwrap(), resolver.ErrClosed) {
+	if !errors.As(err, &failed) || failed.Temporary() || failed.Timeout() || failed.Error() == "" || failed.As(new(int)) || !errors.Is(failed.Unwrap(), resolver.ErrClosed) {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,152 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/transport"
+)
+
+// ExchangeUntilLate is Exchange for the first server asked: it waits in the goroutine of its
+// caller, but only until the server is late, or its port is reported as unreachable. If the
+// exchange has not ended by then, or takes a wait of another kind, rest is not nil: it goes on
+// with the exchange and returns the result, and has to be called once, in another goroutine.
+func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) (out Result, rest func() Result) {
+	x := r.newExchange(rq, to, why, unreachable)
+	first := firstQuery{exchange: x}
+	if !x.mayWaitHere() || !first.enter() {
+		return Result{}, func() Result { return x.run(ctx) }
+	}
+	defer func() {
+		if rest == nil { // also when a function of the program's does not return
+			first.leave()
+		}
+	}()
+	if x.markedDownMeanwhile() {
+		return Result{Server: to, Unsent: true}, nil
+	}
+	again, out := first.send(ctx)
+	if again {
+		return Result{}, func() Result {
+			defer first.leave()
+			return first.finish(ctx)
+		}
+	}
+	return x.concluded(out), nil
+}
+
+// mayWaitHere reports whether the first query goes out without a wait that may last: over UDP, by
+// our own transport, to a server that is not a forwarder and not probed.
+func (x *exchange) mayWaitHere() bool {
+	return x.network == "udp" && x.r.transport != nil && x.r.DialsAtOnce &&
+		x.to.Forwarder == nil && x.to.EndProbe == nil && !x.Cut.Source.Forwards()
+}
+
+// firstQuery is the first query of an exchange, which is waited for in the goroutine of the search
+// and, when it is late, in another one.
+type firstQuery struct {
+	*exchange
+	id          int
+	giveUp      time.Time // when its reply is waited for no longer
+	pending     *transport.Pending
+	unwatch     func() bool // ends the watch on the search's context
+	leaveQuery  func()
+	leaveSocket func()
+}
+
+// enter takes the slots of the exchange and of its first query, if they are free.
+func (f *firstQuery) enter() (ok bool) {
+	if f.leaveQuery, ok = f.tryQuerySlots(); !ok {
+		return false
+	}
+	if f.leaveSocket, ok = f.trySocketSlot(); !ok {
+		f.leaveQuery()
+	}
+	return ok
+}
+
+// leave releases what the first query still holds, and then the exchange's slots.
+func (f *firstQuery) leave() {
+	f.end()
+	f.leaveQuery()
+}
+
+// end closes the socket, and releases its slot.
+func (f *firstQuery) end() {
+	if f.pending != nil {
+		f.unwatch()
+		f.pending.Close()
+		f.pending = nil
+	}
+	if f.leaveSocket != nil {
+		f.leaveSocket()
+		f.leaveSocket = nil
+	}
+}
+
+// send sends the query, and waits for its reply until the server is late. again is true when the
+// exchange goes on in another goroutine.
+func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
+	if err := f.chargeSend(); err != nil {
+		return false, f.fail(err)
+	}
+	id, timeout := f.prepare(ctx)
+	f.id, f.giveUp = id, f.sent.Add(timeout)
+	if end, ends := ctx.Deadline(); ends && end.Before(f.giveUp) {
+		f.giveUp = end
+	}
+	late := f.sent.Add(f.to.Estimate.Late + f.to.Jitter)
+	resume := f.r.Flights.Stagger.Pause()
+	pending, err := f.r.transport.Begin(ctx, f.to.Addr, f.query)
+	if err != nil {
+		resume()
+		return f.ended(nil, err)
+	}
+	f.pending, f.unwatch = pending, context.AfterFunc(ctx, pending.Close)
+	f.onSent()
+	until := f.giveUp
+	if late.Before(until) {
+		until = late
+	}
+	msg, err := pending.Await(until, f.accept)
+	resume()
+	switch {
+	case errors.Is(err, transport.ErrRefused):
+		f.onUnreachable()
+		return true, Result{}
+	case errors.Is(err, transport.ErrLate) && until.Before(f.giveUp):
+		return true, Result{}
+	}
+	return f.ended(msg, err)
+}
+
+// finish waits for the reply of a query that is late, if that is what the exchange waits for, and
+// goes on until the exchange ends.
+func (f *firstQuery) finish(ctx context.Context) Result {
+	if f.pending != nil {
+		resume := f.r.Flights.Stagger.Pause()
+		msg, err := f.pending.Await(f.giveUp, f.accept)
+		if errors.Is(err, transport.ErrRefused) {
+			f.onUnreachable()
+			msg, err = f.pending.Await(f.giveUp, f.accept)
+		}
+		resume()
+		if again, out := f.ended(msg, err); !again {
+			return f.concluded(out)
+		}
+	}
+	return f.repeat(ctx)
+}
+
+// ended handles how the wait for the reply ended.
+func (f *firstQuery) ended(msg []byte, err error) (again bool, out Result) {
+	rtt := time.Since(f.sent)
+	if errors.Is(err, transport.ErrLate) {
+		err = f.pending.TimeoutError()
+	}
+	f.end()
+	return f.handleSend(f.id, rtt, msg, err)
+}
