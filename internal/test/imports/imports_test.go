@@ -121,6 +121,57 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
+// maxFiles is how many product files a package under internal may have, and maxSurface how many
+// the package resolver: as many names as somebody who looks for a place reads at once.
+const (
+	maxFiles   = 15
+	maxSurface = 25
+)
+
+func TestPackagesAreSmall(t *testing.T) {
+	for _, r := range rooms {
+		most := maxFiles
+		switch {
+		case r.name == "resolver":
+			most = maxSurface
+		case !isInternal(r.name):
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join("../../..", filepath.FromSlash(r.name), "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+		if len(files) == 0 || len(files) > most {
+			t.Errorf("%s has %d product files, want at most %d", r.name, len(files), most)
+		}
+	}
+}
+
+// TestPageListsPackages: ARCHITECTURE.md lists the packages of the table, in its order.
+func TestPageListsPackages(t *testing.T) {
+	page, err := os.ReadFile("../../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for line := range strings.Lines(string(page)) {
+		if name, ok := strings.CutPrefix(line, "| `"); ok {
+			name, _, _ = strings.Cut(name, "`")
+			listed = append(listed, name)
+		}
+	}
+	var want []string
+	for _, r := range rooms {
+		if !isExample(r.name) && r.name != "rootHints/internal/refresh" { // which are no part of the library
+			want = append(want, r.name)
+		}
+	}
+	if !slices.Equal(listed, want) {
+		t.Errorf("got %v, want %v", listed, want)
+	}
+}
+
 // check compares the table with what each package imports of the module, and returns what is
 // wrong with either.
 func check(rooms []room, imports map[string][]string) []string {
