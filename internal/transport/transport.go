@@ -215,7 +215,6 @@ func (t *Transport) Open() (udp, tcp int) {
 	return len(t.sockets), t.streams.count()
 }
 
-
 // Verdict is the result of the caller's check of one message that arrived.
 type Verdict int
 
