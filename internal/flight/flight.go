@@ -171,6 +171,10 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flig
 	if joined && by.Parent != nil && reaches(fl, by.Parent) {
 		return nil, false, failure.ErrCircular
 	}
+	leadsHere := !joined && by.Parent != nil && ctx == by.Parent.Ctx
+	if leadsHere && ctx.Err() != nil { // nobody would end the new flight
+		return nil, false, context.Cause(ctx)
+	}
 	if !joined {
 		fl = f.begin(ctx, key, by)
 	}
@@ -181,7 +185,7 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flig
 	}
 	switch {
 	case joined:
-	case by.Parent != nil && ctx == by.Parent.Ctx:
+	case leadsHere:
 		fl.leader = by.Parent
 	default:
 		go func() { // last, so that the leader hears the first event too
