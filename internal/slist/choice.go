@@ -104,6 +104,9 @@ func (l *List) Askable(want func(*Server) bool) []*Server {
 	var open []*Server
 	for _, c := range l.Addrs {
 		if !c.Excluded && !c.Busy && c.Tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
+			if open == nil {
+				open = make([]*Server, 0, len(l.Addrs))
+			}
 			open = append(open, c)
 		}
 	}

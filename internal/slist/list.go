@@ -33,6 +33,7 @@ type List struct {
 	Infra          *infra.Table
 	triesPerServer int // tries of one address
 	Addrs          []*Server
+	room           []Server       // where Addrs points to, and more fit in
 	Missing        []dnsname.Name // without any address, in random order
 	glueOnly       []dnsname.Name // with glue, which their own zone may correct
 	withoutGlue    []dnsname.Name // names in the zone without glue
@@ -136,8 +137,7 @@ func (l *List) addForwarders(now time.Time, cut *routes.ZoneCut) {
 			continue
 		}
 		c := Server{Addr: f.Addr, Name: f.Name, Forwarder: f, Guard: &f.Guard}
-		c.lowPriority = l.Infra.Lame(now, f.Addr, cut.Zone) || l.avoid[f.Addr]
-		l.add(now, c)
+		l.add(now, cut.Zone, c)
 	}
 }
 
@@ -184,9 +184,9 @@ func (r *Lister) AddTo(l *List, now time.Time, cut *routes.ZoneCut, name dnsname
 			l.LoopExcluded = true
 			continue
 		}
-		l.add(now, Server{
+		l.add(now, cut.Zone, Server{
 			Addr: addr, Name: name, Guard: guard, apexOnly: cut.ApexServer(name),
-			lowPriority: lowPriority || l.Infra.Lame(now, addr, cut.Zone) || l.avoid[addr],
+			lowPriority: lowPriority,
 		})
 	}
 }
@@ -201,8 +201,15 @@ func (l *List) has(a netip.Addr) bool {
 	return slices.ContainsFunc(l.Addrs, func(c *Server) bool { return c.Forwarder == nil && c.Addr.Addr() == a })
 }
 
-func (l *List) add(now time.Time, c Server) {
-	c.Estimate = l.Infra.Estimate(now, c.Addr)
+// serversAtOnce is how many servers memory is taken for at a time: the addresses of two usual name
+// servers.
+const serversAtOnce = 4
+
+// add adds a server of zone.
+func (l *List) add(now time.Time, zone dnsname.Name, c Server) {
+	var lame bool
+	c.Estimate, lame = l.Infra.Candidate(now, c.Addr, zone)
+	c.lowPriority = c.lowPriority || lame || l.avoid[c.Addr]
 	c.replies = c.Estimate.Replies
 	c.Jitter = time.Duration(l.Random.IntN(int(maxJitter)))
 	c.score = time.Duration(float64(c.Estimate.RTT) * (1 + scatter*l.Random.Float64()))
@@ -211,5 +218,9 @@ func (l *List) add(now time.Time, c Server) {
 		// after a server that is known to be usual.
 		c.score = time.Duration(float64(c.Estimate.RTT) * (0.5 + l.Random.Float64()))
 	}
-	l.Addrs = append(l.Addrs, &c)
+	if len(l.room) == cap(l.room) {
+		l.room = make([]Server, 0, serversAtOnce) // Addrs keeps the full one
+	}
+	l.room = append(l.room, c)
+	l.Addrs = append(l.Addrs, &l.room[len(l.room)-1])
 }

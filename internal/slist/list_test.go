@@ -27,7 +27,7 @@ var unseeded = env.SystemRandom()("", answer.Question{})
 func listOf(n, perServer int) *List {
 	l := &List{Infra: infra.NewTable(), triesPerServer: perServer, Random: unseeded}
 	for i := range n {
-		l.add(listStart, Server{Addr: netip.AddrPortFrom(addr(i), 53)})
+		l.add(listStart, "", Server{Addr: netip.AddrPortFrom(addr(i), 53)})
 	}
 	return l
 }
@@ -90,7 +90,7 @@ func TestFastestFirst(t *testing.T) {
 	for range n {
 		l := &List{Infra: table, triesPerServer: 3, Random: unseeded}
 		for i := range 3 {
-			l.add(listStart, Server{Addr: netip.AddrPortFrom(addr(i), 53)})
+			l.add(listStart, "", Server{Addr: netip.AddrPortFrom(addr(i), 53)})
 		}
 		c, reason := l.Next(listStart)
 		if reason != events.ReasonBest {
@@ -117,7 +117,7 @@ func TestEqualOnesShare(t *testing.T) {
 	for range 2000 {
 		l := &List{Infra: table, triesPerServer: 3, Random: unseeded}
 		for i := range 4 {
-			l.add(listStart, Server{Addr: netip.AddrPortFrom(addr(i), 53)})
+			l.add(listStart, "", Server{Addr: netip.AddrPortFrom(addr(i), 53)})
 		}
 		c, _ := l.Next(listStart)
 		first[c.Addr.Addr()]++
@@ -155,7 +155,7 @@ func TestDeadServersAreProbed(t *testing.T) {
 	}
 	l := &List{Infra: table, triesPerServer: 3, Random: unseeded}
 	for i := range 13 {
-		l.add(listStart, Server{Addr: netip.AddrPortFrom(addr(i), 53)})
+		l.add(listStart, "", Server{Addr: netip.AddrPortFrom(addr(i), 53)})
 	}
 	for i := range MaxProbes + 1 {
 		c, reason := l.Next(listStart)
