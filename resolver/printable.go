@@ -13,7 +13,7 @@ import (
 // that change the direction of writing, and invalid UTF-8. Text from servers (RDATA,
 // extended errors, the names in certificates) may hold any of them, and terminals obey
 // some.
-func Printable(text string) string { return printable.But(text, "") }
+func Printable(text string) string { return printable.Except(text, "") }
 
 // PrintableRR returns a record in the syntax of zone files, as its String method does, but
 // printable: not all types of miekg/dns escape their data. The tabs between its fields
@@ -24,7 +24,7 @@ func PrintableRR(rr dns.RR) string {
 		shown.Data = Printable(null.Data)
 		rr = &shown
 	}
-	return printable.But(rr.String(), "\t")
+	return printable.Except(rr.String(), "\t")
 }
 
 // PrintableWriter returns a writer to w that makes what is written to it printable, except

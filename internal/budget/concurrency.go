@@ -17,7 +17,11 @@ type ConcurrencyLimits[K comparable] struct {
 
 	mu    sync.Mutex
 	ByKey map[K]*concurrencyLimit // guarded by mu
+	idle  []*concurrencyLimit     // of keys that are not used any more, to be used again; guarded by mu
 }
+
+// maxIdle is how many slots of unused keys are kept: as many keys as come and go in a moment.
+const maxIdle = 64
 
 type concurrencyLimit struct {
 	slots *semaphore.Weighted
@@ -32,11 +36,7 @@ func NewConcurrencyLimits[K comparable](limit int) *ConcurrencyLimits[K] {
 // first.
 func (g *ConcurrencyLimits[K]) Enter(ctx context.Context, key K) (leave func(), err error) {
 	g.mu.Lock()
-	at := g.ByKey[key]
-	if at == nil {
-		at = &concurrencyLimit{slots: semaphore.NewWeighted(g.limit)}
-		g.ByKey[key] = at
-	}
+	at := g.of(key)
 	at.users++
 	g.mu.Unlock()
 	if err := at.slots.Acquire(ctx, 1); err != nil {
@@ -67,25 +67,48 @@ func Acquire[K comparable](ctx context.Context, b *Budget, g *ConcurrencyLimits[
 // TryEnter is Enter that does not wait.
 func (g *ConcurrencyLimits[K]) TryEnter(key K) (leave func(), ok bool) {
 	g.mu.Lock()
-	at := g.ByKey[key]
-	if at == nil {
-		at = &concurrencyLimit{slots: semaphore.NewWeighted(g.limit)}
+	defer g.mu.Unlock()
+	at := g.of(key)
+	if !at.slots.TryAcquire(1) {
+		g.release(key, at)
+		return nil, false
 	}
-	if ok = at.slots.TryAcquire(1); ok {
-		g.ByKey[key] = at
-		at.users++
-	}
-	g.mu.Unlock()
+	at.users++
 	return func() {
 		at.slots.Release(1)
 		g.forget(key, at)
-	}, ok
+	}, true
+}
+
+// of returns the slots of a key. g.mu must be held.
+func (g *ConcurrencyLimits[K]) of(key K) *concurrencyLimit {
+	at := g.ByKey[key]
+	switch last := len(g.idle) - 1; {
+	case at != nil:
+		return at
+	case last >= 0:
+		at, g.idle = g.idle[last], g.idle[:last]
+	default:
+		at = &concurrencyLimit{slots: semaphore.NewWeighted(g.limit)}
+	}
+	g.ByKey[key] = at
+	return at
 }
 
 func (g *ConcurrencyLimits[K]) forget(key K, at *concurrencyLimit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at.users--; at.users == 0 {
-		delete(g.ByKey, key)
+	at.users--
+	g.release(key, at)
+}
+
+// release forgets a key whose slots nobody holds or waits for. g.mu must be held.
+func (g *ConcurrencyLimits[K]) release(key K, at *concurrencyLimit) {
+	if at.users > 0 {
+		return
+	}
+	delete(g.ByKey, key)
+	if len(g.idle) < maxIdle {
+		g.idle = append(g.idle, at)
 	}
 }

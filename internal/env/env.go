@@ -10,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/limits"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
@@ -31,7 +32,7 @@ type Env struct {
 func New(s Settings, ipv6 bool, unwatched events.Sink) *Env {
 	e := &Env{Settings: s, IPv6: ipv6, Random: SystemRandom(), Unwatched: unwatched}
 	e.Base, e.End = context.WithCancel(context.Background())
-	e.Flights = flight.NewGroup(e.Base, &e.Running)
+	e.Flights = flight.NewGroup(e.Base, &e.Running, limits.Time.Reached(limits.Time.In(&e.Settings.Limits)))
 	return e
 }
 

@@ -29,6 +29,7 @@ type Group struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts goroutines that Close waits for
 	Stagger stagger         // nil but in tests
+	late    error           // why a flight ends whose time is over
 
 	mu    sync.Mutex
 	byKey map[string]*Flight // guarded by mu
@@ -57,8 +58,10 @@ type Flight struct {
 	waitsFor map[*Flight]int // the flights that this one waits for, and how many times
 }
 
-func NewGroup(base context.Context, running *sync.WaitGroup) *Group {
-	return &Group{base: base, running: running, byKey: make(map[string]*Flight)}
+// NewGroup returns a group without flights. base ends with the resolver, running counts the
+// goroutines that Close waits for, and late is the cause with which the time of a flight ends.
+func NewGroup(base context.Context, running *sync.WaitGroup, late error) *Group {
+	return &Group{base: base, running: running, late: late, byKey: make(map[string]*Flight)}
 }
 
 // Stop lets no more flights begin. end is called under the same lock, so that those that
@@ -181,6 +184,9 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flig
 	fl.waiters++
 	fl.Events.Join(by.Events)
 	if by.Parent != nil {
+		if by.Parent.waitsFor == nil {
+			by.Parent.waitsFor = make(map[*Flight]int)
+		}
 		by.Parent.waitsFor[fl]++
 	}
 	switch {
@@ -271,15 +277,13 @@ func (f *Group) Pin(fl *Flight, done func(error)) bool {
 
 // begin makes the flight, with the values but not the end of ctx. f.mu must be held.
 func (f *Group) begin(ctx context.Context, key string, by Waiter) *Flight {
-	limit := limits.Time.Reached(limits.Time.In(by.Budget.Limits))
-	own, cancel := context.WithDeadlineCause(Detach(f.base, ctx), by.Budget.Deadline, limit)
+	own, cancel := context.WithDeadlineCause(Detach(f.base, ctx), by.Budget.Deadline, f.late)
 	fl := &Flight{
-		key:      key,
-		Ctx:      own,
-		cancel:   cancel,
-		Events:   by.Events.Flight(),
-		ended:    make(chan struct{}),
-		waitsFor: make(map[*Flight]int),
+		key:    key,
+		Ctx:    own,
+		cancel: cancel,
+		Events: by.Events.Flight(),
+		ended:  make(chan struct{}),
 	}
 	f.byKey[key] = fl
 	f.running.Add(1)

@@ -23,7 +23,7 @@ func newTestFlights(t *testing.T) (*Group, func() Waiter) {
 	var running sync.WaitGroup
 	t.Cleanup(func() { end(); running.Wait() })
 	filled := limits.Limits{}.Fill()
-	return NewGroup(base, &running), func() Waiter {
+	return NewGroup(base, &running, limits.Time.Reached(1)), func() Waiter {
 		return Waiter{Events: untold{}, Budget: budget.New(&filled, nil)}
 	}
 }

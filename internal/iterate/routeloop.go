@@ -157,6 +157,9 @@ func (z *zoneQuery) suspectLoop(ctx context.Context) {
 	if !z.cut.Source.Forwards() || !z.isEcho() {
 		return
 	}
+	if z.loops == nil {
+		z.loops = make(chan *slist.Server)
+	}
 	for _, c := range z.servers.Addrs {
 		if !c.Busy || c.Guard == nil {
 			continue

@@ -47,7 +47,8 @@ func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut,
 // askKey is the key of what is asked of the servers that a source has for a zone. A name in
 // wire format has its own end, so that no two questions have the same key.
 func askKey(source uint32, zone dnsname.Name, q answer.Question) string {
-	b := binary.BigEndian.AppendUint32([]byte("ask"), source)
+	var room [2*dnsname.MaxWire + 16]byte // so that the string is the only allocation
+	b := binary.BigEndian.AppendUint32(append(room[:0], "ask"...), source)
 	b = append(append(b, zone...), q.Name...)
 	return string(binary.BigEndian.AppendUint16(b, q.Type))
 }
@@ -74,8 +75,8 @@ type zoneQuery struct {
 	results       chan upstream.Result
 	unreachable   chan struct{}      // a port was unreachable
 	lookupResults chan lookupResult  // nil until a name server's address is looked for
-	loops         chan *slist.Server // servers of a route that lead back to us
-	hedgeTimer    *time.Timer        // fires when the reply or look-up is later than expected
+	loops         chan *slist.Server // servers of a route that lead back to us; nil: none is suspected to
+	hedgeTimer    *time.Timer        // fires when the reply or look-up is later than expected; nil: none is waited for yet
 	deadProbe     deadProbe          // waited for when no server can be asked
 	targetLookups []*detachedLookup  // under way or ended
 
@@ -101,8 +102,30 @@ func (r *Iterator) newZoneQuery(st *QueryState, cut *routes.ZoneCut, q answer.Qu
 		servers:     r.servers.ServersOf(r.Settings.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
 		results:     make(chan upstream.Result, maxInFlight),
 		unreachable: make(chan struct{}, 1),
-		loops:       make(chan *slist.Server),
 	}
+}
+
+// hedgeAfter has the next server asked after a while, unless what is waited for comes before.
+func (z *zoneQuery) hedgeAfter(late time.Duration) {
+	if z.hedgeTimer == nil {
+		z.hedgeTimer = time.NewTimer(late)
+		return
+	}
+	z.hedgeTimer.Reset(late)
+}
+
+func (z *zoneQuery) stopHedging() {
+	if z.hedgeTimer != nil {
+		z.hedgeTimer.Stop()
+	}
+}
+
+// late returns the channel of the time set by hedgeAfter.
+func (z *zoneQuery) late() <-chan time.Time {
+	if z.hedgeTimer == nil {
+		return nil
+	}
+	return z.hedgeTimer.C
 }
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
@@ -110,8 +133,7 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer z.detach(ctx) // before stop, which would cancel the look-ups
-	z.hedgeTimer = time.NewTimer(time.Hour)
-	defer z.hedgeTimer.Stop()
+	defer z.stopHedging()
 	defer z.forgetDeadProbe()
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
@@ -128,7 +150,7 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 		case <-z.deadProbe.ended:
 			z.takeDeadProbe()
 			z.advance(ctx)
-		case <-z.hedgeTimer.C:
+		case <-z.late():
 			z.suspectLoop(ctx)
 			z.hedge(ctx)
 		case c := <-z.loops:
@@ -215,18 +237,18 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 	late := to.Estimate.Late + to.Jitter
 	if z.inFlight == 1 && z.lookups == 0 && z.deadProbe.ended == nil {
 		// Nothing else is waited for: that can go on here.
-		z.hedgeTimer.Stop()
+		z.stopHedging()
 		begun := time.Now()
 		o, rest := z.r.upstream.ExchangeUntilLate(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
 		if rest == nil {
 			z.results <- o
 			return
 		}
-		z.hedgeTimer.Reset(max(0, late-time.Since(begun)))
+		z.hedgeAfter(max(0, late-time.Since(begun)))
 		z.awaitExchange(to, rest)
 		return
 	}
-	z.hedgeTimer.Reset(late)
+	z.hedgeAfter(late)
 	z.awaitExchange(to, func() upstream.Result {
 		return z.r.upstream.Exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
 	})

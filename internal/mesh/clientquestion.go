@@ -6,6 +6,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/flight"
 	"github.com/iterdns/iterdns/internal/iterate"
@@ -99,7 +100,8 @@ func (r *Mesh) fetchAnswer(ctx context.Context, st *iterate.QueryState, q answer
 // routes, of negative trust anchors or of local zones, so that answers found by the old ones
 // are not shared.
 func (r *Mesh) questionKey(q answer.Question, trust cache.Trust) string {
-	b := binary.BigEndian.AppendUint64([]byte("question"), r.routes.CurrentRoutes().Generation)
+	var room [dnsname.MaxWire + 32]byte // so that the string is the only allocation
+	b := binary.BigEndian.AppendUint64(append(room[:0], "question"...), r.routes.CurrentRoutes().Generation)
 	b = binary.BigEndian.AppendUint64(b, r.iterate.LocalGeneration())
 	b = append(b, q.Name...)
 	b = binary.BigEndian.AppendUint16(b, q.Type)

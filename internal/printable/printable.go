@@ -8,11 +8,11 @@ import (
 )
 
 // Lines makes text printable that has lines and columns of its own.
-func Lines(text string) string { return But(text, "\n\t") }
+func Lines(text string) string { return Except(text, "\n\t") }
 
-// But makes text printable, as resolver.Printable does, but leaves the characters in kept
+// Except makes text printable, as resolver.Printable does, but leaves the characters in kept
 // as they are.
-func But(text, kept string) string {
+func Except(text, kept string) string {
 	if isPrintable(text, kept) {
 		return text
 	}
@@ -50,7 +50,7 @@ func isPrintableRune(r rune, size int, kept string) bool {
 // Error is an error whose text comes in part from servers.
 type Error struct{ Err error }
 
-func (e Error) Error() string { return But(e.Err.Error(), "") }
+func (e Error) Error() string { return Except(e.Err.Error(), "") }
 
 // Unwrap returns the error.
 func (e Error) Unwrap() error { return e.Err }
