@@ -258,7 +258,7 @@ func TestStopEndsChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base, end := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		f := NewGroup(base, &running)
+		f := NewGroup(base, &running, limits.Time.Reached(1))
 		_, by := newTestFlights(t)
 		c := &chain{f: f, by: by}
 		var clients sync.WaitGroup
