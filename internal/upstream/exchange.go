@@ -49,6 +49,7 @@ type exchange struct {
 
 	queryForm
 	features  infra.Features
+	isDown    bool             // the server is marked down now
 	signed    bool             // the zone is known to be signed
 	faults    [queryFaults]int // how often each came
 	hasLeft   bool             // a query has left this host
@@ -94,9 +95,10 @@ func (r *Client) Exchange(ctx context.Context, rq Request, to *slist.Server, why
 }
 
 func (r *Client) newExchange(rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) *exchange {
+	estimate, features := rq.Cut.Source.Infra.Contact(r.Settings.Now(), to.Addr)
 	x := &exchange{
 		r: r, Request: rq, to: to, why: why, unreachable: unreachable,
-		features: rq.Cut.Source.Infra.Features(r.Settings.Now(), to.Addr),
+		features: features, isDown: estimate.Dead,
 	}
 	x.chooseFirstForm()
 	return x
@@ -112,6 +114,7 @@ func (x *exchange) run(ctx context.Context) Result {
 		return x.fail(err)
 	}
 	defer leave()
+	x.isDown = x.Cut.Source.Infra.Estimate(x.r.Settings.Now(), x.to.Addr).Dead
 	if x.markedDownMeanwhile() {
 		return Result{Server: x.to, Unsent: true}
 	}
@@ -150,12 +153,10 @@ func (x *exchange) mustBeSigned() bool {
 	return x.NeedSignatures || x.Cut.Signed || !x.Cut.Source.Forwards() && x.r.KeyCacheNow().IsSigned(x.r.Settings.Now(), x.Cut.Zone)
 }
 
-// markedDownMeanwhile reports whether other queries have found the server silent while this
-// one waited for a slot. Servers that are marked down get single probes, not every query
-// that waits.
+// markedDownMeanwhile reports whether other queries have found the server silent since it was
+// chosen. Servers that are marked down get single probes, not every query that waits.
 func (x *exchange) markedDownMeanwhile() bool {
-	return !x.to.Estimate.Dead && !x.Cut.Source.Forwards() &&
-		x.Cut.Source.Infra.Estimate(x.r.Settings.Now(), x.to.Addr).Dead
+	return x.isDown && !x.to.Estimate.Dead && !x.Cut.Source.Forwards()
 }
 
 // send sends one query and decides what follows: another one to the same server, or the
