@@ -188,8 +188,10 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 			o.Now = func() time.Time { m.step(); return time.Now() }
 		}},
 	} {
-		for _, panics := range []bool{true, false} {
-			t.Run(map[bool]string{true: name + " panics", false: name + " ends its goroutine"}[panics], func(t *testing.T) {
+		for i := range 4 {
+			panics, here := i&1 == 0, i&2 == 0
+			how := map[bool]string{true: " panics", false: " ends its goroutine"}[panics] + map[bool]string{true: ", awaited here"}[here]
+			t.Run(name+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					m := &mine{end: runtime.Goexit}
 					if panics {
@@ -204,6 +206,9 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 							test.set(m, o)
 						}
 					})
+					if here {
+						r.AwaitHere()
+					}
 					if _, err := r.Resolve(t.Context(), "mail.shop.example.", dns.TypeA); err != nil {
 						t.Fatal(err) // with this the rest is known, and the mine is met at the zone itself
 					}
