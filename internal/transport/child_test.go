@@ -74,7 +74,7 @@ func echoInChild(t testing.TB) netip.AddrPort {
 // TestChild is what children of other tests do.
 func TestChild(t *testing.T) {
 	job, argument, _ := strings.Cut(os.Getenv(childJob), " ")
-	if job != "" {
+	if job != "" && job != "echo" {
 		time.AfterFunc(20*time.Second, func() { debug.SetTraceback("all"); panic("stuck") })
 	}
 	switch job {

@@ -331,8 +331,8 @@ func TestDatagramCancel(t *testing.T) {
 	if got := failed.Load(); got != n {
 		t.Errorf("cancelled sends: got %d with context.Canceled, want %d", got, n)
 	}
-	tr.Close()
 	wantGoroutines(t, before)
+	tr.Close()
 }
 
 func TestDatagramCancelInMemory(t *testing.T) {

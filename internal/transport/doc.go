@@ -6,9 +6,9 @@
 // message that arrives; out comes the message that the check accepted, or an
 // [Error]. [Transport.Send] does it in one call. Over UDP, [Transport.Begin] only sends,
 // and [Pending.Await] waits, more than once if need be: a server that is late can still
-// answer while another one is asked. It never sends twice in a call, never looks into a message beyond its
-// length and ID, and never chooses server, transport, EDNS options, cookies or letter case: the
-// caller does, which also counts the queries.
+// answer while another one is asked. The package never sends twice in a call, never looks into
+// a message beyond its length and ID, and never chooses server, transport, EDNS options, cookies
+// or letter case: the caller does, which also counts the queries.
 //
 // UDP follows RFC 5452 §9: each send has a socket of its own, connected to the
 // server, on a port drawn uniformly from 1024-65535 with the cryptographic
@@ -19,8 +19,8 @@
 // socket's buffer is looked at before the reply counts as late: a host that has been starved of
 // processor time does not blame the servers for it.
 //
-// On Linux the sockets are opened and read with plain system calls, and one epoll descriptor
-// wakes who waits. Elsewhere, and with [Options.Dial], package net does it.
+// On Linux the sockets are opened and read with plain system calls, and one of the goroutines
+// that wait watches an epoll descriptor for all. Elsewhere, and with [Options.Dial], package net does it.
 //
 // TCP follows RFC 7766 and RFC 9210: connections are reused, several queries are
 // under way on one of them, answers come in any order, and a connection that the

@@ -195,6 +195,26 @@ func TestPendingLooksOnceMore(t *testing.T) {
 	})
 }
 
+// The end of a context by its deadline does not end Send before it has looked at what lies there.
+func TestSendLooksOnceMore(t *testing.T) {
+	inEachWay(t, Options{}, func(t *testing.T, tr *Transport, server *peer) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		reply, err := tr.Send(ctx, "udp", server.addr, message(7, 40, 'q'), Watch{
+			Sent: func() {
+				_, from := server.query()
+				server.send(from, message(7, 40, 'x'), message(7, 40, 'r'))
+			},
+			Check: func(m []byte) Verdict {
+				<-ctx.Done()
+				time.Sleep(5 * time.Millisecond) // whatever the end of ctx sets off
+				return accept('r').Check(m)
+			},
+		})
+		wantReply(t, reply, err, message(7, 40, 'r'))
+	})
+}
+
 func TestPendingWrongMessages(t *testing.T) {
 	const largest = 65507 // of UDP over IPv4
 	inEachWay(t, Options{}, func(t *testing.T, tr *Transport, server *peer) {
@@ -217,6 +237,40 @@ func TestPendingWrongMessages(t *testing.T) {
 		reply, err = p.Await(soon(), func([]byte) Verdict { return Abandon })
 		if wantError(t, err, ErrAbandoned, "read", false); !bytes.Equal(reply, message(9, 30, 'f')) {
 			t.Errorf("abandoned: got %x, want the message", reply)
+		}
+	})
+}
+
+// Of several that wait at once, each has its reply in time, however the others end: with a
+// reply, late or closed, before or while it waits.
+func TestPendingOneAfterAnother(t *testing.T) {
+	const long, limit = 4 * time.Second, 3 * time.Second
+	type ending func(p *Pending, reply func()) (wait time.Duration)
+	later := func(after time.Duration) ending {
+		return func(_ *Pending, reply func()) time.Duration { time.AfterFunc(after, reply); return long }
+	}
+	endings := []ending{
+		later(0),
+		later(10 * time.Millisecond),
+		func(*Pending, func()) time.Duration { return 0 },
+		func(*Pending, func()) time.Duration { return 10 * time.Millisecond },
+		func(p *Pending, _ func()) time.Duration { p.Close(); return long },
+		func(p *Pending, _ func()) time.Duration { time.AfterFunc(10*time.Millisecond, p.Close); return long },
+	}
+	inEachWay(t, Options{}, func(t *testing.T, tr *Transport, server *peer) {
+		for n := range len(endings) * len(endings) {
+			var waits sync.WaitGroup
+			start := time.Now()
+			for _, end := range []ending{endings[n%len(endings)], endings[n/len(endings)], later(20 * time.Millisecond)} {
+				p := begin(t, tr, server.addr)
+				_, from := server.query()
+				until := time.Now().Add(end(p, func() { server.send(from, message(7, 40, 'r')) }))
+				waits.Go(func() { p.Await(until, nil) })
+			}
+			waits.Wait()
+			if took := time.Since(start); took > limit {
+				t.Fatalf("combination %d: took %v", n, took)
+			}
 		}
 	})
 }

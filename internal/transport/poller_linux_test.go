@@ -6,31 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 )
-
-// The poller's goroutine ends when there is no socket, and comes back with the next one.
-func TestPollerRests(t *testing.T) {
-	server := newPeer(t)
-	tr := New(Options{})
-	defer tr.Close()
-	tr.poller.idle = 5 * time.Millisecond
-	before := runtime.NumGoroutine()
-	for range 3 {
-		p := begin(t, tr, server.addr)
-		_, from := server.query()
-		time.Sleep(4 * tr.poller.idle) // it does not end while a query waits
-		server.send(from, message(7, 40, 'r'))
-		reply, err := p.Await(soon(), nil)
-		wantReply(t, reply, err, message(7, 40, 'r'))
-		p.Close()
-		wantGoroutines(t, before)
-	}
-}
 
 // More sockets are ready at once than one system call tells of.
 func TestPollerManyAtOnce(t *testing.T) {
@@ -55,7 +34,7 @@ func TestPollerManyAtOnce(t *testing.T) {
 	}
 }
 
-// Close comes to an end whatever the poller's goroutine is just doing.
+// Close comes to an end whatever the poller is just doing.
 func TestPollerClose(t *testing.T) {
 	server := newPeer(t)
 	for range 200 {
@@ -89,7 +68,8 @@ func TestPollerUnusable(t *testing.T) {
 }
 
 // A query and its reply take 8 system calls: socket, setsockopt, bind, connect, epoll_ctl, write,
-// read and close. How often the poller waits depends on how many come together.
+// read and close. How often epoll is waited for depends on how many come together: twice if it is
+// only one.
 func TestSystemCalls(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {

@@ -20,11 +20,10 @@ const (
 	maxBinds = 10
 
 	// lateLook is how long a connection of package net is read once more after its deadline: it
-	// reads nothing at all without time. starved is how long that takes at most on a host
-	// that is not short of time itself; otherwise it is tried again, a few times.
+	// reads nothing at all without time. lateLooks is how often that is tried on a host that is
+	// short of time itself.
 	lateLook  = time.Millisecond
-	starved   = 5 * lateLook
-	lateLooks = 3
+	lateLooks = 5
 )
 
 // openSocket opens a UDP socket that is connected to server, on a local port
@@ -96,13 +95,17 @@ func (s *netSocket) lookOnceMore(buffer []byte) (n int, err error) {
 		return 0, ErrLate
 	}
 	for range lateLooks {
+		deadline := time.Now().Add(lateLook)
+		_ = s.conn.SetDeadline(deadline)
 		start := time.Now()
-		_ = s.conn.SetDeadline(start.Add(lateLook))
+		if !start.Before(deadline) {
+			continue
+		}
 		n, err = s.conn.Read(buffer)
 		if err == nil || !isTimeout(err) {
 			return n, err
 		}
-		if time.Since(start) < starved {
+		if time.Since(start) < 2*lateLook {
 			break
 		}
 	}

@@ -14,19 +14,21 @@ import (
 // descriptor of its own: what is kept are the channel and the timer.
 type rawSocket struct {
 	poller *poller
-	// wake has a value when there may be something to read, or the query may have been closed. It
-	// is a hint, so that one meant for the query before does no harm.
+	// wake has a value when whoever waits should look what has happened. It is a hint, so that one
+	// meant for the query before does no harm.
 	wake  chan struct{}
 	timer *time.Timer
+	ready bool // guarded by poller.mu: something has come since the last wait
+	place int  // guarded by poller.mu: in poller.waiting; -1: not there
 
-	fd     int // -1: none
-	unread bool
+	fd     int  // -1: none
+	unread bool // there may be something to read
 	addr4  unix.SockaddrInet4
 	addr6  unix.SockaddrInet6
 }
 
 func newRawSocket(p *poller) *rawSocket {
-	s := &rawSocket{poller: p, wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour), fd: -1}
+	s := &rawSocket{poller: p, wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour), place: -1, fd: -1}
 	s.timer.Stop()
 	return s
 }
@@ -107,7 +109,7 @@ func (s *rawSocket) read(into []byte, until time.Time, p *Pending) ([]byte, erro
 		if p.isClosed() {
 			return nil, net.ErrClosed
 		}
-		if inTime := s.wait(until); !inTime {
+		if inTime := s.poller.wait(s, until, p); !inTime {
 			message, err := s.receive(into)
 			if err == unix.EAGAIN {
 				err = ErrLate
@@ -118,23 +120,25 @@ func (s *rawSocket) read(into []byte, until time.Time, p *Pending) ([]byte, erro
 	}
 }
 
-// wait waits to be woken, and reports whether that was before the time until.
-func (s *rawSocket) wait(until time.Time) bool {
+// follow waits to be woken, or until the time until.
+func (s *rawSocket) follow(until time.Time) {
 	if until.IsZero() {
 		<-s.wake
-		return true
+		return
 	}
-	left := time.Until(until)
-	if left <= 0 {
-		return false
-	}
-	s.timer.Reset(left)
+	s.timer.Reset(time.Until(until))
 	defer s.timer.Stop()
 	select {
 	case <-s.wake:
-		return true
 	case <-s.timer.C:
-		return false
+	}
+}
+
+// signal wakes whoever waits.
+func (s *rawSocket) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // already woken
 	}
 }
 
@@ -157,13 +161,7 @@ func (s *rawSocket) receive(into []byte) ([]byte, error) {
 	}
 }
 
-// interrupt wakes whoever waits.
-func (s *rawSocket) interrupt() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // already woken
-	}
-}
+func (s *rawSocket) interrupt() { s.poller.interrupt(s) }
 
 func (s *rawSocket) close() {
 	if s.fd >= 0 {
