@@ -103,19 +103,27 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 		}
 	}
 	now := r.Settings.Now()
+	v := r.routes.ViewOf(now, q)
 	first := st.depth == 0 && st.Budget.Aliases.Load() == 0
+	var known cache.Found
 	if !st.Prefetching || !first {
-		if f, ok := r.Cached(now, st.Trust, q, first); ok {
+		asked := cache.Question{Name: q.Name, Type: q.Type, Trust: st.Trust, Onward: !st.Prefetching}
+		if f, ok := r.look(v, now, asked, first, &known); ok {
 			st.tellCache(f)
 			return f, nil
 		}
 	}
-	if fail, ok := r.routes.ViewOf(now, q).Cache.GetFailure(now, q.Name, q.Type, st.Trust); ok && !st.RetryFailure {
+	if st.Prefetching { // which looks for a zone cut in its own way
+		if f, ok := v.Cache.GetFailure(now, q.Name, q.Type, st.Trust); ok {
+			known.Failure = &f
+		}
+	}
+	if known.Failure != nil && !st.RetryFailure {
 		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
-		return nil, &failure.CachedError{Failure: fail}
+		return nil, &failure.CachedError{Failure: *known.Failure}
 	}
 	st.tellCache(nil)
-	f, err := r.walkRetryingBogus(ctx, st, q)
+	f, err := r.walkRetryingBogus(ctx, st, q, walkStart{cuts: v.Cache, cut: known.Cut, noCut: known.NoCut})
 	if err != nil {
 		failed := failure.Of(err)
 		r.keepFailure(r.routes.ViewOf(now, q), st, q, failed)

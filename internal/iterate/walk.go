@@ -33,13 +33,21 @@ type walk struct {
 	silenceErr error              // the error that led to one query with the full question; nil: none
 }
 
+// walkStart is where a walk may begin, as the look for its answer in the cache has shown. The
+// zero value says nothing.
+type walkStart struct {
+	cuts  *cache.View // where it was found
+	cut   cache.Cut
+	noCut dnsname.Name // as View.NoCut returns it for the cut and the name
+}
+
 // walk searches one name at the servers.
-func (r *Iterator) walk(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, error) {
-	return r.newWalk(st, q).run(ctx)
+func (r *Iterator) walk(ctx context.Context, st *QueryState, q answer.Question, start walkStart) (*answer.Answer, error) {
+	return r.newWalk(st, q, start).run(ctx)
 }
 
 // newWalk begins a walk at the deepest zone cut that is known.
-func (r *Iterator) newWalk(st *QueryState, q answer.Question) *walk {
+func (r *Iterator) newWalk(st *QueryState, q answer.Question, start walkStart) *walk {
 	now := r.Settings.Now()
 	v := r.routes.ViewOf(now, q)
 	if st.validation != nil {
@@ -48,6 +56,11 @@ func (r *Iterator) newWalk(st *QueryState, q answer.Question) *walk {
 		v = st.validation.view
 	}
 	w := &walk{r: r, st: st, q: q, view: v, minimiser: r.newMinimiser(v, q)}
+	if start.cut.Delegation != nil && start.cuts == v.Cuts && !v.Forwards() {
+		w.cut = knownCut(v, start.cut)
+		w.minimiser.noCutLabels = start.noCut.Labels()
+		return w
+	}
 	w.continueAt(now, r.closestCut(now, st, v, q))
 	return w
 }
@@ -298,13 +311,18 @@ func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q a
 		cut, ok = v.Cuts.GetCut(now, cut.Zone.Parent())
 	}
 	if ok && !(st.Prefetching && endsSoon(now, cut)) {
-		return &routes.ZoneCut{Delegation: cut.Delegation, Source: v.Source, Expires: cut.Expires, ApexNS: cut.Own}
+		return knownCut(v, cut)
 	}
 	if v.Route != nil {
 		return &routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
 	}
 	r.prime()
 	return &routes.ZoneCut{Delegation: r.Settings.RootHints, Source: v.Source, Hints: true}
+}
+
+// knownCut is the zone cut at a delegation of the cache.
+func knownCut(v *routes.View, cut cache.Cut) *routes.ZoneCut {
+	return &routes.ZoneCut{Delegation: cut.Delegation, Source: v.Source, Expires: cut.Expires, ApexNS: cut.Own}
 }
 
 // endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch
