@@ -2,6 +2,7 @@ package iterate
 
 import (
 	"context"
+	"time"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/answer"
@@ -103,27 +104,12 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 		}
 	}
 	now := r.Settings.Now()
-	v := r.routes.ViewOf(now, q)
-	first := st.depth == 0 && st.Budget.Aliases.Load() == 0
-	var known cache.Found
-	if !st.Prefetching || !first {
-		asked := cache.Question{Name: q.Name, Type: q.Type, Trust: st.Trust, Onward: !st.Prefetching}
-		if f, ok := r.look(v, now, asked, first, &known); ok {
-			st.tellCache(f)
-			return f, nil
-		}
-	}
-	if st.Prefetching { // which looks for a zone cut in its own way
-		if f, ok := v.Cache.GetFailure(now, q.Name, q.Type, st.Trust); ok {
-			known.Failure = &f
-		}
-	}
-	if known.Failure != nil && !st.RetryFailure {
-		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
-		return nil, &failure.CachedError{Failure: *known.Failure}
+	a, start, err := r.lookOnward(now, st, q)
+	if a != nil || err != nil {
+		return a, err
 	}
 	st.tellCache(nil)
-	f, err := r.walkRetryingBogus(ctx, st, q, walkStart{cuts: v.Cache, cut: known.Cut, noCut: known.NoCut})
+	f, err := r.walkRetryingBogus(ctx, st, q, &start)
 	if err != nil {
 		failed := failure.Of(err)
 		r.keepFailure(r.routes.ViewOf(now, q), st, q, failed)
@@ -135,6 +121,32 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	r.routes.ViewOf(now, q).Cache.ClearFailure(q.Name, q.Type, st.Trust)
 	r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
 	return f, nil
+}
+
+// lookOnward returns the answer for one name from the cache, or that it failed a moment ago, or
+// where to begin to walk. It is a function so that what it needs of the stack, which would have
+// to grow, is free during the walk.
+func (r *Iterator) lookOnward(now time.Time, st *QueryState, q answer.Question) (a *answer.Answer, start walkStart, err error) {
+	v := r.routes.ViewOf(now, q)
+	first := st.depth == 0 && st.Budget.Aliases.Load() == 0
+	var known cache.Found
+	if !st.Prefetching || !first {
+		asked := cache.Question{Name: q.Name, Type: q.Type, Trust: st.Trust, Onward: !st.Prefetching}
+		if f, ok := r.look(v, now, asked, first, &known); ok {
+			st.tellCache(f)
+			return f, start, nil
+		}
+	}
+	if st.Prefetching { // which looks for a zone cut in its own way
+		if f, ok := v.Cache.GetFailure(now, q.Name, q.Type, st.Trust); ok {
+			known.Failure = &f
+		}
+	}
+	if known.Failure != nil && !st.RetryFailure {
+		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
+		return nil, start, &failure.CachedError{Failure: *known.Failure}
+	}
+	return nil, walkStart{cuts: v.Cache, cut: known.Cut, noCut: known.NoCut}, nil
 }
 
 // keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be

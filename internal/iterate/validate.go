@@ -154,7 +154,7 @@ func (r *Iterator) fetch(ctx context.Context, st *QueryState, need dnssec.Need) 
 			return fetched{q: q, responses: []*dnssec.Response{a.Response(need.Zone)}}
 		}
 	}
-	w := r.newWalk(below, q, walkStart{})
+	w := r.newWalk(below, q, nil)
 	a, err := w.run(ctx)
 	if err != nil {
 		if resp, from := r.referredDS(ctx, below, q, err); resp != nil {
@@ -333,15 +333,15 @@ const maxBogusRetries = 3
 
 // walkRetryingBogus walks, and as long as the answer is bogus walks again with servers that
 // had no part in it, if there are any.
-func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answer.Question, start walkStart) (*answer.Answer, error) {
+func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answer.Question, start *walkStart) (*answer.Answer, error) {
 	f, err := r.walk(ctx, st, q, start)
 	if again := r.withoutSecondLevel(st, q, err); again != nil {
 		st = again
-		f, err = r.walk(ctx, st, q, walkStart{})
+		f, err = r.walk(ctx, st, q, nil)
 	}
 	if again := r.withSignatures(st, q, err); again != nil {
 		st = again
-		f, err = r.walk(ctx, st, q, walkStart{})
+		f, err = r.walk(ctx, st, q, nil)
 	}
 	first := err
 	for range maxBogusRetries {
@@ -362,7 +362,7 @@ func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answ
 		again.startAbove = st.validation.startCut
 		again.validation = r.newValidation(&again, q)
 		st = &again
-		f, err = r.walk(ctx, st, q, walkStart{})
+		f, err = r.walk(ctx, st, q, nil)
 	}
 	if err != nil {
 		if bogus := failure.Of(first).Bogus; bogus != nil {

@@ -33,8 +33,8 @@ type walk struct {
 	silenceErr error              // the error that led to one query with the full question; nil: none
 }
 
-// walkStart is where a walk may begin, as the look for its answer in the cache has shown. The
-// zero value says nothing.
+// walkStart is where a walk may begin, as the look for its answer in the cache has shown. Nil
+// says nothing.
 type walkStart struct {
 	cuts  *cache.View // where it was found
 	cut   cache.Cut
@@ -42,12 +42,12 @@ type walkStart struct {
 }
 
 // walk searches one name at the servers.
-func (r *Iterator) walk(ctx context.Context, st *QueryState, q answer.Question, start walkStart) (*answer.Answer, error) {
+func (r *Iterator) walk(ctx context.Context, st *QueryState, q answer.Question, start *walkStart) (*answer.Answer, error) {
 	return r.newWalk(st, q, start).run(ctx)
 }
 
 // newWalk begins a walk at the deepest zone cut that is known.
-func (r *Iterator) newWalk(st *QueryState, q answer.Question, start walkStart) *walk {
+func (r *Iterator) newWalk(st *QueryState, q answer.Question, start *walkStart) *walk {
 	now := r.Settings.Now()
 	v := r.routes.ViewOf(now, q)
 	if st.validation != nil {
@@ -56,7 +56,7 @@ func (r *Iterator) newWalk(st *QueryState, q answer.Question, start walkStart) *
 		v = st.validation.view
 	}
 	w := &walk{r: r, st: st, q: q, view: v, minimiser: r.newMinimiser(v, q)}
-	if start.cut.Delegation != nil && start.cuts == v.Cuts && !v.Forwards() {
+	if start != nil && start.cut.Delegation != nil && start.cuts == v.Cuts && !v.Forwards() {
 		w.cut = knownCut(v, start.cut)
 		w.minimiser.noCutLabels = start.noCut.Labels()
 		return w
