@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,17 +23,28 @@ func atEveryMoment(t *testing.T, begin func(*testing.T, func(*resolver.Options))
 	for moment := int64(1); moment < most; moment++ {
 		var looks atomic.Int64
 		var armed atomic.Pointer[func()]
+		var mu sync.Mutex // held while change runs, so that disarm waits for it: work in the background looks at the clock too
 		synctest.Test(t, func(t *testing.T) {
 			r := begin(t, func(o *resolver.Options) {
 				now := o.Now
 				o.Now = func() time.Time {
+					if armed.Load() == nil { // also while change looks at the clock
+						return now()
+					}
+					mu.Lock()
+					defer mu.Unlock()
 					if change := armed.Load(); change != nil && looks.Add(1) == moment {
+						armed.Store(nil)
 						(*change)()
 					}
 					return now()
 				}
 			})
-			play(t, r, func(change func()) { armed.Store(&change) }, func() { armed.Store(nil) })
+			play(t, r, func(change func()) { armed.Store(&change) }, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				armed.Store(nil)
+			})
 		})
 		if t.Failed() {
 			t.Fatalf("when the change came at look %d at the clock", moment)
