@@ -18,7 +18,7 @@ import (
 // proofs: they get more time.
 var fuzzMain = []string{
 	"cache.FuzzLoadEntry", "dnssec.FuzzAnchors", "dnssec.FuzzNSEC", "dnssec.FuzzNSEC3",
-	"dnssec.FuzzSignature", "internal/scrub.FuzzScrub", "internal/wire.FuzzParse", "resolver.FuzzCheck", "resolver.FuzzClassify",
+	"dnssec.FuzzSignature", "internal/scrub.FuzzScrub", "internal/wire.FuzzParse", "internal/upstream.FuzzCheck", "internal/upstream.FuzzClassify",
 }
 
 // How long a target is fuzzed.
