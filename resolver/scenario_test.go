@@ -88,6 +88,7 @@ func (p *player) ask(place string, ask *scenario.Ask) {
 	start := time.Now()
 	result, err := p.resolver.Resolve(p.t.Context(), ask.Name, ask.Type)
 	p.took = time.Since(start)
+	synctest.Wait() // for what goes on beside the question, such as priming, to send its queries too
 	if want, got := expected(ask), received(ask, result, err); got != want {
 		p.t.Errorf("%s\ngot:\n%s\nwant:\n%s", place, got, want)
 	}
