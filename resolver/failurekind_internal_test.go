@@ -62,26 +62,27 @@ func TestFailureOf(t *testing.T) {
 		outage, leader, lasts bool // is an outage, is of the leader, is worth remembering
 		lastsBelow, ofZone    bool // likewise of a sub-question; is about a zone's servers
 		counted               failure.Kind
+		reason                FailureReason
 		code                  uint16
 	}{
-		{"none", nil, false, false, true, true, false, failure.Other, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"silent servers", inZone(failure.ErrNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, failure.NoReachableServer, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the end of time", likeDeadline{}, true, true, true, true, false, failure.Deadline, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"the limit of time", inZone(limits.Time.Reached(1)), true, true, true, false, false, failure.Time, dns.ExtendedErrorCodeOther},
-		{"a budget", inZone(failure.ErrNoReachableServer, limits.Sends.Reached(1)), true, true, true, false, false, failure.QuestionLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of the data", inZone(failure.ErrNoReachableServer, limits.Records.Reached(1)), false, false, true, false, true, failure.DataLimit, dns.ExtendedErrorCodeOther},
-		{"a reply that is too large", inZone(failure.ErrNoReachableServer, limits.MessageRecords.Reached(1)), true, false, true, false, true, failure.DataLimit, dns.ExtendedErrorCodeOther},
-		{"a limit of all questions", &failure.HeldError{Limit: limits.Sockets.Reached(1), Cause: limits.Time.Reached(1)}, true, true, true, false, false, failure.ResolverLimit, dns.ExtendedErrorCodeOther},
-		{"a circle", inZone(failure.ErrNoServerAddress, failure.ErrCircular), true, false, true, false, true, failure.Circular, dns.ExtendedErrorCodeOther},
-		{"an alias loop", failure.ErrAliasLoop, false, false, true, true, false, failure.AliasLoop, dns.ExtendedErrorCodeOther},
-		{"nobody waits", inZone(failure.ErrNoReachableServer, context.Canceled), false, true, false, false, false, failure.Canceled, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"no descriptors", inZone(failure.ErrNoReachableServer, failure.ErrNoDescriptors), true, false, false, false, true, failure.NoDescriptors, dns.ExtendedErrorCodeOther},
-		{"aborted", inZone(failure.ErrNoReachableServer, failure.ErrAborted), true, false, false, false, false, failure.NoReachableServer, dns.ExtendedErrorCodeOther},
-		{"bogus", failure.Join([]error{failure.ErrLame, &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failure.Bogus, dns.ExtendedErrorCodeSignatureExpired},
-		{"keys that could not be had", &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failure.Bogus, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"a blocked network, where addresses depend on themselves", inZone(failure.ErrBlocked, failure.ErrNoReachableServer, failure.ErrCircular), true, false, true, false, true, failure.Blocked, dns.ExtendedErrorCodeNetworkError},
-		{"a route", &routes.Error{Zone: "example.", Err: failure.WrapCause(failure.ErrNoReachableServer, &failure.CertificateError{What: "expired", Err: failure.ErrLame})}, true, false, true, true, false, failure.Certificate, dns.ExtendedErrorCodeNoReachableAuthority},
-		{"an error of a hook", &failure.HookError{Err: errors.New("no")}, false, false, true, true, false, failure.Other, dns.ExtendedErrorCodeOther},
+		{"none", nil, false, false, true, true, false, failure.Other, FailureOther, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"silent servers", inZone(failure.ErrNoReachableServer, context.DeadlineExceeded), true, false, true, true, true, failure.NoReachableServer, FailureUnreachable, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the end of time", likeDeadline{}, true, true, true, true, false, failure.Deadline, FailureTimeout, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"the limit of time", inZone(limits.Time.Reached(1)), true, true, true, false, false, failure.Time, FailureTimeout, dns.ExtendedErrorCodeOther},
+		{"a budget", inZone(failure.ErrNoReachableServer, limits.Sends.Reached(1)), true, true, true, false, false, failure.QuestionLimit, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of the data", inZone(failure.ErrNoReachableServer, limits.Records.Reached(1)), false, false, true, false, true, failure.DataLimit, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a reply that is too large", inZone(failure.ErrNoReachableServer, limits.MessageRecords.Reached(1)), true, false, true, false, true, failure.DataLimit, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a limit of all questions", &failure.HeldError{Limit: limits.Sockets.Reached(1), Cause: limits.Time.Reached(1)}, true, true, true, false, false, failure.ResolverLimit, FailureLimit, dns.ExtendedErrorCodeOther},
+		{"a circle", inZone(failure.ErrNoServerAddress, failure.ErrCircular), true, false, true, false, true, failure.Circular, FailureLoop, dns.ExtendedErrorCodeOther},
+		{"an alias loop", failure.ErrAliasLoop, false, false, true, true, false, failure.AliasLoop, FailureLoop, dns.ExtendedErrorCodeOther},
+		{"nobody waits", inZone(failure.ErrNoReachableServer, context.Canceled), false, true, false, false, false, failure.Canceled, FailureCanceled, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"no descriptors", inZone(failure.ErrNoReachableServer, failure.ErrNoDescriptors), true, false, false, false, true, failure.NoDescriptors, FailureDescriptors, dns.ExtendedErrorCodeOther},
+		{"aborted", inZone(failure.ErrNoReachableServer, failure.ErrAborted), true, false, false, false, false, failure.NoReachableServer, FailureUnreachable, dns.ExtendedErrorCodeOther},
+		{"bogus", failure.Join([]error{failure.ErrLame, &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonExpired}}}), false, false, true, true, true, failure.Bogus, FailureBogus, dns.ExtendedErrorCodeSignatureExpired},
+		{"keys that could not be had", &failure.BogusError{Reason: dnssec.Reason{Code: dnssec.ReasonUnavailable}}, true, false, true, true, true, failure.Bogus, FailureBogus, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"a blocked network, where addresses depend on themselves", inZone(failure.ErrBlocked, failure.ErrNoReachableServer, failure.ErrCircular), true, false, true, false, true, failure.Blocked, FailureNetwork, dns.ExtendedErrorCodeNetworkError},
+		{"a route", &routes.Error{Zone: "example.", Err: failure.WrapCause(failure.ErrNoReachableServer, &failure.CertificateError{What: "expired", Err: failure.ErrLame})}, true, false, true, true, false, failure.Certificate, FailureCertificate, dns.ExtendedErrorCodeNoReachableAuthority},
+		{"an error of a hook", &failure.HookError{Err: errors.New("no")}, false, false, true, true, false, failure.Other, FailureOther, dns.ExtendedErrorCodeOther},
 	} {
 		f := failure.Of(tt.err)
 		if f.IsOutage() != tt.outage || f.IsOfLeader() != tt.leader || f.IsWorthRemembering(false) != tt.lasts || f.IsWorthRemembering(true) != tt.lastsBelow || f.IsOfZone() != tt.ofZone {
@@ -90,6 +91,9 @@ func TestFailureOf(t *testing.T) {
 		}
 		if k := f.Counted(); k != tt.counted {
 			t.Errorf("%s: counted as kind %d, want %d", tt.about, k, tt.counted)
+		}
+		if reason := failureReasons[f.Counted()]; reason != tt.reason {
+			t.Errorf("%s: counted as %s, want %s", tt.about, reason, tt.reason)
 		}
 		if e := f.Extended(); e.Code != tt.code {
 			t.Errorf("%s: got %v, want the code %d", tt.about, e, tt.code)

@@ -328,3 +328,9 @@ func TestClockSetBack(t *testing.T) {
 		}
 	}
 }
+
+// Lame reports whether addr is known not to serve zone.
+func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
+	_, lame := t.Candidate(now, addr, zone)
+	return lame
+}

@@ -78,7 +78,7 @@ func (t *Table) Estimate(now time.Time, addr netip.AddrPort) Estimate {
 	return t.estimate(now, s.servers.get(&t.servers, addr))
 }
 
-// Candidate is Estimate and Lame at once, for a server of zone.
+// Candidate returns the estimate of a server, and whether it is known not to serve zone.
 func (t *Table) Candidate(now time.Time, addr netip.AddrPort, zone dnsname.Name) (e Estimate, lame bool) {
 	s := t.shardOf(addr)
 	s.mu.Lock()

@@ -128,8 +128,8 @@ func (l *list[K, V]) unlink(i *item[K, V]) {
 	}
 }
 
-// reserve makes room for one more entry of a kind: in a full table, in the place of the one that
-// has been unused for longest. It holds one lock at a time, none when it returns. Looking into
+// reserve counts one more entry of a kind and, in a full table, has the one go that has been unused
+// for longest. It holds one lock at a time, none when it returns. Looking into
 // each shard is paid for by what made the entry: a query to a server that was not known, or a
 // reply that was of no use.
 func (t *Table) reserve(b *bound, unusedSince func(*shard) uint64, evict func(*shard)) {

@@ -170,7 +170,7 @@ func equal(a, b Features) bool {
 		a.Folds == b.Folds && a.Doubted == b.Doubted && a.Full == b.Full && a.Cookies == b.Cookies
 }
 
-// TestCookieIsShared: whoever appends to a cookie option does not write into that of others, and
+// TestCookieIsShared: appending to a cookie option does not write into that of others, and
 // one that was handed out stays as it is.
 func TestCookieIsShared(t *testing.T) {
 	table := NewTable()

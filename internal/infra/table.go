@@ -99,15 +99,7 @@ func (t *Table) SetLame(now time.Time, addr netip.AddrPort, zone dnsname.Name) {
 	s.mu.Unlock()
 }
 
-// Lame reports whether addr is known not to serve zone.
-func (t *Table) Lame(now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
-	s := t.shardOf(addr)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return t.isLame(s, now, addr, zone)
-}
-
-// isLame is Lame for an address of s, which is locked.
+// isLame reports whether addr, an address of s, is known not to serve zone. s must be locked.
 func (t *Table) isLame(s *shard, now time.Time, addr netip.AddrPort, zone dnsname.Name) bool {
 	until := s.lame.get(&t.lame, lameKey{addr, zone})
 	return until != nil && ahead(now, *until, lameFor)

@@ -244,8 +244,8 @@ func (p *Pending) isClosed() bool {
 	return p.closed
 }
 
-// release frees what p holds. It is called once: by whoever finds p both closed and
-// without a goroutine in it.
+// release frees what p holds. It is called once: when p is both closed and without a
+// goroutine in it.
 func (p *Pending) release() {
 	if p.socket != nil {
 		p.socket.close()

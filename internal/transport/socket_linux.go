@@ -14,7 +14,7 @@ import (
 // descriptor of its own: what is kept are the channel and the timer.
 type rawSocket struct {
 	poller *poller
-	// wake has a value when whoever waits should look what has happened. It is a hint, so that one
+	// wake has a value when the goroutine that waits should look what has happened. It is a hint, so that one
 	// meant for the query before does no harm.
 	wake  chan struct{}
 	timer *time.Timer
@@ -134,7 +134,7 @@ func (s *rawSocket) follow(until time.Time) {
 	}
 }
 
-// signal wakes whoever waits.
+// signal wakes the goroutine that waits.
 func (s *rawSocket) signal() {
 	select {
 	case s.wake <- struct{}{}:
