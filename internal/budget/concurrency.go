@@ -32,52 +32,62 @@ func NewConcurrencyLimits[K comparable](limit int) *ConcurrencyLimits[K] {
 	return &ConcurrencyLimits[K]{limit: int64(limit), ByKey: make(map[K]*concurrencyLimit)}
 }
 
-// Enter waits for a slot and returns the function that releases it. It fails when ctx ends
-// first.
-func (g *ConcurrencyLimits[K]) Enter(ctx context.Context, key K) (leave func(), err error) {
+// Slot is a slot that is held, until Leave. The zero value is none.
+type Slot[K comparable] struct {
+	of  *ConcurrencyLimits[K]
+	key K
+	at  *concurrencyLimit // nil: none
+}
+
+// Leave releases the slot. Only the first call counts.
+func (s *Slot[K]) Leave() {
+	if s.at == nil {
+		return
+	}
+	s.at.slots.Release(1)
+	s.of.forget(s.key, s.at)
+	s.at = nil
+}
+
+// Enter waits for a slot. It fails when ctx ends first.
+func (g *ConcurrencyLimits[K]) Enter(ctx context.Context, key K) (Slot[K], error) {
 	g.mu.Lock()
 	at := g.of(key)
 	at.users++
 	g.mu.Unlock()
 	if err := at.slots.Acquire(ctx, 1); err != nil {
 		g.forget(key, at)
-		return nil, context.Cause(ctx)
+		return Slot[K]{}, context.Cause(ctx)
 	}
-	return func() {
-		at.slots.Release(1)
-		g.forget(key, at)
-	}, nil
+	return Slot[K]{g, key, at}, nil
 }
 
 // Acquire is Enter for a query. While it waits, the budget of its question knows for which
 // limit; when it waits in vain, the error says so.
-func Acquire[K comparable](ctx context.Context, b *Budget, g *ConcurrencyLimits[K], key K, l limits.Limit) (leave func(), err error) {
-	if leave, ok := g.TryEnter(key); ok {
-		return leave, nil
+func Acquire[K comparable](ctx context.Context, b *Budget, g *ConcurrencyLimits[K], key K, l limits.Limit) (Slot[K], error) {
+	if slot, ok := g.TryEnter(key); ok {
+		return slot, nil
 	}
 	release := b.NoteWait(l)
-	leave, err = g.Enter(ctx, key)
+	slot, err := g.Enter(ctx, key)
 	release()
 	if err == nil || failure.Of(err).Is(failure.Canceled) { // cancelled: the slot is not needed any more
-		return leave, err
+		return slot, err
 	}
-	return nil, b.WaitedInVain(l, err)
+	return slot, b.WaitedInVain(l, err)
 }
 
 // TryEnter is Enter that does not wait.
-func (g *ConcurrencyLimits[K]) TryEnter(key K) (leave func(), ok bool) {
+func (g *ConcurrencyLimits[K]) TryEnter(key K) (slot Slot[K], ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at := g.of(key)
 	if !at.slots.TryAcquire(1) {
 		g.release(key, at)
-		return nil, false
+		return slot, false
 	}
 	at.users++
-	return func() {
-		at.slots.Release(1)
-		g.forget(key, at)
-	}, true
+	return Slot[K]{g, key, at}, true
 }
 
 // of returns the slots of a key. g.mu must be held.

@@ -181,7 +181,7 @@ func TestConcurrencyLimitsAreForgotten(t *testing.T) {
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
-				leave, err := g.Enter(t.Context(), "key")
+				slot, err := g.Enter(t.Context(), "key")
 				if err != nil {
 					t.Errorf("enter: %v", err)
 					return
@@ -191,7 +191,7 @@ func TestConcurrencyLimitsAreForgotten(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				inside.Add(-1)
-				leave()
+				slot.Leave()
 			})
 		}
 		time.Sleep(time.Millisecond)

@@ -2,8 +2,10 @@ package iterate
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/limits"
@@ -102,9 +104,9 @@ func (z *zoneQuery) makePlain(to *slist.Server) { z.plainRetried, to.Plain = tru
 // deadProbe is the wait for another question's probe of a server that is marked down.
 type deadProbe struct {
 	server *slist.Server
-	ended  <-chan struct{} // closed when the probe has ended; nil: there is no wait
-	resume func()          // staggers the questions that wait for the same probe in tests
-	leave  func()          // releases this question's slot among those that wait
+	ended  <-chan struct{}             // closed when the probe has ended; nil: there is no wait
+	resume func()                      // staggers the questions that wait for the same probe in tests
+	slot   budget.Slot[netip.AddrPort] // among the questions that wait
 }
 
 // endedProbe is the channel of a probe that has ended.
@@ -131,21 +133,18 @@ func (z *zoneQuery) awaitProbe() bool {
 	if p.ended == nil {
 		return false
 	}
-	leave, ok := z.r.probeWaitSlots.TryEnter(p.server.Addr)
-	if !ok {
+	var ok bool
+	if p.slot, ok = z.r.probeWaitSlots.TryEnter(p.server.Addr); !ok {
 		z.errs = append(z.errs, z.st.Budget.Refuse(limits.Questions))
 		return false
 	}
-	p.leave = leave
 	z.deadProbe = p
 	return true
 }
 
 // forgetDeadProbe ends the wait for a server.
 func (z *zoneQuery) forgetDeadProbe() {
-	if z.deadProbe.leave != nil {
-		z.deadProbe.leave()
-	}
+	z.deadProbe.slot.Leave()
 	z.deadProbe = deadProbe{}
 }
 

@@ -47,6 +47,7 @@ type exchange struct {
 	why         events.Reason
 	unreachable chan<- struct{} // receives when the host reports the port as unreachable
 
+	slots querySlots
 	queryForm
 	features  infra.Features
 	isDown    bool             // the server is marked down now
@@ -109,11 +110,10 @@ func (x *exchange) run(ctx context.Context) Result {
 	if x.to.EndProbe != nil {
 		defer x.to.EndProbe()
 	}
-	leave, err := x.r.waitQuerySlots(ctx, x.Budget, x.Cut, x.to.Addr)
-	if err != nil {
+	if err := x.waitQuerySlots(ctx); err != nil {
 		return x.fail(err)
 	}
-	defer leave()
+	defer x.slots.leave()
 	x.isDown = x.Cut.Source.Infra.Estimate(x.r.Settings.Now(), x.to.Addr).Dead
 	if x.markedDownMeanwhile() {
 		return Result{Server: x.to, Unsent: true}
@@ -165,11 +165,11 @@ func (x *exchange) send(ctx context.Context) (again bool, out Result) {
 	if err := x.chargeSend(); err != nil {
 		return false, x.fail(err)
 	}
-	leave, err := x.waitSocketSlot(ctx)
+	slots, err := x.waitSendSlots(ctx)
 	if err != nil {
 		return false, x.fail(err)
 	}
-	defer leave()
+	defer slots.leave()
 	id, timeout := x.prepare(ctx)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -49,21 +49,20 @@ func (x *exchange) mayWaitHere() bool {
 // and, when it is late, in another one.
 type firstQuery struct {
 	*exchange
-	id          int
-	giveUp      time.Time // when its reply is waited for no longer
-	pending     *transport.Pending
-	unwatch     func() bool // ends the watch on the search's context
-	leaveQuery  func()
-	leaveSocket func()
+	id        int
+	giveUp    time.Time // when its reply is waited for no longer
+	pending   *transport.Pending
+	unwatch   func() bool // ends the watch on the search's context
+	sendSlots sendSlots
 }
 
 // enter takes the slots of the exchange and of its first query, if they are free.
 func (f *firstQuery) enter() (ok bool) {
-	if f.leaveQuery, ok = f.tryQuerySlots(); !ok {
+	if !f.tryQuerySlots() {
 		return false
 	}
-	if f.leaveSocket, ok = f.trySocketSlot(); !ok {
-		f.leaveQuery()
+	if f.sendSlots, ok = f.trySendSlots(); !ok {
+		f.slots.leave()
 	}
 	return ok
 }
@@ -71,7 +70,7 @@ func (f *firstQuery) enter() (ok bool) {
 // leave releases what the first query still holds, and then the exchange's slots.
 func (f *firstQuery) leave() {
 	f.end()
-	f.leaveQuery()
+	f.slots.leave()
 }
 
 // end closes the socket, and releases its slot.
@@ -81,10 +80,7 @@ func (f *firstQuery) end() {
 		f.pending.Close()
 		f.pending = nil
 	}
-	if f.leaveSocket != nil {
-		f.leaveSocket()
-		f.leaveSocket = nil
-	}
+	f.sendSlots.leave()
 }
 
 // send sends the query, and waits for its reply until the server is late. again is true when the

@@ -6,98 +6,97 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/limits"
-	"github.com/iterdns/iterdns/internal/routes"
 )
 
-// waitQuerySlots waits for a slot among the queries under way to a zone, and for one among
-// those to a server.
-func (r *Client) waitQuerySlots(ctx context.Context, b *budget.Budget, cut *routes.ZoneCut, server netip.AddrPort) (leave func(), err error) {
-	leaveZone := func() {}
-	if !cut.Source.Forwards() { // a forwarder serves many zones as one
-		if leaveZone, err = budget.Acquire(ctx, b, r.zoneSlots, cut.Zone, limits.QueriesPerZone); err != nil {
-			return nil, err
-		}
-	}
-	leaveServer, err := budget.Acquire(ctx, b, r.serverSlots, server, limits.QueriesPerServer)
-	if err != nil {
-		leaveZone()
-		return nil, err
-	}
-	return func() {
-		leaveServer()
-		leaveZone()
-	}, nil
+// querySlots are the slots of an exchange: one among the queries under way to a zone, and one
+// among those to a server.
+type querySlots struct {
+	zone   budget.Slot[dnsname.Name] // none for a forwarder, which serves many zones as one
+	server budget.Slot[netip.AddrPort]
 }
 
-// tryQuerySlots is waitQuerySlots that does not wait.
-func (x *exchange) tryQuerySlots() (leave func(), ok bool) {
-	leaveZone, ok := x.r.zoneSlots.TryEnter(x.Cut.Zone)
-	if !ok {
-		return nil, false
+func (s *querySlots) leave() {
+	s.server.Leave()
+	s.zone.Leave()
+}
+
+// waitQuerySlots waits for the slots of the exchange.
+func (x *exchange) waitQuerySlots(ctx context.Context) (err error) {
+	if !x.Cut.Source.Forwards() {
+		if x.slots.zone, err = budget.Acquire(ctx, x.Budget, x.r.zoneSlots, x.Cut.Zone, limits.QueriesPerZone); err != nil {
+			return err
+		}
 	}
-	leaveServer, ok := x.r.serverSlots.TryEnter(x.to.Addr)
-	if !ok {
-		leaveZone()
-		return nil, false
+	if x.slots.server, err = budget.Acquire(ctx, x.Budget, x.r.serverSlots, x.to.Addr, limits.QueriesPerServer); err != nil {
+		x.slots.leave()
 	}
-	return func() {
-		leaveServer()
-		leaveZone()
-	}, true
+	return err
+}
+
+// tryQuerySlots is waitQuerySlots that does not wait, for a server that is no forwarder.
+func (x *exchange) tryQuerySlots() (ok bool) {
+	if x.slots.zone, ok = x.r.zoneSlots.TryEnter(x.Cut.Zone); !ok {
+		return false
+	}
+	if x.slots.server, ok = x.r.serverSlots.TryEnter(x.to.Addr); !ok {
+		x.slots.leave()
+	}
+	return ok
 }
 
 // quickServer is the round-trip time of servers that some sockets are reserved for: nearly
 // all servers on this planet that are not behind a satellite need less.
 const quickServer = 400 * time.Millisecond
 
-// waitSocketSlot waits for the slot of the socket or connection that the next send needs.
-// That is not part of the time that the server has to answer.
-func (x *exchange) waitSocketSlot(ctx context.Context) (leave func(), err error) {
-	switch {
-	case x.to.Forwarder != nil && x.to.Forwarder.Sender != nil, x.r.transport == nil:
-		return func() {}, nil // its own transport limits itself
-	case x.network == "tcp" && x.Cut.Source.Forwards():
-		return func() {}, nil // the caller has chosen the server, not a hostile zone
-	case x.network == "tcp":
-		return budget.Acquire(ctx, x.Budget, x.r.connectionSlots, x.Cut.Zone, limits.Connections)
-	case x.isQuick():
-		return budget.Acquire(ctx, x.Budget, x.r.socketSlots, struct{}{}, limits.Sockets)
-	}
-	leaveUnknown, err := budget.Acquire(ctx, x.Budget, x.r.unknownServerSlots, struct{}{}, limits.Sockets)
-	if err != nil {
-		return nil, err
-	}
-	leaveSockets, err := budget.Acquire(ctx, x.Budget, x.r.socketSlots, struct{}{}, limits.Sockets)
-	if err != nil {
-		leaveUnknown()
-		return nil, err
-	}
-	return func() {
-		leaveSockets()
-		leaveUnknown()
-	}, nil
+// sendSlots are the slots of one send.
+type sendSlots struct {
+	unknown    budget.Slot[struct{}] // of a socket for a server that is not known to answer soon
+	socket     budget.Slot[struct{}]
+	connection budget.Slot[dnsname.Name]
 }
 
-// trySocketSlot is waitSocketSlot for a query over UDP to a server that is no forwarder, and does
+func (s *sendSlots) leave() {
+	s.connection.Leave()
+	s.socket.Leave()
+	s.unknown.Leave()
+}
+
+// waitSendSlots waits for the slots of the socket or connection that the next send needs.
+// That is not part of the time that the server has to answer.
+func (x *exchange) waitSendSlots(ctx context.Context) (s sendSlots, err error) {
+	switch {
+	case x.to.Forwarder != nil && x.to.Forwarder.Sender != nil, x.r.transport == nil:
+		return s, nil // its own transport limits itself
+	case x.network == "tcp" && x.Cut.Source.Forwards():
+		return s, nil // the caller has chosen the server, not a hostile zone
+	case x.network == "tcp":
+		s.connection, err = budget.Acquire(ctx, x.Budget, x.r.connectionSlots, x.Cut.Zone, limits.Connections)
+		return s, err
+	case !x.isQuick():
+		if s.unknown, err = budget.Acquire(ctx, x.Budget, x.r.unknownServerSlots, struct{}{}, limits.Sockets); err != nil {
+			return s, err
+		}
+	}
+	if s.socket, err = budget.Acquire(ctx, x.Budget, x.r.socketSlots, struct{}{}, limits.Sockets); err != nil {
+		s.leave()
+	}
+	return s, err
+}
+
+// trySendSlots is waitSendSlots for a query over UDP to a server that is no forwarder, and does
 // not wait.
-func (x *exchange) trySocketSlot() (leave func(), ok bool) {
-	if x.isQuick() {
-		return x.r.socketSlots.TryEnter(struct{}{})
+func (x *exchange) trySendSlots() (s sendSlots, ok bool) {
+	if !x.isQuick() {
+		if s.unknown, ok = x.r.unknownServerSlots.TryEnter(struct{}{}); !ok {
+			return s, false
+		}
 	}
-	leaveUnknown, ok := x.r.unknownServerSlots.TryEnter(struct{}{})
-	if !ok {
-		return nil, false
+	if s.socket, ok = x.r.socketSlots.TryEnter(struct{}{}); !ok {
+		s.leave()
 	}
-	leaveSockets, ok := x.r.socketSlots.TryEnter(struct{}{})
-	if !ok {
-		leaveUnknown()
-		return nil, false
-	}
-	return func() {
-		leaveSockets()
-		leaveUnknown()
-	}, true
+	return s, ok
 }
 
 // isQuick reports whether the server is known to answer, and soon.
