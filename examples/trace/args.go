@@ -120,7 +120,7 @@ func (c *command) setQuestion(words []string) (err error) {
 
 func (c *command) check() error {
 	switch {
-	case c.graph != "" && drawing(c.graph) == nil:
+	case c.graph != "" && painter(c.graph) == nil:
 		return errors.New("-graph needs a file name that ends in .svg or .dot")
 	case c.ipv4 && c.ipv6:
 		return errors.New("-4 and -6 exclude each other")

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/drawing"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -69,9 +66,9 @@ func (d *digPrinter) start(i resolver.StartInfo) {
 	case i.Walk == 1 && i.Hints:
 		d.block()
 		d.cut(i.Cut)
-		fmt.Fprintf(d.w, ";; %s of the root hints\n", count(len(i.Cut.Servers), "server"))
+		fmt.Fprintf(d.w, ";; %s of the root hints\n", drawing.Count(len(i.Cut.Servers), "server"))
 	case i.Walk == 1:
-		d.note("%s begins at %s, which is known", questionText(i.Question), i.Cut.Zone)
+		d.note("%s begins at %s, which is known", drawing.QuestionText(i.Question), i.Cut.Zone)
 	}
 }
 
@@ -96,9 +93,9 @@ func (d *digPrinter) response(i resolver.ResponseInfo) {
 		d.validation(i)
 	case i.Kind == "referral" && i.Err == nil:
 		d.held[i.Walk] = i
-	case i.Message == nil && overtaken(i):
+	case i.Message == nil && drawing.Overtaken(i):
 		// A server that was too late to be heard: dig would not have asked it.
-	case i.Message == nil || i.Err != nil || passedOver(i.Kind):
+	case i.Message == nil || i.Err != nil || drawing.PassedOver(i.Kind):
 		d.useless(i)
 	default:
 		d.step(i, nil)
@@ -118,10 +115,10 @@ func (d *digPrinter) step(i resolver.ResponseInfo, cut *glue.Delegation) {
 	d.turnTo(i.Walk)
 	d.block()
 	if q := d.asked[i.ID]; q.Minimised && cut == nil {
-		fmt.Fprintf(d.w, ";; asked for %s on the way (RFC 9156)\n", questionText(q.Asked))
+		fmt.Fprintf(d.w, ";; asked for %s on the way (RFC 9156)\n", drawing.QuestionText(q.Asked))
 	}
 	d.records(i.Message, cut)
-	fmt.Fprintf(d.w, ";; Received %d bytes from %s in %s%s\n", len(i.Message), server(i.Server, i.ServerName), millis(i.RTT), overTCP(d.asked[i.ID].Network))
+	fmt.Fprintf(d.w, ";; Received %d bytes from %s in %s%s\n", len(i.Message), server(i.Server, i.ServerName), drawing.Millis(i.RTT), drawing.OverTCP(d.asked[i.ID].Network))
 }
 
 // useless prints a query that brought nothing: the walk goes on with another server,
@@ -129,7 +126,7 @@ func (d *digPrinter) step(i resolver.ResponseInfo, cut *glue.Delegation) {
 func (d *digPrinter) useless(i resolver.ResponseInfo) {
 	d.turnTo(i.Walk)
 	i.Network = d.asked[i.ID].Network
-	d.note("%s: %s", server(i.Server, i.ServerName), outcome(i))
+	d.note("%s: %s", server(i.Server, i.ServerName), drawing.Outcome(i))
 }
 
 // forValidation reports whether a response belongs to a search for keys, which goes on
@@ -140,11 +137,11 @@ func (d *digPrinter) forValidation(i resolver.ResponseInfo) bool {
 }
 
 func (d *digPrinter) validation(i resolver.ResponseInfo) {
-	if i.Message == nil && overtaken(i) {
+	if i.Message == nil && drawing.Overtaken(i) {
 		return
 	}
 	i.Network = d.asked[i.ID].Network
-	d.note("for validation: %s from %s: %s", questionText(d.asked[i.ID].Asked), server(i.Server, i.ServerName), outcome(i))
+	d.note("for validation: %s from %s: %s", drawing.QuestionText(d.asked[i.ID].Asked), server(i.Server, i.ServerName), drawing.Outcome(i))
 }
 
 // turnTo says which question the next lines belong to, when it is another than that of
@@ -154,7 +151,7 @@ func (d *digPrinter) turnTo(walk int) {
 	switch {
 	case subject(q) == d.about:
 	case walk == 1:
-		d.note("back to %s", questionText(q))
+		d.note("back to %s", drawing.QuestionText(q))
 	default:
 		d.note("on the way: %s", subject(q))
 	}
@@ -167,7 +164,7 @@ func subject(q dns.Question) string {
 	if q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA {
 		return "the address of " + q.Name
 	}
-	return questionText(q)
+	return drawing.QuestionText(q)
 }
 
 func (d *digPrinter) lookup(i resolver.ServerLookupInfo) {
@@ -176,16 +173,16 @@ func (d *digPrinter) lookup(i resolver.ServerLookupInfo) {
 		d.note("to find the address of %s, which serves %s", i.Server, i.Zone)
 		d.about = subject(dns.Question{Name: i.Server, Qtype: dns.TypeA})
 	case i.Err != nil:
-		d.note("no address of %s: %s", i.Server, brief(i.Err))
+		d.note("no address of %s: %s", i.Server, drawing.Brief(i.Err))
 	case len(i.Addrs) > 0:
-		d.note("%s is at %s", i.Server, joinAddrs(i.Addrs))
+		d.note("%s is at %s", i.Server, drawing.JoinAddrs(i.Addrs))
 	}
 }
 
 // alias makes the walk be about the alias's target.
 func (d *digPrinter) alias(i resolver.AliasInfo) {
 	d.turnTo(i.Walk)
-	d.note("%s is an alias (%s) of %s: again from the beginning, for that", i.From, aliasType(i.DNAME), i.To)
+	d.note("%s is an alias (%s) of %s: again from the beginning, for that", i.From, drawing.AliasType(i.DNAME), i.To)
 	next := i.Question
 	next.Name = i.To
 	d.names[i.Walk] = next
@@ -193,46 +190,9 @@ func (d *digPrinter) alias(i resolver.AliasInfo) {
 }
 
 func (d *digPrinter) validated(i resolver.ValidatedInfo) {
-	d.note("%s: %s%s", validatedText(i), i.Status, extendedText(i.Extended))
+	d.note("%s: %s%s", drawing.ValidatedText(i), i.Status, drawing.ExtendedText(i.Extended))
 }
 
 func (d *digPrinter) done(i resolver.DoneInfo) {
-	d.note("%s; %s", verdict(i), effort(i))
-}
-
-// passedOver reports whether a reply of this kind makes the walk turn to another
-// server or way of asking.
-func passedOver(kind string) bool {
-	switch kind {
-	case "answer", "alias", "referral", "no data", "name error":
-		return false
-	}
-	return true
-}
-
-// overtaken reports whether a query was given up because another server was faster.
-func overtaken(i resolver.ResponseInfo) bool { return errors.Is(i.Err, context.Canceled) }
-
-// outcome says what came of a query, in a few words.
-func outcome(i resolver.ResponseInfo) string {
-	switch {
-	case overtaken(i):
-		return "overtaken by another server"
-	case isTimeout(i.Err):
-		return fmt.Sprintf("no reply%s within %s", overTCP(i.Network), millis(i.RTT))
-	case i.Message == nil:
-		return "failed" + overTCP(i.Network) + ": " + oneLine(fmt.Sprint(i.Err))
-	}
-	text := cmp.Or(i.Kind, "not accepted")
-	if i.Rcode != dns.RcodeSuccess {
-		text += ", " + rcodeText(i.Rcode)
-	}
-	if i.Err != nil {
-		text += " (" + oneLine(i.Err.Error()) + ")"
-	}
-	return fmt.Sprintf("%s%s, %d bytes in %s", text, overTCP(i.Network), len(i.Message), millis(i.RTT))
-}
-
-func millis(t time.Duration) string {
-	return fmt.Sprintf("%d ms", t.Round(time.Millisecond).Milliseconds())
+	d.note("%s; %s", drawing.Verdict(i), drawing.Effort(i))
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 
+	"github.com/iterdns/iterdns/internal/drawing"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -27,7 +26,7 @@ func (f *failures) watch(t *resolver.Trace) *resolver.Trace {
 		switch {
 		case i.Message != nil:
 			f.replies++
-		case isTimeout(i.Err):
+		case drawing.IsTimeout(i.Err):
 			f.silent++
 		case f.first == nil && !errors.Is(i.Err, context.Canceled):
 			f.first = i.Err
@@ -45,11 +44,6 @@ func (f *failures) add(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w (%w)", errNoNetwork, f.first, err)
-}
-
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
 }
 
 // explain says in one line what went wrong, and the way out where there is one.
@@ -71,37 +65,7 @@ func explain(err error) string {
 		return "port 53 is blocked: no root server answers" + where +
 			". The way out: forward to a resolver that may be asked, or use a network that lets DNS through"
 	case failure != nil:
-		return oneLine(fmt.Sprintf("no answer for %s: %v", questionText(failure.Question), failure.Err))
+		return drawing.OneLine(fmt.Sprintf("no answer for %s: %v", drawing.QuestionText(failure.Question), failure.Err))
 	}
-	return oneLine(err.Error())
-}
-
-// brief returns the cause that an error comes down to, without the way it took.
-func brief(err error) string {
-	var limit *resolver.LimitError
-	if errors.As(err, &limit) {
-		return limit.Error()
-	}
-	for _, known := range []error{
-		resolver.ErrCircular, resolver.ErrIntercepted, resolver.ErrBlocked, resolver.ErrCached,
-		resolver.ErrNoServerAddress, resolver.ErrNoReachableServer,
-	} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	return oneLine(err.Error())
-}
-
-// maxLine is how long a message may get: errors list every server that was tried.
-const maxLine = 300
-
-// oneLine makes one line of joined errors.
-func oneLine(text string) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
-	text = strings.Join(lines, "; ")
-	if len(text) > maxLine {
-		text = strings.ToValidUTF8(text[:maxLine], "") + " …"
-	}
-	return resolver.Printable(text)
+	return drawing.OneLine(err.Error())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/glue"
+	"github.com/iterdns/iterdns/internal/drawing"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -188,7 +189,7 @@ func (p *jsonPrinter) start(i resolver.StartInfo) {
 func (p *jsonPrinter) query(i resolver.QueryInfo) {
 	p.put("query", i.Step, event{
 		ID: i.ID, Zone: i.Zone, Server: i.Server.String(), ServerName: i.ServerName, Network: i.Network,
-		Asked: questionText(i.Asked), Minimised: i.Minimised, Reason: string(i.Reason),
+		Asked: drawing.QuestionText(i.Asked), Minimised: i.Minimised, Reason: string(i.Reason),
 	})
 }
 
@@ -198,7 +199,7 @@ func (p *jsonPrinter) response(i resolver.ResponseInfo) {
 		Kind: i.Kind, RTT: inMillis(i.RTT), Bytes: len(i.Message), Error: errorText(i.Err),
 	}
 	if m, err := unpack(i.Message); err == nil {
-		e.Rcode = rcodeText(i.Rcode)
+		e.Rcode = drawing.RcodeText(i.Rcode)
 		e.Answer, e.Authority, e.Additional = recordTexts(m.answer), recordTexts(m.authority), recordTexts(m.additional)
 	}
 	p.put("response", i.Step, e)
@@ -219,7 +220,7 @@ func (p *jsonPrinter) lookup(i resolver.ServerLookupInfo) {
 func (p *jsonPrinter) done(i resolver.DoneInfo) {
 	e := event{Sends: i.Sends, Bytes: i.Bytes, Error: errorText(i.Err)}
 	if r := i.Result; r != nil {
-		e.Rcode, e.Status, e.TTL = rcodeText(r.Rcode), r.Status.String(), r.TTL.Seconds()
+		e.Rcode, e.Status, e.TTL = drawing.RcodeText(r.Rcode), r.Status.String(), r.TTL.Seconds()
 		e.Answer, e.Authority = recordTexts(r.Answer), recordTexts(r.Authority)
 	}
 	p.put("done", i.Step, e)

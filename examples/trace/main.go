@@ -41,6 +41,7 @@ import (
 	"os/signal"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/drawing"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -93,9 +94,9 @@ func (c *command) trace(ctx context.Context, in internet, stdout io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	failures, walk := &failures{}, &walkLog{}
+	failures, walk := &failures{}, &drawing.Walk{}
 	p := c.printer(stdout, in.title)
-	ctx = resolver.WithTrace(ctx, failures.watch(walk.watch(p.trace)))
+	ctx = resolver.WithTrace(ctx, failures.watch(walk.Watch(p.trace)))
 	if c.dnssec || c.graph != "" {
 		ctx = resolver.WithChain(ctx)
 	}
@@ -120,14 +121,14 @@ func evidence(result *resolver.Result, err error) []dnssec.Link {
 
 // show prints and draws the chain of trust, as far as that was asked for. Where nothing
 // was validated there is none; the picture then has the walk alone.
-func (c *command) show(in internet, p printer, walk *walkLog, chain []dnssec.Link) error {
+func (c *command) show(in internet, p printer, walk *drawing.Walk, chain []dnssec.Link) error {
 	if !c.dnssec && c.graph == "" {
 		return nil
 	}
-	t := &trust{}
+	t := &drawing.Trust{}
 	if len(chain) > 0 {
 		var err error
-		if t, err = judgeTrust(chain, in.options, in.signatureTime()); err != nil {
+		if t, err = drawing.Judge(chain, in.options, in.signatureTime()); err != nil {
 			return err
 		}
 	}
@@ -137,14 +138,14 @@ func (c *command) show(in internet, p printer, walk *walkLog, chain []dnssec.Lin
 	if c.graph == "" {
 		return nil
 	}
-	return draw(c.graph, newPicture(c.question(), t, walk))
+	return draw(c.graph, drawing.NewPicture(c.question(), t, walk, explain))
 }
 
 // printer is one form of output.
 type printer struct {
 	trace  *resolver.Trace
-	trust  func(*trust) // prints the chain of trust
-	finish func() error // prints the rest, and says whether everything could be written
+	trust  func(*drawing.Trust) // prints the chain of trust
+	finish func() error         // prints the rest, and says whether everything could be written
 }
 
 // printer returns the form asked for.
@@ -155,8 +156,8 @@ func (c *command) printer(w io.Writer, title string) printer {
 		p := newJSONPrinter(out)
 		return printer{p.trace(), p.trust, out.error}
 	case formTree:
-		t := newTree()
-		return printer{t.trace(), t.trust, func() error { t.print(out); return out.error() }}
+		t := drawing.NewTree()
+		return printer{t.Trace(), t.AddTrust, func() error { t.Print(out); return out.error() }}
 	case formDig:
 	}
 	d := newDigPrinter(out, c.additional)

@@ -67,10 +67,4 @@ func TestOutputIsPrintable(t *testing.T) {
 			}
 		}
 	}
-	if got := dotText("a\x1b[2J\n"); got != `"a\\027[2J\\010\l"` {
-		t.Errorf("dot: got %s", got)
-	}
-	if got := oneLine("a\x1b[2J\nb"); got != `a\027[2J; b` {
-		t.Errorf("a line: got %s", got)
-	}
 }

@@ -3,19 +3,11 @@ package main
 import (
 	"encoding/xml"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
-
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/dnssec"
 )
 
 // trustCases are questions of testdata/trust.txt, one for each way a chain of trust ends.
@@ -120,9 +112,8 @@ func TestGraphOfUnreachable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkSVG(t, string(drawn))
-		if !strings.Contains(string(drawn), "SERVFAIL") {
-			t.Errorf("got\n%s\nwant what the server said", drawn)
+		if err := xml.Unmarshal(drawn, new(struct{})); err != nil || !strings.Contains(string(drawn), "SERVFAIL") {
+			t.Errorf("got %v of\n%s\nwant XML with what the server said", err, drawn)
 		}
 	})
 }
@@ -134,132 +125,4 @@ func TestGraphNeedsAPlace(t *testing.T) {
 			t.Errorf("got %v, want %v", err, os.ErrNotExist)
 		}
 	})
-}
-
-// hostilePicture has a text that comes from the network wherever there can be one.
-func hostilePicture(text string) *picture {
-	p := &picture{title: text, outcome: text, status: dnssec.Bogus, aliases: []string{text}}
-	for _, name := range []string{".", text, "below." + text} {
-		p.boxes = append(p.boxes, &box{
-			name: name, status: dnssec.Insecure, why: text, link: link{texts: []string{text}},
-			keys:  slices.Repeat([]trustKey{{}}, 2*maxShown),
-			sets:  []trustSet{{text: text, data: []string{text}, note: text}},
-			steps: slices.Repeat([]string{text}, 2*maxShown),
-		})
-	}
-	p.arrange()
-	return p
-}
-
-// FuzzPicture: whatever a text is, the picture is well-formed, and the text stays text.
-func FuzzPicture(f *testing.F) {
-	for _, text := range []string{
-		"", "example.", `a\"b\000.example.`, `</text><script>alert(1)</script>`, "&lt;", "\x00\x1b[31m\xff", "line\nline", `\`, `"`,
-		strings.Repeat("a", 1000), "ä.example.", "]]>",
-	} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		p := hostilePicture(text)
-		checkSVG(t, svg(p))
-		checkDot(t, dot(p))
-	})
-}
-
-// checkSVG reads a picture as XML: it has no elements but those that are drawn, and no
-// box stands on another that it is not below of.
-func checkSVG(t *testing.T, drawn string) {
-	t.Helper()
-	decoder := xml.NewDecoder(strings.NewReader(drawn))
-	bottom := 0.0
-	for {
-		token, err := decoder.Token()
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			t.Fatalf("%v in\n%s", err, drawn)
-		}
-		element, ok := token.(xml.StartElement)
-		if !ok {
-			continue
-		}
-		switch element.Name.Local {
-		case "svg", "style", "text", "path":
-		case "rect":
-			y, height := number(t, element, "y"), number(t, element, "height")
-			if height > 14 { // of the legend
-				if y < bottom {
-					t.Errorf("a box begins at %v, above the end of the last one at %v, in\n%s", y, bottom, drawn)
-				}
-				bottom = y + height
-			}
-		default:
-			t.Fatalf("an element %s in\n%s", element.Name.Local, drawn)
-		}
-	}
-}
-
-func number(t *testing.T, e xml.StartElement, name string) float64 {
-	t.Helper()
-	for _, a := range e.Attr {
-		if a.Name.Local == name && a.Value != "100%" {
-			n, err := strconv.ParseFloat(a.Value, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	return 0
-}
-
-var (
-	dotString = regexp.MustCompile(`"(\\.|[^"\\\n])*"`)
-	dotLine   = regexp.MustCompile(`^(digraph trust \{|\}|\t[a-z0-9 ;=,\->\[\]S]*)$`)
-)
-
-// checkDot looks at what is left of each line without its strings.
-func checkDot(t *testing.T, drawn string) {
-	t.Helper()
-	for line := range strings.Lines(drawn) {
-		if rest := strings.TrimSuffix(dotString.ReplaceAllString(line, "S"), "\n"); !dotLine.MatchString(rest) {
-			t.Fatalf("line %q, without strings %q", line, rest)
-		}
-	}
-}
-
-// A zone below many, and zones of two branches, each hang below the right one.
-func TestArrange(t *testing.T) {
-	p := &picture{}
-	for _, name := range []string{"c.b.example.", "example.", "net.", ".", "b.example.", "a.net.", "x.y.b.example."} {
-		p.boxes = append(p.boxes, &box{name: name})
-	}
-	p.arrange()
-	var got []string
-	for _, b := range p.boxes {
-		above := ""
-		if b.above != nil {
-			above = b.above.name
-		}
-		got = append(got, strconv.Itoa(b.depth)+" "+b.name+" < "+above)
-	}
-	want := []string{
-		"0 . < ", "1 example. < .", "2 b.example. < example.", "3 c.b.example. < b.example.", "3 x.y.b.example. < b.example.",
-		"1 net. < .", "2 a.net. < net.",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
-// What is wrong with evidence is said.
-func TestJudgeTrustErrors(t *testing.T) {
-	if _, err := judgeTrust(nil, internet{}.options, (&internet{}).signatureTime()); err == nil {
-		t.Error("without evidence: got no error")
-	}
-	alone := []dnssec.Link{{Name: "\x07example\x00", Type: dns.TypeA, Kind: dnssec.KindNoData}}
-	if _, err := judgeTrust(alone, internet{}.options, (&internet{}).signatureTime()); err == nil {
-		t.Error("with the answer alone: got no error")
-	}
 }

@@ -28,6 +28,10 @@ type room struct {
 var rooms = []room{
 	{"examples/proxy", "cache dnssec resolver rootHints internal/snapshot",
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
+	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
+		"it is built of what users have, but for the drawing that it shares with the debug page"},
+	{"internal/drawing", "dnssec glue resolver",
+		"it draws what a trace and a chain of trust say: it asks nothing"},
 	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",
 		"it is an Internet in memory for tests: it may know the resolver, and no package may know it"},
 	{"resolver", "cache dnssec glue internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/iterate internal/limits internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",

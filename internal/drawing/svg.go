@@ -1,8 +1,9 @@
-package main
+package drawing
 
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,26 +25,10 @@ const (
 	svgMinWidth = 560
 )
 
-// paint is how a status looks. Each is also written out.
-type paint struct{ fill, stroke, dash string }
-
-func paintOf(status dnssec.Status) paint {
-	switch status {
-	case dnssec.Secure:
-		return paint{"#e8f5e9", "#2e7d32", ""}
-	case dnssec.Insecure:
-		return paint{"#f3f3f3", "#6d6d6d", "6 4"}
-	case dnssec.Bogus:
-		return paint{"#ffebee", "#c62828", ""}
-	case dnssec.Indeterminate:
-	}
-	return paint{"#fffde7", "#b28704", "2 3"}
-}
-
 // svgText is one line of a box.
 type svgText struct {
 	text, class string
-	colour      string // "": that of the class
+	status      string // that it has the colour of; "": none
 	below       bool   // it belongs to the line above
 }
 
@@ -55,8 +40,17 @@ func (t svgText) indent() float64 {
 	return 0
 }
 
-// svg draws a picture: each zone a box, below and to the right of the one it hangs below.
-func svg(p *picture) string {
+// SVG draws a picture: each zone a box, below and to the right of the one it hangs below. It is a
+// file of its own, which follows the reader's choice of a light or a dark scheme.
+func SVG(p *Picture) string {
+	return drawSVG(p).document(p, "<style>\n"+Style()+"</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n")
+}
+
+// InlineSVG is SVG as an element for a page of HTML that has [Style] among its styles: it has no
+// style of its own, so that a Content-Security-Policy may forbid inline styles.
+func InlineSVG(p *Picture) string { return drawSVG(p).document(p, "") }
+
+func drawSVG(p *Picture) *svgDrawing {
 	d := &svgDrawing{right: svgMinWidth}
 	for _, b := range p.boxes {
 		x := svgMargin + svgIndent*float64(b.depth)
@@ -73,7 +67,7 @@ func svg(p *picture) string {
 		d.box(b)
 	}
 	d.legend()
-	return d.document()
+	return d
 }
 
 // svgWidth is how wide a text is drawn.
@@ -91,7 +85,7 @@ func cut(text string) string {
 func (b *box) texts() []svgText {
 	var lines []svgText
 	if b.why != "" {
-		lines = append(lines, svgText{text: b.why, class: "why", colour: paintOf(b.status).stroke})
+		lines = append(lines, svgText{text: b.why, class: "why", status: b.status.String()})
 	}
 	for _, k := range firsts(b.keys) {
 		text := "⚷ key " + keyText(k.Key)
@@ -101,11 +95,11 @@ func (b *box) texts() []svgText {
 		lines = append(lines, svgText{text: text})
 	}
 	if more := len(b.keys) - maxShown; more > 0 {
-		lines = append(lines, svgText{text: "and " + count(more, "more key"), below: true})
+		lines = append(lines, svgText{text: "and " + Count(more, "more key"), below: true})
 	}
 	for _, s := range b.sets {
-		lines = append(lines, svgText{text: "■ " + s.text + " · " + s.verdict(), colour: paintOf(s.status).stroke})
-		for _, data := range s.data {
+		lines = append(lines, svgText{text: "■ " + s.Text + " · " + s.verdict(), status: s.Status.String()})
+		for _, data := range s.Data {
 			lines = append(lines, svgText{text: data, below: true})
 		}
 	}
@@ -122,7 +116,7 @@ func (b *box) texts() []svgText {
 func (b *box) linkTexts() []svgText {
 	var lines []svgText
 	for _, text := range b.link.texts {
-		lines = append(lines, svgText{text: text, class: "link", colour: paintOf(b.link.status).stroke})
+		lines = append(lines, svgText{text: text, class: "link", status: b.link.status.String()})
 	}
 	return lines
 }
@@ -136,10 +130,10 @@ type svgDrawing struct {
 	drawn  map[*box]float64 // the lower edge of each box
 }
 
-func (d *svgDrawing) head(p *picture) {
+func (d *svgDrawing) head(p *Picture) {
 	d.y = svgMargin + svgLine
 	d.text(svgMargin, svgText{text: p.title, class: "title"})
-	d.text(svgMargin, svgText{text: p.outcome, class: "name", colour: paintOf(p.status).stroke})
+	d.text(svgMargin, svgText{text: p.outcome, class: "name", status: p.status.String()})
 	for _, alias := range p.aliases {
 		d.text(svgMargin, svgText{text: alias})
 	}
@@ -147,14 +141,7 @@ func (d *svgDrawing) head(p *picture) {
 
 // text draws a line at the height reached and goes to the next.
 func (d *svgDrawing) text(x float64, t svgText) {
-	attributes := ""
-	if t.class != "" {
-		attributes += fmt.Sprintf(" class=%q", t.class)
-	}
-	if t.colour != "" {
-		attributes += fmt.Sprintf(" fill=%q", t.colour)
-	}
-	fmt.Fprintf(&d.shapes, "<text x=\"%.0f\" y=\"%.0f\"%s>%s</text>\n", x+t.indent(), d.y, attributes, escaped(cut(t.text)))
+	fmt.Fprintf(&d.shapes, "<text x=\"%.0f\" y=\"%.0f\"%s>%s</text>\n", x+t.indent(), d.y, classes(t.class, t.status), escaped(cut(t.text)))
 	d.y += svgLine
 }
 
@@ -167,14 +154,13 @@ func (d *svgDrawing) box(b *box) {
 	top := d.y - svgLine + 5
 	lines := b.texts()
 	height := svgLine*float64(len(lines)+1) + svgPad
-	colours := paintOf(b.status)
-	fmt.Fprintf(&d.shapes, "<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" rx=\"6\" fill=%q stroke=%q stroke-width=\"2\" stroke-dasharray=%q/>\n",
-		x, top, d.right-x, height, colours.fill, colours.stroke, colours.dash)
+	status := b.status.String()
+	fmt.Fprintf(&d.shapes, "<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" rx=\"6\"%s/>\n",
+		x, top, d.right-x, height, classes("box", status))
 	d.y = top + svgLine
 	d.hang(b, x, d.y-5)
-	status := b.status.String()
-	fmt.Fprintf(&d.shapes, "<text x=\"%.0f\" y=\"%.0f\" class=\"name\" text-anchor=\"end\" fill=%q>%s</text>\n",
-		d.right-svgPad, d.y, colours.stroke, escaped(status))
+	fmt.Fprintf(&d.shapes, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"end\"%s>%s</text>\n",
+		d.right-svgPad, d.y, classes("name", status), escaped(status))
 	d.text(x+svgPad, svgText{text: b.name, class: "name"})
 	for _, line := range lines {
 		d.text(x+svgPad, line)
@@ -192,10 +178,8 @@ func (d *svgDrawing) hang(b *box, x, y float64) {
 		return
 	}
 	from := svgMargin + svgIndent*float64(b.above.depth) + svgIndent/2
-	colours := paintOf(b.status)
-	fmt.Fprintf(&d.lines, "<path d=\"M %.0f %.0f V %.0f H %.0f\" fill=\"none\" stroke=%q stroke-width=\"2\" stroke-dasharray=%q/>\n",
-		from, d.drawn[b.above], y, x-2, colours.stroke, colours.dash)
-	fmt.Fprintf(&d.lines, "<path d=\"M %.0f %.0f l -9 -5 v 10 z\" fill=%q/>\n", x-1, y, colours.stroke)
+	fmt.Fprintf(&d.lines, "<path d=\"M %.0f %.0f V %.0f H %.0f\"%s/>\n", from, d.drawn[b.above], y, x-2, classes("line", b.status.String()))
+	fmt.Fprintf(&d.lines, "<path d=\"M %.0f %.0f l -9 -5 v 10 z\"%s/>\n", x-1, y, classes("head", b.status.String()))
 }
 
 // legend says what the signs mean.
@@ -203,9 +187,8 @@ func (d *svgDrawing) legend() {
 	d.y += svgGap
 	x := float64(svgMargin)
 	for _, status := range []dnssec.Status{dnssec.Secure, dnssec.Insecure, dnssec.Bogus, dnssec.Indeterminate} {
-		colours := paintOf(status)
-		fmt.Fprintf(&d.shapes, "<rect x=\"%.0f\" y=\"%.0f\" width=\"14\" height=\"14\" rx=\"3\" fill=%q stroke=%q stroke-width=\"2\" stroke-dasharray=%q/>\n",
-			x, d.y-12, colours.fill, colours.stroke, colours.dash)
+		fmt.Fprintf(&d.shapes, "<rect x=\"%.0f\" y=\"%.0f\" width=\"14\" height=\"14\" rx=\"3\"%s/>\n",
+			x, d.y-12, classes("box", status.String()))
 		fmt.Fprintf(&d.shapes, "<text x=\"%.0f\" y=\"%.0f\">%s</text>\n", x+20, d.y, status)
 		x += 20 + svgGlyph*float64(len(status.String())+3)
 	}
@@ -213,19 +196,36 @@ func (d *svgDrawing) legend() {
 	d.text(svgMargin, svgText{text: "⚷ key of the zone, ■ part of the answer, ? what its servers were asked", class: "walk"})
 }
 
-func (d *svgDrawing) document() string {
+// classes returns a class attribute; "" without any class.
+func classes(names ...string) string {
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" class=%q", strings.Join(names, " "))
+}
+
+// document returns the picture; style is what stands before its shapes.
+func (d *svgDrawing) document(p *Picture, style string) string {
 	width, height := d.right+svgMargin, d.y+svgMargin-svgLine
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f">
-<style>
-text { font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 13px; }
-.title { font-weight: bold; font-size: 15px; }
-.name { font-weight: bold; }
-.why, .link { font-style: italic; }
-.walk { fill: #5f6368; }
-</style>
-<rect width="100%%" height="100%%" fill="#ffffff"/>
-%s%s</svg>
-`, width, height, width, height, d.lines.String(), d.shapes.String())
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" class="picture" role="img" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f">
+<title>%s</title>
+<desc>%s</desc>
+%s%s%s</svg>
+`, width, height, width, height, escaped(p.title), escaped(p.description()), style, d.lines.String(), d.shapes.String())
+}
+
+// description says in words what the picture shows.
+func (p *Picture) description() string {
+	texts := []string{p.outcome}
+	for _, b := range p.boxes {
+		text := b.name + " is " + b.status.String()
+		if b.why != "" {
+			text += ", " + b.why
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, ". ")
 }
 
 // escaped makes a text of XML; what XML cannot hold becomes U+FFFD.

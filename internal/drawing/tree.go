@@ -1,4 +1,4 @@
-package main
+package drawing
 
 import (
 	"fmt"
@@ -9,21 +9,22 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// tree is a walk to be looked at: below each question the zones it came through, below
+// Tree is a walk to be looked at: below each question the zones it came through, below
 // each zone the servers asked and the side look-ups it took to find them.
-type tree struct {
+type Tree struct {
 	began   time.Time
-	root    *node
+	root    *Node
 	walks   map[int]*walkNode
-	lookups map[lookupKey]*node
-	queries map[int]*node // by the query's number
+	lookups map[lookupKey]*Node
+	queries map[int]*Node // by the query's number
 	summary string
+	lines   int
 }
 
 // walkNode is a question that is being searched, and the zone it has come to.
 type walkNode struct {
-	question *node
-	zone     *node
+	question *Node
+	zone     *Node
 }
 
 // lookupKey is the search for the address of a name server on behalf of a walk.
@@ -32,16 +33,18 @@ type lookupKey struct {
 	server string
 }
 
-func newTree() *tree {
-	return &tree{
-		root:    &node{},
+// NewTree makes a tree without lines.
+func NewTree() *Tree {
+	return &Tree{
+		root:    &Node{},
 		walks:   make(map[int]*walkNode),
-		lookups: make(map[lookupKey]*node),
-		queries: make(map[int]*node),
+		lookups: make(map[lookupKey]*Node),
+		queries: make(map[int]*Node),
 	}
 }
 
-func (t *tree) trace() *resolver.Trace {
+// Trace returns the hooks that the tree grows by. It is for one question.
+func (t *Tree) Trace() *resolver.Trace {
 	return &resolver.Trace{
 		Joined:       t.joined,
 		Cache:        t.cache,
@@ -57,21 +60,24 @@ func (t *tree) trace() *resolver.Trace {
 }
 
 // add puts a line below another.
-func (t *tree) add(above *node, s resolver.Step, left, right string) *node {
+func (t *Tree) add(above *Node, s resolver.Step, left, right string) *Node {
 	if t.began.IsZero() {
 		t.began = s.At
 	}
-	n := &node{at: s.At.Sub(t.began), left: left, right: right, above: above}
-	above.below = append(above.below, n)
+	t.lines++
+	n := &Node{At: s.At.Sub(t.began), Left: left, Right: right, above: above}
+	if t.lines <= MaxLines {
+		above.Below = append(above.Below, n)
+	}
 	return n
 }
 
 // walk returns the place of a walk, which is made when it is first heard of.
-func (t *tree) walk(s resolver.Step) *walkNode {
+func (t *Tree) walk(s resolver.Step) *walkNode {
 	w, ok := t.walks[s.Walk]
 	if !ok {
 		w = &walkNode{}
-		w.question = t.add(t.needed(s), s, questionText(s.Question), "")
+		w.question = t.add(t.needed(s), s, QuestionText(s.Question), "")
 		w.zone = w.question
 		t.walks[s.Walk] = w
 	}
@@ -80,7 +86,7 @@ func (t *tree) walk(s resolver.Step) *walkNode {
 
 // needed returns the place that a walk is needed for: the look-up of a name server, or
 // the zone that its parent has come to.
-func (t *tree) needed(s resolver.Step) *node {
+func (t *Tree) needed(s resolver.Step) *Node {
 	if n, ok := t.lookups[lookupKey{s.Parent, s.Question.Name}]; ok {
 		return n
 	}
@@ -90,11 +96,11 @@ func (t *tree) needed(s resolver.Step) *node {
 	return t.root
 }
 
-func (t *tree) joined(i resolver.JoinedInfo) {
+func (t *Tree) joined(i resolver.JoinedInfo) {
 	t.add(t.walk(i.Step).zone, i.Step, "shares a question that is under way", "")
 }
 
-func (t *tree) cache(i resolver.CacheInfo) {
+func (t *Tree) cache(i resolver.CacheInfo) {
 	w := t.walk(i.Step)
 	switch {
 	case i.Failure:
@@ -104,16 +110,16 @@ func (t *tree) cache(i resolver.CacheInfo) {
 	}
 }
 
-func (t *tree) start(i resolver.StartInfo) {
+func (t *Tree) start(i resolver.StartInfo) {
 	w := t.walk(i.Step)
 	right := "known already: " + serversText(i.Cut)
 	if i.Hints {
-		right = "root hints: " + count(len(i.Cut.Servers), "server")
+		right = "root hints: " + Count(len(i.Cut.Servers), "server")
 	}
 	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
 }
 
-func (t *tree) referral(i resolver.ReferralInfo) {
+func (t *Tree) referral(i resolver.ReferralInfo) {
 	w := t.walk(i.Step)
 	right := serversText(i.Cut)
 	if len(i.DS) > 0 {
@@ -125,7 +131,7 @@ func (t *tree) referral(i resolver.ReferralInfo) {
 // serversText says how many servers a zone has, and for how many the referral brought
 // addresses.
 func serversText(cut *glue.Delegation) string {
-	text := count(len(cut.Servers), "server")
+	text := Count(len(cut.Servers), "server")
 	glued := 0
 	for _, s := range cut.Servers {
 		if len(s.Addrs) > 0 {
@@ -141,30 +147,30 @@ func serversText(cut *glue.Delegation) string {
 	return fmt.Sprintf("%s, %d with glue", text, glued)
 }
 
-func (t *tree) query(i resolver.QueryInfo) {
+func (t *Tree) query(i resolver.QueryInfo) {
 	w := t.walk(i.Step)
-	right := "→ " + i.Server.Addr().String() + " " + hostText(i.ServerName) + overTCP(i.Network)
+	right := "→ " + i.Server.Addr().String() + " " + HostText(i.ServerName) + OverTCP(i.Network)
 	if i.Reason != resolver.ReasonBest && i.Reason != resolver.ReasonUnknown {
 		right += ", " + string(i.Reason)
 	}
-	t.queries[i.ID] = t.add(w.zone, i.Step, questionText(i.Asked), right)
+	t.queries[i.ID] = t.add(w.zone, i.Step, QuestionText(i.Asked), right)
 }
 
-func (t *tree) response(i resolver.ResponseInfo) {
+func (t *Tree) response(i resolver.ResponseInfo) {
 	n, ok := t.queries[i.ID]
 	if !ok {
 		return // asked before this caller joined
 	}
 	delete(t.queries, i.ID)
-	if i.Err == nil && !passedOver(i.Kind) {
-		n.right += fmt.Sprintf(": %s, %d bytes in %s", i.Kind, len(i.Message), millis(i.RTT))
+	if i.Err == nil && !PassedOver(i.Kind) {
+		n.Right += fmt.Sprintf(": %s, %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
 		return
 	}
 	i.Network = "" // the line says it
-	n.right += ": " + outcome(i)
+	n.Right += ": " + Outcome(i)
 }
 
-func (t *tree) lookup(i resolver.ServerLookupInfo) {
+func (t *Tree) lookup(i resolver.ServerLookupInfo) {
 	key := lookupKey{i.Walk, i.Server}
 	n, ok := t.lookups[key]
 	if !ok {
@@ -173,35 +179,35 @@ func (t *tree) lookup(i resolver.ServerLookupInfo) {
 	}
 	switch {
 	case i.Err != nil:
-		t.add(n, i.Step, "no address", brief(i.Err))
+		t.add(n, i.Step, "no address", Brief(i.Err))
 	case len(i.Addrs) > 0:
-		t.add(n, i.Step, "at "+joinAddrs(i.Addrs), "")
+		t.add(n, i.Step, "at "+JoinAddrs(i.Addrs), "")
 	}
 }
 
 // alias begins a new question: the zones it comes through are below it.
-func (t *tree) alias(i resolver.AliasInfo) {
+func (t *Tree) alias(i resolver.AliasInfo) {
 	w := t.walk(i.Step)
 	next := i.Question
 	next.Name = i.To
-	w.question = t.add(w.question.above, i.Step, questionText(next), "again, for the "+aliasType(i.DNAME)+" at "+i.From)
+	w.question = t.add(w.question.above, i.Step, QuestionText(next), "again, for the "+AliasType(i.DNAME)+" at "+i.From)
 	w.zone = w.question
 }
 
-func (t *tree) validated(i resolver.ValidatedInfo) {
-	t.add(t.walk(i.Step).zone, i.Step, validatedText(i), i.Status.String()+extendedText(i.Extended))
+func (t *Tree) validated(i resolver.ValidatedInfo) {
+	t.add(t.walk(i.Step).zone, i.Step, ValidatedText(i), i.Status.String()+ExtendedText(i.Extended))
 }
 
 // done puts the answer at the end.
-func (t *tree) done(i resolver.DoneInfo) {
+func (t *Tree) done(i resolver.DoneInfo) {
 	for _, n := range t.queries {
-		n.right += ": overtaken by another server"
+		n.Right += ": overtaken by another server"
 	}
-	top := t.add(t.root, i.Step, verdict(i), "")
+	top := t.add(t.root, i.Step, Verdict(i), "")
 	if i.Result != nil {
 		for _, rr := range data(i.Result.Answer) {
 			t.add(top, i.Step, strings.ReplaceAll(resolver.PrintableRR(rr), "\t", " "), "")
 		}
 	}
-	t.summary = effort(i)
+	t.summary = Effort(i)
 }

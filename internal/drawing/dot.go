@@ -1,4 +1,4 @@
-package main
+package drawing
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// dot writes a picture for Graphviz: each zone a node, each delegation an edge.
-func dot(p *picture) string {
+// Dot writes a picture for Graphviz: each zone a node, each delegation an edge.
+func Dot(p *Picture) string {
 	var b strings.Builder
 	b.WriteString("digraph trust {\n\tnode [shape=box, style=filled, fontname=monospace];\n\tedge [fontname=monospace];\n")
 	title := append([]string{p.title, p.outcome}, p.aliases...)

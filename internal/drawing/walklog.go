@@ -1,4 +1,4 @@
-package main
+package drawing
 
 import (
 	"cmp"
@@ -9,9 +9,9 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// walkLog remembers which zones a walk came through, and what their servers said, for the
+// Walk remembers which zones a walk came through, and what their servers said, for the
 // picture.
-type walkLog struct {
+type Walk struct {
 	zones []*walkedZone // in the order in which they were first asked
 	asked map[int]resolver.QueryInfo
 	done  resolver.DoneInfo
@@ -38,8 +38,8 @@ func (z *walkedZone) texts() []string {
 	return texts
 }
 
-// watch returns t's hooks with the remembering added.
-func (l *walkLog) watch(t *resolver.Trace) *resolver.Trace {
+// Watch returns t's hooks with the remembering added.
+func (l *Walk) Watch(t *resolver.Trace) *resolver.Trace {
 	watching := *t
 	l.asked = make(map[int]resolver.QueryInfo)
 	watching.Query = func(i resolver.QueryInfo) {
@@ -61,7 +61,7 @@ func (l *walkLog) watch(t *resolver.Trace) *resolver.Trace {
 		}
 	}
 	watching.Alias = func(i resolver.AliasInfo) {
-		l.alias = append(l.alias, fmt.Sprintf("%s is an alias (%s) of %s", i.From, aliasType(i.DNAME), i.To))
+		l.alias = append(l.alias, fmt.Sprintf("%s is an alias (%s) of %s", i.From, AliasType(i.DNAME), i.To))
 		if t.Alias != nil {
 			t.Alias(i)
 		}
@@ -75,7 +75,7 @@ func (l *walkLog) watch(t *resolver.Trace) *resolver.Trace {
 	return &watching
 }
 
-func (l *walkLog) zone(name string) *walkedZone {
+func (l *Walk) zone(name string) *walkedZone {
 	for _, z := range l.zones {
 		if z.name == name {
 			return z
@@ -86,17 +86,17 @@ func (l *walkLog) zone(name string) *walkedZone {
 	return z
 }
 
-func (l *walkLog) response(i resolver.ResponseInfo) {
+func (l *Walk) response(i resolver.ResponseInfo) {
 	q, ok := l.asked[i.ID]
-	if !ok || i.Zone == "" || overtaken(i) {
+	if !ok || i.Zone == "" || Overtaken(i) {
 		return
 	}
 	z := l.zone(i.Zone)
-	text := questionText(q.Asked) + " → " + i.Server.Addr().String() + ": "
-	if i.Err == nil && !passedOver(i.Kind) {
-		text += fmt.Sprintf("%s, %d bytes in %s", i.Kind, len(i.Message), millis(i.RTT))
+	text := QuestionText(q.Asked) + " → " + i.Server.Addr().String() + ": "
+	if i.Err == nil && !PassedOver(i.Kind) {
+		text += fmt.Sprintf("%s, %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
 	} else {
-		text += outcome(i)
+		text += Outcome(i)
 	}
 	z.steps = append(z.steps, walkStep{i.At, text})
 }

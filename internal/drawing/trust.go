@@ -1,4 +1,4 @@
-package main
+package drawing
 
 import (
 	"fmt"
@@ -12,46 +12,46 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// trust is the chain of trust of an answer, judged once more from its evidence alone:
+// Trust is the chain of trust of an answer, judged once more from its evidence alone:
 // what each zone's keys are, who vouches for them, and what follows.
-type trust struct {
-	status dnssec.Status // of the whole
-	why    string        // if it is not Secure
-	zones  []*trustZone  // each behind those above it
+type Trust struct {
+	Status dnssec.Status // of the whole
+	Why    string        // if it is not Secure
+	Zones  []*Zone       // each behind those above it
 }
 
-// trustZone is one zone of the chain.
-type trustZone struct {
-	name    string
-	status  dnssec.Status
-	why     string      // if it is not Secure
-	anchors []uint16    // tags of the trust anchors at this very zone
-	ds      []dnssec.DS // from the zone above
-	denial  []string    // instead of DS: the records that deny it
-	vouched []uint16    // tags of the keys that signed the DS or its denial
-	keys    []trustKey
-	sets    []trustSet // of the answer
+// Zone is one zone of the chain.
+type Zone struct {
+	Name    string
+	Status  dnssec.Status
+	Why     string      // if it is not Secure
+	Anchors []uint16    // tags of the trust anchors at this very zone
+	DS      []dnssec.DS // from the zone above
+	Denial  []string    // instead of DS: the records that deny it
+	Vouched []uint16    // tags of the keys that signed the DS or its denial
+	Keys    []Key
+	Sets    []Set // of the answer
 }
 
-// trustKey is a key of a zone.
-type trustKey struct {
+// Key is a key of a zone.
+type Key struct {
 	dnssec.Key
-	trusted bool // by a DS or a trust anchor
-	signs   bool // the DNSKEY RRset
+	Trusted bool // by a DS or a trust anchor
+	Signs   bool // the DNSKEY RRset
 }
 
-// trustSet is an RRset of the answer or of its proof.
-type trustSet struct {
-	text   string // owner and type
-	data   []string
-	status dnssec.Status
-	signed []uint16 // tags of the keys that signed it
-	note   string
+// Set is an RRset of the answer or of its proof.
+type Set struct {
+	Text   string // owner and type
+	Data   []string
+	Status dnssec.Status
+	Signed []uint16 // tags of the keys that signed it
+	Note   string
 }
 
-// judgeTrust judges the evidence of an answer, or of what was bogus, with the anchors
+// Judge judges the evidence of an answer, or of what was bogus, with the anchors
 // that the resolver has.
-func judgeTrust(chain []dnssec.Link, o resolver.Options, at time.Time) (*trust, error) {
+func Judge(chain []dnssec.Link, o resolver.Options, at time.Time) (*Trust, error) {
 	if len(chain) == 0 {
 		return nil, fmt.Errorf("there is no evidence to show")
 	}
@@ -65,12 +65,12 @@ func judgeTrust(chain []dnssec.Link, o resolver.Options, at time.Time) (*trust, 
 	}
 	e := v.Evidence(at, at, dnssec.NewWork(dnssec.Limits{}))
 	links, last := chain[:len(chain)-1], &chain[len(chain)-1]
-	t := &trust{}
+	t := &Trust{}
 	for i := range links {
 		e.Add(response(&links[i]))
 		t.take(&links[i], anchors)
 	}
-	t.zones = slices.DeleteFunc(t.zones, func(z *trustZone) bool { return !z.judge(e, links) })
+	t.Zones = slices.DeleteFunc(t.Zones, func(z *Zone) bool { return !z.judge(e, links) })
 	return t, t.judgeAnswer(e, last)
 }
 
@@ -79,23 +79,23 @@ func response(l *dnssec.Link) *dnssec.Response {
 }
 
 // zone returns the zone of a name, which is made when it is first heard of.
-func (t *trust) zone(name string) *trustZone {
-	for _, z := range t.zones {
-		if z.name == name {
+func (t *Trust) zone(name string) *Zone {
+	for _, z := range t.Zones {
+		if z.Name == name {
 			return z
 		}
 	}
-	z := &trustZone{name: name}
-	t.zones = append(t.zones, z)
+	z := &Zone{Name: name}
+	t.Zones = append(t.Zones, z)
 	return z
 }
 
 // take notes what a link says of a zone.
-func (t *trust) take(l *dnssec.Link, anchors []dnssec.Anchor) {
+func (t *Trust) take(l *dnssec.Link, anchors []dnssec.Anchor) {
 	z := t.zone(l.Name.String())
 	for _, a := range anchors {
-		if a.Zone() == z.name && !slices.Contains(z.anchors, a.Tag()) {
-			z.anchors = append(z.anchors, a.Tag())
+		if a.Zone() == z.Name && !slices.Contains(z.Anchors, a.Tag()) {
+			z.Anchors = append(z.Anchors, a.Tag())
 		}
 	}
 	for _, set := range slices.Concat(l.Answer, l.Authority) {
@@ -103,30 +103,30 @@ func (t *trust) take(l *dnssec.Link, anchors []dnssec.Anchor) {
 		case set.Type == dns.TypeDNSKEY && l.Type == dns.TypeDNSKEY:
 			z.takeKeys(set)
 		case set.Type == dns.TypeDS:
-			z.vouched = signers(set)
+			z.Vouched = signers(set)
 			for rdata := range set.Records.All() {
 				if ds, err := dnssec.ParseDS(rdata); err == nil {
-					z.ds = append(z.ds, ds)
+					z.DS = append(z.DS, ds)
 				}
 			}
 		case set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3 || set.Type == dns.TypeCNAME:
-			z.vouched = signers(set)
-			z.denial = append(z.denial, dns.Type(set.Type).String()+" "+set.Owner.String())
+			z.Vouched = signers(set)
+			z.Denial = append(z.Denial, dns.Type(set.Type).String()+" "+set.Owner.String())
 		}
 	}
 }
 
-func (z *trustZone) takeKeys(set *dnssec.RRset) {
+func (z *Zone) takeKeys(set *dnssec.RRset) {
 	signing := signers(set)
 	for rdata := range set.Records.All() {
 		key, err := dnssec.ParseKey(rdata)
 		if err != nil {
 			continue
 		}
-		trusted := slices.Contains(z.anchors, key.Tag) || slices.ContainsFunc(z.ds, func(ds dnssec.DS) bool {
+		trusted := slices.Contains(z.Anchors, key.Tag) || slices.ContainsFunc(z.DS, func(ds dnssec.DS) bool {
 			return ds.KeyTag == key.Tag && ds.Algorithm == key.Algorithm
 		})
-		z.keys = append(z.keys, trustKey{key, trusted, slices.Contains(signing, key.Tag)})
+		z.Keys = append(z.Keys, Key{key, trusted, slices.Contains(signing, key.Tag)})
 	}
 }
 
@@ -142,10 +142,10 @@ func signers(set *dnssec.RRset) []uint16 {
 }
 
 // judge fills in what follows for the zone; false if the name is proven to be none.
-func (z *trustZone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
-	i := slices.IndexFunc(links, func(l dnssec.Link) bool { return l.Name.String() == z.name })
+func (z *Zone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
+	i := slices.IndexFunc(links, func(l dnssec.Link) bool { return l.Name.String() == z.Name })
 	name := links[i].Name
-	if len(z.anchors) == 0 {
+	if len(z.Anchors) == 0 {
 		if d, needs, err := e.Judge(name); err == nil && len(needs) == 0 && d.Kind == dnssec.NotDelegated {
 			return false
 		}
@@ -153,29 +153,29 @@ func (z *trustZone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
 	v, needs, err := e.JudgeZone(name)
 	switch {
 	case err != nil:
-		z.why = err.Error()
+		z.Why = err.Error()
 	case len(needs) > 0:
-		z.why = fmt.Sprintf("%s of %s not looked at", dns.Type(needs[0].Type), needs[0].Name)
+		z.Why = fmt.Sprintf("%s of %s not looked at", dns.Type(needs[0].Type), needs[0].Name)
 	default:
-		z.status, z.why = v.Status, v.Reason.String()
-		for i := range z.keys {
-			z.keys[i].trusted = z.keys[i].trusted && v.Reason.Code != dnssec.ReasonDSMismatch
+		z.Status, z.Why = v.Status, v.Reason.String()
+		for i := range z.Keys {
+			z.Keys[i].Trusted = z.Keys[i].Trusted && v.Reason.Code != dnssec.ReasonDSMismatch
 		}
 	}
 	return true
 }
 
 // judgeAnswer judges the answer itself and adds each RRset to its zone.
-func (t *trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
+func (t *Trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
 	v, needs, err := e.Validate(response(last))
 	switch {
 	case err != nil:
-		t.why = err.Error()
+		t.Why = err.Error()
 		return nil
 	case len(needs) > 0:
 		return fmt.Errorf("evidence without %s %s", needs[0].Name, dns.Type(needs[0].Type))
 	}
-	t.status, t.why = v.Status, v.Reason.String()
+	t.Status, t.Why = v.Status, v.Reason.String()
 	judged := make(map[*dnssec.RRset]bool)
 	for _, sv := range v.Sets {
 		judged[sv.Set] = true
@@ -195,24 +195,24 @@ func (t *trust) judgeAnswer(e *dnssec.Evidence, last *dnssec.Link) error {
 
 // place adds a set of the answer to the zone that signed it, or else to the deepest one
 // that may hold it.
-func (t *trust) place(set *dnssec.RRset, status dnssec.Status, signer, note string) {
-	var holder *trustZone
-	for _, z := range t.zones {
-		fits := dns.IsSubDomain(z.name, set.Owner.String())
-		if z.name == signer {
+func (t *Trust) place(set *dnssec.RRset, status dnssec.Status, signer, note string) {
+	var holder *Zone
+	for _, z := range t.Zones {
+		fits := dns.IsSubDomain(z.Name, set.Owner.String())
+		if z.Name == signer {
 			holder = z
 			break
 		}
-		if fits && (holder == nil || dns.CountLabel(z.name) > dns.CountLabel(holder.name)) {
+		if fits && (holder == nil || dns.CountLabel(z.Name) > dns.CountLabel(holder.Name)) {
 			holder = z
 		}
 	}
 	if holder == nil {
 		return
 	}
-	holder.sets = append(holder.sets, trustSet{
-		text: set.Owner.String() + " " + dns.Type(set.Type).String(), data: dataOf(set),
-		status: status, signed: signers(set), note: note,
+	holder.Sets = append(holder.Sets, Set{
+		Text: set.Owner.String() + " " + dns.Type(set.Type).String(), Data: dataOf(set),
+		Status: status, Signed: signers(set), Note: note,
 	})
 }
 
