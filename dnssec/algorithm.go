@@ -1,6 +1,10 @@
 package dnssec
 
 import (
+	"crypto"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"maps"
 
@@ -30,7 +34,7 @@ type PublicKey interface {
 	// Cost is what one check takes, in units of one P-256 check, at least 1.
 	Cost() int
 	// Verify reports whether signature, the last field of an RRSIG record, is the
-	// key's signature of message.
+	// key's signature of message. It must not keep message, whose bytes change afterwards.
 	Verify(message []byte, signature string) bool
 }
 
@@ -61,4 +65,24 @@ func (a algorithms) with(extra map[uint8]Algorithm) algorithms {
 func (a algorithms) supports(number uint8) bool {
 	_, ok := a[number]
 	return ok
+}
+
+// digest has room for the hash of a message, so that none is allocated.
+type digest [sha512.Size]byte
+
+// of hashes a message with one of the hashes of the built-in algorithms.
+func (d *digest) of(hash crypto.Hash, message []byte) []byte {
+	switch hash {
+	case crypto.SHA1:
+		sum := sha1.Sum(message)
+		return append(d[:0], sum[:]...)
+	case crypto.SHA384:
+		sum := sha512.Sum384(message)
+		return append(d[:0], sum[:]...)
+	case crypto.SHA512:
+		sum := sha512.Sum512(message)
+		return append(d[:0], sum[:]...)
+	}
+	sum := sha256.Sum256(message)
+	return append(d[:0], sum[:]...)
 }

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"crypto"
+	"encoding/asn1"
 	"errors"
 	"math/big"
 	"strings"
@@ -220,5 +221,37 @@ func TestKeyTag(t *testing.T) {
 	}
 	if got := keyTag("\x01\x00\x03\x01x"); got != 0 {
 		t.Errorf("RSAMD5 without a modulus: got %d", got)
+	}
+}
+
+// TestDERSignature compares with package encoding/asn1: the numbers of a signature are of a
+// fixed size in an RRSIG record (RFC 6605 §4), and as short as they can be in DER.
+func TestDERSignature(t *testing.T) {
+	type signature struct{ R, S *big.Int }
+	for _, size := range []int{32, 48} {
+		numbers := []string{
+			strings.Repeat("\x00", size-1) + "\x01", strings.Repeat("\x00", size-1) + "\x80",
+			"\x00\x7f" + strings.Repeat("\x00", size-2), "\x00\x80" + strings.Repeat("n", size-2),
+			strings.Repeat("\x7f", size), strings.Repeat("\x80", size), strings.Repeat("\xff", size),
+		}
+		for _, r := range numbers {
+			for _, s := range numbers {
+				want, err := asn1.Marshal(signature{new(big.Int).SetBytes([]byte(r)), new(big.Int).SetBytes([]byte(s))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var buf [maxDERSignature]byte
+				got, ok := appendDERSignature(buf[:0], r, s)
+				if !ok || string(got) != string(want) || &got[0] != &buf[0] {
+					t.Errorf("r = %x, s = %x: got %x, %v, want %x where there is room", r, s, got, ok, want)
+				}
+			}
+			zero := strings.Repeat("\x00", size)
+			for _, pair := range [][2]string{{zero, r}, {r, zero}, {zero, zero}} {
+				if der, ok := appendDERSignature(nil, pair[0], pair[1]); ok {
+					t.Errorf("r = %x, s = %x: got %x, want none", pair[0], pair[1], der)
+				}
+			}
+		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"math/big"
+	"strings"
 )
 
 // ecdsaAlgorithm is ECDSA over a NIST curve. RFC 6605.
@@ -48,11 +48,37 @@ func (k *ecdsaKey) Verify(message []byte, signature string) bool {
 	if len(signature) != 2*size {
 		return false
 	}
-	h := k.algorithm.hash.New()
-	h.Write(message)
-	r := new(big.Int).SetBytes([]byte(signature[:size]))
-	s := new(big.Int).SetBytes([]byte(signature[size:]))
-	return ecdsa.Verify(k.key, h.Sum(nil), r, s)
+	var sum digest
+	var buf [maxDERSignature]byte
+	der, ok := appendDERSignature(buf[:0], signature[:size], signature[size:])
+	return ok && ecdsa.VerifyASN1(k.key, sum.of(k.algorithm.hash, message), der)
+}
+
+// maxDERSignature is the length of the longest signature of P-384 in DER: two numbers of 48
+// bytes with a byte for the sign, each behind two bytes of type and length, behind two more.
+const maxDERSignature = 2 + 2*(2+1+48)
+
+// appendDERSignature appends the two numbers of a signature in DER (X.690), the form that
+// crypto/ecdsa takes without the detour of big.Int. It is false when one of them is zero,
+// which no signature has.
+func appendDERSignature(dst []byte, r, s string) ([]byte, bool) {
+	const sequence, integer, signBit = 0x30, 0x02, 0x80
+	start := len(dst)
+	dst = append(dst, sequence, 0)
+	for _, number := range [...]string{r, s} {
+		number = strings.TrimLeft(number, "\x00")
+		if number == "" {
+			return dst, false
+		}
+		if number[0]&signBit != 0 {
+			dst = append(dst, integer, byte(1+len(number)), 0)
+		} else {
+			dst = append(dst, integer, byte(len(number)))
+		}
+		dst = append(dst, number...)
+	}
+	dst[start+1] = byte(len(dst) - start - 2) // below 128: one byte says it
+	return dst, true
 }
 
 // ed25519Algorithm is Ed25519. RFC 8080.

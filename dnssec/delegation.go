@@ -139,7 +139,7 @@ func (e *Evidence) delegation(name dnsname.Name) (*Delegation, error) {
 	}
 	d, err := e.findDelegation(name)
 	if err == errPending {
-		e.waiting[name] = true
+		e.waiting = withName(e.waiting, name)
 	}
 	return d, err
 }

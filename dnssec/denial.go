@@ -181,11 +181,12 @@ func (e *Evidence) deny(name dnsname.Name, rrtype uint16, r *Response, prove pro
 // deepest first.
 func denialSigners(sets []*RRset, name dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {
 	var found []dnsname.Name
+	var buf [maxSigners]dnsname.Name
 	for _, set := range sets {
 		if !isDenial(set.Type) {
 			continue
 		}
-		for _, signer := range signers(set, name, above, point) {
+		for _, signer := range appendSigners(buf[:0], set, name, above, point) {
 			if set.Owner.IsAtOrBelow(signer) && !slices.Contains(found, signer) {
 				found = append(found, signer)
 			}

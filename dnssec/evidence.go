@@ -27,8 +27,9 @@ type Evidence struct {
 	keys    map[dnsname.Name]*keyEvidence
 	ds      map[dnsname.Name]*dsEvidence
 	zones   map[dnsname.Name]*zoneState
-	checked map[checkedKey]checkedSet
-	beside  []*Response // Secure answers with denials beside them
+	checked map[checkedKey]*checkedSet
+	beside  []*Response   // Secure answers with denials beside them
+	message signedMessage // whose signature is being checked
 
 	searched int // names asked for DS in search of a zone cut
 
@@ -177,6 +178,15 @@ func (e *Evidence) Delegation(name Name) *Delegation {
 		return de.judged
 	}
 	return nil
+}
+
+// withName adds a name to a set that is made with its first.
+func withName(names map[dnsname.Name]bool, name dnsname.Name) map[dnsname.Name]bool {
+	if names == nil {
+		names = make(map[dnsname.Name]bool)
+	}
+	names[name] = true
+	return names
 }
 
 // want notes a need once.

@@ -1,8 +1,10 @@
 package dnssec
 
 import (
+	"cmp"
 	"errors"
 	"slices"
+	"sort"
 	"sync"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
@@ -17,7 +19,7 @@ type KeySet struct {
 	TTL   uint32 // seconds from when it was judged, RFC 4035 §5.3.3
 
 	via  *Delegation // the DS that led here; nil below a trust anchor
-	keys []*zoneKey  // ordered by tag
+	keys []*zoneKey  // ordered by tag and algorithm
 }
 
 // newKeySet reads the keys of an RRset. Malformed ones are left out.
@@ -28,21 +30,24 @@ func newKeySet(set *RRset, supported algorithms) *KeySet {
 			ks.keys = append(ks.keys, &zoneKey{Key: key, rdata: rdata, algorithm: supported[key.Algorithm]})
 		}
 	}
-	slices.SortStableFunc(ks.keys, func(a, b *zoneKey) int { return int(a.Tag) - int(b.Tag) })
+	slices.SortStableFunc(ks.keys, func(a, b *zoneKey) int { return a.compare(b.Tag, b.Algorithm) })
 	return ks
 }
 
-// withTag returns the keys of a tag and algorithm. The order by tag makes the search
-// cheap for any number of keys and signatures (CVE-2026-19668).
+// compare orders keys by tag and algorithm.
+func (k *zoneKey) compare(tag uint16, algorithm uint8) int {
+	return cmp.Or(int(k.Tag)-int(tag), int(k.Algorithm)-int(algorithm))
+}
+
+// withTag returns the keys of a tag and algorithm. The order makes the search cheap for any
+// number of keys and signatures (CVE-2026-19668).
 func (k *KeySet) withTag(tag uint16, algorithm uint8) []*zoneKey {
-	i, _ := slices.BinarySearchFunc(k.keys, tag, func(key *zoneKey, tag uint16) int { return int(key.Tag) - int(tag) })
-	var found []*zoneKey
-	for ; i < len(k.keys) && k.keys[i].Tag == tag; i++ {
-		if k.keys[i].Algorithm == algorithm {
-			found = append(found, k.keys[i])
-		}
+	first := sort.Search(len(k.keys), func(i int) bool { return k.keys[i].compare(tag, algorithm) >= 0 })
+	end := first
+	for end < len(k.keys) && k.keys[end].compare(tag, algorithm) == 0 {
+		end++
 	}
-	return found
+	return k.keys[first:end:end]
 }
 
 // zoneKey is a DNSKEY record whose public key is read when first needed: a hostile

@@ -3,7 +3,6 @@ package dnssec
 import (
 	"crypto/sha1"
 	"encoding/base32"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -38,7 +37,7 @@ type nsec3 struct {
 }
 
 // base32Hex reads the owner labels, which are in lower case (RFC 5155 §1.3).
-var base32Hex = base32.HexEncoding.WithPadding(base32.NoPadding)
+var base32Hex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // parseNSEC3 reads an NSEC3 RRset as a record of zone: the hash stands directly
 // below its apex (CVE-2026-10723). Unknown hash algorithms and flags make a record
@@ -82,8 +81,9 @@ func decodeHash(label string) (string, bool) {
 	if len(label) != nsec3Label {
 		return "", false
 	}
-	hash, err := base32Hex.DecodeString(strings.ToUpper(label))
-	return string(hash), err == nil
+	var hash [sha1.Size]byte
+	n, err := base32Hex.Decode(hash[:], []byte(label))
+	return string(hash[:]), err == nil && n == len(hash)
 }
 
 // covers reports whether a name with the hash would stand between owner and next if
@@ -112,8 +112,7 @@ func (p *proof) hash(name dnsname.Name) (string, error) {
 	if err := ended(p.stopped); err != nil {
 		return "", err
 	}
-	h, err := p.work.hash(hashInput{name, p.params.salt, p.params.iterations})
-	return string(h[:]), err
+	return p.work.hash(hashInput{name, p.params.salt, p.params.iterations})
 }
 
 // excessive decides whether a record has more iterations than are computed. Only one

@@ -168,8 +168,7 @@ func splitName(s string) (name dnsname.Name, rest string, ok bool) {
 			return "", "", false
 		}
 		if s[i] == 0 {
-			name, err := dnsname.FromWire([]byte(s[:i+1]))
-			return name, s[i+1:], err == nil
+			return dnsname.Lower(s[:i+1]), s[i+1:], true
 		}
 	}
 	return "", "", false

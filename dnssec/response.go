@@ -101,10 +101,11 @@ type step struct {
 	synthesised bool
 }
 
-// follow goes through an answer from the name asked. It returns the steps and the name
-// searched last; ok is false when an RRset has no place there, or the answer is not
-// of its kind.
-func (r *Response) follow() (steps []step, sname dnsname.Name, ok bool) {
+// follow goes through an answer from the name asked. It returns the steps, appended to none,
+// and the name searched last; ok is false when an RRset has no place there, or the answer is
+// not of its kind.
+func (r *Response) follow(none []step) (steps []step, sname dnsname.Name, ok bool) {
+	steps = none
 	sname = r.Name
 	var fromDNAME dnsname.Name // owner of a CNAME that the DNAME just before it makes
 	answered := false

@@ -63,7 +63,7 @@ func TestFollow(t *testing.T) {
 		if c.label == "DNAME with two CNAMEs" { // a CNAME RRset of two records
 			r.Answer = r.Answer[:2]
 		}
-		steps, sname, ok := r.follow()
+		steps, sname, ok := r.follow(nil)
 		if !ok {
 			sname = ""
 		}
@@ -75,7 +75,7 @@ func TestFollow(t *testing.T) {
 	two.Records = two.Records.With("\x01c\x00")
 	for _, set := range []*RRset{two, {Owner: two.Owner, Type: dns.TypeCNAME, Records: Pack("\x05short")}} {
 		r := &Response{Name: two.Owner, Type: dns.TypeA, Kind: KindAlias, Answer: sets(set)}
-		if _, _, ok := r.follow(); ok {
+		if _, _, ok := r.follow(nil); ok {
 			t.Errorf("%q: was followed", set.Records)
 		}
 	}

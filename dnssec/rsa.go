@@ -3,9 +3,6 @@ package dnssec
 import (
 	"crypto"
 	"crypto/rsa"
-	_ "crypto/sha1"   // for crypto.SHA1
-	_ "crypto/sha256" // for crypto.SHA256
-	_ "crypto/sha512" // for crypto.SHA384 and crypto.SHA512
 	"math/big"
 	"math/bits"
 	"strings"
@@ -106,7 +103,6 @@ func rsaFast(size int) bool { return size == 1024 || size == 1536 || size == 204
 
 // Verify checks a signature as long as the modulus.
 func (k *rsaKey) Verify(message []byte, signature string) bool {
-	h := k.hash.New()
-	h.Write(message)
-	return rsa.VerifyPKCS1v15(&k.key, k.hash, h.Sum(nil), []byte(signature)) == nil
+	var sum digest
+	return rsa.VerifyPKCS1v15(&k.key, k.hash, sum.of(k.hash, message), []byte(signature)) == nil
 }

@@ -11,7 +11,6 @@ import (
 
 // verified is a signature that holds.
 type verified struct {
-	key *zoneKey
 	// wildcard is the source of synthesis when the RRset was made from a wildcard
 	// (RFC 4592 §3.3.1), else "".
 	wildcard dnsname.Name
@@ -23,7 +22,7 @@ type verified struct {
 // comes first; only signatures that deserve computing count as tried.
 func (e *Evidence) verify(set *RRset, zone dnsname.Name, find func(tag uint16, algorithm uint8) []*zoneKey) (verified, Reason, error) {
 	reason := Reason{Code: ReasonNoSignature, Name: set.Owner, Type: set.Type}
-	message := signedMessage{set: set}
+	e.message.begin(set)
 	tried := 0
 	for rdata := range set.Signatures.All() {
 		sig, err := ParseSignature(rdata)
@@ -42,16 +41,15 @@ func (e *Evidence) verify(set *RRset, zone dnsname.Name, find func(tag uint16, a
 		if tried++; tried > e.work.limits.SignaturesPerRRset {
 			return verified{}, Reason{}, &LimitError{LimitSignaturesPerRRset, e.work.limits.SignaturesPerRRset}
 		}
-		key, code, err := e.tryKeys(keys, &message, &sig)
+		code, err := e.tryKeys(keys, &sig)
 		if err != nil {
 			return verified{}, Reason{}, err
 		}
-		if key == nil {
+		if code != ReasonNone {
 			reason = reason.further(Reason{code, set.Owner, set.Type, sig.KeyTag, nil})
 			continue
 		}
 		return verified{
-			key:      key,
 			wildcard: sig.sourceOfSynthesis(set.Owner),
 			ttl:      min(set.TTL, sig.OriginalTTL, sig.left(e.signatureTime)),
 		}, Reason{}, nil
@@ -59,12 +57,13 @@ func (e *Evidence) verify(set *RRset, zone dnsname.Name, find func(tag uint16, a
 	return verified{}, reason, nil
 }
 
-// tryKeys checks a signature with each of the keys, which share its tag.
-func (e *Evidence) tryKeys(keys []*zoneKey, message *signedMessage, sig *Signature) (*zoneKey, ReasonCode, error) {
+// tryKeys checks a signature of the message under way with each of the keys, which share its
+// tag. The reason is ReasonNone when one of them has made it.
+func (e *Evidence) tryKeys(keys []*zoneKey, sig *Signature) (ReasonCode, error) {
 	code := ReasonNoKey
 	for i, key := range keys {
 		if i >= e.work.limits.KeysPerTag {
-			return nil, code, &LimitError{LimitKeysPerTag, e.work.limits.KeysPerTag}
+			return code, &LimitError{LimitKeysPerTag, e.work.limits.KeysPerTag}
 		}
 		if !key.usable() {
 			code = max(code, ReasonNotZoneKey)
@@ -76,20 +75,20 @@ func (e *Evidence) tryKeys(keys []*zoneKey, message *signedMessage, sig *Signatu
 			continue
 		}
 		if err := ended(e.stopped); err != nil {
-			return nil, code, err
+			return code, err
 		}
 		if err := e.work.check(public.Cost()); err != nil {
-			return nil, code, err
+			return code, err
 		}
-		if public.Verify(message.signedData(sig), sig.Signature) {
-			return key, ReasonNone, nil
+		if public.Verify(e.message.signedData(sig), sig.Signature) {
+			return ReasonNone, nil
 		}
 		if err := e.work.failed(); err != nil {
-			return nil, code, err
+			return code, err
 		}
 		code = ReasonBadSignature
 	}
-	return nil, code, nil
+	return code, nil
 }
 
 // admissible checks all that RFC 4035 §5.3.1 asks of a signature and that takes no
@@ -154,20 +153,24 @@ func (sig *Signature) signedOwner(owner dnsname.Name) dnsname.Name {
 	return wildcard
 }
 
-// signedMessage makes the bytes that a signature of an RRset is of; the sorted
-// records are made once for all its signatures.
+// signedMessage makes the bytes that a signature of an RRset is of. The sorted records are
+// made once for all signatures of a set, and its memory is used again for the next set.
 type signedMessage struct {
-	set     *RRset
-	records []string
-	buffer  []byte // used again for the next signature
+	set       *RRset
+	canonical bool     // records are those of set
+	records   []string // in canonical form and order
+	buffer    []byte
 }
+
+// begin starts with another set.
+func (m *signedMessage) begin(set *RRset) { m.set, m.canonical = set, false }
 
 // signedData returns the signed data of RFC 4034 §3.1.8.1: the RRSIG without its
 // signature, then the records in canonical form and order. They are good until the
 // next call.
 func (m *signedMessage) signedData(sig *Signature) []byte {
-	if m.records == nil {
-		m.records = canonicalRecords(m.set)
+	if !m.canonical {
+		m.records, m.canonical = appendCanonicalRecords(m.records[:0], m.set), true
 	}
 	owner := sig.signedOwner(m.set.Owner)
 	size := rrsigFixed + len(sig.Signer)
@@ -187,10 +190,10 @@ func (m *signedMessage) signedData(sig *Signature) []byte {
 	return b
 }
 
-// canonicalRecords returns the RDATA of a set in canonical form (RFC 4034 §6.2) and
-// order, which is that of bytes (§6.3); equal records once.
-func canonicalRecords(set *RRset) []string {
-	records := make([]string, 0, set.Records.Len())
+// appendCanonicalRecords appends to none the RDATA of a set in canonical form (RFC 4034 §6.2)
+// and order, which is that of bytes (§6.3); equal records once.
+func appendCanonicalRecords(none []string, set *RRset) []string {
+	records := none
 	for rdata := range set.Records.All() {
 		records = append(records, wire.CanonicalRData(set.Type, rdata))
 	}

@@ -69,7 +69,8 @@ func (e *Evidence) JudgeZone(zone Name) (*ZoneVerdict, []Need, error) {
 
 func (e *Evidence) judge(r *Response) (*Verdict, error) {
 	v := &Verdict{Status: Secure, TTL: math.MaxUint32}
-	steps, sname, ok := r.follow()
+	var buf [4]step // aliases are rare, chains of them more so
+	steps, sname, ok := r.follow(buf[:0])
 	if !ok || len(steps) > maxAnswerSets || r.Kind == KindReferral {
 		v.add(judgement{status: Bogus, reason: Reason{Code: ReasonAlias, Name: r.Name, Type: r.Type}})
 		return v, nil

@@ -97,9 +97,6 @@ func (v *Validator) Evidence(now, signatureTime time.Time, work *Work) *Evidence
 		keys:          make(map[dnsname.Name]*keyEvidence),
 		ds:            make(map[dnsname.Name]*dsEvidence),
 		zones:         make(map[dnsname.Name]*zoneState),
-		checked:       make(map[checkedKey]checkedSet),
-		pending:       make(map[dnsname.Name]bool),
-		waiting:       make(map[dnsname.Name]bool),
 	}
 }
 

@@ -48,7 +48,8 @@ func (e *Evidence) judgeSet(set *RRset, above bool) (judgement, error) {
 	}
 	failure := Reason{Code: ReasonNoSignature, Name: set.Owner, Type: set.Type}
 	search := true // no zone that holds the name has signed
-	for _, signer := range signers(set, set.Owner, above, point.zone) {
+	var buf [maxSigners]dnsname.Name
+	for _, signer := range appendSigners(buf[:0], set, set.Owner, above, point.zone) {
 		st, err := e.holder(signer, set.Owner, above)
 		if err != nil {
 			return judgement{}, err
@@ -94,11 +95,16 @@ func (st *zoneState) withoutSignature(failure Reason, ttl uint32) judgement {
 	return judgement{status: Bogus, reason: failure, via: st.via}
 }
 
-// signers returns the zones whose signatures a set carries and that may hold owner:
-// at or above it, strictly above where above is set, and not above the trust point.
-// The deepest comes first.
+// signers is appendSigners to nothing.
 func signers(set *RRset, owner dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {
-	var found []dnsname.Name
+	return appendSigners(nil, set, owner, above, point)
+}
+
+// appendSigners appends to none the zones whose signatures a set carries and that may hold
+// owner: at or above it, strictly above where above is set, and not above the trust point.
+// The deepest comes first.
+func appendSigners(none []dnsname.Name, set *RRset, owner dnsname.Name, above bool, point dnsname.Name) []dnsname.Name {
+	found := none
 	for rdata := range set.Signatures.All() {
 		sig, err := ParseSignature(rdata)
 		switch {
@@ -159,6 +165,9 @@ func (e *Evidence) verifiedBy(set *RRset, keys *KeySet) (verified, Reason, error
 		e.want(Need{Name: keys.Zone, Type: dns.TypeDNSKEY, Zone: keys.Zone, Refresh: true})
 		return verified{}, Reason{}, errPending
 	}
-	e.checked[id] = checkedSet{good, reason}
+	if e.checked == nil {
+		e.checked = make(map[checkedKey]*checkedSet)
+	}
+	e.checked[id] = &checkedSet{good, reason}
 	return good, reason, nil
 }

@@ -1,7 +1,6 @@
 package dnssec
 
 import (
-	"crypto/sha1"
 	"sync"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
@@ -17,7 +16,7 @@ type Work struct {
 	mu     sync.Mutex // guards all below
 	spent  Spent
 	broken *LimitError
-	hashes map[hashInput][sha1.Size]byte
+	hashes map[hashInput]string
 }
 
 // Spent has the counts of a Work.
@@ -84,22 +83,23 @@ type hashInput struct {
 
 // hash computes a name's NSEC3 hash, or recalls it: the proofs of one question ask
 // for the same names again and again.
-func (w *Work) hash(in hashInput) ([sha1.Size]byte, error) {
+func (w *Work) hash(in hashInput) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h, ok := w.hashes[in]; ok {
 		return h, nil
 	}
 	if w.broken != nil {
-		return [sha1.Size]byte{}, w.broken
+		return "", w.broken
 	}
 	if w.spent.NSEC3Hashes >= w.limits.NSEC3Hashes {
-		return [sha1.Size]byte{}, w.stop(LimitNSEC3Hashes, w.limits.NSEC3Hashes)
+		return "", w.stop(LimitNSEC3Hashes, w.limits.NSEC3Hashes)
 	}
 	w.spent.NSEC3Hashes++
-	h := nsec3Hash(in)
+	sum := nsec3Hash(in)
+	h := string(sum[:])
 	if w.hashes == nil {
-		w.hashes = make(map[hashInput][sha1.Size]byte)
+		w.hashes = make(map[hashInput]string)
 	}
 	w.hashes[in] = h
 	return h, nil

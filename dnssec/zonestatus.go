@@ -33,7 +33,7 @@ func (e *Evidence) zone(name dnsname.Name) (*zoneState, error) {
 	st, err := e.judgeZone(name)
 	if err != nil {
 		if err == errPending {
-			e.pending[name] = true
+			e.pending = withName(e.pending, name)
 		}
 		return nil, err
 	}

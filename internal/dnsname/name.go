@@ -169,6 +169,16 @@ func FromWire(b []byte) (Name, error) {
 // uncompressed name, such as the wire walker's.
 func Canonical(b []byte) Name { return canonical(b) }
 
+// Lower is Canonical of a string, which it returns itself where it is in lower case.
+func Lower(s string) Name {
+	for i := range len(s) {
+		if s[i] != lower(s[i]) {
+			return canonical([]byte(s))
+		}
+	}
+	return Name(s)
+}
+
 // canonical lowers the letters of b. Length bytes are at most 63 and so below
 // the letters: the whole name can be lowered without looking at labels.
 func canonical(b []byte) Name {

@@ -236,8 +236,8 @@ func FuzzFromWire(f *testing.F) {
 		if want := foldASCII(b); string(n) != want {
 			t.Fatalf("got %q, want %q", string(n), want)
 		}
-		if Canonical(b) != n {
-			t.Fatalf("Canonical returns %q, FromWire %q", string(Canonical(b)), string(n))
+		if Canonical(b) != n || Lower(string(b)) != n {
+			t.Fatalf("Canonical returns %q, Lower %q, FromWire %q", string(Canonical(b)), string(Lower(string(b))), string(n))
 		}
 	})
 }

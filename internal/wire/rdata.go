@@ -138,7 +138,7 @@ func pack(rr dns.RR) ([]byte, error) {
 // returned itself when there is nothing to change.
 func CanonicalRData(rrtype uint16, rdata string) string {
 	layout := layouts[rrtype]
-	if !slices.ContainsFunc(layout, lowers) {
+	if !slices.ContainsFunc(layout, lowers) || !hasCapital(rdata) {
 		return rdata
 	}
 	var out []byte
@@ -164,6 +164,16 @@ func CanonicalRData(rrtype uint16, rdata string) string {
 		return rdata
 	}
 	return string(out)
+}
+
+// hasCapital reports whether a byte may be a letter that the canonical form lowers.
+func hasCapital(rdata string) bool {
+	for i := range len(rdata) {
+		if 'A' <= rdata[i] && rdata[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
 }
 
 // lowers reports whether the field is a name that the canonical form lowers.
