@@ -212,7 +212,7 @@ func checkFind(t *testing.T, seed uint64, steps int) {
 
 func TestFindAsAskedOneByOne(t *testing.T) {
 	seeds := uint64(20)
-	if raceDetector {
+	if raceDetector || testing.Short() {
 		seeds = 4
 	}
 	for seed := range seeds {

@@ -236,6 +236,9 @@ func untilOld() { time.Sleep((faultTTL + 1) * time.Second) }
 // with another zone, or has other keys from one moment to the next with those before in the
 // cache, while names are asked for.
 func TestRealFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for real servers; TestRollovers and TestSimulation have the faults in memory")
+	}
 	t.Parallel()
 	const addr = "198.51.100.1"
 	for _, test := range []struct {
@@ -282,6 +285,9 @@ func TestRealFaults(t *testing.T) {
 // RFC 6781 §4.1.2 says, one server after the other, one of which is killed on the way. No
 // answer is ever bogus.
 func TestRealRollover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until TTLs of real servers have passed; TestRollovers has them in memory")
+	}
 	realserver.Need(t, realserver.NSD, realserver.Knot)
 	t.Parallel()
 	addrs := []string{"198.51.100.1", "198.51.100.17"}

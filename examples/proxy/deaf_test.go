@@ -49,7 +49,11 @@ func deaf(t *testing.T, dial func() (net.Conn, error), n int) {
 func TestAttackDeafClients(t *testing.T) {
 	cert, key := writeCertificate(t)
 	w := newLargeInternet(t)
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+	signals := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP}
+	if testing.Short() {
+		signals = signals[:1] // the other ends the proxy in the same way
+	}
+	for _, signal := range signals {
 		file := filepath.Join(t.TempDir(), "cache")
 		p := startProxy(t, w.flags("-drain", "1s", "-snapshot", file, "-metrics", "127.0.0.1:0",
 			"-tls-listen", "127.0.0.1:0", "-cert", cert, "-key", key)...)

@@ -334,7 +334,7 @@ func TestLogFormat(t *testing.T) {
 const brief = internet + `
 -- zone brief.example. at 127.77.0.8 --
 www   1   A   192.0.2.91
-often 10  A   192.0.2.92
+often 5   A   192.0.2.92
 `
 
 func newBriefInternet(t *testing.T) *world {
@@ -393,7 +393,10 @@ func TestPrefetch(t *testing.T) {
 				ask(t, "udp", p.at["udp"], "often.brief.example.", dns.TypeA)
 				return w.Count(resolvertest.Name("often.brief.example."), resolvertest.Type(dns.TypeA)) >= 3
 			})
-			eventually(t, "metric "+test.want, func() bool { return fetched.MatchString(scrape(t, p)) })
+			eventually(t, "metric "+test.want, func() bool {
+				ask(t, "udp", p.at["udp"], "often.brief.example.", dns.TypeA)
+				return fetched.MatchString(scrape(t, p))
+			})
 		})
 	}
 }

@@ -55,6 +55,9 @@ func startRealRoot(t *testing.T, zone *realserver.RootZone) string {
 // of all delegations, and as many names that do not exist. dig sees that the proxy has
 // validated them; Unbound, asking the proxy, validates them again from the root's keys.
 func TestRealRoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole root zone; package resolver has it too")
+	}
 	dig := realserver.Program(t, "dig")
 	realserver.Program(t, "unbound")
 	realserver.Need(t, realserver.NSD)

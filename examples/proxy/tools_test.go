@@ -88,6 +88,9 @@ func TestKdig(t *testing.T) {
 }
 
 func TestDNSPerf(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks 8,000 questions; TestPipeline and TestDoHParallel ask a few")
+	}
 	dnsperf := realserver.Program(t, "dnsperf")
 	cert, key := writeCertificate(t)
 	p := startProxy(t, newInternet(t).flags("-tls-listen", "127.0.0.1:0", "-https-listen", "127.0.0.1:0",
