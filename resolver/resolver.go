@@ -61,6 +61,13 @@ func New(o Options) (*Resolver, error) {
 	return r, nil
 }
 
+// Options returns the options as New got them, with the defaults in the place of zero values,
+// but for Limits and AllowServer. What
+// SetLocalZones, SetRoutes and SetNegativeTrustAnchors have replaced since is not in them. Cache is
+// the one in use, so that a program can look into it, or save it, that has given none. Slices and
+// maps are shared: do not change them.
+func (r *Resolver) Options() Options { return r.config.Options }
+
 // msgOptions returns what the options say about the replies to messages.
 func (r *Resolver) msgOptions() serve.Options {
 	o := serve.Options{Rotate: r.config.Rotate, NSID: r.config.NSID}

@@ -1,10 +1,14 @@
 package resolver
 
 import (
+	"net/netip"
+	"time"
+
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/limits"
 )
 
@@ -239,6 +243,49 @@ func (r *Resolver) Stats() Stats {
 		s.Bogus[code.String()] = c.Bogus[code].Load()
 	}
 	return s
+}
+
+// KnownServer is what a resolver remembers of one server address. It expires: features that
+// are missing after 15 minutes, cookies after an hour.
+type KnownServer struct {
+	Addr netip.AddrPort
+	// Route is the zone of the route (Options.Routes) whose server it is; "" for an authoritative
+	// server that delegations led to.
+	Route string
+	// RTT is its smoothed round-trip time, or 0 when it has not answered within a quarter of an
+	// hour, and Measured when that was measured last, by Options.Now; zero: never.
+	RTT      time.Duration
+	Measured time.Time
+	// Timeouts is how many queries were lost since its last reply.
+	Timeouts int
+	// Down is set while it is marked down: since three queries or more were lost in a row, it gets
+	// no query before DownTill but a probe when no other server is left.
+	Down     bool
+	DownTill time.Time
+	// EDNS is set when it has answered with EDNS, NoEDNS while it is taken not to know EDNS (RFC
+	// 6891 §7). Neither: that is not known.
+	EDNS, NoEDNS bool
+	// NoOption is set while it is taken to refuse EDNS options, and NoCase while it is taken not to
+	// echo, or to refuse, mixed letter case.
+	NoOption, NoCase bool
+	// Cookies is set while its replies must have the cookie that it has sent before (RFC 7873 §5.3).
+	Cookies bool
+}
+
+// WalkServers shows every server that the resolver remembers something about to visit, until that
+// returns false, in no particular order; at most 50,000, and as many for each route. No lock is held while visit runs; what changes
+// meanwhile may be shown or not.
+func (r *Resolver) WalkServers(visit func(KnownServer) bool) {
+	r.routes.WalkServers(func(zone string, s infra.Server) bool {
+		k := KnownServer{
+			Addr: s.Addr, Route: zone, Measured: s.Measured, Timeouts: s.Timeouts, Down: s.Dead, DownTill: s.DownTill,
+			EDNS: s.EDNS, NoEDNS: s.NoEDNS, NoOption: s.NoOption, NoCase: s.NoCase, Cookies: s.Cookies,
+		}
+		if s.Known {
+			k.RTT = s.RTT
+		}
+		return visit(k)
+	})
 }
 
 // SecondLevelStats counts the uses of Options.SecondLevel. The counts only grow, and are not

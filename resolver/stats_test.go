@@ -282,3 +282,65 @@ func TestStatsSent(t *testing.T) {
 		})
 	}
 }
+
+// TestWalkServers: what the servers of a world have shown of themselves.
+func TestWalkServers(t *testing.T) {
+	inWorld(t, `
+-- zone shop.example. at 198.51.100.3 --
+www     A       192.0.2.80
+-- zone dead.example. at 198.51.100.4 --
+www     A       192.0.2.80
+-- zone old.example. at 198.51.100.5 --
+www     A       192.0.2.81
+-- fault 198.51.100.3 --
+latency 30ms
+cookies
+-- fault 198.51.100.4 --
+dead
+-- fault 198.51.100.5 --
+no-edns formerr
+`, func(w *world) {
+		w.ask("www.shop.example.", dns.TypeA)
+		w.ask("www.old.example.", dns.TypeA)
+		w.wantError("www.dead.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		w.settle()
+		known := make(map[string]resolver.KnownServer)
+		w.r.WalkServers(func(k resolver.KnownServer) bool {
+			known[k.Addr.Addr().String()] = k
+			return true
+		})
+		if len(known) != w.r.Stats().Servers {
+			t.Errorf("got %d servers, want %d as Stats says", len(known), w.r.Stats().Servers)
+		}
+		if k := known["198.51.100.3"]; k.RTT != 30*time.Millisecond || !k.EDNS || !k.Cookies || k.Down || k.Measured.IsZero() {
+			t.Errorf("got %+v, want 30 ms, EDNS and cookies", k)
+		}
+		if k := known["198.51.100.4"]; !k.Down || k.Timeouts < 3 || k.RTT != 0 || !k.DownTill.After(w.r.Options().Now().Add(-time.Minute)) {
+			t.Errorf("got %+v, want it marked down", k)
+		}
+		if k := known["198.51.100.5"]; k.EDNS || k.RTT == 0 || k.Cookies {
+			t.Errorf("got %+v, want no EDNS", k)
+		}
+		shown := 0
+		w.r.WalkServers(func(resolver.KnownServer) bool { shown++; return false })
+		if shown != 1 {
+			t.Errorf("got %d servers after false, want 1", shown)
+		}
+	})
+}
+
+// TestOptionsAsTheyApply: the cache is the one that the resolver made, the clock the one given.
+func TestOptionsAsTheyApply(t *testing.T) {
+	in := resolvertest.New(t, "-- zone shop.example. --\nwww A 192.0.2.80\n")
+	r := in.Resolver(t)
+	if _, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA); err != nil {
+		t.Fatal(err)
+	}
+	o := r.Options()
+	if o.Cache == nil || o.Cache.Len() == 0 || o.Now == nil || o.SignatureTime == nil || o.RootHints != in.Options().RootHints && len(o.RootHints.Servers) == 0 {
+		t.Errorf("got %+v, want it filled", o)
+	}
+	if o.Port != 53 || o.MaxStale != resolver.DefaultMaxStale {
+		t.Errorf("got port %d and MaxStale %v, want the defaults", o.Port, o.MaxStale)
+	}
+}

@@ -338,6 +338,26 @@ func (r *Router) Connections() int {
 	return n
 }
 
+// WalkServers shows what is known about servers to visit until that returns false: those of the
+// iteration with zone "", and those of each route that has a view of its own with its zone.
+func (r *Router) WalkServers(visit func(zone string, s infra.Server) bool) {
+	table, now, more := r.routeTable.Load(), r.Settings.Now(), true
+	walk := func(zone string, known *infra.Table) {
+		if more {
+			known.Walk(now, func(s infra.Server) bool {
+				more = visit(zone, s)
+				return more
+			})
+		}
+	}
+	walk("", table.Iteration.Infra)
+	for _, rt := range table.Routes {
+		if rt.View != nil {
+			walk(rt.Zone.String(), rt.View.Infra)
+		}
+	}
+}
+
 // KnownServers returns how many servers something is known about.
 func (r *Router) KnownServers() int {
 	table := r.routeTable.Load()

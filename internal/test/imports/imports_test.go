@@ -34,7 +34,7 @@ var rooms = []room{
 		"it draws what a trace and a chain of trust say: it asks nothing"},
 	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",
 		"it is an Internet in memory for tests: it may know the resolver, and no package may know it"},
-	{"resolver", "cache dnssec glue internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/iterate internal/limits internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",
+	{"resolver", "cache dnssec glue internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/infra internal/iterate internal/limits internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",
 		"it is the surface: the options, what is returned, and the fan-out of traces"},
 	{"internal/stub", "dnssec internal/dnsname internal/rescue",
 		"it is what package net does above DNS: it asks no server, and knows no cache"},
