@@ -1,12 +1,12 @@
 package cache
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
@@ -102,50 +102,36 @@ func hitOf(kind Kind) counter {
 
 // message is a reply being written.
 type message struct {
-	q      ReplyTo
-	buf    []byte
-	start  int       // of the message in bytes
-	room   int       // bytes for all but the OPT record
-	full   bool      // a record had no room, and what follows is left out too
-	ttl    uint32    // of all together, which that of a denial cannot be above
-	counts [3]uint16 // of answer, authority and additional section
-
-	plain bool // the question is in lower case
-	// Names to point to, as places[:placed].
-	places [maxPlaces]place
-	placed int
+	q   ReplyTo
+	out wire.Reply
+	ttl uint32 // of all together, which that of a denial cannot be above
 }
-
-// Sections of a message that have records.
-const (
-	answerSection = iota
-	authoritySection
-	additionalSection
-)
 
 // reply appends the reply made of p; false: it is for a stream, and too long.
 func (q ReplyTo) reply(dst []byte, i instant, p *parts) ([]byte, Hit, bool) {
 	hit := Hit{Name: q.Name, Status: p.status, TTL: p.ttl, Due: p.due}
-	m := message{q: q, buf: dst, start: len(dst), room: wire.MaxLen, ttl: p.ttl}
+	m := message{q: q, ttl: p.ttl}
+	room := wire.MaxLen
 	datagram := q.MaxSize > 0 && q.MaxSize < wire.MaxLen
 	if datagram {
-		m.room = q.MaxSize
+		room = q.MaxSize
 	}
 	if q.EDNS {
-		m.room -= optSize
+		room -= wire.OPTSize
 	}
-	m.buf = append(m.buf, make([]byte, wire.HeaderLen)...)
+	m.out.Begin(dst, room)
 	m.question()
 	for _, e := range p.entries[:p.count] {
 		hit.Rcode = m.part(i, e)
 	}
-	if m.full && !datagram {
+	if m.out.Full() && !datagram {
 		return dst, Hit{}, false
 	}
-	hit.Truncated = m.full
-	m.opt(hit.Rcode)
-	m.header(hit)
-	return m.buf, hit, true
+	hit.Truncated = m.out.Full()
+	if q.EDNS {
+		m.out.OPT(q.UDPSize, hit.Rcode, q.DO, nil)
+	}
+	return m.out.End(q.ID, m.flags(hit)), hit, true
 }
 
 // part writes what one entry says, and returns the RCODE that goes with it.
@@ -165,12 +151,13 @@ func (m *message) part(i instant, e entry) (rcode int) {
 		return m.chain(i, e)
 	case KindRRset, KindFailure, KindWildcard, KindClaim, KindTypes, KindRange, KindCut, KindGlue:
 		item := e.item(i)
-		m.set(answerSection, &item.Set)
+		m.set(wire.SectionAnswer, &item.Set)
 	}
 	return dns.RcodeSuccess
 }
 
-func (m *message) header(hit Hit) {
+// flags returns the second word of the header.
+func (m *message) flags(hit Hit) uint16 {
 	flags := wire.QR | wire.RA | uint16(hit.Rcode&0xF)
 	if m.q.RD {
 		flags |= wire.RD
@@ -184,46 +171,38 @@ func (m *message) header(hit Hit) {
 	if hit.Truncated {
 		flags |= wire.TC
 	}
-	b := m.buf[m.start:]
-	binary.BigEndian.PutUint16(b, m.q.ID)
-	binary.BigEndian.PutUint16(b[2:], flags)
-	binary.BigEndian.PutUint16(b[4:], 1)
-	for section, count := range m.counts {
-		binary.BigEndian.PutUint16(b[6+2*section:], count)
-	}
+	return flags
 }
 
 func (m *message) question() {
-	m.plain = len(m.q.QNAME) != len(m.q.Name) || string(m.q.QNAME) == string(m.q.Name)
 	if len(m.q.QNAME) == len(m.q.Name) {
-		m.buf = append(m.buf, m.q.QNAME...)
-	} else {
-		m.buf = append(m.buf, m.q.Name...)
+		m.out.Question(m.q.Name, m.q.QNAME, m.q.Type, dns.ClassINET)
+		return
 	}
-	m.buf = binary.BigEndian.AppendUint16(m.buf, m.q.Type)
-	m.buf = binary.BigEndian.AppendUint16(m.buf, dns.ClassINET)
+	var asked [dnsname.MaxWire]byte
+	m.out.Question(m.q.Name, append(asked[:0], m.q.Name...), m.q.Type, dns.ClassINET)
 }
 
 // denial writes the authority section of a negative answer.
 func (m *message) denial(e entry) {
 	_, body := cutPrefixed(e.body())
-	m.sets(authoritySection, int(body[0]), body[1:], m.ttl)
+	m.sets(wire.SectionAuthority, int(body[0]), body[1:], m.ttl)
 }
 
 func (m *message) chain(i instant, e entry) (rcode int) {
 	rcode, answers, authorities, body := e.chainParts()
 	own := e.span().seconds(i)
-	body = m.sets(answerSection, answers, body, own)
-	m.sets(authoritySection, authorities, body, m.ttl)
+	body = m.sets(wire.SectionAnswer, answers, body, own)
+	m.sets(wire.SectionAuthority, authorities, body, m.ttl)
 	return rcode
 }
 
 // sets writes count sets from the front of body with this TTL and returns the rest.
-func (m *message) sets(section, count int, body string, ttl uint32) string {
+func (m *message) sets(section wire.Section, count int, body string, ttl uint32) string {
 	for range count {
 		var set dnssec.RRset
 		body = readWhole(&set, body, ttl)
-		if section == authoritySection && !m.q.DO && (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3) {
+		if section == wire.SectionAuthority && !m.q.DO && (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3) {
 			continue // proofs are for clients that validate, RFC 4035 §3.2.1
 		}
 		m.set(section, &set)
@@ -233,35 +212,21 @@ func (m *message) sets(section, count int, body string, ttl uint32) string {
 
 // set writes an RRset, rotated in the answer section, with its signatures for a client that
 // wants them.
-func (m *message) set(section int, set *dnssec.RRset) {
-	first := uint(0)
-	if section == answerSection {
-		first = m.q.turn(set)
+func (m *message) set(section wire.Section, set *dnssec.RRset) {
+	last := 0
+	if section == wire.SectionAnswer {
+		last = m.q.turn(set)
 	}
-	at := uint(0)
-	for rdata := range set.Records.All() {
-		if at >= first {
-			m.record(section, set, set.Type, rdata)
-		}
-		at++
-	}
-	at = 0
-	for rdata := range set.Records.All() {
-		if at >= first {
-			break
-		}
-		m.record(section, set, set.Type, rdata)
-		at++
-	}
+	head := wire.RRset{Owner: set.Owner, Type: set.Type, Class: dns.ClassINET, TTL: set.TTL}
+	m.out.Set(section, head, string(set.Records), last)
 	if m.q.DO {
-		for rdata := range set.Signatures.All() {
-			m.record(section, set, dns.TypeRRSIG, rdata)
-		}
+		head.Type = dns.TypeRRSIG
+		m.out.Set(section, head, string(set.Signatures), 0)
 	}
 }
 
-// turn returns which record of an RRset goes first.
-func (q *ReplyTo) turn(set *dnssec.RRset) uint {
+// turn returns how many records of an RRset go from its front to its end.
+func (q *ReplyTo) turn(set *dnssec.RRset) int {
 	if q.Turn == nil {
 		return 0
 	}
@@ -269,49 +234,5 @@ func (q *ReplyTo) turn(set *dnssec.RRset) uint {
 	if n < 2 {
 		return 0
 	}
-	return uint((q.Turn(n)%n + n) % n)
-}
-
-// record writes one record, unless it or one before it has no room.
-func (m *message) record(section int, set *dnssec.RRset, rrtype uint16, rdata string) {
-	if m.full {
-		return
-	}
-	b := m.name(m.buf, set.Owner)
-	b = binary.BigEndian.AppendUint16(b, rrtype)
-	b = binary.BigEndian.AppendUint16(b, dns.ClassINET)
-	b = binary.BigEndian.AppendUint32(b, set.TTL)
-	at := len(b)
-	if _, names := compressible(rrtype); names == 0 && at+2+len(rdata)-m.start > m.room {
-		m.full = true // seen before the buffer is made larger for it
-		return
-	}
-	b = m.rdata(binary.BigEndian.AppendUint16(b, 0), rrtype, rdata)
-	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
-	if m.full = len(b)-m.start > m.room; m.full {
-		return
-	}
-	m.buf = b
-	m.counts[section]++
-}
-
-// optSize is the length of an OPT record without options. RFC 6891 §6.1.2.
-const optSize = 11
-
-// opt writes the OPT record. RFC 6891 §6.1.2, RFC 3225 §3.
-func (m *message) opt(rcode int) {
-	if !m.q.EDNS {
-		return
-	}
-	var do uint16
-	if m.q.DO {
-		do = 1 << 15
-	}
-	b := append(m.buf, 0) // owned by the root
-	b = binary.BigEndian.AppendUint16(b, dns.TypeOPT)
-	b = binary.BigEndian.AppendUint16(b, m.q.UDPSize)
-	b = append(b, byte(rcode>>4), 0)
-	b = binary.BigEndian.AppendUint16(b, do)
-	m.buf = append(b, 0, 0)
-	m.counts[additionalSection]++
+	return (q.Turn(n)%n + n) % n
 }

@@ -233,25 +233,6 @@ func TestChain(t *testing.T) {
 	}
 }
 
-func TestOwnersAreCompressedAgainstTheQuestion(t *testing.T) {
-	q := ReplyTo{Name: name("www.example.com")}
-	for owner, want := range map[string]string{
-		"www.example.com":   "\xc0\x0c",
-		"example.com":       "\xc0\x10",
-		"ns.example.com":    "\x02ns\xc0\x10",
-		"a.www.example.com": "\x01a\xc0\x0c",
-		"com":               "\xc0\x18",
-		"xample.com":        "\x06xample\xc0\x18",
-		"example.net":       "\x07example\x03net\x00",
-		".":                 "\x00",
-	} {
-		m := message{q: q}
-		if got := string(m.name(nil, name(owner))); got != want {
-			t.Errorf("owner(%s) = %q, want %q", owner, got, want)
-		}
-	}
-}
-
 // An RRset made from a wildcard is no answer without the proof that nothing is closer; the
 // chain that has both is.
 func TestAppendReplyOfWildcard(t *testing.T) {

@@ -2,7 +2,7 @@
 // names, records and TTLs stand, and whether RDATA has the form of its type.
 //
 // In comes a message in wire format, which may be hostile; out comes a [Message]
-// that points into it, or an [Error] with the place. A [Query] goes the other way.
+// that points into it, or an [Error] with the place. A [Query] and a [Reply] go the other way.
 // It bounds the work that a message can cause: pointer loops, floods of records and
 // of EDNS options. All other packages look at a message after [Parse] has accepted it.
 //
