@@ -191,6 +191,9 @@ func (f *fresh) keepExpanded(now time.Time, view *cache.View, meta cache.Meta) {
 // note records why a part was not cached. A part that has expired, or that the cache has in
 // a better form, is not worth a word.
 func (f *fresh) note(err error) {
+	if err == nil {
+		return
+	}
 	var limit *cache.LimitError
 	if errors.As(err, &limit) {
 		f.NotKept = limit

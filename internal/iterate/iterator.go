@@ -71,17 +71,13 @@ type QueryState struct {
 	// limits, so that a cached failure does not count.
 	RetryFailure bool
 	Prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
-	minimised    bool // the query under way asks for less than q
 	priming      bool // it belongs to no client question, but to priming
 	// NeedSignatures is set when an answer without signatures is of no use.
 	needSignatures bool
-	// onlyPlainRetry is set when a zone's servers were silent to a minimised query: one of
-	// them is asked the full question, once.
-	onlyPlainRetry bool
 	walkID         int
 	parentWalk     int
 	depth          int
-	querySent      *atomic.Bool  // a query was sent for this search
+	querySent      *atomic.Bool  // a query was sent for this search; nil: of no interest
 	MaxQueued      time.Duration // how long it may wait for a slot; 0: as long as it may run
 	// leaving is called before a flight is left that has not ended, with the function that
 	// releases the question's slot, and reports whether it will call that; may be nil.
@@ -112,16 +108,19 @@ func (st *QueryState) Begin() {
 	if st.Budget != nil {
 		return
 	}
-	st.Budget, st.querySent = budget.New(&st.r.Settings.Limits, &st.r.Counts.Refusals), new(atomic.Bool)
+	st.Budget = budget.New(&st.r.Settings.Limits, &st.r.Counts.Refusals)
 	st.walkID = int(st.Budget.Walks.Add(1))
 }
 
 // InFlight returns the same state as part of a flight.
 func (st *QueryState) InFlight(fl *flight.Flight) *QueryState {
 	inside := *st
-	inside.flight, inside.Events = fl, fl.Events
+	inside.enter(fl)
 	return &inside
 }
+
+// enter makes the search a part of a flight.
+func (st *QueryState) enter(fl *flight.Flight) { st.flight, st.Events = fl, fl.Events }
 
 // isSideLookup reports whether this is a look-up of a name server's address, or priming, rather
 // than of a client's question or of the keys that validate its answer.
@@ -130,7 +129,7 @@ func (st *QueryState) isSideLookup() bool { return (st.depth > 0 || st.priming) 
 // request returns a question to the servers of a zone as part of this search.
 func (st *QueryState) request(cut *routes.ZoneCut, q answer.Question) upstream.Request {
 	return upstream.Request{
-		Cut: cut, Q: q, Minimised: st.minimised, SideLookup: st.isSideLookup(), NeedSignatures: st.needSignatures,
+		Cut: cut, Q: q, SideLookup: st.isSideLookup(), NeedSignatures: st.needSignatures,
 		Budget: st.Budget, Events: st.Events, Walk: st.WalkRef(), QuerySent: st.querySent, Flight: st.flight,
 	}
 }
@@ -144,18 +143,11 @@ func (st *QueryState) forServerAddress(q answer.Question) *QueryState {
 	}
 }
 
-// forName returns the same state for another name, after an alias.
+// forName returns the state for another name, after an alias.
 func (st *QueryState) forName(q answer.Question) *QueryState {
 	next := *st
 	next.Q = q
 	return &next
-}
-
-// withMinimised returns the same state for a query to a zone's servers, which may be minimised.
-func (st *QueryState) withMinimised(minimised bool) *QueryState {
-	now := *st
-	now.minimised = minimised
-	return &now
 }
 
 // WalkRef returns which walk the events of this step belong to.

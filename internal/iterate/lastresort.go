@@ -21,7 +21,7 @@ func (z *zoneQuery) plainRetry(ctx context.Context) bool {
 	if !z.mayRetryPlain(ctx) {
 		return false
 	}
-	to := z.servers.ForPlainRetry(z.st.onlyPlainRetry, z.r.Settings.Limits.SendsPerServer)
+	to := z.servers.ForPlainRetry(z.onlyPlainRetry, z.r.Settings.Limits.SendsPerServer)
 	if to == nil || !z.enterPlainRetry(ctx) {
 		return false
 	}
@@ -70,7 +70,7 @@ func (z *zoneQuery) leavePlainRetry(how slist.PlainRetryResult) {
 
 // mayRetryPlain reports whether this question may have its plain retry.
 func (z *zoneQuery) mayRetryPlain(ctx context.Context) bool {
-	return !z.plainRetried && z.fallback == nil && !z.ownFailure && !z.st.minimised && z.st.mayRetryPlain() && ctx.Err() == nil
+	return !z.plainRetried && z.fallback == nil && !z.ownFailure && !z.minimised && z.st.mayRetryPlain() && ctx.Err() == nil
 }
 
 // mayRetryPlain reports whether such work has plain retries. Server look-ups have none, as

@@ -42,7 +42,7 @@ func (r *Iterator) primeOnce() {
 	ctx, cancel := context.WithDeadline(r.Base, st.Budget.Deadline)
 	defer cancel()
 	hints := &routes.ZoneCut{Delegation: r.Settings.RootHints, Source: v.Source, Hints: true}
-	m, err := r.ask(ctx, st, hints, q)
+	m, err := r.ask(ctx, st, hints, q, askMode{})
 	if err == nil && m.Kind != answer.KindAnswer {
 		err = failure.ErrNoReachableServer
 	}

@@ -13,16 +13,20 @@ import (
 )
 
 // Search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias to
-// alias. Each name is searched from its own zone, whatever else came with the alias.
+// alias. Each name is searched from its own zone, whatever else came with the alias. st is that of
+// q, and belongs to the search.
 func (r *Iterator) Search(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, error) {
-	st = st.forName(q)
 	st.validation = r.newValidation(st, q)
 	var whole *answer.Answer
 	for at := q; ; {
 		if st.validation != nil && st.validation.view.ID != r.routes.ViewOf(r.Settings.Now(), at).ID {
 			st.validation = r.newValidation(st, at) // another view has another validator
 		}
-		part, err := r.find(ctx, st.forName(at), at)
+		step := st
+		if at != q {
+			step = st.forName(at)
+		}
+		part, err := r.find(ctx, step, at)
 		if err != nil {
 			return nil, err
 		}

@@ -75,9 +75,9 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 		defer rescue.Into(&all.err)
 		switch way {
 		case slist.FromSearch:
-			all = z.r.lookUpServer(l.ctx, z.st, name, together, found)
+			all = z.r.lookUpServer(l.ctx, &z.st, name, together, found)
 		case slist.FromParent:
-			all = z.r.lookUpGlue(l.ctx, z.st, z.cut, name)
+			all = z.r.lookUpGlue(l.ctx, &z.st, z.cut, name)
 		case slist.FromCache:
 			all = lookupResult{name: name, last: true, addrs: z.r.servers.OwnAddrs(z.r.Settings.Now(), z.cut, glue.Server{Name: name})}
 		}
@@ -87,13 +87,13 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 // addAddresses adds the addresses that were found to the server list.
 func (z *zoneQuery) addAddresses(l lookupResult) {
 	rescue.Again(l.err)
-	z.r.servers.AddTo(z.servers, z.r.Settings.Now(), z.cut, l.name, l.addrs, z.cut.ApexServer(l.name))
+	z.r.servers.AddTo(&z.servers, z.r.Settings.Now(), z.cut, l.name, l.addrs, z.cut.ApexServer(l.name))
 	z.servers.GlueCost.Add(l.queries)
 	if l.last {
 		z.lookups--
 		// Glue of a delegation on the way may work where the addresses that the zone
 		// itself has are wrong, or cannot be had.
-		z.r.servers.AddTo(z.servers, z.r.Settings.Now(), z.cut, l.name, z.cut.Source.Cuts.Glue(z.r.Settings.Now(), l.name), true)
+		z.r.servers.AddTo(&z.servers, z.r.Settings.Now(), z.cut, l.name, z.cut.Source.Cuts.Glue(z.r.Settings.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		z.st.Events.ServerLookup(z.st.WalkRef(), events.ServerLookup{
@@ -214,7 +214,8 @@ func (r *Iterator) lookUpGlue(ctx context.Context, st *QueryState, cut *routes.Z
 	}
 	below := st.forServerAddress(q)
 	below.startAbove = cut.Zone
-	m, err := r.ask(ctx, below, r.closestCut(now, below, v, q), q)
+	above := r.closestCut(now, below, v, q)
+	m, err := r.ask(ctx, below, &above, q, askMode{})
 	if err != nil {
 		st.Budget.LookupFailed(below.querySent.Load())
 		l.err = err

@@ -181,14 +181,14 @@ func (r *Iterator) referredDS(ctx context.Context, st *QueryState, q answer.Ques
 	}
 	now := r.Settings.Now()
 	cut := r.closestCut(now, st, r.routes.ViewOf(now, q), q)
-	m, err := r.ask(ctx, st.withMinimised(true), cut, answer.Question{Name: q.Name, Type: dns.TypeA})
+	m, err := r.ask(ctx, st, &cut, answer.Question{Name: q.Name, Type: dns.TypeA}, askMode{minimised: true})
 	if err != nil || m.Kind != answer.KindReferral || m.Delegation.Zone != q.Name {
 		return nil, nil
 	}
 	if m.DS == nil && len(m.Denial) == 0 {
 		return nil, nil // it only shows that there is a zone cut: going on would never end
 	}
-	return referralResponse(cut, m), []netip.AddrPort{m.Server.Addr}
+	return referralResponse(&cut, m), []netip.AddrPort{m.Server.Addr}
 }
 
 // addServers records a server that sent a part of the evidence.

@@ -25,12 +25,14 @@ type walk struct {
 	q         answer.Question
 	view      *routes.View // that the answer belongs to
 	cut       *routes.ZoneCut
+	start     routes.ZoneCut // where cut points to at first
 	minimiser minimiser
 
-	referrals  []*dnssec.Response // the referrals followed, for validation
-	servers    []netip.AddrPort   // servers that have sent a part of it
-	writes     []*secondWrite     // their replies, for the second level
-	silenceErr error              // the error that led to one query with the full question; nil: none
+	referrals    []*dnssec.Response // the referrals followed, for validation
+	servers      []netip.AddrPort   // servers that have sent a part of it
+	firstServers [2]netip.AddrPort  // where servers begins
+	writes       []*secondWrite     // their replies, for the second level
+	silenceErr   error              // the error that led to one query with the full question; nil: none
 }
 
 // walkStart is where a walk may begin, as the look for its answer in the cache has shown. Nil
@@ -56,12 +58,14 @@ func (r *Iterator) newWalk(st *QueryState, q answer.Question, start *walkStart) 
 		v = st.validation.view
 	}
 	w := &walk{r: r, st: st, q: q, view: v, minimiser: r.newMinimiser(v, q)}
+	w.cut, w.servers = &w.start, w.firstServers[:0]
 	if start != nil && start.cut.Delegation != nil && start.cuts == v.Cuts && !v.Forwards() {
-		w.cut = knownCut(v, start.cut)
+		w.start = knownCut(v, start.cut)
 		w.minimiser.noCutLabels = start.noCut.Labels()
 		return w
 	}
-	w.continueAt(now, r.closestCut(now, st, v, q))
+	w.start = r.closestCut(now, st, v, q)
+	w.continueAt(now, w.cut)
 	return w
 }
 
@@ -81,7 +85,7 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 			asked = q
 		}
 		minimised := w.minimiser.countQuery(asked)
-		m, err := w.ask(ctx, w.queryState(minimised), asked)
+		m, err := w.ask(ctx, asked, minimised)
 		if err != nil {
 			if minimised && w.fallBack(err) {
 				continue
@@ -90,7 +94,9 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 		}
 		w.silenceErr = nil
 		w.servers = append(w.servers, m.Server.Addr)
-		w.writes = append(w.writes, w.r.secondWriteOf(w.view, w.cut, asked, m))
+		if write := w.r.secondWriteOf(w.view, w.cut, asked, m); write != nil {
+			w.writes = append(w.writes, write)
+		}
 		st.validation.addServers(m.Server.Addr)
 		st.validation.noteWithoutEDNS(w.cut, m)
 		if minimised {
@@ -131,11 +137,11 @@ func (w *walk) continueAt(now time.Time, cut *routes.ZoneCut) {
 }
 
 // ask asks the second level, and if that has no reply, the servers.
-func (w *walk) ask(ctx context.Context, st *QueryState, asked answer.Question) (*upstream.Reply, error) {
-	if m := w.r.readSecond(ctx, st, w.view, w.cut, asked); m != nil {
+func (w *walk) ask(ctx context.Context, asked answer.Question, minimised bool) (*upstream.Reply, error) {
+	if m := w.r.readSecond(ctx, w.st, w.view, w.cut, asked); m != nil {
 		return m, nil
 	}
-	return w.r.ask(ctx, st, w.cut, asked)
+	return w.r.ask(ctx, w.st, w.cut, asked, askMode{minimised: minimised, onlyPlainRetry: w.silenceErr != nil})
 }
 
 func (r *Iterator) newMinimiser(v *routes.View, q answer.Question) minimiser {
@@ -250,13 +256,6 @@ func (w *walk) fallBack(err error) bool {
 	return true
 }
 
-// queryState returns the state for a query to a zone's servers, which may be minimised.
-func (w *walk) queryState(minimised bool) *QueryState {
-	st := w.st.withMinimised(minimised)
-	st.onlyPlainRetry = w.silenceErr != nil
-	return st
-}
-
 // failure is why the walk ends: after a plain retry in vain, what made it necessary.
 func (w *walk) failure(err error) error {
 	if w.silenceErr != nil && !failure.Of(err).IsOfLeader() {
@@ -298,9 +297,9 @@ func earliest(a, b time.Time) time.Time {
 // closestCut returns the deepest zone cut known on the way to the zone that has the answer
 // to q (RFC 1034 §5.3.3 step 2), or the root hints. In a route there are no zone cuts above
 // its servers, and none below when these are recursive.
-func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q answer.Question) *routes.ZoneCut {
+func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q answer.Question) routes.ZoneCut {
 	if v.Forwards() {
-		return &routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
+		return routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
 	}
 	from := routes.SearchedFrom(q)
 	if st.startAbove != "" {
@@ -314,15 +313,15 @@ func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q a
 		return knownCut(v, cut)
 	}
 	if v.Route != nil {
-		return &routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
+		return routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
 	}
 	r.prime()
-	return &routes.ZoneCut{Delegation: r.Settings.RootHints, Source: v.Source, Hints: true}
+	return routes.ZoneCut{Delegation: r.Settings.RootHints, Source: v.Source, Hints: true}
 }
 
 // knownCut is the zone cut at a delegation of the cache.
-func knownCut(v *routes.View, cut cache.Cut) *routes.ZoneCut {
-	return &routes.ZoneCut{Delegation: cut.Delegation, Source: v.Source, Expires: cut.Expires, ApexNS: cut.Own}
+func knownCut(v *routes.View, cut cache.Cut) routes.ZoneCut {
+	return routes.ZoneCut{Delegation: cut.Delegation, Source: v.Source, Expires: cut.Expires, ApexNS: cut.Own}
 }
 
 // endsSoon reports whether a delegation is in the last tenth of its life too. A prefetch

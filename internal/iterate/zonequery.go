@@ -27,21 +27,26 @@ const maxInFlight = 2
 
 // ask puts one question to the servers of one zone, until one of them sends a response that
 // settles it. Equal questions under way share one flight.
-func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question) (*upstream.Reply, error) {
-	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget, Joined: func() {
-		st.Events.Joined(st.WalkRef(), cut.Zone)
-	}}
+func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question, how askMode) (*upstream.Reply, error) {
+	z := &zoneQuery{r: r, st: *st, cut: cut, q: q, askMode: how}
+	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget, Joined: z.tellJoined}
 	key := askKey(cut.Source.ID, cut.Zone, q)
 	if len(st.avoidServers) > 0 {
 		key += fmt.Sprint(st.walkID, len(st.avoidServers)) // not shared with other walks
 	}
-	v, err := r.Flights.Do(ctx, key, by, func(fl *flight.Flight) (any, error) {
-		return r.newZoneQuery(st.InFlight(fl), cut, q).run(fl.Ctx)
-	})
+	v, err := r.Flights.Do(ctx, key, by, z.lead)
 	if err != nil {
 		return nil, err
 	}
 	return v.(*upstream.Reply), nil
+}
+
+// askMode is how a question to a zone's servers differs from that of the search.
+type askMode struct {
+	minimised bool // it asks for less
+	// onlyPlainRetry is set when the servers were silent to a minimised query: one of them is
+	// asked the full question, once.
+	onlyPlainRetry bool
 }
 
 // askKey is the key of what is asked of the servers that a source has for a zone. A name in
@@ -64,29 +69,33 @@ const quickTries = 6
 const maxRefusals = 2
 
 // zoneQuery is one question to the servers of a zone: the servers that are being asked, the
-// look-ups of their addresses, and what has come of both.
+// look-ups of their addresses, and what has come of both. It is one piece of memory, with channels
+// only where something is waited for in another goroutine.
 type zoneQuery struct {
-	r       *Iterator
-	st      *QueryState
-	cut     *routes.ZoneCut
-	q       answer.Question
-	servers *slist.List
+	r   *Iterator
+	st  QueryState // of the search when it asked
+	cut *routes.ZoneCut
+	q   answer.Question
+	askMode
+	servers slist.List
 
-	results       chan upstream.Result
-	unreachable   chan struct{}      // a port was unreachable
-	lookupResults chan lookupResult  // nil until a name server's address is looked for
-	loops         chan *slist.Server // servers of a route that lead back to us; nil: none is suspected to
-	hedgeTimer    *time.Timer        // fires when the reply or look-up is later than expected; nil: none is waited for yet
-	deadProbe     deadProbe          // waited for when no server can be asked
-	targetLookups []*detachedLookup  // under way or ended
+	resultHere    upstream.Result      // of the exchange that has ended in this goroutine; without a Server: none
+	results       chan upstream.Result // of the others
+	unreachable   chan struct{}        // a port was unreachable
+	lookupResults chan lookupResult    // nil until a name server's address is looked for
+	loops         chan *slist.Server   // servers of a route that lead back to us; nil: none is suspected to
+	hedgeTimer    *time.Timer          // fires when the reply or look-up is later than expected; nil: none is waited for yet
+	deadProbe     deadProbe            // waited for when no server can be asked
+	targetLookups []*detachedLookup    // under way or ended
 
-	inFlight  int
-	lookups   int
-	noAddress bool // a name server's name does not exist, or has no address
-	outage    bool // a look-up failed because servers did not answer
-	tried     []netip.AddrPort
-	errs      []error
-	fallback  *upstream.Reply // a response to use if no better one comes
+	inFlight   int
+	lookups    int
+	noAddress  bool // a name server's name does not exist, or has no address
+	outage     bool // a look-up failed because servers did not answer
+	tried      []netip.AddrPort
+	firstTried [maxInFlight]netip.AddrPort // where tried begins
+	errs       []error
+	fallback   *upstream.Reply // a response to use if no better one comes
 
 	responded     bool
 	plainRetried  bool // the plain retry was made
@@ -96,13 +105,15 @@ type zoneQuery struct {
 	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
-func (r *Iterator) newZoneQuery(st *QueryState, cut *routes.ZoneCut, q answer.Question) *zoneQuery {
-	return &zoneQuery{
-		r: r, st: st, cut: cut, q: q,
-		servers:     r.servers.ServersOf(r.Settings.Now(), cut, q, r.triesFor(st), st.depth > 0, st.avoidServers),
-		results:     make(chan upstream.Result, maxInFlight),
-		unreachable: make(chan struct{}, 1),
-	}
+// tellJoined tells that another caller asks the same already.
+func (z *zoneQuery) tellJoined() { z.st.Events.Joined(z.st.WalkRef(), z.cut.Zone) }
+
+// lead asks, as the work of a flight.
+func (z *zoneQuery) lead(fl *flight.Flight) (any, error) {
+	z.st.enter(fl)
+	z.tried = z.firstTried[:0]
+	z.r.servers.Fill(&z.servers, z.r.Settings.Now(), z.cut, z.q, z.r.triesFor(&z.st), z.st.depth > 0, z.st.avoidServers)
+	return z.run(fl.Ctx)
 }
 
 // hedgeAfter has the next server asked after a while, unless what is waited for comes before.
@@ -138,6 +149,14 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
 	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) {
+		if o := z.resultHere; o.Server != nil {
+			z.resultHere = upstream.Result{}
+			if done := z.takeResult(o); done != nil {
+				return done, nil
+			}
+			z.advance(ctx)
+			continue
+		}
 		select {
 		case o := <-z.results:
 			if done := z.takeResult(o); done != nil {
@@ -183,7 +202,7 @@ func endOf(ctx context.Context) error {
 // advance makes sure that a server is being asked, or that an address is being looked up
 // when there is no server to ask.
 func (z *zoneQuery) advance(ctx context.Context) {
-	if z.inFlight > 0 || z.st.onlyPlainRetry {
+	if z.inFlight > 0 || z.onlyPlainRetry {
 		return
 	}
 	if z.lookups == 0 && z.servers.LookFirst() {
@@ -201,7 +220,7 @@ func (z *zoneQuery) advance(ctx context.Context) {
 // expected.
 func (z *zoneQuery) hedge(ctx context.Context) {
 	switch {
-	case z.inFlight >= maxInFlight, z.st.onlyPlainRetry:
+	case z.inFlight >= maxInFlight, z.onlyPlainRetry:
 	case z.inFlight > 0 && z.send(ctx, events.ReasonHedge):
 	case z.lookups < maxLookups:
 		z.lookUp(ctx)
@@ -239,9 +258,9 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 		// Nothing else is waited for: that can go on here.
 		z.stopHedging()
 		begun := time.Now()
-		o, rest := z.r.upstream.ExchangeUntilLate(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+		o, rest := z.r.upstream.ExchangeUntilLate(ctx, z.request(), to, why)
 		if rest == nil {
-			z.results <- o
+			z.resultHere = o
 			return
 		}
 		z.hedgeAfter(max(0, late-time.Since(begun)))
@@ -249,18 +268,28 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 		return
 	}
 	z.hedgeAfter(late)
-	z.awaitExchange(to, func() upstream.Result {
-		return z.r.upstream.Exchange(ctx, z.st.request(z.cut, z.q), to, why, z.unreachable)
+	z.awaitExchange(to, func(unreachable chan<- struct{}) upstream.Result {
+		return z.r.upstream.Exchange(ctx, z.request(), to, why, unreachable)
 	})
 }
 
+// request returns the question as part of the search.
+func (z *zoneQuery) request() upstream.Request {
+	rq := z.st.request(z.cut, z.q)
+	rq.Minimised = z.minimised
+	return rq
+}
+
 // awaitExchange runs an exchange in a goroutine.
-func (z *zoneQuery) awaitExchange(to *slist.Server, exchange func() upstream.Result) {
+func (z *zoneQuery) awaitExchange(to *slist.Server, exchange func(unreachable chan<- struct{}) upstream.Result) {
+	if z.results == nil {
+		z.results, z.unreachable = make(chan upstream.Result, maxInFlight), make(chan struct{}, 1)
+	}
 	z.r.Spawn(func() {
 		o := upstream.Result{Server: to, Err: rescue.ErrAborted}
 		defer func() { z.results <- o }()
 		defer rescue.Into(&o.Err)
-		o = exchange()
+		o = exchange(z.unreachable)
 	})
 }
 
@@ -341,7 +370,7 @@ func (z *zoneQuery) bringsKeys(m *upstream.Reply) bool {
 // doubtsNoData reports whether another server is asked before NODATA is believed: without an
 // SOA (RFC 2308 §2.2) it is also what broken servers answer to everything.
 func (z *zoneQuery) doubtsNoData(m *upstream.Reply) bool {
-	if m.SOA != nil || len(m.NS) > 0 || m.Upward || z.st.minimised || z.fallback != nil {
+	if m.SOA != nil || len(m.NS) > 0 || m.Upward || z.minimised || z.fallback != nil {
 		return false
 	}
 	z.fallback = m
@@ -375,7 +404,7 @@ func (z *zoneQuery) failure(cause error) error {
 	if rt := z.cut.Source.Route; rt != nil && cause == nil {
 		err = rt.Failed(err)
 	}
-	return &failure.ZoneError{Zone: z.cut.Zone, Servers: z.tried, Responded: z.responded, Err: err}
+	return &failure.ZoneError{Zone: z.cut.Zone, Servers: slices.Clone(z.tried), Responded: z.responded, Err: err}
 }
 
 // rootFailure says why the root servers cannot be asked from here, when none of them sent a

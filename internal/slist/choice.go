@@ -31,8 +31,9 @@ func (l *List) Next(now time.Time) (*Server, events.Reason) {
 	if l.Tries >= MaxTries {
 		return l.takeApexServer(now), events.ReasonNext
 	}
-	living := l.Askable(func(c *Server) bool { return !c.Estimate.Dead })
-	dead := l.Askable(func(c *Server) bool { return c.Estimate.Dead })
+	var room [2][serversAtOnce]*Server
+	living := l.appendAskable(room[0][:0], func(c *Server) bool { return !c.Estimate.Dead })
+	dead := l.appendAskable(room[1][:0], func(c *Server) bool { return c.Estimate.Dead })
 	if len(living) == 0 && !l.forwarders || l.Random.IntN(probeOneIn) == 0 {
 		if c := l.probe(now, dead, len(living) == 0 && !l.sideLookup); c != nil {
 			return c, events.ReasonProbe
@@ -100,17 +101,20 @@ func (l *List) PutBack(now time.Time, c *Server) {
 }
 
 // Askable lists the servers that could be asked and that want is true for.
-func (l *List) Askable(want func(*Server) bool) []*Server {
-	var open []*Server
+func (l *List) Askable(want func(*Server) bool) []*Server { return l.appendAskable(nil, want) }
+
+func (l *List) appendAskable(open []*Server, want func(*Server) bool) []*Server {
 	for _, c := range l.Addrs {
-		if !c.Excluded && !c.Busy && c.Tries < l.triesOf(c) && !c.leadsBackKnown() && want(c) {
-			if open == nil {
-				open = make([]*Server, 0, len(l.Addrs))
-			}
+		if l.mayAsk(c) && want(c) {
 			open = append(open, c)
 		}
 	}
 	return open
+}
+
+// mayAsk reports whether a server could be asked.
+func (l *List) mayAsk(c *Server) bool {
+	return !c.Excluded && !c.Busy && c.Tries < l.triesOf(c) && !c.leadsBackKnown()
 }
 
 // triesOf is how often one server may be asked.
@@ -169,7 +173,7 @@ func (l *List) LookFirst() bool { return len(l.Missing) > 0 && l.OnlyLowPriority
 
 // OnlyLowPriority reports whether no server can be asked but those of low priority.
 func (l *List) OnlyLowPriority() bool {
-	return len(l.Askable(func(c *Server) bool { return !c.lowPriority })) == 0
+	return !slices.ContainsFunc(l.Addrs, func(c *Server) bool { return l.mayAsk(c) && !c.lowPriority })
 }
 
 // NextMissing takes a name server whose addresses are to be looked up, and says how. Those
@@ -180,7 +184,7 @@ func (l *List) NextMissing(cut *routes.ZoneCut, idle bool) (dnsname.Name, addres
 	if name, ok := takeFirst(&l.Missing); ok {
 		return name, FromSearch, true
 	}
-	exhausted := len(l.Askable(func(*Server) bool { return true })) == 0
+	exhausted := !slices.ContainsFunc(l.Addrs, l.mayAsk)
 	if exhausted {
 		if name, ok := takeFirst(&l.glueOnly); ok {
 			return name, FromSearch, true

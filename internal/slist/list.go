@@ -28,12 +28,15 @@ const (
 )
 
 // List is the SLIST of RFC 1034 §5.3.3 for one question to the servers of one
-// zone: the addresses to ask, and the name servers whose addresses are missing.
+// zone: the addresses to ask, and the name servers whose addresses are missing. It must not be
+// copied once it is in use.
 type List struct {
 	Infra          *infra.Table
 	triesPerServer int // tries of one address
 	Addrs          []*Server
-	room           []Server       // where Addrs points to, and more fit in
+	room           []Server // where Addrs points to, and more fit in
+	first          [serversAtOnce]Server
+	firstAddrs     [serversAtOnce]*Server
 	Missing        []dnsname.Name // without any address, in random order
 	glueOnly       []dnsname.Name // with glue, which their own zone may correct
 	withoutGlue    []dnsname.Name // names in the zone without glue
@@ -94,9 +97,11 @@ func (r *Lister) AddressTypes() []uint16 {
 	return []uint16{dns.TypeA, dns.TypeAAAA}
 }
 
-// ServersOf lists the servers of a delegation for q, with all addresses that are known now.
-func (r *Lister) ServersOf(now time.Time, cut *routes.ZoneCut, q answer.Question, perServer int, side bool, avoid map[netip.AddrPort]bool) *List {
-	l := &List{Infra: cut.Source.Infra, triesPerServer: perServer, avoid: avoid, sideLookup: side, Random: r.Random(cut.Zone, q)}
+// Fill makes l the list of the servers of a delegation for q, with all addresses that are known
+// now.
+func (r *Lister) Fill(l *List, now time.Time, cut *routes.ZoneCut, q answer.Question, perServer int, side bool, avoid map[netip.AddrPort]bool) {
+	l.Infra, l.Random = cut.Source.Infra, r.Random(cut.Zone, q)
+	l.triesPerServer, l.avoid, l.sideLookup = perServer, avoid, side
 	l.addForwarders(now, cut)
 	for _, s := range cut.Servers {
 		own := r.OwnAddrs(now, cut, s)
@@ -122,7 +127,6 @@ func (r *Lister) ServersOf(now time.Time, cut *routes.ZoneCut, q answer.Question
 	for _, names := range [][]dnsname.Name{l.Missing, l.glueOnly, l.withoutGlue, l.apexOnly} {
 		l.shuffle(names)
 	}
-	return l
 }
 
 // addForwarders adds the servers of a route that are given by address.
@@ -218,7 +222,10 @@ func (l *List) add(now time.Time, zone dnsname.Name, c Server) {
 		// after a server that is known to be usual.
 		c.score = time.Duration(float64(c.Estimate.RTT) * (0.5 + l.Random.Float64()))
 	}
-	if len(l.room) == cap(l.room) {
+	switch {
+	case l.Addrs == nil:
+		l.room, l.Addrs = l.first[:0], l.firstAddrs[:0]
+	case len(l.room) == cap(l.room):
 		l.room = make([]Server, 0, serversAtOnce) // Addrs keeps the full one
 	}
 	l.room = append(l.room, c)

@@ -30,7 +30,7 @@ type Request struct {
 	Budget    *budget.Budget // that is charged
 	Events    events.Sink    // of those who listen to the search
 	Walk      events.Step    // of the search, in these events
-	QuerySent *atomic.Bool   // set once a query is sent
+	QuerySent *atomic.Bool   // set once a query is sent; may be nil
 	Flight    *flight.Flight // that the search is part of; nil: none
 }
 
@@ -59,6 +59,7 @@ type exchange struct {
 	udpSpoilt bool // UDP brought only such datagrams, or a reply right but for the ID: TCP is used
 
 	query     []byte
+	room      [128]byte // of the first query; a longer one does not fit
 	sent      time.Time
 	cutShort  bool          // the question's time ends before the timeout: this send began late
 	accepted  *wire.Message // what accept parsed and accepted
@@ -92,21 +93,23 @@ type Result struct {
 
 // Exchange asks one server until there is a reply that can be classified, or it has failed.
 func (r *Client) Exchange(ctx context.Context, rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) Result {
-	return r.newExchange(rq, to, why, unreachable).run(ctx)
+	var x exchange
+	x.begin(r, rq, to, why)
+	return x.run(ctx, unreachable)
 }
 
-func (r *Client) newExchange(rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) *exchange {
-	estimate, features := rq.Cut.Source.Infra.Contact(r.Settings.Now(), to.Addr)
-	x := &exchange{
-		r: r, Request: rq, to: to, why: why, unreachable: unreachable,
-		features: features, isDown: estimate.Dead,
-	}
+// begin makes the exchange, whose first query is not made yet.
+func (x *exchange) begin(r *Client, rq Request, to *slist.Server, why events.Reason) {
+	x.r, x.Request, x.to, x.why = r, rq, to, why
+	var estimate infra.Estimate
+	estimate, x.features = rq.Cut.Source.Infra.Contact(r.Settings.Now(), to.Addr)
+	x.isDown = estimate.Dead
 	x.chooseFirstForm()
-	return x
 }
 
 // run waits for the slots of the exchange, and sends.
-func (x *exchange) run(ctx context.Context) Result {
+func (x *exchange) run(ctx context.Context, unreachable chan<- struct{}) Result {
+	x.unreachable = unreachable
 	if x.to.EndProbe != nil {
 		defer x.to.EndProbe()
 	}
@@ -165,7 +168,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out Result) {
 	if err := x.chargeSend(); err != nil {
 		return false, x.fail(err)
 	}
-	slots, err := x.waitSendSlots(ctx)
+	slots, err := x.waitSocketSlot(ctx)
 	if err != nil {
 		return false, x.fail(err)
 	}

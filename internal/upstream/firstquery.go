@@ -14,28 +14,28 @@ import (
 // caller, but only until the server is late, or its port is reported as unreachable. If the
 // exchange has not ended by then, or takes a wait of another kind, rest is not nil: it goes on
 // with the exchange and returns the result, and has to be called once, in another goroutine.
-func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Server, why events.Reason, unreachable chan<- struct{}) (out Result, rest func() Result) {
-	x := r.newExchange(rq, to, why, unreachable)
-	first := firstQuery{exchange: x}
-	if !x.mayWaitHere() || !first.enter() {
-		return Result{}, func() Result { return x.run(ctx) }
+func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Server, why events.Reason) (out Result, rest func(unreachable chan<- struct{}) Result) {
+	first := new(firstQuery)
+	first.begin(r, rq, to, why)
+	if !first.mayWaitHere() || !first.enter() {
+		return Result{}, func(unreachable chan<- struct{}) Result { return first.run(ctx, unreachable) }
 	}
 	defer func() {
 		if rest == nil { // also when a function of the program's does not return
 			first.leave()
 		}
 	}()
-	if x.markedDownMeanwhile() {
+	if first.markedDownMeanwhile() {
 		return Result{Server: to, Unsent: true}, nil
 	}
 	again, out := first.send(ctx)
 	if again {
-		return Result{}, func() Result {
+		return Result{}, func(unreachable chan<- struct{}) Result {
 			defer first.leave()
-			return first.finish(ctx)
+			return first.finish(ctx, unreachable)
 		}
 	}
-	return x.concluded(out), nil
+	return first.concluded(out), nil
 }
 
 // mayWaitHere reports whether the first query goes out without a wait that may last: over UDP, by
@@ -48,9 +48,10 @@ func (x *exchange) mayWaitHere() bool {
 // firstQuery is the first query of an exchange, which is waited for in the goroutine of the search
 // and, when it is late, in another one.
 type firstQuery struct {
-	*exchange
+	exchange
 	id        int
 	giveUp    time.Time // when its reply is waited for no longer
+	refused   bool      // the wait here has ended because the port is unreachable
 	pending   *transport.Pending
 	unwatch   func() bool // ends the watch on the search's context
 	sendSlots sendSlots
@@ -61,7 +62,7 @@ func (f *firstQuery) enter() (ok bool) {
 	if !f.tryQuerySlots() {
 		return false
 	}
-	if f.sendSlots, ok = f.trySendSlots(); !ok {
+	if f.sendSlots, ok = f.trySocketSlot(); !ok {
 		f.slots.leave()
 	}
 	return ok
@@ -111,7 +112,7 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 	resume()
 	switch {
 	case errors.Is(err, transport.ErrRefused):
-		f.onUnreachable()
+		f.refused = true
 		return true, Result{}
 	case errors.Is(err, transport.ErrLate) && until.Before(f.giveUp):
 		return true, Result{}
@@ -121,7 +122,11 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 
 // finish waits for the reply of a query that is late, if that is what the exchange waits for, and
 // goes on until the exchange ends.
-func (f *firstQuery) finish(ctx context.Context) Result {
+func (f *firstQuery) finish(ctx context.Context, unreachable chan<- struct{}) Result {
+	f.unreachable = unreachable
+	if f.refused {
+		f.onUnreachable()
+	}
 	if f.pending != nil {
 		resume := f.r.Flights.Stagger.Pause()
 		msg, err := f.pending.Await(f.giveUp, f.accept)

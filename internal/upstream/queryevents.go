@@ -8,7 +8,9 @@ import (
 
 // tellQuery numbers the query that is about to be sent, and calls events.Query.
 func (x *exchange) tellQuery() int {
-	x.QuerySent.Store(true)
+	if x.QuerySent != nil {
+		x.QuerySent.Store(true)
+	}
 	id := int(x.Budget.Queries.Add(1))
 	x.Events.Query(x.Walk, events.Query{
 		ID: id, Zone: x.Cut.Zone, Server: x.to.Addr, ServerName: x.to.Name,

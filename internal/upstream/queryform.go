@@ -74,7 +74,11 @@ func (x *exchange) write() {
 	if x.edns == ednsCookie {
 		q.Cookie = x.features.Cookie
 	}
-	x.query = q.AppendTo(x.query[:0:0]) // a new slice: the transport may still hold the old one
+	room := x.room[:0]
+	if x.query != nil {
+		room = nil // the transport may still hold the old one
+	}
+	x.query = q.AppendTo(room)
 	if x.case0x20 {
 		randomiseCase(wire.QuestionName(x.query))
 	}

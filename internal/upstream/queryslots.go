@@ -63,9 +63,9 @@ func (s *sendSlots) leave() {
 	s.unknown.Leave()
 }
 
-// waitSendSlots waits for the slots of the socket or connection that the next send needs.
+// waitSocketSlot waits for the slots of the socket or connection that the next send needs.
 // That is not part of the time that the server has to answer.
-func (x *exchange) waitSendSlots(ctx context.Context) (s sendSlots, err error) {
+func (x *exchange) waitSocketSlot(ctx context.Context) (s sendSlots, err error) {
 	switch {
 	case x.to.Forwarder != nil && x.to.Forwarder.Sender != nil, x.r.transport == nil:
 		return s, nil // its own transport limits itself
@@ -85,9 +85,9 @@ func (x *exchange) waitSendSlots(ctx context.Context) (s sendSlots, err error) {
 	return s, err
 }
 
-// trySendSlots is waitSendSlots for a query over UDP to a server that is no forwarder, and does
+// trySocketSlot is waitSocketSlot for a query over UDP to a server that is no forwarder, and does
 // not wait.
-func (x *exchange) trySendSlots() (s sendSlots, ok bool) {
+func (x *exchange) trySocketSlot() (s sendSlots, ok bool) {
 	if !x.isQuick() {
 		if s.unknown, ok = x.r.unknownServerSlots.TryEnter(struct{}{}); !ok {
 			return s, false
