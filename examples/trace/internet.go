@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed" // for mock.txt
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -19,6 +20,9 @@ type internet struct {
 	title   string // "" for the real one
 	options resolver.Options
 	close   func()
+
+	// progress is told of a walk that takes longer than progressAfter; nil: nobody is.
+	progress io.Writer
 }
 
 // signatureTime is when signatures have to be valid, as the resolver sees it.

@@ -48,9 +48,10 @@ func TestTree(t *testing.T) {
 	for _, line := range []string{
 		`(?m)^ +\d+ ms  www\.draveness\.me\. A$`,
 		`(?m)^ +\d+ ms  ├─ \. +root hints: 13 servers$`,
-		`(?m)^ +\d+ ms  │  [├└]─ me\. A +→ \S+ [a-m]\.root-servers\.net: referral, \d+ bytes in \d+ ms$`,
-		`(?m)^ +\d+ ms  .*─ \. DNSKEY +→ \S+ [a-m]\.root-servers\.net.*: answer, \d+ bytes in \d+ ms$`,
+		`(?m)^ +\d+ ms  │  [├└]─ me\. A +→ \S+ [a-m]\.root-servers\.net\.: referral\. Received \d+ bytes in \d+ ms$`,
+		`(?m)^ +\d+ ms  .*─ \. DNSKEY +→ \S+ [a-m]\.root-servers\.net\..*: answer\. Received \d+ bytes in \d+ ms$`,
 		`(?m)^ +\d+ ms  ├─ me\. +5 servers with glue, DS$`,
+		`(?m)^ +\d+ ms  │  ├─ a0\.nic\.me\. +glue 199\.253\.59\.1 2001:500:53::1$`,
 		`(?m)^ +\d+ ms  └─ draveness\.me\. +2 servers without glue$`,
 		`(?m)^ +\d+ ms     ├─ where is f1g1ns[12]\.dnspod\.net\.\?$`,
 		`(?m)^ +\d+ ms     │  .*─ at (58\.247\.212\.36|198\.51\.100\.53)$`,

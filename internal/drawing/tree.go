@@ -126,6 +126,29 @@ func (t *Tree) referral(i resolver.ReferralInfo) {
 		right += ", DS"
 	}
 	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
+	t.servers(w.zone, i)
+}
+
+// maxServers is how many servers of a referral are named: all of most zones. Of those of a zone
+// with more, one less is named, and the last line counts the rest.
+const maxServers = 5
+
+// servers adds the name servers that a referral has named, each with its glue.
+func (t *Tree) servers(zone *Node, i resolver.ReferralInfo) {
+	named := i.Cut.Servers
+	if len(named) > maxServers {
+		named = named[:maxServers-1]
+	}
+	for _, s := range named {
+		right := "no glue"
+		if len(s.Addrs) > 0 {
+			right = "glue " + JoinAddrs(s.Addrs)
+		}
+		t.add(zone, i.Step, s.Name.String(), right)
+	}
+	if left := len(i.Cut.Servers) - len(named); left > 0 {
+		t.add(zone, i.Step, fmt.Sprintf("and %d more", left), "")
+	}
 }
 
 // serversText says how many servers a zone has, and for how many the referral brought
@@ -149,7 +172,7 @@ func serversText(cut *glue.Delegation) string {
 
 func (t *Tree) query(i resolver.QueryInfo) {
 	w := t.walk(i.Step)
-	right := "→ " + i.Server.Addr().String() + " " + HostText(i.ServerName) + OverTCP(i.Network)
+	right := "→ " + i.Server.Addr().String() + " " + i.ServerName + OverTCP(i.Network)
 	if i.Reason != resolver.ReasonBest && i.Reason != resolver.ReasonUnknown {
 		right += ", " + string(i.Reason)
 	}
@@ -163,7 +186,7 @@ func (t *Tree) response(i resolver.ResponseInfo) {
 	}
 	delete(t.queries, i.ID)
 	if i.Err == nil && !PassedOver(i.Kind) {
-		n.Right += fmt.Sprintf(": %s, %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
+		n.Right += fmt.Sprintf(": %s. Received %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
 		return
 	}
 	i.Network = "" // the line says it
