@@ -22,6 +22,9 @@ type Entry struct {
 	Set dnssec.RRset
 	// Delegation is what a cut holds. Do not change it.
 	Delegation *glue.Delegation
+	// Failure is what a failure holds. TTL is longer than it keeps the question from being tried
+	// again, which Failure.Until says.
+	Failure *Failure
 }
 
 // Walk shows everything in the cache to visit until that returns false, in no
@@ -31,7 +34,7 @@ func (c *Cache) Walk(now time.Time, visit func(Entry) bool) {
 	i, digests := c.at(now), c.digests()
 	show := func(e entry) bool {
 		digest, ok := digests[e.view()] // else it has been forgotten, or is new
-		return !ok || visit(e.entry(i, digest))
+		return !ok || visit(e.entry(now, i, digest))
 	}
 	showCut := func(e *cutEntry) bool {
 		digest, ok := digests[e.view]
@@ -52,7 +55,7 @@ func (c *Cache) digests() map[uint32][32]byte {
 	return all
 }
 
-func (e entry) entry(i instant, view [32]byte) Entry {
+func (e entry) entry(now time.Time, i instant, view [32]byte) Entry {
 	st := e.standing()
 	out := Entry{
 		View: view, Kind: e.kind(), Name: e.name(), Type: e.rrtype(),
@@ -61,7 +64,10 @@ func (e entry) entry(i instant, view [32]byte) Entry {
 	switch out.Kind {
 	case KindRRset, KindWildcard, KindRange:
 		out.Set = e.item(i).Set
-	case KindNoData, KindNameError, KindFailure, KindChain, KindClaim, KindTypes, KindCut, KindGlue:
+	case KindFailure:
+		f := e.failure(now, i)
+		out.Failure = &f
+	case KindNoData, KindNameError, KindChain, KindClaim, KindTypes, KindCut, KindGlue:
 	}
 	return out
 }

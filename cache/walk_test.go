@@ -74,6 +74,12 @@ func TestWalk(t *testing.T) {
 		}
 		return visits < 3
 	})
+	c.Walk(start.Add(time.Second), func(e Entry) bool {
+		if f := e.Failure; (f != nil) != (e.Kind == KindFailure) || f != nil && (f.Cause != 22 || f.Count != 1 || !f.Until.Equal(start.Add(firstFailure))) {
+			t.Errorf("%s %s: got failure %+v", e.Kind, e.Name, f)
+		}
+		return true
+	})
 	if visits != 3 {
 		t.Errorf("%d visits, want to stop after 3", visits)
 	}

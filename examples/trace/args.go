@@ -5,10 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/drawing"
 )
 
 // command is what the command line asks for.
@@ -110,7 +111,7 @@ func (c *command) setQuestion(words []string) (err error) {
 		c.name = words[0]
 	}
 	if len(words) > 1 {
-		c.rrtype, err = parseType(words[1])
+		c.rrtype, err = drawing.ParseType(words[1])
 	}
 	if len(words) > 2 {
 		return fmt.Errorf("too many words: %s", strings.Join(words[2:], " "))
@@ -130,20 +131,6 @@ func (c *command) check() error {
 		return errors.New("-hints needs a NAME: the mock Internet has root servers of its own")
 	}
 	return nil
-}
-
-// parseType reads a type as its mnemonic or as in RFC 3597 §5.
-func parseType(word string) (uint16, error) {
-	upper := strings.ToUpper(word)
-	if t, ok := dns.StringToType[upper]; ok {
-		return t, nil
-	}
-	if digits, ok := strings.CutPrefix(upper, "TYPE"); ok {
-		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
-			return uint16(n), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no record type; one is A, AAAA, MX, TXT or TYPE65534", word)
 }
 
 func (c *command) question() string { return dns.Fqdn(c.name) + " " + dns.Type(c.rrtype).String() }

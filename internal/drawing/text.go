@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -194,4 +195,18 @@ func OneLine(text string) string {
 		text = strings.ToValidUTF8(text[:maxLine], "") + " …"
 	}
 	return resolver.Printable(text)
+}
+
+// ParseType reads a type as its mnemonic, in any letter case, or as in RFC 3597 §5.
+func ParseType(word string) (uint16, error) {
+	upper := strings.ToUpper(word)
+	if t, ok := dns.StringToType[upper]; ok {
+		return t, nil
+	}
+	if digits, ok := strings.CutPrefix(upper, "TYPE"); ok {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			return uint16(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no record type; one is A, AAAA, MX, TXT or TYPE65534", word)
 }

@@ -211,7 +211,7 @@ func (t *Trust) place(set *dnssec.RRset, status dnssec.Status, signer, note stri
 		return
 	}
 	holder.Sets = append(holder.Sets, Set{
-		Text: set.Owner.String() + " " + dns.Type(set.Type).String(), Data: dataOf(set),
+		Text: set.Owner.String() + " " + dns.Type(set.Type).String(), Data: DataOf(set),
 		Status: status, Signed: signers(set), Note: note,
 	})
 }
@@ -219,8 +219,8 @@ func (t *Trust) place(set *dnssec.RRset, status dnssec.Status, signer, note stri
 // maxShown is how much of what a hostile zone may have much of is shown.
 const maxShown = 8
 
-// dataOf returns the data of the first records of a set.
-func dataOf(set *dnssec.RRset) []string {
+// DataOf returns the data of the first records of a set, printable.
+func DataOf(set *dnssec.RRset) []string {
 	rrs, err := set.AppendRRs(nil, 0, false)
 	if err != nil {
 		return []string{"malformed"}
