@@ -49,7 +49,7 @@ func (r *Iterator) judge(ctx context.Context, w *walk, asked answer.Question, m 
 		Sets: m.Answer, Aliases: r.trimToView(w.view, m.Aliases), SOA: m.SOA, Denial: m.Denial,
 	}}
 	if f.Kind == answer.KindRecursive {
-		f.Kind = kindOfRecursive(m.Reply)
+		f.Kind = kindOfRecursive(&m.Reply)
 	}
 	f.Reconcile()
 	f.TTL = answer.MaxTTL

@@ -231,9 +231,7 @@ func (w *walk) followDNAME(ctx context.Context, m *upstream.Reply) (*answer.Answ
 		return nil, false, nil
 	}
 	whole := *m
-	scrubbed := *m.Reply
-	scrubbed.Aliases = []scrub.Alias{step}
-	whole.Reply = &scrubbed
+	whole.Aliases = []scrub.Alias{step}
 	a, err := w.r.finish(ctx, w, w.q, &whole)
 	return a, true, err
 }

@@ -21,7 +21,7 @@ func (s *scrubber) answer(r *Reply) error {
 	if s.asked.Type != dns.TypeANY {
 		set, err := s.rrset(s.m.Answer, s.asked.Name, s.asked.Type)
 		if set != nil {
-			r.Answer = []*dnssec.RRset{set}
+			r.answerOnly(set)
 		}
 		return err
 	}

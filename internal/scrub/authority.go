@@ -44,7 +44,7 @@ func (s *scrubber) authority(r *Reply) {
 		r.DS, _ = s.rrset(s.m.Authority, r.NS[0].Owner, dns.TypeDS)
 		s.addresses(r)
 		if s.asked.Type == dns.TypeDS && r.DS != nil && r.DS.Owner == s.asked.Name {
-			r.Answer = []*dnssec.RRset{r.DS} // the server sent a referral, with the DS, instead of an answer
+			r.answerOnly(r.DS) // the server sent a referral, with the DS, instead of an answer
 		}
 	}
 }

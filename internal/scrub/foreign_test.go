@@ -60,7 +60,7 @@ func TestForeignRecordsChangeNothing(t *testing.T) {
 // kept is what Scrub lets through of a reply to www.shop.example. A, remarks apart.
 func kept(t *testing.T, m *wire.Message, shown *dns.Msg) []string {
 	t.Helper()
-	r, err := Scrub(m, asked())
+	r, err := scrubbed(m, asked())
 	if err != nil {
 		t.Fatalf("%v of\n%v", err, shown)
 	}

@@ -39,7 +39,7 @@ func FuzzScrub(f *testing.F) {
 		}
 		a := asked()
 		a.Type = qtype
-		r, err := Scrub(m, a)
+		r, err := scrubbed(m, a)
 		if err != nil {
 			return
 		}
@@ -144,7 +144,7 @@ func TestAnyRecordInAnySection(t *testing.T) {
 		m := &dns.Msg{Answer: pick(), Ns: pick(), Extra: pick()}
 		m.SetQuestion(a.Name.String(), a.Type)
 		m.Response = true
-		r, err := Scrub(parsed(t, m), a)
+		r, err := scrubbed(parsed(t, m), a)
 		if err != nil {
 			t.Fatalf("%v: %v", m, err)
 		}

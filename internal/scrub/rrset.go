@@ -3,6 +3,7 @@ package scrub
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -16,6 +17,7 @@ import (
 func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint16) (*dnssec.RRset, error) {
 	var set *dnssec.RRset
 	var records, signatures packer
+	var room [256]byte // for the RDATA of a usual record
 	for _, rec := range section {
 		if rec.Owner != owner || rec.Class != dns.ClassINET {
 			continue
@@ -29,9 +31,8 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 		default:
 			continue
 		}
-		var err error
-		s.scratch, err = s.m.AppendRData(s.scratch[:0], rec)
-		if into == &signatures && (err != nil || binary.BigEndian.Uint16(s.scratch) != rrtype) {
+		rdata, err := s.m.AppendRData(room[:0], rec)
+		if into == &signatures && (err != nil || binary.BigEndian.Uint16(rdata) != rrtype) {
 			continue
 		}
 		if into == &signatures && into.count == maxSignatures {
@@ -41,10 +42,10 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s %s: %w", ErrMalformed, owner, dns.Type(rrtype), err)
 		}
-		if rrtype == dns.TypeNSEC && into == &records && !s.insideNext() {
+		if rrtype == dns.TypeNSEC && into == &records && !s.insideNext(rdata) {
 			continue
 		}
-		if into.add(s.scratch); records.count > s.asked.MaxRecords {
+		if into.add(rdata); records.count > s.asked.MaxRecords {
 			// Each further record would be compared with all of these.
 			s.leftOut |= ExcessRecords
 			return nil, fmt.Errorf("%w: %s %s has more than %d", ErrTooManyRecords, owner, dns.Type(rrtype), s.asked.MaxRecords)
@@ -57,23 +58,23 @@ func (s *scrubber) rrset(section []wire.Record, owner dnsname.Name, rrtype uint1
 	if records.count == 0 {
 		return nil, nil
 	}
-	set.Records, set.Signatures = dnssec.Packed(records.packed), dnssec.Packed(signatures.packed)
+	set.Records, set.Signatures = dnssec.Packed(records.packed.String()), dnssec.Packed(signatures.packed.String())
 	return set, nil
 }
 
-// insideNext reports whether the next name of the NSEC record in scratch is inside the
-// zone asked, as all names of a zone's chain are (RFC 4034 §4.1.1; CVE-2026-13321).
-func (s *scrubber) insideNext() bool {
+// insideNext reports whether the next name of an NSEC record is inside the zone asked, as all
+// names of a zone's chain are (RFC 4034 §4.1.1; CVE-2026-13321).
+func (s *scrubber) insideNext(rdata []byte) bool {
 	end := 0
-	for s.scratch[end] != 0 {
-		end += int(s.scratch[end]) + 1
+	for rdata[end] != 0 {
+		end += int(rdata[end]) + 1
 	}
-	return s.asked.mayDeny(dnsname.Canonical(s.scratch[:end+1]))
+	return s.asked.mayDeny(dnsname.Canonical(rdata[:end+1]))
 }
 
 // packer collects RDATA fields, each once (RFC 2181 §5).
 type packer struct {
-	packed []byte
+	packed strings.Builder
 	count  int
 }
 
@@ -81,19 +82,19 @@ func (p *packer) add(rdata []byte) {
 	if p.contains(rdata) {
 		return
 	}
-	p.packed = binary.BigEndian.AppendUint16(p.packed, uint16(len(rdata)))
-	p.packed = append(p.packed, rdata...)
+	const length = 2
+	p.packed.Grow(length + len(rdata))
+	p.packed.WriteByte(byte(len(rdata) >> 8))
+	p.packed.WriteByte(byte(len(rdata)))
+	p.packed.Write(rdata)
 	p.count++
 }
 
 func (p *packer) contains(rdata []byte) bool {
-	for off := 0; off < len(p.packed); {
-		n := int(binary.BigEndian.Uint16(p.packed[off:]))
-		off += 2
-		if string(p.packed[off:off+n]) == string(rdata) {
+	for field := range dnssec.Packed(p.packed.String()).All() {
+		if field == string(rdata) {
 			return true
 		}
-		off += n
 	}
 	return false
 }

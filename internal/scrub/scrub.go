@@ -91,27 +91,34 @@ type Reply struct {
 	Upward     bool            // NS records of the zone itself, or of one above or beside it
 	ManyOwners bool            // NS records of several delegations below the zone
 	LeftOut    Excess
+
+	only [1]*dnssec.RRset // where Answer points to if it is one set
 }
 
-// Scrub applies the allow list to a response.
-func Scrub(m *wire.Message, asked Asked) (*Reply, error) {
+// Scrub applies the allow list to a response. What it keeps is put into r, which is empty before.
+func Scrub(r *Reply, m *wire.Message, asked Asked) error {
 	s := scrubber{m: m, asked: asked}
-	r := &Reply{Rcode: m.Rcode(), AA: m.Flags&wire.AA != 0, RA: m.Flags&wire.RA != 0}
+	r.Rcode, r.AA, r.RA = m.Rcode(), m.Flags&wire.AA != 0, m.Flags&wire.RA != 0
 	if err := s.answer(r); err != nil {
-		return nil, err
+		return err
 	}
 	if len(r.Answer) == 0 {
 		s.aliases(r)
 	}
 	s.authority(r)
 	r.LeftOut = s.leftOut
-	return r, nil
+	return nil
+}
+
+// answerOnly makes set the whole answer.
+func (r *Reply) answerOnly(set *dnssec.RRset) {
+	r.only[0] = set
+	r.Answer = r.only[:]
 }
 
 type scrubber struct {
-	m       *wire.Message
-	asked   Asked
-	scratch []byte // one record's RDATA
+	m     *wire.Message
+	asked Asked
 	// dnames are the DNAME RRsets of the answer section by owner, once sought.
 	dnames       map[dnsname.Name]*dnssec.RRset
 	soughtDNAMEs bool

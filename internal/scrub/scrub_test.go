@@ -108,6 +108,15 @@ const (
 	sigOfA  = "www.shop.example. RRSIG A 13 3 300 20300101000000 20200101000000 1 shop.example. AAAA"
 )
 
+// scrubbed is what Scrub keeps of a response.
+func scrubbed(m *wire.Message, asked Asked) (*Reply, error) {
+	r := new(Reply)
+	if err := Scrub(r, m, asked); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // TestScrub is the allow list, case by case: what a server of shop.example. may say
 // when asked for www.shop.example. A, unless the case says otherwise.
 func TestScrub(t *testing.T) {
@@ -289,7 +298,7 @@ func TestScrub(t *testing.T) {
 			if qtype == 0 {
 				qtype = dns.TypeA
 			}
-			r, err := Scrub(tt.reply.message(t, name, qtype), Asked{Zone: dnsname.MustParse(zone), Name: dnsname.MustParse(name), Type: qtype, MaxRecords: 256})
+			r, err := scrubbed(tt.reply.message(t, name, qtype), Asked{Zone: dnsname.MustParse(zone), Name: dnsname.MustParse(name), Type: qtype, MaxRecords: 256})
 			if err != nil {
 				t.Fatalf("got error %v", err)
 			}
@@ -307,7 +316,7 @@ func TestScrubHeader(t *testing.T) {
 			m := new(dns.Msg)
 			m.SetQuestion("www.shop.example.", dns.TypeA)
 			m.Response, m.Rcode, m.Authoritative, m.RecursionAvailable = true, rcode, flags.aa, flags.ra
-			r, err := Scrub(parsed(t, m), asked())
+			r, err := scrubbed(parsed(t, m), asked())
 			if err != nil || r.Rcode != rcode || r.AA != flags.aa || r.RA != flags.ra {
 				t.Errorf("%v: got %+v, %v; want RCODE %d and the flags", flags, r, err, rcode)
 			}
@@ -327,7 +336,7 @@ func TestClass(t *testing.T) {
 	m.Answer = records(t, "www.shop.example. CH A 192.0.2.1")
 	m.Ns = records(t, "shop.example. CH SOA a. b. 1 2 3 4 5\nwww.shop.example. CH NS ns.www.shop.example.")
 	m.Extra = records(t, "ns.www.shop.example. CH A 192.0.2.1")
-	r, err := Scrub(parsed(t, m), asked())
+	r, err := scrubbed(parsed(t, m), asked())
 	if got := describe(r); err != nil || len(got) > 0 {
 		t.Errorf("got %q, %v; want nothing", got, err)
 	}
@@ -339,7 +348,7 @@ func TestLimits(t *testing.T) {
 	for i := range 257 {
 		fmt.Fprintf(&big, "www.shop.example. A 192.0.%d.%d\n", i/256, i%256)
 	}
-	if _, err := Scrub(reply{answer: big.String()}.message(t, "www.shop.example.", dns.TypeA), asked()); !errors.Is(err, ErrTooManyRecords) {
+	if _, err := scrubbed(reply{answer: big.String()}.message(t, "www.shop.example.", dns.TypeA), asked()); !errors.Is(err, ErrTooManyRecords) {
 		t.Errorf("257 records: got error %v, want %v", err, ErrTooManyRecords)
 	}
 	var signed strings.Builder
@@ -347,7 +356,7 @@ func TestLimits(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&signed, "www.shop.example. RRSIG A 13 3 300 20300101000000 20200101000000 %d shop.example. %s\n", i, base64.StdEncoding.EncodeToString([]byte{byte(i)}))
 	}
-	r, err := Scrub(reply{answer: signed.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
+	r, err := scrubbed(reply{answer: signed.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
 	if err != nil || len(describe(r)) != 1+maxSignatures || r.LeftOut != ExcessSignatures {
 		t.Errorf("40 signatures: got %d records, %v and %v left out, want %d, signatures left out", len(describe(r)), err, r.LeftOut, 1+maxSignatures)
 	}
@@ -355,7 +364,7 @@ func TestLimits(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&denials, "n%d.shop.example. NSEC n%d.shop.example. A\n", i, i+1)
 	}
-	r, err = Scrub(reply{authority: denials.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
+	r, err = scrubbed(reply{authority: denials.String()}.message(t, "www.shop.example.", dns.TypeA), asked())
 	if err != nil || len(r.Denial) != maxDenials || r.LeftOut != ExcessDenials {
 		t.Errorf("40 denials: got %d, %v and %v left out, want %d, denials left out", len(r.Denial), err, r.LeftOut, maxDenials)
 	}
@@ -365,7 +374,7 @@ func TestLimits(t *testing.T) {
 	}
 	any := asked()
 	any.Type = dns.TypeANY
-	r, err = Scrub(reply{answer: types.String()}.message(t, "www.shop.example.", dns.TypeANY), any)
+	r, err = scrubbed(reply{answer: types.String()}.message(t, "www.shop.example.", dns.TypeANY), any)
 	if err != nil || len(r.Answer) != maxANY || r.LeftOut != ExcessTypes {
 		t.Errorf("60 types: got %d, %v and %v left out, want %d, types left out", len(r.Answer), err, r.LeftOut, maxANY)
 	}
@@ -405,7 +414,7 @@ func TestNothingLeftOut(t *testing.T) {
 		{"denials", reply{authority: denials.String()}, 0},
 		{"257 NSEC records at one name", reply{authority: tooLarge.String()}, ExcessRecords},
 	} {
-		r, err := Scrub(tt.message(t, "www.shop.example.", dns.TypeA), asked())
+		r, err := scrubbed(tt.message(t, "www.shop.example.", dns.TypeA), asked())
 		if err != nil || r.LeftOut != tt.want {
 			t.Errorf("%s: got %+v, %v; want %v left out", tt.what, r, err, tt.want)
 		}
@@ -419,13 +428,13 @@ func TestMalformedAnswer(t *testing.T) {
 	m.SetQuestion("www.shop.example.", dns.TypeA)
 	m.Response = true
 	m.Answer = []dns.RR{short("www.shop.example.")}
-	if _, err := Scrub(parsed(t, m), asked()); !errors.Is(err, ErrMalformed) {
+	if _, err := scrubbed(parsed(t, m), asked()); !errors.Is(err, ErrMalformed) {
 		t.Errorf("an address of three bytes: got error %v, want %v", err, ErrMalformed)
 	}
 	m.Answer = nil
 	m.Ns = records(t, "www.shop.example. NS ns.www.shop.example.")
 	m.Extra = append(records(t, "ns.www.shop.example. A 192.0.2.53"), short("ns.www.shop.example."))
-	r, err := Scrub(parsed(t, m), asked())
+	r, err := scrubbed(parsed(t, m), asked())
 	if err != nil || len(r.Addresses) != 1 || r.Addresses[0].Addr != netip.MustParseAddr("192.0.2.53") {
 		t.Errorf("one glue record of two malformed: got %v, %v; want the other one", r, err)
 	}

@@ -119,7 +119,7 @@ func costOf(m *wire.Message, asked Asked) (allocated uint64, took time.Duration,
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begin := time.Now()
-	r, err = Scrub(m, asked)
+	r, err = scrubbed(m, asked)
 	took = time.Since(begin)
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc, took, r, err

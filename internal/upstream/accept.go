@@ -66,7 +66,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 	if x.network == "udp" && (flags&wire.TC != 0 || len(m) > x.offered()) {
 		return transport.Accept // as a reason to use TCP, whatever it holds
 	}
-	parsed, err := wire.Parse(m)
+	parsed, err := wire.ParseNaming(m, x.Q.Name)
 	if err != nil {
 		return x.unreadable(err)
 	}

@@ -110,7 +110,8 @@ func scrubbed(t testing.TB, message []byte, zone dnsname.Name, q answer.Question
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := scrub.Scrub(m, scrub.Asked{Zone: zone, Name: q.Name, Type: q.Type, MaxRecords: 256})
+	r := new(scrub.Reply)
+	err = scrub.Scrub(r, m, scrub.Asked{Zone: zone, Name: q.Name, Type: q.Type, MaxRecords: 256})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,8 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		q := answer.Question{Name: q.Name, Type: qtype}
-		r, err := scrub.Scrub(m, scrub.Asked{Zone: zone, Name: q.Name, Type: qtype, MaxRecords: 256})
+		r := new(scrub.Reply)
+		err = scrub.Scrub(r, m, scrub.Asked{Zone: zone, Name: q.Name, Type: qtype, MaxRecords: 256})
 		if err != nil {
 			return
 		}

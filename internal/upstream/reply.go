@@ -23,7 +23,7 @@ import (
 // Reply is the part of a server's response that may be believed. It is shared between
 // callers and not changed.
 type Reply struct {
-	*scrub.Reply
+	scrub.Reply
 	Kind          answer.Kind
 	Delegation    *glue.Delegation // of a referral
 	Server        *slist.Server
@@ -112,26 +112,28 @@ func (x *exchange) vouchedFor(m *wire.Message) bool {
 // ReadResponse keeps of a genuine reply to q what its sender may say for the zone, and
 // classifies that.
 func (r *Client) ReadResponse(m *wire.Message, cut *routes.ZoneCut, q answer.Question, msg []byte, from *slist.Server) Result {
-	scrubbed, err := scrub.Scrub(m, scrub.Asked{
+	reply := &Reply{Server: from, Wire: msg}
+	err := scrub.Scrub(&reply.Reply, m, scrub.Asked{
 		Zone: cut.Zone, Name: q.Name, Type: q.Type, MaxRecords: r.Settings.Limits.Records,
 		Recursive: cut.Source.Forwards(),
 	})
 	if err != nil {
 		return Result{Server: from, Err: r.scrubError(err)}
 	}
-	r.countExcess(scrubbed)
-	out := Result{Server: from, Reply: &Reply{Reply: scrubbed, Kind: classifyFrom(scrubbed, cut, q), Server: from, Wire: msg}}
+	r.countExcess(&reply.Reply)
+	reply.Kind = classifyFrom(&reply.Reply, cut, q)
 	if r.Settings.SecondLevel != nil {
-		out.Reply.SecondWritten = new(atomic.Bool)
+		reply.SecondWritten = new(atomic.Bool)
 	}
-	switch out.Reply.Kind {
+	out := Result{Server: from, Reply: reply}
+	switch reply.Kind {
 	case answer.KindReferral:
-		r.countServers(scrubbed, cut.Zone)
-		if out.Reply.Delegation, err = delegationOf(scrubbed, cut, q); err != nil {
-			out.Reply.Kind, out.Err = answer.KindLame, err
+		r.countServers(&reply.Reply, cut.Zone)
+		if reply.Delegation, err = delegationOf(&reply.Reply, cut, q); err != nil {
+			reply.Kind, out.Err = answer.KindLame, err
 		}
 	case answer.KindUnusable:
-		out.Err = &failure.RcodeError{Rcode: scrubbed.Rcode}
+		out.Err = &failure.RcodeError{Rcode: reply.Rcode}
 	case answer.KindLame, answer.KindAnswer, answer.KindAlias, answer.KindNoData, answer.KindNameError, answer.KindRecursive:
 	}
 	return out

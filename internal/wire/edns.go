@@ -42,34 +42,35 @@ type EDE struct {
 	Text string
 }
 
-func parseOPT(rec Record, msg []byte) (*EDNS, error) {
-	e := &EDNS{
+// parse reads an OPT record.
+func (e *EDNS) parse(rec Record, msg []byte) error {
+	*e = EDNS{
 		UDPSize:       max(rec.Class, 512),
 		ExtendedRcode: uint8(rec.TTL >> 24),
 		Version:       uint8(rec.TTL >> 16),
 		DO:            rec.TTL&doBit != 0,
 	}
 	if rec.rdlen > maxOptionBytes {
-		return nil, fail(rec.rdata, ErrTooManyOpts)
+		return fail(rec.rdata, ErrTooManyOpts)
 	}
 	off, end := rec.rdata, rec.rdata+rec.rdlen
 	for count := 0; off < end; count++ {
 		if count == MaxOptions {
-			return nil, fail(off, ErrTooManyOpts)
+			return fail(off, ErrTooManyOpts)
 		}
 		if off+4 > end {
-			return nil, fail(off, ErrOptions)
+			return fail(off, ErrOptions)
 		}
 		code := binary.BigEndian.Uint16(msg[off:])
 		n := int(binary.BigEndian.Uint16(msg[off+2:]))
 		off += 4
 		if off+n > end {
-			return nil, fail(off, ErrOptions)
+			return fail(off, ErrOptions)
 		}
 		e.option(code, msg[off:off+n])
 		off += n
 	}
-	return e, nil
+	return nil
 }
 
 // BlankOptions overwrites the EDNS options in the message with padding of the same

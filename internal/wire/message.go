@@ -115,8 +115,12 @@ type Message struct {
 	Additional []Record // without the OPT record
 	EDNS       *EDNS    // nil: no OPT record
 
-	msg []byte
-	opt Record // what EDNS was read from
+	msg  []byte
+	opt  Record // what EDNS was read from
+	edns EDNS   // where EDNS points to
+
+	// Where the records are, in the order of the message, if they are so few.
+	first [4]Record
 }
 
 // PatchTTL writes rec.TTL into the message, where rec is one of its records.
@@ -142,7 +146,11 @@ func (m *Message) Len() int { return len(m.msg) }
 // Parse walks one whole message. The message must not change while the result is
 // in use. A message with no question is accepted (FORMERR replies come so), one
 // with several is not (RFC 9619).
-func Parse(msg []byte) (*Message, error) {
+func Parse(msg []byte) (*Message, error) { return ParseNaming(msg, "") }
+
+// ParseNaming is Parse for a message that is likely to have records of this name, which they then
+// share instead of a copy each.
+func ParseNaming(msg []byte, known dnsname.Name) (*Message, error) {
 	if len(msg) < HeaderLen {
 		return nil, fail(len(msg), ErrShort)
 	}
@@ -165,12 +173,15 @@ func Parse(msg []byte) (*Message, error) {
 	if total*minRecord > len(msg)-HeaderLen {
 		return nil, fail(6, ErrCounts)
 	}
-	w := walker{msg: msg}
+	w := walker{msg: msg, known: known}
 	off, err := w.question(m, counts[0])
 	if err != nil {
 		return nil, err
 	}
-	records := make([]Record, 0, total)
+	records := m.first[:0]
+	if total > len(m.first) {
+		records = make([]Record, 0, total)
+	}
 	for section, count := range counts[1:] {
 		from := len(records)
 		for range count {
@@ -188,10 +199,10 @@ func Parse(msg []byte) (*Message, error) {
 			if m.EDNS != nil {
 				return nil, fail(rec.rdata, ErrManyOPT)
 			}
-			if m.EDNS, err = parseOPT(rec, msg); err != nil {
+			if err = m.edns.parse(rec, msg); err != nil {
 				return nil, err
 			}
-			m.opt = rec
+			m.EDNS, m.opt = &m.edns, rec
 		}
 		part := records[from:len(records):len(records)]
 		switch section {

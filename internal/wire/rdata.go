@@ -35,10 +35,11 @@ func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	return dst, nil
 }
 
-// wellFormed asks miekg/dns whether it can decode the RDATA.
+// wellFormed asks miekg/dns whether it can decode the RDATA. What it decodes may keep a part of
+// that, so that it gets a copy: AppendRData is then known to keep nothing of dst.
 func wellFormed(rrtype uint16, rdata []byte) bool {
 	h := dns.RR_Header{Name: ".", Rrtype: rrtype, Class: dns.ClassINET, Rdlength: uint16(len(rdata))}
-	_, off, err := dns.UnpackRRWithHeader(h, rdata, 0)
+	_, off, err := dns.UnpackRRWithHeader(h, bytes.Clone(rdata), 0)
 	return err == nil && off == len(rdata)
 }
 

@@ -9,6 +9,7 @@ import (
 // walker reads names and records and counts what they expand to.
 type walker struct {
 	msg      []byte
+	known    dnsname.Name // a name that is likely to be met; "": none
 	expanded int
 	seen     [8]seenName // owners met, by where they stand; most messages have few
 	nseen    int
@@ -90,7 +91,10 @@ func (w *walker) name(off int) (dnsname.Name, int, error) {
 	if w.expanded > MaxExpanded {
 		return "", 0, fail(off, ErrExpansion)
 	}
-	name := dnsname.Canonical(written)
+	name := w.known
+	if string(written) != string(name) {
+		name = dnsname.Canonical(written)
+	}
 	if w.nseen < len(w.seen) {
 		w.seen[w.nseen] = seenName{at, name}
 		w.nseen++
