@@ -3,7 +3,7 @@
 //	go run ./internal/test/ci tracked              executables and large files that git tracks
 //	go run ./internal/test/ci exhaustive TOOL      TOOL, a package with its version, finds a missing case
 //	go run ./internal/test/ci test                 all tests, and what they reach
-//	go run ./internal/test/ci simulation           TestSimulation, on all processors
+//	go run ./internal/test/ci simulation [SEEDS]   TestSimulation, on two processors
 //	go run ./internal/test/ci fuzz                 every fuzz target, for a while
 //	go run ./internal/test/ci examples             what programs in examples print
 //	go run ./internal/test/ci rpl SHARED [-update] scenarios by the authors of other resolvers

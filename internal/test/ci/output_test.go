@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -69,11 +70,21 @@ func TestFuzzTripped(t *testing.T) {
 	}
 }
 
-func TestWithoutPasses(t *testing.T) {
-	var out strings.Builder
-	withoutPasses(&out, "=== RUN   TestSimulation\n    --- PASS: TestSimulation/1 (0.1s)\n    --- FAIL: TestSimulation/2 (0.1s)\n    world: 7\n--- FAIL: TestSimulation\n")
-	if want := "    --- FAIL: TestSimulation/2 (0.1s)\n    world: 7\n--- FAIL: TestSimulation\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+func TestSimulationLog(t *testing.T) {
+	var begun atomic.Int64
+	l := simulationLog{begun: &begun}
+	const log = "=== RUN   TestSimulation\n=== RUN   TestSimulation/1\n=== RUN   TestSimulation/2\n    --- PASS: TestSimulation/1 (0.1s)\n    --- FAIL: TestSimulation/2 (0.1s)\n    world: 7\n--- FAIL: TestSimulation\nFAIL"
+	for _, piece := range []string{log[:30], log[30:31], log[31:90], log[90:]} {
+		if n, err := l.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Errorf("got %d, %v for %d bytes", n, err, len(piece))
+		}
+	}
+	l.flush()
+	if want := "    --- FAIL: TestSimulation/2 (0.1s)\n    world: 7\n--- FAIL: TestSimulation\nFAIL"; l.kept.String() != want {
+		t.Errorf("got %q, want %q", l.kept.String(), want)
+	}
+	if begun.Load() != 2 {
+		t.Errorf("counted %d seeds, want 2", begun.Load())
 	}
 }
 
@@ -126,7 +137,7 @@ func TestExamplesPrinted(t *testing.T) {
 }
 
 func TestRunRefuses(t *testing.T) {
-	for _, args := range [][]string{nil, {"nothing"}, {"rpl"}, {"exhaustive"}} {
+	for _, args := range [][]string{nil, {"nothing"}, {"rpl"}, {"exhaustive"}, {"simulation", "0"}, {"simulation", "9", "9"}} {
 		if err := run(context.Background(), io.Discard, args); err == nil {
 			t.Errorf("%q passes", args)
 		}

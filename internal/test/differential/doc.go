@@ -16,5 +16,6 @@
 // must fall into a class of classes.txt, which says what it may look like, whose answer it
 // may be, what there must be about the question, and why we answer as we do. A difference
 // in no class makes the program fail. So does a class that nothing falls into, if all
-// classes could have been met (flag -unused).
+// classes could have been met (flag -unused). How far it is, is told on standard error; the last line
+// begins with PASS or FAIL.
 package main

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/test/progress"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -43,9 +44,13 @@ func main() {
 		return
 	}
 	if !isolated() {
+		begin := time.Now()
 		status, err := isolate()
 		if err != nil {
-			log.Fatal("no network namespace: ", err)
+			err = fmt.Errorf("no network namespace: %w", err)
+			log.Print(err)
+			progress.End(stdout, "differential", begin, err)
+			os.Exit(1)
 		}
 		os.Exit(status)
 	}
@@ -53,10 +58,13 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if err := run(ctx, c); err != nil {
+	begin := time.Now()
+	err := run(ctx, c)
+	progress.End(stdout, "differential", begin, err)
+	if err != nil {
 		cancel()
 		stop()
-		log.Fatal(err)
+		os.Exit(1)
 	}
 }
 

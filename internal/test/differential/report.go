@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/test/progress"
 )
 
 // report is what all resolvers have said.
@@ -30,8 +34,14 @@ func askAll(ctx context.Context, w *world, classes []*class) *report {
 	for i := range r.outcomes {
 		r.outcomes[i] = make([]outcome, len(addrs))
 	}
+	var asked atomic.Int64
+	stop := progress.Tell(os.Stderr, progress.Every(os.Stderr), "differential", func() (n, of int) {
+		return min(int(asked.Load()), len(w.questions)*len(addrs)), len(w.questions) * len(addrs)
+	})
+	defer stop()
 	var mu sync.Mutex
 	put := func(question, resolver int) {
+		defer asked.Add(1)
 		o, reply := ask(ctx, w.questions[question], addrs[resolver])
 		r.outcomes[question][resolver] = o
 		if resolver == 0 && reply != nil {

@@ -14,6 +14,8 @@
 //
 // With -time none is begun after that time; those left out are named. It then begins at
 // another mutant for another commit and on another day.
+//
+// Progress is told on standard error. The last line of the output begins with PASS or FAIL.
 package main
 
 import (
@@ -29,8 +31,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/test/progress"
 )
 
 // tables is the folder of the tables, from the top of the repository.
@@ -60,8 +65,15 @@ func main() {
 	o.names = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, ".", o); err != nil {
+	begin := time.Now()
+	err := run(ctx, os.Stdout, ".", o)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+	if !o.list { // that is read by programs
+		progress.End(os.Stdout, "mutants", begin, err)
+	}
+	if err != nil {
 		stop()
 		os.Exit(1)
 	}
@@ -152,6 +164,9 @@ func tryAll(ctx context.Context, out io.Writer, mod *module, all []*mutant, o op
 
 	results := make([]result, len(all))
 	next := make(chan int)
+	var tried atomic.Int64
+	stop := progress.Tell(os.Stderr, progress.Every(os.Stderr), "mutants", func() (n, of int) { return int(tried.Load()), len(all) })
+	defer stop()
 	var printing sync.Mutex
 	var workers sync.WaitGroup
 	for range max(1, o.parallel) {
@@ -162,6 +177,7 @@ func tryAll(ctx context.Context, out io.Writer, mod *module, all []*mutant, o op
 				} else {
 					results[i] = t.try(ctx, all[i])
 				}
+				tried.Add(1)
 				printing.Lock()
 				results[i].print(out)
 				printing.Unlock()

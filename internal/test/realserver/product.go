@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 )
@@ -43,11 +44,21 @@ func Available(p Product) bool {
 // Need ends the test, as [Program] does, if one of the products is not installed.
 func Need(t testing.TB, products ...Product) {
 	t.Helper()
+	var missing []Product
+	var first error
 	for _, p := range products {
 		if _, err := p.binary(); err != nil {
-			unavailable(t, p, err)
+			missing = append(missing, p)
+			first = cmp.Or(first, err)
 		}
 	}
+	if len(missing) == 0 {
+		return
+	}
+	for _, p := range missing[1:] {
+		note(t, p)
+	}
+	unavailable(t, missing[0], first)
 }
 
 // daemon is the name of the program.

@@ -2,6 +2,8 @@ package realserver
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -37,16 +39,19 @@ func TestNeed(t *testing.T) {
 		name, ci string
 		call     func(testing.TB)
 		want     string
+		noted    string
 	}{
-		{"no product", "", need(), "go on"},
-		{"no product", "true", need(), "go on"},
-		{"a product that no host has", "", need(missing()), "skip"},
-		{"a product that no host has", "true", need(missing()), "fail"},
-		{"a program that this host has", "true", program("go"), "go on"},
-		{"a program that no host has", "", program("no-such-program"), "skip"},
-		{"a program that no host has", "true", program("no-such-program"), "fail"},
+		{"no product", "", need(), "go on", ""},
+		{"no product", "true", need(), "go on", ""},
+		{"a product that no host has", "", need(missing()), "skip", "Product(-1)\n"},
+		{"a product that no host has", "true", need(missing(), missing()), "fail", "Product(-1)\nProduct(-1)\n"},
+		{"a program that this host has", "true", program("go"), "go on", ""},
+		{"a program that no host has", "", program("no-such-program"), "skip", "no-such-program\n"},
+		{"a program that no host has", "true", program("no-such-program"), "fail", "no-such-program\n"},
 	} {
 		t.Setenv("CI", test.ci)
+		notes := filepath.Join(t.TempDir(), "missing")
+		t.Setenv(MissingFile, notes)
 		j := &judge{TB: t, verdict: "go on"}
 		done := make(chan struct{})
 		go func() {
@@ -56,6 +61,9 @@ func TestNeed(t *testing.T) {
 		<-done
 		if j.verdict != test.want {
 			t.Errorf("%s, with CI=%q: got %s (%s), want %s", test.name, test.ci, j.verdict, j.message, test.want)
+		}
+		if text, _ := os.ReadFile(notes); string(text) != test.noted {
+			t.Errorf("%s, with CI=%q: noted %q, want %q", test.name, test.ci, text, test.noted)
 		}
 	}
 }

@@ -17,7 +17,8 @@
 // none), how large the heap was beside the limit of the cache, how long answers out of the
 // cache took at the beginning and at the end, how many queries were sent for an answer,
 // and whether goroutines and descriptors are back to what they were when the resolver is
-// closed. The exit status is 1 if a bound is exceeded; times are reported and not judged.
+// closed. The exit status is 1 if a bound is exceeded; times are reported and not judged. The last
+// line begins with PASS or FAIL; how far it is, is told on standard error.
 //
 // # Limitations
 //

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/test/progress"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -35,16 +39,34 @@ func main() {
 		os.Exit(2)
 	}
 	stdout, stderr := resolver.PrintableWriter(os.Stdout), resolver.PrintableWriter(os.Stderr)
+	begin := time.Now()
+	err := soakAndReport(c, stdout, stderr)
+	progress.End(stdout, "soak", begin, err)
+	if err != nil {
+		os.Exit(1)
+	}
+}
+
+// soakAndReport runs one soak and prints its report.
+func soakAndReport(c config, stdout, stderr io.Writer) error {
+	begin := time.Now()
+	stop := progress.Tell(stderr, progress.Every(os.Stderr), "soak, in seconds", func() (n, of int) {
+		of = int(c.time.Seconds())
+		return min(int(time.Since(begin).Seconds()), of), of
+	})
 	report, err := soak(c, stdout)
+	stop()
 	if err != nil {
 		fmt.Fprintln(stderr, "soak:", err)
-		os.Exit(1)
+		return err
 	}
 	fmt.Fprint(stdout, report)
-	if faults := report.faults(); len(faults) > 0 {
-		for _, f := range faults {
-			fmt.Fprintln(stderr, "soak:", f)
-		}
-		os.Exit(1)
+	faults := report.faults()
+	for _, f := range faults {
+		fmt.Fprintln(stderr, "soak:", f)
 	}
+	if len(faults) > 0 {
+		return errors.New(strings.Join(faults, "\n"))
+	}
+	return nil
 }
