@@ -10,7 +10,8 @@
 // there is none, and DNSKEY RRsets. [Evidence.Validate] then judges a response: it
 // returns a [Verdict], or the list of what it still needs, which can all be fetched at
 // the same time. [Evidence.Prefetch] says early what that will be. All work is charged
-// to a [Work], one for each client question.
+// to a [Work], one for each client question. A caller that keeps a [SignatureMemory] has no
+// signature computed twice ([Evidence.Remember]).
 //
 //	v, err := dnssec.New(dnssec.Options{})
 //	e := v.Evidence(now, now, dnssec.NewWork(dnssec.Limits{}))

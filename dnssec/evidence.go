@@ -31,6 +31,9 @@ type Evidence struct {
 	beside  []*Response   // Secure answers with denials beside them
 	message signedMessage // whose signature is being checked
 
+	memory   SignatureMemory // nil: none
+	idBuffer []byte          // used again for the next signature
+
 	searched int // names asked for DS in search of a zone cut
 
 	// Of the call under way: what it waits for.

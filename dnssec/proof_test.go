@@ -114,6 +114,7 @@ func TestProofs(t *testing.T) {
 	for label, o := range flavours {
 		t.Run(label, func(t *testing.T) {
 			w := family(t, o)
+			w.memory = newMemory() // of all signatures of the proofs as they should be
 			child := w.zones["child.example."]
 			for _, n := range negatives {
 				r := child.answer(n.name+child.name, n.qtype)
@@ -284,6 +285,8 @@ func TestBitFlips(t *testing.T) {
 		child := w.zones["child.example."]
 		for _, n := range negatives {
 			r := child.answer(n.name+child.name, n.qtype)
+			w.memory = newMemory()
+			w.judge(r)
 			for range 6 {
 				all := slices.Concat(r.Answer, r.Authority)
 				s := all[random.IntN(len(all))]

@@ -77,14 +77,12 @@ func (e *Evidence) tryKeys(keys []*zoneKey, sig *Signature) (ReasonCode, error) 
 		if err := ended(e.stopped); err != nil {
 			return code, err
 		}
-		if err := e.work.check(public.Cost()); err != nil {
+		good, err := e.verifyOnce(key, public, e.message.signedData(sig), sig.Signature)
+		if err != nil {
 			return code, err
 		}
-		if public.Verify(e.message.signedData(sig), sig.Signature) {
+		if good {
 			return ReasonNone, nil
-		}
-		if err := e.work.failed(); err != nil {
-			return code, err
 		}
 		code = ReasonBadSignature
 	}

@@ -188,6 +188,8 @@ type world struct {
 	last  *Evidence
 	final *Response // the last response judged
 	cache func(*Evidence)
+	// memory of good signatures; nil for none.
+	memory *mapMemory
 	// rounds is how many times Validate was called.
 	rounds int
 }
@@ -267,6 +269,9 @@ func (w *world) evidence() *Evidence {
 	e := w.v.Evidence(testTime, testTime, NewWork(w.limit))
 	if w.cache != nil {
 		w.cache(e)
+	}
+	if w.memory != nil {
+		e.Remember(w.memory)
 	}
 	w.last = e
 	return e

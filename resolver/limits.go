@@ -43,8 +43,8 @@ type Limits struct {
 	Referrals int
 	// Records is how many records one RRset may have. Default 256 (PowerDNS).
 	Records int
-	// SignatureChecks is how many signatures may be checked for one question.
-	// Default 64.
+	// SignatureChecks is how many signatures may be checked for one question. One that was
+	// good before is remembered and not checked again. Default 64.
 	SignatureChecks int
 	// FailedSignatureChecks is how many of them may fail. Default 16 (BIND).
 	FailedSignatureChecks int

@@ -28,7 +28,13 @@ type Cache struct {
 	// What was fetched again, and how many answers of a zone were bogus. Guarded by mu.
 	refetched   *simplelru.LRU[key, expiring.Value[struct{}]]
 	bogusCounts *simplelru.LRU[key, expiring.Value[int]]
+
+	signatures signatures
 }
+
+// Signatures returns the memory of good signatures. All views share it: that a key has made a
+// signature is true in each.
+func (c *Cache) Signatures() dnssec.SignatureMemory { return &c.signatures }
 
 // key is a zone in one view: a name can be a zone inside and outside of a route,
 // with different keys.
