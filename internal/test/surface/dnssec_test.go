@@ -165,6 +165,27 @@ func TestValidator(t *testing.T) {
 	}
 }
 
+// memory remembers good signatures.
+type memory map[dnssec.SignatureID]bool
+
+func (m memory) Has(id dnssec.SignatureID) bool { return m[id] }
+func (m memory) Add(id dnssec.SignatureID)      { m[id] = true }
+
+func TestSignatureMemory(t *testing.T) {
+	n, known := newSignedNet(t), memory{}
+	response := n.ask("shop.example.", "www.shop.example.", dns.TypeA)
+	for _, fresh := range []bool{true, false} {
+		e, work := n.evidence(dnssec.Limits{})
+		e.Remember(known)
+		if verdict, err := n.judge(e, response); err != nil || verdict.Status != dnssec.Secure {
+			t.Fatal(verdict, err)
+		}
+		if checks := work.Spent().SignatureChecks; fresh && checks != len(known) || !fresh && checks != 0 {
+			t.Errorf("first: %t, %d checks, %d signatures known", fresh, checks, len(known))
+		}
+	}
+}
+
 func TestDenial(t *testing.T) {
 	n := newSignedNet(t)
 	e, _ := n.evidence(dnssec.Limits{})
