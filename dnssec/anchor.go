@@ -2,6 +2,9 @@ package dnssec
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +64,9 @@ func NewAnchor(rr dns.RR) (Anchor, error) {
 	switch rr.(type) {
 	case *dns.DS:
 		a.isDS = true
-		a.ds, err = ParseDS(rdata)
+		if a.ds, err = ParseDS(rdata); err == nil {
+			err = checkDigestLength(a.ds)
+		}
 	case *dns.DNSKEY:
 		a.key, err = ParseKey(rdata)
 		key := zoneKey{Key: a.key}
@@ -75,6 +80,15 @@ func NewAnchor(rr dns.RR) (Anchor, error) {
 		return Anchor{}, fmt.Errorf("%w: %s: %w", ErrAnchor, rr, err)
 	}
 	return a, nil
+}
+
+// checkDigestLength refuses a digest that is cut short: no key would match it.
+func checkDigestLength(ds DS) error {
+	want := map[uint8]int{dns.SHA1: sha1.Size, dns.SHA256: sha256.Size, dns.SHA384: sha512.Size384}[ds.DigestType]
+	if want != 0 && len(ds.Digest) != want {
+		return fmt.Errorf("digest of %d bytes, %s has %d", len(ds.Digest), DigestName(ds.DigestType), want)
+	}
+	return nil
 }
 
 // maxAnchorFile bounds the size of a file of anchors in bytes: the real one has

@@ -1,11 +1,13 @@
 package resolver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -68,13 +70,13 @@ func (o Options) fill() (config, error) {
 		c.RootHints = roothints.Default()
 	}
 	if len(c.RootHints.Servers) == 0 {
-		return config{}, fmt.Errorf("resolver: options: RootHints have no server")
+		return config{}, optionError("RootHints", "no server")
 	}
 	if c.TrustAnchors == nil {
 		c.TrustAnchors = dnssec.DefaultAnchors()
 	}
 	if c.Validation == Validate && len(c.TrustAnchors) == 0 {
-		return config{}, errors.New("resolver: options: TrustAnchors is empty: want nil for the built-in ones, or ValidateOff")
+		return config{}, optionError("TrustAnchors", "empty: want nil for the built-in ones, or ValidateOff")
 	}
 	if c.allow == nil {
 		c.allow = PublicUnicast
@@ -88,8 +90,8 @@ func (o Options) fill() (config, error) {
 	if c.SignatureTime == nil {
 		c.SignatureTime = c.Now
 	}
-	if len(c.NSID) > maxNSID {
-		return config{}, fmt.Errorf("resolver: options: NSID has %d bytes, want at most %d", len(c.NSID), maxNSID)
+	if err := c.checkSecrets(); err != nil {
+		return config{}, err
 	}
 	if err := c.fillStale(); err != nil {
 		return config{}, err
@@ -101,10 +103,40 @@ func (o Options) fill() (config, error) {
 		return config{}, err
 	}
 	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
-		return config{}, errors.New("resolver: options: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs a ViewName")
+		return config{}, optionError("ViewName", "empty: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs one")
 	}
 	return c, c.checkEnums()
 }
+
+// checkSecrets checks keys and identities: of those that make no sense nothing would be noticed
+// before they are needed.
+func (c *config) checkSecrets() error {
+	for i, a := range c.TrustAnchors {
+		switch {
+		case a.Zone() == "":
+			return optionError("TrustAnchors", "number %d is empty: want one of dnssec.NewAnchor or ParseAnchors", i)
+		case !a.ValidUntil.IsZero() && !a.ValidFrom.Before(a.ValidUntil):
+			return optionError("TrustAnchors", "%s, key %d: valid until %v, which is not after its beginning, %v", a.Zone(), a.Tag(), a.ValidUntil, a.ValidFrom)
+		}
+	}
+	switch key := c.SecondLevelKey; {
+	case key == nil:
+	case len(key) < minSecondLevelKey:
+		return optionError("SecondLevelKey", "%d bytes, want at least %d random ones, or nil for no key", len(key), minSecondLevelKey)
+	case len(bytes.TrimLeft(key, string(key[:1]))) == 0:
+		return optionError("SecondLevelKey", "all bytes are %d, want random ones", key[0])
+	}
+	switch id := c.NSID; {
+	case len(id) > maxNSID:
+		return optionError("NSID", "%d bytes, want at most %d", len(id), maxNSID)
+	case strings.TrimSpace(id) != id:
+		return optionError("NSID", "%q begins or ends with white space", id)
+	}
+	return nil
+}
+
+// minSecondLevelKey is how many bytes a SecondLevelKey must have: 128 bits cannot be guessed.
+const minSecondLevelKey = 16
 
 // maxNSID is how many bytes the identity of a server may have: half of what a client takes
 // that states no size of its own (RFC 6891 §6.2.3).
@@ -121,22 +153,22 @@ func (c *config) checkEnums() error {
 	switch c.Validation {
 	case Validate, ValidateOff:
 	default:
-		return fmt.Errorf("resolver: options: unknown Validation %d", c.Validation)
+		return optionError("Validation", "unknown value %d", c.Validation)
 	}
 	switch c.Minimise {
 	case MinimiseRelaxed, MinimiseStrict, MinimiseOff:
 	default:
-		return fmt.Errorf("resolver: options: unknown Minimise %d", c.Minimise)
+		return optionError("Minimise", "unknown value %d", c.Minimise)
 	}
 	switch c.Family {
 	case FamilyAuto, FamilyIPv4Only, FamilyIPv6Only:
 	default:
-		return fmt.Errorf("resolver: options: unknown Family %d", c.Family)
+		return optionError("Family", "unknown value %d", c.Family)
 	}
 	switch c.AddressOrder {
 	case OrderByPolicy, OrderAsAnswered, OrderIPv4First, OrderIPv6First:
 	default:
-		return fmt.Errorf("resolver: options: unknown AddressOrder %d", c.AddressOrder)
+		return optionError("AddressOrder", "unknown value %d", c.AddressOrder)
 	}
 	return nil
 }
@@ -154,7 +186,7 @@ func (c *config) fillPolicy() error {
 // fillStale fills the options of RFC 8767, and makes the cache if there is none.
 func (c *config) fillStale() error {
 	if c.MaxStale < 0 || c.StaleAfter < 0 {
-		return fmt.Errorf("resolver: options: MaxStale and StaleAfter must not be negative")
+		return optionError("MaxStale", "neither it nor StaleAfter may be negative")
 	}
 	if c.MaxStale == 0 {
 		c.MaxStale = DefaultMaxStale
@@ -170,7 +202,7 @@ func (c *config) fillStale() error {
 		c.Cache = cache.New(cache.Options{KeepStale: keep})
 	}
 	if c.ServeStale && c.Cache.Options().KeepStale == 0 {
-		return fmt.Errorf("resolver: options: ServeStale takes a Cache whose KeepStale is not zero")
+		return optionError("ServeStale", "takes a Cache whose KeepStale is not zero")
 	}
 	return nil
 }
@@ -179,7 +211,7 @@ func (c *config) fillStale() error {
 func (c *config) fillNet() error {
 	search, err := stub.NewSearchList(c.SearchList, c.Ndots)
 	if err != nil {
-		return fmt.Errorf("resolver: options: %w", err)
+		return &OptionError{"SearchList", err}
 	}
 	c.search = search
 	if !c.DisableHostsFile {
@@ -198,7 +230,7 @@ func (o *Options) addressFilter() (*policy.AddressFilter, error) {
 	for _, domain := range o.PrivateDomains {
 		n, err := dnsname.Parse(domain)
 		if err != nil {
-			return nil, fmt.Errorf("resolver: options: private domain %q: %w", domain, err)
+			return nil, optionError("PrivateDomains", "%q: %w", domain, err)
 		}
 		f.Exempt = append(f.Exempt, n)
 	}
@@ -227,4 +259,32 @@ func (c checked) Send(ctx context.Context, network string, server netip.AddrPort
 		return nil, failure.ErrForeignReply
 	}
 	return nil, failure.ErrForeignReply
+}
+
+// OptionError is an error of New, or of a method that replaces an option later (SetRoutes and its
+// like): the option has a value that makes no sense. It wraps the
+// reason.
+type OptionError struct {
+	Option string // the name of the field of Options
+	Err    error
+}
+
+func (e *OptionError) Error() string { return "resolver: options: " + e.text() }
+
+// Unwrap returns the reason.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+func (e *OptionError) text() string { return e.Option + ": " + e.Err.Error() }
+
+// asOptionError returns an error of the engine about options as callers see it.
+func asOptionError(err error) error {
+	var e *routes.OptionError
+	if errors.As(err, &e) {
+		return (*OptionError)(e)
+	}
+	return err
+}
+
+func optionError(option, format string, args ...any) error {
+	return &OptionError{option, fmt.Errorf(format, args...)}
 }

@@ -93,9 +93,10 @@
 // methods that package net has too. It says what was asked, at which zone the search ended
 // and which servers were tried, has an extended DNS error (RFC 8914), and wraps the cause
 // for errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus
-// answer is an error too, with the code that says why. Two causes are about the network:
-// [ErrBlocked] and [ErrIntercepted] mean that root servers cannot be asked from here at
-// all.
+// answer is an error too, with the code that says why. Three causes are about the network:
+// [ErrBlocked], its case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be
+// asked from here at all. [Explain] says in a paragraph for a person what an error means and what
+// can be done about it.
 //
 // # The program's own functions
 //
@@ -139,6 +140,9 @@
 //   - When one family fails and the other does not exist, the failure is the error; in net
 //     it is the one that came last. LookupCNAME follows the whole chain; in net the result
 //     depends on which of three answers comes first.
+//   - DNSError.Err has the reason of a failure behind net's words: "server misbehaving: DNSSEC
+//     bogus: signature expired: …", "i/o timeout: port 53 is blocked". That a name does not
+//     exist, or has no records, is "no such host" alone.
 //   - DNSError.Unwrap returns a *Error or a *NotFoundError; net's returns nil, but for
 //     contexts. NotFoundError tells NXDOMAIN from NODATA. Server is the authoritative
 //     server that was asked last, and "" when none was to blame: for names that do not

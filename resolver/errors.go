@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -36,6 +37,9 @@ var (
 	// minute. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
 	ErrBlocked = failure.ErrBlocked
+	// ErrNoNetwork: this host sends no query to any root server: it has no route to them, or
+	// its own packet filter forbids it. It is a case of ErrBlocked, and wraps it.
+	ErrNoNetwork = failure.ErrNoNetwork
 	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
 	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
 	// (RLIMIT_NOFILE), or fewer connections of clients.
@@ -120,9 +124,16 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(": " + printable.Lines(fmt.Sprint(e.Err)))
 	if n := len(e.Servers); n > 0 {
-		fmt.Fprintf(&b, " (%d servers tried, last %s)", n, e.Servers[n-1])
+		fmt.Fprintf(&b, " (%s tried, last %s)", countServers(n), e.Servers[n-1])
 	}
 	return b.String()
+}
+
+func countServers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return strconv.Itoa(n) + " servers"
 }
 
 // Unwrap returns the cause.

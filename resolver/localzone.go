@@ -149,13 +149,13 @@ func localZones(zones []LocalZone) (policy.LocalZones, error) {
 	for i, z := range zones {
 		data, err := z.data()
 		if err != nil {
-			return nil, fmt.Errorf("resolver: options: %w", err)
+			return nil, &OptionError{"LocalZones", err}
 		}
 		list[i] = data
 	}
 	all, err := policy.NewLocalZones(list)
 	if err != nil {
-		return nil, fmt.Errorf("resolver: options: %w", err)
+		return nil, &OptionError{"LocalZones", err}
 	}
 	return all, nil
 }

@@ -309,7 +309,7 @@ func netOutcome(v any, err error) string {
 	}
 	text := fmt.Sprintf("%v %v", v, err)
 	if e := new(net.DNSError); errors.As(err, &e) {
-		text = fmt.Sprintf("%v lookup %s: %s", v, e.Name, e.Err)
+		text = fmt.Sprintf("%v lookup %s: %s", v, e.Name, netWords(e))
 		if e.IsNotFound {
 			text += " (not found)"
 		}
@@ -321,6 +321,17 @@ func netOutcome(v any, err error) string {
 		}
 	}
 	return text
+}
+
+// netWords returns the text of an error without the reason behind it, which package net does not
+// have.
+func netWords(e *net.DNSError) string {
+	for _, words := range []string{"server misbehaving", "i/o timeout"} {
+		if strings.HasPrefix(e.Err, words+": ") {
+			return words
+		}
+	}
+	return e.Err
 }
 
 // netValues dereferences records, for printing.

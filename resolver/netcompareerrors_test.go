@@ -119,7 +119,7 @@ func netErrorFields(err error) string {
 		text.WriteString(fmt.Sprintf(" net.Error(timeout %t)", ne.Timeout()))
 	}
 	if e := new(net.DNSError); errors.As(err, &e) {
-		text.WriteString(fmt.Sprintf(" DNSError{%q %q timeout %t temporary %t not found %t}", e.Err, e.Name, e.IsTimeout, e.IsTemporary, e.IsNotFound))
+		text.WriteString(fmt.Sprintf(" DNSError{%q %q timeout %t temporary %t not found %t}", netWords(e), e.Name, e.IsTimeout, e.IsTemporary, e.IsNotFound))
 	}
 	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, ended) {

@@ -246,8 +246,9 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s (%s, TTL %v)", what, e.Status, e.TTL)
 }
 
-// dnsError returns the *net.DNSError that says why there is no answer for name. It wraps
-// err, a *NotFoundError or an *Error, perhaps joined with a context's error.
+// dnsError returns the *net.DNSError that says why there is no answer for name: in the words of
+// package net and, where these do not say it, with the cause behind a colon. It wraps err, a
+// *NotFoundError or an *Error, perhaps joined with a context's error.
 func dnsError(name string, err error) *net.DNSError {
 	e := &net.DNSError{Err: stub.TextMisbehaving, Name: name, UnwrapErr: err}
 	var missing *NotFoundError
@@ -267,12 +268,29 @@ func dnsError(name string, err error) *net.DNSError {
 		e.Err, e.IsNotFound = stub.TextNoSuchHost, true
 	case f.Is(failure.Closed):
 		e.Err = ErrClosed.Error()
+		return e
 	case f.Is(failure.Canceled):
 		e.Err = stub.TextCanceled
+		return e
 	case told != nil && told.Timeout(), f.Is(failure.Deadline):
 		e.Err, e.IsTimeout, e.IsTemporary = stub.TextTimeout, true, true
 	default:
 		e.IsTemporary = true
 	}
+	if reason := whyNot(missing, told); reason != "" {
+		e.Err += ": " + reason
+	}
 	return e
+}
+
+// whyNot returns what package net's words for a failure leave out. They say enough of a name that
+// does not exist or has no records, and there are programs that compare them.
+func whyNot(missing *NotFoundError, told *Error) string {
+	switch {
+	case missing != nil && missing.Rcode != dns.RcodeSuccess && missing.Rcode != dns.RcodeNameError:
+		return failure.RcodeName(missing.Rcode)
+	case missing == nil && told != nil:
+		return reasonOf(told)
+	}
+	return ""
 }

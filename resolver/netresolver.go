@@ -2,10 +2,15 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
 )
 
 // NetResolver returns a net.Resolver whose questions this resolver answers, for code that
@@ -14,8 +19,10 @@ import (
 // The servers of /etc/resolv.conf are not asked, but Go still reads that file and the
 // system's hosts file: its search list, ndots and timeouts apply. Go allows a question 5 s,
 // twice for each server in resolv.conf; a question that takes longer is worked on until the
-// next try joins it. The validation status, the TTL, and the reason of a failure are lost
-// on this way; the methods of Resolver return them.
+// next try joins it. The validation status and the TTL are lost on this way; the methods of
+// Resolver return them. Of a failure the text of the *net.DNSError is left, which says why and
+// what servers were asked. Package net itself puts a server of /etc/resolv.conf before that text
+// and into the field Server, though it was not asked; the text says that too.
 //
 // Package net asks for A and AAAA together and returns the error that came last. A host
 // with one family that fails and one that does not exist must not become "no such host", on
@@ -68,7 +75,9 @@ func (r *Resolver) dialSelf(ctx context.Context) (net.Conn, error) {
 	}
 	if !r.env.Flights.Spawn(func() {
 		defer cancel()
-		r.messages.ServeNet(work, server)
+		r.messages.ServeNet(work, server, func(q dns.Question, err error) {
+			c.failed.Store(r.netReasons.of(r.config.Now(), q, err))
+		})
 	}) {
 		cancel()
 		return nil, ErrClosed
@@ -85,14 +94,68 @@ type selfConn struct {
 
 	gone   sync.Mutex // held while a hook of a Trace runs
 	closed bool       // guarded by gone
+
+	failed atomic.Pointer[net.DNSError] // what Read returns in the place of a reply; nil: there is none
 }
 
-// Read returns the context's error when that ended the connection, and not the other side.
+// netReasons are the last failures of package net's questions. It asks again what has failed, at
+// least once, and returns the last error: that of the failure cache, which has no servers.
+type netReasons struct {
+	mu   sync.Mutex
+	last *simplelru.LRU[dns.Question, netReason] // guarded by mu; nil before the first failure
+}
+
+type netReason struct {
+	failed *net.DNSError
+	at     time.Time
+}
+
+const (
+	// maxNetReasons is how many failures are remembered: those of questions that package net is
+	// about to ask again.
+	maxNetReasons = 64
+	// maxNetReasonAge is how long a failure is cached at most (RFC 9520 §3.2).
+	maxNetReasonAge = 5 * time.Minute
+)
+
+// of returns the error of a question that failed with err.
+func (n *netReasons) of(now time.Time, q dns.Question, err error) *net.DNSError {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.last == nil {
+		n.last, _ = simplelru.NewLRU[dns.Question, netReason](maxNetReasons, nil) // it fails for sizes below 1 only
+	}
+	e := wrap(q, err)
+	if before, ok := n.last.Get(q); ok && errors.Is(err, ErrCached) && now.Sub(before.at) < maxNetReasonAge {
+		return before.failed
+	}
+	failed := dnsError(q.Name, e)
+	if len(e.Servers) == 0 {
+		failed.Err += " (no server of resolv.conf was asked)"
+	} else {
+		failed.Err += " (asked " + serverList(e.Servers) + ", and no server of resolv.conf)"
+	}
+	n.last.Add(q, netReason{failed, now})
+	return failed
+}
+
+// netFailure is a failed look-up as package net takes it from a connection: it makes a
+// *net.DNSError of the text and the flags.
+type netFailure struct{ e *net.DNSError }
+
+func (f netFailure) Error() string   { return f.e.Err }
+func (f netFailure) Timeout() bool   { return f.e.IsTimeout }
+func (f netFailure) Temporary() bool { return f.e.IsTemporary }
+
+// Read returns the context's error when that ended the connection, and not the other side, and
+// why there is no answer when that is why the other side has.
 func (c *selfConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == io.ErrClosedPipe || err == io.EOF {
 		if ended := c.dialled(); ended != nil {
 			err = ended
+		} else if failed := c.failed.Load(); failed != nil {
+			err = netFailure{failed}
 		}
 	}
 	return n, err

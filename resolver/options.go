@@ -71,7 +71,7 @@ type Options struct {
 	SecondLevel cache.SecondLevel
 
 	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, for example 32
-	// random bytes. With it the store cannot forge entries, of unsigned zones either. It can
+	// random bytes; New refuses fewer than 16, and bytes that are all the same. With it the store cannot forge entries, of unsigned zones either. It can
 	// read them: entries are authenticated, not encrypted, and only the keys that they are
 	// stored under do not show the question. Nil: none, for stores that are trusted as much
 	// as the network.
@@ -169,7 +169,7 @@ type Options struct {
 
 	// NSID is the identity that ServeDNS sends to clients that ask for it (RFC 5001), which
 	// tells servers behind one address apart. It has at most 255 bytes, so that the
-	// smallest reply has room beside it. "": none.
+	// smallest reply has room beside it, and no white space at either end. "": none.
 	NSID string
 
 	// HostsFile is the path of the hosts file that LookupHost, LookupIP, LookupIPAddr,

@@ -30,6 +30,8 @@ type Resolver struct {
 	iterate  *iterate.Iterator
 	mesh     *mesh.Mesh
 	messages *serve.Server
+
+	netReasons netReasons
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
@@ -55,7 +57,7 @@ func New(o Options) (*Resolver, error) {
 	r.messages = serve.New(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
 	if err := r.routes.Begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
 		r.env.End()
-		return nil, err
+		return nil, asOptionError(err)
 	}
 	r.iterate.OpenSecondLevel()
 	return r, nil

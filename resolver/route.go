@@ -132,13 +132,13 @@ func (t RouteTransport) String() string { return routes.Transport(t).String() }
 // cached data of other names is used again when they get their route back. On an error
 // nothing changes. SetRoutes may be called concurrently with everything else.
 func (r *Resolver) SetRoutes(routes []Route) error {
-	return r.routes.SetRoutes(routeSpecs(routes))
+	return asOptionError(r.routes.SetRoutes(routeSpecs(routes)))
 }
 
 // SetNegativeTrustAnchors replaces Options.NegativeTrustAnchors, as SetRoutes does with
 // routes.
 func (r *Resolver) SetNegativeTrustAnchors(anchors []NegativeTrustAnchor) error {
-	return r.routes.SetNegativeAnchors(negativeAnchorSpecs(anchors))
+	return asOptionError(r.routes.SetNegativeAnchors(negativeAnchorSpecs(anchors)))
 }
 
 // routeSpecs returns the engine's form of routes. It is a copy: the engine reads it again
@@ -193,6 +193,7 @@ func (r *Resolver) CheckRoutes(ctx context.Context) error {
 // The reasons why a text is not a route.
 var (
 	errRouteForm = errors.New(`not of the form ZONE=SERVER[,SERVER…], such as "corp.example=192.0.2.53" or ".=tls://192.0.2.53#dns.example"`)
+	errRouteWord = errors.New("neither a word (stub, iterate, unsigned), nor an address, nor a host name with a dot (a name of one label takes one at its end)")
 	errTLSName   = errors.New("only tls:// takes a name to verify")
 )
 
@@ -207,7 +208,9 @@ var (
 //	corp.example=ns.example.net,stub             the same, by name
 //	pub.corp.example=iterate                     exempt from the route above it
 //
-// The error says which part is wrong, and why. New and SetRoutes check the rest.
+// The zone may have one label; a server's name of one label is written with its final dot, so
+// that an unknown word is an error. The error says which part is wrong, and why. New and
+// SetRoutes check the rest.
 func ParseRoute(text string) (Route, error) {
 	zone, list, ok := strings.Cut(text, "=")
 	zone = strings.TrimSpace(zone)
@@ -279,6 +282,9 @@ func parseRouteServer(text string) (RouteServer, error) {
 	}
 	if _, nameErr := dnsname.Parse(address); nameErr != nil || strings.Contains(address, ":") || !stub.IsHostName(address) {
 		return s, err
+	}
+	if !strings.Contains(address, ".") {
+		return s, errRouteWord // a slip in one of the words would become a server that nobody finds
 	}
 	s.Name = address
 	return s, nil

@@ -28,6 +28,7 @@ func TestParseRoute(t *testing.T) {
 		"corp=/etc/resolv.conf":      {Zone: "corp", ResolvConf: "/etc/resolv.conf"},
 		"corp=192.0.2.53,stub":       {Zone: "corp", Kind: RouteStub, Servers: []RouteServer{{Addr: at("192.0.2.53", 0)}}},
 		"corp=ns.example.net,stub":   {Zone: "corp", Kind: RouteStub, Servers: []RouteServer{{Name: "ns.example.net"}}},
+		"corp=ns.,stub":              {Zone: "corp", Kind: RouteStub, Servers: []RouteServer{{Name: "ns."}}},
 		"pub.corp.example=iterate":   {Zone: "pub.corp.example", Kind: RouteIterate},
 	} {
 		got, err := ParseRoute(text)
@@ -46,6 +47,10 @@ func TestParseRoute(t *testing.T) {
 		"example=https://192.0.2.53": "unknown transport",
 		"example=192.0.2.53#name":    "tls://",
 		"example=tls://192.0.2.999":  "",
+		"corp=192.0.2.53,stubb":      `"stubb": neither a word (stub, iterate, unsigned), nor an address, nor a host name with a dot`,
+		"corp=192.0.2.53,Stub":       `"Stub": neither a word`,
+		"corp=resolver":              `"resolver": neither a word`,
+		"corp=tcp://resolver":        `neither a word`,
 	} {
 		if got, err := ParseRoute(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %+v, %v, want an error with %q", text, got, err, want)

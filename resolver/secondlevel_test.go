@@ -174,7 +174,7 @@ func (w *world) askAll() (sends int) {
 // What one replica has learnt another one need not ask for, and validates itself.
 func TestSecondLevelAnswersReplicas(t *testing.T) {
 	for _, change := range []func(*resolver.Options){func(*resolver.Options) {},
-		func(o *resolver.Options) { o.SecondLevelKey = []byte("secret") }, minimiseOff} {
+		func(o *resolver.Options) { o.SecondLevelKey = []byte("a secret of the fleet") }, minimiseOff} {
 		fleet(t, sharedWorld, func(w *world, s *store) {
 			if sends := w.askAll(); sends == 0 {
 				w.Fatal("the first replica has sent no query")

@@ -198,6 +198,7 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.NoDescriptors:     FailureDescriptors,
 	failure.Certificate:       FailureCertificate,
 	failure.Intercepted:       FailureNetwork,
+	failure.NoNetwork:         FailureNetwork,
 	failure.Blocked:           FailureNetwork,
 	failure.AliasLoop:         FailureLoop,
 	failure.Circular:          FailureLoop,

@@ -1,6 +1,7 @@
 package failure
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -146,6 +147,17 @@ func (e *HeldError) Error() string { return fmt.Sprintf("%v while waiting: %v", 
 
 // Unwrap returns the limit first: it can be changed.
 func (e *HeldError) Unwrap() []error { return []error{e.Limit, e.Cause} }
+
+// TimeoutError is the error of a send whose own time ran out. It does not read as the end of the
+// caller's context, which goes on.
+type TimeoutError struct{ Err error }
+
+func (e *TimeoutError) Error() string {
+	return strings.ReplaceAll(e.Err.Error(), context.DeadlineExceeded.Error(), "timed out")
+}
+
+// Unwrap returns the error of the send.
+func (e *TimeoutError) Unwrap() error { return e.Err }
 
 // CertificateError is an ErrCertificate that says what is wrong.
 type CertificateError struct {

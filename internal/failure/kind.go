@@ -56,6 +56,7 @@ const (
 	NoDescriptors // this host has no sockets left
 	Certificate   // of a server
 	Intercepted   // the root servers cannot be asked from here
+	NoNetwork     // likewise: this host sends nothing
 	Blocked       // likewise
 	AliasLoop
 	Circular  // name servers depend on each other
@@ -125,6 +126,7 @@ var Table = [...]struct {
 	NoDescriptors:     {ErrNoDescriptors, dns.ExtendedErrorCodeOther, Named | fleeting | OwnMeans | Explaining},
 	Certificate:       {ErrCertificate, noCode, Named},
 	Intercepted:       {ErrIntercepted, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
+	NoNetwork:         {ErrNoNetwork, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
 	Blocked:           {ErrBlocked, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
 	AliasLoop:         {ErrAliasLoop, dns.ExtendedErrorCodeOther, Named | answered | Explaining},
 	Circular:          {ErrCircular, dns.ExtendedErrorCodeOther, Named | unanswered | ofPath | Explaining},

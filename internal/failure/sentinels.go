@@ -9,23 +9,34 @@ import (
 // The causes of failures that callers can tell apart. The exported errors of package resolver
 // are the same values, and say what each means.
 var (
-	ErrClosed            = errors.New("resolver is closed")
-	ErrNoReachableServer = errors.New("no reachable server")
-	ErrNoServerAddress   = errors.New("no address of any name server")
-	ErrCircular          = errors.New("circular dependency between name servers")
-	ErrIntercepted       = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
-	ErrBlocked           = errors.New("no root server can be reached: port 53 may be blocked")
-	ErrNoDescriptors     = errors.New("no file descriptors are left to ask servers with")
-	ErrCertificate       = errors.New("certificate of a server is not valid")
-	ErrMetaType          = errors.New("not a type that can be resolved")
-	ErrAliasLoop         = errors.New("alias loop")
-	ErrAborted           = rescue.ErrAborted
-	ErrCached            = errors.New("failed recently")
-	ErrHookResult        = errors.New("hook returned a result that cannot be used")
-	ErrName              = errors.New("malformed domain name")
-	ErrFiltered          = errors.New("no address of the answer is allowed")
-	ErrRouteLoop         = errors.New("route leads back to this resolver")
+	ErrClosed                  = errors.New("resolver is closed")
+	ErrNoReachableServer       = errors.New("no reachable server")
+	ErrNoServerAddress         = errors.New("no address of any name server")
+	ErrCircular                = errors.New("circular dependency between name servers")
+	ErrIntercepted             = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
+	ErrBlocked                 = errors.New("no root server can be reached: port 53 may be blocked")
+	ErrNoNetwork         error = &narrowed{"no network: this host can send no query", ErrBlocked}
+	ErrNoDescriptors           = errors.New("no file descriptors are left to ask servers with")
+	ErrCertificate             = errors.New("certificate of a server is not valid")
+	ErrMetaType                = errors.New("not a type that can be resolved")
+	ErrAliasLoop               = errors.New("alias loop")
+	ErrAborted                 = rescue.ErrAborted
+	ErrCached                  = errors.New("failed recently")
+	ErrHookResult              = errors.New("hook returned a result that cannot be used")
+	ErrName                    = errors.New("malformed domain name")
+	ErrFiltered                = errors.New("no address of the answer is allowed")
+	ErrRouteLoop               = errors.New("route leads back to this resolver")
 )
+
+// narrowed is a sentinel that is a case of another one.
+type narrowed struct {
+	text string
+	of   error
+}
+
+func (e *narrowed) Error() string { return e.text }
+
+func (e *narrowed) Unwrap() error { return e.of }
 
 // The reasons why a server's response cannot be used.
 var (

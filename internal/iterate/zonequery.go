@@ -415,6 +415,8 @@ func (z *zoneQuery) rootFailure() error {
 		return nil
 	case z.intercepted > 0:
 		return failure.ErrIntercepted
+	case len(z.tried) > 0 && !z.responded && !slices.ContainsFunc(z.errs, func(err error) bool { return !upstream.IsNoRoute(err) }):
+		return failure.ErrNoNetwork
 	case len(z.tried) > 0 && !z.responded && !z.cut.Source.Infra.HeardLately(z.r.Settings.Now()) && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)):
 		return failure.ErrBlocked
 	}

@@ -20,5 +20,17 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// OptionError says that an option makes no sense. Its fields are those of resolver.OptionError, so
+// that the one converts to the other.
+type OptionError struct {
+	Option string // the name of the field of resolver.Options
+	Err    error
+}
+
+func (e *OptionError) Error() string { return "resolver: options: " + e.Option + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *OptionError) Unwrap() error { return e.Err }
+
 // Failed returns the error of a question that failed by the route.
 func (rt *Route) Failed(err error) *Error { return &Error{Zone: rt.Zone.String(), Err: err} }

@@ -145,7 +145,7 @@ func (m *routeTableBuilder) build() error {
 	for _, a := range m.table.givenNegative {
 		zone, err := dnsname.Parse(a.Zone)
 		if err != nil {
-			return fmt.Errorf("resolver: options: negative trust anchor %q: %w", a.Zone, err)
+			return &OptionError{"NegativeTrustAnchors", fmt.Errorf("%q: %w", a.Zone, err)}
 		}
 		m.table.NegativeAnchors = append(m.table.NegativeAnchors, dnssec.NegativeAnchor{Zone: zone, Until: a.Until})
 	}
@@ -161,10 +161,10 @@ func (m *routeTableBuilder) build() error {
 	for _, given := range m.table.givenRoutes {
 		rt, err := m.route(given)
 		if err != nil {
-			return fmt.Errorf("resolver: options: route %q: %w", given.Zone, err)
+			return &OptionError{"Routes", fmt.Errorf("route %q: %w", given.Zone, err)}
 		}
 		if _, twice := m.table.Routes[rt.Zone]; twice {
-			return fmt.Errorf("resolver: options: route %q: given twice", given.Zone)
+			return &OptionError{"Routes", fmt.Errorf("route %q: given twice", given.Zone)}
 		}
 		m.table.Routes[rt.Zone] = rt
 		if rt.watch != nil {
@@ -198,7 +198,7 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 		Anchors: m.r.Settings.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.Settings.Algorithms,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("resolver: options: %w", err)
+		return nil, &OptionError{"TrustAnchors", err}
 	}
 	return validator, nil
 }

@@ -13,8 +13,10 @@ import (
 )
 
 // ServeNet answers the queries that arrive over a connection, concurrently, until the
-// other side closes it. It returns when no query is under way any more.
-func (s *Server) ServeNet(ctx context.Context, conn net.Conn) {
+// other side closes it. It returns when no query is under way any more. Of a SERVFAIL package net
+// tells its caller nothing: instead of one it gets the end of the connection, after a call of fail
+// with the cause.
+func (s *Server) ServeNet(ctx context.Context, conn net.Conn, fail func(dns.Question, error)) {
 	stop := context.AfterFunc(s.Base, func() { conn.Close() })
 	defer stop()
 	var queries sync.WaitGroup
@@ -33,7 +35,7 @@ func (s *Server) ServeNet(ctx context.Context, conn net.Conn) {
 					conn.Close()
 				}
 			}()
-			reply, ok := s.answerToNet(ctx, query)
+			reply, ok := s.answerToNet(ctx, query, fail)
 			if answered = ok; ok {
 				conn.Write(reply) // an error means that the other side has hung up
 			}
@@ -52,15 +54,29 @@ func readFrame(conn io.Reader) ([]byte, error) {
 	return message, err
 }
 
+// netUDPSize is the size that the queries of package net state.
+const netUDPSize = 1232
+
+// isOfNet reports whether a query is one that package net makes. Programs that use the connection
+// themselves get SERVFAIL as a message.
+func isOfNet(query *dns.Msg) bool {
+	opt := query.IsEdns0()
+	return len(query.Question) == 1 && opt != nil && opt.UDPSize() == netUDPSize && len(opt.Option) == 0
+}
+
 // answerToNet returns the reply to one query, behind its length; false when wire is not a
 // query, or there will be no reply.
-func (s *Server) answerToNet(ctx context.Context, wire []byte) ([]byte, bool) {
+func (s *Server) answerToNet(ctx context.Context, wire []byte, fail func(dns.Question, error)) ([]byte, bool) {
 	query := new(dns.Msg)
 	if query.Unpack(wire) != nil {
 		return nil, false
 	}
-	reply, err := s.respondToNet(ctx, query)
+	reply, cause, err := s.respondToNet(ctx, query)
 	if err != nil {
+		return nil, false
+	}
+	if cause != nil && isOfNet(query) {
+		fail(query.Question[0], cause)
 		return nil, false
 	}
 	reply.Truncate(dns.MaxMsgSize)

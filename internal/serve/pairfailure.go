@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -89,26 +90,26 @@ func (s *netAsked) get(q answer.Question) *netQuestion {
 	return s.underWay[q]
 }
 
-// respondToNet is Respond for package net.
-func (s *Server) respondToNet(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
+// respondToNet is respond for package net.
+func (s *Server) respondToNet(ctx context.Context, query *dns.Msg) (reply *dns.Msg, cause, err error) {
 	q, ok := askedByNet(query)
 	if !ok {
-		return s.Respond(ctx, query, 0)
+		return s.respond(ctx, query, 0)
 	}
-	var reply *dns.Msg
 	answered := s.netAsked.enter(q)
 	defer func() { answered(reply) }() // unless it is called before
-	reply, err := s.Respond(ctx, query, 0)
+	reply, cause, err = s.respond(ctx, query, 0)
 	answered(reply)
 	if err != nil || !denies(reply) {
-		return reply, err
+		return reply, cause, err
 	}
 	for _, rrtype := range siblings(q.Type) {
-		if failed := s.siblingFailure(ctx, query, answer.Question{Name: q.Name, Type: rrtype}, reply); failed != nil {
-			return failed, nil
+		beside := answer.Question{Name: q.Name, Type: rrtype}
+		if failed := s.siblingFailure(ctx, query, beside, reply); failed != nil {
+			return failed, errors.New(siblingText(beside)), nil
 		}
 	}
-	return reply, nil
+	return reply, nil, nil
 }
 
 // askedByNet returns the question of a query that has siblings.

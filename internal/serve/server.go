@@ -65,49 +65,55 @@ var errNoQuery = errors.New("resolver: not a query")
 // Respond makes the reply to a query; see Resolver.Exchange. The question may wait no longer
 // than patience for its turn; 0 sets no bound beside ctx.
 func (s *Server) Respond(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+	reply, _, err := s.respond(ctx, query, patience)
+	return reply, err
+}
+
+// respond is Respond, with the cause when the reply is SERVFAIL for want of an answer.
+func (s *Server) respond(ctx context.Context, query *dns.Msg, patience time.Duration) (reply *dns.Msg, cause, err error) {
 	switch {
 	case query == nil || query.Response:
-		return nil, errNoQuery
+		return nil, nil, errNoQuery
 	case s.Base.Err() != nil:
-		return nil, failure.ErrClosed
+		return nil, nil, failure.ErrClosed
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	x := newResponder(query)
 	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
-		return x.failed(rcode, extended), nil
+		return x.failed(rcode, extended), nil, nil
 	}
 	name, err := dnsname.Parse(query.Question[0].Name)
 	if err != nil {
-		return x.failed(dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "malformed name"}), nil
+		return x.failed(dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "malformed name"}), nil, nil
 	}
 	q := answer.Question{Name: name, Type: query.Question[0].Qtype}
 	if s.iterate.LoopProbes.Arrived(name) {
-		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrRouteLoop.Error()}), nil
+		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrRouteLoop.Error()}), nil, nil
 	}
 	st := s.iterate.NewClientQuestion(q, x.trust())
 	st.MaxQueued, st.ClientQuestion = patience, q
 	found, err := s.traced(ctx, st, query.RecursionDesired)
 	if err == nil {
 		Rotate(found.Answer, s.Rotate)
-		return x.answer(found), nil
+		return x.answer(found), nil, nil
 	}
 	f := failure.Of(err)
 	switch {
 	case f.Refusal != nil:
-		return x.failed(f.Refusal.Rcode, f.Refusal.Extended), nil
+		return x.failed(f.Refusal.Rcode, f.Refusal.Extended), nil, nil
 	case f.Is(failure.Filtered):
 		// No records, and no SOA either, so that clients do not cache it: the records do
 		// exist. An error would make clients ask other servers.
-		return x.failed(dns.RcodeSuccess, f.Extended()), nil
+		return x.failed(dns.RcodeSuccess, f.Extended()), nil, nil
 	case f.Is(failure.NotCached):
-		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNotAuthoritative, Text: "recursion not desired"}), nil
+		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNotAuthoritative, Text: "recursion not desired"}), nil, nil
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	case f.Is(failure.Closed):
-		return nil, failure.ErrClosed
+		return nil, nil, failure.ErrClosed
 	}
-	return x.unresolved(f), nil
+	return x.unresolved(f), err, nil
 }
 
 // traced is hookedAnswer between the first and the last event of a Trace.

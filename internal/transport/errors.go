@@ -3,6 +3,8 @@ package transport
 import (
 	"errors"
 	"net/netip"
+	"strings"
+	"syscall"
 )
 
 var (
@@ -85,10 +87,11 @@ type Error struct {
 // Error names operation, server and cause.
 func (e *Error) Error() string {
 	text := e.Op + " " + e.Network + " " + e.Server.String() + ": "
+	cause := strings.TrimPrefix(e.Err.Error(), text) // a *net.OpError says the same
 	if e.stale {
 		text += ErrStale.Error() + ": "
 	}
-	return text + e.Err.Error()
+	return text + cause
 }
 
 // Unwrap returns the cause.
@@ -104,6 +107,12 @@ func (e *Error) Timeout() bool { return isTimeout(e.Err) }
 // Unsent reports whether the send ended before anything was sent or opened: this host had no
 // time for it, or no socket.
 func (e *Error) Unsent() bool { return e.Op == opWait }
+
+// NoRoute reports whether a query over UDP was refused by this host: it has no route to the
+// server, or its own filter forbids the packet.
+func (e *Error) NoRoute() bool {
+	return e.Network == "udp" && (e.Op == opDial || e.Op == opWrite) && !e.Timeout() && !errors.Is(e.Err, syscall.ECONNREFUSED)
+}
 
 // Temporary reports whether sending the same query to the same server at once
 // may succeed: only if the error is ErrStale.

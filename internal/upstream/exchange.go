@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -208,6 +209,9 @@ func (x *exchange) prepare(ctx context.Context) (id int, timeout time.Duration) 
 // handleSend decides what follows a send: another query to the same server, or the result.
 func (x *exchange) handleSend(id int, rtt time.Duration, msg []byte, err error) (again bool, out Result) {
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = &failure.TimeoutError{Err: err}
+		}
 		x.tellFailure(id, x.network, rtt, msg, err)
 		if x.chargeErr != nil {
 			return false, x.fail(x.chargeErr)

@@ -113,6 +113,12 @@ func namedCause(err error) error {
 	return err
 }
 
+// IsNoRoute reports whether err is that of a query over UDP that this host refused to send.
+func IsNoRoute(err error) bool {
+	var sending *transport.Error
+	return errors.As(err, &sending) && sending.NoRoute()
+}
+
 // certificateFault says what is wrong with a server's certificate (RFC 8310 §8.1), without
 // naming the server; "": nothing.
 func certificateFault(err error) string {

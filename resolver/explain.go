@@ -1,0 +1,276 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/printable"
+)
+
+// Explain says in one paragraph for a person what an error of this package means: what
+// happened, with the servers that were asked, why, and what can be done about it. It takes
+// the errors of all methods of Resolver, of New and of ParseRoute, wrapped or not. An error
+// of another package is returned as its own text. The result is one printable line, and ""
+// for nil. Its words may change; programs use errors.Is and errors.As.
+func Explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	var told *Error
+	errors.As(err, &told)
+	what, remedy := explained(err, told)
+	if what == "" {
+		return shortened(printable.Lines(err.Error()))
+	}
+	sentences := []string{subjectOf(err, told) + what}
+	if told != nil && len(told.Servers) > 0 {
+		sentences = append(sentences, "Asked: "+serverList(told.Servers))
+	}
+	if told != nil && errors.Is(told.Err, ErrCached) {
+		sentences = append(sentences, "This is remembered from a moment ago; the question is not asked again for 5 s to 5 minutes")
+	}
+	if remedy != "" {
+		sentences = append(sentences, remedy)
+	}
+	return Printable(strings.Join(sentences, ". ") + ".")
+}
+
+// subjectOf returns what was looked up, for the beginning of a sentence.
+func subjectOf(err error, told *Error) string {
+	var lookup *net.DNSError
+	switch {
+	case told != nil && told.Question.Name != "":
+		return "No answer for " + told.Question.Name + " " + answer.TypeName(told.Question.Qtype) + ": "
+	case errors.As(err, &lookup):
+		return "No answer for " + lookup.Name + ": "
+	}
+	return ""
+}
+
+// knownCauses are the causes that have one explanation, the most telling first.
+var knownCauses = []struct {
+	cause         error
+	short         string // for the text of a *net.DNSError; "": the cause's own text
+	what, remedy  string // for Explain
+	needsItsCause bool   // what is wrapped beside it says more
+}{
+	{ErrClosed, "", "the resolver has been closed", "Make a new one, or close it later", false},
+	{ErrAborted, "", "a function of this program that worked on the question (Dial, an Exchanger, a hook or a Trace) panicked or ended its goroutine", "Mend that function", false},
+	{ErrNoDescriptors, "", "this process, or this host, has as many files and sockets open as it may", "Raise the limit (RLIMIT_NOFILE, ulimit -n), or lower Limits.Sockets", false},
+	{ErrCertificate, "", "a server that is asked over TLS has a certificate that cannot be trusted", "Check the route's name behind #, and the server's certificate", true},
+	{ErrRouteLoop, "", "a route (Options.Routes) leads back to this resolver, so that the question would go round for ever", "Let the route name a server that does not forward to this one", true},
+	{ErrIntercepted, "port 53 is intercepted", "port 53 is intercepted: a recursive resolver in between answers in place of the root servers", forwardRemedy("that leaves DNS alone"), false},
+	{ErrNoNetwork, "no network", "no network: this host sends no query, as it has no route to any root server or its own filter forbids it", "Check the network connection of this host", false},
+	{ErrBlocked, "port 53 is blocked", "port 53 is blocked: no root server answers", forwardRemedy("that lets DNS through"), false},
+	{ErrMetaType, "", "the type is not one of data, which servers could be asked for", "Ask for a type such as A, AAAA, MX or TXT", true},
+	{ErrName, "", "it is no domain name", "A name has labels of 1 to 63 bytes between dots, and at most 255 bytes", true},
+	{ErrRecordType, "", "the type parameter of Lookup stands for no one type of records", "Use a type of miekg/dns such as *dns.TLSA", true},
+	{ErrFiltered, "", "every address of the answer is private or not allowed here (Options.RebindingProtection, Options.AllowAddress)", "If the name is meant to have such addresses, add its domain to Options.PrivateDomains", false},
+	{ErrHookResult, "", "a hook of this program (Options.Hooks) returned something that is no answer", "Mend that hook", true},
+	{ErrAliasLoop, "", "its aliases (CNAME or DNAME) lead in a circle", "Only the operator of these zones can mend that", false},
+	{ErrCircular, "", "the name servers of its zone can only be found by asking one another", "Only the operator of these zones can mend that, with glue in the zone above", false},
+}
+
+func forwardRemedy(network string) string {
+	return "The way out: forward to a resolver that may be asked (a Route for \".\" in Options.Routes), or use a network " + network
+}
+
+// knownCause returns the index in knownCauses for an error; -1: there is none. Of a cached
+// failure only the text is left.
+func knownCause(err error, told *Error) int {
+	for i := range knownCauses {
+		k := &knownCauses[i]
+		if errors.Is(err, k.cause) || told != nil && errors.Is(told.Err, ErrCached) && told.Extended.Text == k.cause.Error() {
+			return i
+		}
+	}
+	return -1
+}
+
+// explained says what an error means and what can be done; "": it is none of this package's.
+func explained(err error, told *Error) (what, remedy string) {
+	var missing *NotFoundError
+	var refusal *Refusal
+	var limit *LimitError
+	var option *OptionError
+	switch {
+	case errors.As(err, &option):
+		return "the options make no sense: " + option.text(), ""
+	case errors.As(err, &missing):
+		return explainMissing(missing)
+	case errors.As(err, &refusal):
+		return "this program's own hooks refuse it (" + refusal.extended().String() + ")", ""
+	case told != nil && told.Status == dnssec.Bogus:
+		return explainBogus(told)
+	case errors.Is(err, context.Canceled):
+		return "interrupted by the caller, before there was an answer", ""
+	case told != nil && errors.As(err, &limit):
+		return explainLimit(limit)
+	}
+	if i := knownCause(err, told); i >= 0 {
+		k := &knownCauses[i]
+		if k.needsItsCause {
+			return k.what + " (" + briefly(causeBehind(err, told)) + ")", k.remedy
+		}
+		return k.what, k.remedy
+	}
+	switch {
+	case told != nil && told.Err == context.DeadlineExceeded, told == nil && errors.Is(err, context.DeadlineExceeded):
+		return "the time that the caller allowed ran out before there was an answer", "Allow more time; a name that was not asked for before may take some seconds"
+	case told != nil && (errors.Is(err, ErrNoServerAddress) || told.Extended.Text == ErrNoServerAddress.Error()):
+		return inZone(told) + "no name server of the zone has an address that is known, can be looked up and may be asked (" + briefly(told.Err) + ")",
+			"Only the zone's operator can mend that, unless its servers have private addresses: those are asked if Options.AllowServer allows it"
+	case told != nil && (errors.Is(err, ErrNoReachableServer) || told.Extended.Text == ErrNoReachableServer.Error()):
+		return inZone(told) + "no name server sent a usable answer (" + briefly(told.Err) + ")",
+			"If other names can be resolved, the zone's servers are down or misconfigured, and only their operator can mend that"
+	case told != nil:
+		return inZone(told) + briefly(told.Err), ""
+	}
+	return explainLookup(err)
+}
+
+// explainLookup explains the errors of the methods that package net has too which no question
+// led to.
+func explainLookup(err error) (what, remedy string) {
+	var family *net.AddrError
+	var lookup *net.DNSError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &dial) && dial.Op == "dial" && dial.Addr != nil:
+		return "", "" // the name was resolved
+	case !errors.As(err, &lookup):
+		return "", ""
+	case errors.As(err, &family):
+		return "it has addresses, but none of the family that was asked for", "Ask for both families (network ip, tcp or udp)"
+	case lookup.IsNotFound && lookup.UnwrapErr == nil && lookup.Server == "":
+		return "it is not a name that DNS can be asked for, such as one with a blank, or below onion", ""
+	}
+	return lookup.Err, ""
+}
+
+func explainMissing(e *NotFoundError) (what, remedy string) {
+	proof := "nothing proves that, as the zone is not signed or nothing is validated"
+	if e.Status == dnssec.Secure {
+		proof = "DNSSEC proves it"
+	}
+	kept := fmt.Sprintf("; %s, and it may be kept for %v", proof, e.TTL.Round(time.Second))
+	switch e.Rcode {
+	case dns.RcodeSuccess:
+		return "the name exists, but has no records of the type that was asked for" + kept, ""
+	case dns.RcodeNameError:
+		return "the name does not exist" + kept, "Check its spelling"
+	}
+	return "the zone's servers answer " + failure.RcodeName(e.Rcode) + kept, ""
+}
+
+func explainBogus(e *Error) (what, remedy string) {
+	what = "the answer failed DNSSEC validation (" + bogusReason(e) + "), so that it may be forged and is not used"
+	switch e.Extended.Code {
+	case dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid:
+		return what, "Either the zone's operator has not signed it in time, or the clock of this host is wrong: " +
+			"check the clock, and tell the operator"
+	case dns.ExtendedErrorCodeNoReachableAuthority:
+		return what, "The keys that vouch for it could not be fetched: ask again later"
+	}
+	return what, "Either the zone's operator has made a mistake, or somebody forges answers: tell the operator. " +
+		"For a zone that is known to be broken there is Options.NegativeTrustAnchors"
+}
+
+func explainLimit(e *LimitError) (what, remedy string) {
+	what = "it took more work than is allowed: " + e.Error()
+	if e.Limit == "Time" {
+		return what, "Its servers are slow or do not answer; Options.Limits.Time allows more"
+	}
+	return what, "That is a sign of a broken or hostile zone, or of too many questions at once; where it is neither, Options.Limits." + e.Limit + " allows more"
+}
+
+// inZone returns in which zone the search ended, for the beginning of a sentence.
+func inZone(e *Error) string {
+	if e.Zone == "" {
+		return ""
+	}
+	return "in the zone " + e.Zone + " "
+}
+
+// causeBehind returns the error that says most about the cause.
+func causeBehind(err error, told *Error) error {
+	if told != nil {
+		return told.Err
+	}
+	return err
+}
+
+// reasonOf returns in a few words why there is no answer, for the text of a *net.DNSError, with
+// the servers that were asked; "" when net's own words say it.
+func reasonOf(e *Error) string {
+	if e.Err == context.DeadlineExceeded || e.Err == context.Canceled {
+		return ""
+	}
+	asked := ""
+	if len(e.Servers) > 1 { // one is the Server of the *net.DNSError
+		asked = " (asked " + serverList(e.Servers) + ")"
+	}
+	if e.Status == dnssec.Bogus {
+		return "DNSSEC bogus: " + bogusReason(e) + asked
+	}
+	if i := knownCause(e, e); i >= 0 && knownCauses[i].short != "" {
+		return knownCauses[i].short + asked
+	}
+	reason := briefly(e.Err)
+	if e.Zone != "" {
+		reason = "zone " + e.Zone + ": " + reason
+	}
+	return reason
+}
+
+// bogusReason returns what the validator has found.
+func bogusReason(e *Error) string {
+	if e.Extended.Text != "" {
+		return Printable(e.Extended.Text)
+	}
+	return e.Extended.String()
+}
+
+// maxServersNamed is how many servers the text of an error names.
+const maxServersNamed = 4
+
+// serverList names servers.
+func serverList(servers []netip.AddrPort) string {
+	var b strings.Builder
+	for i, s := range servers {
+		if i == maxServersNamed {
+			fmt.Fprintf(&b, " and %d more", len(servers)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(s.String())
+	}
+	return b.String()
+}
+
+// maxReason is how many bytes of an error's text are shown: it may name many servers.
+const maxReason = 400
+
+// briefly returns an error's text on one line, cut where it is long.
+func briefly(err error) string {
+	return shortened(Printable(strings.ReplaceAll(fmt.Sprint(err), "\n", "; ")))
+}
+
+func shortened(text string) string {
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + " …"
+	}
+	return text
+}
