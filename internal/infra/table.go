@@ -74,6 +74,12 @@ func (t *Table) lock(addr netip.AddrPort) (*shard, *server) {
 		return s, known
 	}
 	s.mu.Unlock()
+	return t.lockNew(s, addr)
+}
+
+// lockNew is lock for an address that is not known. It is a function so that lock, which comes last
+// in the deepest calls of a query, needs little of the stack.
+func (t *Table) lockNew(s *shard, addr netip.AddrPort) (*shard, *server) {
 	var fresh server
 	rand.Read(fresh.features.client[:]) // never fails: crypto/rand ends the program instead
 	t.reserve(&t.servers, serverUnusedSince, t.evictServer)

@@ -30,11 +30,7 @@ const maxInFlight = 2
 func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question, how askMode) (*upstream.Reply, error) {
 	z := &zoneQuery{r: r, st: *st, cut: cut, q: q, askMode: how}
 	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget, Joined: z.tellJoined}
-	key := askKey(cut.Source.ID, cut.Zone, q)
-	if len(st.avoidServers) > 0 {
-		key += fmt.Sprint(st.walkID, len(st.avoidServers)) // not shared with other walks
-	}
-	v, err := r.Flights.Do(ctx, key, by, z.lead)
+	v, err := r.Flights.Do(ctx, z.key(), by, z.lead)
 	if err != nil {
 		return nil, err
 	}
@@ -49,13 +45,21 @@ type askMode struct {
 	onlyPlainRetry bool
 }
 
-// askKey is the key of what is asked of the servers that a source has for a zone. A name in
-// wire format has its own end, so that no two questions have the same key.
-func askKey(source uint32, zone dnsname.Name, q answer.Question) string {
-	var room [2*dnsname.MaxWire + 16]byte // so that the string is the only allocation
-	b := binary.BigEndian.AppendUint32(append(room[:0], "ask"...), source)
-	b = append(append(b, zone...), q.Name...)
-	return string(binary.BigEndian.AppendUint16(b, q.Type))
+// key is the key of what is asked of the servers that a source has for a zone. A name in wire
+// format has its own end, so that no two questions have the same key.
+//
+// It is a function so that its room is not a part of the stack while the servers are asked.
+//
+//go:noinline
+func (z *zoneQuery) key() string {
+	var room [2*dnsname.MaxWire + 32]byte // so that the string is the only allocation
+	b := binary.BigEndian.AppendUint32(append(room[:0], "ask"...), z.cut.Source.ID)
+	b = append(append(b, z.cut.Zone...), z.q.Name...)
+	b = binary.BigEndian.AppendUint16(b, z.q.Type)
+	if n := len(z.st.avoidServers); n > 0 { // not shared with other walks
+		b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(z.st.walkID)), uint32(n))
+	}
+	return string(b)
 }
 
 // quickTries is how many servers that nothing is known of are asked one after the other
@@ -149,44 +153,52 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
 	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) {
-		if o := z.resultHere; o.Server != nil {
-			z.resultHere = upstream.Result{}
-			if done := z.takeResult(o); done != nil {
-				return done, nil
-			}
-			z.advance(ctx)
-			continue
-		}
-		select {
-		case o := <-z.results:
-			if done := z.takeResult(o); done != nil {
-				return done, nil
-			}
-			z.advance(ctx)
-		case l := <-z.lookupResults:
-			z.addAddresses(l)
-			z.advance(ctx)
-		case <-z.deadProbe.ended:
-			z.takeDeadProbe()
-			z.advance(ctx)
-		case <-z.late():
-			z.suspectLoop(ctx)
+		done, late, err := z.await(ctx)
+		switch {
+		case done != nil || err != nil:
+			return done, err
+		case late:
 			z.hedge(ctx)
-		case c := <-z.loops:
-			if z.takeLoop(c) {
-				return nil, z.failure(nil)
-			}
-			z.hedge(ctx)
-		case <-z.unreachable:
-			z.hedge(ctx)
-		case <-ctx.Done():
-			return nil, z.failure(context.Cause(ctx))
+		default:
+			z.advance(ctx)
 		}
 	}
 	if z.fallback != nil {
 		return z.fallback, nil
 	}
 	return nil, z.failure(endOf(ctx))
+}
+
+// await waits for what happens next and takes it in. It returns the reply that settles the
+// question, if that has come, and late when the server asked is late. What it needs of the stack is
+// free again when the next server is asked.
+func (z *zoneQuery) await(ctx context.Context) (done *upstream.Reply, late bool, err error) {
+	if o := z.resultHere; o.Server != nil {
+		z.resultHere = upstream.Result{}
+		return z.takeResult(o), false, nil
+	}
+	select {
+	case o := <-z.results:
+		return z.takeResult(o), false, nil
+	case l := <-z.lookupResults:
+		z.addAddresses(l)
+		return nil, false, nil
+	case <-z.deadProbe.ended:
+		z.takeDeadProbe()
+		return nil, false, nil
+	case <-z.late():
+		z.suspectLoop(ctx)
+		return nil, true, nil
+	case c := <-z.loops:
+		if z.takeLoop(c) {
+			return nil, false, z.failure(nil)
+		}
+		return nil, true, nil
+	case <-z.unreachable:
+		return nil, true, nil
+	case <-ctx.Done():
+		return nil, false, z.failure(context.Cause(ctx))
+	}
 }
 
 // endOf returns the cause of ctx's end; nil when it has not ended. A deadline strikes in
