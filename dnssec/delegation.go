@@ -115,14 +115,17 @@ func (v *Validator) trustedDS(set *RRset) ([]trustedKey, ReasonCode) {
 			usable = append(usable, ds)
 		}
 	}
-	better := make(map[[3]byte]bool)
+	var better map[[3]byte]bool // made where there is SHA-1
 	id := func(ds DS) [3]byte { return [3]byte{byte(ds.KeyTag >> 8), byte(ds.KeyTag), ds.Algorithm} }
-	for _, ds := range usable {
-		if ds.DigestType != dns.SHA1 {
-			better[id(ds)] = true
+	if slices.ContainsFunc(usable, func(ds DS) bool { return ds.DigestType == dns.SHA1 }) {
+		better = make(map[[3]byte]bool)
+		for _, ds := range usable {
+			if ds.DigestType != dns.SHA1 {
+				better[id(ds)] = true
+			}
 		}
 	}
-	var trusted []trustedKey
+	trusted := make([]trustedKey, 0, len(usable))
 	for _, ds := range usable {
 		if ds.DigestType != dns.SHA1 || !better[id(ds)] {
 			trusted = append(trusted, ds)

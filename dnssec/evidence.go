@@ -291,6 +291,9 @@ func (e *Evidence) begin() {
 func (d *dsEvidence) looksSigned(v *Validator) bool {
 	var set *RRset
 	if d.judged != nil {
+		if d.judged.Kind == DelegationSigned {
+			return true
+		}
 		set = d.judged.DS
 	} else if d.response != nil {
 		set = d.response.ds()

@@ -36,9 +36,9 @@ type validation struct {
 	view             *routes.View // whose validator is used
 	keyCache         keycache.View
 	evidence         *dnssec.Evidence
-	pending          map[answer.Question]dnssec.Need
-	fetched          chan fetched
-	servers          map[netip.AddrPort]bool              // servers that sent the evidence
+	pending          map[answer.Question]dnssec.Need      // nil until something is fetched
+	fetched          chan fetched                         // likewise
+	servers          []netip.AddrPort                     // servers that sent the evidence, each once
 	askedWithoutEDNS []unsignedServer                     // those that were asked without EDNS
 	sentBy           map[answer.Question][]netip.AddrPort // the servers that sent the keys and DS records, or denied them
 	startCut         dnsname.Name                         // the zone cut that the walk began at
@@ -67,10 +67,6 @@ func (r *Iterator) newValidation(st *QueryState, q answer.Question) *validation 
 	return &validation{
 		r: r, st: st, view: v, keyCache: r.upstream.KeyCache.DividedBy(rt),
 		evidence: evidence,
-		pending:  make(map[answer.Question]dnssec.Need),
-		fetched:  make(chan fetched),
-		servers:  make(map[netip.AddrPort]bool),
-		sentBy:   make(map[answer.Question][]netip.AddrPort),
 	}
 }
 
@@ -94,7 +90,7 @@ func (val *validation) addReferral(ctx context.Context, from *routes.ZoneCut, m 
 		return
 	}
 	val.evidence.Add(referralResponse(from, m))
-	val.sentBy[answer.Question{Name: m.Delegation.Zone, Type: dns.TypeDS}] = []netip.AddrPort{m.Server.Addr}
+	val.noteSenders(answer.Question{Name: m.Delegation.Zone, Type: dns.TypeDS}, m.Server.Addr)
 	val.fetchAll(ctx, val.evidence.Prefetch(name))
 }
 
@@ -114,6 +110,9 @@ func (val *validation) fetchAll(ctx context.Context, needs []dnssec.Need) {
 		q := answer.Question{Name: need.Name, Type: need.Type}
 		if _, ok := val.pending[q]; ok {
 			continue
+		}
+		if val.pending == nil {
+			val.pending, val.fetched = make(map[answer.Question]dnssec.Need), make(chan fetched)
 		}
 		val.pending[q] = need
 		// Data from the second level may be older than the keys: both are fetched from the
@@ -199,8 +198,18 @@ func (val *validation) addServers(servers ...netip.AddrPort) {
 		return
 	}
 	for _, s := range servers {
-		val.servers[s] = true
+		if !slices.Contains(val.servers, s) {
+			val.servers = append(val.servers, s)
+		}
 	}
+}
+
+// noteSenders records the servers that sent keys or a DS, or denied them.
+func (val *validation) noteSenders(q answer.Question, servers ...netip.AddrPort) {
+	if val.sentBy == nil {
+		val.sentBy = make(map[answer.Question][]netip.AddrPort)
+	}
+	val.sentBy[q] = servers
 }
 
 // validate decides the status of a response and how long it may be kept. It waits for what
@@ -282,7 +291,7 @@ func (val *validation) addFetched(f fetched) {
 	}
 	val.addServers(f.servers...)
 	val.writes = append(val.writes, f.writes...)
-	val.sentBy[f.q] = f.servers
+	val.noteSenders(f.q, f.servers...)
 }
 
 // tell reports the result of validating a response of the servers of zone.
@@ -419,7 +428,9 @@ func (val *validation) serversToAvoid(bogus *failure.BogusError, before map[neti
 		avoid[s] = true
 	}
 	if len(avoid) == len(before) {
-		maps.Copy(avoid, val.servers)
+		for _, s := range val.servers {
+			avoid[s] = true
+		}
 	}
 	if len(avoid) == len(before) {
 		return nil
