@@ -1,4 +1,4 @@
-// Lookup prints the addresses of a name.
+// Lookup prints the addresses of a name, or says why there are none.
 package main
 
 import (
@@ -22,9 +22,12 @@ func main() {
 		log.Fatal(err)
 	}
 	if err := lookup(context.Background(), r, os.Args[1], resolver.PrintableWriter(os.Stdout)); err != nil {
-		log.Fatal(err)
+		log.Fatal(report(err))
 	}
 }
+
+// report is what the program says of an error: its text, and what that means.
+func report(err error) string { return err.Error() + "\n\n" + resolver.Explain(err) }
 
 func lookup(ctx context.Context, r *resolver.Resolver, name string, w io.Writer) error {
 	addrs, err := r.LookupNetIP(ctx, "ip", name)

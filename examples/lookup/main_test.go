@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -25,18 +26,27 @@ rcode SERVFAIL
 	tests := []struct {
 		name, want string
 		failure    *net.DNSError // its flags; nil: none
+		says       []string
 	}{
-		{"www.shop.example", "192.0.2.80\n2001:db8::80\n", nil},
-		{"host.shop.example.", "192.0.2.80\n2001:db8::80\n", nil},
-		{"old.shop.example", "", &net.DNSError{IsNotFound: true}},
-		{"nosuch.shop.example", "", &net.DNSError{IsNotFound: true}},
-		{"www.broken.example", "", &net.DNSError{IsTemporary: true}},
+		{"www.shop.example", "192.0.2.80\n2001:db8::80\n", nil, nil},
+		{"host.shop.example.", "192.0.2.80\n2001:db8::80\n", nil, nil},
+		{"old.shop.example", "", &net.DNSError{IsNotFound: true}, []string{"lookup old.shop.example: no such host\n", "the name exists, but has no records of the type"}},
+		{"nosuch.shop.example", "", &net.DNSError{IsNotFound: true}, []string{"lookup nosuch.shop.example: no such host\n", "the name does not exist"}},
+		{"www.broken.example", "", &net.DNSError{IsTemporary: true}, []string{
+			"lookup www.broken.example on ", ": server misbehaving: zone broken.example.: no reachable server: ", ": answered SERVFAIL",
+			"no name server sent a usable answer", "only their operator can mend that",
+		}},
 	}
 	for _, test := range tests {
 		var out bytes.Buffer
 		err := lookup(t.Context(), r, test.name, &out)
 		if out.String() != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, &out, test.want)
+		}
+		for _, text := range test.says {
+			if err == nil || !strings.Contains(report(err), text) {
+				t.Errorf("%s: got %v, want %q in what is said", test.name, err, text)
+			}
 		}
 		var failure *net.DNSError
 		switch errors.As(err, &failure); {

@@ -21,6 +21,7 @@ type command struct {
 	form         form
 	ipv4, ipv6   bool
 	hints, mock  string // files; "": none
+	forward      string // servers, as in a route's text; "": none
 	dnssec       bool
 	graph        string // file; "": none
 	onlyLoopback bool   // no name was given: the embedded mock Internet
@@ -59,6 +60,7 @@ func parseArgs(args []string, stderr io.Writer) (*command, error) {
 	flags.BoolVar(&c.ipv4, "4", false, "ask servers over IPv4 only")
 	flags.BoolVar(&c.ipv6, "6", false, "ask servers over IPv6 only")
 	flags.StringVar(&c.hints, "hints", "", "begin at the root servers of this `file`")
+	flags.StringVar(&c.forward, "forward", "", "ask these `servers` ([tcp://|tls://]ADDRESS[:PORT][#NAME],…) instead of walking from the root")
 	flags.StringVar(&c.mock, "mock", "", "walk the mock Internet of this `file` (see package resolvertest)")
 	words, err := parseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -127,6 +129,10 @@ func (c *command) check() error {
 		return errors.New("-4 and -6 exclude each other")
 	case c.hints != "" && c.mock != "":
 		return errors.New("-hints and -mock exclude each other: a mock Internet has root servers of its own")
+	case c.forward != "" && c.onlyLoopback:
+		return errors.New("-forward needs a NAME: the mock Internet has no resolver to forward to")
+	case c.forward != "" && c.hints != "":
+		return errors.New("-forward and -hints exclude each other: forwarding does not begin at the root servers")
 	case c.hints != "" && c.onlyLoopback:
 		return errors.New("-hints needs a NAME: the mock Internet has root servers of its own")
 	}

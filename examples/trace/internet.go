@@ -46,6 +46,14 @@ func (c *command) internet() (in internet, err error) {
 	default:
 		in, err = realInternet(c.hints)
 	}
+	if c.forward != "" && err == nil {
+		var rt resolver.Route
+		if rt, err = resolver.ParseRoute(".=" + c.forward); err != nil {
+			in.close()
+			return internet{}, fmt.Errorf("-forward: %w", err)
+		}
+		in.options.Routes = []resolver.Route{rt}
+	}
 	switch {
 	case c.ipv4:
 		in.options.Family = resolver.FamilyIPv4Only

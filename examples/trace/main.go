@@ -19,6 +19,8 @@
 //	                   Graphviz
 //	-4, -6             ask servers over IPv4 or IPv6 only
 //	-hints FILE        begin at the root servers of FILE (zone-file syntax)
+//	-forward SERVER,…  ask these resolvers instead of walking from the root:
+//	                   [tcp://|tls://]ADDRESS[:PORT][#NAME]
 //
 // Lines that dig does not have begin with ";;": what a step was for, which servers gave
 // nothing, what was asked for the sake of validation. An address that came with a
@@ -71,6 +73,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "trace: %v; -h shows how to use it\n", err)
 		return exitUsage
 	}
+	if err := c.probeGraph(); err != nil {
+		fmt.Fprintf(stderr, "trace: -graph: %v\n", err)
+		return exitUsage
+	}
 	place, err := c.internet()
 	if err != nil {
 		fmt.Fprintf(stderr, "trace: %v\n", err)
@@ -98,9 +104,9 @@ func (c *command) trace(ctx context.Context, in internet, stdout io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	failures, walk, progress := &failures{}, &drawing.Walk{}, &progress{}
+	walk, progress := &drawing.Walk{}, &progress{}
 	p := c.printer(stdout, in.title)
-	ctx = resolver.WithTrace(ctx, progress.watch(failures.watch(walk.Watch(p.trace))))
+	ctx = resolver.WithTrace(ctx, progress.watch(walk.Watch(p.trace)))
 	if c.dnssec || c.graph != "" {
 		ctx = resolver.WithChain(ctx)
 	}
@@ -110,7 +116,7 @@ func (c *command) trace(ctx context.Context, in internet, stdout io.Writer) (err
 	if wrong := errors.Join(c.show(in, p, walk, evidence(result, err)), p.finish()); err == nil {
 		return wrong
 	}
-	return failures.add(err)
+	return err
 }
 
 // evidence returns the chain of trust of an answer, or of what is wrong with it.
@@ -144,7 +150,7 @@ func (c *command) show(in internet, p printer, walk *drawing.Walk, chain []dnsse
 	if c.graph == "" {
 		return nil
 	}
-	return draw(c.graph, drawing.NewPicture(c.question(), t, walk, explain))
+	return draw(c.graph, drawing.NewPicture(c.question(), t, walk, headline))
 }
 
 // printer is one form of output.

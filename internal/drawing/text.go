@@ -174,7 +174,7 @@ func Brief(err error) string {
 		return limit.Error()
 	}
 	for _, known := range []error{
-		resolver.ErrCircular, resolver.ErrIntercepted, resolver.ErrBlocked, resolver.ErrCached,
+		resolver.ErrCircular, resolver.ErrIntercepted, resolver.ErrNoNetwork, resolver.ErrBlocked, resolver.ErrCached,
 		resolver.ErrNoServerAddress, resolver.ErrNoReachableServer,
 	} {
 		if errors.Is(err, known) {

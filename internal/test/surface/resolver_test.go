@@ -55,6 +55,13 @@ func TestResolve(t *testing.T) {
 	if err != nil || result.Canonical() != "www.shop.example." || result.Status != dnssec.Secure || len(result.Chain) == 0 || log.Len() == 0 {
 		t.Fatal(result, err, log.String())
 	}
+	if text := resolver.Explain(resolver.ErrClosed); text == "" {
+		t.Error("no explanation")
+	}
+	var option *resolver.OptionError
+	if _, err := resolver.New(resolver.Options{NSID: " "}); !errors.As(err, &option) || option.Error() == "" || option.Unwrap() == nil {
+		t.Error(err)
+	}
 	mx, err := resolver.Lookup[*dns.MX](ctx, r, "shop.example")
 	if err != nil || len(mx.Records) != 1 || mx.Records[0].Preference != 10 {
 		t.Error(mx, err)
