@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/probes"
 )
 
 // What questions cost in looks into a shard, each of which takes a lock, and in hashes of a
@@ -26,30 +28,30 @@ func TestCostOfQuestions(t *testing.T) {
 		return func() { v.AppendReply(nil, start, q) }
 	}
 	for _, tt := range []struct {
-		about          string
-		do             func()
-		probes, hashes int64
+		about string
+		do    func()
+		cost  probes.Counts
 	}{
-		{"a hit", reply("www.example.com", dns.TypeA), 1, 1},
-		{"a denial", reply("www.example.com", dns.TypeMX), 2, 1},
-		{"AppendReply of a miss", reply("new.w.example.com", dns.TypeA), 1, 1},
+		{"a hit", reply("www.example.com", dns.TypeA), probes.Counts{Looks: 1, Hashes: 1}},
+		{"a denial", reply("www.example.com", dns.TypeMX), probes.Counts{Looks: 2, Hashes: 1}},
+		{"AppendReply of a miss", reply("new.w.example.com", dns.TypeA), probes.Counts{Looks: 1, Hashes: 1}},
 		// The delegation, and at which names no zone is cut: the name and w.example.com.
-		{"Find of a miss", func() { v.Find(start, Question{Name: missed, Type: dns.TypeA, Onward: true}) }, 3, 4},
+		{"Find of a miss", func() { v.Find(start, Question{Name: missed, Type: dns.TypeA, Onward: true}) }, probes.Counts{Looks: 3, Hashes: 4}},
 		{"addresses of a name server", func() {
 			v.Get(start, name("ns1.example.com"), dns.TypeA, Unchecked, RankAnswer)
 			v.Get(start, name("ns1.example.com"), dns.TypeAAAA, Unchecked, RankAnswer)
-		}, 0, 2},
+		}, probes.Counts{Looks: 0, Hashes: 2}},
 		// The name, and the names above, which might have been denied.
-		{"keeping an answer", func() { v.Put(start, addressSet(missed, 300, anyAddr), answer) }, 1, 4 + 1},
-		{"forgetting a failure", func() { v.ClearFailure(missed, dns.TypeA, Checked) }, 0, 1},
-		{"keeping where no zone is cut", func() { v.PutNoCut(start, name("example.com"), missed, 300, time.Time{}) }, 1, 1},
+		{"keeping an answer", func() { v.Put(start, addressSet(missed, 300, anyAddr), answer) }, probes.Counts{Looks: 1, Hashes: 4 + 1}},
+		{"forgetting a failure", func() { v.ClearFailure(missed, dns.TypeA, Checked) }, probes.Counts{Looks: 0, Hashes: 1}},
+		{"keeping where no zone is cut", func() { v.PutNoCut(start, name("example.com"), missed, 300, time.Time{}) }, probes.Counts{Looks: 1, Hashes: 1}},
 	} {
-		probes, hashes := probesCounted.Load(), hashesCounted.Load()
+		before := probes.Counted()
 		tt.do()
-		probes, hashes = probesCounted.Load()-probes, hashesCounted.Load()-hashes
-		t.Logf("%s: %d probes, %d hashes", tt.about, probes, hashes)
-		if probes != tt.probes || hashes != tt.hashes {
-			t.Errorf("%s: %d probes and %d hashes, want %d and %d", tt.about, probes, hashes, tt.probes, tt.hashes)
+		got := before.Since()
+		t.Logf("%s: %+v", tt.about, got)
+		if got != tt.cost {
+			t.Errorf("%s: got %+v, want %+v", tt.about, got, tt.cost)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/probes"
 )
 
 // Kind says what an entry is.
@@ -92,13 +93,13 @@ func (h *hasher) hash(k key) uint64 { return h.name(k.name) ^ h.rest(&k) }
 // name is the part of all hashes of keys with a name that is made of the name, so that it
 // has to be made only once for all that is looked for there.
 func (h *hasher) name(n dnsname.Name) uint64 {
-	countHash()
+	probes.Hash()
 	return maphash.String(h.seed, string(n))
 }
 
 // bytes is name for one in a byte slice.
 func (h *hasher) bytes(n []byte) uint64 {
-	countHash()
+	probes.Hash()
 	return maphash.Bytes(h.seed, n)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/probes"
 )
 
 const (
@@ -45,7 +46,7 @@ func (t *noCutTable) limit(bytes int64) {
 }
 
 func (t *noCutTable) shard(hash uint64) *noCutShard {
-	countProbe()
+	probes.Look()
 	return &t.shards[hash>>60]
 }
 

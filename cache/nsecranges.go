@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/probes"
 )
 
 const (
@@ -83,7 +84,7 @@ func newRangeStore(limit int64, p *presence) rangeStore {
 }
 
 func (s *rangeStore) shard(hash uint64) *rangeShard {
-	countProbe()
+	probes.Look()
 	return &s.shards[hash>>s.shift]
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/iterdns/iterdns/internal/probes"
 )
 
 const (
@@ -77,7 +79,7 @@ func newStoreOf[V sized](limit int64, p *presence, n int, share int64) store[V] 
 
 // shard returns the shard of a hash. With one shard the shift is 64, which leaves 0.
 func (s *store[V]) shard(hash uint64) *shard[V] {
-	countProbe()
+	probes.Look()
 	return &s.shards[hash>>s.shift]
 }
 

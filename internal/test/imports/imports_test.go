@@ -84,7 +84,7 @@ var rooms = []room{
 		"it remembers what servers are like, and decides nothing"},
 	{"internal/scrub", "dnssec glue internal/dnsname internal/wire",
 		"it judges one message by itself: what is known or cached has no say"},
-	{"cache", "dnssec glue internal/dnsname internal/wire",
+	{"cache", "dnssec glue internal/dnsname internal/probes internal/wire",
 		"it keeps what it is given: it never asks, validates or waits"},
 	{"rootHints/internal/refresh", "glue rootHints",
 		"it fetches the hints that are embedded, when they are made"},
@@ -100,6 +100,8 @@ var rooms = []room{
 		"it reads wire format, and knows no meaning of it but lengths"},
 	{"internal/dnsname", "",
 		"it is the form of names, which everything stands on"},
+	{"internal/probes", "",
+		"it counts what the cache is asked, for tests"},
 	{"internal/rescue", "",
 		"it keeps a panic of the program's functions on the goroutine it belongs to"},
 }
