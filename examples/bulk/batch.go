@@ -1,0 +1,442 @@
+package main
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+const (
+	// ahead is how many questions are read before they are needed.
+	ahead = 1024
+	// mostRests is how often a question comes back because a server's rate was used up, beside its
+	// attempts.
+	mostRests = 100
+	// sampleLatencies is how many round-trip times of a window are looked at.
+	sampleLatencies = 512
+	// timerTest is the timer whose lateness says how busy the processor is.
+	timerTest = 20 * time.Millisecond
+)
+
+// errInterrupted is the error of a run that was told to end.
+var errInterrupted = errors.New("interrupted: the list is not done, and -resume goes on with it")
+
+// batch is a run.
+type batch struct {
+	config   *config
+	place    *place
+	r        *resolver.Resolver
+	out      *output
+	before   *written
+	pacer    *pacer
+	opinions *opinions // nil: none are asked for
+	control  *controller
+	tally    *tally
+	progress *progress
+	start    time.Time
+	stats    resolver.Stats // when the resolver was closed
+
+	ended   chan task
+	waiting waitingTasks // for another attempt
+	flying  int
+
+	seen windowCounts
+}
+
+// task is a question that is being worked on.
+type task struct {
+	question
+	record *record
+	err    error     // of the last attempt
+	again  time.Time // when it is tried again
+	rests  int
+}
+
+// newBatch makes the resolver.
+func newBatch(c *config, p *place, out *output, before *written) (*batch, error) {
+	b := &batch{
+		config: c, place: p, out: out, before: before, pacer: newPacer(c.serverRate),
+		control: newController(c.minConcurrency, c.maxConcurrency), tally: &tally{}, start: time.Now(),
+		ended: make(chan task),
+	}
+	b.tally.add(&before.tally)
+	b.tally.before = before.lines
+	p.noteStore(func(text string) { b.progress.note(text) })
+	var err error
+	if b.r, err = resolver.New(p.options); err != nil {
+		return nil, err
+	}
+	if c.opinion {
+		b.opinions = newOpinions(p.options, b.pacer)
+	}
+	return b, nil
+}
+
+// close closes the resolver.
+func (b *batch) close() error {
+	b.stats = b.r.Stats()
+	return b.r.Close()
+}
+
+// run asks all questions and returns when their lines are written, or why that cannot be.
+func (b *batch) run(ctx context.Context, in *lists, s survey) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel(nil)
+	if b.before.cut > 0 {
+		b.progress.note("the last line of the output was not whole; its question is asked again")
+	}
+	if b.config.warm && b.before.lines < s.questions {
+		warm(ctx, b.r, b.pacer, s.topLevel)
+	}
+	questions, read := make(chan question, ahead), make(chan error, 1)
+	beside.Go(func() {
+		defer close(questions)
+		read <- in.read(ctx, func(q question) error {
+			if had, err := b.before.has(q); had || err != nil {
+				return err
+			}
+			select {
+			case questions <- q:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	})
+	beside.Go(func() { b.watchTimer(ctx) })
+	err := b.work(ctx, cancel, questions)
+	cancel(err)
+	for range questions {
+		// until the reader has ended
+	}
+	unread := <-read
+	if ctxErr := context.Cause(ctx); unread != nil && !errors.Is(unread, ctxErr) && !errors.Is(unread, context.Canceled) {
+		return errors.Join(err, unread)
+	}
+	return err
+}
+
+// work is the loop of a run: it alone begins attempts and sees their ends.
+func (b *batch) work(ctx context.Context, cancel context.CancelCauseFunc, questions <-chan question) error {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	watch := time.NewTicker(window)
+	defer watch.Stop()
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	var failed error
+	for {
+		if failed == nil && ctx.Err() != nil {
+			failed = errInterrupted
+			cancel(failed)
+		}
+		if failed != nil && b.flying == 0 {
+			return failed
+		}
+		take := questions
+		if failed != nil || b.flying >= b.control.limit || len(b.waiting) >= b.config.waiting {
+			take = nil
+		}
+		if failed == nil && b.flying < b.control.limit && len(b.waiting) > 0 {
+			if pause := time.Until(b.waiting[0].again); pause <= 0 {
+				b.begin(ctx, heap.Pop(&b.waiting).(task))
+				continue
+			} else {
+				retry.Reset(pause)
+			}
+		}
+		if failed == nil && questions == nil && b.flying == 0 && len(b.waiting) == 0 {
+			return b.out.tick(time.Now())
+		}
+		var err error
+		select {
+		case q, open := <-take:
+			if !open {
+				questions = nil
+				continue
+			}
+			err = b.take(ctx, q)
+		case t := <-b.ended:
+			b.flying--
+			err = b.end(t, failed != nil)
+		case <-retry.C:
+		case <-tick.C:
+			err = b.out.tick(time.Now())
+		case <-watch.C:
+			b.control.observe(b.seen.end(b.flying, b.pacer.waits()))
+			b.progress.update(b.flying, len(b.waiting))
+		case <-ctx.Done():
+			if failed != nil {
+				b.await()
+			}
+		}
+		if err != nil && failed == nil {
+			failed = err
+			cancel(err)
+		}
+	}
+}
+
+// await waits for one of the attempts that are ending.
+func (b *batch) await() {
+	<-b.ended
+	b.flying--
+}
+
+// take begins a question, or writes that the line is none.
+func (b *batch) take(ctx context.Context, q question) error {
+	if q.err != nil {
+		return b.write(recordOfInput(q))
+	}
+	b.begin(ctx, task{question: q, record: newRecord(q)})
+	return nil
+}
+
+// begin begins an attempt.
+func (b *batch) begin(ctx context.Context, t task) {
+	b.flying++
+	go func() {
+		b.attempt(ctx, &t)
+		b.ended <- t
+	}()
+}
+
+// end writes what came of a question, or puts it back for another attempt.
+func (b *batch) end(t task, stopping bool) error {
+	b.seen.done()
+	switch {
+	case stopping:
+		return nil // it may have ended for that: it is asked again
+	case t.err == nil:
+		return b.write(t.record)
+	}
+	why := reasonOf(t.err)
+	if t.record.Attempts > 1 && errors.Is(t.err, resolver.ErrCached) && t.record.Reason != "" {
+		why = t.record.Reason // nobody was asked again
+	}
+	pause := b.config.retryAfter << (max(1, t.record.Attempts) - 1)
+	if why == reasonRate && t.rests < mostRests {
+		t.rests++
+		t.record.Attempts--
+		pause = longestPause
+	}
+	if why == reasonDescriptors {
+		b.seen.starve()
+	}
+	t.record.setError(why, t.err)
+	if !why.passes() || t.record.Attempts >= b.config.attempts {
+		return b.write(t.record)
+	}
+	t.again = time.Now().Add(pause)
+	heap.Push(&b.waiting, t)
+	return nil
+}
+
+func (b *batch) write(r *record) error {
+	line, err := r.line()
+	if err != nil {
+		return err
+	}
+	b.tally.count(r.Status, r.Reason)
+	return b.out.add(line)
+}
+
+// attempt asks a question once.
+func (b *batch) attempt(ctx context.Context, t *task) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := t.record
+	r.Attempts++
+	r.EDE, r.Opinion, r.Outcomes = nil, opinionNone, nil // of the attempt before
+	begun := time.Now()
+	w := &watcher{batch: b}
+	trace := &resolver.Trace{
+		Query: func(i resolver.QueryInfo) {
+			w.asked(i)
+			b.pacer.pass(ctx, cancel, sentAs(i))
+		},
+		Response: func(i resolver.ResponseInfo) {
+			w.heard(i)
+			b.pacer.heard(i)
+		},
+		Done: func(i resolver.DoneInfo) { w.queries = i.Sends },
+	}
+	d := &denial{}
+	if b.opinions != nil {
+		b.opinions.watch(trace, d)
+	}
+	result, err := b.r.Resolve(resolver.WithTrace(ctx, trace), t.name, t.qtype)
+	if err != nil && errors.Is(context.Cause(ctx), errRate) {
+		err = errRate
+	}
+	t.err = err
+	r.Queries += w.queries
+	r.addServers(w.servers)
+	if err == nil {
+		b.judge(ctx, t, result, d)
+	}
+	if t.err != nil {
+		r.Outcomes = w.outcomes
+	}
+	r.addTime(time.Since(begun))
+}
+
+// judge fills in an answer. If the name does not exist, by the word of one server, another may be
+// asked.
+func (b *batch) judge(ctx context.Context, t *task, result *resolver.Result, d *denial) {
+	r := t.record
+	*r = record{
+		Seq: r.Seq, Input: r.Input, Name: r.Name, Type: r.Type,
+		Servers: r.Servers, Queries: r.Queries, TimeMS: r.TimeMS, Attempts: r.Attempts,
+	}
+	if b.opinions != nil && result.Rcode == dns.RcodeNameError && !isSecure(result) {
+		said, asked := b.opinions.of(ctx, result, d)
+		r.Opinion = said
+		r.Queries += len(asked)
+		r.addServers(asked)
+		if said == opinionContradicts {
+			b.place.options.Cache.Purge(result.Canonical()) // fails for what is no name only
+			t.err = errDisagreement
+			return
+		}
+	}
+	r.setResult(t.question, result, b.config.signatures)
+}
+
+// sentAs returns a query as the pacer counts it.
+func sentAs(i resolver.QueryInfo) sentQuery {
+	return sentQuery{server: i.Server, asked: i.Asked, walk: i.Walk, id: i.ID}
+}
+
+// watcher notes what an attempt costs. Its methods are never called concurrently.
+type watcher struct {
+	batch    *batch
+	queries  int
+	servers  []netip.AddrPort
+	outcomes map[string]int
+}
+
+// mostServers is how many addresses a line has.
+const mostServers = 64
+
+func (w *watcher) asked(i resolver.QueryInfo) {
+	if !slices.Contains(w.servers, i.Server) && len(w.servers) < mostServers {
+		w.servers = append(w.servers, i.Server)
+	}
+}
+
+// heard counts what came of a query, in a word.
+func (w *watcher) heard(i resolver.ResponseInfo) {
+	what := i.Kind
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(i.Err, context.Canceled):
+		return // another server was quicker
+	case i.Err == nil || i.Message != nil:
+		w.batch.seen.reply(i.RTT)
+	default:
+		w.batch.seen.silence()
+	}
+	switch {
+	case what == "" && errors.As(i.Err, &timeout) && timeout.Timeout():
+		what = "silent"
+	case what == "":
+		what = "failed"
+	case i.Rcode != dns.RcodeSuccess:
+		what += " " + rcodeText(i.Rcode)
+	}
+	if w.outcomes == nil {
+		w.outcomes = make(map[string]int)
+	}
+	w.outcomes[what]++
+}
+
+// waitingTasks are the questions that wait for another attempt, the next one first.
+type waitingTasks []task
+
+func (w waitingTasks) Len() int           { return len(w) }
+func (w waitingTasks) Less(i, j int) bool { return w[i].again.Before(w[j].again) }
+func (w waitingTasks) Swap(i, j int)      { w[i], w[j] = w[j], w[i] }
+func (w *waitingTasks) Push(t any)        { *w = append(*w, t.(task)) }
+func (w *waitingTasks) Pop() any {
+	last := len(*w) - 1
+	t := (*w)[last]
+	(*w)[last] = task{}
+	*w = (*w)[:last]
+	return t
+}
+
+// windowCounts is what the controller sees of a window.
+type windowCounts struct {
+	mu        sync.Mutex
+	seen      observation     // guarded by mu
+	latencies []time.Duration // guarded by mu: the first ones
+}
+
+func (w *windowCounts) reply(rtt time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.sent++
+	if len(w.latencies) < sampleLatencies {
+		w.latencies = append(w.latencies, rtt)
+	}
+}
+
+func (w *windowCounts) change(by func(*observation)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	by(&w.seen)
+}
+
+func (w *windowCounts) silence() {
+	w.change(func(o *observation) { o.sent, o.lost = o.sent+1, o.lost+1 })
+}
+func (w *windowCounts) done()   { w.change(func(o *observation) { o.done++ }) }
+func (w *windowCounts) starve() { w.change(func(o *observation) { o.starved = true }) }
+func (w *windowCounts) woken(late time.Duration) {
+	w.change(func(o *observation) { o.late = max(o.late, late) })
+}
+
+// end returns the window, and begins the next.
+func (w *windowCounts) end(inFlight, paced int) observation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o := w.seen
+	o.inFlight, o.paced = inFlight, paced
+	if len(w.latencies) > 0 {
+		slices.Sort(w.latencies)
+		o.latency = w.latencies[len(w.latencies)/2]
+	}
+	w.seen, w.latencies = observation{}, w.latencies[:0]
+	return o
+}
+
+// watchTimer measures how late a timer is.
+func (b *batch) watchTimer(ctx context.Context) {
+	timer := time.NewTimer(timerTest)
+	defer timer.Stop()
+	for {
+		due := time.Now().Add(timerTest)
+		timer.Reset(timerTest)
+		select {
+		case <-timer.C:
+			b.seen.woken(time.Since(due))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func isSecure(result *resolver.Result) bool { return result.Status == dnssec.Secure }
