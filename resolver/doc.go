@@ -43,7 +43,7 @@
 //   - Return expired answers rather than none: [Options] ServeStale. Entries in use are
 //     refreshed before they expire, unless DisablePrefetch is set.
 //   - Answer cache hits in a server that writes wire format: [Resolver.AppendHit].
-//   - Count what happens: [Resolver.Stats].
+//   - Count what happens: [Resolver.Stats]; look at it: package debugpage.
 //   - Bound the work, or permit more: [Limits].
 //
 // # The way of one question

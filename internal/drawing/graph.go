@@ -62,6 +62,9 @@ func NewPicture(question string, t *Trust, walk *Walk, explain func(error) strin
 	return p
 }
 
+// Zones returns how many zones the picture shows.
+func (p *Picture) Zones() int { return len(p.boxes) }
+
 // outcomeOf says how the question ended.
 func outcomeOf(t *Trust, walk *Walk, explain func(error) string) string {
 	text := "no answer"

@@ -30,6 +30,8 @@ var rooms = []room{
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
 	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
 		"it is built of what users have, but for the drawing that it shares with the debug page"},
+	{"resolver/debugpage", "cache dnssec internal/dnsname internal/drawing resolver",
+		"it shows a resolver to those who run it: it knows nothing that a program could not know"},
 	{"internal/drawing", "dnssec glue resolver",
 		"it draws what a trace and a chain of trust say: it asks nothing"},
 	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",

@@ -1,0 +1,183 @@
+package debugpage
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/drawing"
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// cached is the content of the pages of the cache and of delegations.
+type cached struct {
+	paging
+	Asked   string // the name, as asked for
+	Exactly bool   // and not the names below it
+	Kind    string // as asked for
+	Kinds   []kindMeaning
+	Ask     bool
+	Wrong   string // what is wrong with Asked
+	Views   bool   // there are entries of more than one view
+	Lines   []cacheLine
+}
+
+type cacheLine struct {
+	Name, Kind, Type, TTL, Status string
+	View                          string
+	Data                          []string
+	Failed                        bool
+}
+
+// kindMeaning is a kind of entry, and what it is.
+type kindMeaning struct {
+	kind    cache.Kind
+	Meaning string
+}
+
+// Name returns the name of the kind.
+func (k kindMeaning) Name() string { return k.kind.String() }
+
+// cacheKinds are the kinds that the page of the cache shows; the others are bookkeeping, or, as
+// delegations, have a page of their own.
+var cacheKinds = []kindMeaning{
+	{cache.KindRRset, "records of one name and type"},
+	{cache.KindNoData, "the name exists, and has no records of the type"},
+	{cache.KindNameError, "the name does not exist"},
+	{cache.KindChain, "an answer of several parts: aliases and what they lead to, or what a wildcard stands for"},
+	{cache.KindFailure, "the question failed; what is left is the time until it is tried again"},
+	{cache.KindWildcard, "the records of a wildcard, which answer for names below it"},
+	{cache.KindRange, "a record that denies all names and types in a range"},
+}
+
+var delegationKinds = []kindMeaning{{cache.KindCut, "a zone with its servers, as the zone above names them"}}
+
+func (p *Page) cache(r *http.Request, delegations bool) (*cached, error) {
+	query := r.URL.Query()
+	c := &cached{Ask: p.options.Ask, Asked: query.Get("name"), Exactly: query.Get("exactly") != "", Kind: query.Get("kind")}
+	wanted := cacheKinds
+	if delegations {
+		wanted = delegationKinds
+	}
+	c.Kinds = wanted
+	if i := slices.IndexFunc(wanted, func(k kindMeaning) bool { return k.Name() == c.Kind }); i >= 0 {
+		wanted = wanted[i : i+1]
+	}
+	at, err := dnssec.ParseName(cmp.Or(strings.TrimSpace(c.Asked), "."))
+	if err != nil {
+		c.Wrong = "That is no domain name: " + resolver.Printable(err.Error()) + "."
+		return c, nil
+	}
+	free, err := p.slot(r.Context(), p.looking)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	c.fill(r, p.resolver.Options(), at, wanted)
+	return c, nil
+}
+
+// fill looks through the cache for entries at a name, and below it unless exactly that is meant.
+func (c *cached) fill(r *http.Request, o resolver.Options, at dnssec.Name, wanted []kindMeaning) {
+	now := o.Now()
+	views := make(map[[32]byte]bool)
+	found := firsts[cache.Entry]{n: (pageOf(r) + 1) * perPage, order: byName}
+	o.Cache.Walk(now, func(e cache.Entry) bool {
+		isWanted := slices.ContainsFunc(wanted, func(k kindMeaning) bool { return k.kind == e.Kind })
+		if isWanted && (e.Name == at || !c.Exactly && e.Name.IsBelow(at)) {
+			found.add(e)
+			if len(views) < 2 {
+				views[e.View] = true
+			}
+		}
+		return r.Context().Err() == nil
+	})
+	found.cut()
+	var from, to int
+	c.paging, from, to = turn(r, found.total)
+	c.Views = len(views) > 1
+	for _, e := range found.kept[min(from, len(found.kept)):min(to, len(found.kept))] {
+		c.Lines = append(c.Lines, cacheLineOf(now, e))
+	}
+}
+
+func byName(a, b cache.Entry) int {
+	return cmp.Or(dnsname.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Type, b.Type),
+		cmp.Compare(a.Trust, b.Trust), slices.Compare(a.View[:], b.View[:]))
+}
+
+// cacheLineOf says what an entry holds.
+func cacheLineOf(now time.Time, e cache.Entry) cacheLine {
+	line := cacheLine{Name: e.Name.String(), Kind: e.Kind.String(), View: fmt.Sprintf("%x", e.View[:3]), TTL: span(time.Duration(e.TTL) * time.Second)}
+	if e.TTL == 0 {
+		line.TTL = "expired"
+	}
+	if e.Type != 0 {
+		line.Type = dns.Type(e.Type).String()
+	}
+	switch e.Kind {
+	case cache.KindRRset, cache.KindWildcard, cache.KindRange:
+		line.Data, line.Status = drawing.DataOf(&e.Set), e.Status.String()
+	case cache.KindNoData, cache.KindNameError, cache.KindChain:
+		line.Status = e.Status.String()
+	case cache.KindFailure:
+		line.Failed, line.Data = true, failureText(now, e.Failure)
+		line.TTL = "–"
+		if left := e.Failure.Until.Sub(now); left > 0 {
+			line.TTL = span(left)
+		}
+	case cache.KindCut:
+		line.Data = delegationText(e)
+	case cache.KindGlue, cache.KindClaim, cache.KindTypes:
+	}
+	for i, text := range line.Data {
+		line.Data[i] = shorten(text)
+	}
+	return line
+}
+
+// failureText says why a question failed.
+func failureText(now time.Time, f *cache.Failure) []string {
+	why := resolver.ExtendedError{Code: f.Cause, Text: f.Text}.String()
+	count := drawing.Count(f.Count, "time") + " in a row"
+	if !f.Until.After(now) {
+		return []string{why, count + ", may be tried again"}
+	}
+	return []string{why, count + ", not tried again yet"}
+}
+
+// delegationText lists the servers of a delegation with their addresses.
+func delegationText(e cache.Entry) []string {
+	if e.Delegation == nil {
+		return nil
+	}
+	var lines []string
+	for _, s := range e.Delegation.Servers {
+		addrs := "no glue"
+		if len(s.Addrs) > 0 {
+			addrs = drawing.JoinAddrs(s.Addrs)
+		}
+		lines = append(lines, s.Name.String()+" "+addrs)
+	}
+	return lines
+}
+
+// maxText is how many bytes of one text from the network are shown.
+const maxText = 400
+
+// shorten makes a text printable, and cuts it where it is long.
+func shorten(text string) string {
+	text = resolver.Printable(text)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + " …"
+	}
+	return text
+}
