@@ -61,23 +61,27 @@ func bubbleGoroutines() int {
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "synctest bubble "+bubble+"]:")
 }
 
-// TestGoroutinesOfAMiss: a question that waits for its first reply has one goroutine beside its
-// caller's, whichever way it came; one more when the server is late. Then all are gone.
+// TestGoroutinesOfAMiss: a question of ServeDNS that waits for its first reply has no goroutine
+// but its caller's, and one whose caller may leave has one more; each has one more when the server is
+// late. Then all are gone.
 func TestGoroutinesOfAMiss(t *testing.T) {
 	const questions = 10
-	for way, ask := range map[string]func(w *world, name string) bool{
-		"Resolve": func(w *world, name string) bool {
+	for way, test := range map[string]struct {
+		waiting int
+		ask     func(w *world, name string) bool
+	}{
+		"Resolve": {2, func(w *world, name string) bool {
 			_, err := w.r.Resolve(w.Context(), name, dns.TypeA)
 			return err == nil
-		},
-		"Exchange": func(w *world, name string) bool {
+		}},
+		"Exchange": {2, func(w *world, name string) bool {
 			m, err := w.r.Exchange(w.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA))
 			return err == nil && len(m.Answer) == 1
-		},
-		"ServeDNS": func(w *world, name string) bool {
+		}},
+		"ServeDNS": {1, func(w *world, name string) bool {
 			m := served(w.r, overUDP, new(dns.Msg).SetQuestion(name, dns.TypeA))
 			return m != nil && len(m.Answer) == 1
-		},
+		}},
 	} {
 		inHereWorld(t, true, false, func(w *world) {
 			w.in.Fault("198.51.100.3", resolvertest.Latency(80*time.Millisecond))
@@ -85,20 +89,20 @@ func TestGoroutinesOfAMiss(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range questions {
 				all.Go(func() {
-					if !ask(w, fmt.Sprintf("n%d.one.example.", i)) {
+					if !test.ask(w, fmt.Sprintf("n%d.one.example.", i)) {
 						w.Errorf("%s: question %d got no answer", way, i)
 					}
 				})
 			}
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
-			if n := bubbleGoroutines() - before; n != 2*questions {
-				w.Errorf("%s: %d questions wait with %d goroutines, their callers' included, want %d", way, questions, n, 2*questions)
+			if n := bubbleGoroutines() - before; n != test.waiting*questions {
+				w.Errorf("%s: %d questions wait with %d goroutines, their callers' included, want %d", way, questions, n, test.waiting*questions)
 			}
 			time.Sleep(70 * time.Millisecond)
 			synctest.Wait()
-			if n := bubbleGoroutines() - before; n != 3*questions {
-				w.Errorf("%s: %d questions wait for a late server with %d goroutines, want %d", way, questions, n, 3*questions)
+			if n := bubbleGoroutines() - before; n != (test.waiting+1)*questions {
+				w.Errorf("%s: %d questions wait for a late server with %d goroutines, want %d", way, questions, n, (test.waiting+1)*questions)
 			}
 			all.Wait()
 			synctest.Wait()
@@ -232,8 +236,8 @@ func TestLastToLeaveEndsTheWait(t *testing.T) {
 			inHereWorld(t, true, false, func(w *world) {
 				w.in.Fault("198.51.100.3", resolvertest.Drop())
 				before := bubbleGoroutines()
-				ends := []time.Duration{leave, leave + 100*time.Millisecond}
-				if reverse { // the one that leads leaves last
+				ends := []time.Duration{leave, leave + 40*time.Millisecond} // the server is late after some 65 ms
+				if reverse {                                                // the one that leads leaves last
 					slices.Reverse(ends)
 				}
 				var all sync.WaitGroup
@@ -248,7 +252,7 @@ func TestLastToLeaveEndsTheWait(t *testing.T) {
 					})
 					synctest.Wait()
 				}
-				time.Sleep(leave + 50*time.Millisecond)
+				time.Sleep(leave + 20*time.Millisecond)
 				if s := w.r.Stats(); s.Sockets == 0 {
 					w.Error("no query is under way for the caller that is left")
 				}
@@ -264,5 +268,21 @@ func TestLastToLeaveEndsTheWait(t *testing.T) {
 				}
 			}, narrow)
 		}
+	}
+}
+
+// TestCloseEndsTheWait: Close ends at once what is awaited in the goroutine of a client, before the
+// server is late and after it.
+func TestCloseEndsTheWait(t *testing.T) {
+	for _, end := range []time.Duration{10 * time.Millisecond, 500 * time.Millisecond} {
+		inHereWorld(t, true, false, func(w *world) {
+			w.in.Fault("198.51.100.3", resolvertest.Drop())
+			start := time.Now()
+			time.AfterFunc(end, func() { w.r.Close() })
+			reply := served(w.r, overUDP, ask("www.one.example.", dns.TypeA, withEDNS))
+			if took := time.Since(start); took != end || !slices.Equal(codes(reply), []uint16{dns.ExtendedErrorCodeNotReady}) {
+				w.Errorf("answered after %v, want %v, not ready:\n%v", took, end, reply)
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package flight
 
 import (
 	"context"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,14 +25,26 @@ const maxJoins = 4
 // A flight runs under a context and a budget of its own, those of the caller that began it
 // (its leader), and keeps them when that caller leaves; it ends when no caller waits for it
 // any more. Flights wait for flights: a client's question for the queries to zones, and
-// these for the addresses of the servers to ask. Before one begins to wait for another, the
-// graph of waiting flights is searched, so that no loop ever closes.
+// these for the addresses of the servers to ask. Before one begins to wait for another that is
+// under way, the graph of waiting flights is searched, so that no loop ever closes. A new
+// flight waits for nothing yet, and closes none.
 type Group struct {
 	base    context.Context // ends with the resolver
 	running *sync.WaitGroup // counts goroutines that Close waits for
 	Stagger stagger         // nil but in tests
 	late    error           // why a flight ends whose time is over
 
+	seed   maphash.Seed
+	shards [shards]shard
+
+	waiting sync.Mutex // held to search or change the graph of waiting flights
+}
+
+// shards is how many parts the flights are divided into, by key: with one, it was what
+// questions on two threads waited for most.
+const shards = 32
+
+type shard struct {
 	mu    sync.Mutex
 	byKey map[string]*Flight // guarded by mu
 }
@@ -38,45 +52,58 @@ type Group struct {
 // Flight is one piece of work that several callers may wait for.
 type Flight struct {
 	key    string
-	Ctx    context.Context
-	cancel context.CancelFunc
-	Events events.Sink // heard by all that wait
-	// shed is set before ctx ends because the questions that waited were shed for others.
+	shard  *shard
+	life   life
+	Ctx    context.Context // the life
+	Events events.Sink     // heard by all that wait
+	// Shed is set before Ctx ends because the questions that waited were shed for others.
 	Shed atomic.Bool
 
-	ended chan struct{} // closed when the work has ended; then value and err may be read
+	// here is set when the flight runs in the goroutine of the caller that has begun it, and
+	// leader is that caller's flight; nil: it is a client.
+	here   bool
+	leader *Flight
+
+	// To be read when the work has ended.
 	value any
 	err   error
 
-	// leader is the flight in whose goroutine this one runs; nil: it has a goroutine of its own.
-	leader *Flight
-
-	// Guarded by Group.mu.
+	// Guarded by shard.mu.
+	ended    chan struct{} // closed when the work has ended; nil: nobody has asked for it
+	over     bool          // the work has ended
 	waiters  int
-	departed bool            // the leader does not count as waiting any more
-	pinned   bool            // it goes on even if no caller waits
-	waitsFor map[*Flight]int // the flights that this one waits for, and how many times
+	departed bool // the caller in whose goroutine it runs does not count as waiting any more
+	pinned   bool // it goes on even if no caller waits
+
+	waitedForBy []*Flight // besides leader; guarded by Group.waiting
 }
 
 // NewGroup returns a group without flights. base ends with the resolver, running counts the
 // goroutines that Close waits for, and late is the cause with which the time of a flight ends.
 func NewGroup(base context.Context, running *sync.WaitGroup, late error) *Group {
-	return &Group{base: base, running: running, late: late, byKey: make(map[string]*Flight)}
+	f := &Group{base: base, running: running, late: late, seed: maphash.MakeSeed()}
+	for i := range f.shards {
+		f.shards[i].byKey = make(map[string]*Flight)
+	}
+	return f
 }
 
-// Stop lets no more flights begin. end is called under the same lock, so that those that
-// have begun are counted.
+// Stop lets no more flights begin. end, which ends base, is called while none can begin, so that
+// all that have begun are counted.
 func (f *Group) Stop(end func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	for i := range f.shards {
+		f.shards[i].mu.Lock()
+		defer f.shards[i].mu.Unlock()
+	}
 	end()
 }
 
 // Spawn runs work in a goroutine that Close waits for, but not after Close. A panic ends the
 // work and nothing else.
 func (f *Group) Spawn(work func()) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	s := &f.shards[0] // any will do, as Stop locks all
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if f.base.Err() != nil {
 		return false
 	}
@@ -92,9 +119,12 @@ type Waiter struct {
 	Parent *Flight     // the flight that the caller belongs to; nil: none
 	Events events.Sink // of the caller's work
 	Budget *budget.Budget
+	// Place makes a caller without a flight of its own lead in its own goroutine; nil: it
+	// waits while another goroutine works, and leaves when its context ends.
+	Place  *Place
 	Joined func() // called when the flight was under way already; may be nil
 	Retry  func() // called before the flight is begun again because its leader ended by its own limits; may be nil
-	// leaving is called when ctx has ended before the flight. The caller counts as waiting
+	// Leaving is called when ctx has ended before the flight. The caller counts as waiting
 	// until it returns. It may be nil.
 	Leaving func(*Flight)
 }
@@ -104,8 +134,9 @@ type Waiter struct {
 // when ctx ends first. When the work panics, so does the leader, in its own goroutine, and all
 // others get an error.
 //
-// A caller whose context is that of its flight works in its own goroutine when it leads. When
-// its flight ends, it counts as waiting no longer, and the work goes on only for others.
+// A caller with a Place, or whose context is that of its flight, works in its own goroutine when
+// it leads. When it leaves, or its flight ends, it counts as waiting no longer, and the work
+// goes on only for others.
 func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (any, error) {
 	led := false
 	for range maxJoins {
@@ -115,9 +146,12 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 			return nil, err
 		}
 		led = led || !joined
-		if !joined && fl.leader != nil {
-			f.leadHere(fl, by, lead, resume)
-		} else if err := f.await(ctx, fl, by, joined, resume); err != nil {
+		if !joined && fl.here {
+			err = f.leadHere(ctx, fl, by, lead, resume)
+		} else {
+			err = f.await(ctx, fl, by, joined, resume)
+		}
+		if err != nil {
 			return nil, err
 		}
 		switch {
@@ -125,9 +159,6 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 			return fl.value, nil
 		case led:
 			rescue.Again(fl.err)
-			if fl.leader != nil && ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
 			return fl.value, fl.err
 		case !failure.Of(fl.err).IsOfLeader():
 			return fl.value, rescue.Shared(fl.err)
@@ -138,8 +169,9 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 	return nil, failure.ErrNoReachableServer
 }
 
-// await waits for a flight that the caller has joined or begun, until ctx ends. The caller
-// has left the flight afterwards, even if a function that is called meanwhile panics.
+// await waits for a flight that the caller has joined or begun, until ctx ends or the caller is
+// made to leave. It has left the flight afterwards, even if a function that is called
+// meanwhile panics.
 func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, resume func()) (err error) {
 	defer resume()
 	defer func() { f.leave(fl, by, err) }()
@@ -154,6 +186,8 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, r
 	select {
 	case <-fl.ended:
 		return nil
+	case <-by.Place.leaving():
+		return by.Place.exit()
 	case <-ctx.Done():
 	}
 	err = context.Cause(ctx)
@@ -165,41 +199,63 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, r
 
 // join joins the flight called key, or begins it.
 func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (fl *Flight, joined bool, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	s := f.shardOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if f.base.Err() != nil {
 		return nil, false, failure.ErrClosed
 	}
-	fl, joined = f.byKey[key]
-	if joined && by.Parent != nil && reaches(fl, by.Parent) {
-		return nil, false, failure.ErrCircular
-	}
-	leadsHere := !joined && by.Parent != nil && ctx == by.Parent.Ctx
-	if leadsHere && ctx.Err() != nil { // nobody would end the new flight
-		return nil, false, context.Cause(ctx)
-	}
+	fl, joined = s.byKey[key]
 	if !joined {
-		fl = f.begin(ctx, key, by)
+		fl = f.newFlight(ctx, key, s, by)
+	}
+	switch {
+	case by.Place != nil:
+		err = by.Place.enter(fl, joined)
+	case fl.here && !joined:
+		if ctx.Err() != nil || !by.Parent.life.begins(fl) {
+			err = context.Cause(ctx) // nobody would end the new flight
+		}
+	case by.Parent != nil:
+		err = f.waitFor(fl, by.Parent)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if joined && fl.ended == nil {
+		fl.ended = make(chan struct{})
 	}
 	fl.waiters++
 	fl.Events.Join(by.Events)
-	if by.Parent != nil {
-		if by.Parent.waitsFor == nil {
-			by.Parent.waitsFor = make(map[*Flight]int)
-		}
-		by.Parent.waitsFor[fl]++
+	if joined {
+		return fl, true, nil
 	}
-	switch {
-	case joined:
-	case leadsHere:
-		fl.leader = by.Parent
-	default:
+	s.byKey[key] = fl
+	f.running.Add(1)
+	if !fl.here {
+		fl.ended = make(chan struct{})
 		go func() { // last, so that the leader hears the first event too
 			GrowStack(0)
 			f.run(fl, lead)
 		}()
 	}
-	return fl, joined, nil
+	return fl, false, nil
+}
+
+// newFlight makes a flight, with the values but not the end of ctx.
+func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter) *Flight {
+	fl := &Flight{
+		key: key, shard: s, Events: by.Events.Flight(),
+		life: life{base: f.base, values: ctx, deadline: by.Budget.Deadline, late: f.late},
+	}
+	fl.Ctx = &fl.life
+	switch {
+	case by.Place != nil:
+		fl.here = true
+	case by.Parent != nil && ctx == by.Parent.Ctx:
+		fl.here, fl.leader = true, by.Parent
+	}
+	return fl
 }
 
 // run does a flight's work. However that ends, the callers that wait are woken.
@@ -210,48 +266,73 @@ func (f *Group) run(fl *Flight, lead func(*Flight) (any, error)) {
 	fl.value, fl.err = lead(fl)
 }
 
-// leadHere does a flight's work in the goroutine of the caller that has begun it.
-func (f *Group) leadHere(fl *Flight, by Waiter, lead func(*Flight) (any, error), resume func()) {
+// leadHere does a flight's work in the goroutine of the caller that has begun it. The error is why
+// the caller has left meanwhile, or its context ended before the work did.
+func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, lead func(*Flight) (any, error), resume func()) (err error) {
 	defer resume()
 	defer func() {
 		fl.Events.Leave(by.Events)
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		by.Parent.waitsNoLonger(fl)
-		f.depart(fl, false)
+		if by.Parent != nil {
+			by.Parent.life.finishes(fl)
+		}
+		fl.depart(false)
 	}()
 	f.run(fl, lead)
+	left := by.Place.exit()
+	rescue.Again(fl.err)
+	if left == nil && fl.err != nil && by.Place == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return left
 }
 
-// depart has the leader of a flight that runs in its goroutine not count as waiting any more. f.mu
-// must be held.
-func (f *Group) depart(fl *Flight, shed bool) {
+// depart has the caller in whose goroutine a flight runs not count as waiting any more, and
+// ends the flight if nobody else waits. It reports whether the work goes on for others.
+func (fl *Flight) depart(shed bool) (goesOn bool) {
+	fl.shard.mu.Lock()
 	if fl.departed {
-		return
+		fl.shard.mu.Unlock()
+		return false
 	}
 	fl.departed = true
-	if fl.waiters--; fl.waiters == 0 {
-		f.end(fl, shed)
+	return fl.oneLess(shed)
+}
+
+// leave ends a caller's waiting, for cause if the flight has not ended; the last one to
+// leave ends the flight.
+func (f *Group) leave(fl *Flight, by Waiter, cause error) {
+	fl.Events.Leave(by.Events)
+	if by.Parent != nil {
+		f.waitNoLonger(fl, by.Parent)
 	}
+	fl.shard.mu.Lock()
+	fl.oneLess(failure.Of(cause).Reaches(limits.Questions) || by.Parent != nil && by.Parent.Shed.Load())
+}
+
+// oneLess counts a waiter less, ends the flight if it was the last, and reports whether the work
+// goes on for others. fl.shard.mu must be held, and is released.
+func (fl *Flight) oneLess(shed bool) (goesOn bool) {
+	fl.waiters--
+	last := fl.waiters == 0
+	if last {
+		fl.forget()
+	}
+	goesOn = !last && !fl.over
+	fl.shard.mu.Unlock()
+	if last {
+		fl.end(shed)
+	}
+	return goesOn
 }
 
 // end ends a flight that no caller waits for any more, and has those flights that run in its
-// goroutine go on only for others. f.mu must be held.
-func (f *Group) end(fl *Flight, shed bool) {
-	f.forget(fl)
-	fl.Shed.Store(shed)
-	fl.cancel()
-	for led := range fl.waitsFor {
-		if led.leader == fl {
-			f.depart(led, shed)
-		}
+// goroutine go on only for others. No lock may be held.
+func (fl *Flight) end(shed bool) {
+	if shed {
+		fl.Shed.Store(true)
 	}
-}
-
-// waitsNoLonger takes one wait for another flight away. Group.mu must be held.
-func (fl *Flight) waitsNoLonger(other *Flight) {
-	if fl.waitsFor[other]--; fl.waitsFor[other] == 0 {
-		delete(fl.waitsFor, other)
+	for _, led := range fl.life.end() {
+		led.depart(shed)
 	}
 }
 
@@ -259,13 +340,16 @@ func (fl *Flight) waitsNoLonger(other *Flight) {
 // calls done in a goroutine that Close waits for. It does so once for a flight; false when
 // it does not.
 func (f *Group) Pin(fl *Flight, done func(error)) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.base.Err() != nil || f.byKey[fl.key] != fl || fl.pinned {
+	fl.shard.mu.Lock()
+	defer fl.shard.mu.Unlock()
+	if f.base.Err() != nil || fl.shard.byKey[fl.key] != fl || fl.pinned {
 		return false
 	}
 	fl.pinned = true
 	fl.waiters++
+	if fl.ended == nil {
+		fl.ended = make(chan struct{})
+	}
 	f.running.Go(func() {
 		defer rescue.Quietly()
 		<-fl.ended
@@ -275,69 +359,64 @@ func (f *Group) Pin(fl *Flight, done func(error)) bool {
 	return true
 }
 
-// begin makes the flight, with the values but not the end of ctx. f.mu must be held.
-func (f *Group) begin(ctx context.Context, key string, by Waiter) *Flight {
-	own, cancel := context.WithDeadlineCause(Detach(f.base, ctx), by.Budget.Deadline, f.late)
-	fl := &Flight{
-		key:    key,
-		Ctx:    own,
-		cancel: cancel,
-		Events: by.Events.Flight(),
-		ended:  make(chan struct{}),
-	}
-	f.byKey[key] = fl
-	f.running.Add(1)
-	return fl
-}
-
 // finish removes the flight when its work is done.
 func (f *Group) finish(fl *Flight) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.forget(fl)
+	fl.shard.mu.Lock()
+	defer fl.shard.mu.Unlock()
+	fl.forget()
+	fl.over = true
 	f.running.Done()
-	close(fl.ended)
-}
-
-// forget makes the next caller begin a new flight. f.mu must be held.
-func (f *Group) forget(fl *Flight) {
-	if f.byKey[fl.key] == fl {
-		delete(f.byKey, fl.key)
+	if fl.ended != nil {
+		close(fl.ended)
 	}
 }
 
-// leave ends a caller's waiting, for cause if the flight has not ended; the last one to
-// leave ends the flight.
-func (f *Group) leave(fl *Flight, by Waiter, cause error) {
-	fl.Events.Leave(by.Events)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if by.Parent != nil {
-		by.Parent.waitsNoLonger(fl)
-	}
-	if fl.waiters--; fl.waiters == 0 {
-		f.end(fl, failure.Of(cause).Reaches(limits.Questions) || by.Parent != nil && by.Parent.Shed.Load())
+// forget makes the next caller begin a new flight. fl.shard.mu must be held.
+func (fl *Flight) forget() {
+	if fl.shard.byKey[fl.key] == fl {
+		delete(fl.shard.byKey, fl.key)
 	}
 }
 
-// reaches reports whether from waits for to, directly or through others.
-func reaches(from, to *Flight) bool {
-	seen := make(map[*Flight]bool)
-	var search func(*Flight) bool
-	search = func(at *Flight) bool {
-		if at == to {
+func (f *Group) shardOf(key string) *shard {
+	return &f.shards[maphash.String(f.seed, key)%shards]
+}
+
+// waitFor notes that waiter waits for another flight. It fails if that one waits for waiter,
+// directly or through others.
+func (f *Group) waitFor(other, waiter *Flight) error {
+	f.waiting.Lock()
+	defer f.waiting.Unlock()
+	if waiter.isWaitedForBy(other, make(map[*Flight]bool)) {
+		return failure.ErrCircular
+	}
+	other.waitedForBy = append(other.waitedForBy, waiter)
+	return nil
+}
+
+// waitNoLonger undoes waitFor.
+func (f *Group) waitNoLonger(other, waiter *Flight) {
+	f.waiting.Lock()
+	defer f.waiting.Unlock()
+	if i := slices.Index(other.waitedForBy, waiter); i >= 0 {
+		other.waitedForBy = slices.Delete(other.waitedForBy, i, i+1)
+	}
+}
+
+// isWaitedForBy reports whether other waits for fl or is fl, directly or through others. It
+// searches from fl up, since a flight's leader never changes: flights that are begun meanwhile
+// need no lock. Group.waiting must be held.
+func (fl *Flight) isWaitedForBy(other *Flight, seen map[*Flight]bool) bool {
+	for ; fl != nil && !seen[fl]; fl = fl.leader {
+		if fl == other {
 			return true
 		}
-		if seen[at] {
-			return false
-		}
-		seen[at] = true
-		for next := range at.waitsFor {
-			if search(next) {
+		seen[fl] = true
+		for _, above := range fl.waitedForBy {
+			if above.isWaitedForBy(other, seen) {
 				return true
 			}
 		}
-		return false
 	}
-	return search(from)
+	return false
 }

@@ -21,11 +21,22 @@ func newTestFlights(t *testing.T) (*Group, func() Waiter) {
 	t.Helper()
 	base, end := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	t.Cleanup(func() { end(); running.Wait() })
 	filled := limits.Limits{}.Fill()
-	return NewGroup(base, &running, limits.Time.Reached(1)), func() Waiter {
+	f := NewGroup(base, &running, limits.Time.Reached(1))
+	t.Cleanup(func() { f.Stop(end); running.Wait() })
+	return f, func() Waiter {
 		return Waiter{Events: untold{}, Budget: budget.New(&filled, nil)}
 	}
+}
+
+// underWay returns how many flights callers can join.
+func (f *Group) underWay() (n int) {
+	for i := range f.shards {
+		f.shards[i].mu.Lock()
+		n += len(f.shards[i].byKey)
+		f.shards[i].mu.Unlock()
+	}
+	return n
 }
 
 // TestFlightsRunOnce for callers at the same time, and again afterwards.
@@ -49,8 +60,8 @@ func TestFlightsRunOnce(t *testing.T) {
 			}
 			all.Wait()
 		}
-		if len(f.byKey) != 0 {
-			t.Errorf("%d flights are still on the board", len(f.byKey))
+		if n := f.underWay(); n != 0 {
+			t.Errorf("%d flights are still on the board", n)
 		}
 	})
 }

@@ -112,8 +112,8 @@ func TestChainEndsWithItsLastWaiter(t *testing.T) {
 					t.Errorf("%s is followed: the work of %s ended after %v, want %v", follows, chainKeys[at], ended, want)
 				}
 			}
-			if len(f.byKey) != 0 {
-				t.Errorf("%d flights are still on the board", len(f.byKey))
+			if n := f.underWay(); n != 0 {
+				t.Errorf("%d flights are still on the board", n)
 			}
 		})
 	}
@@ -255,7 +255,7 @@ func TestLeaderDoesNotReturn(t *testing.T) {
 				if got != "boom" && !errors.Is(err, rescue.ErrAborted) {
 					t.Errorf("the client got %v, and panicked with %v", err, got)
 				}
-				if len(f.byKey) != 0 || len(c.flights[i].waitsFor) != 0 || c.flights[i].waiters != 0 || c.flights[i].Ctx.Err() == nil {
+				if f.underWay() != 0 || len(c.flights[i].waitedForBy) != 0 || len(c.flights[i].life.leads) != 0 || c.flights[i].waiters != 0 || c.flights[i].Ctx.Err() == nil {
 					t.Errorf("%s is not over", follows)
 				}
 			})

@@ -83,6 +83,11 @@ type QueryState struct {
 	// releases the question's slot, and reports whether it will call that; may be nil.
 	Leaving func(fl *flight.Flight, release func()) bool
 
+	// AnswerEarly, if not nil, has the work done in the goroutine of the caller, whose context must
+	// end only with the resolver. It is called at most once, in another goroutine, when the question
+	// is shed while others wait for that work: the client then gets the error at once.
+	AnswerEarly func(error)
+
 	// How the client's question was answered, for Stats.
 	FromCache, Stale bool
 }

@@ -61,7 +61,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 	z.lookups++
 	z.hedgeAfter(lookupLate)
 	z.st.Events.ServerLookup(z.st.WalkRef(), events.ServerLookup{Zone: z.cut.Zone, Server: name})
-	l := z.r.newDetachedLookup(ctx, z.st.Budget)
+	l := z.r.newDetachedLookup(z.asideOf(ctx), z.st.Budget)
 	z.targetLookups = append(z.targetLookups, l)
 	together := !z.noAddress
 	if z.lookupResults == nil {

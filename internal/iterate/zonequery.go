@@ -92,6 +92,9 @@ type zoneQuery struct {
 	deadProbe     deadProbe            // waited for when no server can be asked
 	targetLookups []*detachedLookup    // under way or ended
 
+	aside     context.Context // see asideOf; nil: no other goroutine works yet
+	stopAside context.CancelFunc
+
 	inFlight   int
 	lookups    int
 	noAddress  bool // a name server's name does not exist, or has no address
@@ -145,9 +148,7 @@ func (z *zoneQuery) late() <-chan time.Time {
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
 func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	defer z.detach(ctx) // before stop, which would cancel the look-ups
+	defer z.endAside(ctx)
 	defer z.stopHedging()
 	defer z.forgetDeadProbe()
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
@@ -187,7 +188,7 @@ func (z *zoneQuery) await(ctx context.Context) (done *upstream.Reply, late bool,
 		z.takeDeadProbe()
 		return nil, false, nil
 	case <-z.late():
-		z.suspectLoop(ctx)
+		z.suspectLoop(z.asideOf(ctx))
 		return nil, true, nil
 	case c := <-z.loops:
 		if z.takeLoop(c) {
@@ -198,6 +199,23 @@ func (z *zoneQuery) await(ctx context.Context) (done *upstream.Reply, late bool,
 		return nil, true, nil
 	case <-ctx.Done():
 		return nil, false, z.failure(context.Cause(ctx))
+	}
+}
+
+// asideOf returns the context of what other goroutines do for this question. It ends with the
+// question, and is made for the first of them.
+func (z *zoneQuery) asideOf(ctx context.Context) context.Context {
+	if z.aside == nil {
+		z.aside, z.stopAside = context.WithCancel(ctx)
+	}
+	return z.aside
+}
+
+// endAside ends what other goroutines still do for the question, except look-ups.
+func (z *zoneQuery) endAside(ctx context.Context) {
+	if z.aside != nil {
+		z.detach(ctx) // before the end, which would cancel the look-ups
+		z.stopAside()
 	}
 }
 
@@ -276,11 +294,11 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 			return
 		}
 		z.hedgeAfter(max(0, late-time.Since(begun)))
-		z.awaitExchange(to, rest)
+		z.awaitExchange(ctx, to, rest)
 		return
 	}
 	z.hedgeAfter(late)
-	z.awaitExchange(to, func(unreachable chan<- struct{}) upstream.Result {
+	z.awaitExchange(ctx, to, func(ctx context.Context, unreachable chan<- struct{}) upstream.Result {
 		return z.r.upstream.Exchange(ctx, z.request(), to, why, unreachable)
 	})
 }
@@ -293,7 +311,8 @@ func (z *zoneQuery) request() upstream.Request {
 }
 
 // awaitExchange runs an exchange in a goroutine.
-func (z *zoneQuery) awaitExchange(to *slist.Server, exchange func(unreachable chan<- struct{}) upstream.Result) {
+func (z *zoneQuery) awaitExchange(ctx context.Context, to *slist.Server, exchange func(context.Context, chan<- struct{}) upstream.Result) {
+	aside := z.asideOf(ctx)
 	if z.results == nil {
 		z.results, z.unreachable = make(chan upstream.Result, maxInFlight), make(chan struct{}, 1)
 	}
@@ -301,7 +320,7 @@ func (z *zoneQuery) awaitExchange(to *slist.Server, exchange func(unreachable ch
 		o := upstream.Result{Server: to, Err: rescue.ErrAborted}
 		defer func() { z.results <- o }()
 		defer rescue.Into(&o.Err)
-		o = exchange(z.unreachable)
+		o = exchange(aside, z.unreachable)
 	})
 }
 

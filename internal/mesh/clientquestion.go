@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"encoding/binary"
+	"sync/atomic"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/answer"
@@ -58,34 +59,113 @@ func (r *Mesh) AnswerOrKnown(ctx context.Context, st *iterate.QueryState, q answ
 // fetchAnswer answers in a flight that equal questions share.
 func (r *Mesh) fetchAnswer(ctx context.Context, st *iterate.QueryState, q answer.Question) (*answer.Answer, error) {
 	st.Begin()
-	ctx, s, err := r.admit(ctx, st)
-	if err != nil {
+	c := &clientQuestion{r: r, st: st, q: q}
+	if st.AnswerEarly != nil {
+		return c.fetchHere(ctx)
+	}
+	return c.fetch(ctx)
+}
+
+// clientQuestion is a question of a client that the cache has no answer to.
+type clientQuestion struct {
+	r    *Mesh
+	st   *iterate.QueryState
+	q    answer.Question
+	slot jostleSlot
+
+	end   context.CancelCauseFunc // ends the wait for the answer; nil: it is not shed
+	place flight.Place            // that it waits in if nothing else ends that
+
+	arrived func()      // undoes ClientQuestions.Enter; nil: it was not entered
+	left    atomic.Bool // the slot has been released, or will be by others
+}
+
+// fetch waits for the answer until ctx ends, in the goroutine of the caller, while another one
+// works.
+func (c *clientQuestion) fetch(ctx context.Context) (*answer.Answer, error) {
+	var holder sheddable
+	if c.st.ClientQuestion != (answer.Question{}) {
+		holder = c
+		ctx, c.end = context.WithCancelCause(ctx)
+		defer c.end(nil)
+	}
+	if err := c.r.admit(ctx, c.st, &c.slot, holder); err != nil {
 		return nil, err
 	}
-	leave := s.leave
-	if st.ClientQuestion == q {
-		arrived := r.iterate.ClientQuestions.Enter(q)
-		leave = func() { arrived(); s.leave() }
-	}
-	handedOver := false
-	defer func() {
-		if !handedOver {
-			leave()
-		}
-	}()
-	leaving := func(fl *flight.Flight) {
-		if handedOver = st.Leaving != nil && st.Leaving(fl, leave); handedOver {
-			s.keep() // from now on it cannot be shed
+	c.arrive()
+	defer c.leave()
+	by := c.waiter()
+	by.Leaving = func(fl *flight.Flight) {
+		if c.st.Leaving != nil && c.st.Leaving(fl, c.release) {
+			c.left.Store(true)
+			c.slot.keep() // from now on it cannot be shed
 		}
 	}
-	by := flight.Waiter{
-		Events: st.Events, Budget: st.Budget, Leaving: leaving,
-		Joined: func() { st.Events.Joined(st.WalkRef(), "") },
-		Retry:  func() { st.RetryFailure = true },
+	return c.answer(ctx, by)
+}
+
+// fetchHere works in the goroutine of the caller, whose context ends only with the resolver.
+func (c *clientQuestion) fetchHere(ctx context.Context) (*answer.Answer, error) {
+	if err := c.r.admit(ctx, c.st, &c.slot, c); err != nil {
+		return nil, err
 	}
-	v, err := r.Flights.Do(ctx, r.questionKey(q, st.Trust), by, func(fl *flight.Flight) (any, error) {
-		f, err := r.iterate.Search(fl.Ctx, st.InFlight(fl), q)
-		return f, st.Budget.End(err)
+	c.arrive()
+	defer c.leave()
+	by := c.waiter()
+	by.Place = &c.place
+	return c.answer(ctx, by)
+}
+
+// shed ends the wait for the answer. When equal questions wait for the work that is done in this
+// one's goroutine, its client is answered at once, and the work goes on in their slots.
+func (c *clientQuestion) shed(cause error) {
+	if c.end != nil {
+		c.end(cause)
+		return
+	}
+	if c.place.Leave(cause) {
+		c.leave()
+		// Sending may take long, and this may be the goroutine of another question. The work
+		// has ended by itself when there can be no goroutine any more.
+		c.r.Flights.Spawn(func() { c.st.AnswerEarly(cause) })
+	}
+}
+
+// arrive notes that the question has come in: a forwarder that leads back to us shows by that.
+func (c *clientQuestion) arrive() {
+	if c.st.ClientQuestion == c.q && len(c.r.routes.CurrentRoutes().Routes) > 0 {
+		c.arrived = c.r.iterate.ClientQuestions.Enter(c.q)
+	}
+}
+
+// leave releases the slot, once.
+func (c *clientQuestion) leave() {
+	if !c.left.Swap(true) {
+		c.release()
+	}
+}
+
+func (c *clientQuestion) release() {
+	if c.arrived != nil {
+		c.arrived()
+	}
+	c.slot.leave()
+}
+
+func (c *clientQuestion) waiter() flight.Waiter {
+	return flight.Waiter{
+		Events: c.st.Events, Budget: c.st.Budget,
+		Joined: func() { c.st.Events.Joined(c.st.WalkRef(), "") },
+		Retry:  func() { c.st.RetryFailure = true },
+	}
+}
+
+// answer answers in a flight that equal questions share.
+func (c *clientQuestion) answer(ctx context.Context, by flight.Waiter) (*answer.Answer, error) {
+	r := c.r
+	v, err := r.Flights.Do(ctx, r.questionKey(c.q, c.st.Trust), by, func(fl *flight.Flight) (any, error) {
+		f, err := r.iterate.Search(fl.Ctx, c.st.InFlight(fl), c.q)
+		return f, c.st.Budget.End(err)
 	})
 	if err != nil {
 		if r.Base.Err() != nil {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/iterate"
 	"github.com/iterdns/iterdns/internal/limits"
 )
@@ -34,29 +33,32 @@ type jostleList struct {
 	waiting         list.List     // of *jostleSlot: the questions that wait
 	waitingMessages int           // how many of these are messages
 	timer           *time.Timer   // fires when the oldest can be shed; nil: none has to be
-	toEnd           []*jostleSlot // slots to shed, whose end is to be called after unlock
+	toShed          []*jostleSlot // slots whose questions are to be shed after unlock
 }
 
 // jostleSlot is the slot of one question, held or waited for.
 type jostleSlot struct {
-	list    *jostleList
-	end     context.CancelCauseFunc // ends the work on a message; nil for questions that are never shed
-	granted chan struct{}           // closed when the slot is held
+	list   *jostleList
+	holder sheddable // a message's question; nil for questions that are never shed
 
+	granted  chan struct{} // closed when the slot is held; nil: it is held, or does not wait
 	since    time.Time
 	forever  bool
 	shedding bool
 	element  *list.Element // in list.jostled
 }
 
-// unlock releases mu, and ends the questions to be shed: functions that run when their
-// contexts end must not find mu locked.
+// sheddable is a question that can be shed: it leaves its slot soon after, for cause.
+type sheddable interface{ shed(cause error) }
+
+// unlock releases mu, and sheds the questions whose turn it is: functions that run when they
+// end must not find mu locked.
 func (l *jostleList) unlock() {
-	toEnd := l.toEnd
-	l.toEnd = nil
+	toShed := l.toShed
+	l.toShed = nil
 	l.mu.Unlock()
-	for _, s := range toEnd {
-		s.end(l.full())
+	for _, s := range toShed {
+		s.holder.shed(l.full())
 	}
 }
 
@@ -64,25 +66,37 @@ func newJostleList(limit int, full func() error) *jostleList {
 	return &jostleList{limit: limit, full: full}
 }
 
-// enter waits for a slot. For a message, end is called when the slot is to be given up, and
-// when it was released; other questions have a nil end. enter fails when ctx ends first.
-func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*jostleSlot, error) {
+// tryEnter takes a slot if one is free. holder is nil for a question that is never shed.
+func (l *jostleList) tryEnter(s *jostleSlot, holder sheddable) bool {
 	l.mu.Lock()
-	s := &jostleSlot{list: l, end: end, granted: make(chan struct{})}
+	defer l.mu.Unlock()
+	if l.taken >= l.limit {
+		return false
+	}
+	s.list, s.holder = l, holder
+	l.grant(s)
+	return true
+}
+
+// enter takes a slot, for which it waits until ctx ends.
+func (l *jostleList) enter(ctx context.Context, s *jostleSlot, holder sheddable) error {
+	l.mu.Lock()
+	s.list, s.holder = l, holder
 	if l.taken < l.limit {
 		l.grant(s)
 		l.unlock()
-		return s, nil
+		return nil
 	}
+	s.granted = make(chan struct{})
 	waiting := l.waiting.PushBack(s)
-	if end != nil {
+	if holder != nil {
 		l.waitingMessages++
 		l.shedOldest()
 	}
 	l.unlock()
 	select {
 	case <-s.granted:
-		return s, nil
+		return nil
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
@@ -94,29 +108,14 @@ func (l *jostleList) enter(ctx context.Context, end context.CancelCauseFunc) (*j
 		l.unqueue(waiting)
 		l.shedOldest()
 	}
-	return nil, context.Cause(ctx)
-}
-
-// tryEnter takes a slot if one is free.
-func (l *jostleList) tryEnter() (*jostleSlot, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.taken >= l.limit {
-		return nil, false
-	}
-	s := &jostleSlot{list: l, granted: make(chan struct{})}
-	l.grant(s)
-	return s, true
+	return context.Cause(ctx)
 }
 
 // leave releases the slot.
 func (s *jostleSlot) leave() {
 	s.list.mu.Lock()
+	defer s.list.unlock()
 	s.list.release(s)
-	s.list.unlock()
-	if s.end != nil {
-		s.end(nil)
-	}
 }
 
 // keep makes the slot one that is never shed.
@@ -139,14 +138,16 @@ func (l *jostleList) grant(s *jostleSlot) {
 	l.taken++
 	s.since = time.Now()
 	switch {
-	case s.end == nil:
+	case s.holder == nil:
 	case l.forever <= l.jostled.Len()+l.shedding:
 		l.forever++
 		s.forever = true
 	default:
 		s.element = l.jostled.PushBack(s)
 	}
-	close(s.granted)
+	if s.granted != nil {
+		close(s.granted)
+	}
 }
 
 // release passes the slot of s to the first question that waits. What was shed for a message
@@ -156,7 +157,7 @@ func (l *jostleList) release(s *jostleSlot) {
 	l.taken--
 	l.unlist(s)
 	next := l.waiting.Front()
-	for told && l.waitingMessages > 0 && next.Value.(*jostleSlot).end == nil {
+	for told && l.waitingMessages > 0 && next.Value.(*jostleSlot).holder == nil {
 		next = next.Next()
 	}
 	if next != nil {
@@ -181,7 +182,7 @@ func (l *jostleList) unlist(s *jostleSlot) {
 // unqueue takes a question off the list of those that wait.
 func (l *jostleList) unqueue(waiting *list.Element) *jostleSlot {
 	s := l.waiting.Remove(waiting).(*jostleSlot)
-	if s.end != nil {
+	if s.holder != nil {
 		l.waitingMessages--
 	}
 	return s
@@ -207,37 +208,32 @@ func (l *jostleList) shedOldest() {
 		l.jostled.Remove(oldest.element)
 		oldest.element, oldest.shedding = nil, true
 		l.shedding++
-		l.toEnd = append(l.toEnd, oldest)
+		l.toShed = append(l.toShed, oldest)
 	}
 }
 
-// admit waits until the question may be worked on, and returns its slot, and the context to
-// work under: for a message, that context ends when the question is shed. Every question
-// leaves its slot by its own deadline, so that none waits longer than that.
-func (r *Mesh) admit(ctx context.Context, st *iterate.QueryState) (context.Context, *jostleSlot, error) {
-	waiting, impatient := ctx, error(nil)
+// admit waits until the question may be worked on, and takes its slot. Every question leaves its
+// slot by its own deadline, so that none waits longer than that.
+func (r *Mesh) admit(ctx context.Context, st *iterate.QueryState, s *jostleSlot, holder sheddable) error {
+	if r.questionSlots.tryEnter(s, holder) {
+		return nil
+	}
+	impatient := error(nil)
 	if st.MaxQueued > 0 {
 		// A method waits in the goroutine of its caller; the number of these goroutines is
 		// up to the network, and has to be bounded here.
 		defer r.queuedMessages.Add(-1)
 		if r.queuedMessages.Add(1) > int64(r.Settings.Limits.Questions) {
-			return ctx, nil, r.questionSlots.full()
+			return r.questionSlots.full()
 		}
 		impatient = limits.Questions.Reached(r.Settings.Limits.Questions)
 		within, cancel := context.WithTimeoutCause(ctx, st.MaxQueued, impatient)
 		defer cancel()
-		waiting = within
+		ctx = within
 	}
-	var end context.CancelCauseFunc
-	if st.ClientQuestion != (answer.Question{}) {
-		ctx, end = context.WithCancelCause(ctx)
-	}
-	s, err := r.questionSlots.enter(waiting, end)
-	if err != nil && end != nil {
-		end(nil)
-	}
+	err := r.questionSlots.enter(ctx, s, holder)
 	if err != nil && (impatient == nil || err == impatient) {
 		r.Counts.Refusals.Count(limits.Questions) // otherwise its caller is gone
 	}
-	return ctx, s, err
+	return err
 }

@@ -19,20 +19,30 @@ type guest struct {
 	known chan struct{} // closed when it is
 }
 
+// ends is a question that is shed by a call.
+type ends func(error)
+
+func (e ends) shed(cause error) { e(cause) }
+
 // guests lets messages, or others, ask for slots at the same moment, and returns what they
 // hold when all of them wait or are inside.
-func guests(ctx context.Context, l *jostleList, n int, message bool) []*guest {
+func guests(ctx context.Context, l *jostleList, n int, messages bool) []*guest {
 	begin := time.Now()
 	var all []*guest
 	for range n {
 		g := &guest{known: make(chan struct{})}
-		var end context.CancelCauseFunc
-		if message {
+		var message sheddable
+		if messages {
+			var end context.CancelCauseFunc
 			g.work, end = context.WithCancelCause(ctx)
+			message = ends(end)
 		}
 		all = append(all, g)
 		go func() {
-			g.own, g.err = l.enter(ctx, end)
+			s := new(jostleSlot)
+			if g.err = l.enter(ctx, s, message); g.err == nil {
+				g.own = s
+			}
 			g.since = time.Since(begin)
 			close(g.known)
 		}()
@@ -180,18 +190,18 @@ func TestPlacesKeep(t *testing.T) {
 func TestPlacesEndUnlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l *jostleList
-		ends := 0
+		shed := 0
 		l = newJostleList(2, func() error { return errTestFull })
-		end := func(error) {
-			if _, ok := l.tryEnter(); ok || l.inside() == 0 {
+		end := ends(func(error) {
+			if l.tryEnter(new(jostleSlot), nil) || l.inside() == 0 {
 				t.Error("a slot is free, or nobody is inside")
 			}
-			ends++
-		}
+			shed++
+		})
 		var inside []*jostleSlot
 		for range 2 {
-			s, err := l.enter(t.Context(), end)
-			if err != nil {
+			s := new(jostleSlot)
+			if err := l.enter(t.Context(), s, end); err != nil {
 				t.Fatal(err)
 			}
 			inside = append(inside, s)
@@ -199,8 +209,8 @@ func TestPlacesEndUnlocked(t *testing.T) {
 		waiting := guests(t.Context(), l, 2, true)
 		time.Sleep(jostleTimeout)
 		synctest.Wait()
-		if ends != 1 {
-			t.Fatalf("%d were shed, want 1", ends)
+		if shed != 1 {
+			t.Fatalf("%d were shed, want 1", shed)
 		}
 		inside[1].leave()
 		synctest.Wait()
@@ -213,8 +223,8 @@ func TestPlacesEndUnlocked(t *testing.T) {
 		for _, g := range waiting {
 			g.own.leave()
 		}
-		if ends != 3 || l.inside() != 0 {
-			t.Errorf("%d ends and %d inside, want 3 and none", ends, l.inside())
+		if shed != 1 || l.inside() != 0 {
+			t.Errorf("%d were shed and %d are inside, want 1 and none", shed, l.inside())
 		}
 	})
 }

@@ -30,8 +30,8 @@ func (r *Mesh) Prefetch(q answer.Question) {
 		r.Counts.PrefetchDropped.Add(1)
 		return
 	}
-	s, ok := r.questionSlots.tryEnter()
-	if !ok {
+	s := new(jostleSlot)
+	if !r.questionSlots.tryEnter(s, nil) {
 		r.prefetching.Add(-1)
 		r.Counts.PrefetchDropped.Add(1)
 		return

@@ -94,11 +94,11 @@ func (s *netAsked) get(q answer.Question) *netQuestion {
 func (s *Server) respondToNet(ctx context.Context, query *dns.Msg) (reply *dns.Msg, cause, err error) {
 	q, ok := askedByNet(query)
 	if !ok {
-		return s.respond(ctx, query, 0)
+		return s.respond(ctx, query, 0, nil)
 	}
 	answered := s.netAsked.enter(q)
 	defer func() { answered(reply) }() // unless it is called before
-	reply, cause, err = s.respond(ctx, query, 0)
+	reply, cause, err = s.respond(ctx, query, 0, nil)
 	answered(reply)
 	if err != nil || !denies(reply) {
 		return reply, cause, err

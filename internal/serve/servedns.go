@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -18,19 +19,24 @@ import (
 // ServeDNS answers a query over w; see Resolver.ServeDNS.
 func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	client := addrPortOf(w.RemoteAddr())
-	var reply *dns.Msg
-	var err error
 	if query != nil && AsksForCookie(query) {
-		reply = newResponder(query).reply
-	} else {
-		reply, err = s.Respond(s.clientContext(client), query, maxServeWait)
+		s.send(w, query, client, newResponder(query).reply)
+		return
 	}
+	var sent sync.Once
+	answer := func(reply *dns.Msg) { sent.Do(func() { s.send(w, query, client, reply) }) }
+	reply, _, err := s.respond(s.clientContext(client), query, maxServeWait, answer)
 	if err == errNoQuery {
 		return // answering an answer would make a loop
 	}
 	if err != nil {
 		reply = newResponder(query).failed(dns.RcodeServerFailure, failure.ExtendedError{Code: dns.ExtendedErrorCodeNotReady, Text: "closed"})
 	}
+	answer(reply)
+}
+
+// send sends the reply to a query, completed by what depends on its client.
+func (s *Server) send(w dns.ResponseWriter, query *dns.Msg, client netip.AddrPort, reply *dns.Msg) {
 	s.cookies.Set(reply, query, client.Addr())
 	s.setNSID(reply, query)
 	size := dns.MaxMsgSize

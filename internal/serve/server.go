@@ -65,12 +65,15 @@ var errNoQuery = errors.New("resolver: not a query")
 // Respond makes the reply to a query; see Resolver.Exchange. The question may wait no longer
 // than patience for its turn; 0 sets no bound beside ctx.
 func (s *Server) Respond(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
-	reply, _, err := s.respond(ctx, query, patience)
+	reply, _, err := s.respond(ctx, query, patience, nil)
 	return reply, err
 }
 
-// respond is Respond, with the cause when the reply is SERVFAIL for want of an answer.
-func (s *Server) respond(ctx context.Context, query *dns.Msg, patience time.Duration) (reply *dns.Msg, cause, err error) {
+// respond is Respond, with the cause when the reply is SERVFAIL for want of an answer. early is
+// for a caller that can send a reply before respond returns, and whose ctx ends only with the
+// resolver: it is called with one, in another goroutine, when the question is shed while others wait
+// for the work on it. Nil: the caller cannot.
+func (s *Server) respond(ctx context.Context, query *dns.Msg, patience time.Duration, early func(*dns.Msg)) (reply *dns.Msg, cause, err error) {
 	switch {
 	case query == nil || query.Response:
 		return nil, nil, errNoQuery
@@ -93,6 +96,9 @@ func (s *Server) respond(ctx context.Context, query *dns.Msg, patience time.Dura
 	}
 	st := s.iterate.NewClientQuestion(q, x.trust())
 	st.MaxQueued, st.ClientQuestion = patience, q
+	if early != nil && s.Hooked == nil { // after a hook there may be another answer
+		st.AnswerEarly = func(err error) { early(newResponder(query).unresolved(failure.Of(err))) }
+	}
 	found, err := s.traced(ctx, st, query.RecursionDesired)
 	if err == nil {
 		Rotate(found.Answer, s.Rotate)
@@ -121,6 +127,7 @@ func (s *Server) traced(ctx context.Context, st *iterate.QueryState, recurse boo
 	l := s.Listen(ctx, st)
 	if l != nil {
 		defer l.Close()
+		st.AnswerEarly = nil // its last event comes before the reply
 	}
 	found, err := s.hookedAnswer(ctx, st, recurse)
 	s.Counts.Asked(st.FromCache, st.Stale, err)

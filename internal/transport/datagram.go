@@ -112,7 +112,7 @@ func (p *Pending) send(query []byte) (op string, err error) {
 		return opDial, net.ErrClosed
 	}
 	if !s.isOfHost() && p.ctx.Done() != nil {
-		defer p.closeOn(p.ctx)() // its Write may block
+		defer p.CloseOn(p.ctx)() // its Write may block
 	}
 	return opWrite, s.write(query)
 }
@@ -256,8 +256,12 @@ func (p *Pending) release() {
 	p.t.exit(p)
 }
 
-// closeOn closes p when ctx ends, unless release has been called.
-func (p *Pending) closeOn(ctx context.Context) (release func()) {
+// CloseOn closes p when ctx ends, unless release has been called, and ctx takes the place of the
+// context of Begin: it is the cause that errors have. With its deadline the query is not
+// closed, as what has come by then is still read: the wait must end with it, or before. CloseOn is
+// for the goroutine that is about to wait.
+func (p *Pending) CloseOn(ctx context.Context) (release func()) {
+	p.ctx = ctx
 	var running sync.WaitGroup
 	running.Add(1)
 	stop := context.AfterFunc(ctx, func() {
@@ -283,7 +287,7 @@ func (t *Transport) sendDatagram(ctx context.Context, server netip.AddrPort, que
 	defer p.Close()
 	w.sent()
 	if ctx.Done() != nil {
-		defer p.closeOn(ctx)()
+		defer p.CloseOn(ctx)()
 	}
 	until, _ := ctx.Deadline()
 	for {

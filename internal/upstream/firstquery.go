@@ -13,12 +13,13 @@ import (
 // ExchangeUntilLate is Exchange for the first server asked: it waits in the goroutine of its
 // caller, but only until the server is late, or its port is reported as unreachable. If the
 // exchange has not ended by then, or takes a wait of another kind, rest is not nil: it goes on
-// with the exchange and returns the result, and has to be called once, in another goroutine.
-func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Server, why events.Reason) (out Result, rest func(unreachable chan<- struct{}) Result) {
+// with the exchange until its own context ends, and returns the result. It has to be called once,
+// in another goroutine. ctx is that of rq.Flight.
+func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Server, why events.Reason) (out Result, rest func(ctx context.Context, unreachable chan<- struct{}) Result) {
 	first := new(firstQuery)
 	first.begin(r, rq, to, why)
 	if !first.mayWaitHere() || !first.enter() {
-		return Result{}, func(unreachable chan<- struct{}) Result { return first.run(ctx, unreachable) }
+		return Result{}, first.run
 	}
 	defer func() {
 		if rest == nil { // also when a function of the program's does not return
@@ -30,10 +31,7 @@ func (r *Client) ExchangeUntilLate(ctx context.Context, rq Request, to *slist.Se
 	}
 	again, out := first.send(ctx)
 	if again {
-		return Result{}, func(unreachable chan<- struct{}) Result {
-			defer first.leave()
-			return first.finish(ctx, unreachable)
-		}
+		return Result{}, first.finish
 	}
 	return first.concluded(out), nil
 }
@@ -53,7 +51,7 @@ type firstQuery struct {
 	giveUp    time.Time // when its reply is waited for no longer
 	refused   bool      // the wait here has ended because the port is unreachable
 	pending   *transport.Pending
-	unwatch   func() bool // ends the watch on the search's context
+	unwatch   func() // ends the watch on a context; nil: the flight's end is watched, or nothing
 	sendSlots sendSlots
 }
 
@@ -77,11 +75,20 @@ func (f *firstQuery) leave() {
 // end closes the socket, and releases its slot.
 func (f *firstQuery) end() {
 	if f.pending != nil {
-		f.unwatch()
+		f.endWatch()
 		f.pending.Close()
 		f.pending = nil
 	}
 	f.sendSlots.leave()
+}
+
+// endWatch ends the watch for what closes the socket from outside.
+func (f *firstQuery) endWatch() {
+	if f.unwatch != nil {
+		f.unwatch()
+		return
+	}
+	f.Flight.CloseAtEnd(nil)
 }
 
 // send sends the query, and waits for its reply until the server is late. again is true when the
@@ -102,7 +109,10 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 		resume()
 		return f.ended(nil, err)
 	}
-	f.pending, f.unwatch = pending, context.AfterFunc(ctx, pending.Close)
+	f.pending = pending
+	if !f.Flight.CloseAtEnd(pending) {
+		pending.Close()
+	}
 	f.onSent()
 	until := f.giveUp
 	if late.Before(until) {
@@ -113,21 +123,23 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 	switch {
 	case errors.Is(err, transport.ErrRefused):
 		f.refused = true
-		return true, Result{}
-	case errors.Is(err, transport.ErrLate) && until.Before(f.giveUp):
-		return true, Result{}
+	case !errors.Is(err, transport.ErrLate) || !until.Before(f.giveUp):
+		return f.ended(msg, err)
 	}
-	return f.ended(msg, err)
+	f.endWatch()
+	return true, Result{}
 }
 
 // finish waits for the reply of a query that is late, if that is what the exchange waits for, and
 // goes on until the exchange ends.
 func (f *firstQuery) finish(ctx context.Context, unreachable chan<- struct{}) Result {
+	defer f.leave()
 	f.unreachable = unreachable
 	if f.refused {
 		f.onUnreachable()
 	}
 	if f.pending != nil {
+		f.unwatch = f.pending.CloseOn(ctx)
 		resume := f.r.Flights.Stagger.Pause()
 		msg, err := f.pending.Await(f.giveUp, f.accept)
 		if errors.Is(err, transport.ErrRefused) {
