@@ -59,6 +59,50 @@ func TestWarm(t *testing.T) {
 	}
 }
 
+// countingAlgorithm is Ed25519 that counts.
+type countingAlgorithm struct {
+	ed25519Algorithm
+	parsed *int
+}
+
+func (a countingAlgorithm) ParseKey(public string) (PublicKey, error) {
+	*a.parsed++
+	return a.ed25519Algorithm.ParseKey(public)
+}
+
+// TestKeysParsedOnce: a key is parsed when it is first needed, and stays parsed with its key
+// set; that of a new key set is parsed anew.
+func TestKeysParsedOnce(t *testing.T) {
+	w := family(t, zoneOptions{split: true})
+	parsed := 0
+	w.v = mustValidator(t, Options{
+		Anchors:    []Anchor{w.zones["."].anchor()},
+		Algorithms: map[uint8]Algorithm{dns.ED25519: countingAlgorithm{parsed: &parsed}},
+	})
+	cache := warm(t, w, "www.child.example.")
+	// warm verifies the chain again with key sets of its own.
+	if parsed != 2*5 {
+		t.Errorf("got %d keys parsed, want the key of the root and two of each zone, for two judgements", parsed)
+	}
+	for range 3 {
+		e := w.evidence()
+		cache(e)
+		for _, qname := range []string{"www.child.example.", "ns.child.example.", "nope.child.example."} {
+			if v, _, err := e.Validate(w.zones["child.example."].answer(qname, dns.TypeA)); err != nil || v.Status != Secure {
+				t.Errorf("%s: got %v, %v, want a secure answer", qname, v, err)
+			}
+		}
+	}
+	if parsed != 2*5 {
+		t.Errorf("with known keys: got %d keys parsed, want none more", parsed)
+	}
+	w.cache = func(*Evidence) {} // no second judgement
+	w.expect("www.child.example.", dns.TypeA, Secure, 0)
+	if parsed != 3*5 {
+		t.Errorf("with keys fetched again: got %d keys parsed, want 5 more", parsed)
+	}
+}
+
 // judgeRolled validates an answer of a family whose child has changed to other keys since
 // it was cached; serve does something about each need.
 func judgeRolled(t *testing.T, serve func(*world, *Evidence, Need)) *Verdict {

@@ -13,18 +13,14 @@ import (
 	"github.com/iterdns/iterdns/internal/expiring"
 )
 
-// maxKeyCache is how many zones' validated keys, and as many delegations, are kept. A key
-// set takes about 1 KiB.
-const maxKeyCache = 10_000
-
 // Cache keeps the validated keys and delegations of zones in the validator's own form, so
 // that the chain of trust is not followed again for every answer (Unbound's key cache). It
 // belongs to one resolver: what other resolvers have validated is not taken over, even if
 // they share a cache.
 type Cache struct {
 	mu          sync.Mutex
-	keys        *simplelru.LRU[key, expiring.Value[*dnssec.KeySet]]     // guarded by mu
-	delegations *simplelru.LRU[key, expiring.Value[*dnssec.Delegation]] // guarded by mu
+	keys        *store[*dnssec.KeySet]     // guarded by mu
+	delegations *store[*dnssec.Delegation] // guarded by mu
 	// What was fetched again, and how many answers of a zone were bogus. Guarded by mu.
 	refetched   *simplelru.LRU[key, expiring.Value[struct{}]]
 	bogusCounts *simplelru.LRU[key, expiring.Value[int]]
@@ -75,11 +71,12 @@ const (
 
 func New() *Cache {
 	// NewLRU fails only for sizes below one.
-	keys, _ := simplelru.NewLRU[key, expiring.Value[*dnssec.KeySet]](maxKeyCache, nil)
-	delegations, _ := simplelru.NewLRU[key, expiring.Value[*dnssec.Delegation]](maxKeyCache, nil)
-	refreshed, _ := simplelru.NewLRU[key, expiring.Value[struct{}]](maxKeyCache, nil)
-	fruitless, _ := simplelru.NewLRU[key, expiring.Value[int]](maxKeyCache, nil)
-	return &Cache{keys: keys, delegations: delegations, refetched: refreshed, bogusCounts: fruitless}
+	refreshed, _ := simplelru.NewLRU[key, expiring.Value[struct{}]](maxZones, nil)
+	fruitless, _ := simplelru.NewLRU[key, expiring.Value[int]](maxZones, nil)
+	return &Cache{
+		keys: newStore[*dnssec.KeySet](), delegations: newStore[*dnssec.Delegation](),
+		refetched: refreshed, bogusCounts: fruitless,
+	}
 }
 
 // MayRefresh reports whether validated keys or a DS may be fetched again because a signature
@@ -125,8 +122,8 @@ func (c View) IsSigned(now time.Time, zone dnsname.Name) bool {
 	k := c.keyOf(now, zone, dns.TypeDS)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d, ok := c.delegations.Get(k)
-	return ok && d.Holds(now) && d.Value.Kind == dnssec.DelegationSigned
+	d, ok := c.delegations.get(k, now)
+	return ok && d.Kind == dnssec.DelegationSigned
 }
 
 // Load adds to the evidence the validated keys and delegations of name and the zones above
@@ -135,11 +132,11 @@ func (c View) Load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k, ok := c.keys.Get(c.keyOf(now, zone, dns.TypeDNSKEY)); ok && k.Holds(now) {
-			into.AddKeySet(k.Value)
+		if k, ok := c.keys.get(c.keyOf(now, zone, dns.TypeDNSKEY), now); ok {
+			into.AddKeySet(k)
 		}
-		if d, ok := c.delegations.Get(c.keyOf(now, zone, dns.TypeDS)); ok && d.Holds(now) {
-			into.AddDelegation(d.Value)
+		if d, ok := c.delegations.get(c.keyOf(now, zone, dns.TypeDS), now); ok {
+			into.AddDelegation(d)
 		}
 		if zone.IsRoot() {
 			return
@@ -154,10 +151,10 @@ func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (add
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
-			addIfNew(c.keys, c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
+			c.keys.addIfNew(c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
 		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
-			if addIfNew(c.delegations, c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
+			if c.delegations.addIfNew(c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}
 		}
@@ -165,14 +162,4 @@ func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (add
 			return added
 		}
 	}
-}
-
-// addIfNew adds a value unless the same one is there: its TTL counts from when it was
-// validated.
-func addIfNew[T comparable](lru *simplelru.LRU[key, expiring.Value[T]], k key, value T, now time.Time, ttl uint32) bool {
-	if old, ok := lru.Peek(k); ok && old.Value == value {
-		return false
-	}
-	lru.Add(k, expiring.Value[T]{Value: value, Since: now, TTL: time.Duration(min(ttl, answer.MaxTTL)) * time.Second})
-	return true
 }

@@ -151,6 +151,9 @@ func TestValidator(t *testing.T) {
 	if cut == nil || cut.Kind.String() != "signed" || keys == nil || keys.RRset.Len() == 0 {
 		t.Fatal(cut, keys)
 	}
+	if records := keys.RRset.Size() + cut.DS.Size(); keys.Size() <= records || cut.Size() >= keys.Size() {
+		t.Error(keys.Size(), cut.Size(), records)
+	}
 	next, _ := n.evidence(dnssec.Limits{})
 	next.AddDelegation(cut)
 	next.AddKeySet(keys)
