@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/iterdns/iterdns/internal/drawing"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -19,13 +17,4 @@ func explain(err error) string {
 		text += " Here -forward ADDRESS does that."
 	}
 	return text
-}
-
-// headline says the same in a few words, for the title of a picture.
-func headline(err error) string {
-	var failure *resolver.Error
-	if errors.As(err, &failure) {
-		return drawing.OneLine(fmt.Sprintf("no answer for %s: %v", drawing.QuestionText(failure.Question), failure.Err))
-	}
-	return drawing.OneLine(err.Error())
 }

@@ -150,7 +150,7 @@ func (c *command) show(in internet, p printer, walk *drawing.Walk, chain []dnsse
 	if c.graph == "" {
 		return nil
 	}
-	return draw(c.graph, drawing.NewPicture(c.question(), t, walk, headline))
+	return draw(c.graph, drawing.NewPicture(c.question(), t, walk))
 }
 
 // printer is one form of output.

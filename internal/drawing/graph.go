@@ -44,11 +44,10 @@ type link struct {
 // maxBoxes is how many zones are drawn: more are no picture any more.
 const maxBoxes = 64
 
-// NewPicture puts the chain of trust and the walk together. explain says why there is no answer, in a
-// sentence.
-func NewPicture(question string, t *Trust, walk *Walk, explain func(error) string) *Picture {
+// NewPicture puts the chain of trust and the walk together.
+func NewPicture(question string, t *Trust, walk *Walk) *Picture {
 	p := &Picture{title: question, status: t.Status, aliases: walk.alias}
-	p.outcome = outcomeOf(t, walk, explain)
+	p.outcome = outcomeOf(t, walk)
 	for _, z := range t.Zones {
 		p.boxes = append(p.boxes, &box{
 			name: z.Name, status: z.Status, why: z.Why, link: linkOf(z), keys: z.Keys, sets: z.Sets,
@@ -66,13 +65,13 @@ func NewPicture(question string, t *Trust, walk *Walk, explain func(error) strin
 func (p *Picture) Zones() int { return len(p.boxes) }
 
 // outcomeOf says how the question ended.
-func outcomeOf(t *Trust, walk *Walk, explain func(error) string) string {
+func outcomeOf(t *Trust, walk *Walk) string {
 	text := "no answer"
 	switch {
 	case walk.done.Result != nil:
 		text = Verdict(walk.done)
 	case walk.done.Err != nil:
-		text = explain(walk.done.Err)
+		text = headline(walk.done.Err)
 	}
 	if t.Why != "" && !strings.Contains(text, t.Why) {
 		text += " — " + t.Why

@@ -210,3 +210,16 @@ func ParseType(word string) (uint16, error) {
 	}
 	return 0, fmt.Errorf("%q is no record type; one is A, AAAA, MX, TXT or TYPE65534", word)
 }
+
+// headline says in a few words why there is no answer, for the title of a picture.
+func headline(err error) string {
+	var failure *resolver.Error
+	if !errors.As(err, &failure) {
+		return OneLine(err.Error())
+	}
+	cause := Brief(failure.Err)
+	if failure.Status == dnssec.Bogus {
+		cause = failure.Err.Error()
+	}
+	return OneLine("no answer for " + QuestionText(failure.Question) + ": " + cause)
+}

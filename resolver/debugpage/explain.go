@@ -104,7 +104,7 @@ func (p *Page) ask(ctx context.Context, name string, qtype uint16, anew bool) (*
 			trust, a.Trust = judged, judged.Outline()
 		}
 	}
-	if picture := drawing.NewPicture(a.Question, trust, walk, inShort); picture.Zones() > 0 {
+	if picture := drawing.NewPicture(a.Question, trust, walk); picture.Zones() > 0 {
 		a.Picture = template.HTML(drawing.InlineSVG(picture)) // it escapes what it draws
 	}
 	return a, nil
@@ -123,22 +123,10 @@ func (p *Page) fresh() (*resolver.Resolver, error) {
 	return resolver.New(o)
 }
 
-// explain says why there is no answer, in a paragraph.
-func explain(err error) string { return drawing.OneLine(err.Error()) }
-
-// inShort says it in the picture, which stands below the paragraph.
-func inShort(err error) string {
-	var failure *resolver.Error
-	if errors.As(err, &failure) {
-		err = failure.Err
-	}
-	return "no answer: " + drawing.Brief(err)
-}
-
 // outcome fills in what became of the question, and returns the evidence for it.
 func (a *answer) outcome(result *resolver.Result, err error) []dnssec.Link {
 	if err != nil {
-		a.Failed, a.Verdict, a.Reason, a.Status = true, "no answer", explain(err), dnssec.Indeterminate.String()
+		a.Failed, a.Verdict, a.Reason, a.Status = true, "no answer", resolver.Explain(err), dnssec.Indeterminate.String()
 		var failure *resolver.Error
 		if !errors.As(err, &failure) {
 			return nil
