@@ -4,6 +4,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // deniesName reports whether a denial of a type is one of the name too (RFC 9824 §3.1): its
@@ -41,11 +42,7 @@ func (n *Negative) DeniesName() bool {
 // hasNXNAME reports whether an NSEC RRset says that its name does not exist at all.
 func hasNXNAME(set *dnssec.RRset) bool {
 	for rdata := range set.Records.All() {
-		end := 0
-		for end < len(rdata) && rdata[end] != 0 {
-			end += int(rdata[end]) + 1
-		}
-		return end < len(rdata) && hasType(rdata[end+1:], typeNXNAME)
+		return wire.NSECHasType(rdata, typeNXNAME)
 	}
 	return false
 }

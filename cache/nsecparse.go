@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 const (
@@ -68,7 +69,7 @@ func newRange(zone dnsname.Name, e entry) (zoneRange, nsec3Params, bool) {
 func nsecRange(zone dnsname.Name, e entry, rdata string) (zoneRange, bool) {
 	next, types, ok := cutName(rdata)
 	owner := e.name()
-	if !ok || !owner.IsAtOrBelow(zone) || !next.IsAtOrBelow(zone) || hasType(types, typeNXNAME) {
+	if !ok || !owner.IsAtOrBelow(zone) || !next.IsAtOrBelow(zone) || wire.HasType(types, typeNXNAME) {
 		return zoneRange{}, false
 	}
 	if dnsname.Compare(owner, next) >= 0 && next != zone {
@@ -128,7 +129,7 @@ func (r zoneRange) types() (types string, optOut bool) {
 // is a delegation, or redirected by DNAME. RFC 6840 §4.1.
 func (r zoneRange) delegates() bool {
 	types, _ := r.types()
-	return hasType(types, dns.TypeNS) && !hasType(types, dns.TypeSOA) || hasType(types, dns.TypeDNAME)
+	return wire.HasType(types, dns.TypeNS) && !wire.HasType(types, dns.TypeSOA) || wire.HasType(types, dns.TypeDNAME)
 }
 
 // denies reports whether the range's name exists without the type, and without an alias that
@@ -137,28 +138,10 @@ func (r zoneRange) delegates() bool {
 // 6840 §4.1 and §4.3); zoneOf has seen to it that a zone is not asked for its own DS.
 func (r zoneRange) denies(rrtype uint16) bool {
 	types, _ := r.types()
-	if hasType(types, rrtype) || hasType(types, dns.TypeCNAME) || r.minimal() {
+	if wire.HasType(types, rrtype) || wire.HasType(types, dns.TypeCNAME) || r.minimal() {
 		return false
 	}
-	return rrtype == dns.TypeDS || !hasType(types, dns.TypeNS) || hasType(types, dns.TypeSOA)
-}
-
-// hasType reports whether the type bit maps of RFC 4034 §4.1.2 hold rrtype. Malformed
-// maps hold nothing from the fault on, so callers must not take absence as proof
-// unless the record was validated.
-func hasType(maps string, rrtype uint16) bool {
-	window, at := byte(rrtype>>8), int(rrtype&0xFF)
-	for len(maps) >= 2 {
-		n := 2 + int(maps[1])
-		if n > len(maps) {
-			return false
-		}
-		if maps[0] == window {
-			return at/8 < n-2 && maps[2+at/8]&(0x80>>(at%8)) != 0
-		}
-		maps = maps[n:]
-	}
-	return false
+	return rrtype == dns.TypeDS || !wire.HasType(types, dns.TypeNS) || wire.HasType(types, dns.TypeSOA)
 }
 
 // signedBy reads the signer and the number of labels of RRSIG RDATA. RFC 4034 §3.1.

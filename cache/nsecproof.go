@@ -4,6 +4,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // maxHashedLabels is how many labels below its zone a name may have for hashing each
@@ -81,9 +82,9 @@ func (z *rangeZone) proveNSEC(i instant, name dnsname.Name, rrtype uint16) proof
 func (p *proof) fromSource(w zoneRange, source dnsname.Name, rrtype uint16) {
 	types, _ := w.types()
 	switch {
-	case hasType(types, dns.TypeNS) || hasType(types, dns.TypeDNAME):
+	case wire.HasType(types, dns.TypeNS) || wire.HasType(types, dns.TypeDNAME):
 		// RFC 4592 §4 leaves these undefined.
-	case hasType(types, rrtype):
+	case wire.HasType(types, rrtype):
 		p.verdict, p.wildcard = fromWildcard, source
 	case w.denies(rrtype):
 		p.verdict = noSuchType

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -91,4 +92,56 @@ func AcceptQuery(h dns.Header) dns.MsgAcceptAction { return serve.AcceptQuery(h)
 // (RFC 1035 §4.2.2).
 func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 	return r.messages.AppendHit(dst, query, maxSize)
+}
+
+// WireClient is the sender of a query in wire format, and how the reply goes to it.
+type WireClient struct {
+	// Addr is what hooks get from ClientAddr, and what the client's server cookie is made
+	// for (RFC 9018 §4.4). The zero AddrPort: it is not known.
+	Addr netip.AddrPort
+	// MaxSize is the largest datagram that may be sent, in bytes: 1232 passes everywhere
+	// (RFC 9715). What is below 512 counts as 512 (RFC 1035 §4.2.1). 0, or 65,535 and more:
+	// the reply goes over a stream.
+	MaxSize int
+	// Encrypted is set for TLS, HTTPS and QUIC, over which the replies to padded queries are
+	// padded (RFC 8467).
+	Encrypted bool
+	// Missed is set when AppendHit has just been called for the query and returned false. It
+	// is then not called again.
+	Missed bool
+}
+
+// ServeWire answers a query in wire format with a reply in wire format, as ServeDNS does with
+// messages of miekg/dns: it waits as long, and says the same. It is for servers that use
+// another DNS package, or none, and makes no object of any record, unless there are hooks,
+// which get records decoded.
+//
+// send is called once with the reply, whose bytes are the caller's until send returns. It is
+// never called when query is no query but a response, or shorter than a header. It may be
+// called from another goroutine: a question that is shed for others (Limits.Questions) is
+// answered at once, while the work on it may go on in the goroutine of the caller, because
+// others wait for the same. ServeWire never returns before send has, so that whatever send uses
+// is free afterwards. query must not change meanwhile.
+//
+// The reply has no more bytes than MaxSize, the client and its transport allow; one that was
+// longer has TC set, and the records that fit, and then the options that do. A query that is malformed gets
+// FORMERR: where miekg/dns would not unpack it, or AcceptQuery would not have it unpacked, and
+// also when the name of its question is compressed, when type and class of the question are
+// missing, or when there are fewer records than its header says.
+//
+// An answer from the cache is sent as AppendHit has it, and allocates nothing. Like ServeDNS,
+// ServeWire is safe for concurrent use and has no access control. After Close it answers
+// SERVFAIL.
+func (r *Resolver) ServeWire(query []byte, client WireClient, send func(reply []byte)) {
+	r.messages.ServeWire(query, serve.Client(client), send)
+}
+
+// ExchangeWire appends the reply to a query in wire format to dst. It is to Exchange what
+// ServeWire is to ServeDNS: it waits as long as ctx lasts, and EDNS options of the query have
+// no effect. maxSize is what WireClient.MaxSize is; a reply that would be longer is truncated.
+//
+// The error is not nil only when query is a response or shorter than a header, when ctx has
+// ended, and after Close (ErrClosed); dst is then returned as it was.
+func (r *Resolver) ExchangeWire(ctx context.Context, dst, query []byte, maxSize int) ([]byte, error) {
+	return r.messages.ExchangeWire(ctx, dst, query, maxSize)
 }

@@ -34,34 +34,56 @@ func (a *Answer) Decode() (Decoded, error) {
 		TTL: a.TimeToLive(), FromCache: a.FromCache, Stale: a.Stale, Extended: a.Extended, NotKept: a.NotKept,
 	}
 	var err error
-	for i, step := range a.Aliases {
-		if a.hasDNAME(step.Set, i) {
-			d.Answer = append(d.Answer, synthesised(step.From, step.To, step.Set.TTL))
+	for p := range a.Parts {
+		section := &d.Answer
+		if p.Authority {
+			section = &d.Authority
+		}
+		if p.Set == nil {
+			*section = append(*section, synthesised(p))
 			continue
 		}
-		if d.Answer, err = step.Set.AppendRRs(d.Answer, min(step.Set.TTL, MaxTTL), true); err != nil {
-			return Decoded{}, err
-		}
-		if step.IsDNAME() && !step.TooLong {
-			d.Answer = append(d.Answer, synthesised(step.From, step.To, step.Set.TTL))
-		}
-	}
-	for _, s := range a.Sets {
-		if d.Answer, err = s.AppendRRs(d.Answer, min(s.TTL, MaxTTL), true); err != nil {
-			return Decoded{}, err
-		}
-	}
-	if a.SOA != nil {
-		if d.Authority, err = a.SOA.AppendRRs(d.Authority, a.TTL, true); err != nil {
-			return Decoded{}, err
-		}
-	}
-	for _, s := range a.Denial {
-		if d.Authority, err = s.AppendRRs(d.Authority, min(s.TTL, a.TTL), true); err != nil {
+		if *section, err = p.Set.AppendRRs(*section, p.TTL, true); err != nil {
 			return Decoded{}, err
 		}
 	}
 	return d, nil
+}
+
+// Part is an RRset of an answer with its signatures, or the CNAME that a DNAME amounts to for
+// one name (RFC 6672 §3.1).
+type Part struct {
+	Set       *dnssec.RRset // nil: the CNAME
+	From, To  dnsname.Name  // of the CNAME
+	TTL       uint32        // seconds
+	Authority bool          // it belongs into the authority section
+}
+
+// Parts calls yield with what a reply consists of, in its order, until that returns false. It
+// is an iter.Seq.
+func (a *Answer) Parts(yield func(Part) bool) {
+	for i, step := range a.Aliases {
+		ttl := min(step.Set.TTL, MaxTTL)
+		if !a.hasDNAME(step.Set, i) && !yield(Part{Set: step.Set, TTL: ttl}) {
+			return
+		}
+		if step.IsDNAME() && !step.TooLong && !yield(Part{From: step.From, To: step.To, TTL: ttl}) {
+			return
+		}
+	}
+	for _, s := range a.Sets {
+		if !yield(Part{Set: s, TTL: min(s.TTL, MaxTTL)}) {
+			return
+		}
+	}
+	if a.SOA != nil && !yield(Part{Set: a.SOA, TTL: a.TTL, Authority: true}) {
+		return
+	}
+	for _, s := range a.Denial {
+		if !yield(Part{Set: s, TTL: min(s.TTL, a.TTL), Authority: true}) {
+			return
+		}
+	}
 }
 
 // hasDNAME reports whether one of the first n steps goes by the same DNAME: an answer has
@@ -72,10 +94,9 @@ func (a *Answer) hasDNAME(set *dnssec.RRset, n int) bool {
 	})
 }
 
-// synthesised is the CNAME that a DNAME amounts to for one name (RFC 6672 §3.1).
-func synthesised(from, to dnsname.Name, ttl uint32) dns.RR {
+func synthesised(p Part) dns.RR {
 	return &dns.CNAME{
-		Hdr:    dns.RR_Header{Name: from.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: min(ttl, MaxTTL)},
-		Target: to.String(),
+		Hdr:    dns.RR_Header{Name: p.From.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: p.TTL},
+		Target: p.To.String(),
 	}
 }

@@ -3,45 +3,31 @@ package serve
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"math/bits"
 	"net/netip"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
-// ServerCookies makes the cookies of one server, which need no memory of the clients that
+// serverCookies makes the cookies of one server, which need no memory of the clients that
 // have them. RFC 9018 §4.
-type ServerCookies struct {
+type serverCookies struct {
 	secret [16]byte // RFC 9018 §4.4
 	now    func() time.Time
 }
 
-// NewServerCookies draws a secret. now is the clock of the cookies' timestamps.
-func NewServerCookies(now func() time.Time) *ServerCookies {
-	c := &ServerCookies{now: now}
+// newServerCookies draws a secret. now is the clock of the cookies' timestamps.
+func newServerCookies(now func() time.Time) *serverCookies {
+	c := &serverCookies{now: now}
 	rand.Read(c.secret[:]) // never fails
 	return c
 }
 
-// Set puts into the reply the client's cookie, by which the client knows that the reply is
-// not forged, and a server cookie. RFC 7873 §5.2.3, RFC 9018 §4.
+// reply returns the cookie of a reply: the client's, and a server cookie. RFC 9018 §4.
 //
-// It does not check whether the query brings a server cookie back: clients without one are
+// It is not checked whether a query brings a server cookie back: clients without one are
 // answered too, over UDP with no more than the size that they take.
-func (s *ServerCookies) Set(reply, query *dns.Msg, client netip.Addr) {
-	c, opt := CookieOf(query), reply.IsEdns0()
-	if c == nil || opt == nil || !IsWellFormedCookie(c) {
-		return
-	}
-	cookie, err := hex.DecodeString(c.Cookie)
-	if err != nil {
-		return
-	}
-	clients := cookie[:clientCookieSize:clientCookieSize]
-	own := serverCookie(s.secret, [clientCookieSize]byte(clients), 0, client, s.now())
-	opt.Option = append(opt.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(append(clients, own...))})
+func (s *serverCookies) reply(clients [clientCookieSize]byte, client netip.Addr) []byte {
+	return append(clients[:], serverCookie(s.secret, clients, 0, client, s.now())...)
 }
 
 // Lengths of DNS cookies in bytes. RFC 7873 §4.
@@ -51,33 +37,11 @@ const (
 	maxServerCookieSize = 32
 )
 
-// CookieOf returns the cookie option of a query, the first if there are several (RFC 7873
-// §5.2); nil when there is none.
-func CookieOf(query *dns.Msg) *dns.EDNS0_COOKIE {
-	opt := query.IsEdns0()
-	if opt == nil {
-		return nil
-	}
-	for _, o := range opt.Option {
-		if c, ok := o.(*dns.EDNS0_COOKIE); ok {
-			return c
-		}
-	}
-	return nil
-}
-
-// IsWellFormedCookie reports whether a cookie has a permitted length: that of a client cookie,
+// isWellFormedCookie reports whether a cookie has a permitted length: that of a client cookie,
 // alone or with a server cookie (RFC 7873 §5.2.2).
-func IsWellFormedCookie(c *dns.EDNS0_COOKIE) bool {
-	server := hex.DecodedLen(len(c.Cookie)) - clientCookieSize
+func isWellFormedCookie(cookie []byte) bool {
+	server := len(cookie) - clientCookieSize
 	return server == 0 || minServerCookieSize <= server && server <= maxServerCookieSize
-}
-
-// AsksForCookie reports whether a query has no question and asks for a cookie only. RFC 7873
-// §5.4.
-func AsksForCookie(query *dns.Msg) bool {
-	c := CookieOf(query)
-	return c != nil && IsWellFormedCookie(c) && len(query.Question) == 0 && query.Opcode == dns.OpcodeQuery && !query.Response
 }
 
 // serverCookie makes a server cookie: version, reserved bytes, timestamp, and a hash keyed

@@ -11,6 +11,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Every SERVFAIL has a reason, if only "resolution failed".
@@ -48,12 +49,13 @@ func TestRFC8914Extend(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			query := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
 			query.SetEdns0(1232, false)
-			x := newResponder(query)
+			var res response
 			for _, e := range test.add {
-				x.extend(e)
+				res.extend(e)
 			}
+			x := requestOf(query)
 			var got []string
-			for _, o := range x.reply.IsEdns0().Option {
+			for _, o := range x.message(query.Question, &res, new(Server).options(&x, &res, nil, wire.MaxLen)).IsEdns0().Option {
 				got = append(got, o.(*dns.EDNS0_EDE).ExtraText)
 			}
 			if !slices.Equal(got, test.want) {
@@ -61,8 +63,10 @@ func TestRFC8914Extend(t *testing.T) {
 			}
 		})
 	}
-	plain := newResponder(new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA))
-	if plain.extend(failure.ExtendedError{Code: code, Text: "a"}); len(plain.reply.Extra) != 0 {
-		t.Errorf("without EDNS: got %v", plain.reply.Extra)
+	plain := new(dns.Msg).SetQuestion("www.shop.example.", dns.TypeA)
+	x := requestOf(plain)
+	res := x.failed(dns.RcodeServerFailure, failure.ExtendedError{Code: code, Text: "a"})
+	if reply := x.message(plain.Question, &res, new(Server).options(&x, &res, nil, wire.MaxLen)); len(reply.Extra) != 0 {
+		t.Errorf("without EDNS: got %v", reply.Extra)
 	}
 }

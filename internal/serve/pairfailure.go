@@ -13,6 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/iterate"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Package net asks for a host's A and AAAA records together and returns the error of
@@ -90,15 +91,15 @@ func (s *netAsked) get(q answer.Question) *netQuestion {
 	return s.underWay[q]
 }
 
-// respondToNet is respond for package net.
+// respondToNet is respondTo for package net.
 func (s *Server) respondToNet(ctx context.Context, query *dns.Msg) (reply *dns.Msg, cause, err error) {
 	q, ok := askedByNet(query)
 	if !ok {
-		return s.respond(ctx, query, 0, nil)
+		return s.respondTo(ctx, query, 0)
 	}
 	answered := s.netAsked.enter(q)
 	defer func() { answered(reply) }() // unless it is called before
-	reply, cause, err = s.respond(ctx, query, 0, nil)
+	reply, cause, err = s.respondTo(ctx, query, 0)
 	answered(reply)
 	if err != nil || !denies(reply) {
 		return reply, cause, err
@@ -176,7 +177,7 @@ func (s *Server) awaitSibling(ctx context.Context, query *dns.Msg, beside answer
 	case dns.RcodeSuccess, dns.RcodeNameError:
 		return nil, true
 	}
-	return newResponder(query).failed(asked.reply.Rcode, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
+	return s.failedMessage(query, asked.reply.Rcode, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)}), true
 }
 
 // rememberedFailure returns the failure to answer query with when the question beside it is
@@ -195,7 +196,7 @@ func (s *Server) rememberedFailure(query *dns.Msg, beside answer.Question, denia
 	for _, name := range names {
 		q := answer.Question{Name: name, Type: beside.Type}
 		if _, failed := s.routes.ViewOf(now, q).Cache.GetFailure(now, q.Name, q.Type, cache.Checked); failed {
-			return newResponder(query).failed(dns.RcodeServerFailure, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
+			return s.failedMessage(query, dns.RcodeServerFailure, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: siblingText(beside)})
 		}
 	}
 	return nil
@@ -215,4 +216,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// failedMessage makes the reply that is an error.
+func (s *Server) failedMessage(query *dns.Msg, rcode int, extended failure.ExtendedError) *dns.Msg {
+	x := requestOf(query)
+	res := x.failed(rcode, extended)
+	return x.message(query.Question, &res, s.options(&x, &res, nil, wire.MaxLen))
 }

@@ -1,6 +1,10 @@
 package serve
 
-import "github.com/miekg/dns"
+import (
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/answer"
+)
 
 // Rotate turns the records of each RRset of an answer, so that clients that take the first
 // one spread over all (RFC 1794). Aliases stay before what they lead to, and signatures
@@ -22,6 +26,22 @@ func Rotate(answer []dns.RR, turn func(n int) int) {
 	}
 }
 
+// rotation returns how many records of a part of the answer section go from its front to its
+// end.
+func (s *Server) rotation(p answer.Part) int {
+	if s.Rotate == nil || p.Authority || p.Set.Type == dns.TypeRRSIG {
+		return 0
+	}
+	n := p.Set.Len()
+	if n < 2 {
+		return 0
+	}
+	return rotated(n, s.Rotate(n))
+}
+
+// rotated returns by, which may be any number, as one from 0 to n-1.
+func rotated(n, by int) int { return (by%n + n) % n }
+
 func isSameSet(a, b dns.RR) bool {
 	return a.Header().Rrtype == b.Header().Rrtype && a.Header().Name == b.Header().Name
 }
@@ -29,7 +49,7 @@ func isSameSet(a, b dns.RR) bool {
 // turnLeft puts the first by records behind the others; by may be any number.
 func turnLeft(set []dns.RR, by int) {
 	n := len(set)
-	by = (by%n + n) % n
+	by = rotated(n, by)
 	turned := append(append(make([]dns.RR, 0, n), set[by:]...), set[:by]...)
 	copy(set, turned)
 }

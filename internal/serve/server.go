@@ -16,6 +16,7 @@ import (
 	"github.com/iterdns/iterdns/internal/iterate"
 	"github.com/iterdns/iterdns/internal/mesh"
 	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // Server makes the replies to queries that are messages.
@@ -26,7 +27,7 @@ type Server struct {
 	mesh    *mesh.Mesh
 	Options
 
-	cookies  *ServerCookies
+	cookies  *serverCookies
 	admitHit func(dnsname.Name, uint16) bool // cacheDecidesFor
 	netAsked netAsked
 }
@@ -54,7 +55,7 @@ type QuestionListener interface {
 }
 
 func New(e *env.Env, rt *routes.Router, it *iterate.Iterator, m *mesh.Mesh, o Options) *Server {
-	s := &Server{Env: e, routes: rt, iterate: it, mesh: m, Options: o, cookies: NewServerCookies(e.Settings.Now)}
+	s := &Server{Env: e, routes: rt, iterate: it, mesh: m, Options: o, cookies: newServerCookies(e.Settings.Now)}
 	s.admitHit = s.cacheDecidesFor // made once: a method value for each hit would be an allocation
 	return s
 }
@@ -62,92 +63,89 @@ func New(e *env.Env, rt *routes.Router, it *iterate.Iterator, m *mesh.Mesh, o Op
 // errNoQuery: Exchange was called with nil or with a response.
 var errNoQuery = errors.New("resolver: not a query")
 
-// Respond makes the reply to a query; see Resolver.Exchange. The question may wait no longer
-// than patience for its turn; 0 sets no bound beside ctx.
-func (s *Server) Respond(ctx context.Context, query *dns.Msg, patience time.Duration) (*dns.Msg, error) {
-	reply, _, err := s.respond(ctx, query, patience, nil)
-	return reply, err
+// work says how a question is worked on for the one who asks.
+type work struct {
+	patience time.Duration // how long it may wait for its turn; 0: as long as its context lasts
+	decoded  bool          // records are wanted as miekg/dns has them
+	// early is for a caller that can send a reply before respond returns, and whose context ends
+	// only with the resolver. It is called with the reason, in another goroutine, when the question
+	// is shed while others wait for the work on it. Nil: the caller cannot.
+	early func(error)
 }
 
-// respond is Respond, with the cause when the reply is SERVFAIL for want of an answer. early is
-// for a caller that can send a reply before respond returns, and whose ctx ends only with the
-// resolver: it is called with one, in another goroutine, when the question is shed while others wait
-// for the work on it. Nil: the caller cannot.
-func (s *Server) respond(ctx context.Context, query *dns.Msg, patience time.Duration, early func(*dns.Msg)) (reply *dns.Msg, cause, err error) {
+// respond finds what is to be said to a query; see Resolver.Exchange, whose errors it has.
+func (s *Server) respond(ctx context.Context, x *request, w work) (response, error) {
 	switch {
-	case query == nil || query.Response:
-		return nil, nil, errNoQuery
 	case s.Base.Err() != nil:
-		return nil, nil, failure.ErrClosed
+		return response{}, failure.ErrClosed
 	case ctx.Err() != nil:
-		return nil, nil, context.Cause(ctx)
+		return response{}, context.Cause(ctx)
 	}
-	x := newResponder(query)
 	if rcode, extended := x.refuse(); rcode != dns.RcodeSuccess {
-		return x.failed(rcode, extended), nil, nil
+		return x.failed(rcode, extended), nil
 	}
-	name, err := dnsname.Parse(query.Question[0].Name)
-	if err != nil {
-		return x.failed(dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "malformed name"}), nil, nil
-	}
-	q := answer.Question{Name: name, Type: query.Question[0].Qtype}
-	if s.iterate.LoopProbes.Arrived(name) {
-		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrRouteLoop.Error()}), nil, nil
+	q := x.question()
+	if s.iterate.LoopProbes.Arrived(q.Name) {
+		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrRouteLoop.Error()}), nil
 	}
 	st := s.iterate.NewClientQuestion(q, x.trust())
-	st.MaxQueued, st.ClientQuestion = patience, q
-	if early != nil && s.Hooked == nil { // after a hook there may be another answer
-		st.AnswerEarly = func(err error) { early(newResponder(query).unresolved(failure.Of(err))) }
+	st.MaxQueued, st.ClientQuestion = w.patience, q
+	if s.Hooked == nil { // after a hook there may be another answer
+		st.AnswerEarly = w.early
 	}
-	found, err := s.traced(ctx, st, query.RecursionDesired)
+	res, err := s.traced(ctx, st, x.has(wire.RD), w.decoded)
 	if err == nil {
-		Rotate(found.Answer, s.Rotate)
-		return x.answer(found), nil, nil
+		if res.decoded != nil {
+			Rotate(res.decoded.Answer, s.Rotate)
+		}
+		x.answered(&res)
+		return res, nil
 	}
 	f := failure.Of(err)
+	res = x.explained(f)
 	switch {
-	case f.Refusal != nil:
-		return x.failed(f.Refusal.Rcode, f.Refusal.Extended), nil, nil
-	case f.Is(failure.Filtered):
-		// No records, and no SOA either, so that clients do not cache it: the records do
-		// exist. An error would make clients ask other servers.
-		return x.failed(dns.RcodeSuccess, f.Extended()), nil, nil
-	case f.Is(failure.NotCached):
-		return x.failed(dns.RcodeRefused, failure.ExtendedError{Code: dns.ExtendedErrorCodeNotAuthoritative, Text: "recursion not desired"}), nil, nil
+	case f.Refusal != nil, f.Is(failure.Filtered), f.Is(failure.NotCached):
+		return res, nil
 	case ctx.Err() != nil:
-		return nil, nil, context.Cause(ctx)
+		return response{}, context.Cause(ctx)
 	case f.Is(failure.Closed):
-		return nil, nil, failure.ErrClosed
+		return response{}, failure.ErrClosed
 	}
-	return x.unresolved(f), err, nil
+	res.cause = err
+	return res, nil
 }
 
 // traced is hookedAnswer between the first and the last event of a Trace.
-func (s *Server) traced(ctx context.Context, st *iterate.QueryState, recurse bool) (*answer.Decoded, error) {
+func (s *Server) traced(ctx context.Context, st *iterate.QueryState, recurse, decoded bool) (response, error) {
 	l := s.Listen(ctx, st)
 	if l != nil {
 		defer l.Close()
 		st.AnswerEarly = nil // its last event comes before the reply
 	}
-	found, err := s.hookedAnswer(ctx, st, recurse)
+	res, err := s.hookedAnswer(ctx, st, recurse, decoded)
 	s.Counts.Asked(st.FromCache, st.Stale, err)
 	if l != nil {
 		err = l.End(st, err)
 	}
-	return found, err
+	return res, err
 }
 
-// hookedAnswer is find between the two hooks.
-func (s *Server) hookedAnswer(ctx context.Context, st *iterate.QueryState, recurse bool) (*answer.Decoded, error) {
-	if s.Hooked == nil {
-		return s.find(ctx, st, recurse)
+// hookedAnswer finds the answer to a question between the two hooks, in the cache alone unless
+// recurse is set.
+func (s *Server) hookedAnswer(ctx context.Context, st *iterate.QueryState, recurse, decoded bool) (res response, err error) {
+	switch {
+	case s.Hooked != nil:
+		res.decoded, err = s.Hooked(ctx, st.Q, func() (*answer.Decoded, error) { return s.decode(s.mesh.AnswerOrKnown(ctx, st, st.Q, recurse)) })
+	case decoded:
+		res.decoded, err = s.decode(s.mesh.AnswerOrKnown(ctx, st, st.Q, recurse))
+	default:
+		res.found, err = s.mesh.AnswerOrKnown(ctx, st, st.Q, recurse)
 	}
-	return s.Hooked(ctx, st.Q, func() (*answer.Decoded, error) { return s.find(ctx, st, recurse) })
+	return res, err
 }
 
-// find finds the answer to a question, in the cache alone unless recurse is set.
-func (s *Server) find(ctx context.Context, st *iterate.QueryState, recurse bool) (*answer.Decoded, error) {
-	f, err := s.mesh.AnswerOrKnown(ctx, st, st.Q, recurse)
+// decode decodes an answer, and passes an error on.
+func (s *Server) decode(f *answer.Answer, err error) (*answer.Decoded, error) {
 	if err != nil {
 		return nil, err
 	}

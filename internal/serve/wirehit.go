@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"encoding/binary"
-
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
@@ -15,12 +13,26 @@ import (
 // AppendHit answers a query in wire format from the cache; see Resolver.AppendHit. It does not
 // allocate.
 func (s *Server) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
-	q, ok := hitQuery(query, maxSize)
-	if !ok || !s.cacheDecides() || s.Base.Err() != nil {
+	var x request
+	if !x.parse(query) {
 		return dst, false
 	}
-	q.MaxAliases = s.Settings.Limits.Aliases - 1 // as long a chain makes a question fail
-	q.Turn, q.Admit = s.Rotate, s.admitHit
+	return s.appendHit(dst, &x, maxSize)
+}
+
+func (s *Server) appendHit(dst []byte, x *request, maxSize int) ([]byte, bool) {
+	if !x.isPlainQuestion() || !s.cacheDecides() || s.Base.Err() != nil {
+		return dst, false
+	}
+	q := cache.ReplyTo{
+		ID: x.id, QNAME: x.asked, Type: x.rrtype, RD: x.has(wire.RD), CD: x.has(wire.CD), AD: x.has(wire.AD),
+		EDNS: x.edns, DO: x.do, UDPSize: upstream.UDPSize,
+		MaxAliases: s.Settings.Limits.Aliases - 1, // as long a chain makes a question fail
+		Turn:       s.Rotate, Admit: s.admitHit,
+	}
+	if limit, isDatagram := x.limit(maxSize); isDatagram {
+		q.MaxSize = limit
+	}
 	reply, hit, ok := s.routes.CurrentRoutes().Iteration.Cache.AppendReply(dst, s.Settings.Now(), q)
 	if !ok {
 		return dst, false
@@ -30,6 +42,11 @@ func (s *Server) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 		s.mesh.Prefetch(answer.Question{Name: hit.Due, Type: q.Type})
 	}
 	return reply, true
+}
+
+// isPlainQuestion reports whether a query is of the sort that the cache answers by itself.
+func (x *request) isPlainQuestion() bool {
+	return x.plain && !answer.IsMeta(x.rrtype) && x.rrtype != dns.TypeANY && x.rrtype != dns.TypeRRSIG && x.class == dns.ClassINET
 }
 
 // cacheDecides reports whether an answer in the cache can be sent as it stands there. Every
@@ -49,68 +66,4 @@ func (s *Server) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
 		return true
 	}
 	return rt.ViewOf(s.Settings.Now(), answer.Question{Name: name, Type: rrtype}) == rt.Iteration
-}
-
-// hitQuery parses a query; false when it is not of the plain sort that AppendHit answers. q
-// shares the memory of query.
-func hitQuery(query []byte, maxSize int) (q cache.ReplyTo, ok bool) {
-	const asked, others = wire.RD | wire.CD | wire.AD, 6 // flags, and where the counts behind QDCOUNT begin
-	if len(query) < wire.HeaderLen {
-		return q, false
-	}
-	flags := binary.BigEndian.Uint16(query[2:])
-	additional := binary.BigEndian.Uint16(query[10:])
-	if flags&^asked != 0 || binary.BigEndian.Uint16(query[4:]) != 1 || binary.BigEndian.Uint32(query[others:]) != 0 || additional > 1 {
-		return q, false
-	}
-	end, ok := nameEnd(query, wire.HeaderLen)
-	if !ok || len(query) < end+4 {
-		return q, false
-	}
-	q = cache.ReplyTo{
-		ID: binary.BigEndian.Uint16(query), QNAME: query[wire.HeaderLen:end], Type: binary.BigEndian.Uint16(query[end:]),
-		RD: flags&wire.RD != 0, CD: flags&wire.CD != 0, AD: flags&wire.AD != 0, UDPSize: upstream.UDPSize,
-	}
-	if answer.IsMeta(q.Type) || q.Type == dns.TypeANY || q.Type == dns.TypeRRSIG || binary.BigEndian.Uint16(query[end+2:]) != dns.ClassINET {
-		return q, false
-	}
-	takes := dns.MinMsgSize
-	if rest := query[end+4:]; additional == 1 {
-		size, do, ok := plainOPT(rest)
-		if !ok {
-			return q, false
-		}
-		q.EDNS, q.DO, takes = true, do, max(takes, size)
-	} else if len(rest) > 0 {
-		return q, false
-	}
-	if maxSize > 0 && maxSize < dns.MaxMsgSize {
-		q.MaxSize = min(maxSize, takes)
-	}
-	return q, true
-}
-
-// nameEnd finds the end of an uncompressed name of legal length that begins at off.
-func nameEnd(message []byte, off int) (end int, ok bool) {
-	const maxLabel = 63
-	for at := off; at < len(message) && at-off < dnsname.MaxWire; at += int(message[at]) + 1 {
-		if message[at] == 0 {
-			return at + 1, true
-		}
-		if message[at] > maxLabel {
-			return 0, false
-		}
-	}
-	return 0, false
-}
-
-// plainOPT parses an OPT record of version 0, without options and flags other than DO;
-// false when opt is anything else, or more. RFC 6891 §6.1.2.
-func plainOPT(opt []byte) (size int, do, ok bool) {
-	const doBit = 1 << 15
-	if len(opt) != 11 || opt[0] != 0 || binary.BigEndian.Uint16(opt[1:]) != dns.TypeOPT || binary.BigEndian.Uint16(opt[9:]) != 0 {
-		return 0, false, false
-	}
-	flags := binary.BigEndian.Uint32(opt[5:])
-	return int(binary.BigEndian.Uint16(opt[3:])), flags == doBit, flags&^doBit == 0
 }

@@ -52,3 +52,27 @@ func ParseSOA(rdata string) (SOA, bool) {
 		Minimum: binary.BigEndian.Uint32(numbers[16:]),
 	}, true
 }
+
+// NSECHasType reports whether the types of an NSEC record include rrtype (RFC 4034 §4.1).
+func NSECHasType(rdata string, rrtype uint16) bool {
+	end := nameLength(rdata)
+	return end > 0 && HasType(rdata[end:], rrtype)
+}
+
+// HasType reports whether the type bit maps of RFC 4034 §4.1.2 hold rrtype. Malformed
+// maps hold nothing from the fault on, so callers must not take absence as proof
+// unless the record was validated.
+func HasType(maps string, rrtype uint16) bool {
+	window, at := byte(rrtype>>8), int(rrtype&0xFF)
+	for len(maps) >= 2 {
+		n := 2 + int(maps[1])
+		if n > len(maps) {
+			return false
+		}
+		if maps[0] == window {
+			return at/8 < n-2 && maps[2+at/8]&(0x80>>(at%8)) != 0
+		}
+		maps = maps[n:]
+	}
+	return false
+}

@@ -1,0 +1,336 @@
+package resolver_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
+)
+
+// wired is what ServeWire sends to a client; nil when it sends nothing.
+func wired(t testing.TB, r *resolver.Resolver, client resolver.WireClient, query []byte) []byte {
+	t.Helper()
+	sent := 0
+	var reply []byte
+	asked := bytes.Clone(query)
+	r.ServeWire(query, client, func(b []byte) {
+		sent++
+		reply = append([]byte{}, b...)
+	})
+	if sent > 1 {
+		t.Errorf("%x was answered %d times", query, sent)
+	}
+	if !bytes.Equal(query, asked) {
+		t.Errorf("the query has become %x, was %x", query, asked)
+	}
+	return reply
+}
+
+// unpacked reads a reply.
+func unpacked(t testing.TB, reply []byte) *dns.Msg {
+	t.Helper()
+	m := new(dns.Msg)
+	if err := m.Unpack(reply); err != nil {
+		t.Fatalf("the reply %x does not unpack: %v", reply, err)
+	}
+	return m
+}
+
+// way is how a query comes: as ServeDNS is told of it, and as ServeWire is.
+type way struct {
+	name   string
+	remote net.Addr
+	tls    *tls.ConnectionState
+	wire   resolver.WireClient
+}
+
+var clientAt = netip.MustParseAddrPort("192.0.2.1:5353")
+
+var ways = []way{
+	{"UDP", overUDP, nil, resolver.WireClient{Addr: clientAt, MaxSize: 1232}},
+	{"TCP", overTCP, nil, resolver.WireClient{Addr: clientAt}},
+	{"TLS", overTCP, new(tls.ConnectionState), resolver.WireClient{Addr: clientAt, Encrypted: true}},
+}
+
+// sameAnswer asks one resolver with ServeDNS and its twin with ServeWire, and compares what
+// they say, byte for byte as far as that can be: names may be compressed better, and so more
+// records fit.
+func sameAnswer(t *testing.T, dnsR, wireR *resolver.Resolver, w way, query *dns.Msg) *dns.Msg {
+	t.Helper()
+	c := &client{remote: w.remote, tls: w.tls}
+	dnsR.ServeDNS(c, query.Copy())
+	want := packed(t, c.reply)
+	got := wired(t, wireR, w.wire, packed(t, query))
+	compareReplies(t, fmt.Sprintf("%s, %v", w.name, query), query, got, want)
+	return unpacked(t, got)
+}
+
+// sorts counts replies by what they have.
+type sorts map[string]int
+
+func (s sorts) add(m *dns.Msg) {
+	s[dns.RcodeToString[m.Rcode]]++
+	for sort, is := range map[string]bool{
+		"TC": m.Truncated, "AD": m.AuthenticatedData, "answer": len(m.Answer) > 0, "denial": len(m.Ns) > 0,
+		"cookie": optionOf(m, dns.EDNS0COOKIE) != nil, "NSID": optionOf(m, dns.EDNS0NSID) != nil,
+		"padding": optionOf(m, dns.EDNS0PADDING) != nil, "extended error": len(codes(m)) > 0,
+	} {
+		if is {
+			s[sort]++
+		}
+	}
+	for _, rr := range slices.Concat(m.Answer, m.Ns) {
+		s[dns.TypeToString[rr.Header().Rrtype]]++
+	}
+}
+
+// want expects each sort to have occurred several times.
+func (s sorts) want(t *testing.T, all ...string) {
+	t.Helper()
+	for _, sort := range all {
+		if s[sort] == 0 {
+			t.Errorf("no reply has %s", sort)
+		}
+	}
+}
+
+func compareReplies(t *testing.T, about string, query *dns.Msg, got, want []byte) {
+	t.Helper()
+	asked := "."
+	if len(query.Question) == 1 {
+		asked = query.Question[0].Name
+	}
+	wantMsg, gotMsg := unpacked(t, want), unpacked(t, got)
+	for _, m := range []*dns.Msg{wantMsg, gotMsg} {
+		withoutServerCookie(m)
+	}
+	switch isPadded := optionOf(wantMsg, dns.EDNS0PADDING) != nil; {
+	case isPadded && len(got) != len(want):
+		t.Fatalf("%s: padded to %d bytes, want %d", about, len(got), len(want))
+	case len(got) > len(want) && !wantMsg.Truncated:
+		t.Fatalf("%s: %d bytes, want at most %d\n%v", about, len(got), len(want), gotMsg)
+	case isPadded: // to make up for how well the rest is compressed
+		for _, m := range []*dns.Msg{wantMsg, gotMsg} {
+			optionOf(m, dns.EDNS0PADDING).(*dns.EDNS0_PADDING).Padding = nil
+			m.IsEdns0().Hdr.Rdlength = 0
+		}
+	case wantMsg.Truncated:
+		keepFirst(wantMsg, gotMsg)
+		gotMsg.Truncated = true // miekg/dns takes some replies for longer than they are
+	}
+	for _, m := range []*dns.Msg{wantMsg, gotMsg} {
+		if opt := m.IsEdns0(); opt != nil {
+			slices.SortFunc(opt.Option, func(a, b dns.EDNS0) int { return int(a.Option()) - int(b.Option()) })
+		}
+	}
+	if got, want := readable(asked, gotMsg), readable(asked, wantMsg); got != want {
+		t.Fatalf("ServeWire and ServeDNS differ for\n%s\ngot:\n%s\nwant:\n%s", about, got, want)
+	}
+}
+
+// keepFirst drops the records that one truncated reply has more than the other, of which there
+// are few: so many as better compression makes room for.
+func keepFirst(a, b *dns.Msg) {
+	n := min(len(a.Answer), len(b.Answer))
+	a.Answer, b.Answer = a.Answer[:n], b.Answer[:n]
+	n = min(len(a.Ns), len(b.Ns))
+	a.Ns, b.Ns = a.Ns[:n], b.Ns[:n]
+}
+
+// withoutServerCookie cuts the part off a cookie that is made with the secret of one server.
+func withoutServerCookie(m *dns.Msg) {
+	if c, ok := optionOf(m, dns.EDNS0COOKIE).(*dns.EDNS0_COOKIE); ok && len(c.Cookie) == 2*(8+16) {
+		c.Cookie = c.Cookie[:2*8]
+	}
+}
+
+// wireWorld has every kind of answer: those that a cache can hold, failures, and more than fits
+// into a datagram.
+func wireWorld() string {
+	var big strings.Builder
+	big.WriteString("-- zone big.example. at 198.51.100.8 --\n")
+	for i := range 60 {
+		fmt.Fprintf(&big, "many A 192.0.2.%d\nmail MX %d in%d.mx.big.example.\n", i+1, i, i)
+		fmt.Fprintf(&big, "text TXT \"%02d%s\"\n", i, strings.Repeat("x", 40))
+	}
+	for i := range 13 {
+		fmt.Fprintf(&big, "@ NS ns%d\nns%d A 198.51.100.8\n", i, i)
+	}
+	for i := range 9 {
+		fmt.Fprintf(&big, "c%d CNAME c%d\n", i, i+1)
+	}
+	big.WriteString("c9 A 192.0.2.1\nMiXeD CNAME MANY\nptr PTR a.b.c.test.\nsrv SRV 1 2 3 many\n")
+	failing := clientWorld[strings.Index(clientWorld, "-- zone broken.example."):]
+	failing = strings.NewReplacer("198.51.100.5", "198.51.100.9", "198.51.100.6", "198.51.100.10").Replace(failing)
+	return fmt.Sprintf(hitWorld, strings.Repeat("x", 255)) + big.String() + failing
+}
+
+var wireTypes = []uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeCNAME, dns.TypeSOA, dns.TypeNS, dns.TypeDS, dns.TypeDNSKEY, dns.TypeNSEC, dns.TypeNSEC3,
+	dns.TypeMX, dns.TypeANY, dns.TypeRRSIG, dns.TypePTR, dns.TypeSRV, dns.TypeDNAME, dns.TypeAXFR, dns.TypeNXNAME, dns.TypeOPT, 65280,
+}
+
+// wireQueryOf makes one of the many queries for a name, with options as clients send them.
+func wireQueryOf(rnd *rand.Rand, name string, qtype uint16) *dns.Msg {
+	m := hitQueryOf(rnd, name, qtype)
+	for _, o := range []dns.EDNS0{
+		&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: strings.Repeat("5a", []int{8, 24, 8, 24, 8, 24, 7}[rnd.IntN(7)])},
+		&dns.EDNS0_NSID{Code: dns.EDNS0NSID},
+		&dns.EDNS0_PADDING{Padding: make([]byte, 20)},
+		&dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: net.IPv4(192, 0, 2, 0)},
+		&dns.EDNS0_LOCAL{Code: 65001, Data: []byte("x")},
+	} {
+		if opt := m.IsEdns0(); opt != nil && rnd.IntN(5) == 0 {
+			opt.Option = append(opt.Option, o)
+		}
+	}
+	switch rnd.IntN(30) {
+	case 0:
+		m.Opcode = rnd.IntN(16)
+	case 1:
+		m.Question[0].Qclass = dns.ClassCHAOS
+	case 2:
+		if opt := m.IsEdns0(); opt != nil {
+			opt.SetVersion(1)
+		}
+	case 3:
+		m.Extra = append(m.Extra, &dns.TXT{Hdr: dns.RR_Header{Name: "a.example.", Rrtype: dns.TypeTXT, Class: 1}, Txt: []string{"x"}})
+	case 4:
+		if opt := m.IsEdns0(); opt != nil {
+			m.Extra = append(m.Extra, dns.Copy(opt))
+		}
+	case 5:
+		if opt := m.IsEdns0(); opt != nil {
+			opt.SetCo(true)
+		}
+	case 6:
+		m.Authoritative, m.Truncated, m.RecursionAvailable, m.Zero, m.Rcode = true, true, true, true, rnd.IntN(16)
+	}
+	return m
+}
+
+// Thousands of queries of every kind: ServeWire says what ServeDNS says, whether the cache has
+// the answer or not, and in no more bytes.
+func TestServeWireSaysWhatServeDNSSays(t *testing.T) {
+	names := append(hitNames(), "many.big.example.", "mail.big.example.", "big.example.", "text.big.example.", "c0.big.example.", "mixed.big.example.",
+		"ptr.big.example.", "srv.big.example.", "none.big.example.", "www.broken.example.", "www.dead.example.", "host.corp.example.", "none.corp.example.",
+		"fresh*.shop.example.", "fresh*.w.shop.example.", "fresh*.d.shop.example.", "fresh*.compact.example.", "fresh*.nsec3.example.", "fresh*.w.plain.test.")
+	queries := 4000
+	if testing.Short() {
+		queries = 1500
+	}
+	hooks := resolver.Hooks{
+		Before: func(_ context.Context, q dns.Question) (*resolver.Result, error) {
+			switch {
+			case strings.HasPrefix(q.Name, "none.plain"):
+				return nil, &resolver.Refusal{Extended: resolver.ExtendedError{Code: dns.ExtendedErrorCodeFiltered, Text: "no"}}
+			case strings.HasPrefix(q.Name, "x.c."):
+				return nil, errors.New("a hook has failed")
+			case strings.HasPrefix(q.Name, "alias.plain"):
+				return &resolver.Result{Rcode: 23, Answer: []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 5}, A: net.IPv4(192, 0, 2, 99)}}}, nil
+			}
+			return nil, nil
+		},
+	}
+	for about, change := range map[string]func(*resolver.Options){
+		"plain":     func(*resolver.Options) {},
+		"hooks":     func(o *resolver.Options) { o.Hooks = hooks },
+		"unchecked": func(o *resolver.Options) { o.Validation = resolver.ValidateOff },
+		"filter": func(o *resolver.Options) {
+			o.AllowAddress = func(_ string, a netip.Addr) bool { return a != netip.MustParseAddr("192.0.2.85") }
+		},
+		"local": func(o *resolver.Options) {
+			o.LocalZones = []resolver.LocalZone{{Zone: "corp.example.", Records: []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "host.corp.example.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(192, 0, 2, 98)}}}}
+		},
+		"rotation":    func(o *resolver.Options) { o.Rotate = func(n int) int { return n / 2 } },
+		"few aliases": func(o *resolver.Options) { o.Limits.Aliases = 3 },
+		"anchor": func(o *resolver.Options) {
+			o.NegativeTrustAnchors = []resolver.NegativeTrustAnchor{{Zone: "broken.example."}}
+		},
+		"stale": func(o *resolver.Options) { o.ServeStale = true },
+	} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var twins [2]*resolver.Resolver
+				for i := range twins { // of an Internet each: the state of one's servers is not the other's
+					twins[i] = resolvertest.New(t, wireWorld()).Resolver(t, change, func(o *resolver.Options) {
+						o.DisablePrefetch, o.NSID = true, "ns-7"
+					})
+				}
+				rnd, seen := rand.New(rand.NewPCG(5, 6)), sorts{}
+				for n := range queries {
+					name := strings.ReplaceAll(names[rnd.IntN(len(names))], "*", fmt.Sprint(n))
+					qtype := wireTypes[rnd.IntN(len(wireTypes))]
+					if strings.HasPrefix(name, "mail.") {
+						qtype = dns.TypeMX
+					}
+					query := wireQueryOf(rnd, name, qtype)
+					if n%100 == 0 {
+						time.Sleep(time.Duration(rnd.IntN(10_000)) * time.Millisecond)
+					}
+					w := ways[rnd.IntN(len(ways))]
+					w.wire.Missed = rnd.IntN(2) == 0
+					seen.add(sameAnswer(t, twins[0], twins[1], w, query))
+				}
+				// BADSIG is how miekg/dns calls BADVERS.
+				seen.want(t, "NOERROR", "NXDOMAIN", "SERVFAIL", "FORMERR", "REFUSED", "NOTIMP", "BADSIG", "TC", "answer", "denial", "cookie", "NSID",
+					"padding", "extended error", "RRSIG", "NSEC", "NSEC3", "CNAME", "DNAME", "MX")
+				if about != "unchecked" {
+					seen.want(t, "AD")
+				}
+			})
+		})
+	}
+}
+
+// A reply is no longer than the client takes and the server may send, whatever has to go into
+// it, and filled as far as records fit.
+func TestServeWireHoldsLimits(t *testing.T) {
+	hook := resolver.Hooks{After: func(_ context.Context, _ dns.Question, result *resolver.Result, err error) (*resolver.Result, error) {
+		return result, err
+	}}
+	for _, hooks := range []resolver.Hooks{{}, hook} {
+		r := resolvertest.New(t, wireWorld()).Resolver(t, func(o *resolver.Options) {
+			o.NSID, o.Hooks = strings.Repeat("i", 255), hooks
+		})
+		long := strings.Repeat("a.", 116) + "text.big.example." // a name of 249 bytes
+		for _, name := range []string{"text.big.example.", "mail.big.example.", "many.big.example.", "www.dead.example.", long, "www.broken.example."} {
+			for _, takes := range []uint16{0, 300, 512, 700, 1232, 4096, 65535} {
+				for _, maxSize := range []int{1, 512, 600, 1232, 4096, 0} {
+					query := ask(name, dns.TypeTXT, withEDNS)
+					query.IsEdns0().SetUDPSize(takes)
+					for _, o := range []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: strings.Repeat("5a", 8)}, &dns.EDNS0_PADDING{Padding: []byte{0}}} {
+						query.IsEdns0().Option = append(query.IsEdns0().Option, o)
+					}
+					reply := wired(t, r, resolver.WireClient{Addr: clientAt, MaxSize: maxSize, Encrypted: true}, packed(t, query))
+					limit := dns.MaxMsgSize
+					if maxSize > 0 {
+						limit = max(512, min(maxSize, int(takes)))
+					}
+					m := unpacked(t, reply)
+					if len(reply) > limit {
+						t.Errorf("%s, %d taken, %d allowed: %d bytes\n%v", name, takes, maxSize, len(reply), m)
+					}
+					if optionOf(m, dns.EDNS0COOKIE) == nil {
+						t.Errorf("%s, %d taken, %d allowed: the cookie, which always has room, is missing in\n%v", name, takes, maxSize, m)
+					}
+				}
+			}
+		}
+	}
+}
