@@ -121,35 +121,51 @@ type Waiter struct {
 	Budget *budget.Budget
 	// Place makes a caller without a flight of its own lead in its own goroutine; nil: it
 	// waits while another goroutine works, and leaves when its context ends.
-	Place  *Place
-	Joined func() // called when the flight was under way already; may be nil
-	Retry  func() // called before the flight is begun again because its leader ended by its own limits; may be nil
+	Place *Place
 	// Leaving is called when ctx has ended before the flight. The caller counts as waiting
 	// until it returns. It may be nil.
 	Leaving func(*Flight)
 }
 
+// Work is what a flight does for the caller that begins it.
+type Work interface {
+	// Lead does the work.
+	Lead(fl *Flight) (any, error)
+	// Joined is called instead when the flight was under way already.
+	Joined()
+	// Retry is called before the flight is begun again because its leader ended by its own limits.
+	Retry()
+}
+
+// Func is work of which only the result matters.
+type Func func(*Flight) (any, error)
+
+// Lead, Joined and Retry make it Work.
+func (f Func) Lead(fl *Flight) (any, error) { return f(fl) }
+func (Func) Joined()                        {}
+func (Func) Retry()                         {}
+
 // Do returns the result of the flight called key: of the one under way, or of a new one that
-// runs lead. The error is failure.ErrCircular when waiting would never end, and ctx's cause
+// does work. The error is failure.ErrCircular when waiting would never end, and ctx's cause
 // when ctx ends first. When the work panics, so does the leader, in its own goroutine, and all
 // others get an error.
 //
 // A caller with a Place, or whose context is that of its flight, works in its own goroutine when
 // it leads. When it leaves, or its flight ends, it counts as waiting no longer, and the work
 // goes on only for others.
-func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (any, error) {
+func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, error) {
 	led := false
 	for range maxJoins {
 		resume := f.Stagger.Pause() // several may wait for the same flight
-		fl, joined, err := f.join(ctx, key, by, lead)
+		fl, joined, err := f.join(ctx, key, by, work)
 		if err != nil {
 			return nil, err
 		}
 		led = led || !joined
 		if !joined && fl.here {
-			err = f.leadHere(ctx, fl, by, lead, resume)
+			err = f.leadHere(ctx, fl, by, work, resume)
 		} else {
-			err = f.await(ctx, fl, by, joined, resume)
+			err = f.await(ctx, fl, by, work, joined, resume)
 		}
 		if err != nil {
 			return nil, err
@@ -162,9 +178,8 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 			return fl.value, fl.err
 		case !failure.Of(fl.err).IsOfLeader():
 			return fl.value, rescue.Shared(fl.err)
-		case by.Retry != nil:
-			by.Retry()
 		}
+		work.Retry()
 	}
 	return nil, failure.ErrNoReachableServer
 }
@@ -172,13 +187,11 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, lead func(*Flight
 // await waits for a flight that the caller has joined or begun, until ctx ends or the caller is
 // made to leave. It has left the flight afterwards, even if a function that is called
 // meanwhile panics.
-func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, resume func()) (err error) {
+func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joined bool, resume func()) (err error) {
 	defer resume()
 	defer func() { f.leave(fl, by, err) }()
 	if joined {
-		if by.Joined != nil {
-			by.Joined()
-		}
+		work.Joined()
 		if err := by.Budget.Send(); err != nil {
 			return err
 		}
@@ -198,7 +211,7 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, joined bool, r
 }
 
 // join joins the flight called key, or begins it.
-func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flight) (any, error)) (fl *Flight, joined bool, err error) {
+func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl *Flight, joined bool, err error) {
 	s := f.shardOf(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,7 +249,7 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, lead func(*Flig
 		fl.ended = make(chan struct{})
 		go func() { // last, so that the leader hears the first event too
 			GrowStack(0)
-			f.run(fl, lead)
+			f.run(fl, work)
 		}()
 	}
 	return fl, false, nil
@@ -259,16 +272,16 @@ func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter) 
 }
 
 // run does a flight's work. However that ends, the callers that wait are woken.
-func (f *Group) run(fl *Flight, lead func(*Flight) (any, error)) {
+func (f *Group) run(fl *Flight, work Work) {
 	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
 	defer rescue.Into(&fl.err)
-	fl.value, fl.err = lead(fl)
+	fl.value, fl.err = work.Lead(fl)
 }
 
 // leadHere does a flight's work in the goroutine of the caller that has begun it. The error is why
 // the caller has left meanwhile, or its context ended before the work did.
-func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, lead func(*Flight) (any, error), resume func()) (err error) {
+func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, work Work, resume func()) (err error) {
 	defer resume()
 	defer func() {
 		fl.Events.Leave(by.Events)
@@ -277,7 +290,7 @@ func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, lead func(*
 		}
 		fl.depart(false)
 	}()
-	f.run(fl, lead)
+	f.run(fl, work)
 	left := by.Place.exit()
 	rescue.Again(fl.err)
 	if left == nil && fl.err != nil && by.Place == nil && ctx.Err() != nil {

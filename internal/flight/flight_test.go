@@ -44,7 +44,7 @@ func TestFlightsRunOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, by := newTestFlights(t)
 		runs := 0
-		lead := func(*Flight) (any, error) {
+		var lead Func = func(*Flight) (any, error) {
 			runs++
 			time.Sleep(time.Second)
 			return runs, nil
@@ -71,8 +71,8 @@ func TestFlightLoopIsSeen(t *testing.T) {
 	for _, length := range []int{1, 2, 3, 10} {
 		synctest.Test(t, func(t *testing.T) {
 			f, by := newTestFlights(t)
-			var lead func(i int) func(fl *Flight) (any, error)
-			lead = func(i int) func(fl *Flight) (any, error) {
+			var lead func(i int) Func
+			lead = func(i int) Func {
 				return func(fl *Flight) (any, error) {
 					next := by()
 					next.Parent = fl
@@ -107,7 +107,7 @@ func TestLimitIsNotShared(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, by := newTestFlights(t)
 			runs := 0
-			lead := func(*Flight) (any, error) {
+			var lead Func = func(*Flight) (any, error) {
 				runs++
 				time.Sleep(time.Second)
 				return nil, tt.err
@@ -134,7 +134,7 @@ func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 		f, by := newTestFlights(t)
 		var ended time.Duration
 		start := time.Now()
-		lead := func(fl *Flight) (any, error) {
+		var lead Func = func(fl *Flight) (any, error) {
 			<-fl.Ctx.Done()
 			ended = time.Since(start)
 			return nil, context.Cause(fl.Ctx)
@@ -161,10 +161,10 @@ func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 func TestFlightHasItsLeadersTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, by := newTestFlights(t)
-		_, err := f.Do(t.Context(), "key", by(), func(fl *Flight) (any, error) {
+		_, err := f.Do(t.Context(), "key", by(), Func(func(fl *Flight) (any, error) {
 			<-fl.Ctx.Done()
 			return nil, context.Cause(fl.Ctx)
-		})
+		}))
 		var limit *limits.Error
 		if !errors.As(err, &limit) || limit.Which() != limits.Time {
 			t.Errorf("got %v, want the limit %s", err, limits.Time)
@@ -178,7 +178,7 @@ func TestNoFlightsAfterStop(t *testing.T) {
 	base, end := context.WithCancel(context.Background())
 	f.base = base
 	f.Stop(end)
-	if _, err := f.Do(t.Context(), "key", by(), func(*Flight) (any, error) { return nil, nil }); !errors.Is(err, failure.ErrClosed) {
+	if _, err := f.Do(t.Context(), "key", by(), Func(func(*Flight) (any, error) { return nil, nil })); !errors.Is(err, failure.ErrClosed) {
 		t.Errorf("got %v, want %v", err, failure.ErrClosed)
 	}
 }
@@ -223,7 +223,7 @@ func TestConcurrencyLimitsAreForgotten(t *testing.T) {
 func TestJoiningCosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, by := newTestFlights(t)
-		lead := func(*Flight) (any, error) {
+		var lead Func = func(*Flight) (any, error) {
 			time.Sleep(time.Second)
 			return nil, nil
 		}

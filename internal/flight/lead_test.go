@@ -27,7 +27,7 @@ type chain struct {
 
 var chainKeys = [3]string{"top", "middle", "bottom"}
 
-func (c *chain) lead(i int, bottom func(*Flight) (any, error)) func(*Flight) (any, error) {
+func (c *chain) lead(i int, bottom Func) Func {
 	start := time.Now()
 	return func(fl *Flight) (any, error) {
 		c.flights[i] = fl
@@ -41,7 +41,7 @@ func (c *chain) lead(i int, bottom func(*Flight) (any, error)) func(*Flight) (an
 	}
 }
 
-func untilEnd(fl *Flight) (any, error) {
+var untilEnd Func = func(fl *Flight) (any, error) {
 	<-fl.Ctx.Done()
 	return nil, context.Cause(fl.Ctx)
 }
@@ -83,7 +83,7 @@ func TestChainEndsWithItsLastWaiter(t *testing.T) {
 			f, by := newTestFlights(t)
 			c := &chain{f: f, by: by}
 			var all sync.WaitGroup
-			wait := func(key string, until time.Duration, lead func(*Flight) (any, error)) {
+			wait := func(key string, until time.Duration, lead Func) {
 				ctx, cancel := context.WithTimeout(t.Context(), until)
 				defer cancel()
 				start := time.Now()
@@ -164,19 +164,19 @@ func TestEndedFlightLeadsNothing(t *testing.T) {
 		var took time.Duration
 		ended := make(chan struct{})
 		time.AfterFunc(time.Second, cancel)
-		f.Do(ctx, "above", by(), func(fl *Flight) (any, error) {
+		f.Do(ctx, "above", by(), Func(func(fl *Flight) (any, error) {
 			defer close(ended)
 			<-fl.Ctx.Done()
 			start := time.Now()
 			below := by()
 			below.Parent = fl
-			_, err = f.Do(fl.Ctx, "below", below, func(fl *Flight) (any, error) {
+			_, err = f.Do(fl.Ctx, "below", below, Func(func(fl *Flight) (any, error) {
 				led = true
 				return untilEnd(fl)
-			})
+			}))
 			took = time.Since(start)
 			return nil, nil
-		})
+		}))
 		<-ended
 		if led || took != 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("led %t, for %v, and %v", led, took, err)
@@ -191,7 +191,7 @@ func TestLoopThroughLeaders(t *testing.T) {
 		f, by := newTestFlights(t)
 		c := &chain{f: f, by: by}
 		var aside sync.WaitGroup
-		asideLeads := func(fl *Flight) (any, error) {
+		var asideLeads Func = func(fl *Flight) (any, error) {
 			below := by()
 			below.Parent = fl
 			time.Sleep(time.Second) // the chain waits for this one by now

@@ -148,9 +148,9 @@ func (r *Iterator) readSecond(ctx context.Context, st *QueryState, v *routes.Vie
 	patience := st.Budget.Reading.Left()
 	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget}
 	key := r.secondLevel.key(v, cut.Zone, q)
-	shared, err := r.Flights.Do(ctx, "recall"+string(key[:]), by, func(fl *flight.Flight) (any, error) {
+	shared, err := r.Flights.Do(ctx, "recall"+string(key[:]), by, flight.Func(func(fl *flight.Flight) (any, error) {
 		return r.readSecondStore(fl.Ctx, st.InFlight(fl), key, cut, q, patience), nil
-	})
+	}))
 	if err != nil {
 		return nil // the same error will keep the servers from being asked
 	}

@@ -29,8 +29,8 @@ const maxInFlight = 2
 // settles it. Equal questions under way share one flight.
 func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question, how askMode) (*upstream.Reply, error) {
 	z := &zoneQuery{r: r, st: *st, cut: cut, q: q, askMode: how}
-	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget, Joined: z.tellJoined}
-	v, err := r.Flights.Do(ctx, z.key(), by, z.lead)
+	by := flight.Waiter{Parent: st.flight, Events: st.Events, Budget: st.Budget}
+	v, err := r.Flights.Do(ctx, z.key(), by, z)
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +112,14 @@ type zoneQuery struct {
 	intercepted   int  // responses of a recursive resolver in a root server's place
 }
 
-// tellJoined tells that another caller asks the same already.
-func (z *zoneQuery) tellJoined() { z.st.Events.Joined(z.st.WalkRef(), z.cut.Zone) }
+// Joined tells that another caller asks the same already.
+func (z *zoneQuery) Joined() { z.st.Events.Joined(z.st.WalkRef(), z.cut.Zone) }
 
-// lead asks, as the work of a flight.
-func (z *zoneQuery) lead(fl *flight.Flight) (any, error) {
+// Retry has nothing to change.
+func (z *zoneQuery) Retry() {}
+
+// Lead asks, as the work of a flight.
+func (z *zoneQuery) Lead(fl *flight.Flight) (any, error) {
 	z.st.enter(fl)
 	z.tried = z.firstTried[:0]
 	z.r.servers.Fill(&z.servers, z.r.Settings.Now(), z.cut, z.q, z.r.triesFor(&z.st), z.st.depth > 0, z.st.avoidServers)

@@ -153,28 +153,30 @@ func (c *clientQuestion) release() {
 }
 
 func (c *clientQuestion) waiter() flight.Waiter {
-	return flight.Waiter{
-		Events: c.st.Events, Budget: c.st.Budget,
-		Joined: func() { c.st.Events.Joined(c.st.WalkRef(), "") },
-		Retry:  func() { c.st.RetryFailure = true },
-	}
+	return flight.Waiter{Events: c.st.Events, Budget: c.st.Budget}
 }
 
 // answer answers in a flight that equal questions share.
 func (c *clientQuestion) answer(ctx context.Context, by flight.Waiter) (*answer.Answer, error) {
-	r := c.r
-	v, err := r.Flights.Do(ctx, r.questionKey(c.q, c.st.Trust), by, func(fl *flight.Flight) (any, error) {
-		f, err := r.iterate.Search(fl.Ctx, c.st.InFlight(fl), c.q)
-		return f, c.st.Budget.End(err)
-	})
+	v, err := c.r.Flights.Do(ctx, c.r.questionKey(c.q, c.st.Trust), by, c)
 	if err != nil {
-		if r.Base.Err() != nil {
+		if c.r.Base.Err() != nil {
 			err = failure.ErrClosed // whichever part Close ended first
 		}
 		return nil, err
 	}
 	return v.(*answer.Answer), nil
 }
+
+// Lead, Joined and Retry make the search for the answer the work of a flight.
+func (c *clientQuestion) Lead(fl *flight.Flight) (any, error) {
+	f, err := c.r.iterate.Search(fl.Ctx, c.st.InFlight(fl), c.q)
+	return f, c.st.Budget.End(err)
+}
+
+func (c *clientQuestion) Joined() { c.st.Events.Joined(c.st.WalkRef(), "") }
+
+func (c *clientQuestion) Retry() { c.st.RetryFailure = true }
 
 // questionKey is the key of the flight for a client's question. It differs after a change of
 // routes, of negative trust anchors or of local zones, so that answers found by the old ones

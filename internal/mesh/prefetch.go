@@ -62,9 +62,9 @@ func (r *Mesh) refresh(q answer.Question) {
 	}
 	st := r.iterate.NewQueryState(q, cache.Checked)
 	st.Prefetching, st.SecondLevel = true, iterate.SecondLevelWritten
-	_, err := r.Flights.Do(r.Base, r.questionKey(q, st.Trust), flight.Waiter{Events: st.Events, Budget: st.Budget}, func(fl *flight.Flight) (any, error) {
+	_, err := r.Flights.Do(r.Base, r.questionKey(q, st.Trust), flight.Waiter{Events: st.Events, Budget: st.Budget}, flight.Func(func(fl *flight.Flight) (any, error) {
 		return r.iterate.Search(fl.Ctx, st.InFlight(fl), q)
-	})
+	}))
 	if err != nil {
 		r.Counts.PrefetchFailed.Add(1)
 		return
