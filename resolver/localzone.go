@@ -48,8 +48,9 @@ type LocalZone struct {
 const localZoneTTL = 3600
 
 // ParseLocalZone parses a zone in the syntax of zone files (RFC 1035 §5), with zone as the
-// origin. $INCLUDE is refused; without $TTL the TTL is one hour. The error names the line,
-// or the record that a LocalZone may not have.
+// origin. Indentation that all records share is taken away. $INCLUDE is refused; without $TTL the
+// TTL is one hour. The error names the line, the word and what was expected, or the record that
+// a LocalZone may not have.
 func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 	z := LocalZone{Zone: zone}
 	data, err := io.ReadAll(text)

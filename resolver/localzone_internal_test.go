@@ -18,7 +18,11 @@ import (
 
 func TestParseLocalZoneRefuses(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
-		{"syntax", "www A 192.0.2.1\nwww A 192.0.2\n", "line: 2"},
+		{"syntax", "www A 192.0.2.1\nwww A 192.0.2\n", "line 2"},
+		{"address", "www A 192.0.2.300\n", `line 1: A "192.0.2.300": want an IPv4 address such as 192.0.2.1`},
+		{"type", "\n www AAA 2001:db8::1\n", `line 2: "AAA" is no type: AAAA?`},
+		{"indentation", "mail A 192.0.2.1\n www A 192.0.2.2\n", `line 2: "www" is no type, and no TTL, as it has no number; the line begins with a blank`},
+		{"units", "$TTL h\nwww A 192.0.2.1\n", `line 1: "$TTL h": want $TTL and a number of seconds`},
 		{"include", "$INCLUDE /etc/hosts\n", "INCLUDE"},
 		{"delegation", "sub NS ns.elsewhere.example.\n", "delegation"},
 		{"outside", "www.elsewhere.example. A 192.0.2.1\n", "outside the zone"},
@@ -41,6 +45,20 @@ func TestParseLocalZoneRefuses(t *testing.T) {
 	}
 	if _, err := ParseLocalZone("a..b", strings.NewReader("")); err == nil {
 		t.Error("a zone called a..b: got no error")
+	}
+}
+
+// TestParseLocalZoneIndented: a zone in a program's string may be indented as the program is.
+func TestParseLocalZoneIndented(t *testing.T) {
+	z, err := ParseLocalZone("corp.example", strings.NewReader(`
+		www   A     192.0.2.1
+		      AAAA  2001:db8::1
+		m     TXT   (
+		"a"
+		"b" )
+	`))
+	if err != nil || len(z.Records) != 3 || z.Records[1].Header().Name != "www.corp.example." || z.Records[2].Header().Name != "m.corp.example." {
+		t.Errorf("got %v, %v, want three records of www and m", z.Records, err)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestAnchorDigestLength(t *testing.T) {
 		". DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC":   false,
 		". DS 20326 8 1 E06D44B80B8F1D39A95C0B0D7C65D08458E88040":                         true,
 		". DS 20326 8 4 E06D44B80B8F1D39A95C0B0D7C65D08458E88040":                         false,
-		". DS 20326 8 200 E06D":                                                           true, // unknown
+		". DS 20326 8 200 E06D": true, // unknown
 	} {
 		rr, err := dns.NewRR(text)
 		if err != nil {

@@ -25,14 +25,17 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	place := fmt.Sprintf("line %d", e.Line)
-	if e.File != "" {
-		place = fmt.Sprintf("%s:%d", e.File, e.Line)
-	}
 	if e.Section == "" {
-		return fmt.Sprintf("%s: %v", place, e.Err)
+		return fmt.Sprintf("%s: %v", e.place(), e.Err)
 	}
-	return fmt.Sprintf("%s: in %q: %v", place, e.Section, e.Err)
+	return fmt.Sprintf("%s: in %q: %v", e.place(), e.Section, e.Err)
+}
+
+func (e *Error) place() string {
+	if e.File != "" {
+		return fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	return fmt.Sprintf("line %d", e.Line)
 }
 
 // Unwrap returns the error without the place.
@@ -41,6 +44,7 @@ func (e *Error) Unwrap() error { return e.Err }
 var (
 	errNoHeader    = errors.New("text before the first section header, which is not a # comment")
 	errEmptyHeader = errors.New("section header without a word")
+	errHeaderEnd   = errors.New("a section header has blanks and two hyphens at both ends, as in \"-- zone example.com. --\"")
 )
 
 // Header returns the section's header line.
@@ -52,6 +56,9 @@ func (s Section) Header() string {
 func (s Section) Errorf(line int, format string, args ...any) *Error {
 	return &Error{File: s.File, Line: line, Section: s.Header(), Err: fmt.Errorf(format, args...)}
 }
+
+// Place says where the section begins.
+func (s Section) Place() string { return (&Error{File: s.File, Line: s.Line}).place() }
 
 // Line is one line of a section that is not blank.
 type Line struct {
@@ -94,6 +101,8 @@ func Split(text string) (doc string, sections []Section, err error) {
 		case isHeader:
 			closeSection()
 			sections = append(sections, Section{Kind: words[0], Args: words[1:], Line: i + 1})
+		case isHalfHeader(trimmed):
+			return "", nil, &Error{Line: i + 1, Err: fmt.Errorf("%q: %w", trimmed, errHeaderEnd)}
 		case strings.HasPrefix(trimmed, "#"):
 			if len(sections) == 0 {
 				docLines = append(docLines, strings.TrimSpace(strings.TrimPrefix(trimmed, "#")))
@@ -108,6 +117,22 @@ func Split(text string) (doc string, sections []Section, err error) {
 	}
 	closeSection()
 	return strings.Join(docLines, "\n"), sections, nil
+}
+
+// isHalfHeader reports whether a line that is no header was meant to be one.
+func isHalfHeader(line string) bool {
+	if strings.HasPrefix(line, "--") {
+		return true
+	}
+	words := strings.Fields(line)
+	if len(words) < 2 || words[len(words)-1] != "--" {
+		return false
+	}
+	switch strings.TrimLeft(words[0], "-") {
+	case "zone", "fault", "intercept":
+		return true
+	}
+	return words[0] == "-"
 }
 
 // header returns the words of a header line; ok is false for any other line.

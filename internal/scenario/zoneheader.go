@@ -30,10 +30,15 @@ func ParseZoneHeader(s Section) (ZoneHeader, error) {
 	}
 	h.Origin = origin
 	inAddrs := false
-	for _, word := range s.Args[1:] {
+	for i, word := range s.Args[1:] {
 		switch {
 		case word == "at":
-			inAddrs = true
+			if inAddrs = true; i+2 == len(s.Args) {
+				return h, s.Errorf(s.Line, "%q has no address behind it: want such as at 192.0.2.53", word)
+			}
+			if _, err := netip.ParseAddr(s.Args[i+2]); err != nil {
+				return h, s.Errorf(s.Line, "%q behind at is no address: want such as 192.0.2.53 or 2001:db8::53", s.Args[i+2])
+			}
 			continue
 		case word == "undelegated":
 			h.Undelegated = true
@@ -47,7 +52,7 @@ func ParseZoneHeader(s Section) (ZoneHeader, error) {
 			continue
 		}
 		if !inAddrs {
-			return h, s.Errorf(s.Line, "unknown word %q; addresses follow the word at", word)
+			return h, s.Errorf(s.Line, "%q is no word of a zone header; addresses follow the word at", word)
 		}
 		addr, err := netip.ParseAddr(word)
 		if err != nil || addr.Zone() != "" {

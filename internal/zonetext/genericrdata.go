@@ -76,9 +76,13 @@ func NewRR(text string) (dns.RR, error) {
 	return Unwrap(rr)
 }
 
-// Records reads the records of a zone file, with a TTL in seconds for those without. $INCLUDE is
-// refused. The error names the line, or the record.
+// Records reads the records of a zone file, with a TTL in seconds for those without. Indentation
+// that all lines share is taken away. $INCLUDE is refused. The error names the line, or the record.
 func Records(text, origin string, ttl uint32) (records []dns.RR, err error) {
+	text = Dedent(text)
+	if err := Check(text); err != nil {
+		return nil, err
+	}
 	parser := dns.NewZoneParser(strings.NewReader(Wrap(text)), dns.Fqdn(origin), "")
 	parser.SetDefaultTTL(ttl)
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {

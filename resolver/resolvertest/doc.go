@@ -24,7 +24,9 @@
 // # Text
 //
 // A text has sections; each begins with a header line `-- … --`. A line that
-// begins with # is a comment.
+// begins with # is a comment. A text may be indented as the program is that has it: the blanks
+// that all records of a zone begin with are taken away. A mistake is an error that names
+// the line, the word, and what was expected.
 //
 //	-- zone NAME at ADDRESS... --
 //	-- zone NAME at ADDRESS... undelegated --

@@ -155,7 +155,7 @@ mail    A     192.0.2.256
 `)
 	fmt.Println(err)
 	// Output:
-	// line 4: in "-- zone shop.example. at 198.51.100.3 --": bad A A: "192.0.2.256"
+	// line 4: in "-- zone shop.example. at 198.51.100.3 --": A "192.0.2.256": want an IPv4 address such as 192.0.2.1
 }
 
 // Names that nobody mocked do not exist, unless a test wants to hear of them.

@@ -46,7 +46,7 @@ func parseRules(s scenario.Section, targets []target) ([]rule, error) {
 			return nil, s.Errorf(line.Number, "%q: %w", line.Text, err)
 		}
 		for _, t := range targets {
-			rules = append(rules, rule{target: t, fault: f})
+			rules = append(rules, rule{target: t, fault: f, from: s, line: line.Number})
 		}
 	}
 	return rules, nil

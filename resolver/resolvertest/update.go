@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/scenario"
 )
@@ -65,7 +67,7 @@ func addSource(sources, written map[dnsname.Name]scenario.Section, s scenario.Se
 		return s.Errorf(s.Line, "names below onion. are never looked up (RFC 7686 §2)")
 	}
 	if other, ok := written[h.Origin]; ok {
-		return s.Errorf(s.Line, "the zone is there already, at line %d of %q", other.Line, other.File)
+		return s.Errorf(s.Line, "zone %s is there already, at %s: want each zone once", h.Origin, other.Place())
 	}
 	if old, ok := sources[h.Origin]; ok && len(h.Addrs) == 0 {
 		s.Args = append(slices.Clone(s.Args), addressWords(old)...)
@@ -238,6 +240,16 @@ func (in *Internet) Intercept(faults ...Fault) {
 type rule struct {
 	target target
 	fault  Fault
+	from   scenario.Section // zero: a function call
+	line   int              // in it
+}
+
+// errorf makes an error about the rule.
+func (r *rule) errorf(line int, format string, args ...any) error {
+	if r.from.Line == 0 {
+		return fmt.Errorf(format, args...)
+	}
+	return r.from.Errorf(line, format, args...)
 }
 
 var errNoSuchZone = errors.New("no such zone")
@@ -246,10 +258,22 @@ var errNoSuchZone = errors.New("no such zone")
 func checkTargets(rules []rule, zones zoneSet) error {
 	for _, r := range rules {
 		if name := r.target.zone; name != "" && zones[name] == nil {
-			return fmt.Errorf("fault for %s: %w", name, errNoSuchZone)
+			return r.errorf(r.from.Line, "fault for %s: %w", name, noSuchZone(name, zones))
 		}
 	}
 	return nil
+}
+
+// noSuchZone says why a name is none of a zone.
+func noSuchZone(name dnsname.Name, zones zoneSet) error {
+	if z := zones.nearest(name); z != nil && !z.derived {
+		for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			for _, rr := range z.set(name, rrtype) {
+				return fmt.Errorf("%w: that is a host; faults are for servers: want its address, %s, or its zone, %s", errNoSuchZone, rr.String()[len(rr.Header().String()):], z.origin)
+			}
+		}
+	}
+	return fmt.Errorf("%w: want an address, a prefix, a zone of this text or *", errNoSuchZone)
 }
 
 var errNoSuchName = errors.New("no zone that is written has this name, which is absolute")
@@ -261,7 +285,7 @@ func checkNames(rules []rule, zones zoneSet) error {
 	for _, r := range rules {
 		for _, name := range r.fault.names {
 			if zones.isUnmocked(name) {
-				return fmt.Errorf("fault when name %s: %w", name, errNoSuchName)
+				return r.errorf(r.line, "fault when name %s: %w", name, errNoSuchName)
 			}
 		}
 	}

@@ -24,7 +24,12 @@ func parseZone(s scenario.Section) (*zone, error) {
 	}
 	z := newZone(header.Origin)
 	z.addrs, z.undelegated, z.signing = header.Addrs, header.Undelegated, header.Signing
-	source := newLineReader(zonetext.Wrap(s.Body))
+	body := zonetext.Dedent(s.Body)
+	var wrong *zonetext.LineError
+	if errors.As(zonetext.Check(body), &wrong) {
+		return nil, s.Errorf(s.Line+wrong.Line, "%w", wrong.Err)
+	}
+	source := newLineReader(zonetext.Wrap(body))
 	parser := dns.NewZoneParser(source, header.Origin.String(), "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		normal, err := normalised(rr)
