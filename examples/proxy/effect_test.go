@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -398,5 +399,40 @@ func TestPrefetch(t *testing.T) {
 				return fetched.MatchString(scrape(t, p))
 			})
 		})
+	}
+}
+
+// TestDebugPage: the page is there, explains a name, and is for this host by its own name.
+func TestDebugPage(t *testing.T) {
+	p := startProxy(t, newInternet(t).flags("-debug", "127.0.0.1:0")...)
+	at := "http://" + p.at["debug"] + "/debug/dns/"
+	for what, ask := range map[string]func() (*http.Response, error){
+		"Failures by reason": func() (*http.Response, error) { return http.Get(at) },
+		"The walk": func() (*http.Response, error) {
+			return http.PostForm(at+"explain", url.Values{"name": {"www.shop.example"}})
+		},
+	} {
+		response, err := ask()
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(response.Body)
+		_ = response.Body.Close() // it has been read
+		if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(page), what) {
+			t.Errorf("%s: got %s, %v\n%s", what, response.Status, err, page)
+		}
+	}
+	request, err := http.NewRequest(http.MethodGet, at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "evil.example"
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close() // only its status is looked at
+	if response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("by another name: got %s", response.Status)
 	}
 }

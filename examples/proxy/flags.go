@@ -20,7 +20,7 @@ import (
 // config is what the flags say.
 type config struct {
 	listen, tlsListen, httpsListen []netip.AddrPort
-	metricsListen                  []netip.AddrPort
+	metricsListen, debugListen     []netip.AddrPort
 	certFile, keyFile              string
 	certificate                    *certificate // nil: neither TLS nor HTTPS
 
@@ -67,6 +67,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.StringVar(&c.certFile, "cert", "", "`FILE` with the certificate chain, PEM; read again when it changes")
 	f.StringVar(&c.keyFile, "key", "", "`FILE` with the certificate's key, PEM")
 	f.Var((*addressList)(&c.metricsListen), "metrics", "`ADDRESSES` to give metrics at, over HTTP, in Prometheus' text format under /metrics")
+	f.Var((*addressList)(&c.debugListen), "debug", "`ADDRESSES` to show a page about the resolver at, over HTTP, under /debug/dns/; for clients on this host only")
 
 	f.StringVar(&c.hintsFile, "hints", "", "`FILE` with root hints (default: IANA's, built in)")
 	f.StringVar(&c.anchorsFile, "anchors", "", "`FILE` with trust anchors, DS or DNSKEY records (default: IANA's, built in)")

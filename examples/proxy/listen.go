@@ -28,6 +28,7 @@ func (p *proxy) listen() error {
 		{"-tls-listen", c.tlsListen, p.listenTLS},
 		{"-https-listen", c.httpsListen, p.listenHTTPS},
 		{"-metrics", c.metricsListen, p.listenMetrics},
+		{"-debug", c.debugListen, p.listenDebug},
 	} {
 		for _, address := range l.addresses {
 			err := l.open(address)
@@ -96,14 +97,31 @@ func (p *proxy) listenHTTPS(address netip.AddrPort) error {
 }
 
 func (p *proxy) listenMetrics(address netip.AddrPort) error {
-	l, err := net.Listen(network("tcp", address), address.String())
+	l, err := p.listenApart(address)
 	if err == nil {
-		limited := newLimitedListener(l, p.handler, min(maxReaders, p.config.connections()))
-		limited.open = new(atomic.Int64) // the metrics are about others
-		p.limited = append(p.limited, limited)
-		p.listeners = append(p.listeners, newMetricsListener(limited, p.metrics))
+		p.listeners = append(p.listeners, newMetricsListener(l, p.metrics))
 	}
 	return err
+}
+
+func (p *proxy) listenDebug(address netip.AddrPort) error {
+	l, err := p.listenApart(address)
+	if err == nil {
+		p.listeners = append(p.listeners, newDebugListener(l, p.page))
+	}
+	return err
+}
+
+// listenApart listens for those who look at the proxy, whom its metrics are not about.
+func (p *proxy) listenApart(address netip.AddrPort) (net.Listener, error) {
+	l, err := net.Listen(network("tcp", address), address.String())
+	if err != nil {
+		return nil, err
+	}
+	limited := newLimitedListener(l, p.handler, min(maxReaders, p.config.connections()))
+	limited.open = new(atomic.Int64)
+	p.limited = append(p.limited, limited)
+	return limited, nil
 }
 
 func (p *proxy) listenTCP(address netip.AddrPort, onlyClients bool) (net.Listener, error) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/debugpage"
 )
 
 // What the program ends with.
@@ -82,6 +83,7 @@ type proxy struct {
 	resolver  *resolver.Resolver
 	handler   *handler
 	metrics   *metrics
+	page      *debugpage.Page // nil: none
 	listeners []listener
 	limited   []*limitedListener // what the listeners accept connections from
 }
@@ -117,6 +119,11 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	p.metrics = newMetrics(p.resolver)
 	p.metrics.certificate = c.certificate
 	p.handler = newHandler(c, p.resolver, p.metrics, log)
+	if len(c.debugListen) > 0 {
+		if p.page, err = debugpage.New(p.resolver, debugpage.Options{Ask: true}); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+	}
 	if err := p.listen(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -228,7 +235,12 @@ func await(ended <-chan error, running int, patience time.Duration) (left int, f
 // saved.
 func (p *proxy) close() error {
 	closed := make(chan error, 1)
-	go func() { closed <- p.resolver.Close() }()
+	go func() {
+		if p.page != nil {
+			_ = p.page.Close() // it returns no error
+		}
+		closed <- p.resolver.Close()
+	}()
 	err := p.closeListeners()
 	select {
 	case failed := <-closed:

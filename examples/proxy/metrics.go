@@ -114,6 +114,16 @@ func newMetricsListener(l net.Listener, m *metrics) *httpListener {
 	return newHTTPListener("metrics", l, mux)
 }
 
+// newDebugListener shows the page about the resolver.
+func newDebugListener(l net.Listener, page http.Handler) *httpListener {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/dns/", func(w http.ResponseWriter, r *http.Request) {
+		defer active(r)()
+		page.ServeHTTP(w, r)
+	})
+	return newHTTPListener("debug", l, mux)
+}
+
 // write writes all metrics in Prometheus' text format.
 func (m *metrics) write(w io.Writer) {
 	out := exposition{w}

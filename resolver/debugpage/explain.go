@@ -68,6 +68,10 @@ func (p *Page) explain(w http.ResponseWriter, r *http.Request) (*explained, erro
 		e.Wrong = "That is no domain name. A name has labels of 1 to 63 bytes between dots, and at most 255 bytes."
 		return e, nil
 	}
+	// The server may have deadlines that are shorter than a question takes. Each request sets them
+	// anew, unless it has none: then one from here would stay. Not every server can change them.
+	control := http.NewResponseController(w)
+	_, _ = control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})
 	free, err := p.slot(r.Context(), p.asking)
 	if err != nil {
 		return nil, err

@@ -513,6 +513,29 @@ func TestAskingIsBounded(t *testing.T) {
 	}, wait)
 }
 
+// deadlines is a ResponseWriter of a server with deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error { d.read = append(d.read, t); return nil }
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = append(d.write, t); return nil }
+
+// TestDeadlines: a question may take longer than the server allows for other requests.
+func TestDeadlines(t *testing.T) {
+	inSite(t, world, debugpage.Options{Ask: true}, func(s *site) {
+		for method, want := range map[string]int{http.MethodPost: 1, http.MethodGet: 0} {
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+			s.page.ServeHTTP(w, request(method, "explain", url.Values{"name": {"www.shop.example"}}))
+			if len(w.read) != want || len(w.write) != want || want == 1 && !(w.read[0].IsZero() && w.write[0].IsZero()) {
+				t.Errorf("%s: got deadlines %v and %v", method, w.read, w.write)
+			}
+		}
+	})
+}
+
 // TestPaging: every entry is on one of the pages, in canonical order, and pages beyond the end are
 // empty.
 func TestPaging(t *testing.T) {

@@ -26,7 +26,7 @@ type room struct {
 // rooms lists the packages from the top down: a package may import only what stands below it.
 // Tools and examples need no row: see isOutside.
 var rooms = []room{
-	{"examples/proxy", "cache dnssec resolver rootHints internal/snapshot",
+	{"examples/proxy", "cache dnssec resolver resolver/debugpage rootHints internal/snapshot",
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
 	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
 		"it is built of what users have, but for the drawing that it shares with the debug page"},
