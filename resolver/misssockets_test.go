@@ -17,6 +17,41 @@ import (
 // BenchmarkMissOverSockets asks for names that the cache does not have, of a server on this host
 // that is authoritative for all of them: one query over a socket each. The server's work counts too.
 func BenchmarkMissOverSockets(b *testing.B) {
+	r := overSockets(b)
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		query := new(dns.Msg).SetQuestion(fmt.Sprintf("n%d.example.", n), dns.TypeA)
+		if reply, err := r.Exchange(context.Background(), query); err != nil || len(reply.Answer) != 1 {
+			b.Fatal(reply, err)
+		}
+	}
+}
+
+// BenchmarkServedMiss is the same for clients in wire format, without the making of their queries.
+func BenchmarkServedMiss(b *testing.B) {
+	r := overSockets(b)
+	query := packed(b, new(dns.Msg).SetQuestion("n00000000.example.", dns.TypeA))
+	const label = 13 // where its digits begin
+	n, answers := 0, 0
+	count := func(reply []byte) { answers += int(reply[7]) }
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		for i, left := label+7, n; i >= label+1; i-- {
+			query[i], left = byte('0'+left%10), left/10
+		}
+		r.ServeWire(query, resolver.WireClient{MaxSize: 1232}, count)
+	}
+	if answers != n {
+		b.Fatalf("%d of %d were answered", answers, n)
+	}
+}
+
+// overSockets returns a resolver that asks a server on this host, until the end of the benchmark.
+func overSockets(b *testing.B) *resolver.Resolver {
+	b.Helper()
 	at := serveEverything(b)
 	r, err := resolver.New(resolver.Options{
 		RootHints:   &glue.Delegation{Zone: dnsname.Root, Servers: []glue.Server{{Name: dnsname.MustParse("ns.example."), Addrs: []netip.Addr{at.Addr()}}}},
@@ -28,16 +63,8 @@ func BenchmarkMissOverSockets(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer r.Close()
-	n := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		n++
-		query := new(dns.Msg).SetQuestion(fmt.Sprintf("n%d.example.", n), dns.TypeA)
-		if reply, err := r.Exchange(context.Background(), query); err != nil || len(reply.Answer) != 1 {
-			b.Fatal(reply, err)
-		}
-	}
+	b.Cleanup(func() { r.Close() })
+	return r
 }
 
 // serveEverything answers queries over UDP with one address, until the end of the benchmark.
