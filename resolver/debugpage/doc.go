@@ -18,8 +18,8 @@
 // operators of the program and for nobody else. By default it answers only clients on this host:
 // every user of the host is one, and so is every program on it that forwards requests without
 // saying so in Forwarded, X-Forwarded-For or X-Real-IP. Options.Token adds a secret, and
-// Options.Remote, which takes a Token, lets other hosts in: over TLS, please, or everybody on the
-// way reads it along.
+// Options.Remote, which takes a Token, lets other hosts in. Use TLS then: without it the token and
+// the page can be read on the way.
 //
 // Requests for another host name than those of Options.Hosts are refused, so that a web page
 // elsewhere cannot read this one by DNS rebinding, and so are requests that a browser makes for
