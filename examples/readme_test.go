@@ -89,8 +89,8 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// link finds a link or image of Markdown.
-var link = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+// link finds a link or image of Markdown, or the place that a name for one stands for.
+var link = regexp.MustCompile(`(?m)(?:\]\(|^\[[^]]+\]: )([^)#\s]+)`)
 
 // code finds what is no text: programs, and code within a line. A call of a generic function looks
 // like a link.
@@ -98,17 +98,23 @@ var code = regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 
 // TestLinks: what the pages point at is there.
 func TestLinks(t *testing.T) {
-	for _, name := range []string{"../README.md", "../MIGRATING.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md"} {
+	pages := []string{"../README.md", "../MIGRATING.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md"}
+	more, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(more) == 0 {
+		t.Errorf("got %q, %v, want the pages below docs", more, err)
+	}
+	for _, name := range append(pages, more...) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllSubmatch(code.ReplaceAll(text, nil), -1) {
+		links := link.FindAllSubmatch(code.ReplaceAll(text, nil), -1)
+		for _, m := range links {
 			target := string(m[1])
 			if strings.Contains(target, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(target))); err != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(target))); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -11,14 +11,14 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// The root, example. and all that is not written are made up as needed.
+// The root, com. and all that is not written are made up as needed.
 const internet = `
--- zone shop.example. at 198.51.100.1 198.51.100.2 --
+-- zone example.com. at 198.51.100.1 198.51.100.2 --
 @     MX  20 backup
 @     MX  10 mail
--- zone plain.example. --
+-- zone example.net. --
 www   A   192.0.2.80
--- zone quiet.example. --
+-- zone example.org. --
 @     MX  0 .
 `
 
@@ -29,10 +29,10 @@ func TestMailHosts(t *testing.T) {
 		want   []string
 		err    error
 	}{
-		{"shop.example", []string{"mail.shop.example.", "backup.shop.example."}, nil},
-		{"plain.example", []string{"plain.example."}, nil},
-		{"quiet.example", nil, errNoMail},
-		{"nosuch.example", nil, errNoDomain},
+		{"example.com", []string{"mail.example.com.", "backup.example.com."}, nil},
+		{"example.net", []string{"example.net."}, nil},
+		{"example.org", nil, errNoMail},
+		{"nosuch.example.com", nil, errNoDomain},
 	}
 	for _, test := range tests {
 		got, err := mailHosts(t.Context(), r, test.domain)
@@ -46,7 +46,7 @@ func TestMailHosts(t *testing.T) {
 func TestOneServerFails(t *testing.T) {
 	in := resolvertest.New(t, internet)
 	in.Fault("198.51.100.1", resolvertest.Rcode(dns.RcodeServerFailure))
-	got, err := mailHosts(t.Context(), in.Resolver(t), "shop.example")
+	got, err := mailHosts(t.Context(), in.Resolver(t), "example.com")
 	if err != nil || len(got) != 2 {
 		t.Errorf("got %q, %v, want both hosts", got, err)
 	}
@@ -58,10 +58,10 @@ func TestOneServerFails(t *testing.T) {
 // Both fail: that is an error, not a domain without mail.
 func TestAllServersFail(t *testing.T) {
 	in := resolvertest.New(t, internet)
-	in.Fault("shop.example.", resolvertest.LameRefused())
-	got, err := mailHosts(t.Context(), in.Resolver(t), "shop.example")
+	in.Fault("example.com.", resolvertest.LameRefused())
+	got, err := mailHosts(t.Context(), in.Resolver(t), "example.com")
 	var failure *resolver.Error
-	if !errors.As(err, &failure) || failure.Zone != "shop.example." {
-		t.Errorf("got %q, %v, want a *resolver.Error about shop.example.", got, err)
+	if !errors.As(err, &failure) || failure.Zone != "example.com." {
+		t.Errorf("got %q, %v, want a *resolver.Error about example.com.", got, err)
 	}
 }
