@@ -21,8 +21,8 @@
 //     is a [Result]; an error means that there is no answer, or none that may be used.
 //   - Look up hosts, mail servers, services and so on, as package net does:
 //     [Resolver.LookupNetIP] and its siblings, [Resolver.NetResolver] for code that takes a
-//     *net.Resolver, [Resolver.DialContext] for an http.Transport. Records of one type,
-//     with TTL and status: [Lookup].
+//     *net.Resolver, [Resolver.DialContext] for an http.Transport. With status and
+//     TTL beside the values: [Resolver.Detailed]. Records of one type, with both: [Lookup].
 //   - Answer DNS messages in a proxy, a filter or a server: [Resolver.Exchange], and
 //     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns.
 //   - Shape answers: zones of your own ([LocalZone]), no private addresses from the public

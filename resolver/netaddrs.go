@@ -149,9 +149,9 @@ func cutShort(ctx context.Context, err error) bool {
 
 // hitAddrs is addrsOf for names that the cache has everything of as it stands. Whatever else
 // affects answers (hooks, local zones) must make overridesCache true; with a Trace the longer
-// way is taken, which calls its hooks.
+// way is taken, which calls its hooks, and for a Detail too.
 func (r *Resolver) hitAddrs(ctx context.Context, want stub.Families, n dnsname.Name) ([]netip.Addr, bool) {
-	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.Base.Err() != nil || r.overridesCache(ctx, n) {
+	if ContextTrace(ctx) != nil || ctx.Err() != nil || r.env.Base.Err() != nil || seenIn(ctx) != nil || r.overridesCache(ctx, n) {
 		return nil, false
 	}
 	return r.mesh.HitAddrs(n, typesOf(want))
@@ -229,6 +229,7 @@ func (r *Resolver) cachedFamily(ctx context.Context, n dnsname.Name, qtype uint1
 	case !ok:
 		return familyAnswer{}, false
 	}
+	seenIn(ctx).note(f)
 	return familyAnswer{f, notFound(f, qtype)}, true
 }
 

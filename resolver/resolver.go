@@ -181,6 +181,9 @@ func (r *Resolver) resolvePacked(ctx context.Context, n dnsname.Name, qtype uint
 		}
 		return resultOf(f)
 	})
+	if err == nil {
+		seenIn(ctx).note(f)
+	}
 	return f, err
 }
 

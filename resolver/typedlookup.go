@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -134,4 +137,152 @@ func (r *Resolver) LookupTLSA(ctx context.Context, network, host string, port ui
 // They may be trusted only when Status is dnssec.Secure (RFC 4255 §2.4).
 func (r *Resolver) LookupSSHFP(ctx context.Context, host string) (Records[*dns.SSHFP], error) {
 	return Lookup[*dns.SSHFP](ctx, r, host)
+}
+
+// Detail is what a look-up of package net leaves out: how far its values may be believed, and for
+// how long.
+type Detail struct {
+	// Status is the worst DNSSEC status of all answers that the look-up rests on: those for
+	// both address families, the aliases, and the denials of the names of the search list
+	// that were tried before. It is Indeterminate, the zero value, for values that are not
+	// from DNS (a literal, the hosts file), and Bogus for an error that says so.
+	Status dnssec.Status
+	// TTL is how long all of this may be kept, the denial of an error too. Zero for values
+	// that are not from DNS.
+	TTL time.Duration
+	// Stale is set when a part has expired (Options.ServeStale).
+	Stale bool
+	// Canonical is the name that the last answer is about, after all aliases; absolute. ""
+	// for values that are not from DNS.
+	Canonical string
+}
+
+// Detailed has the look-ups of package net with one more result, the same for all of them: a
+// Detail beside the values. Names, values, their order and errors are those of the methods of the
+// same names of Resolver. Programs that need to know whether a mail server's name is secure (RFC
+// 7672 §2.2.1), or when to ask again, use them instead.
+//
+//	servers, detail, err := r.Detailed().LookupMX(ctx, "example.com")
+type Detailed struct{ r *Resolver }
+
+// Detailed returns the look-ups that return a Detail too.
+func (r *Resolver) Detailed() Detailed { return Detailed{r} }
+
+// LookupHost is the method of Resolver with a Detail.
+func (d Detailed) LookupHost(ctx context.Context, host string) ([]string, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupHost(ctx, host)
+	return values, seen.detail(err), err
+}
+
+// LookupIPAddr is the method of Resolver with a Detail.
+func (d Detailed) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupIPAddr(ctx, host)
+	return values, seen.detail(err), err
+}
+
+// LookupIP is the method of Resolver with a Detail.
+func (d Detailed) LookupIP(ctx context.Context, network, host string) ([]net.IP, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupIP(ctx, network, host)
+	return values, seen.detail(err), err
+}
+
+// LookupNetIP is the method of Resolver with a Detail.
+func (d Detailed) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupNetIP(ctx, network, host)
+	return values, seen.detail(err), err
+}
+
+// LookupCNAME is the method of Resolver with a Detail.
+func (d Detailed) LookupCNAME(ctx context.Context, host string) (string, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupCNAME(ctx, host)
+	return values, seen.detail(err), err
+}
+
+// LookupMX is the method of Resolver with a Detail.
+func (d Detailed) LookupMX(ctx context.Context, name string) ([]*net.MX, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupMX(ctx, name)
+	return values, seen.detail(err), err
+}
+
+// LookupNS is the method of Resolver with a Detail.
+func (d Detailed) LookupNS(ctx context.Context, name string) ([]*net.NS, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupNS(ctx, name)
+	return values, seen.detail(err), err
+}
+
+// LookupTXT is the method of Resolver with a Detail.
+func (d Detailed) LookupTXT(ctx context.Context, name string) ([]string, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupTXT(ctx, name)
+	return values, seen.detail(err), err
+}
+
+// LookupAddr is the method of Resolver with a Detail.
+func (d Detailed) LookupAddr(ctx context.Context, addr string) ([]string, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	values, err := d.r.LookupAddr(ctx, addr)
+	return values, seen.detail(err), err
+}
+
+// LookupSRV is the method of Resolver with a Detail; the name that it returns beside the records
+// is Detail.Canonical too.
+func (d Detailed) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, Detail, error) {
+	ctx, seen := withSeen(ctx)
+	canonical, records, err := d.r.LookupSRV(ctx, service, proto, name)
+	return canonical, records, seen.detail(err), err
+}
+
+type seenKey struct{}
+
+// seen gathers the Detail of a look-up from its answers, two of which may come at a time.
+type seen struct {
+	mu  sync.Mutex
+	d   Detail // guarded by mu
+	any bool   // likewise: there was an answer
+}
+
+func withSeen(ctx context.Context) (context.Context, *seen) {
+	s := &seen{}
+	return context.WithValue(ctx, seenKey{}, s), s
+}
+
+// seenIn returns what gathers the Detail of the look-up that ctx is of; nil: nothing does.
+func seenIn(ctx context.Context) *seen {
+	s, _ := ctx.Value(seenKey{}).(*seen)
+	return s
+}
+
+// note adds an answer; the receiver may be nil.
+func (s *seen) note(a *answer.Answer) {
+	if s == nil || a == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ttl := a.TimeToLive()
+	if s.any {
+		s.d.Status, s.d.TTL = s.d.Status.Worst(a.Status), min(s.d.TTL, ttl)
+	} else {
+		s.d.Status, s.d.TTL, s.any = a.Status, ttl, true
+	}
+	s.d.Stale = s.d.Stale || a.Stale
+	s.d.Canonical = canonicalOf(a, a.Q.Name.String())
+}
+
+// detail returns what was gathered for a look-up that ends with err.
+func (s *seen) detail(err error) Detail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var told *Error
+	if errors.As(err, &told) {
+		return Detail{Status: told.Status} // what else was found does not count
+	}
+	return s.d
 }

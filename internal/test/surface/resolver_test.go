@@ -55,6 +55,23 @@ func TestResolve(t *testing.T) {
 	if err != nil || result.Canonical() != "www.shop.example." || result.Status != dnssec.Secure || len(result.Chain) == 0 || log.Len() == 0 {
 		t.Fatal(result, err, log.String())
 	}
+	d := r.Detailed()
+	hosts, detail, err := d.LookupHost(ctx, "www.shop.example")
+	if err != nil || len(hosts) != 2 || detail.Status != dnssec.Secure {
+		t.Error(hosts, detail, err)
+	}
+	_, _, err = d.LookupIPAddr(ctx, "www.shop.example")
+	_, _, err2 := d.LookupIP(ctx, "ip", "www.shop.example")
+	_, _, err3 := d.LookupNetIP(ctx, "ip", "www.shop.example")
+	_, _, err4 := d.LookupCNAME(ctx, "alias.shop.example")
+	_, _, err5 := d.LookupMX(ctx, "shop.example")
+	_, _, err6 := d.LookupNS(ctx, "shop.example")
+	_, _, err7 := d.LookupTXT(ctx, "shop.example")
+	_, _, err8 := d.LookupAddr(ctx, "192.0.2.80")
+	_, _, _, err9 := d.LookupSRV(ctx, "http", "tcp", "shop.example")
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
+		t.Error(err)
+	}
 	if text := resolver.Explain(resolver.ErrClosed); text == "" {
 		t.Error("no explanation")
 	}
