@@ -118,7 +118,7 @@ func readList(ctx context.Context, r io.Reader, each func(line []byte, long bool
 		long := len(part) > room
 		line = append(line, part[:min(len(part), room)]...)
 		for err == bufio.ErrBufferFull {
-			part, err = b.ReadSlice('\n')
+			_, err = b.ReadSlice('\n')
 			long = true
 		}
 		if len(line) > 0 {
