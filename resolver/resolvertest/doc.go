@@ -21,6 +21,32 @@
 // the same servers on sockets of the loopback interface. Without package testing,
 // use NewInternet.
 //
+// Tests that have their data as Go values write [Hosts], which become such a text.
+//
+// # One look-up that fails
+//
+// A resolver asks more than its caller does: A and AAAA together, keys, the addresses of name
+// servers, and less of a name than it wants (RFC 9156). A fault that is to be met by one look-up
+// only therefore names the zone, the name and the type,
+//
+//	-- fault shop.example. --
+//	when name mail.shop.example. type MX: replace SERVFAIL
+//
+// which is what Host.Errors becomes. At the zone's own servers, and with the default
+// MinimiseRelaxed, look-ups of other types and of names below it are not affected: when a
+// minimised query fails, the full name is asked. A condition such as first 1 counts minimised
+// queries too.
+//
+// # Special-use names
+//
+// Resolvers answer some names themselves and never ask for them (resolver.IsSpecialUse): those
+// below local, localhost, invalid, alt, onion and home.arpa, and the reverse zones of private
+// addresses. A zone with such names that is written in the text is found by a resolver that
+// Internet.Resolver or Internet.Options makes, which turns those answers off. It is not found by
+// one with options of another origin, nor by the program under test if that makes its own
+// resolver: there such a name does not exist, and no query is logged. Names below example.,
+// test. and example.com. have no such trap.
+//
 // # Text
 //
 // A text has sections; each begins with a header line `-- … --`. A line that
