@@ -21,7 +21,7 @@ import (
 // asks nothing.
 type Options struct {
 	// Token is a secret that every request must have: as the password of HTTP's basic
-	// authentication, with any user name, or as a bearer token (RFC 6750 §2.1). "": none.
+	// authentication, with any user name, or as a bearer token. "": none.
 	Token string
 	// Remote lets clients on other hosts see the page, and those behind a proxy that names its
 	// clients. It takes a Token. False: only clients on this host.
