@@ -21,8 +21,9 @@ import (
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
-// wired is what ServeWire sends to a client; nil when it sends nothing.
-func wired(t testing.TB, r *resolver.Resolver, client resolver.WireClient, query []byte) []byte {
+// wired is what ServeWire sends to a client; nil when it sends nothing. sending is called when it
+// does.
+func wired(t testing.TB, r *resolver.Resolver, client resolver.WireClient, query []byte, sending ...func()) []byte {
 	t.Helper()
 	sent := 0
 	var reply []byte
@@ -30,6 +31,9 @@ func wired(t testing.TB, r *resolver.Resolver, client resolver.WireClient, query
 	r.ServeWire(query, client, func(b []byte) {
 		sent++
 		reply = append([]byte{}, b...)
+		for _, f := range sending {
+			f()
+		}
 	})
 	if sent > 1 {
 		t.Errorf("%x was answered %d times", query, sent)
@@ -230,7 +234,7 @@ func TestServeWireSaysWhatServeDNSSays(t *testing.T) {
 		"ptr.big.example.", "srv.big.example.", "none.big.example.", "www.broken.example.", "www.dead.example.", "host.corp.example.", "none.corp.example.",
 		"fresh*.shop.example.", "fresh*.w.shop.example.", "fresh*.d.shop.example.", "fresh*.compact.example.", "fresh*.nsec3.example.", "fresh*.w.plain.test.")
 	queries := 4000
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		queries = 1500
 	}
 	hooks := resolver.Hooks{
@@ -333,4 +337,180 @@ func TestServeWireHoldsLimits(t *testing.T) {
 			}
 		}
 	}
+}
+
+// dnsServerSays is what a dns.Server with AcceptQuery and ServeDNS answers, without the parts that
+// ServeDNS has no say in; nil: nothing.
+func dnsServerSays(r *resolver.Resolver, query []byte) *dns.Msg {
+	if len(query) < 12 {
+		return nil
+	}
+	word := func(i int) uint16 { return uint16(query[2*i])<<8 | uint16(query[2*i+1]) }
+	h := dns.Header{Id: word(0), Bits: word(1), Qdcount: word(2), Ancount: word(3), Nscount: word(4), Arcount: word(5)}
+	refused := func(rcode int) *dns.Msg { return &dns.Msg{MsgHdr: dns.MsgHdr{Id: h.Id, Rcode: rcode}} }
+	switch resolver.AcceptQuery(h) {
+	case dns.MsgIgnore:
+		return nil
+	case dns.MsgReject:
+		return refused(dns.RcodeFormatError)
+	case dns.MsgRejectNotImplemented:
+		return refused(dns.RcodeNotImplemented)
+	case dns.MsgAccept:
+	}
+	m := new(dns.Msg)
+	if m.Unpack(query) != nil {
+		return refused(dns.RcodeFormatError)
+	}
+	c := &client{remote: overTCP}
+	r.ServeDNS(c, m)
+	return c.reply
+}
+
+// wireMessage puts a query together: header words behind the ID, then the rest.
+func wireMessage(flags, questions, answers, authorities, additionals uint16, rest ...string) []byte {
+	b := []byte{0x12, 0x67}
+	for _, word := range []uint16{flags, questions, answers, authorities, additionals} {
+		b = append(b, byte(word>>8), byte(word))
+	}
+	return append(b, strings.Join(rest, "")...)
+}
+
+const (
+	wireQuestion = "\x09localhost\x00\x00\x01\x00\x01"
+	wireOPT      = "\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
+	wireTXT      = "\x01a\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02\x01x"
+)
+
+// withOptions is an OPT record with such options.
+func withOptions(options string) string {
+	return wireOPT[:9] + string([]byte{byte(len(options) >> 8), byte(len(options))}) + options
+}
+
+// malformed has queries in wire format, and the code of the reply; 0 for those in order.
+var malformed = []struct {
+	name   string
+	query  []byte
+	rcode  int
+	strict bool // a dns.Server answers something else
+}{
+	{"in order", wireMessage(0x100, 1, 0, 0, 0, wireQuestion), 0, false},
+	{"with EDNS", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireOPT), 0, false},
+	{"a record in each section", wireMessage(0x100, 1, 1, 1, 2, wireQuestion, wireTXT, wireTXT, wireTXT, wireOPT), 0, false},
+	{"bytes behind it", wireMessage(0x100, 1, 0, 0, 0, wireQuestion, "more"), 0, false},
+	{"of 64 KiB", wireMessage(0x100, 1, 0, 0, 0, wireQuestion, strings.Repeat("x", 65535-12-len(wireQuestion))), 0, false},
+	{"an option of 64 KB", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions("\xfd\xe9\xfe\x00"+strings.Repeat("x", 0xfe00))), 0, false},
+	{"the most options", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions(strings.Repeat("\xfd\xe9\x00\x00", 100))), 0, false},
+	{"an owner by pointer", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\xc0\x0c"+wireTXT[3:]), 0, false},
+	{"one option more", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions(strings.Repeat("\xfd\xe9\x00\x00", 101))), dns.RcodeFormatError, false},
+	{"two OPT records", wireMessage(0x100, 1, 0, 0, 2, wireQuestion, wireOPT, wireOPT), dns.RcodeFormatError, false},
+	{"an OPT record as answer", wireMessage(0x100, 1, 1, 0, 0, wireQuestion, wireOPT), dns.RcodeFormatError, false},
+	{"an OPT record of a name", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\x01a"+wireOPT), dns.RcodeFormatError, false},
+	{"an option cut off", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions("\xfd\xe9\x00\x05abc")), dns.RcodeFormatError, false},
+	{"the code of an option cut off", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions("\xfd\xe9\x00")), dns.RcodeFormatError, false},
+	{"a client subnet that is none", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, withOptions("\x00\x08\x00\x01x")), dns.RcodeFormatError, false},
+	{"an OPT record longer than the query", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireOPT[:9]+"\x00\x09"), dns.RcodeFormatError, false},
+	{"half an OPT record", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireOPT[:6]), dns.RcodeFormatError, false},
+	{"a record cut off", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireTXT[:14]), dns.RcodeFormatError, false},
+	{"RDATA of another form", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireTXT[:13]+"\x05x"), dns.RcodeFormatError, false},
+	{"an owner that points to itself", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\xc0\x1b"+wireTXT[3:]), dns.RcodeFormatError, false},
+	{"two questions", wireMessage(0x100, 2, 0, 0, 0, wireQuestion, wireQuestion), dns.RcodeFormatError, false},
+	{"no question", wireMessage(0x100, 0, 0, 0, 0), dns.RcodeFormatError, false},
+	{"no question, EDNS", wireMessage(0x100, 0, 0, 0, 1, wireOPT), dns.RcodeFormatError, false},
+	{"65,535 answers", wireMessage(0x100, 1, 65535, 0, 0, wireQuestion), dns.RcodeFormatError, false},
+	{"65,535 additional records", wireMessage(0x100, 1, 0, 0, 65535, wireQuestion), dns.RcodeFormatError, false},
+	{"only a header", wireMessage(0x100, 1, 0, 0, 0), dns.RcodeFormatError, false},
+	{"a name cut off", wireMessage(0x100, 1, 0, 0, 0, wireQuestion[:5]), dns.RcodeFormatError, false},
+	{"a label of 64 bytes", wireMessage(0x100, 1, 0, 0, 0, "\x40", strings.Repeat("a", 64), "\x00\x00\x01\x00\x01"), dns.RcodeFormatError, false},
+	{"a name of 256 bytes", wireMessage(0x100, 1, 0, 0, 0, strings.Repeat("\x01a", 126)+"\x02ab", "\x00\x00\x01\x00\x01"), dns.RcodeFormatError, false},
+	{"a name that points to itself", wireMessage(0x100, 1, 0, 0, 0, "\xc0\x0c\x00\x01\x00\x01"), dns.RcodeFormatError, false},
+	{"a name that points into the header", wireMessage(0x100, 1, 0, 0, 0, "\xc0\x04\x00\x01\x00\x01"), dns.RcodeFormatError, true},
+	{"a name that points ahead", wireMessage(0x100, 1, 0, 0, 0, "\xc0\x12\x00\x01\x00\x01\x09localhost\x00"), dns.RcodeFormatError, true},
+	{"no type", wireMessage(0x100, 1, 0, 0, 0, wireQuestion[:11]), dns.RcodeFormatError, true},
+	{"no class", wireMessage(0x100, 1, 0, 0, 0, wireQuestion[:13]), dns.RcodeFormatError, true},
+	{"fewer records than announced", wireMessage(0x100, 1, 0, 0, 2, wireQuestion, wireOPT), dns.RcodeFormatError, true},
+	{"no record where one is announced", wireMessage(0x100, 1, 0, 0, 1, wireQuestion), dns.RcodeFormatError, true},
+	{"an UPDATE with many records", wireMessage(5<<11, 1, 0, 9, 1, wireQuestion), dns.RcodeNotImplemented, false},
+	{"another opcode, malformed", wireMessage(1<<11, 1, 0, 0, 0, "\xc0"), dns.RcodeNotImplemented, false},
+	{"all opcodes' flags", wireMessage(0x7fff, 1, 0, 0, 0, wireQuestion), dns.RcodeNotImplemented, false},
+}
+
+// Bytes that are malformed get FORMERR when there is an ID to send it with, and a question that
+// can be read is in it.
+func TestServeWireMalformed(t *testing.T) {
+	r := resolvertest.New(t, clientWorld).Resolver(t)
+	for _, test := range malformed {
+		reply := wired(t, r, resolver.WireClient{Addr: clientAt}, test.query)
+		m := unpacked(t, reply)
+		if m.Rcode != test.rcode || m.Id != 0x1267 || !m.Response || m.Opcode != int(test.query[2]>>3)&0xF {
+			t.Errorf("%s: got\n%v\nwant %s", test.name, m, dns.RcodeToString[test.rcode])
+		}
+		if test.rcode != 0 && len(reply) > max(len(test.query), 12+11)+60 {
+			t.Errorf("%s: a refusal of %d bytes to %d, which anybody can send in another's name", test.name, len(reply), len(test.query))
+		}
+		if isWhole := strings.Contains(string(test.query), wireQuestion) && test.query[5] == 1; (len(m.Question) == 1) != isWhole {
+			t.Errorf("%s: %d questions in the reply, want one: %t", test.name, len(m.Question), isWhole)
+		}
+		if same := dnsServerSays(r, test.query).Rcode == test.rcode; same == test.strict {
+			t.Errorf("%s: a dns.Server says the same: %t, want %t", test.name, same, !test.strict)
+		}
+		again, err := r.ExchangeWire(t.Context(), []byte("before"), test.query, 0)
+		if err != nil || !bytes.HasPrefix(again, []byte("before")) || unpacked(t, again[6:]).Rcode != test.rcode {
+			t.Errorf("%s: ExchangeWire returns %x, %v", test.name, again, err)
+		}
+	}
+	for about, query := range map[string][]byte{
+		"nothing": nil, "less than a header": wireMessage(0, 1, 0, 0, 0)[:11], "a response": wireMessage(0x8180, 1, 0, 0, 0, wireQuestion), "a malformed response": wireMessage(0x8000, 9, 9, 9, 9),
+	} {
+		if reply := wired(t, r, resolver.WireClient{}, query); reply != nil {
+			t.Errorf("%s was answered with %x", about, reply)
+		}
+		if reply, err := r.ExchangeWire(t.Context(), []byte("before"), query, 0); err == nil || string(reply) != "before" {
+			t.Errorf("%s: ExchangeWire returns %x, %v", about, reply, err)
+		}
+	}
+}
+
+// FuzzServeWire: whatever bytes arrive, there is one reply that belongs to them and keeps to the
+// limit, or none; and it is what a dns.Server says, or FORMERR.
+func FuzzServeWire(f *testing.F) {
+	for _, test := range malformed { // what each tries stands there
+		f.Add(test.query, uint16(0))
+		f.Add(test.query, uint16(512))
+	}
+	for _, query := range []*dns.Msg{
+		ask("alias.shop.example.", dns.TypeA, withDO),                                                 // a chain, signed
+		ask("WWW.shop.example.", dns.TypeANY),                                                         // several RRsets, letter case
+		ask("nx.shop.example.", dns.TypeMX, withAD),                                                   // a denial
+		ask("www.broken.example.", dns.TypeA, withEDNS),                                               // bogus
+		ask("www.shop.example.", dns.TypeA, withoutRD),                                                // from the cache alone
+		ask("www.shop.example.", dns.TypeA, cookie(8)),                                                // a cookie
+		ask("version.bind.", dns.TypeTXT, inClass(3)),                                                 // another class
+		ask(`\000\.\255.shop.example.`, 65280),                                                        // bytes that need escapes
+		ask(strings.Repeat("a.", 120)+"shop.example.", 1),                                             // a long name
+		ask("www.shop.example.", dns.TypeA, withOption(&dns.EDNS0_PADDING{Padding: make([]byte, 9)})), // padding
+	} {
+		query.Id = 0x1267
+		f.Add(packed(f, query), uint16(1232))
+	}
+	r := resolvertest.New(f, clientWorld).Resolver(f)
+	f.Fuzz(func(t *testing.T, query []byte, maxSize uint16) {
+		want := dnsServerSays(r, query)
+		reply := wired(t, r, resolver.WireClient{Addr: clientAt, MaxSize: int(maxSize), Encrypted: true}, query)
+		if reply == nil || want == nil {
+			if reply != nil || want != nil {
+				t.Fatalf("got %x, want %v", reply, want)
+			}
+			return
+		}
+		m := unpacked(t, reply)
+		if !bytes.Equal(reply[:2], query[:2]) || !m.Response || m.Opcode != int(query[2]>>3)&0xF {
+			t.Errorf("header of the reply is %+v", m.MsgHdr)
+		}
+		if m.Rcode != want.Rcode && m.Rcode != dns.RcodeFormatError {
+			t.Errorf("got\n%v\nwant\n%v", m, want)
+		}
+		if maxSize > 0 && maxSize < 65535 && len(reply) > max(512, int(maxSize)) {
+			t.Errorf("%d bytes, want at most %d", len(reply), max(512, maxSize))
+		}
+	})
 }

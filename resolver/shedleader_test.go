@@ -24,36 +24,50 @@ const shedWorld = `
 latency 700ms
 `
 
-// guest is a client of ServeDNS.
+// guest is a client of ServeDNS, or of ServeWire.
 type guest struct {
 	client
-	returned time.Duration // when ServeDNS has, after the begin of the test, as answered
+	returned time.Duration // when that has, after the begin of the test, as answered
 	answered time.Duration
 }
 
 // inShedWorld plays with four slots, of which the first and the third question to come are
-// never shed.
+// never shed; once with clients of ServeDNS, and once with those of ServeWire.
 func inShedWorld(t *testing.T, play func(w *world, serve func(name string) *guest), change ...func(*resolver.Options)) {
 	t.Helper()
-	inWorld(t, shedWorld, func(w *world) {
-		w.r.AwaitHere()
-		w.ask("warm.slow.example.", dns.TypeA)
-		w.ask("warm.quick.example.", dns.TypeA)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		start := time.Now()
-		var all sync.WaitGroup
-		play(w, func(name string) *guest {
-			g := &guest{client: client{remote: overUDP}}
-			all.Go(func() {
-				w.r.ServeDNS(&g.client, ask(name, dns.TypeA, withEDNS))
-				g.returned, g.answered = time.Since(start), g.at.Sub(start)
-			})
-			synctest.Wait() // one after the other
-			return g
+	change = append(change, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Questions = 4 })
+	for door, serve := range map[string]func(*world, *guest, string){"ServeDNS": serveDNS, "ServeWire": serveWire} {
+		t.Run(door, func(t *testing.T) {
+			inWorld(t, shedWorld, func(w *world) {
+				w.r.AwaitHere()
+				w.ask("warm.slow.example.", dns.TypeA)
+				w.ask("warm.quick.example.", dns.TypeA)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				start := time.Now()
+				var all sync.WaitGroup
+				play(w, func(name string) *guest {
+					g := &guest{client: client{remote: overUDP}}
+					all.Go(func() {
+						serve(w, g, name)
+						g.returned, g.answered = time.Since(start), g.at.Sub(start)
+					})
+					synctest.Wait() // one after the other
+					return g
+				})
+				all.Wait()
+			}, change...)
 		})
-		all.Wait()
-	}, append(change, ipv4Only, minimiseOff, func(o *resolver.Options) { o.Limits.Questions = 4 })...)
+	}
+}
+
+func serveDNS(w *world, g *guest, name string) {
+	w.r.ServeDNS(&g.client, ask(name, dns.TypeA, withEDNS))
+}
+
+func serveWire(w *world, g *guest, name string) {
+	reply := wired(w, w.r, resolver.WireClient{Addr: clientAt, MaxSize: 1232}, packed(w, ask(name, dns.TypeA, withEDNS)), func() { g.at = time.Now() })
+	g.reply = unpacked(w, reply)
 }
 
 // wantShed checks that a guest has been told at the time of 500 ms that it was shed.

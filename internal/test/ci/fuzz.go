@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// fuzzMain lists the targets that take what a hostile server sends, and those that judge
-// proofs: they get more time.
+// fuzzMain lists the targets that take what a hostile server or client sends, and those that
+// judge proofs: they get more time.
 var fuzzMain = []string{
 	"cache.FuzzLoadEntry", "dnssec.FuzzAnchors", "dnssec.FuzzNSEC", "dnssec.FuzzNSEC3",
 	"dnssec.FuzzSignature", "internal/scrub.FuzzScrub", "internal/wire.FuzzParse", "internal/upstream.FuzzCheck", "internal/upstream.FuzzClassify",
+	"resolver.FuzzServeWire",
 }
 
 // How long a target is fuzzed.
