@@ -16,7 +16,6 @@ type Budget struct {
 	Limits   *limits.Limits
 	Refused  *limits.Counters // counts the limits that struck; nil: they are not counted
 	Deadline time.Time        // by time.Now
-	Work     *dnssec.Work     // of validation
 
 	Sends         atomic.Int64
 	bytes         atomic.Int64
@@ -27,13 +26,22 @@ type Budget struct {
 	Reading       readTime
 
 	waitingFor atomic.Pointer[limits.Error] // what a query waits for; nil: nothing
+	work       atomic.Pointer[dnssec.Work]  // of validation; nil: nothing has been validated yet
 
 	Walks   atomic.Int64 // numbers walks and queries for traces
 	Queries atomic.Int64
 }
 
 func New(l *limits.Limits, refused *limits.Counters) *Budget {
-	return &Budget{Limits: l, Refused: refused, Deadline: time.Now().Add(l.Time), Work: dnssec.NewWork(l.Validation())}
+	return &Budget{Limits: l, Refused: refused, Deadline: time.Now().Add(l.Time)}
+}
+
+// Work returns what validation charges, the same for all that is validated.
+func (b *Budget) Work() *dnssec.Work {
+	if b.work.Load() == nil {
+		b.work.CompareAndSwap(nil, dnssec.NewWork(b.Limits.Validation()))
+	}
+	return b.work.Load()
 }
 
 // Send charges for one query. Joining a query that another question has sent costs the same,
@@ -135,10 +143,14 @@ type took struct {
 
 // Took returns what the work has taken so far.
 func (b *Budget) Took() took {
-	return took{
+	t := took{
 		Queries: int(b.Queries.Load()), Bytes: int(b.bytes.Load()),
-		Elapsed: time.Since(b.Deadline.Add(-b.Limits.Time)), Validation: b.Work.Spent(),
+		Elapsed: time.Since(b.Deadline.Add(-b.Limits.Time)),
 	}
+	if work := b.work.Load(); work != nil {
+		t.Validation = work.Spent()
+	}
+	return t
 }
 
 // LookupFailed charges for a name server's address that was not found. Names known not to

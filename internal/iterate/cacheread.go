@@ -58,7 +58,7 @@ func (r *Iterator) foundAnswer(v *routes.View, q answer.Question, f *cache.Found
 	case f.Synthesis != nil:
 		return synthesisedAnswer(q, f.Synthesis)
 	case f.Item.Set.Type == q.Type && f.Item.Set.Owner == q.Name:
-		return setAnswer(q, f.Item), true
+		return setAnswer(q, &f.Item), true
 	}
 	return aliasAnswer(q, f.Item)
 }
@@ -94,7 +94,7 @@ type staleReader struct {
 func (c *staleReader) read(q answer.Question) (*answer.Answer, bool) {
 	item, own := c.set(q, q.Type)
 	if own && !answer.FromWildcard(&item.Set) {
-		return setAnswer(q, item), true
+		return setAnswer(q, &item), true
 	}
 	if !own && !answer.IsAliasType(q.Type) {
 		if item, own = c.set(q, dns.TypeCNAME); own && !answer.FromWildcard(&item.Set) {
@@ -145,12 +145,12 @@ func (c *staleReader) dname(q answer.Question) (*answer.Answer, bool) {
 
 // setAnswer makes an answer of an RRset that was kept. It is one piece of memory: this is
 // what most questions get.
-func setAnswer(q answer.Question, item cache.Item) *answer.Answer {
+func setAnswer(q answer.Question, item *cache.Item) *answer.Answer {
 	whole := &struct {
 		answer.Answer
 		item cache.Item
 		sets [1]*dnssec.RRset
-	}{item: item}
+	}{item: *item}
 	whole.sets[0] = &whole.item.Set
 	whole.Answer = answer.Answer{
 		Q: q, Kind: answer.KindAnswer, Sets: whole.sets[:], Status: item.Status, TTL: item.TTL, FromCache: true,

@@ -62,7 +62,7 @@ func (r *Iterator) newValidation(st *QueryState, q answer.Question) *validation 
 	if v.Validator == nil || st.Trust == cache.Unchecked {
 		return nil
 	}
-	evidence := v.Validator.Evidence(now, r.Settings.SignatureTime(), st.Budget.Work)
+	evidence := v.Validator.Evidence(now, r.Settings.SignatureTime(), st.Budget.Work())
 	evidence.Remember(r.upstream.KeyCache.Signatures())
 	return &validation{
 		r: r, st: st, view: v, keyCache: r.upstream.KeyCache.DividedBy(rt),

@@ -68,17 +68,26 @@ type socket interface {
 //
 // Errors are *Error, as those of Send. Begin does not change query and does not keep it.
 func (t *Transport) Begin(ctx context.Context, server netip.AddrPort, query []byte) (*Pending, error) {
+	p := new(Pending)
+	if err := t.BeginIn(ctx, p, server, query); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// BeginIn is Begin that makes the pending query of p, which is zero, and a part of something larger.
+func (t *Transport) BeginIn(ctx context.Context, p *Pending, server netip.AddrPort, query []byte) error {
 	// ::ffff:192.0.2.1 is 192.0.2.1.
 	server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port())
 	if err := checkSend("udp", server, query); err != nil {
-		return nil, &Error{Op: opDial, Network: "udp", Server: server, Err: err}
+		return &Error{Op: opDial, Network: "udp", Server: server, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &Error{Op: opWait, Network: "udp", Server: server, Err: err}
+		return &Error{Op: opWait, Network: "udp", Server: server, Err: err}
 	}
-	p := &Pending{t: t, ctx: ctx, server: server, errorsLeft: maxReadErrors, busy: true}
+	p.t, p.ctx, p.server, p.errorsLeft, p.busy = t, ctx, server, maxReadErrors, true
 	if !t.enter(p) {
-		return nil, &Error{Op: opDial, Network: "udp", Server: server, Err: net.ErrClosed}
+		return &Error{Op: opDial, Network: "udp", Server: server, Err: net.ErrClosed}
 	}
 	sent := false
 	defer func() {
@@ -88,10 +97,10 @@ func (t *Transport) Begin(ctx context.Context, server netip.AddrPort, query []by
 		p.leave()
 	}()
 	if op, err := p.send(query); err != nil {
-		return nil, p.fail(op, err)
+		return p.fail(op, err)
 	}
 	sent = true
-	return p, nil
+	return nil
 }
 
 // send opens the socket and sends the query. With an error it returns what failed.

@@ -50,7 +50,8 @@ type firstQuery struct {
 	id        int
 	giveUp    time.Time // when its reply is waited for no longer
 	refused   bool      // the wait here has ended because the port is unreachable
-	pending   *transport.Pending
+	pending   transport.Pending
+	isPending bool   // pending is open
 	unwatch   func() // ends the watch on a context; nil: the flight's end is watched, or nothing
 	sendSlots sendSlots
 }
@@ -74,10 +75,10 @@ func (f *firstQuery) leave() {
 
 // end closes the socket, and releases its slot.
 func (f *firstQuery) end() {
-	if f.pending != nil {
+	if f.isPending {
 		f.endWatch()
 		f.pending.Close()
-		f.pending = nil
+		f.isPending = false
 	}
 	f.sendSlots.leave()
 }
@@ -104,21 +105,20 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 	}
 	late := f.sent.Add(f.to.Estimate.Late + f.to.Jitter)
 	resume := f.r.Flights.Stagger.Pause()
-	pending, err := f.r.transport.Begin(ctx, f.to.Addr, f.query)
-	if err != nil {
+	if err := f.r.transport.BeginIn(ctx, &f.pending, f.to.Addr, f.query); err != nil {
 		resume()
 		return f.ended(nil, err)
 	}
-	f.pending = pending
-	if !f.Flight.CloseAtEnd(pending) {
-		pending.Close()
+	f.isPending = true
+	if !f.Flight.CloseAtEnd(&f.pending) {
+		f.pending.Close()
 	}
 	f.onSent()
 	until := f.giveUp
 	if late.Before(until) {
 		until = late
 	}
-	msg, err := pending.Await(until, f.accept)
+	msg, err := f.pending.Await(until, f.accept)
 	resume()
 	switch {
 	case errors.Is(err, transport.ErrRefused):
@@ -138,7 +138,7 @@ func (f *firstQuery) finish(ctx context.Context, unreachable chan<- struct{}) Re
 	if f.refused {
 		f.onUnreachable()
 	}
-	if f.pending != nil {
+	if f.isPending {
 		f.unwatch = f.pending.CloseOn(ctx)
 		resume := f.r.Flights.Stagger.Pause()
 		msg, err := f.pending.Await(f.giveUp, f.accept)
