@@ -314,6 +314,58 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// A question without an answer is logged with the reason, a bogus one as such, and one that is
+// refused too; times have their unit.
+func TestLogReasons(t *testing.T) {
+	w := newInternet(t)
+	p := startProxy(t, w.flags("-log-queries")...)
+	ask(t, "udp", p.at["udp"], "www.bogus.example.", dns.TypeA)
+	p.terminate()
+	p.wait()
+	expect(t, "bogus", p.text(), `"msg":"no answer","client":"127\.0\.0\.1:\d+","name":"www\.bogus\.example\.","type":"A","status":"bogus","why":"No answer for www\.bogus\.example\. A: the answer failed DNSSEC validation \(`)
+	expect(t, "unit", p.text(), `"rcode":"SERVFAIL","answers":0,"took":"[0-9.]+[mµ]?s"`)
+
+	p = startProxy(t, w.flags("-log-queries", "-allow-client", "192.0.2.0/24")...)
+	ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA)
+	ask(t, "tcp", p.at["tcp"], "www.shop.example.", dns.TypeA)
+	p.terminate()
+	p.wait()
+	for _, transport := range []string{"udp", "tcp"} {
+		expect(t, "refused over "+transport, p.text(), `"transport":"`+transport+`".*"rcode":"REFUSED".*"why":"its address is not in -allow-client"`)
+	}
+}
+
+// A proxy that others reach and that answers this host only says so.
+func TestWarnsOfStrangers(t *testing.T) {
+	for flags, warns := range map[string]bool{
+		"-listen 0.0.0.0:0":                              true,
+		"-listen 127.0.0.1:0":                            false,
+		"-listen 0.0.0.0:0 -allow-client 192.168.0.0/16": false,
+		"-listen 0.0.0.0:0 -allow-client ::1":            true,
+	} {
+		var log strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if code := run(ctx, strings.Fields(flags), io.Discard, &log); code != exitStopped {
+			t.Errorf("%s: exit code %d: %s", flags, code, &log)
+		}
+		if got := strings.Contains(log.String(), "level=WARN msg=\"only this host gets answers"); got != warns {
+			t.Errorf("%s: got\n%s\nwant a warning: %t", flags, &log, warns)
+		}
+	}
+}
+
+// -time-limit ends a question whose servers are silent.
+func TestTimeLimitOption(t *testing.T) {
+	c, err := parseFlags([]string{"-time-limit", "2s"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := c.options(); err != nil || o.Limits.Time != 2*time.Second {
+		t.Errorf("got %v, %v, want 2s", o.Limits.Time, err)
+	}
+}
+
 // The log is text unless the flags say otherwise.
 func TestLogFormat(t *testing.T) {
 	for _, test := range []struct{ flags, want string }{

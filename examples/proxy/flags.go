@@ -6,9 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +50,7 @@ type config struct {
 	clientQuestions   int
 	clientConnections int
 	questions         int
+	timeLimit         time.Duration
 	descriptors       uint64 // that the process may have open
 
 	logJSON    bool
@@ -77,14 +80,15 @@ func (c *config) flagSet() *flag.FlagSet {
 
 	f.Var((*routeList)(&c.routes), "route", "`ZONE=SERVER,…`: ask these for the names of a zone; SERVER is [tcp://|tls://]IP[:PORT][#NAME], or a file like /etc/resolv.conf; the words stub, iterate and unsigned change what the route is")
 	f.StringVar(&c.hostsFile, "hosts", "", "`FILE` in the form of /etc/hosts whose names are answered from it")
-	f.Var((*wordList)(&c.localZones), "local-zone", "`ZONE=FILE`: answer a zone from a zone file")
+	f.Var((*zoneFiles)(&c.localZones), "local-zone", "`ZONE=FILE`: answer a zone from a zone file")
 	f.BoolVar(&c.rebindProtection, "rebind-protection", false, "leave private addresses out of answers")
 	f.Var((*wordList)(&c.privateDomains), "private-domain", "`DOMAINS` whose names may have private addresses")
 	f.BoolVar(&c.rotate, "rotate", false, "give records of one name and type in another order each time")
 
 	f.StringVar(&c.nsid, "nsid", "", "`TEXT` that tells clients which of several servers they have got (RFC 5001)")
 
-	f.Int64Var(&c.cacheBytes, "cache-bytes", cache.DefaultMaxBytes, "`SIZE` of the cache in bytes")
+	c.cacheBytes = cache.DefaultMaxBytes
+	f.Var((*size)(&c.cacheBytes), "cache-bytes", "`SIZE` of the cache in bytes, or with a unit of 1024: 64K, 64M, 2G")
 	f.DurationVar(&c.stale, "stale", 0, "`TIME` after their end for which answers are given while servers fail, RFC 8767 (default: none are)")
 	f.BoolVar(&c.prefetch, "prefetch", true, "fetch what is asked for often again before it expires")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
@@ -95,6 +99,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.IntVar(&c.clientRate, "client-rate", 0, "`QUERIES` a second that one client may send; negative: no limit (default 1000, none for this host)")
 	f.IntVar(&c.clientQuestions, "client-questions", 0, "`QUESTIONS` of one client that may be worked on at once; negative: no limit (default 200, none for this host)")
 	f.IntVar(&c.clientConnections, "client-connections", 0, "`CONNECTIONS` that one client may have; negative: no limit (default 50, none for this host)")
+	f.DurationVar(&c.timeLimit, "time-limit", 10*time.Second, "`TIME` that one question may take; then it is answered SERVFAIL")
 	f.IntVar(&c.questions, "questions", 10_000, "`QUESTIONS` of all clients that may be worked on at once")
 
 	f.Var((*logFormat)(&c.logJSON), "log", "`FORMAT` of the log on standard error: text or json (default text)")
@@ -111,8 +116,7 @@ func parseFlags(arguments []string, help io.Writer) (*config, error) {
 	f.SetOutput(io.Discard) // the package would print all flags below each error
 	if err := f.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			f.SetOutput(help)
-			f.PrintDefaults()
+			printHelp(help, f)
 		}
 		return nil, err
 	}
@@ -135,6 +139,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-port %d: want 1 to 65535", c.port)
 	case c.cacheBytes <= 0:
 		return fmt.Errorf("-cache-bytes %d: want more than 0", c.cacheBytes)
+	case c.timeLimit <= 0:
+		return fmt.Errorf("-time-limit %v: want more than 0s", c.timeLimit)
 	case c.stale < 0:
 		return fmt.Errorf("-stale %v: want 0s or more", c.stale)
 	case c.threads < 0:
@@ -229,6 +235,43 @@ func (l *wordList) String() string { return "" }
 
 func (l *wordList) Set(text string) error {
 	*l = append(*l, strings.Split(text, ",")...)
+	return nil
+}
+
+// zoneFiles is a flag with ZONE=FILE.
+type zoneFiles []string
+
+func (l *zoneFiles) String() string { return "" }
+
+func (l *zoneFiles) Set(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		if zone, file, _ := strings.Cut(one, "="); zone == "" || file == "" {
+			return errors.New("want ZONE=FILE, as lan=/etc/lan.zone")
+		}
+		*l = append(*l, one)
+	}
+	return nil
+}
+
+// size is a flag with bytes.
+type size int64
+
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+// Set reads a number with or without a unit of 1024.
+func (s *size) Set(text string) error {
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
+	shift := 0
+	for i, unit := range []string{"K", "M", "G", "T"} {
+		if short, ok := strings.CutSuffix(number, unit); ok {
+			number, shift = short, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n > math.MaxInt64>>shift || n < math.MinInt64>>shift {
+		return errors.New("want bytes, or a number with a unit of 1024, as 64M")
+	}
+	*s = size(n << shift)
 	return nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +67,12 @@ func TestWrongFlags(t *testing.T) {
 		{"-port 0", `-port 0: want 1 to 65535`},
 		{"-port 65536", `-port 65536: want 1 to 65535`},
 		{"-cache-bytes 0", `-cache-bytes 0: want more than 0`},
-		{"-cache-bytes much", `-cache-bytes`},
+		{"-cache-bytes much", `-cache-bytes: want bytes, or a number with a unit of 1024, as 64M`},
+		{"-cache-bytes 9999999999G", `-cache-bytes: want bytes`},
+		{"-cache-bytes -1M", `-cache-bytes -1048576: want more than 0`},
+		{"-time-limit 0s", `-time-limit 0s: want more than 0s`},
+		{"-local-zone lan", `-local-zone: want ZONE=FILE`},
+		{"-local-zone lan=", `-local-zone: want ZONE=FILE`},
 		{"-stale -1s", `-stale -1s: want 0s or more`},
 		{"-stale long", `-stale`},
 		{"-prefetch=perhaps", `-prefetch`},
@@ -139,6 +146,19 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, text := range []string{"usage: proxy [flags]\n", "Examples:\n", "\nWho may ask, and how much:\n", "or with a unit of 1024"} {
+		if !strings.Contains(string(out), text) {
+			t.Errorf("-h prints\n%s\nwant %q in it", out, text)
+		}
+	}
+	var all, grouped []string
+	new(config).flagSet().VisitAll(func(f *flag.Flag) { all = append(all, f.Name) })
+	for _, group := range flagGroups {
+		grouped = append(grouped, group.flags...)
+	}
+	if slices.Sort(grouped); !slices.Equal(all, grouped) {
+		t.Errorf("the groups have the flags\n%v\nwant each once:\n%v", grouped, all)
+	}
 	flags := regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllSubmatch(out, -1)
 	if len(flags) < 20 {
 		t.Errorf("-h names %d flags, want at least 20:\n%s", len(flags), out)
@@ -188,5 +208,47 @@ func TestAnchorsKept(t *testing.T) {
 	}
 	if got := ask(t, "udp", p.at["udp"], "www.bogus.example.", dns.TypeA, withDO); got.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got\n%v\nwant SERVFAIL", got)
+	}
+}
+
+// TestSize: sizes have units of 1024, in the ways in which people write them.
+func TestSize(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "4096": 4096, "64K": 64 << 10, "64m": 64 << 20, "64MB": 64 << 20, "64MiB": 64 << 20, "2G": 2 << 30, "1T": 1 << 40} {
+		var got size
+		if err := got.Set(text); err != nil || int64(got) != want {
+			t.Errorf("%s: got %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "M", "1.5G", "64 M", "64X", "99999999999T"} {
+		if err := new(size).Set(text); err == nil {
+			t.Errorf("%q: got no error", text)
+		}
+	}
+}
+
+// TestContainerfile: an image without certificates could not ask over TLS, and one that answers
+// itself only, nobody.
+func TestContainerfile(t *testing.T) {
+	text, err := os.ReadFile("Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "/etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt\n") {
+		t.Error("no CA certificates")
+	}
+	_, command, _ := strings.Cut(string(text), "\nCMD ")
+	var arguments []string
+	if err := json.Unmarshal([]byte(command), &arguments); err != nil {
+		t.Fatal(err)
+	}
+	c, err := parseFlags(arguments, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := newClients(c)
+	for addr, may := range map[string]bool{"172.17.0.1": true, "10.0.2.2": true, "192.168.1.5": true, "fd00::1": true, "127.0.0.1": true, "192.0.2.1": false, "2001:db8::1": false} {
+		if got := clients.mayAsk(netip.MustParseAddr(addr)); got != may {
+			t.Errorf("%s may ask: got %t, want %t", addr, got, may)
+		}
 	}
 }

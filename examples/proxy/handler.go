@@ -222,15 +222,28 @@ func mayAskANY(wire []byte) bool {
 // refuse answers without records.
 func (q *query) refuse(r *refusal) {
 	wire := appendRefusal(nil, q.wire, r.rcode, r.why)
-	q.handler.logRefusal(q, wire)
+	q.handler.logRefusal(q, wire, r)
 	_, _ = q.Write(wire) // the client may be gone
 }
 
 // logRefusal is logAnswer for an answer that nobody has unpacked.
-func (h *handler) logRefusal(q *query, wire []byte) {
+func (h *handler) logRefusal(q *query, wire []byte, r *refusal) {
 	if m := new(dns.Msg); h.logQueries && m.Unpack(wire) == nil {
-		q.logAnswer(m)
+		q.logAnswer(m, "why", r.text())
 	}
+}
+
+// text says why, for the log.
+func (r *refusal) text() string {
+	switch {
+	case r == &refuseStranger:
+		return "its address is not in -allow-client"
+	case r == &refuseToTCP:
+		return "to be asked over TCP: too many queries over UDP, or one for ANY"
+	case r.why.Text == "":
+		return "malformed query"
+	}
+	return r.why.Text
 }
 
 // udpSize is the largest answer over UDP: what passes everywhere unfragmented (RFC 9715).
@@ -268,14 +281,17 @@ func (q *query) deliver(wire []byte) error {
 // their own.
 var errTooLong = errors.New("an answer is longer than a message may be")
 
-func (q *query) logAnswer(m *dns.Msg) {
+// logAnswer logs an answer, with more attributes.
+func (q *query) logAnswer(m *dns.Msg, more ...any) {
 	name, rrtype := "", ""
 	if len(m.Question) == 1 {
 		name, rrtype = m.Question[0].Name, dns.Type(m.Question[0].Qtype).String()
 	}
-	q.handler.log.Info("query", "client", q.client.String(), "transport", q.transport.String(),
+	q.handler.log.Info("query", append([]any{
+		"client", q.client.String(), "transport", q.transport.String(),
 		"name", name, "type", rrtype, "rcode", rcodeText(m.Rcode),
-		"answers", len(m.Answer), "took", time.Since(q.begun).Round(time.Microsecond))
+		"answers", len(m.Answer), "took", time.Since(q.begun).Round(time.Microsecond).String(), // JSON would have no unit
+	}, more...)...)
 }
 
 // rcodeText returns a response code's mnemonic.

@@ -10,13 +10,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/debugpage"
 )
@@ -112,6 +117,9 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 		c.certificate.log = log
 	}
 	o.Cache = p.cache.Cache
+	if c.logQueries {
+		o.Hooks.After = p.logFailure
+	}
 	var err error
 	if p.resolver, err = resolver.New(o); err != nil {
 		return nil, err
@@ -131,6 +139,19 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	return p, nil
 }
 
+// logFailure logs why a question has no answer: the reply has room for a few words only, and only
+// where the query has EDNS.
+func (p *proxy) logFailure(ctx context.Context, q dns.Question, result *resolver.Result, err error) (*resolver.Result, error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		status := "failed"
+		if e := new(resolver.Error); errors.As(err, &e) && e.Status == dnssec.Bogus {
+			status = "bogus"
+		}
+		p.log.Warn("no answer", "client", resolver.ClientAddr(ctx).String(), "name", q.Name, "type", dns.Type(q.Qtype).String(), "status", status, "why", resolver.Explain(err))
+	}
+	return result, err
+}
+
 // serve answers until ctx ends, then finishes what it has begun.
 func (p *proxy) serve(ctx context.Context) error {
 	ended := make(chan error, len(p.listeners))
@@ -142,6 +163,7 @@ func (p *proxy) serve(ctx context.Context) error {
 			told = at
 		}
 	}
+	p.warnOfStrangers()
 	p.log.Info("ready")
 	notify("READY=1")
 	running := len(p.listeners)
@@ -160,6 +182,19 @@ func (p *proxy) serve(ctx context.Context) error {
 	stopWatching()
 	watch.Wait() // or there were two snapshots at once
 	return errors.Join(failed, p.drain(ended, running), p.close(), p.cache.save())
+}
+
+// warnOfStrangers tells when other hosts reach an address at which only this host gets answers.
+func (p *proxy) warnOfStrangers() {
+	isOfHost := func(b netip.Prefix) bool { return b.Addr().IsLoopback() }
+	if slices.ContainsFunc(p.config.allowClients, func(b netip.Prefix) bool { return !isOfHost(b) }) {
+		return
+	}
+	for _, at := range slices.Concat(p.config.listen, p.config.tlsListen, p.config.httpsListen) {
+		if !at.Addr().IsLoopback() {
+			p.log.Warn("only this host gets answers, though others reach this address: -allow-client says who else may ask", "at", at.String())
+		}
+	}
 }
 
 // findLoops tells of routes that lead back to this proxy: only once it answers can that be
@@ -196,7 +231,7 @@ func (p *proxy) drain(ended <-chan error, running int) error {
 	if running == 0 {
 		return failed
 	}
-	p.log.Warn("questions are given up", "after", p.config.drain)
+	p.log.Warn("questions are given up", "after", p.config.drain.String())
 	go func() { _ = p.resolver.Close() }() // close waits for it, and reports it
 	running, err := await(ended, running, lastAnswers)
 	return errors.Join(failed, err, p.hangUp(ended, running))

@@ -17,7 +17,7 @@ import (
 func (c *config) options() (resolver.Options, error) {
 	o := resolver.Options{
 		Port:             uint16(c.port),
-		Limits:           resolver.Limits{Questions: c.questions},
+		Limits:           resolver.Limits{Questions: c.questions, Time: c.timeLimit},
 		DisableHostsFile: true, // only the methods of package net read it
 
 		Routes:              c.routes,

@@ -168,7 +168,7 @@ func (l *udpListener) refusal(buffer []byte, r *refusal, wire []byte, remote *ne
 	l.tally.answered(answer, 0)
 	if l.handler.logQueries {
 		q := l.query(wire, nil, remote, addrPort(remote))
-		l.handler.logRefusal(&q, answer)
+		l.handler.logRefusal(&q, answer, r)
 	}
 	return answer
 }

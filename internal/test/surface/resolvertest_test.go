@@ -177,7 +177,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestHosts(t *testing.T) {
-	in := resolvertest.New(t, resolvertest.Hosts{"www.shop.example": {A: []string{"192.0.2.80"}}}.Text())
+	in := rt.New(t, rt.Hosts{"www.shop.example": {A: []string{"192.0.2.80"}}}.Text())
 	if addrs, err := in.Resolver(t).LookupHost(t.Context(), "www.shop.example"); err != nil || len(addrs) != 1 {
 		t.Error(addrs, err)
 	}
