@@ -123,11 +123,11 @@ type WireClient struct {
 // others wait for the same. ServeWire never returns before send has, so that whatever send uses
 // is free afterwards. query must not change meanwhile.
 //
-// The reply has no more bytes than MaxSize, the client and its transport allow; one that was
-// longer has TC set, and the records that fit, and then the options that do. A query that is malformed gets
-// FORMERR: where miekg/dns would not unpack it, or AcceptQuery would not have it unpacked, and
-// also when the name of its question is compressed, when type and class of the question are
-// missing, or when there are fewer records than its header says.
+// The reply has no more bytes than MaxSize, the client and its transport allow. One that would
+// have more has TC set, and the records that fit; options that do not fit are left out. A
+// malformed query gets FORMERR: one that miekg/dns does not unpack, or that AcceptQuery does
+// not accept, and also one with fewer records than its header says, without type or class of
+// the question, or with compression pointers in its name or that do not lead back to a name.
 //
 // An answer from the cache is sent as AppendHit has it, and allocates nothing. Like ServeDNS,
 // ServeWire is safe for concurrent use and has no access control. After Close it answers

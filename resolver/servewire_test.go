@@ -386,6 +386,15 @@ func withOptions(options string) string {
 	return wireOPT[:9] + string([]byte{byte(len(options) >> 8), byte(len(options))}) + options
 }
 
+// typeMaps is the field of an NSEC record with all types of so many windows.
+func typeMaps(windows int) string {
+	var b strings.Builder
+	for i := range windows {
+		b.WriteString(string([]byte{byte(i), 32}) + strings.Repeat("\xff", 32))
+	}
+	return b.String()
+}
+
 // malformed has queries in wire format, and the code of the reply; 0 for those in order.
 var malformed = []struct {
 	name   string
@@ -413,6 +422,11 @@ var malformed = []struct {
 	{"a record cut off", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireTXT[:14]), dns.RcodeFormatError, false},
 	{"RDATA of another form", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireTXT[:13]+"\x05x"), dns.RcodeFormatError, false},
 	{"an owner that points to itself", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\xc0\x1b"+wireTXT[3:]), dns.RcodeFormatError, false},
+	{"an owner in the header", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\xc0\x07"+wireTXT[3:]), dns.RcodeFormatError, true},
+	{"an OPT record with a pointer to the root", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\xc0\x16"+wireOPT[1:]), dns.RcodeFormatError, true},
+	{"no RDATA", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, wireTXT[:11]+"\x00\x00"), dns.RcodeFormatError, true},
+	{"types by the thousand", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\x00\x00\x2f\x00\x01\x00\x00\x00\x00\x22\x01\x00", typeMaps(256)), 0, false},
+	{"types that are none", wireMessage(0x100, 1, 0, 0, 1, wireQuestion, "\x00\x00\x2f\x00\x01\x00\x00\x00\x00\x00\x03\x00\x00\x21"), dns.RcodeFormatError, false},
 	{"two questions", wireMessage(0x100, 2, 0, 0, 0, wireQuestion, wireQuestion), dns.RcodeFormatError, false},
 	{"no question", wireMessage(0x100, 0, 0, 0, 0), dns.RcodeFormatError, false},
 	{"no question, EDNS", wireMessage(0x100, 0, 0, 0, 1, wireOPT), dns.RcodeFormatError, false},

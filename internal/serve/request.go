@@ -118,10 +118,11 @@ const (
 // parse reads a query in wire format, of which x keeps parts. It is false for what is no
 // query: a response, or less than a header.
 //
-// It takes what dns.Server with AcceptQuery takes, but for three things that no client sends,
-// each of which may be the sign that something was cut off: a name of a question that is
-// compressed, although only the header stands before it; a question without type and class;
-// and fewer records than the header says.
+// It takes what dns.Server with AcceptQuery takes, but for things that no client sends, each of
+// which may be the sign that something was cut off or made up: compression pointers in the name
+// of the question, before which only the header stands, and pointers that do not lead back to
+// another name; a question without type and class; RDATA without anything where its type has
+// fields; an OPT record whose owner is a pointer; and fewer records than the header says.
 func (x *request) parse(query []byte) bool {
 	if len(query) < wire.HeaderLen {
 		return false
@@ -196,18 +197,16 @@ func (x *request) parseRecords(query []byte, at, others, additional int) (end in
 	return at
 }
 
-// skipRecord returns where a record ends that is no OPT record of the root's. It has to be
+// skipRecord returns where a record ends that is no OPT record as it should be. It has to be
 // well-formed.
 func (x *request) skipRecord(query []byte, at int) (end int) {
 	x.plain = false
-	rr, end, err := dns.UnpackRR(query, at)
-	if err != nil || end == at {
+	rrtype, end, err := wire.SkipRecord(query, at)
+	switch {
+	case err != nil:
 		x.fault = faultRecord
-		return end
-	}
-	if opt, ok := rr.(*dns.OPT); ok {
-		x.readOPT(opt)
-		x.fault = faultOPT
+	case rrtype == dns.TypeOPT:
+		x.edns, x.fault = true, faultOPT // not owned by the root, or not so that it is seen at once
 	}
 	return end
 }

@@ -35,6 +35,26 @@ func (m *Message) AppendRData(dst []byte, rec Record) ([]byte, error) {
 	return dst, nil
 }
 
+// SkipRecord returns the type of the record at an offset of a message, and where it ends. It
+// fails when the record does not have the form of its type, for which it makes nothing of what
+// the record says; the options of an OPT record are not looked at.
+func SkipRecord(msg []byte, off int) (rrtype uint16, end int, err error) {
+	var rec Record
+	w := walker{msg: msg}
+	if end, err = w.record(off, &rec); err != nil || rec.Type == typeOPT {
+		return rec.Type, end, err
+	}
+	if layout, ok := layouts[rec.Type]; ok && !slices.Contains(layout, free) {
+		m := Message{msg: msg}
+		_, err = m.AppendRData(nil, rec)
+		return rec.Type, end, err
+	}
+	if _, _, err := dns.UnpackRR(msg[:end], off); err != nil {
+		return rec.Type, end, fail(rec.rdata, ErrRData)
+	}
+	return rec.Type, end, nil
+}
+
 // wellFormed asks miekg/dns whether it can decode the RDATA. What it decodes may keep a part of
 // that, so that it gets a copy: AppendRData is then known to keep nothing of dst.
 func wellFormed(rrtype uint16, rdata []byte) bool {
