@@ -114,8 +114,7 @@ func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no client address", http.StatusInternalServerError)
 		return
 	}
-	remote := net.TCPAddrFromAddrPort(at)
-	client := addrPort(remote)
+	client := addrPort(net.TCPAddrFromAddrPort(at))
 	leave := d.hold(client.Addr(), dohSize(r))
 	if leave == nil {
 		tooMany(w)
@@ -128,10 +127,9 @@ func (d *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer active(r)() // not before: a body that does not come would keep its place
-	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	d.serve(w, &query{
 		handler: d.handler, begun: time.Now(), transport: overHTTPS, tally: d.tally,
-		client: client, local: local, remote: remote, tls: r.TLS, wire: wire, way: dohWay{w},
+		client: client, wire: wire, way: dohWay{w},
 	})
 }
 
@@ -249,6 +247,3 @@ func freshness(answer []byte) (seconds uint32, ok bool) {
 	}
 	return seconds, ok
 }
-
-var _ dns.ConnectionStater = (*query)(nil)
-var _ dns.ResponseWriter = (*query)(nil)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -43,23 +41,24 @@ func newHandler(c *config, r *resolver.Resolver, m *metrics, log *slog.Logger) *
 
 // hit answers a query from the cache at once, if that can be.
 func (h *handler) hit(buffer, wire []byte, maxSize int) ([]byte, bool) {
-	if h.logQueries || mayAskANY(wire) {
+	if !h.mayHit(wire) {
 		return nil, false
 	}
 	return h.resolver.AppendHit(buffer, wire, maxSize)
 }
 
-// query is one query and the way back to its client. It is the dns.ResponseWriter of its
-// answer, so that the resolver sees whether it is truncated (UDP) or padded (TLS).
+// mayHit reports whether a query may be answered from the cache before it has a worker.
+func (h *handler) mayHit(wire []byte) bool { return !h.logQueries && !mayAskANY(wire) }
+
+// query is one query and the way back to its client.
 type query struct {
-	transport     transport
-	tally         *tally
-	client        netip.AddrPort
-	local, remote net.Addr
-	tls           *tls.ConnectionState // nil: not encrypted
-	source        []byte               // control message of the answer over UDP; nil: it needs none
-	wire          []byte
-	way           way
+	transport transport
+	tally     *tally
+	client    netip.AddrPort
+	remote    netip.AddrPort // over UDP: client as the socket has it
+	source    []byte         // control message of the answer over UDP; nil: it needs none
+	wire      []byte
+	way       way
 
 	handler *handler
 	begun   time.Time
@@ -189,23 +188,22 @@ func (h *handler) answer(q *query) {
 		return
 	}
 	defer own.leave()
-	switch msg, ok := unpack(q.wire); {
-	case !ok:
-		q.refuse(&refuseForm)
-	case q.transport == overUDP && asksANY(msg):
-		q.refuse(&refuseToTCP) // RFC 8482 §4.4
-	default:
-		h.resolver.ServeDNS(q, msg)
+	client := resolver.WireClient{Addr: q.client, Encrypted: q.transport.isEncrypted(), Missed: h.mayHit(q.wire)}
+	if q.transport == overUDP {
+		client.MaxSize = udpSize
+		if asksANY(q.wire) {
+			q.refuse(&refuseToTCP) // RFC 8482 §4.4
+			return
+		}
 	}
+	h.resolver.ServeWire(q.wire, client, q.answer)
 }
 
 // asksANY reports whether all records of a name are asked for: the question with which
 // small queries get the largest answers.
-func asksANY(msg *dns.Msg) bool {
-	return len(msg.Question) == 1 && msg.Question[0].Qtype == dns.TypeANY
-}
+func asksANY(wire []byte) bool { return header(wire).Qdcount == 1 && mayAskANY(wire) }
 
-// mayAskANY is asksANY for a query that nobody has unpacked. It reports true for what it
+// mayAskANY is asksANY for a query whose header nobody has read. It reports true for what it
 // cannot read.
 func mayAskANY(wire []byte) bool {
 	at := 12 // the question is behind the header
@@ -223,13 +221,13 @@ func mayAskANY(wire []byte) bool {
 func (q *query) refuse(r *refusal) {
 	wire := appendRefusal(nil, q.wire, r.rcode, r.why)
 	q.handler.logRefusal(q, wire, r)
-	_, _ = q.Write(wire) // the client may be gone
+	q.finish(wire)
 }
 
-// logRefusal is logAnswer for an answer that nobody has unpacked.
+// logRefusal is logAnswer for an answer without records.
 func (h *handler) logRefusal(q *query, wire []byte, r *refusal) {
-	if m := new(dns.Msg); h.logQueries && m.Unpack(wire) == nil {
-		q.logAnswer(m, "why", r.text())
+	if h.logQueries {
+		q.logAnswer(wire, "why", r.text())
 	}
 }
 
@@ -249,23 +247,18 @@ func (r *refusal) text() string {
 // udpSize is the largest answer over UDP: what passes everywhere unfragmented (RFC 9715).
 const udpSize = 1232
 
-// WriteMsg sends the answer.
-func (q *query) WriteMsg(m *dns.Msg) error {
-	wire, err := m.Pack()
-	if err != nil {
-		return err
-	}
+// answer sends an answer of the resolver's.
+func (q *query) answer(wire []byte) {
 	if q.handler.logQueries {
-		q.logAnswer(m)
+		q.logAnswer(wire)
 	}
-	_, err = q.Write(wire)
-	return err
+	q.finish(wire)
 }
 
-// Write sends the answer on the wire.
-func (q *query) Write(wire []byte) (int, error) {
+// finish sends an answer, and counts it.
+func (q *query) finish(wire []byte) {
 	q.tally.answered(wire, time.Since(q.begun))
-	return len(wire), q.deliver(wire)
+	_ = q.deliver(wire) // the client may be gone
 }
 
 // deliver sends an answer, whatever the transport: none is longer than a message may be.
@@ -282,7 +275,11 @@ func (q *query) deliver(wire []byte) error {
 var errTooLong = errors.New("an answer is longer than a message may be")
 
 // logAnswer logs an answer, with more attributes.
-func (q *query) logAnswer(m *dns.Msg, more ...any) {
+func (q *query) logAnswer(wire []byte, more ...any) {
+	m := new(dns.Msg)
+	if m.Unpack(wire) != nil {
+		return
+	}
 	name, rrtype := "", ""
 	if len(m.Question) == 1 {
 		name, rrtype = m.Question[0].Name, dns.Type(m.Question[0].Qtype).String()
@@ -301,17 +298,3 @@ func rcodeText(rcode int) string {
 	}
 	return dns.RcodeToString[rcode]
 }
-
-// LocalAddr and the methods below make a query a dns.ResponseWriter.
-func (q *query) LocalAddr() net.Addr  { return q.local }
-func (q *query) RemoteAddr() net.Addr { return q.remote }
-
-// ConnectionState makes it a dns.ConnectionStater.
-func (q *query) ConnectionState() *tls.ConnectionState { return q.tls }
-
-func (q *query) Close() error        { return errUnsupported }
-func (q *query) TsigStatus() error   { return errUnsupported }
-func (q *query) TsigTimersOnly(bool) {}
-func (q *query) Hijack()             {}
-
-var errUnsupported = errors.New("not supported")

@@ -2,23 +2,19 @@ package main
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// What is said here of a query is said from its bytes: the rest is unpacked only when header
-// and sender are in order, and then no more of it than an answer depends on.
+// What is said here of a query is said from its bytes. The resolver looks at the rest of them only
+// when header, question and sender are in order.
 
 const (
 	headerSize = 12
 	// recordSize is what a record has behind its owner, but for its data.
 	recordSize = 10
-	// maxOptions is how many EDNS options a query may have. The resolver takes no more
-	// either; here they are counted before there is an object for each.
-	maxOptions = 100
 )
 
 // header reads the header of a message, which has one.
@@ -41,94 +37,6 @@ func questionEnd(wire []byte) (end int, ok bool) {
 		}
 	}
 	return 0, false
-}
-
-// unpack unpacks the question of an accepted query and its OPT record, which is all that an
-// answer depends on. It is false for a query that is malformed.
-func unpack(wire []byte) (*dns.Msg, bool) {
-	end, ok := questionEnd(wire)
-	if !ok {
-		return nil, false
-	}
-	opt, ok := onlyOPT(wire, end)
-	if !ok {
-		return nil, false
-	}
-	kept := wire[:end+len(opt)]
-	if h := header(wire); h.Ancount > 0 || h.Nscount > 0 || int(h.Arcount) > min(len(opt), 1) {
-		kept = slices.Concat(wire[:end], opt)
-		copy(kept[headerSize-6:], []byte{0, 0, 0, 0, 0, byte(min(len(opt), 1))}) // the counts behind that of the question
-	}
-	msg := new(dns.Msg)
-	return msg, msg.Unpack(kept) == nil
-}
-
-// onlyOPT returns the OPT record among those that begin at an offset; empty: there is none. It is
-// false when one of them is malformed, or there are two (RFC 6891 §6.1.1).
-func onlyOPT(wire []byte, at int) (opt []byte, ok bool) {
-	h := header(wire)
-	others := int(h.Ancount) + int(h.Nscount)
-	for i := range others + int(h.Arcount) {
-		record, isOPT, ok := recordAt(wire, at)
-		switch {
-		case !ok, isOPT && (i < others || opt != nil || !isWellFormedOPT(record)):
-			return nil, false
-		case isOPT:
-			opt = record
-		}
-		at += len(record)
-	}
-	return opt, true
-}
-
-// recordAt returns the record that begins at an offset. Compression pointers in its owner
-// point back, but not into the header.
-func recordAt(wire []byte, start int) (record []byte, isOPT, ok bool) {
-	const maxLabel, pointer, typeOffset, lengthOffset = 63, 0xC0, 0, 8
-	at := start
-	for at < len(wire) && 0 < wire[at] && wire[at] <= maxLabel {
-		at += 1 + int(wire[at])
-	}
-	switch {
-	case at >= len(wire):
-		return nil, false, false
-	case wire[at] == 0:
-		at++
-	case at+2 > len(wire) || wire[at]&pointer != pointer:
-		return nil, false, false
-	default:
-		if to := int(binary.BigEndian.Uint16(wire[at:]) &^ (pointer << 8)); to < headerSize || to >= start {
-			return nil, false, false
-		}
-		at += 2
-	}
-	if at+recordSize > len(wire) {
-		return nil, false, false
-	}
-	isOPT = binary.BigEndian.Uint16(wire[at+typeOffset:]) == dns.TypeOPT
-	end := at + recordSize + int(binary.BigEndian.Uint16(wire[at+lengthOffset:]))
-	if end > len(wire) {
-		return nil, false, false
-	}
-	return wire[start:end], isOPT, true
-}
-
-// isWellFormedOPT reports whether an OPT record is owned by the root and has no more options
-// than anybody has a use for.
-func isWellFormedOPT(record []byte) bool {
-	const optionHead = 4
-	if record[0] != 0 {
-		return false
-	}
-	options := record[1+recordSize:]
-	for n := 0; len(options) >= optionHead; n++ {
-		end := optionHead + int(binary.BigEndian.Uint16(options[2:]))
-		if end > len(options) || n == maxOptions {
-			return false
-		}
-		options = options[end:]
-	}
-	return len(options) == 0
 }
 
 // appendRefusal appends an answer without records to dst: with a response code, or with TC for

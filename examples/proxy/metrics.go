@@ -41,6 +41,9 @@ func (t transport) String() string {
 	return "unknown"
 }
 
+// isEncrypted reports whether nobody between client and proxy can read what goes by it.
+func (t transport) isEncrypted() bool { return t == overTLS || t == overHTTPS }
+
 // metrics counts what comes and goes; what the resolver does it counts itself. Names and addresses are not counted: their number is the network's.
 type metrics struct {
 	resolver    *resolver.Resolver

@@ -88,7 +88,6 @@ type streamConn struct {
 	net.Conn
 	listener *streamListener
 	client   netip.AddrPort
-	tls      *tls.ConnectionState // nil: not encrypted, or nothing was read yet
 	activity *activity
 	running  sync.WaitGroup
 	places   chan struct{} // as many as queries are worked on
@@ -158,13 +157,9 @@ func (c *streamConn) skip(rest int) bool {
 
 // query makes a query of what was read.
 func (c *streamConn) query(wire []byte) query {
-	if secured, ok := c.Conn.(*tls.Conn); ok && c.tls == nil {
-		state := secured.ConnectionState() // which does not change after the handshake
-		c.tls = &state
-	}
 	return query{
 		handler: c.listener.handler, begun: time.Now(), transport: c.listener.transport, tally: c.listener.tally,
-		client: c.client, local: c.LocalAddr(), remote: c.RemoteAddr(), tls: c.tls, wire: wire, way: c,
+		client: c.client, wire: wire, way: c,
 	}
 }
 

@@ -84,7 +84,7 @@ func TestAttackHalfFrame(t *testing.T) {
 		t.Errorf("a frame that is too long: got %v, want %v", err, errTooLong)
 	}
 	q := &query{tally: l.tally, way: noWay{t}}
-	if _, err := q.Write(make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
+	if err := q.deliver(make([]byte, dns.MaxMsgSize+1)); !errors.Is(err, errTooLong) {
 		t.Errorf("an answer that is too long: got %v, want %v", err, errTooLong)
 	}
 }

@@ -201,15 +201,13 @@ func (l *udpListener) flush() {
 func (l *udpListener) query(wire, source []byte, remote *net.UDPAddr, client netip.AddrPort) query {
 	return query{
 		handler: l.handler, begun: l.read, transport: overUDP, tally: l.tally,
-		client: client, local: l.conn.LocalAddr(), remote: remote,
-		source: source, wire: wire, way: l,
+		client: client, remote: remote.AddrPort(), source: source, wire: wire, way: l,
 	}
 }
 
 // send sends one answer.
 func (l *udpListener) send(q *query, answer []byte) error {
-	remote := q.remote.(*net.UDPAddr).AddrPort() // query set it
-	_, _, err := l.conn.WriteMsgUDPAddrPort(answer, q.source, remote)
+	_, _, err := l.conn.WriteMsgUDPAddrPort(answer, q.source, q.remote)
 	return err
 }
 

@@ -149,12 +149,13 @@ func TestHitsAllocateNothing(t *testing.T) {
 		t.Skip("the system does not say what was asked")
 	}
 	query, control := datagram(t, 1), (&ipv4.ControlMessage{Src: net.IPv4(127, 0, 0, 1)}).Marshal()
-	q := l.query(query, nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024}, netip.MustParseAddrPort("127.0.0.1:1024"))
+	remote := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024}
+	q := l.query(query, nil, remote, netip.MustParseAddrPort("127.0.0.1:1024"))
 	q.way = noAnswer{}
 	h.answer(&q) // into the cache
 	// As the kernel writes it: struct in_pktinfo, whose third member is the destination.
 	copy(control[syscall.CmsgLen(0)+8:], []byte{127, 0, 0, 1})
-	m := ipv4.Message{Buffers: [][]byte{query}, N: len(query), OOB: control, NN: len(control), Addr: q.remote}
+	m := ipv4.Message{Buffers: [][]byte{query}, N: len(query), OOB: control, NN: len(control), Addr: remote}
 	buffer := make([]byte, 0, udpSize)
 	if n := testing.AllocsPerRun(100, func() {
 		l.read, l.out = time.Now(), l.out[:0]

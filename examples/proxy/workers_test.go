@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -28,12 +27,10 @@ func (w heldWay) send(*query, []byte) error {
 // unread is a query that says there is a question, but has no byte of it.
 var unread = [headerSize]byte{5: 1}
 
-// beginUnread has a worker answer a query that cannot be read.
+// beginUnread has a worker answer a query that cannot be read, with TC: it may ask for ANY.
 func beginUnread(s *workers, w way, ended func()) *worker {
 	one := s.hire()
-	one.query = query{
-		handler: s.handler, tally: &tally{}, way: w, client: netip.MustParseAddrPort("127.0.0.1:1024"), remote: new(net.UDPAddr),
-	}
+	one.query = query{handler: s.handler, tally: &tally{}, way: w, client: netip.MustParseAddrPort("127.0.0.1:1024")}
 	one.wire = append(one.short[:0], unread[:]...)
 	one.leave, one.ended = func() {}, ended
 	one.begin()
@@ -133,7 +130,7 @@ func TestWorkersEnd(t *testing.T) {
 				t.Errorf("%s: got %d idle workers, want %d", when, len(s.idle), want)
 			}
 			for _, w := range s.idle {
-				if w.handler != nil || w.remote != nil || w.way != nil || w.leave != nil || w.ended != nil {
+				if w.handler != nil || w.remote.IsValid() || w.way != nil || w.leave != nil || w.ended != nil {
 					t.Errorf("%s: an idle worker keeps %+v", when, w.query)
 				}
 			}
