@@ -37,24 +37,9 @@ _http._tcp SRV   1 1 80 www
 80         PTR   www.shop.example.
 `
 
-func TestResolve(t *testing.T) {
+func TestDetailed(t *testing.T) {
 	in := resolvertest.New(t, shopWorld)
-	o := in.Options()
-	o.Validation = resolver.Validate
-	r, err := resolver.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	trace := resolver.LogTrace(slog.New(slog.NewTextHandler(&log, nil)))
-	ctx := resolver.WithTrace(resolver.WithChain(t.Context()), trace)
-	if resolver.ContextTrace(ctx) != trace {
-		t.Error("another trace")
-	}
-	result, err := r.Resolve(ctx, "alias.shop.example", dns.TypeA)
-	if err != nil || result.Canonical() != "www.shop.example." || result.Status != dnssec.Secure || len(result.Chain) == 0 || log.Len() == 0 {
-		t.Fatal(result, err, log.String())
-	}
+	r, ctx := in.Resolver(t), t.Context()
 	d := r.Detailed()
 	hosts, detail, err := d.LookupHost(ctx, "www.shop.example")
 	if err != nil || len(hosts) != 2 || detail.Status != dnssec.Secure {
@@ -78,6 +63,26 @@ func TestResolve(t *testing.T) {
 	var option *resolver.OptionError
 	if _, err := resolver.New(resolver.Options{NSID: " "}); !errors.As(err, &option) || option.Error() == "" || option.Unwrap() == nil {
 		t.Error(err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	in := resolvertest.New(t, shopWorld)
+	o := in.Options()
+	o.Validation = resolver.Validate
+	r, err := resolver.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	trace := resolver.LogTrace(slog.New(slog.NewTextHandler(&log, nil)))
+	ctx := resolver.WithTrace(resolver.WithChain(t.Context()), trace)
+	if resolver.ContextTrace(ctx) != trace {
+		t.Error("another trace")
+	}
+	result, err := r.Resolve(ctx, "alias.shop.example", dns.TypeA)
+	if err != nil || result.Canonical() != "www.shop.example." || result.Status != dnssec.Secure || len(result.Chain) == 0 || log.Len() == 0 {
+		t.Fatal(result, err, log.String())
 	}
 	mx, err := resolver.Lookup[*dns.MX](ctx, r, "shop.example")
 	if err != nil || len(mx.Records) != 1 || mx.Records[0].Preference != 10 {
