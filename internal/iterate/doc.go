@@ -4,7 +4,7 @@
 //
 // In comes a question with its state, a [QueryState], which has the budget; out comes an
 // answer with its DNSSEC status and TTL, or an error. The package decides where a walk begins,
-// how much of the name each zone sees (RFC 9156), when a second server is asked beside the
+// what a reply to a minimised query means (RFC 9156 §3), when a second server is asked beside the
 // first, when name servers' addresses are looked up (RFC 9471), and what of an answer is kept
 // in the cache and for how long (RFC 2181 §5.4.1, RFC 2308 §5, RFC 8767 §4). It fetches the
 // keys and DS records that package dnssec needs, beside the walk, and asks again when an answer

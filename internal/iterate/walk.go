@@ -13,6 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/minimise"
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/upstream"
@@ -26,7 +27,7 @@ type walk struct {
 	view      *routes.View // that the answer belongs to
 	cut       *routes.ZoneCut
 	start     routes.ZoneCut // where cut points to at first
-	minimiser minimiser
+	minimiser minimise.Minimiser
 
 	referrals    []*dnssec.Response // the referrals followed, for validation
 	servers      []netip.AddrPort   // servers that have sent a part of it
@@ -61,7 +62,7 @@ func (r *Iterator) newWalk(st *QueryState, q answer.Question, start *walkStart) 
 	w.cut, w.servers = &w.start, w.firstServers[:0]
 	if start != nil && start.cut.Delegation != nil && start.cuts == v.Cuts && !v.Forwards() {
 		w.start = knownCut(v, start.cut)
-		w.minimiser.noCutLabels = start.noCut.Labels()
+		w.minimiser.Descend(start.noCut)
 		return w
 	}
 	w.start = r.closestCut(now, st, v, q)
@@ -79,12 +80,12 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 		st.validation.startCut = w.cut.Zone
 	}
 	for {
-		asked := w.minimiser.next(w.cut.Zone)
+		asked := w.minimiser.Next(w.cut.Zone)
 		if asked != q && !st.Budget.MayMinimise() {
-			w.minimiser.giveUp()
+			w.minimiser.GiveUp()
 			asked = q
 		}
-		minimised := w.minimiser.countQuery(asked)
+		minimised := w.minimiser.CountQuery(asked)
 		m, err := w.ask(ctx, asked, minimised)
 		if err != nil {
 			if minimised && w.fallBack(err) {
@@ -131,8 +132,8 @@ func (w *walk) zone() dnsname.Name {
 // below it: the next label to reveal is the first where a zone cut may be (RFC 9156 §3).
 func (w *walk) continueAt(now time.Time, cut *routes.ZoneCut) {
 	w.cut = cut
-	if !w.minimiser.off {
-		w.minimiser.noCutLabels = w.view.Cuts.NoCut(now, cut.Zone, w.q.Name).Labels()
+	if !w.minimiser.IsOff() {
+		w.minimiser.Descend(w.view.Cuts.NoCut(now, cut.Zone, w.q.Name))
 	}
 }
 
@@ -144,10 +145,11 @@ func (w *walk) ask(ctx context.Context, asked answer.Question, minimised bool) (
 	return w.r.ask(ctx, w.st, w.cut, asked, askMode{minimised: minimised, onlyPlainRetry: w.silenceErr != nil})
 }
 
-func (r *Iterator) newMinimiser(v *routes.View, q answer.Question) minimiser {
-	// With type DS the zone cut at the last label is not crossed, so that revealing it
-	// early reveals nothing more. A forwarder has to get the full question anyway.
-	return minimiser{question: q, limit: r.Settings.Limits.Minimised, off: r.Settings.Minimise == env.MinimiseOff || v.Forwards()}
+func (r *Iterator) newMinimiser(v *routes.View, q answer.Question) minimise.Minimiser {
+	if r.Settings.Minimise == env.MinimiseOff || v.Forwards() {
+		return minimise.Off(q) // a forwarder has to get the full question
+	}
+	return minimise.New(q, r.Settings.Limits.Minimised)
 }
 
 // handleMinimised decides what a response to a minimised query means for the walk.
@@ -166,7 +168,7 @@ func (w *walk) handleMinimised(ctx context.Context, asked answer.Question, m *up
 	case answer.KindNameError:
 		return w.deniedAbove(ctx, asked, m)
 	case answer.KindRecursive:
-		w.minimiser.giveUp()
+		w.minimiser.GiveUp()
 	case answer.KindLame, answer.KindUnusable:
 	}
 	return nil, false, nil
@@ -179,7 +181,7 @@ const maxNoCuts = 32
 // noCut remembers that there is no zone cut at name, nor between it and the zone whose
 // servers have answered for it.
 func (w *walk) noCut(name dnsname.Name, ttl uint32) {
-	w.minimiser.noCut(name)
+	w.minimiser.NoCut(name)
 	if w.view.Forwards() {
 		return // it answers for whatever zone it is
 	}
@@ -219,7 +221,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked answer.Question, m *upstre
 			return f.NothingBelow(w.q), true, nil
 		}
 	}
-	w.minimiser.giveUp()
+	w.minimiser.GiveUp()
 	return nil, false, nil
 }
 
@@ -227,7 +229,7 @@ func (w *walk) deniedAbove(ctx context.Context, asked answer.Question, m *upstre
 func (w *walk) followDNAME(ctx context.Context, m *upstream.Reply) (*answer.Answer, bool, error) {
 	step, ok := scrub.Redirect(w.q.Name, m.Aliases[0].Set)
 	if !ok {
-		w.minimiser.giveUp()
+		w.minimiser.GiveUp()
 		return nil, false, nil
 	}
 	whole := *m
@@ -250,7 +252,7 @@ func (w *walk) fallBack(err error) bool {
 		}
 		w.silenceErr = err
 	}
-	w.minimiser.giveUp()
+	w.minimiser.GiveUp()
 	return true
 }
 
@@ -330,59 +332,3 @@ func endsSoon(now time.Time, cut cache.Cut) bool {
 	const share = 10
 	return cut.Expires.Sub(now)*share <= min(cut.TTL, answer.MaxTTL*time.Second)
 }
-
-// oneLabelSteps is how many labels are revealed one at a time before the steps become
-// larger. RFC 9156 §2.3: MINIMISE_ONE_LAB.
-const oneLabelSteps = 4
-
-// minimiser decides how much of a name the servers of a zone are asked for. RFC 9156.
-type minimiser struct {
-	question    answer.Question
-	limit       int // queries that may be minimised
-	count       int // so far
-	noCutLabels int // labels of the deepest name on the way that is known to be no zone cut
-	off         bool
-}
-
-// next returns the question for the servers of zone: the name with at least one more label
-// than the zone and than the deepest name known to be no zone cut, and type A, which
-// middleboxes handle (RFC 9156 §2.1); or the full question when that is all that is left to
-// reveal.
-func (m *minimiser) next(zone dnsname.Name) answer.Question {
-	all := m.question.Name.Labels()
-	base := max(zone.Labels(), m.noCutLabels)
-	if m.off || m.count >= m.limit || base >= all {
-		return m.question
-	}
-	labels := base + m.labelsToAdd(all-base)
-	if labels >= all {
-		return m.question
-	}
-	return answer.Question{Name: m.question.Name.Ancestor(labels), Type: dns.TypeA}
-}
-
-// labelsToAdd is how many labels to add when remaining are left. The first few steps are one label
-// each; after that the remaining labels are divided among the queries left, so that these
-// suffice.
-func (m *minimiser) labelsToAdd(remaining int) int {
-	if m.count < oneLabelSteps {
-		return 1
-	}
-	left := m.limit - m.count
-	return max(1, (remaining+left-1)/left)
-}
-
-// countQuery records that q has been sent, and reports whether it was minimised.
-func (m *minimiser) countQuery(q answer.Question) bool {
-	if q == m.question {
-		return false
-	}
-	m.count++
-	return true
-}
-
-// noCut records that there is no zone cut at name.
-func (m *minimiser) noCut(name dnsname.Name) { m.noCutLabels = max(m.noCutLabels, name.Labels()) }
-
-// giveUp makes all further queries ask the full question.
-func (m *minimiser) giveUp() { m.off = true }

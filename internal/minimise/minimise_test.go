@@ -1,4 +1,4 @@
-package iterate
+package minimise
 
 import (
 	"slices"
@@ -33,13 +33,13 @@ func TestMinimiserSequence(t *testing.T) {
 		{name(6), "shop.example.", 0, []int{6}},
 	}
 	for _, tt := range tests {
-		m := minimiser{question: answer.Question{Name: dnsname.MustParse(tt.name), Type: dns.TypeMX}, limit: tt.limit}
+		m := New(answer.Question{Name: dnsname.MustParse(tt.name), Type: dns.TypeMX}, tt.limit)
 		zone, deepest := dnsname.Root, dnsname.MustParse(tt.zone)
 		var got []int
 		for range 200 {
-			q := m.next(zone)
+			q := m.Next(zone)
 			got = append(got, q.Name.Labels())
-			if !m.countQuery(q) {
+			if !m.CountQuery(q) {
 				break
 			}
 			if q.Type != dns.TypeA {
@@ -48,7 +48,7 @@ func TestMinimiserSequence(t *testing.T) {
 			if deepest.IsAtOrBelow(q.Name) {
 				zone = q.Name // refers
 			} else {
-				m.noCut(q.Name)
+				m.NoCut(q.Name)
 			}
 		}
 		if !slices.Equal(got, tt.want) {
@@ -60,17 +60,40 @@ func TestMinimiserSequence(t *testing.T) {
 // TestMinimiserGivesUp: after that, the full question is asked at once.
 func TestMinimiserGivesUp(t *testing.T) {
 	full := answer.Question{Name: dnsname.MustParse("a.b.c.example."), Type: dns.TypeTXT}
-	m := minimiser{question: full, limit: 10}
-	if q := m.next(dnsname.Root); q == full {
+	m := New(full, 10)
+	if q := m.Next(dnsname.Root); q == full {
 		t.Fatalf("got the full question at the root")
 	}
-	m.giveUp()
-	if q := m.next(dnsname.Root); q != full {
+	m.GiveUp()
+	if q := m.Next(dnsname.Root); q != full {
 		t.Errorf("after giving up: got %v, want %v", q, full)
 	}
-	off := minimiser{question: full, limit: 10, off: true}
-	if q := off.next(dnsname.Root); q != full {
+	off := Off(full)
+	if q := off.Next(dnsname.Root); q != full {
 		t.Errorf("switched off: got %v, want %v", q, full)
+	}
+	if !m.IsOff() || !off.IsOff() {
+		t.Errorf("got off %v and %v, want true and true", m.IsOff(), off.IsOff())
+	}
+}
+
+// TestMinimiserDescends: at another zone, what was known of names below the one before no longer
+// counts, and nothing is asked that is known to be no zone cut.
+func TestMinimiserDescends(t *testing.T) {
+	parse := dnsname.MustParse
+	m := New(answer.Question{Name: parse("a.b.c.d.example."), Type: dns.TypeTXT}, 10)
+	m.NoCut(parse("b.c.d.example."))
+	for _, tt := range []struct {
+		zone, noCut, want dnsname.Name
+	}{
+		{parse("example."), "", parse("d.example.")},
+		{parse("d.example."), parse("c.d.example."), parse("b.c.d.example.")},
+		{parse("d.example."), parse("b.c.d.example."), parse("a.b.c.d.example.")},
+	} {
+		m.Descend(tt.noCut)
+		if got := m.Next(tt.zone).Name; got != tt.want {
+			t.Errorf("at %s, no zone cut at %q: got %s, want %s", tt.zone, tt.noCut, got, tt.want)
+		}
 	}
 }
 
@@ -88,14 +111,14 @@ func FuzzMinimiser(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := minimiser{question: answer.Question{Name: name, Type: dns.TypeAAAA}, limit: int(limit % 32)}
+		m := New(answer.Question{Name: name, Type: dns.TypeAAAA}, int(limit%32))
 		zone, minimised, last := dnsname.Root, 0, -1
 		for {
-			q := m.next(zone)
+			q := m.Next(zone)
 			if !name.IsAtOrBelow(q.Name) || q.Name.Labels() < last || !q.Name.IsAtOrBelow(zone) {
 				t.Fatalf("%s: asked for %s at %s after %d labels", name, q.Name, zone, last)
 			}
-			if !m.countQuery(q) {
+			if !m.CountQuery(q) {
 				if q != m.question {
 					t.Fatalf("%s: ended with %v", name, q)
 				}
@@ -108,7 +131,7 @@ func FuzzMinimiser(f *testing.F) {
 			if cuts>>(last%64)&1 != 0 {
 				zone = q.Name
 			} else {
-				m.noCut(q.Name)
+				m.NoCut(q.Name)
 			}
 		}
 	})
