@@ -160,6 +160,7 @@ func TestAttackTurnAway(t *testing.T) {
 		{"no question", answered, overTCP, message([4]uint16{}, ""), &refuseForm},
 		{"no question but OPT", answered, overTCP, message([4]uint16{0, 0, 0, 1}, plain), nil},
 		{"a name in the header", answered, overUDP, message([4]uint16{1}, "\xc0\x04\x00\x01\x00\x01"), &refuseForm},
+		{"a label longer than there are", answered, overUDP, message([4]uint16{1}, "\xc0\x04"+strings.Repeat("a", 191)+"\x00\x00\x01\x00\x01"), &refuseForm},
 		{"NOTIFY", answered, overUDP, notify, &refuseOpcode},
 	} {
 		if got := turnAway(test.verdict, test.by, test.wire); got != test.want {
