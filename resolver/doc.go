@@ -24,7 +24,9 @@
 //     *net.Resolver, [Resolver.DialContext] for an http.Transport. With status and
 //     TTL beside the values: [Resolver.Detailed]. Records of one type, with both: [Lookup].
 //   - Answer DNS messages in a proxy, a filter or a server: [Resolver.Exchange], and
-//     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns.
+//     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns. With another
+//     DNS package, or none, bytes for bytes: [Resolver.ExchangeWire], [Resolver.ServeWire],
+//     and [Resolver.AppendHit], their part that never waits.
 //   - Shape answers: zones of your own ([LocalZone]), no private addresses from the public
 //     DNS (Options.RebindingProtection), and [Hooks] that answer, refuse, change and log
 //     questions.
@@ -42,7 +44,6 @@
 //     SecondLevel among many.
 //   - Return expired answers rather than none: [Options] ServeStale. Entries in use are
 //     refreshed before they expire, unless DisablePrefetch is set.
-//   - Answer cache hits in a server that writes wire format: [Resolver.AppendHit].
 //   - Count what happens: [Resolver.Stats]; look at it: package debugpage.
 //   - Bound the work, or permit more: [Limits].
 //
@@ -202,7 +203,7 @@
 //	Result.Secure                   Result.Status == dnssec.Secure
 //	Result.Bogus, WhyBogus          an *Error with Status dnssec.Bogus, Extended
 //	Result.NxDomain, HaveData       Result.Rcode, len(Records.Records) > 0 of Lookup
-//	Result.AnswerPacket             Exchange
+//	Result.AnswerPacket             ExchangeWire
 //
 // # RFCs
 //
@@ -234,7 +235,8 @@
 // Trust anchors do not follow a rollover by themselves (RFC 5011): the built-in ones are
 // renewed with the module.
 //
-// [Resolver.ServeDNS] has no access control: it is for clients that are trusted.
+// [Resolver.ServeDNS] and [Resolver.ServeWire] have no access control: they are for clients that
+// are trusted.
 //
 // # Bugs
 //

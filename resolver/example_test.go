@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -290,4 +291,63 @@ www  A  192.0.2.81
 	// Output:
 	// host.shop.example true false
 	// www.elsewhere.example false true
+}
+
+// A server of ten lines, without a DNS package: it receives datagrams, and sends what comes back.
+// One for strangers bounds its goroutines and knows its clients, as examples/proxy does.
+func ExampleResolver_ServeWire() {
+	r, _ := newResolver(shop)
+	defer r.Close()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	go func() {
+		for {
+			query := make([]byte, 1232)
+			n, client, err := conn.ReadFromUDPAddrPort(query)
+			if err != nil {
+				return
+			}
+			go r.ServeWire(query[:n], resolver.WireClient{Addr: client, MaxSize: 1232}, func(reply []byte) {
+				_, _ = conn.WriteToUDPAddrPort(reply, client) // it may be gone
+			})
+		}
+	}()
+	reply, err := dns.Exchange(new(dns.Msg).SetQuestion("mail.shop.example.", dns.TypeA), conn.LocalAddr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(reply.Answer[0].(*dns.A).A)
+	// Output:
+	// 192.0.2.25
+}
+
+// Messages of another DNS package: this one is the standard library's own.
+func ExampleResolver_ExchangeWire() {
+	r, _ := newResolver(shop)
+	defer r.Close()
+	query := dnsmessage.Message{
+		Header:    dnsmessage.Header{RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("www.shop.example."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+	}
+	packed, err := query.Pack()
+	if err != nil {
+		log.Fatal(err)
+	}
+	packed, err = r.ExchangeWire(context.Background(), nil, packed, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var reply dnsmessage.Message
+	if err := reply.Unpack(packed); err != nil {
+		log.Fatal(err)
+	}
+	for _, record := range reply.Answers {
+		fmt.Println(record.Header.Name, record.Body.GoString())
+	}
+	// Output:
+	// www.shop.example. dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName("host.shop.example.")}
+	// host.shop.example. dnsmessage.AResource{A: [4]byte{192, 0, 2, 80}}
 }

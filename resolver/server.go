@@ -52,7 +52,8 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 // of all other questions Limits.Questions are worked on at a time. When all slots are
 // taken, and none comes free within a second, or as many queries wait for a slot already,
 // the answer is SERVFAIL with an extended DNS error that names the limit. The same answer
-// goes to a question that is shed for others after half a second (Limits.Questions).
+// goes to a question that is shed for others after half a second (Limits.Questions); it may be
+// written by another goroutine while ServeDNS works on for others, but never later.
 // Answers are sent as they come and never held back, so that they cannot be made to arrive
 // together (DNSBomb).
 //
