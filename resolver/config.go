@@ -16,6 +16,7 @@ import (
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/policy"
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/secondlevel"
@@ -33,7 +34,7 @@ type config struct {
 	limits       limits.Limits
 	allow        func(netip.Addr) bool
 	filter       *policy.AddressFilter // nil: all addresses are allowed
-	zones        policy.LocalZones     // the first LocalZones
+	zones        localzone.Zones       // the first LocalZones
 
 	ownSignatureTime bool // SignatureTime was given
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/serve"
 	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/zonetext"
@@ -78,12 +78,12 @@ func (r *Resolver) SetLocalZones(zones []LocalZone) error {
 	if err != nil {
 		return err
 	}
-	r.iterate.SetLocalZones(all)
+	r.iterate.LocalZones.Replace(all)
 	return nil
 }
 
 // data checks a zone and returns it in the form in which it is searched.
-func (z LocalZone) data() (*policy.LocalZone, error) {
+func (z LocalZone) data() (*localzone.Zone, error) {
 	name, err := dnsname.Parse(z.Zone)
 	if err != nil {
 		return nil, fmt.Errorf("local zone %q: %w", z.Zone, err)
@@ -97,7 +97,7 @@ func (z LocalZone) data() (*policy.LocalZone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local zone %s: %w", name, err)
 	}
-	data, err := policy.NewLocalZone(name, z.Transparent, sets)
+	data, err := localzone.NewZone(name, z.Transparent, sets)
 	if err != nil {
 		return nil, fmt.Errorf("local zone %s: %w", name, err)
 	}
@@ -140,13 +140,13 @@ func IsSpecialUse(name string) bool {
 	if err != nil {
 		return false
 	}
-	_, special := policy.SpecialUseOf(n)
+	_, special := localzone.SpecialUseOf(n)
 	return special
 }
 
 // localZones returns zones in the form in which they are searched.
-func localZones(zones []LocalZone) (policy.LocalZones, error) {
-	list := make([]*policy.LocalZone, len(zones))
+func localZones(zones []LocalZone) (localzone.Zones, error) {
+	list := make([]*localzone.Zone, len(zones))
 	for i, z := range zones {
 		data, err := z.data()
 		if err != nil {
@@ -154,7 +154,7 @@ func localZones(zones []LocalZone) (policy.LocalZones, error) {
 		}
 		list[i] = data
 	}
-	all, err := policy.NewLocalZones(list)
+	all, err := localzone.NewZones(list)
 	if err != nil {
 		return nil, &OptionError{"LocalZones", err}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
-	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/localzone"
 )
 
 func TestParseLocalZoneRefuses(t *testing.T) {
@@ -100,7 +100,7 @@ func TestLocalZoneFind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := make(map[bool]policy.LocalZones)
+	d := make(map[bool]localzone.Zones)
 	for _, transparent := range []bool{false, true} {
 		z.Transparent = transparent
 		data, err := localZones([]LocalZone{z})
@@ -158,7 +158,7 @@ func TestLocalZoneFind(t *testing.T) {
 }
 
 // localOutcome says what local zones make of a question.
-func localOutcome(t *testing.T, zones policy.LocalZones, name dnsname.Name, rrtype uint16) string {
+func localOutcome(t *testing.T, zones localzone.Zones, name dnsname.Name, rrtype uint16) string {
 	t.Helper()
 	a, ok := zones.Find(name, rrtype)
 	if !ok {
@@ -216,7 +216,7 @@ func TestMadeUpSOA(t *testing.T) {
 		{"a hosts file", hosts, "www.corp.example.", hostsTTL},
 		{"a zone", zone, "mail.corp.example.", 90},
 		{"a zone, no name", zone, "nosuch.corp.example.", 90},
-		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", policy.LocalTTL},
+		{"a zone that is empty", LocalZone{Zone: "corp.example."}, "www.corp.example.", localzone.TTL},
 	} {
 		d, err := localZones([]LocalZone{test.zone})
 		if err != nil {

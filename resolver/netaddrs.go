@@ -259,5 +259,5 @@ func isNotFound(err error) bool {
 // whatever the cache holds. Callers that answer from the cache without passing through
 // answer must call it first, and then check whether the filter allows the addresses.
 func (r *Resolver) overridesCache(ctx context.Context, name dnsname.Name) bool {
-	return r.hasHooks(ctx) || r.iterate.HasLocalZone(name)
+	return r.hasHooks(ctx) || r.iterate.LocalZones.Has(name)
 }

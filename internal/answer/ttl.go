@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // CapTTLs shortens the TTLs of the records to what their signatures allow (RFC 4035 §5.3.3).
@@ -45,6 +46,23 @@ func WithTTL(s *dnssec.RRset, ttl uint32) *dnssec.RRset {
 	other := *s
 	other.TTL = ttl
 	return &other
+}
+
+// maxNegativeTTL is how long a denial is kept (RFC 2308 §5: one to three hours).
+const maxNegativeTTL = 3600
+
+// NegativeTTL is for how many seconds a denial may be kept: by the SOA that came with it (RFC
+// 2308 §5), not at all without one.
+func NegativeTTL(soa *dnssec.RRset) uint32 {
+	if soa == nil {
+		return 0
+	}
+	for rdata := range soa.Records.All() {
+		if s, ok := wire.ParseSOA(rdata); ok {
+			return min(soa.TTL, s.Minimum, maxNegativeTTL)
+		}
+	}
+	return 0
 }
 
 // SignedAt reports whether all signatures of an answer are within their time. The one

@@ -13,25 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/upstream"
-	"github.com/iterdns/iterdns/internal/wire"
 )
-
-// maxNegativeTTL is how long a denial is kept (RFC 2308 §5: one to three hours).
-const maxNegativeTTL = 3600
-
-// negativeTTL is how long a denial may be kept: by the SOA that came with it (RFC
-// 2308 §5), not at all without one.
-func negativeTTL(soa *dnssec.RRset) uint32 {
-	if soa == nil {
-		return 0
-	}
-	for rdata := range soa.Records.All() {
-		if s, ok := wire.ParseSOA(rdata); ok {
-			return min(soa.TTL, s.Minimum, maxNegativeTTL)
-		}
-	}
-	return 0
-}
 
 // keep puts what was found into the cache, notes by which of its limits a part stays out, and
 // bounds the TTLs to how long it is kept.

@@ -8,9 +8,9 @@
 // first, when name servers' addresses are looked up (RFC 9471), and what of an answer is kept
 // in the cache and for how long (RFC 2181 §5.4.1, RFC 2308 §5, RFC 8767 §4). It fetches the
 // keys and DS records that package dnssec needs, beside the walk, and asks again when an answer
-// is bogus. It primes the root (RFC 9609), reads and writes the second level, answers local
-// zones and special-use names (RFC 6761, RFC 6303), remembers failures (RFC 9520), and finds
-// out whether a forwarder leads back to us.
+// is bogus. It primes the root (RFC 9609), reads and writes the second level, remembers
+// failures (RFC 9520), and finds out whether a forwarder leads back to us. It asks package
+// localzone before the cache.
 //
 // It never makes, sends or reads a message on the network: package upstream does. It does not
 // decide which questions of clients are worked on: package mesh does.

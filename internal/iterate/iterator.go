@@ -13,7 +13,7 @@ import (
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/flight"
 	"github.com/iterdns/iterdns/internal/limits"
-	"github.com/iterdns/iterdns/internal/policy"
+	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/slist"
@@ -31,22 +31,21 @@ type Iterator struct {
 	plainRetries    *slist.PlainRetries
 	probeWaitSlots  *budget.ConcurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
 	secondLevel     *secondLevel                              // nil: no SecondLevel
-	localData       atomic.Pointer[localData]                 // never nil
+	LocalZones      *localzone.Table
 	LoopProbes      routes.LoopProbes
 	ClientQuestions routes.ClientQuestions
 	priming         atomic.Bool
 	detachedLookups atomic.Int64 // those that have outlived their question
 }
 
-func New(e *env.Env, routes *routes.Router, servers *slist.Lister, upstream *upstream.Client, local policy.LocalZones) *Iterator {
+func New(e *env.Env, routes *routes.Router, servers *slist.Lister, upstream *upstream.Client, local localzone.Zones) *Iterator {
 	most := &e.Settings.Limits
-	r := &Iterator{
+	return &Iterator{
 		Env: e, routes: routes, servers: servers, upstream: upstream,
+		LocalZones:     localzone.NewTable(local),
 		plainRetries:   slist.NewPlainRetries(),
 		probeWaitSlots: budget.NewConcurrencyLimits[netip.AddrPort](limits.Quarter(most.Questions)),
 	}
-	r.localData.Store(&localData{zones: local})
-	return r
 }
 
 // QueryState is the state of one search for a name: the client's own question, or one for

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/routes"
 )
 
@@ -97,6 +99,47 @@ func (r *Iterator) SearchCached(q answer.Question, trust cache.Trust, l cacheLoo
 		}
 		at.Name = whole.Target()
 	}
+}
+
+// answerLocally answers a client's question from the local zones; false when none of them
+// answers it.
+func (r *Iterator) answerLocally(trust cache.Trust, q answer.Question) (*answer.Answer, bool) {
+	f, ok := r.LocalZones.Answer(q)
+	if !ok {
+		return nil, false
+	}
+	if r.Settings.Validates && trust == cache.Checked {
+		f.Status = dnssec.Insecure
+	}
+	return f, true
+}
+
+// specialUse answers a question about a special-use name; false when it is none. No server
+// is asked, whether the question comes from a client, an alias, or a delegation to a name
+// server with such a name; except those of a route whose zone is as long as the special-use
+// name or longer.
+//
+// The addresses of localhost are returned only for questions for localhost itself (direct).
+// Behind an alias localhost has none: clients that filter private addresses against DNS
+// rebinding see those that come from the network, and a CNAME must not get round that by
+// having us add the address. The public DNS has no address there either. A name server that
+// is called localhost has no address either: asking it would be asking ourselves.
+func (r *Iterator) specialUse(trust cache.Trust, q answer.Question, direct bool) (*answer.Answer, bool) {
+	if r.Settings.DisableLocalZones {
+		return nil, false
+	}
+	zone, ok := localzone.SpecialUseOf(q.Name)
+	if !ok || zone.IsParents(q.Name, q.Type) {
+		return nil, false
+	}
+	if rt := r.routes.CurrentRoutes().Match(routes.SearchedFrom(q)); rt != nil && rt.Zone.IsAtOrBelow(zone.Name) {
+		return nil, false // the route's servers know the name
+	}
+	f := zone.Answer(q, direct)
+	if r.Settings.Validates && trust == cache.Checked {
+		f.Status = dnssec.Insecure
+	}
+	return f, true
 }
 
 // find returns the answer for one name from the cache, or walks to find it.

@@ -310,7 +310,7 @@ func replyTTL(m *upstream.Reply) uint32 {
 		life = min(life, s.TTL)
 	}
 	if m.Kind == answer.KindNoData || m.Kind == answer.KindNameError {
-		life = min(life, negativeTTL(m.SOA))
+		life = min(life, answer.NegativeTTL(m.SOA))
 	}
 	if m.Kind == answer.KindReferral {
 		for _, ns := range m.NS {

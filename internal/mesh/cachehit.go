@@ -17,7 +17,7 @@ func (r *Mesh) AnswerHit(q answer.Question) (*answer.Answer, bool, error) {
 	}
 	r.prefetchAll(f.Due)
 	r.Counts.Asked(true, false, nil)
-	f, err := r.iterate.Filtered(f)
+	f, err := r.Settings.Filter.Apply(f)
 	return f, true, err
 }
 

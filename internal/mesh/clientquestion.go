@@ -21,7 +21,7 @@ func (r *Mesh) Answer(ctx context.Context, st *iterate.QueryState, q answer.Ques
 		return nil, err
 	}
 	st.FromCache, st.Stale = f.FromCache, f.Stale
-	return r.iterate.Filtered(f)
+	return r.Settings.Filter.Apply(f)
 }
 
 func (r *Mesh) answerUnfiltered(ctx context.Context, st *iterate.QueryState, q answer.Question) (*answer.Answer, error) {
@@ -51,7 +51,7 @@ func (r *Mesh) AnswerOrKnown(ctx context.Context, st *iterate.QueryState, q answ
 	if f, ok := r.iterate.SearchCache(q, st.Trust); ok {
 		st.FromCache = true
 		st.TellFound(f)
-		return r.iterate.Filtered(f)
+		return r.Settings.Filter.Apply(f)
 	}
 	return nil, failure.ErrNotCached
 }
@@ -184,7 +184,7 @@ func (c *clientQuestion) Retry() { c.st.RetryFailure = true }
 func (r *Mesh) questionKey(q answer.Question, trust cache.Trust) string {
 	var room [dnsname.MaxWire + 32]byte // so that the string is the only allocation
 	b := binary.BigEndian.AppendUint64(append(room[:0], "question"...), r.routes.CurrentRoutes().Generation)
-	b = binary.BigEndian.AppendUint64(b, r.iterate.LocalGeneration())
+	b = binary.BigEndian.AppendUint64(b, r.iterate.LocalZones.Generation())
 	b = append(b, q.Name...)
 	b = binary.BigEndian.AppendUint16(b, q.Type)
 	return string(append(b, byte(trust)))

@@ -2,13 +2,16 @@ package policy
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
@@ -47,9 +50,34 @@ func (f *AddressFilter) AllowsAll(name dnsname.Name, addrs []netip.Addr) bool {
 	return allowed == nil || !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !allowed(a) })
 }
 
-// Filter returns the RRsets without the records that have addresses which are not allowed,
+// Apply returns an answer without the records that have addresses which are not allowed;
+// failure.ErrFiltered when none is left. a itself, which the cache and others who wait for
+// the answer keep, stays as it was. The name asked for decides, not the owner of the
+// records: with DNS rebinding the attacker has a page under the name asked for, and an alias
+// there that leads to records of somebody else is the attacker's too.
+func (f *AddressFilter) Apply(a *answer.Answer) (*answer.Answer, error) {
+	allowed := f.Judge(a.Q.Name)
+	if allowed == nil || a.Local {
+		return a, nil
+	}
+	sets, removed := onlyAllowedIn(a.Sets, allowed)
+	if removed == 0 {
+		return a, nil
+	}
+	if len(sets) == 0 {
+		return nil, failure.ErrFiltered
+	}
+	less := *a
+	less.Sets, less.Status = sets, a.Status.Worst(dnssec.Insecure) // what is left is not what was signed
+	less.Extended = append(slices.Clip(a.Extended), failure.ExtendedError{
+		Code: dns.ExtendedErrorCodeBlocked, Text: fmt.Sprintf("%d records left out: address not allowed", removed),
+	})
+	return &less, nil
+}
+
+// onlyAllowedIn returns the RRsets without the records that have addresses which are not allowed,
 // and how many records it left out. The RRsets given stay as they were.
-func Filter(sets []*dnssec.RRset, allowed func(netip.Addr) bool) (kept []*dnssec.RRset, removed int) {
+func onlyAllowedIn(sets []*dnssec.RRset, allowed func(netip.Addr) bool) (kept []*dnssec.RRset, removed int) {
 	for _, s := range sets {
 		left := onlyAllowed(s, allowed)
 		removed += s.Len() - left.Len()

@@ -58,7 +58,7 @@ func (s *Server) cacheDecides() bool { return s.Hooked == nil && s.Settings.Filt
 // cacheDecidesFor reports whether what iteration put into the cache is the answer for a
 // name: no route, negative trust anchor or local zone applies to it.
 func (s *Server) cacheDecidesFor(name dnsname.Name, rrtype uint16) bool {
-	if s.iterate.HasLocalZone(name) {
+	if s.iterate.LocalZones.Has(name) {
 		return false
 	}
 	rt := s.routes.CurrentRoutes()

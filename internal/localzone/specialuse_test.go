@@ -1,4 +1,4 @@
-package policy
+package localzone
 
 import (
 	"strings"
@@ -79,7 +79,7 @@ func TestSpecialUsesComplete(t *testing.T) {
 	}
 }
 
-func TestSpecialUseAnswer(t *testing.T) {
+func TestSpecialUseFind(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		rrtype uint16
@@ -112,7 +112,7 @@ func TestSpecialUseAnswer(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is not special", test.name)
 		}
-		a := zone.Answer(name, test.rrtype, test.direct)
+		a := zone.find(name, test.rrtype, test.direct)
 		var got strings.Builder
 		if a.Exists {
 			got.WriteString("NOERROR")

@@ -1,4 +1,4 @@
-package policy
+package localzone
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/internal/scrub"
 )
 
-// LocalZone is a zone that is answered here. It is immutable.
-type LocalZone struct {
+// Zone is a zone that is answered here. It is immutable.
+type Zone struct {
 	name        dnsname.Name
 	transparent bool
 	soa         *dnssec.RRset
@@ -22,20 +22,20 @@ type LocalZone struct {
 	redirects   bool                             // some name has a DNAME
 }
 
-// LocalAnswer is what a name that is answered here has for a question: RRsets, an alias, or
+// Data is what a name that is answered here has for a question: RRsets, an alias, or
 // neither, and then an SOA.
-type LocalAnswer struct {
+type Data struct {
 	Sets    []*dnssec.RRset
 	Aliases []scrub.Alias // one at most
 	Exists  bool          // the name
 	SOA     *dnssec.RRset
 }
 
-// NewLocalZone makes a zone of its RRsets, which are all at name or below it. transparent
+// NewZone makes a zone of its RRsets, which are all at name or below it. transparent
 // lets questions for names without records pass as if the zone were not there. A zone without
 // an SOA gets one.
-func NewLocalZone(name dnsname.Name, transparent bool, sets []*dnssec.RRset) (*LocalZone, error) {
-	z := &LocalZone{name: name, transparent: transparent, sets: make(map[dnsname.Name][]*dnssec.RRset)}
+func NewZone(name dnsname.Name, transparent bool, sets []*dnssec.RRset) (*Zone, error) {
+	z := &Zone{name: name, transparent: transparent, sets: make(map[dnsname.Name][]*dnssec.RRset)}
 	for _, s := range sets {
 		z.add(s)
 	}
@@ -46,12 +46,12 @@ func NewLocalZone(name dnsname.Name, transparent bool, sets []*dnssec.RRset) (*L
 	return z, nil
 }
 
-// LocalZones are zones by their names. It is immutable.
-type LocalZones map[dnsname.Name]*LocalZone
+// Zones are zones by their names. It is immutable.
+type Zones map[dnsname.Name]*Zone
 
-// NewLocalZones puts zones together; two of one name are an error.
-func NewLocalZones(zones []*LocalZone) (LocalZones, error) {
-	all := make(LocalZones, len(zones))
+// NewZones puts zones together; two of one name are an error.
+func NewZones(zones []*Zone) (Zones, error) {
+	all := make(Zones, len(zones))
 	for _, z := range zones {
 		if all[z.name] != nil {
 			return nil, fmt.Errorf("two local zones are called %s", z.name)
@@ -63,9 +63,9 @@ func NewLocalZones(zones []*LocalZone) (LocalZones, error) {
 
 // Find answers a question from the zones at and above the name, the nearest first; false
 // when none of them answers it.
-func (zones LocalZones) Find(name dnsname.Name, rrtype uint16) (LocalAnswer, bool) {
+func (zones Zones) Find(name dnsname.Name, rrtype uint16) (Data, bool) {
 	if len(zones) == 0 {
-		return LocalAnswer{}, false
+		return Data{}, false
 	}
 	for at := name; ; at = at.Parent() {
 		if z := zones[at]; z != nil {
@@ -74,22 +74,22 @@ func (zones LocalZones) Find(name dnsname.Name, rrtype uint16) (LocalAnswer, boo
 			}
 		}
 		if at.IsRoot() {
-			return LocalAnswer{}, false
+			return Data{}, false
 		}
 	}
 }
 
 // Has reports whether the zones answer questions for a name.
-func (zones LocalZones) Has(name dnsname.Name) bool {
+func (zones Zones) Has(name dnsname.Name) bool {
 	_, ok := zones.Find(name, dns.TypeANY)
 	return ok
 }
 
 // find answers a question for a name at or below the zone (RFC 1034 §4.3.2 step 3); false
 // when it does not concern the zone.
-func (z *LocalZone) find(name dnsname.Name, rrtype uint16) (LocalAnswer, bool) {
+func (z *Zone) find(name dnsname.Name, rrtype uint16) (Data, bool) {
 	if rrtype == dns.TypeDS && name == z.name && !z.name.IsRoot() {
-		return LocalAnswer{}, false // the DS is on the parent's side (RFC 4035 §3.1.4.1)
+		return Data{}, false // the DS is on the parent's side (RFC 4035 §3.1.4.1)
 	}
 	sets, exists := z.sets[name]
 	if !exists && (z.wildcards || z.redirects) {
@@ -100,7 +100,7 @@ func (z *LocalZone) find(name dnsname.Name, rrtype uint16) (LocalAnswer, bool) {
 		sets, exists = z.expanded(name, encloser)
 	}
 	if z.transparent && len(sets) == 0 {
-		return LocalAnswer{}, false
+		return Data{}, false
 	}
 	if s := setOf(sets, dns.TypeCNAME); s != nil && rrtype != dns.TypeCNAME && rrtype != dns.TypeANY {
 		return alias(name, s)
@@ -109,7 +109,7 @@ func (z *LocalZone) find(name dnsname.Name, rrtype uint16) (LocalAnswer, bool) {
 }
 
 // closestEncloser returns the longest name above name that exists. RFC 4592 §3.3.1.
-func (z *LocalZone) closestEncloser(name dnsname.Name) dnsname.Name {
+func (z *Zone) closestEncloser(name dnsname.Name) dnsname.Name {
 	for name != z.name {
 		name = name.Parent()
 		if _, ok := z.sets[name]; ok {
@@ -121,7 +121,7 @@ func (z *LocalZone) closestEncloser(name dnsname.Name) dnsname.Name {
 
 // expanded returns the RRsets of the wildcard below the closest encloser, with name as
 // their owner. RFC 4592 §3.3.2.
-func (z *LocalZone) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset, exists bool) {
+func (z *Zone) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset, exists bool) {
 	source, err := encloser.Wildcard()
 	if err != nil {
 		return nil, false
@@ -136,17 +136,17 @@ func (z *LocalZone) expanded(name, encloser dnsname.Name) (sets []*dnssec.RRset,
 }
 
 // alias follows a CNAME or DNAME by one step; false when it leads nowhere.
-func alias(name dnsname.Name, s *dnssec.RRset) (LocalAnswer, bool) {
+func alias(name dnsname.Name, s *dnssec.RRset) (Data, bool) {
 	step, ok := scrub.Redirect(name, s)
 	if !ok {
-		return LocalAnswer{}, false
+		return Data{}, false
 	}
-	return LocalAnswer{Aliases: []scrub.Alias{step}, Exists: true}, true
+	return Data{Aliases: []scrub.Alias{step}, Exists: true}, true
 }
 
 // answer returns the RRsets of the type among those of a name, or a denial.
-func (z *LocalZone) answer(rrtype uint16, sets []*dnssec.RRset, exists bool) LocalAnswer {
-	a := LocalAnswer{Exists: exists}
+func (z *Zone) answer(rrtype uint16, sets []*dnssec.RRset, exists bool) Data {
+	a := Data{Exists: exists}
 	for _, s := range sets {
 		if s.Type == rrtype || rrtype == dns.TypeANY {
 			a.Sets = append(a.Sets, s)
@@ -159,7 +159,7 @@ func (z *LocalZone) answer(rrtype uint16, sets []*dnssec.RRset, exists bool) Loc
 }
 
 // add adds an RRset; the names between its owner and the zone's name then exist too.
-func (z *LocalZone) add(s *dnssec.RRset) {
+func (z *Zone) add(s *dnssec.RRset) {
 	z.sets[s.Owner] = append(z.sets[s.Owner], s)
 	for name := s.Owner; name != z.name; {
 		name = name.Parent()
@@ -170,7 +170,7 @@ func (z *LocalZone) add(s *dnssec.RRset) {
 }
 
 // check returns what is wrong with the zone as a whole; nil when nothing is.
-func (z *LocalZone) check() error {
+func (z *Zone) check() error {
 	for name, sets := range z.sets {
 		for _, s := range sets {
 			if slices.Contains(slices.Collect(s.Records.All()), "") && !mayBeEmpty(s.Type) {
@@ -203,7 +203,7 @@ func mayBeEmpty(rrtype uint16) bool {
 }
 
 // complete adds an SOA and fills in what find looks at.
-func (z *LocalZone) complete() {
+func (z *Zone) complete() {
 	apex := z.sets[z.name]
 	if z.soa = setOf(apex, dns.TypeSOA); z.soa == nil {
 		z.soa = madeUpSOA(z.name, z.lowestTTL())
@@ -221,10 +221,10 @@ func (z *LocalZone) complete() {
 	}
 }
 
-// lowestTTL returns the lowest TTL in the zone, at most LocalTTL. As the negative TTL it
+// lowestTTL returns the lowest TTL in the zone, at most TTL. As the negative TTL it
 // lets clients see additions to the zone as soon as changes.
-func (z *LocalZone) lowestTTL() uint32 {
-	lowest := uint32(LocalTTL)
+func (z *Zone) lowestTTL() uint32 {
+	lowest := uint32(TTL)
 	for _, sets := range z.sets {
 		for _, s := range sets {
 			lowest = min(lowest, s.TTL)

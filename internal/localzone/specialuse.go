@@ -1,4 +1,4 @@
-package policy
+package localzone
 
 import (
 	"encoding/binary"
@@ -62,10 +62,10 @@ func (z SpecialUse) IsParents(name dnsname.Name, rrtype uint16) bool {
 	return rrtype == dns.TypeDS && name == z.Name && (z.kind == emptyZone || z.kind == silentZone)
 }
 
-// Answer returns what a question for a name at or below z gets. direct is false when the
+// find returns what a question for a name at or below z gets. direct is false when the
 // question comes from an alias or a delegation.
-func (z SpecialUse) Answer(name dnsname.Name, rrtype uint16, direct bool) LocalAnswer {
-	var a LocalAnswer
+func (z SpecialUse) find(name dnsname.Name, rrtype uint16, direct bool) Data {
+	var a Data
 	switch z.kind {
 	case loopbackZone:
 		a.Exists = true
@@ -86,8 +86,8 @@ func (z SpecialUse) Answer(name dnsname.Name, rrtype uint16, direct bool) LocalA
 	return a
 }
 
-// LocalTTL is how long local answers and denials may be kept, in seconds (RFC 6303 §3).
-const LocalTTL = 10800
+// TTL is how long local answers and denials may be kept, in seconds (RFC 6303 §3).
+const TTL = 10800
 
 // loopbackSets returns the addresses of localhost that are of the type.
 func loopbackSets(name dnsname.Name, rrtype uint16) []*dnssec.RRset {
@@ -117,7 +117,7 @@ func (z SpecialUse) apex(name dnsname.Name, rrtype uint16) []*dnssec.RRset {
 }
 
 // soa returns the zone's SOA, with the values of RFC 6303 §3.
-func (z SpecialUse) soa() *dnssec.RRset { return madeUpSOA(z.Name, LocalTTL) }
+func (z SpecialUse) soa() *dnssec.RRset { return madeUpSOA(z.Name, TTL) }
 
 // madeUpSOA returns an SOA for a zone that has none, with the TTL of its denials.
 func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
@@ -132,7 +132,7 @@ func madeUpSOA(zone dnsname.Name, ttl uint32) *dnssec.RRset {
 }
 
 func localSet(owner dnsname.Name, rrtype uint16, rdata string) *dnssec.RRset {
-	return &dnssec.RRset{Owner: owner, Type: rrtype, Class: dns.ClassINET, TTL: LocalTTL, Records: dnssec.Pack(rdata)}
+	return &dnssec.RRset{Owner: owner, Type: rrtype, Class: dns.ClassINET, TTL: TTL, Records: dnssec.Pack(rdata)}
 }
 
 // arpa is the zone of reverse names and other infrastructure. RFC 3172.
