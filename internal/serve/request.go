@@ -140,13 +140,12 @@ func (x *request) parse(query []byte) bool {
 			return true
 		}
 	}
-	h := dns.Header{Qdcount: word(2), Ancount: word(3), Nscount: word(4), Arcount: word(5)}
-	if AcceptQuery(h) != dns.MsgAccept {
+	answers, authorities, additionals := word(3), word(4), word(5)
+	if !accepts(word(2), answers, authorities, additionals) {
 		x.fault = faultSections // without a question, or with several, refuse says that
 		return true
 	}
-	others := int(h.Ancount) + int(h.Nscount)
-	end := x.parseRecords(query, at, others, int(h.Arcount))
+	end := x.parseRecords(query, at, int(answers)+int(authorities), int(additionals))
 	const known = wire.RD | wire.CD | wire.AD
 	x.plain = x.plain && x.fault == "" && x.flags&^known == 0 && x.questions == 1 && end == len(query)
 	return true
@@ -359,16 +358,21 @@ func (x *request) bareReply() int {
 
 // AcceptQuery decides by its header whether a message is unpacked; see resolver.AcceptQuery.
 func AcceptQuery(h dns.Header) dns.MsgAcceptAction {
-	const response = wire.QR
 	switch {
-	case h.Bits&response != 0:
+	case h.Bits&wire.QR != 0:
 		return dns.MsgIgnore // answering an answer would make a loop
 	case h.Bits&opcodeMask != 0:
 		return dns.MsgRejectNotImplemented
-	case h.Qdcount == 0 && h.Ancount == 0 && h.Nscount == 0 && h.Arcount == 1:
-		return dns.MsgAccept
-	case h.Qdcount != 1, h.Ancount > 1, h.Nscount > 1, h.Arcount > 2:
+	case !accepts(h.Qdcount, h.Ancount, h.Nscount, h.Arcount):
 		return dns.MsgReject
 	}
 	return dns.MsgAccept
+}
+
+// accepts reports whether a query may have so many records in its sections.
+func accepts(questions, answers, authorities, additionals uint16) bool {
+	if questions == 0 && answers == 0 && authorities == 0 {
+		return additionals == 1 // RFC 7873 §5.4
+	}
+	return questions == 1 && answers <= 1 && authorities <= 1 && additionals <= 2
 }

@@ -28,6 +28,9 @@ type place struct {
 // longest part of it is written already (RFC 1035 §4.1.4). An exact name points to nothing
 // whose letter case is the question's and not its own.
 func (r *Reply) appendName(b []byte, name dnsname.Name, exact bool) []byte {
+	if name == r.name && len(name) > 1 && (!exact || r.exact == 0) { // as find would say
+		return append(b, 0xC0, HeaderLen)
+	}
 	here := min(len(b)-r.start, maxPointer)
 	for rest := name; !rest.IsRoot(); rest = rest.Parent() {
 		at, isExact, ok := r.find(rest, exact)
@@ -70,11 +73,9 @@ func (r *Reply) note(p place) {
 	}
 }
 
-// appendRData appends uncompressed RDATA to b, with the names of those types compressed that
-// may be in a message: those of RFC 1035 (RFC 3597 §4). The random letter case of a question
-// shall not come to stand in them.
-func (r *Reply) appendRData(b []byte, rrtype uint16, rdata string) []byte {
-	before, names := compressible(rrtype)
+// appendNames appends uncompressed RDATA to b, in which names follow each other behind some
+// bytes. The random letter case of a question shall not come to stand in them.
+func (r *Reply) appendNames(b []byte, before, names int, rdata string) []byte {
 	before = min(before, len(rdata))
 	b, rdata = append(b, rdata[:before]...), rdata[before:]
 	for range names {
@@ -89,7 +90,7 @@ func (r *Reply) appendRData(b []byte, rrtype uint16, rdata string) []byte {
 }
 
 // compressible returns how many names follow each other in RDATA of a type that may be
-// compressed, and how many bytes stand before them.
+// compressed in a message, and how many bytes stand before them: those of RFC 1035 (RFC 3597 §4).
 func compressible(rrtype uint16) (before, names int) {
 	switch rrtype {
 	case dns.TypeCNAME, dns.TypeNS, dns.TypePTR, dns.TypeMB, dns.TypeMD, dns.TypeMF, dns.TypeMG, dns.TypeMR:

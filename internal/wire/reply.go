@@ -81,7 +81,7 @@ func (r *Reply) Set(section Section, set RRset, fields string, last int) {
 			if !ok {
 				break
 			}
-			r.record(section, set, rdata)
+			r.record(section, &set, rdata)
 			part = behind
 		}
 	}
@@ -101,19 +101,19 @@ func cutField(fields string) (field, behind string, ok bool) {
 }
 
 // record writes one record, unless it has no room.
-func (r *Reply) record(section Section, set RRset, rdata string) {
+func (r *Reply) record(section Section, set *RRset, rdata string) {
 	b := r.appendName(r.buf, set.Owner, false)
 	b = binary.BigEndian.AppendUint16(b, set.Type)
 	b = binary.BigEndian.AppendUint16(b, set.Class)
 	b = binary.BigEndian.AppendUint32(b, set.TTL)
-	at := len(b)
-	if _, names := compressible(set.Type); names == 0 && at+2+len(rdata)-r.start > r.room {
-		r.full = true // seen before the buffer is made larger for it
-		return
+	if before, names := compressible(set.Type); names > 0 {
+		at := len(b)
+		b = r.appendNames(append(b, 0, 0), before, names, rdata)
+		binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
+	} else if r.full = len(b)+2+len(rdata)-r.start > r.room; !r.full { // seen before the buffer is made larger for it
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(rdata))), rdata...)
 	}
-	b = r.appendRData(binary.BigEndian.AppendUint16(b, 0), set.Type, rdata)
-	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
-	if r.full = len(b)-r.start > r.room; r.full {
+	if r.full = r.full || len(b)-r.start > r.room; r.full {
 		return
 	}
 	r.buf = b

@@ -77,7 +77,7 @@ func TestReplyIsCompressedAsWellAsOthers(t *testing.T) {
 		"of no RDATA":       {{SectionAnswer, "www.shop.example.", dns.TypeNULL, []string{""}}},
 		"in three sections": {{SectionAnswer, "www.shop.example.", dns.TypeA, []string{num(4)}}, {SectionAuthority, "shop.example.", dns.TypeNS, []string{name("www.shop.example.")}}, {SectionAdditional, "www.shop.example.", dns.TypeAAAA, []string{num(16)}}},
 	} {
-		for _, asked := range []string{"www.shop.example.", "wWw.sHop.example.", "www.shop.EXAMPLE."} {
+		for _, asked := range []string{"www.shop.example.", "wWw.sHop.example.", "www.shop.EXAMPLE.", "."} {
 			var r Reply
 			r.Begin([]byte("before"), MaxLen)
 			question := dnsname.MustParse(asked)
