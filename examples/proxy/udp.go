@@ -16,6 +16,9 @@ import (
 const (
 	// udpBatch is how many datagrams are read and written with one system call.
 	udpBatch = 32
+	// udpWrite is how many are written with one: a system call of more than some 20 µs is
+	// taken for one that waits, and the Go runtime then hands the processor to another thread.
+	udpWrite = 8
 	// udpQuery is the largest query over UDP: what DNS software commonly offers to
 	// take. One that is cut off does not unpack.
 	udpQuery = 4096
@@ -189,7 +192,7 @@ func isGroup(addr netip.Addr) bool {
 // of those that were not, whatever number comes with the error, which is -1 as a rule.
 func (l *udpListener) flush() {
 	for out := l.out; len(out) > 0; {
-		n, err := l.batch.WriteBatch(out, 0)
+		n, err := l.batch.WriteBatch(out[:min(len(out), udpWrite)], 0)
 		if n = max(n, 0); err != nil || n == 0 {
 			n++
 		}
