@@ -419,6 +419,26 @@ func TestStaleEverywhere(t *testing.T) {
 	}, serveStale, minimiseOff, ipv4Only)
 }
 
+// A client that sent a message does not wait longer than a caller for servers that are silent, and
+// the search goes on behind the expired answer.
+func TestStaleInTimeByMessage(t *testing.T) {
+	for door, serve := range map[string]func(*world, *guest, string){"ServeDNS": serveDNS, "ServeWire": serveWire} {
+		inWorld(t, staleWorld, func(w *world) {
+			w.ask("www.many.example.", dns.TypeA)
+			time.Sleep(2 * time.Minute)
+			w.update("-- fault many.example. --\ndead\n")
+			g, start := &guest{client: client{remote: overUDP}}, time.Now()
+			serve(w, g, "www.many.example.")
+			if took := time.Since(start); took != 1800*time.Millisecond || len(g.reply.Answer) != 1 || !slices.Equal(codes(g.reply), []uint16{staleAnswer}) {
+				t.Errorf("%s: after %v, want the expired answer after 1.8s:\n%v", door, took, g.reply)
+			}
+			if n := w.r.Stats().InFlight; n != 1 {
+				t.Errorf("%s: %d questions in flight behind the answer, want 1", door, n)
+			}
+		}, serveStale, minimiseOff, ipv4Only)
+	}
+}
+
 // Close ends the search that goes on behind a stale answer, and a caller that leaves ends
 // its own.
 func TestStaleCloseAndCancel(t *testing.T) {

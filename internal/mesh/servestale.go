@@ -27,7 +27,8 @@ func (r *Mesh) answerOrStale(ctx context.Context, st *iterate.QueryState, q answ
 	st.Begin()
 	patient, cancel := context.WithTimeoutCause(ctx, r.clientTimer(ctx), errClientTimer)
 	defer cancel()
-	inside := *st // the flight keeps it for longer
+	inside := *st            // the flight keeps it for longer
+	inside.AnswerEarly = nil // its wait ends before the work: that cannot be done in its goroutine
 	inside.Leaving = func(fl *flight.Flight, release func()) bool {
 		return context.Cause(patient) == errClientTimer && r.continueStale(fl, st.Trust, q, release)
 	}
