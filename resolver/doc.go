@@ -107,8 +107,10 @@
 // whose question began the work panics with the same value, in its own goroutine, and
 // callers that joined get [ErrAborted], as do all when the goroutine was ended. A Trace
 // concerns its caller alone: when one of its hooks panics or ends its goroutine, other
-// callers do not notice. Background work (a refresh, a write to the second level) ends
-// silently, and a question that package net asks through NetResolver fails with an error.
+// callers do not notice. ServeDNS and ServeWire may work in the goroutine that they are called in,
+// which panics or ends too; their client gets SERVFAIL before. Background work (a refresh, a
+// write to the second level) ends silently, and a question that package net asks through
+// NetResolver fails with an error.
 //
 // # Standards
 //

@@ -84,7 +84,8 @@ type QueryState struct {
 
 	// AnswerEarly, if not nil, has the work done in the goroutine of the caller, whose context must
 	// end only with the resolver. It is called at most once, in another goroutine, when the question
-	// is shed while others wait for that work: the client then gets the error at once.
+	// is shed while others wait for that work: the client then gets the error at once. The caller
+	// waits for the call when its own work has ended, however that ends.
 	AnswerEarly func(error)
 
 	// How the client's question was answered, for Stats.

@@ -11,6 +11,7 @@ import (
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/flight"
 	"github.com/iterdns/iterdns/internal/iterate"
+	"github.com/iterdns/iterdns/internal/rescue"
 )
 
 // Answer answers from the cache, with an expired answer, or in a flight that equal questions
@@ -125,10 +126,15 @@ func (c *clientQuestion) shed(cause error) {
 	}
 	if c.place.Leave(cause) {
 		c.leave()
-		// Sending may take long, and this may be the goroutine of another question. The work
-		// has ended by itself when there can be no goroutine any more.
-		c.r.Flights.Spawn(func() { c.st.AnswerEarly(cause) })
+		go c.answerEarly(cause) // this may be the goroutine of another question
 	}
+}
+
+// answerEarly answers the client. That may take as long as the client likes: its own call waits
+// for it, but Close does not.
+func (c *clientQuestion) answerEarly(cause error) {
+	defer rescue.Quietly()
+	c.st.AnswerEarly(cause)
 }
 
 // arrive notes that the question has come in: a forwarder that leads back to us shows by that.

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/upstream"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -41,6 +42,7 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 		return // answering an answer would make a loop
 	}
 	c := dnsClient{s: s, w: w, query: query, request: requestOf(query), client: clientOf(w)}
+	defer c.abort()
 	if c.asksForCookie() {
 		c.answer(&response{})
 		return
@@ -66,6 +68,15 @@ type dnsClient struct {
 func (c *dnsClient) fail(err error) {
 	res := c.explained(failure.Of(err))
 	c.answer(&res)
+}
+
+// abort is deferred: if a function of the program's did not return, it answers the query, or waits
+// until fail has done so.
+func (c *dnsClient) abort() {
+	c.once.Do(func() {
+		res := c.explained(failure.Of(rescue.ErrAborted))
+		c.write(&res)
+	})
 }
 
 // answer answers the query, unless that was done already. It returns when that is done.

@@ -10,6 +10,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/rescue"
 	"github.com/iterdns/iterdns/internal/upstream"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -33,6 +34,7 @@ func (s *Server) ServeWire(query []byte, client Client, send func(reply []byte))
 		return
 	}
 	c := wireClient{s: s, request: x, client: client, send: send}
+	defer c.abort()
 	if c.asksForCookie() {
 		c.answer(&response{})
 		return
@@ -68,6 +70,15 @@ type wireClient struct {
 func (c *wireClient) fail(err error) {
 	res := c.explained(failure.Of(err))
 	c.answer(&res)
+}
+
+// abort is deferred: if a function of the program's did not return, it answers the query, or waits
+// until fail has done so.
+func (c *wireClient) abort() {
+	c.once.Do(func() {
+		res := c.explained(failure.Of(rescue.ErrAborted))
+		c.write(&res)
+	})
 }
 
 // answer answers the query, unless that was done already. It returns when that is done, so

@@ -42,7 +42,7 @@ var rooms = []room{
 		"it is what package net does above DNS: it asks no server, and knows no cache"},
 	{"internal/serve", "cache dnssec internal/answer internal/dnsname internal/env internal/failure internal/iterate internal/mesh internal/rescue internal/routes internal/upstream internal/wire",
 		"it makes a reply of a message: what is asked of whom is not its matter"},
-	{"internal/mesh", "cache dnssec internal/answer internal/dnsname internal/env internal/failure internal/flight internal/iterate internal/limits internal/routes",
+	{"internal/mesh", "cache dnssec internal/answer internal/dnsname internal/env internal/failure internal/flight internal/iterate internal/limits internal/rescue internal/routes",
 		"it decides which questions of clients are worked on, and what they get meanwhile: it asks no server"},
 	{"internal/iterate", "cache dnssec glue internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/flight internal/infra internal/keycache internal/limits internal/localzone internal/minimise internal/rescue internal/routes internal/scrub internal/secondlevel internal/slist internal/upstream internal/wire",
 		"it searches one answer, from zone cut to zone cut: it knows no client and no message of one"},
