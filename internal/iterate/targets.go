@@ -59,7 +59,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 		return
 	}
 	z.lookups++
-	z.hedgeAfter(lookupLate)
+	z.hedgeTimer.start(lookupLate)
 	z.st.Events.ServerLookup(z.st.WalkRef(), events.ServerLookup{Zone: z.cut.Zone, Server: name})
 	l := z.r.newDetachedLookup(z.asideOf(ctx), z.st.Budget)
 	z.targetLookups = append(z.targetLookups, l)

@@ -21,10 +21,6 @@ import (
 	"github.com/iterdns/iterdns/internal/upstream"
 )
 
-// maxInFlight is how many servers are asked at the same time: one, and one more when it is
-// late. Each further one would be another target for a forger.
-const maxInFlight = 2
-
 // ask puts one question to the servers of one zone, until one of them sends a response that
 // settles it. Equal questions under way share one flight.
 func (r *Iterator) ask(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question, how askMode) (*upstream.Reply, error) {
@@ -88,9 +84,9 @@ type zoneQuery struct {
 	unreachable   chan struct{}        // a port was unreachable
 	lookupResults chan lookupResult    // nil until a name server's address is looked for
 	loops         chan *slist.Server   // servers of a route that lead back to us; nil: none is suspected to
-	hedgeTimer    *time.Timer          // fires when the reply or look-up is later than expected; nil: none is waited for yet
-	deadProbe     deadProbe            // waited for when no server can be asked
-	targetLookups []*detachedLookup    // under way or ended
+	hedgeTimer    hedgeTimer
+	deadProbe     deadProbe         // waited for when no server can be asked
+	targetLookups []*detachedLookup // under way or ended
 
 	aside     context.Context // see asideOf; nil: no other goroutine works yet
 	stopAside context.CancelFunc
@@ -126,33 +122,10 @@ func (z *zoneQuery) Lead(fl *flight.Flight) (any, error) {
 	return z.run(fl.Ctx)
 }
 
-// hedgeAfter has the next server asked after a while, unless what is waited for comes before.
-func (z *zoneQuery) hedgeAfter(late time.Duration) {
-	if z.hedgeTimer == nil {
-		z.hedgeTimer = time.NewTimer(late)
-		return
-	}
-	z.hedgeTimer.Reset(late)
-}
-
-func (z *zoneQuery) stopHedging() {
-	if z.hedgeTimer != nil {
-		z.hedgeTimer.Stop()
-	}
-}
-
-// late returns the channel of the time set by hedgeAfter.
-func (z *zoneQuery) late() <-chan time.Time {
-	if z.hedgeTimer == nil {
-		return nil
-	}
-	return z.hedgeTimer.C
-}
-
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
 func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	defer z.endAside(ctx)
-	defer z.stopHedging()
+	defer z.hedgeTimer.stop()
 	defer z.forgetDeadProbe()
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
@@ -190,7 +163,7 @@ func (z *zoneQuery) await(ctx context.Context) (done *upstream.Reply, late bool,
 	case <-z.deadProbe.ended:
 		z.takeDeadProbe()
 		return nil, false, nil
-	case <-z.late():
+	case <-z.hedgeTimer.late():
 		z.suspectLoop(z.asideOf(ctx))
 		return nil, true, nil
 	case c := <-z.loops:
@@ -249,17 +222,6 @@ func (z *zoneQuery) advance(ctx context.Context) {
 	}
 }
 
-// hedge asks a second server, or looks up another address, because the first is later than
-// expected.
-func (z *zoneQuery) hedge(ctx context.Context) {
-	switch {
-	case z.inFlight >= maxInFlight, z.onlyPlainRetry:
-	case z.inFlight > 0 && z.send(ctx, events.ReasonHedge):
-	case z.lookups < maxLookups:
-		z.lookUp(ctx)
-	}
-}
-
 // send asks the next server, if there is one. The reason is the hedge's, or the one for
 // which the list has chosen the server.
 func (z *zoneQuery) send(ctx context.Context, hedge events.Reason) bool {
@@ -289,18 +251,18 @@ func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.R
 	late := to.Estimate.Late + to.Jitter
 	if z.inFlight == 1 && z.lookups == 0 && z.deadProbe.ended == nil {
 		// Nothing else is waited for: that can go on here.
-		z.stopHedging()
+		z.hedgeTimer.stop()
 		begun := time.Now()
 		o, rest := z.r.upstream.ExchangeUntilLate(ctx, z.request(), to, why)
 		if rest == nil {
 			z.resultHere = o
 			return
 		}
-		z.hedgeAfter(max(0, late-time.Since(begun)))
+		z.hedgeTimer.start(max(0, late-time.Since(begun)))
 		z.awaitExchange(ctx, to, rest)
 		return
 	}
-	z.hedgeAfter(late)
+	z.hedgeTimer.start(late)
 	z.awaitExchange(ctx, to, func(ctx context.Context, unreachable chan<- struct{}) upstream.Result {
 		return z.r.upstream.Exchange(ctx, z.request(), to, why, unreachable)
 	})
