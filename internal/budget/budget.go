@@ -44,28 +44,28 @@ func (b *Budget) Work() *dnssec.Work {
 	return b.work.Load()
 }
 
-// Send charges for one query. Joining a query that another question has sent costs the same,
+// ChargeQuery charges for one query. Joining a query that another question has sent costs the same,
 // so that joining cannot be used to wait without end.
-func (b *Budget) Send() error {
+func (b *Budget) ChargeQuery() error {
 	return b.charge(&b.Sends, 1, limits.Sends)
 }
 
-// Received charges for a reply's bytes. The reply that exceeds the limit is lost.
-func (b *Budget) Received(n int) error {
+// ChargeBytes charges for a reply's bytes. The reply that exceeds the limit is lost.
+func (b *Budget) ChargeBytes(n int) error {
 	return b.charge(&b.bytes, int64(n), limits.Bytes)
 }
 
-// Alias charges for one step of an alias chain. The chain that reaches the limit is given up
+// ChargeAlias charges for one step of an alias chain. The chain that reaches the limit is given up
 // at once, as its next query could only show that it is too long.
-func (b *Budget) Alias() error {
+func (b *Budget) ChargeAlias() error {
 	if b.Aliases.Add(1) >= int64(b.Limits.Aliases) {
 		return b.Refuse(limits.Aliases)
 	}
 	return nil
 }
 
-// Referral charges for one referral.
-func (b *Budget) Referral() error {
+// ChargeReferral charges for one referral.
+func (b *Budget) ChargeReferral() error {
 	return b.charge(&b.referrals, 1, limits.Referrals)
 }
 
@@ -123,10 +123,10 @@ func (b *Budget) charge(counter *atomic.Int64, n int64, l limits.Limit) error {
 // Refuse counts that a limit struck, and returns the error.
 func (b *Budget) Refuse(l limits.Limit) *limits.Error { return b.Refused.Refuse(l, l.In(b.Limits)) }
 
-// MayMinimise charges for a minimised query, and reports whether there are any left. A chain
+// ChargeMinimised charges for a minimised query, and reports whether there are any left. A chain
 // of aliases may use twice what one name may: beyond that its length times its depth would
 // make many queries (CAMP), and the full names are asked for.
-func (b *Budget) MayMinimise() bool {
+func (b *Budget) ChargeMinimised() bool {
 	if b.minimised.Add(1) <= int64(2*b.Limits.Minimised) {
 		return true
 	}
@@ -153,9 +153,9 @@ func (b *Budget) Took() took {
 	return t
 }
 
-// LookupFailed charges for a name server's address that was not found. Names known not to
+// ChargeFailedLookup charges for a name server's address that was not found. Names known not to
 // work cost no query, and so do not count.
-func (b *Budget) LookupFailed(querySent bool) {
+func (b *Budget) ChargeFailedLookup(querySent bool) {
 	if querySent {
 		b.failedLookups.Add(1)
 	}

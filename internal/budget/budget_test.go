@@ -15,10 +15,10 @@ func TestCharges(t *testing.T) {
 		spend func(*Budget) error
 		value int
 	}{
-		{"Sends", (*Budget).Send, 3},
-		{"Bytes", func(b *Budget) error { return b.Received(100) }, 300},
-		{"Aliases", (*Budget).Alias, 4},
-		{"Referrals", (*Budget).Referral, 3},
+		{"Sends", (*Budget).ChargeQuery, 3},
+		{"Bytes", func(b *Budget) error { return b.ChargeBytes(100) }, 300},
+		{"Aliases", (*Budget).ChargeAlias, 4},
+		{"Referrals", (*Budget).ChargeReferral, 3},
 	} {
 		b := New(&filled, nil)
 		for i := range 3 {
@@ -41,7 +41,7 @@ func TestMayLookUp(t *testing.T) {
 	filled := limits.Limits{FailedServerLookups: 2}.Fill()
 	b := New(&filled, nil)
 	for range 10 {
-		b.LookupFailed(false)
+		b.ChargeFailedLookup(false)
 	}
 	for i, want := range []struct{ plain, outage bool }{{true, true}, {true, true}, {false, true}, {false, true}, {false, false}} {
 		if got := b.MayLookUp(false) == nil; got != want.plain {
@@ -50,6 +50,6 @@ func TestMayLookUp(t *testing.T) {
 		if got := b.MayLookUp(true) == nil; got != want.outage {
 			t.Errorf("after %d failures in an outage: got %t, want %t", i, got, want.outage)
 		}
-		b.LookupFailed(true)
+		b.ChargeFailedLookup(true)
 	}
 }

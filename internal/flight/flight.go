@@ -192,7 +192,7 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joi
 	defer func() { f.leave(fl, by, err) }()
 	if joined {
 		work.Joined()
-		if err := by.Budget.Send(); err != nil {
+		if err := by.Budget.ChargeQuery(); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func (r *Iterator) Search(ctx context.Context, st *QueryState, q answer.Question
 		}
 		steps := part.Aliases
 		whole = whole.Join(part)
-		more, err := whole.Follow(len(steps), st.Budget.Alias)
+		more, err := whole.Follow(len(steps), st.Budget.ChargeAlias)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (r *Iterator) SearchCached(q answer.Question, trust cache.Trust, l cacheLoo
 	now := r.Settings.Now()
 	var whole *answer.Answer
 	aliases := 0
-	short := func() error { // like Budget.Alias
+	short := func() error { // like Budget.ChargeAlias
 		if aliases++; aliases >= r.Settings.Limits.Aliases {
 			return limits.Aliases.Reached(r.Settings.Limits.Aliases)
 		}

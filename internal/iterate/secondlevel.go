@@ -195,7 +195,7 @@ var (
 
 // secondReply makes a reply of a blob, by the same steps as of a message from the network.
 func (r *Iterator) secondReply(st *QueryState, cut *routes.ZoneCut, q answer.Question, b secondlevel.Blob, now time.Time) (*upstream.Reply, error) {
-	if err := st.Budget.Received(len(b.Payload)); err != nil {
+	if err := st.Budget.ChargeBytes(len(b.Payload)); err != nil {
 		return nil, err
 	}
 	msg, m, err := withCurrentTTLs(b, now)

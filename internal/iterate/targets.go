@@ -160,7 +160,7 @@ func (r *Iterator) lookUpAddrs(ctx context.Context, st *QueryState, name dnsname
 	below := st.forServerAddress(q)
 	found, err := r.Search(ctx, below, q)
 	if err != nil {
-		st.Budget.LookupFailed(below.querySent.Load())
+		st.Budget.ChargeFailedLookup(below.querySent.Load())
 		return lookupResult{name: name, err: err}
 	}
 	l := lookupResult{name: name}
@@ -171,7 +171,7 @@ func (r *Iterator) lookUpAddrs(ctx context.Context, st *QueryState, name dnsname
 		l.err = fmt.Errorf("%s %s: %w", name, dns.Type(rrtype), failure.ErrNoServerAddress)
 		l.noAddress = true
 		if found.Rcode == dns.RcodeNameError {
-			st.Budget.LookupFailed(below.querySent.Load())
+			st.Budget.ChargeFailedLookup(below.querySent.Load())
 		}
 	}
 	return l
@@ -217,14 +217,14 @@ func (r *Iterator) lookUpGlue(ctx context.Context, st *QueryState, cut *routes.Z
 	above := r.closestCut(now, below, v, q)
 	m, err := r.ask(ctx, below, &above, q, askMode{})
 	if err != nil {
-		st.Budget.LookupFailed(below.querySent.Load())
+		st.Budget.ChargeFailedLookup(below.querySent.Load())
 		l.err = err
 		return l
 	}
 	l.queries = queriesFor(m)
 	var life time.Duration
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
-		st.Budget.LookupFailed(below.querySent.Load())
+		st.Budget.ChargeFailedLookup(below.querySent.Load())
 		l.err, l.noAddress = fmt.Errorf("no glue: %w", failure.ErrNoServerAddress), true
 		r.keepFailure(v, below, q, failure.Of(l.err))
 		return l

@@ -81,7 +81,7 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 	}
 	for {
 		asked := w.minimiser.Next(w.cut.Zone)
-		if asked != q && !st.Budget.MayMinimise() {
+		if asked != q && !st.Budget.ChargeMinimised() {
 			w.minimiser.GiveUp()
 			asked = q
 		}
@@ -267,7 +267,7 @@ func (w *walk) failure(err error) error {
 // descend continues at the zone that m refers to. The delegation is leased from the parent,
 // and for no longer than the parent's own lease.
 func (w *walk) descend(ctx context.Context, m *upstream.Reply) error {
-	if err := w.st.Budget.Referral(); err != nil {
+	if err := w.st.Budget.ChargeReferral(); err != nil {
 		return err
 	}
 	now := w.r.Settings.Now()

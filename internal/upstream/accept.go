@@ -78,7 +78,7 @@ func (x *exchange) accept(m []byte) transport.Verdict {
 // when the question's budget does not allow it.
 func (x *exchange) charge(m []byte) bool {
 	x.r.Counts.Received.Add(uint64(len(m)))
-	x.chargeErr = x.Budget.Received(len(m))
+	x.chargeErr = x.Budget.ChargeBytes(len(m))
 	return x.chargeErr == nil
 }
 

@@ -191,7 +191,7 @@ func (x *exchange) chargeSend() error {
 	if n := x.to.Sends.Over(x.network); n > x.r.Settings.Limits.SendsPerServer {
 		return fmt.Errorf("%w: %w", x.Budget.Refuse(limits.SendsPerServer), failure.ErrRefusesToSettle)
 	}
-	return x.Budget.Send()
+	return x.Budget.ChargeQuery()
 }
 
 // prepare makes the next query ready to be sent now, and returns its number in the events of the
