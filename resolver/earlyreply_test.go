@@ -48,7 +48,7 @@ func (c *slowReader) ask(w *world, name string, wire bool) {
 }
 
 // TestCloseWaitsForNoClient: Close returns while a client whose question was shed does not read
-// its reply. (Without that the test hangs: whoever waits for a sync.Once stops virtual time.)
+// its reply. Virtual time does not pass meanwhile, since the leader's call waits for a sync.Once.
 func TestCloseWaitsForNoClient(t *testing.T) {
 	inShedWorld(t, func(w *world, serve func(string) *guest) {
 		serve("other.slow.example.")
@@ -64,7 +64,14 @@ func TestCloseWaitsForNoClient(t *testing.T) {
 		if leader.sending.Load() != 1 {
 			t.Fatal("the leader was not shed")
 		}
-		w.r.Close()
+		var closed atomic.Bool
+		call.Go(func() { w.r.Close(); closed.Store(true) })
+		for i := 0; i < 10_000_000 && !closed.Load(); i++ {
+			runtime.Gosched()
+		}
+		if !closed.Load() {
+			t.Error("Close waits for the leader to read")
+		}
 		close(leader.read)
 		call.Wait()
 		if n := leader.sent.Load(); n != 1 {
