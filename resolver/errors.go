@@ -27,7 +27,8 @@ var (
 	// ErrNoServerAddress: none of a zone's name servers has an address that is known, can
 	// be looked up and may be asked.
 	ErrNoServerAddress = failure.ErrNoServerAddress
-	// ErrCircular: a name server's address depends on itself.
+	// ErrCircular: a name server's address depends on itself, or a Dial function asks, with the
+	// context that it gets, for what it is called for.
 	ErrCircular = failure.ErrCircular
 	// ErrIntercepted: a resolver between this host and the root servers answers in their
 	// place. Remedy: a forward route for "." (Options.Routes) to a resolver that may be

@@ -255,12 +255,20 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl 
 	return fl, false, nil
 }
 
+// Of returns the flight of this group that a context belongs to; nil: none. A function of the
+// program's that gets such a context and asks with it is a part of the flight.
+func (f *Group) Of(ctx context.Context) *Flight {
+	fl, _ := ctx.Value(flightOf{f}).(*Flight)
+	return fl
+}
+
 // newFlight makes a flight, with the values but not the end of ctx.
 func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter) *Flight {
 	fl := &Flight{
 		key: key, shard: s, Events: by.Events.Flight(),
 		life: life{base: f.base, values: ctx, deadline: by.Budget.Deadline, late: f.late},
 	}
+	fl.life.of, fl.life.group = fl, f
 	fl.Ctx = &fl.life
 	switch {
 	case by.Place != nil:

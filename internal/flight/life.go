@@ -29,6 +29,8 @@ func (l detachedContext) Value(key any) any {
 // deadline only. A context of package context, with its timer, is therefore made when
 // somebody asks for Done or a value, which is also how contexts derived from this one find it.
 type life struct {
+	of       *Flight
+	group    *Group
 	base     context.Context // ends with the resolver
 	values   context.Context // of the caller that began the flight
 	deadline time.Time
@@ -50,7 +52,15 @@ func (l *life) Deadline() (time.Time, bool) { return l.deadline, true }
 
 func (l *life) Done() <-chan struct{} { return l.full().Done() }
 
-func (l *life) Value(key any) any { return l.full().Value(key) }
+// flightOf is the key of the flight of a group that a context belongs to.
+type flightOf struct{ group *Group }
+
+func (l *life) Value(key any) any {
+	if key == (flightOf{l.group}) {
+		return l.of
+	}
+	return l.full().Value(key)
+}
 
 func (l *life) Err() error {
 	l.mu.Lock()

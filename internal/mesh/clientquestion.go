@@ -96,6 +96,7 @@ func (c *clientQuestion) fetch(ctx context.Context) (*answer.Answer, error) {
 	c.arrive()
 	defer c.leave()
 	by := c.waiter()
+	by.Parent = c.r.Flights.Of(ctx) // a Dial function that asks waits for no work that waits for it
 	by.Leaving = func(fl *flight.Flight) {
 		if c.st.Leaving != nil && c.st.Leaving(fl, c.release) {
 			c.left.Store(true)
