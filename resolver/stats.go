@@ -232,7 +232,7 @@ func (r *Resolver) Stats() Stats {
 		}
 	}
 	for l := limits.Unknown + 1; int(l) < len(limits.Table); l++ {
-		s.Limits[l.String()] = c.Refusals[l].Load()
+		s.Limits[l.String()] = c.LimitsReached[l].Load()
 	}
 	for i, reason := range dropReasons {
 		s.Dropped[reason] = c.Dropped[i].Load()

@@ -14,7 +14,7 @@ import (
 // some point multiply (attacks.md 18, CVE-2026-50045). It is safe for concurrent use.
 type Budget struct {
 	Limits   *limits.Limits
-	Refused  *limits.Counters // counts the limits that struck; nil: they are not counted
+	Reached  *limits.Counters // counts the limits that were reached; nil: they are not counted
 	Deadline time.Time        // by time.Now
 
 	Sends         atomic.Int64
@@ -32,8 +32,8 @@ type Budget struct {
 	Queries atomic.Int64
 }
 
-func New(l *limits.Limits, refused *limits.Counters) *Budget {
-	return &Budget{Limits: l, Refused: refused, Deadline: time.Now().Add(l.Time)}
+func New(l *limits.Limits, reached *limits.Counters) *Budget {
+	return &Budget{Limits: l, Reached: reached, Deadline: time.Now().Add(l.Time)}
 }
 
 // Work returns what validation charges, the same for all that is validated.
@@ -59,7 +59,7 @@ func (b *Budget) ChargeBytes(n int) error {
 // at once, as its next query could only show that it is too long.
 func (b *Budget) ChargeAlias() error {
 	if b.Aliases.Add(1) >= int64(b.Limits.Aliases) {
-		return b.Refuse(limits.Aliases)
+		return b.Exceeded(limits.Aliases)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (b *Budget) NoteWait(l limits.Limit) (release func()) {
 // It is counted here, unless the question's time has ended: then End counts it.
 func (b *Budget) WaitedInVain(l limits.Limit, cause error) error {
 	if time.Now().Before(b.Deadline) {
-		b.Refused.Count(l)
+		b.Reached.Count(l)
 	}
 	return &failure.HeldError{Limit: l.Reached(l.In(b.Limits)), Cause: cause}
 }
@@ -101,7 +101,7 @@ func (b *Budget) End(cause error) error {
 	if f.Limit == nil {
 		return cause
 	}
-	b.Refused.Count(held.Which())
+	b.Reached.Count(held.Which())
 	if !f.Reaches(limits.Time) {
 		return cause // it names the limit already
 	}
@@ -115,13 +115,13 @@ func (b *Budget) End(cause error) error {
 
 func (b *Budget) charge(counter *atomic.Int64, n int64, l limits.Limit) error {
 	if counter.Add(n) > int64(l.In(b.Limits)) {
-		return b.Refuse(l)
+		return b.Exceeded(l)
 	}
 	return nil
 }
 
-// Refuse counts that a limit struck, and returns the error.
-func (b *Budget) Refuse(l limits.Limit) *limits.Error { return b.Refused.Refuse(l, l.In(b.Limits)) }
+// Exceeded counts that a limit was reached, and returns the error that says so.
+func (b *Budget) Exceeded(l limits.Limit) *limits.Error { return b.Reached.Exceeded(l, l.In(b.Limits)) }
 
 // ChargeMinimised charges for a minimised query, and reports whether there are any left. A chain
 // of aliases may use twice what one name may: beyond that its length times its depth would
@@ -130,7 +130,7 @@ func (b *Budget) ChargeMinimised() bool {
 	if b.minimised.Add(1) <= int64(2*b.Limits.Minimised) {
 		return true
 	}
-	b.Refused.Count(limits.Minimised)
+	b.Reached.Count(limits.Minimised)
 	return false
 }
 
@@ -173,7 +173,7 @@ func (b *Budget) MayLookUp(outage bool) error {
 		allowed = 2 * limit
 	}
 	if b.failedLookups.Load() >= int64(allowed) {
-		return b.Refuse(limits.FailedServerLookups)
+		return b.Exceeded(limits.FailedServerLookups)
 	}
 	return nil
 }

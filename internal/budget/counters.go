@@ -18,11 +18,11 @@ type Counters struct {
 	SentUDP, SentTCP, Received, TimedOut        atomic.Uint64
 	Prefetched, PrefetchFailed, PrefetchDropped atomic.Uint64
 
-	Failures [len(failure.Table)]atomic.Uint64
-	Bogus    [dnssec.ReasonUnavailable + 1]atomic.Uint64
-	Dropped  [DropReasons]atomic.Uint64
-	LeftOut  [Excesses]atomic.Uint64
-	Refusals limits.Counters
+	Failures      [len(failure.Table)]atomic.Uint64
+	Bogus         [dnssec.ReasonUnavailable + 1]atomic.Uint64
+	Dropped       [DropReasons]atomic.Uint64
+	LeftOut       [Excesses]atomic.Uint64
+	LimitsReached limits.Counters
 }
 
 // Drop counts a message that was not accepted as a reply.
@@ -46,7 +46,7 @@ func (c *Counters) Asked(fromCache, stale bool, err error) {
 	f := failure.Of(err)
 	c.Failures[f.Counted()].Add(1)
 	if f.Reaches(limits.Time) {
-		c.Refusals.Count(limits.Time) // it is not counted where it is reached
+		c.LimitsReached.Count(limits.Time) // it is not counted where it is reached
 	}
 }
 
@@ -65,7 +65,7 @@ func (c *Counters) Judged(v *dnssec.Verdict) {
 		c.Bogus[v.Reason.Code].Add(1)
 	}
 	if v.Reason.Code == dnssec.ReasonIterations {
-		c.Refusals.Count(limits.NSEC3Iterations)
+		c.LimitsReached.Count(limits.NSEC3Iterations)
 	}
 }
 
@@ -120,7 +120,7 @@ const (
 // counted, or is malformed.
 func (c *Counters) MessageError(err error) error {
 	if l, value, ok := limits.OfMessage(err); ok {
-		return fmt.Errorf("%w: %w", c.Refusals.Refuse(l, value), err)
+		return fmt.Errorf("%w: %w", c.LimitsReached.Exceeded(l, value), err)
 	}
 	return fmt.Errorf("%w: %w", failure.ErrUnreadable, err)
 }

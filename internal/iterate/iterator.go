@@ -132,7 +132,7 @@ func (st *QueryState) Begin() {
 	if st.Budget != nil {
 		return
 	}
-	st.Budget = budget.New(&st.r.Settings.Limits, &st.r.Counts.Refusals)
+	st.Budget = budget.New(&st.r.Settings.Limits, &st.r.Counts.LimitsReached)
 	st.walkID = int(st.Budget.Walks.Add(1))
 }
 

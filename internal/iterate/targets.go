@@ -51,7 +51,7 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 		return
 	}
 	if z.st.depth >= z.r.Settings.Limits.Depth {
-		z.errs = append(z.errs, z.st.Budget.Refuse(limits.Depth))
+		z.errs = append(z.errs, z.st.Budget.Exceeded(limits.Depth))
 		return
 	}
 	name, way, ok := z.servers.NextMissing(z.cut, z.inFlight == 0)

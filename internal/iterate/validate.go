@@ -241,7 +241,7 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 			return nil, err
 		}
 	}
-	return nil, val.st.Budget.Refused.Refuse(limits.Referrals, maxValidationRounds)
+	return nil, val.st.Budget.Reached.Exceeded(limits.Referrals, maxValidationRounds)
 }
 
 // await waits until none of the needs is pending.
@@ -305,7 +305,7 @@ func (val *validation) tell(v *dnssec.Verdict, zone dnsname.Name) {
 func (val *validation) limitOf(err error) error {
 	var limit *dnssec.LimitError
 	if errors.As(err, &limit) {
-		return fmt.Errorf("%w: %w", val.st.Budget.Refused.Refuse(limits.OfValidator(limit.Limit), limit.Max), err)
+		return fmt.Errorf("%w: %w", val.st.Budget.Reached.Exceeded(limits.OfValidator(limit.Limit), limit.Max), err)
 	}
 	return err
 }

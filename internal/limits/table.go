@@ -190,8 +190,8 @@ func (r *Counters) Count(l Limit) {
 	}
 }
 
-// Refuse counts that a limit was reached, and returns the error that says so.
-func (r *Counters) Refuse(l Limit, value int) *Error {
+// Exceeded counts that a limit was reached, and returns the error that says so.
+func (r *Counters) Exceeded(l Limit, value int) *Error {
 	r.Count(l)
 	return l.Reached(value)
 }

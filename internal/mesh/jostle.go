@@ -233,7 +233,7 @@ func (r *Mesh) admit(ctx context.Context, st *iterate.QueryState, s *jostleSlot,
 	}
 	err := r.questionSlots.enter(ctx, s, holder)
 	if err != nil && (impatient == nil || err == impatient) {
-		r.Counts.Refusals.Count(limits.Questions) // otherwise its caller is gone
+		r.Counts.LimitsReached.Count(limits.Questions) // otherwise its caller is gone
 	}
 	return err
 }

@@ -27,7 +27,7 @@ type Mesh struct {
 func New(e *env.Env, rt *routes.Router, it *iterate.Iterator) *Mesh {
 	r := &Mesh{Env: e, routes: rt, iterate: it}
 	most := e.Settings.Limits.Questions
-	r.questionSlots = newJostleList(most, func() error { return e.Counts.Refusals.Refuse(limits.Questions, most) })
+	r.questionSlots = newJostleList(most, func() error { return e.Counts.LimitsReached.Exceeded(limits.Questions, most) })
 	return r
 }
 

@@ -175,7 +175,7 @@ func (r *Lister) AddTo(l *List, now time.Time, cut *routes.ZoneCut, name dnsname
 	added := 0
 	for _, a := range addrs {
 		if added == r.Settings.Limits.AddressesPerServer {
-			r.Counts.Refusals.Count(limits.AddressesPerServer)
+			r.Counts.LimitsReached.Count(limits.AddressesPerServer)
 			return
 		}
 		if !r.Usable(a) || !cut.IsConfigured() && !r.MayAsk(cut, a) || l.has(a) {

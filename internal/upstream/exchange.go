@@ -189,7 +189,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out Result) {
 // chargeSend counts a query to the server, unless it is one too many.
 func (x *exchange) chargeSend() error {
 	if n := x.to.Sends.Over(x.network); n > x.r.Settings.Limits.SendsPerServer {
-		return fmt.Errorf("%w: %w", x.Budget.Refuse(limits.SendsPerServer), failure.ErrRefusesToSettle)
+		return fmt.Errorf("%w: %w", x.Budget.Exceeded(limits.SendsPerServer), failure.ErrRefusesToSettle)
 	}
 	return x.Budget.ChargeQuery()
 }

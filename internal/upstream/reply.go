@@ -142,7 +142,7 @@ func (r *Client) ReadResponse(m *wire.Message, cut *routes.ZoneCut, q answer.Que
 // scrubError counts and names the limit that a message with too many records exceeds.
 func (r *Client) scrubError(err error) error {
 	if errors.Is(err, scrub.ErrTooManyRecords) {
-		return errors.Join(r.Counts.Refusals.Refuse(limits.Records, r.Settings.Limits.Records), err)
+		return errors.Join(r.Counts.LimitsReached.Exceeded(limits.Records, r.Settings.Limits.Records), err)
 	}
 	return err
 }
