@@ -177,7 +177,7 @@ func (r *Iterator) readSecondStore(ctx context.Context, st *QueryState, key seco
 	}
 	m, err := r.secondReply(st, cut, q, read.Blob, now)
 	if err != nil {
-		r.secondLevel.Refuse(key)
+		r.secondLevel.Reject(key)
 	}
 	e := events.SecondLevel{Zone: cut.Zone, Asked: q, Age: now.Sub(read.Blob.Stored), Elapsed: time.Since(start), Err: err}
 	if m != nil {

@@ -46,7 +46,7 @@ const (
 	maxSkew = 30 * time.Second
 )
 
-// Why a blob is refused.
+// Why a blob is rejected.
 var (
 	errNoBlob  = errors.New("no blob of this version")
 	errSeal    = errors.New("blob is damaged, or of another key")

@@ -42,7 +42,7 @@ func TestKeysDiffer(t *testing.T) {
 }
 
 // Every byte counts, and a blob is of its own key only.
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRejects(t *testing.T) {
 	k := keyed.key([]byte("a"))
 	good := keyed.close(k, whole)
 	for at := range good {

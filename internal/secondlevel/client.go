@@ -71,7 +71,7 @@ type Front struct {
 	mu         sync.Mutex
 	distrusted *simplelru.LRU[Key, time.Time] // until when; guarded by mu
 
-	hits, misses, errors, skipped, refused, bogus, writes, writeErrors, dropped atomic.Uint64
+	hits, misses, errors, skipped, rejected, bogus, writes, writeErrors, dropped atomic.Uint64
 }
 
 type write struct {
@@ -173,9 +173,9 @@ func (f *Front) tell(use Use, why error) {
 	}
 }
 
-// Refuse counts a blob whose payload is malformed, as if its seal were wrong.
-func (f *Front) Refuse(k Key) {
-	f.refused.Add(1)
+// Reject counts a blob whose payload is malformed, as if its seal were wrong.
+func (f *Front) Reject(k Key) {
+	f.rejected.Add(1)
 	f.distrust(k)
 }
 
@@ -215,7 +215,7 @@ func (f *Front) isDistrusted(k Key) bool {
 func (f *Front) Stats() Stats {
 	return Stats{
 		Hits: f.hits.Load(), Misses: f.misses.Load(), Errors: f.errors.Load(), Skipped: f.skipped.Load(),
-		Refused: f.refused.Load(), Bogus: f.bogus.Load(),
+		Refused: f.rejected.Load(), Bogus: f.bogus.Load(),
 		Writes: f.writes.Load(), WriteErrors: f.writeErrors.Load(), Dropped: f.dropped.Load(),
 	}
 }

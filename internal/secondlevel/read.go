@@ -84,7 +84,7 @@ func (f *Front) unwrap(k Key, value []byte, now time.Time) (Blob, bool) {
 	b, err := f.open(k, value, now)
 	switch {
 	case err != nil:
-		f.refused.Add(1)
+		f.rejected.Add(1)
 		return Blob{}, false
 	case !now.Before(b.Expires):
 		f.misses.Add(1)

@@ -31,9 +31,9 @@ type Pending struct {
 	server netip.AddrPort
 
 	// Of the goroutine that is in Begin or Await.
-	errorsLeft int
-	refused    bool // ErrRefused has been returned
-	hasToken   bool // one of MaxSockets is taken
+	errorsLeft  int
+	unreachable bool // ErrUnreachable has been returned
+	hasToken    bool // one of MaxSockets is taken
 
 	mu     sync.Mutex
 	socket socket // guarded by mu until Begin is over; nil: not open
@@ -129,9 +129,9 @@ func (p *Pending) send(query []byte) (op string, err error) {
 // Await waits until the time until for the reply: the first message for which check returns
 // Accept, in a slice of its own. A nil check accepts the first one. A zero until is no limit.
 //
-// It returns ErrLate when the time is over, and ErrRefused, at most once for each query, when the
+// It returns ErrLate when the time is over, and ErrUnreachable, at most once for each query, when the
 // host reports that the server's port is unreachable. After both of them the query still waits,
-// and Await may be called again, by another goroutine too. The wait goes on after ErrRefused
+// and Await may be called again, by another goroutine too. The wait goes on after ErrUnreachable
 // since the ICMP message can be forged: it is a reason to ask another server as well, not to
 // give up. A message that came in time is never late, even if this host had no time to
 // look at it: what lies in the socket's buffer when the time is over is looked at first.
@@ -182,9 +182,9 @@ func (p *Pending) tolerate(err error) error {
 	if p.errorsLeft--; p.errorsLeft == 0 || endsWait(err) {
 		return p.fail(opRead, err)
 	}
-	if !p.refused && errors.Is(err, syscall.ECONNREFUSED) {
-		p.refused = true
-		return ErrRefused
+	if !p.unreachable && errors.Is(err, syscall.ECONNREFUSED) {
+		p.unreachable = true
+		return ErrUnreachable
 	}
 	return nil
 }
@@ -302,8 +302,8 @@ func (t *Transport) sendDatagram(ctx context.Context, server netip.AddrPort, que
 	for {
 		reply, err := p.Await(until, w.Check)
 		switch err {
-		case ErrRefused:
-			w.refused()
+		case ErrUnreachable:
+			w.unreachable()
 		case ErrLate:
 			return nil, p.TimeoutError()
 		default:

@@ -171,18 +171,18 @@ func TestDatagramAbandon(t *testing.T) {
 }
 
 // Nobody listens, nobody answers: the wait lasts as long as the context.
-func TestDatagramRefused(t *testing.T) {
+func TestDatagramUnreachable(t *testing.T) {
 	gone := listenUDP(t, "udp4", "127.0.0.1:0")
 	server := addrPort(gone)
 	gone.Close()
 	tr := New(Options{})
 	defer tr.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := tr.Send(ctx, "udp", server, message(7, 40, 'q'), Watch{Refused: cancel})
+	_, err := tr.Send(ctx, "udp", server, message(7, 40, 'q'), Watch{Unreachable: cancel})
 	wantError(t, err, context.Canceled, "read", false)
 }
 
-// Forged refusals, as many as the limit allows, call Refused once and do not end
+// Forged refusals, as many as the limit allows, call Unreachable once and do not end
 // the wait; a connection that fails for good does.
 func TestDatagramReadErrors(t *testing.T) {
 	refusal := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNREFUSED)}
@@ -213,9 +213,9 @@ func TestDatagramReadErrors(t *testing.T) {
 				tr := New(Options{Dial: n.Dial})
 				defer tr.Close()
 				refused := 0
-				reply, err := tr.Send(t.Context(), "udp", server1, message(7, 40, 'q'), Watch{Refused: func() { refused++ }})
+				reply, err := tr.Send(t.Context(), "udp", server1, message(7, 40, 'q'), Watch{Unreachable: func() { refused++ }})
 				if refused > 1 || test.answer && refused != test.refused {
-					t.Errorf("Refused: got %d calls, want %d", refused, test.refused)
+					t.Errorf("Unreachable: got %d calls, want %d", refused, test.refused)
 				}
 				if test.answer {
 					if err != nil || !bytes.Equal(reply, message(7, 40, 'q')) {

@@ -11,9 +11,9 @@ var (
 	// ErrLate is what Await returns when its time is over. The query still waits.
 	ErrLate = errors.New("no reply yet")
 
-	// ErrRefused is what Await returns when the host reports that the server's port is
+	// ErrUnreachable is what Await returns when the host reports that the server's port is
 	// unreachable. The query still waits.
-	ErrRefused = errors.New("port is reported as unreachable")
+	ErrUnreachable = errors.New("port is reported as unreachable")
 
 	// ErrAbandoned is wrapped by the error of a send whose Check returned Abandon.
 	ErrAbandoned = errors.New("abandoned after a forged reply")

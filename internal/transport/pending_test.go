@@ -361,8 +361,8 @@ func TestDatagramRefusedThenAnswer(t *testing.T) {
 			}
 		}
 		again()
-		if _, err := p.Await(soon(), nil); err != ErrRefused {
-			t.Fatalf("got %v, want ErrRefused", err)
+		if _, err := p.Await(soon(), nil); err != ErrUnreachable {
+			t.Fatalf("got %v, want ErrUnreachable", err)
 		}
 		again()
 		if _, err := p.Await(time.Now().Add(10*time.Millisecond), nil); err != ErrLate {
@@ -660,7 +660,7 @@ func stressOne(t *testing.T, tr *Transport, server netip.AddrPort, id uint16, st
 		if !bytes.Equal(reply, message(id, 40, 'q')) {
 			t.Errorf("got %x, want the reply to %d", reply, id)
 		}
-	case err != ErrLate && err != ErrRefused && !errors.Is(err, net.ErrClosed):
+	case err != ErrLate && err != ErrUnreachable && !errors.Is(err, net.ErrClosed):
 		t.Errorf("Await: %v", err)
 	}
 	return err == nil

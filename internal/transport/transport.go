@@ -247,11 +247,11 @@ type Watch struct {
 	// the query for sending. It is not called for a query that never left.
 	Sent func()
 
-	// Refused, if not nil, is called at most once, as Check is, when the host
+	// Unreachable, if not nil, is called at most once, as Check is, when the host
 	// reports that the server's UDP port is unreachable. The wait goes on, since
 	// the ICMP message behind it can be forged: it is a reason to ask another
 	// server as well, not to give up.
-	Refused func()
+	Unreachable func()
 
 	// Waits, if not nil, is called as Check is when all connections (Options.MaxConns)
 	// are in use; over is called when one has become free or the wait has ended.
@@ -265,10 +265,10 @@ func (w Watch) sent() {
 	}
 }
 
-// refused calls Refused: the port is unreachable.
-func (w Watch) refused() {
-	if w.Refused != nil {
-		w.Refused()
+// unreachable calls Unreachable: the port is reported as unreachable.
+func (w Watch) unreachable() {
+	if w.Unreachable != nil {
+		w.Unreachable()
 	}
 }
 

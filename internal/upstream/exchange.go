@@ -179,7 +179,7 @@ func (x *exchange) send(ctx context.Context) (again bool, out Result) {
 	defer cancel()
 	resume := x.r.Flights.Stagger.Pause() // in tests: a connection that ends fails several sends
 	msg, err := x.sender().Send(ctx, x.network, x.to.Addr, x.query, transport.Watch{
-		Check: x.accept, Sent: x.onSent, Refused: x.onUnreachable, Waits: x.noteConnectionWait,
+		Check: x.accept, Sent: x.onSent, Unreachable: x.onUnreachable, Waits: x.noteConnectionWait,
 	})
 	rtt := time.Since(x.sent)
 	resume()

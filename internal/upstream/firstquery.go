@@ -47,13 +47,13 @@ func (x *exchange) mayWaitHere() bool {
 // and, when it is late, in another one.
 type firstQuery struct {
 	exchange
-	id        int
-	giveUp    time.Time // when its reply is waited for no longer
-	refused   bool      // the wait here has ended because the port is unreachable
-	pending   transport.Pending
-	isPending bool   // pending is open
-	unwatch   func() // ends the watch on a context; nil: the flight's end is watched, or nothing
-	sendSlots sendSlots
+	id              int
+	giveUp          time.Time // when its reply is waited for no longer
+	portUnreachable bool      // the wait here has ended because the port is unreachable
+	pending         transport.Pending
+	isPending       bool   // pending is open
+	unwatch         func() // ends the watch on a context; nil: the flight's end is watched, or nothing
+	sendSlots       sendSlots
 }
 
 // enter takes the slots of the exchange and of its first query, if they are free.
@@ -121,8 +121,8 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 	msg, err := f.pending.Await(until, f.accept)
 	resume()
 	switch {
-	case errors.Is(err, transport.ErrRefused):
-		f.refused = true
+	case errors.Is(err, transport.ErrUnreachable):
+		f.portUnreachable = true
 	case !errors.Is(err, transport.ErrLate) || !until.Before(f.giveUp):
 		return f.ended(msg, err)
 	}
@@ -135,14 +135,14 @@ func (f *firstQuery) send(ctx context.Context) (again bool, out Result) {
 func (f *firstQuery) finish(ctx context.Context, unreachable chan<- struct{}) Result {
 	defer f.leave()
 	f.unreachable = unreachable
-	if f.refused {
+	if f.portUnreachable {
 		f.onUnreachable()
 	}
 	if f.isPending {
 		f.unwatch = f.pending.CloseOn(ctx)
 		resume := f.r.Flights.Stagger.Pause()
 		msg, err := f.pending.Await(f.giveUp, f.accept)
-		if errors.Is(err, transport.ErrRefused) {
+		if errors.Is(err, transport.ErrUnreachable) {
 			f.onUnreachable()
 			msg, err = f.pending.Await(f.giveUp, f.accept)
 		}
