@@ -10,20 +10,19 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/failure"
-	"github.com/iterdns/iterdns/internal/limits"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// Every SERVFAIL has a reason, if only "resolution failed".
-func TestRFC8914FailureOf(t *testing.T) {
+// Every SERVFAIL has a reason: that of the failure, or else what is known of its kind, if only
+// "resolution failed".
+func TestRFC8914Servfail(t *testing.T) {
 	for _, test := range []struct {
 		err  error
 		want failure.ExtendedError
 	}{
-		{&limits.Error{Limit: "Sends", Value: 100}, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "limit Sends (100) reached"}},
 		{failure.ErrNoReachableServer, failure.ExtendedError{Code: dns.ExtendedErrorCodeNoReachableAuthority, Text: "no reachable server"}},
-		{failure.ErrBlocked, failure.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError, Text: failure.ErrBlocked.Error()}},
 		{&failure.BogusError{Err: errors.New("bogus"), Reason: dnssec.Reason{}}, failure.ExtendedError{Code: dns.ExtendedErrorCodeDNSBogus}},
+		{&failure.RefusedError{Rcode: dns.RcodeServerFailure}, failure.ExtendedError{Text: "resolution failed"}},
 	} {
 		if got := servfail(failure.Of(test.err)); got != test.want {
 			t.Errorf("%v: got %+v, want %+v", test.err, got, test.want)
