@@ -72,14 +72,14 @@ type digest [sha512.Size]byte
 
 // of hashes a message with one of the hashes of the built-in algorithms.
 func (d *digest) of(hash crypto.Hash, message []byte) []byte {
-	switch hash {
-	case crypto.SHA1:
+	switch {
+	case hash == crypto.SHA1:
 		sum := sha1.Sum(message)
 		return append(d[:0], sum[:]...)
-	case crypto.SHA384:
+	case hash == crypto.SHA384:
 		sum := sha512.Sum384(message)
 		return append(d[:0], sum[:]...)
-	case crypto.SHA512:
+	case hash == crypto.SHA512:
 		sum := sha512.Sum512(message)
 		return append(d[:0], sum[:]...)
 	}

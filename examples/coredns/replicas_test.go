@@ -45,7 +45,7 @@ func startRedis(t *testing.T) string {
 func TestReplicas(t *testing.T) {
 	url := startRedis(t)
 	key := t.TempDir() + "/key"
-	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte("a key of 32 bytes for the tests."), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	corefile := ".:5353 {\nbind HOST\nerrors\nprometheus HOST:9153\niterdns {\nmock\nredis " + url + " key_file " + key + "\n}\n}"
@@ -88,7 +88,7 @@ func TestManifest(t *testing.T) {
 		t.Errorf("iterdns.yaml has another Corefile than\n%s", indented)
 	}
 	key := t.TempDir() + "/key"
-	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte("a key of 32 bytes for the tests."), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")

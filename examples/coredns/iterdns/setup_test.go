@@ -52,7 +52,7 @@ func kept(name string) string { return filepath.Join("..", "..", "anchors", "tes
 func TestProperties(t *testing.T) {
 	hints := write(t, "hints", ". 3600 NS a.root.example.\na.root.example. 3600 A 192.0.2.1\n")
 	anchors := write(t, "anchors", "example. DS 1 13 2 "+strings.Repeat("ab", 32)+"\n")
-	key := write(t, "key", strings.Repeat("k", 32))
+	key := write(t, "key", "a key of 32 bytes for the tests.")
 	folder := t.TempDir()
 	world := write(t, "world", "-- zone example. --\n@ A 192.0.2.1\n")
 	tests := []struct {
