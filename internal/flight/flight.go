@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/events"
@@ -148,7 +149,7 @@ func (Func) Retry()                         {}
 // Do returns the result of the flight called key: of the one under way, or of a new one that
 // does work. The error is failure.ErrCircular when waiting would never end, and ctx's cause
 // when ctx ends first. When the work panics, so does the leader, in its own goroutine, and all
-// others get an error.
+// others get an error. A caller without a Parent does not wait longer than its own Budget allows.
 //
 // A caller with a Place, or whose context is that of its flight, works in its own goroutine when
 // it leads. When it leaves, or its flight ends, it counts as waiting no longer, and the work
@@ -184,8 +185,8 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, 
 	return nil, failure.ErrNoReachableServer
 }
 
-// await waits for a flight that the caller has joined or begun, until ctx ends or the caller is
-// made to leave. It has left the flight afterwards, even if a function that is called
+// await waits for a flight that the caller has joined or begun, until ctx ends, the caller is
+// made to leave, or its time is over. It has left the flight afterwards, even if a function that is called
 // meanwhile panics.
 func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joined bool, resume func()) (err error) {
 	defer resume()
@@ -196,11 +197,19 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joi
 			return err
 		}
 	}
+	var late <-chan time.Time
+	if joined && by.Parent == nil { // the flight may have more time than the caller
+		timer := time.NewTimer(time.Until(by.Budget.Deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-fl.ended:
 		return nil
 	case <-by.Place.leaving():
 		return by.Place.exit()
+	case <-late:
+		return f.late
 	case <-ctx.Done():
 	}
 	err = context.Cause(ctx)

@@ -254,3 +254,28 @@ type untold struct{ events.Sink }
 func (untold) Flight() events.Sink { return untold{} }
 func (untold) Join(events.Sink)    {}
 func (untold) Leave(events.Sink)   {}
+
+// TestFollowerHasItsOwnTime: a caller that joins a flight with more time than its own leaves when that
+// is over, whether it has a place or not, and the flight goes on.
+func TestFollowerHasItsOwnTime(t *testing.T) {
+	for _, place := range []*Place{nil, new(Place)} {
+		synctest.Test(t, func(t *testing.T) {
+			f, by := newTestFlights(t)
+			follower := by()
+			follower.Place = place
+			start := time.Now()
+			time.Sleep(5 * time.Second)
+			var all sync.WaitGroup
+			all.Go(func() {
+				if _, err := f.Do(t.Context(), "key", by(), untilEnd); !failure.Of(err).Reaches(limits.Time) || time.Since(start) != 15*time.Second {
+					t.Errorf("the leader ended after %v with %v", time.Since(start), err)
+				}
+			})
+			synctest.Wait()
+			if _, err := f.Do(t.Context(), "key", follower, untilEnd); !failure.Of(err).Reaches(limits.Time) || time.Since(start) != 10*time.Second {
+				t.Errorf("the follower left after %v with %v", time.Since(start), err)
+			}
+			all.Wait()
+		})
+	}
+}
