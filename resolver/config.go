@@ -122,10 +122,10 @@ func (c *config) checkSecrets() error {
 	}
 	switch key := c.SecondLevelKey; {
 	case key == nil:
-	case len(key) < minSecondLevelKey:
-		return optionError("SecondLevelKey", "%d bytes, want at least %d random ones, or nil for no key", len(key), minSecondLevelKey)
-	case len(bytes.TrimLeft(key, string(key[:1]))) == 0:
-		return optionError("SecondLevelKey", "all bytes are %d, want random ones", key[0])
+	case len(key) == 0:
+		return optionError("SecondLevelKey", "no bytes, want random ones, or nil for no key")
+	case len(bytes.TrimLeft(key, "\x00")) == 0:
+		return optionError("SecondLevelKey", "all bytes are 0, want random ones")
 	}
 	switch id := c.NSID; {
 	case len(id) > maxNSID:
@@ -135,9 +135,6 @@ func (c *config) checkSecrets() error {
 	}
 	return nil
 }
-
-// minSecondLevelKey is how many bytes a SecondLevelKey must have: 128 bits cannot be guessed.
-const minSecondLevelKey = 16
 
 // maxNSID is how many bytes the identity of a server may have: half of what a client takes
 // that states no size of its own (RFC 6891 §6.2.3).

@@ -71,10 +71,10 @@ type Options struct {
 	SecondLevel cache.SecondLevel
 
 	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, for example 32
-	// random bytes; New refuses fewer than 16, and bytes that are all the same. With it the store cannot forge entries, of unsigned zones either. It can
-	// read them: entries are authenticated, not encrypted, and only the keys that they are
-	// stored under do not show the question. Nil: none, for stores that are trusted as much
-	// as the network.
+	// random bytes; New refuses one without bytes, and one that has only zeros. With it the
+	// store cannot forge entries, of unsigned zones either. It can read them: entries are
+	// authenticated, not encrypted, and only the keys that they are stored under do not show
+	// the question. Nil: none, for stores that are trusted as much as the network.
 	SecondLevelKey []byte
 
 	// SecondLevelChanged is called when the resolver stops using the SecondLevel, for reads
