@@ -64,7 +64,7 @@ func TestPrimedServersAreAsked(t *testing.T) {
 		w.ask("none.", dns.TypeA)
 		w.settle()
 		used := make(map[netip.Addr]bool)
-		for i := range 400 {
+		for i := 0; i < 400 || i < 4000 && len(used) < 3; i++ { // another than the best is asked once in some 60 times
 			w.ask(fmt.Sprintf("none%d.", i), dns.TypeA)
 			for _, q := range in.Log() {
 				used[q.Server] = true
@@ -72,7 +72,7 @@ func TestPrimedServersAreAsked(t *testing.T) {
 		}
 		for _, addr := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			if !used[netip.MustParseAddr(addr)] {
-				t.Errorf("root server %s, known from priming, was never asked in 400 questions", addr)
+				t.Errorf("root server %s, known from priming, was never asked", addr)
 			}
 		}
 		if used[netip.MustParseAddr("198.51.100.99")] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -23,12 +24,19 @@ const maxCauses = 4
 
 func (c causes) Error() string {
 	texts := make([]string, 0, maxCauses+1)
-	for i, err := range c {
-		if i == maxCauses {
-			texts = append(texts, fmt.Sprintf("and %d more", len(c)-i))
-			break
+	more := 0
+	for _, err := range c {
+		text := err.Error()
+		switch {
+		case slices.Contains(texts, text): // a server was asked more than once
+		case len(texts) == maxCauses:
+			more++
+		default:
+			texts = append(texts, text)
 		}
-		texts = append(texts, err.Error())
+	}
+	if more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")
 }
