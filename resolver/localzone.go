@@ -28,6 +28,11 @@ import (
 // Of zones that contain each other the one nearest to the name decides. Local zones take
 // precedence over special-use names, routes, and the cache, and their answers are not
 // cached. The DS of a zone belongs to the zone above it and is asked for there.
+//
+// A zone without records, such as one of a block list, denies the names below it (NXDOMAIN).
+// Its own name exists, as every zone has its apex, and is answered without records (NOERROR).
+// To answer a name with REFUSED and the extended error Blocked (code 15, RFC 8914 §4.16),
+// return a Refusal from a hook.
 type LocalZone struct {
 	// Zone is the name of the zone, with or without trailing dot; "." is allowed.
 	Zone string

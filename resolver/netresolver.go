@@ -22,7 +22,9 @@ import (
 // next try joins it. The validation status and the TTL are lost on this way; the methods of
 // Resolver return them. Of a failure the text of the *net.DNSError is left, which says why and
 // what servers were asked. Package net itself puts a server of /etc/resolv.conf before that text
-// and into the field Server, though it was not asked; the text says that too.
+// and into the field Server, though it was not asked; the text says that too. One case has no
+// such text: an answer of which a filter removed all addresses (ErrFiltered) is to package net
+// one without records, and becomes a bare "no such host".
 //
 // Package net asks for A and AAAA together and returns the error that came last. A host
 // with one family that fails and one that does not exist must not become "no such host", on

@@ -146,6 +146,11 @@ type Options struct {
 	// signatures. When nothing remains the error is ErrFiltered, which the methods of
 	// package net call "no such host", while Exchange and ServeDNS answer without records,
 	// like dnsmasq's stop-dns-rebind. Both name the extended error Blocked.
+	//
+	// It judges answers of DNS only. An address in a URL or in a redirect is never asked for,
+	// and localhost is exempt as a special-use name. An http.Client for URLs of strangers
+	// therefore needs a check of the address it connects to: examples/recipes has one,
+	// PublicClient.
 	RebindingProtection bool
 
 	// PrivateDomains are exempt from RebindingProtection: names asked for at or below them

@@ -58,8 +58,10 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 // together (DNSBomb).
 //
 // Close ends the questions under way, each of which is answered with SERVFAIL, as are
-// queries that come later. Shut a dns.Server down after that: its Shutdown waits until the
-// answers are written. Its MsgAcceptFunc should be AcceptQuery.
+// queries that come later. There are two orders to stop a dns.Server. To stop at once, call
+// Close first, then Shutdown, which waits until those answers are written. To let the questions
+// under way finish, call Shutdown first, which waits for them, Limits.Time at most, and Close
+// then; examples/server does that. The MsgAcceptFunc of a dns.Server should be AcceptQuery.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) { r.messages.ServeDNS(w, query) }
 
 // AcceptQuery decides by its header whether a message is unpacked at all: it is the

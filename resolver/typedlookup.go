@@ -19,9 +19,9 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// ErrRecordType is the error of Lookup when its type parameter stands for no one type of
-// records.
-var ErrRecordType = errors.New("not the Go type of one type of records")
+// ErrRecordType is the error of Lookup when its type parameter does not stand for exactly
+// one type of records.
+var ErrRecordType = errors.New("not the Go type of exactly one type of records")
 
 // Records are the records of one type at a name.
 type Records[T dns.RR] struct {
@@ -46,7 +46,7 @@ type Records[T dns.RR] struct {
 //
 //	tlsa, err := resolver.Lookup[*dns.TLSA](ctx, r, "_25._tcp.mx.example.")
 //
-// T is any type of miekg/dns that stands for one type of records; otherwise the error wraps
+// T is any type of miekg/dns that stands for exactly one type of records; otherwise the error wraps
 // ErrRecordType. All other errors are those of Resolve. As with Resolve, a name or type
 // that does not exist is no error, and neither hosts file nor search list is consulted. A
 // record whose RDATA is malformed for T is in Result alone, as a *dns.RFC3597; one that is

@@ -32,7 +32,7 @@ func PublicClient(r *resolver.Resolver, allow func(netip.Addr) bool) *http.Clien
 				return err
 			}
 			if !allow(to.Addr().Unmap()) {
-				return fmt.Errorf("%v is no public address", to.Addr())
+				return fmt.Errorf("%v is not a public address", to.Addr())
 			}
 			return nil
 		},

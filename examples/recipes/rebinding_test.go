@@ -38,10 +38,10 @@ also    A  127.0.0.2
 	client := PublicClient(r, func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.1") })
 	for _, test := range []struct{ url, wrong string }{
 		{"http://www.example.com:" + port + "/", ""},
-		{"http://inside.example.com:" + port + "/", "10.0.0.1 is no public address"},
-		{"http://127.0.0.2:" + port + "/", "127.0.0.2 is no public address"},
-		{"http://www.example.com:" + port + "/?to=http://also.example.com:" + port + "/", "127.0.0.2 is no public address"},
-		{"http://www.example.com:" + port + "/?to=http://[::ffff:10.0.0.1]/", "is no public address"},
+		{"http://inside.example.com:" + port + "/", "10.0.0.1 is not a public address"},
+		{"http://127.0.0.2:" + port + "/", "127.0.0.2 is not a public address"},
+		{"http://www.example.com:" + port + "/?to=http://also.example.com:" + port + "/", "127.0.0.2 is not a public address"},
+		{"http://www.example.com:" + port + "/?to=http://[::ffff:10.0.0.1]/", "is not a public address"},
 	} {
 		response, err := client.Get(test.url)
 		switch {

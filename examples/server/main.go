@@ -26,7 +26,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err = serve(ctx, servers(*listen, r))
-	// The resolver is closed last: until then it answers what the servers still have.
+	// The resolver is closed last, so that the questions under way get their answers. To stop at
+	// once it would be closed first, and answer them with SERVFAIL.
 	if err := errors.Join(err, r.Close()); err != nil {
 		log.Fatal(err)
 	}

@@ -37,6 +37,10 @@
 // minimised query fails, the full name is asked. A condition such as first 1 counts minimised
 // queries too.
 //
+// A resolver remembers a failure for 5 s, and longer when it repeats (RFC 9520), so that the next
+// look-up fails too, even after [Mend]. Let that time pass with [Internet.Advance], or with
+// time.Sleep in a synctest bubble.
+//
 // # Special-use names
 //
 // Resolvers answer some names themselves and never ask for them (resolver.IsSpecialUse): those

@@ -102,7 +102,9 @@ func onWire(edit func(x *exchange, reply []byte) []byte) Fault {
 	})
 }
 
-// Mend takes away all faults that the servers had before.
+// Mend takes away all faults that the servers had before. A resolver still remembers the failures
+// that they caused, each for 5 s, and longer when it repeats (RFC 9520): let that pass with
+// Internet.Advance, or with time.Sleep in a synctest bubble.
 func Mend() Fault { return Fault{mends: true} }
 
 // Latency makes the server's replies arrive d after the query was sent: d is the
