@@ -1,4 +1,4 @@
-// Lookup prints the addresses of a name, or says why there are none.
+// Lookup prints the addresses of a name with their TTL and DNSSEC status, or says why there are none.
 package main
 
 import (
@@ -30,9 +30,12 @@ func main() {
 func report(err error) string { return err.Error() + "\n\n" + resolver.Explain(err) }
 
 func lookup(ctx context.Context, r *resolver.Resolver, name string, w io.Writer) error {
-	addrs, err := r.LookupNetIP(ctx, "ip", name)
+	addrs, detail, err := r.Detailed().LookupNetIP(ctx, "ip", name)
 	for _, addr := range addrs {
 		fmt.Fprintln(w, addr)
+	}
+	if err == nil && detail.Canonical != "" { // otherwise it is not from DNS
+		fmt.Fprintf(w, "may be kept for %v, %v\n", detail.TTL, detail.Status)
 	}
 	return err
 }

@@ -12,11 +12,14 @@ import (
 
 func TestLookup(t *testing.T) {
 	in := resolvertest.New(t, `
--- zone shop.example. --
-www   CNAME  host
-host  A      192.0.2.80
+-- zone shop.example. signed --
+www   CNAME  host.plain.example.
+host  60 A   192.0.2.80
 host  AAAA   2001:db8::80
 old   TXT    "no address any more"
+-- zone plain.example. --
+host  A      192.0.2.80
+host  AAAA   2001:db8::80
 -- zone broken.example. --
 www   A      192.0.2.81
 -- fault broken.example. --
@@ -28,8 +31,8 @@ rcode SERVFAIL
 		failure    *net.DNSError // its flags; nil: none
 		says       []string
 	}{
-		{"www.shop.example", "192.0.2.80\n2001:db8::80\n", nil, nil},
-		{"host.shop.example.", "192.0.2.80\n2001:db8::80\n", nil, nil},
+		{"www.shop.example", "192.0.2.80\n2001:db8::80\nmay be kept for 5m0s, insecure\n", nil, nil},
+		{"host.shop.example.", "192.0.2.80\n2001:db8::80\nmay be kept for 1m0s, secure\n", nil, nil},
 		{"old.shop.example", "", &net.DNSError{IsNotFound: true}, []string{"lookup old.shop.example: no such host\n", "the name exists, but has no records of the type"}},
 		{"nosuch.shop.example", "", &net.DNSError{IsNotFound: true}, []string{"lookup nosuch.shop.example: no such host\n", "the name does not exist"}},
 		{"www.broken.example", "", &net.DNSError{IsTemporary: true}, []string{
