@@ -15,6 +15,7 @@ import (
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/printable"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // Explain says in one paragraph for a person what an error of this package means: what
@@ -52,6 +53,9 @@ func subjectOf(err error, told *Error) string {
 	case told != nil && told.Question.Name != "":
 		return "No answer for " + told.Question.Name + " " + answer.TypeName(told.Question.Qtype) + ": "
 	case errors.As(err, &lookup):
+		if lookup.Name == "" {
+			return "No answer: "
+		}
 		return "No answer for " + lookup.Name + ": "
 	}
 	return ""
@@ -153,7 +157,10 @@ func explainLookup(err error) (what, remedy string) {
 	case errors.As(err, &family):
 		return "it has addresses, but none of the family that was asked for", "Ask for both families (network ip, tcp or udp)"
 	case lookup.IsNotFound && lookup.UnwrapErr == nil && lookup.Server == "":
-		return "it is not a name that DNS can be asked for, such as one with a blank, or below onion", ""
+		if what, remedy = stub.Mistake(lookup.Name); what != "" {
+			return what, remedy
+		}
+		return "the domain says that it does not offer the service (RFC 2782)", ""
 	}
 	return lookup.Err, ""
 }
