@@ -176,6 +176,11 @@ func TestRebindingProtectionNet(t *testing.T) {
 						t.Errorf("%s %s: got %v, error %v, want no such host", network, name, got, err)
 					}
 				}
+				before := r.Stats().Questions
+				_, _ = r.LookupNetIP(t.Context(), "ip4", name)
+				if n := r.Stats().Questions - before; n != 1 {
+					t.Errorf("%s: one question out of the cache is counted as %d", name, n)
+				}
 				if c, err := r.DialContext(t.Context(), "tcp", name+":80"); err == nil {
 					c.Close()
 					t.Errorf("%s: connected, want no such host", name)

@@ -248,6 +248,7 @@ func TestExchangeRefuses(t *testing.T) {
 		{"OPT not at the root", ask("www.shop.example.", dns.TypeA, opt(0, "example.")), dns.RcodeFormatError, []uint16{dns.ExtendedErrorCodeOther}},
 		{"OPT in the authority section", ask("www.shop.example.", dns.TypeA, misplaced), dns.RcodeFormatError, nil},
 		{"EDNS version 1", ask("www.shop.example.", dns.TypeA, opt(1, ".")), dns.RcodeBadVers, nil},
+		{"EDNS version 1 without a question", ask("www.shop.example.", dns.TypeA, none, opt(1, ".")), dns.RcodeBadVers, nil},
 		{"EDNS version 255", ask("www.shop.example.", dns.TypeA, opt(255, ".")), dns.RcodeBadVers, nil},
 		{"IQUERY", ask("www.shop.example.", dns.TypeA, opcode(1), withEDNS), dns.RcodeNotImplemented, []uint16{dns.ExtendedErrorCodeNotSupported}},
 		{"STATUS", ask("www.shop.example.", dns.TypeA, opcode(dns.OpcodeStatus)), dns.RcodeNotImplemented, nil},

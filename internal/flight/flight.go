@@ -20,7 +20,7 @@ import (
 const maxJoins = 4
 
 // Group merges equal questions that are asked at the same time into one. There are three
-// kinds: what clients ask, what is asked of the servers of a zone, and what is read from the
+// kinds of flights: what clients ask, what is asked of the servers of a zone, and what is read from the
 // second level.
 //
 // A flight runs under a context and a budget of its own, those of the caller that began it
@@ -60,8 +60,8 @@ type Flight struct {
 	// Shed is set before Ctx ends because the questions that waited were shed for others.
 	Shed atomic.Bool
 
-	// here is set when the flight runs in the goroutine of the caller that has begun it, and
-	// leader is that caller's flight; nil: it is a client.
+	// here is set when the flight runs in the goroutine of the caller that has begun it. leader is
+	// that caller's flight; nil: it is a client, or the flight has a goroutine of its own.
 	here   bool
 	leader *Flight
 
@@ -120,8 +120,9 @@ type Waiter struct {
 	Parent *Flight     // the flight that the caller belongs to; nil: none
 	Events events.Sink // of the caller's work
 	Budget *budget.Budget
-	// Place makes a caller without a flight of its own lead in its own goroutine; nil: it
-	// waits while another goroutine works, and leaves when its context ends.
+	// Place makes a caller without a flight of its own lead in its own goroutine. Nil: it leads
+	// there only if its context is that of its flight; else it waits while another goroutine works,
+	// and leaves when its context ends.
 	Place *Place
 	// Leaving is called when ctx has ended before the flight. The caller counts as waiting
 	// until it returns. It may be nil.
@@ -155,14 +156,13 @@ func (Func) Retry()                         {}
 // it leads. When it leaves, or its flight ends, it counts as waiting no longer, and the work
 // goes on only for others.
 func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, error) {
-	led := false
+	var theirs error // by which the flight of another caller has ended
 	for range maxJoins {
 		resume := f.Stagger.Pause() // several may wait for the same flight
 		fl, joined, err := f.join(ctx, key, by, work)
 		if err != nil {
 			return nil, err
 		}
-		led = led || !joined
 		if !joined && fl.here {
 			err = f.leadHere(ctx, fl, by, work, resume)
 		} else {
@@ -174,15 +174,16 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, 
 		switch {
 		case fl.err == nil:
 			return fl.value, nil
-		case led:
+		case !joined:
 			rescue.Again(fl.err)
 			return fl.value, fl.err
 		case !failure.Of(fl.err).IsOfLeader():
 			return fl.value, rescue.Shared(fl.err)
 		}
+		theirs = fl.err
 		work.Retry()
 	}
-	return nil, failure.ErrNoReachableServer
+	return nil, theirs
 }
 
 // await waits for a flight that the caller has joined or begun, until ctx ends, the caller is
@@ -235,8 +236,11 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl 
 	case by.Place != nil:
 		err = by.Place.enter(fl, joined)
 	case fl.here && !joined:
-		if ctx.Err() != nil || !by.Parent.life.begins(fl) {
-			err = context.Cause(ctx) // nobody would end the new flight
+		switch { // nobody would end the new flight
+		case ctx.Err() != nil:
+			err = context.Cause(ctx)
+		case !by.Parent.life.begins(fl): // its end has begun
+			err = context.Canceled
 		}
 	case by.Parent != nil:
 		err = f.waitFor(fl, by.Parent)

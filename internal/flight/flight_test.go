@@ -279,3 +279,37 @@ func TestFollowerHasItsOwnTime(t *testing.T) {
 		})
 	}
 }
+
+// followed is work that others lead, each time it is tried again.
+type followed struct {
+	Func
+	begin func()
+}
+
+func (w followed) Retry() { w.begin() }
+
+// TestLeadersLimitsBlameNobody: a caller that joined flights until it gave up, all of which ended by
+// the limits of their leaders, learns that. It is no failure of the servers, which would be remembered.
+func TestLeadersLimitsBlameNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		limit := &limits.Error{Limit: limits.Sends.String(), Value: 1}
+		var leaders sync.WaitGroup
+		begin := func() {
+			leaders.Go(func() {
+				f.Do(t.Context(), "key", by(), Func(func(*Flight) (any, error) {
+					time.Sleep(time.Second)
+					return nil, limit
+				}))
+			})
+			synctest.Wait()
+		}
+		begin()
+		start := time.Now()
+		_, err := f.Do(t.Context(), "key", by(), followed{Func(func(*Flight) (any, error) { return "led", nil }), begin})
+		if took := time.Since(start); !errors.Is(err, limit) || took != maxJoins*time.Second {
+			t.Errorf("got %v after %v, want the leaders' limit after %d s", err, took, maxJoins)
+		}
+		leaders.Wait()
+	})
+}

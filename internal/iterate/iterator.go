@@ -83,21 +83,21 @@ type QueryState struct {
 	secondReads  *secondReads            // the replies read from the second level; nil: not kept
 
 	Q answer.Question
-	// ClientQuestion is the client's question if it came by Exchange or ServeDNS; else zero.
+	// ClientQuestion is the client's question if it came as a message; else zero.
 	ClientQuestion answer.Question
 	// RetryFailure is set when the question is known to have failed by another caller's
 	// limits, so that a cached failure does not count.
 	RetryFailure bool
 	Prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
 	priming      bool // it belongs to no client question, but to priming
-	// NeedSignatures is set when an answer without signatures is of no use.
+	// needSignatures is set when an answer without signatures is of no use.
 	needSignatures bool
 	walkID         int
 	parentWalk     int
 	depth          int
 	querySent      *atomic.Bool  // a query was sent for this search; nil: of no interest
 	MaxQueued      time.Duration // how long it may wait for a slot; 0: as long as it may run
-	// leaving is called before a flight is left that has not ended, with the function that
+	// Leaving is called before a flight is left that has not ended, with the function that
 	// releases the question's slot, and reports whether it will call that; may be nil.
 	Leaving func(fl *flight.Flight, release func()) bool
 

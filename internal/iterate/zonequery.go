@@ -58,9 +58,9 @@ func (z *zoneQuery) key() string {
 	return string(b)
 }
 
-// quickTries is how many servers that nothing is known of are asked one after the other
-// before the next ones get more time: where all are silent, all may be slow, as seen over a
-// satellite, and would each be given up just before the reply.
+// quickTries is how many tries without any reply there are before the next servers get more
+// time: where all are silent, all may be slow, as seen over a satellite, and would each be given
+// up just before the reply.
 const quickTries = 6
 
 // maxRefusals is how many servers of a zone may refuse one question in every form before the
@@ -242,7 +242,8 @@ func (z *zoneQuery) send(ctx context.Context, hedge events.Reason) bool {
 	return true
 }
 
-// exchange begins to ask a server.
+// exchange asks a server. It returns when the exchange has ended here, or goes on in another
+// goroutine because it is late or does not only wait for a reply.
 func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.Reason) {
 	if !slices.Contains(z.tried, to.Addr) {
 		z.tried = append(z.tried, to.Addr)

@@ -46,12 +46,15 @@ func (r *Mesh) HitAddrs(n dnsname.Name, types []uint16) ([]netip.Addr, bool) {
 	if count == 0 {
 		return nil, false
 	}
-	for range types {
-		r.Counts.Asked(true, false, nil)
-	}
 	addrs := make([]netip.Addr, 0, count)
 	for _, set := range sets {
 		addrs = answer.AppendAddrs(addrs, set)
 	}
-	return addrs, len(addrs) > 0 && r.Settings.Filter.AllowsAll(n, addrs)
+	if len(addrs) == 0 || !r.Settings.Filter.AllowsAll(n, addrs) {
+		return nil, false
+	}
+	for range types {
+		r.Counts.Asked(true, false, nil)
+	}
+	return addrs, true
 }

@@ -74,8 +74,8 @@ type clientQuestion struct {
 	q    answer.Question
 	slot jostleSlot
 
-	end   context.CancelCauseFunc // ends the wait for the answer; nil: it is not shed
-	place flight.Place            // that it waits in if nothing else ends that
+	end   context.CancelCauseFunc // ends the wait for the answer; nil: place does, or it is never shed
+	place flight.Place            // of one that is worked on here
 
 	arrived func()      // undoes ClientQuestions.Enter; nil: it was not entered
 	left    atomic.Bool // the slot has been released, or will be by others

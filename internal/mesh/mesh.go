@@ -18,7 +18,7 @@ type Mesh struct {
 	iterate *iterate.Iterator
 
 	questionSlots  *jostleList  // questions in all
-	queuedMessages atomic.Int64 // queries to ServeDNS that wait for a slot
+	queuedMessages atomic.Int64 // messages of clients that wait for a slot
 	prefetching    atomic.Int64
 	refreshing     atomic.Int64
 	refreshMu      sync.Mutex // held to increase refreshing

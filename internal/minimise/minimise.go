@@ -21,10 +21,9 @@ type Minimiser struct {
 	off         bool
 }
 
-// New makes the minimiser of a question that may have limit minimised queries; none: 0.
+// New makes the minimiser of a question that may have limit minimised queries; 0 means none.
 //
-// With type DS the zone cut at the last label is not crossed, so that revealing that label early
-// reveals nothing more, and DS is minimised like all other types.
+// DS needs no exception: the servers of the zone above, which have it, get the full question anyway.
 func New(q answer.Question, limit int) Minimiser { return Minimiser{question: q, limit: limit} }
 
 // Off makes the minimiser of a question that is asked in full of every zone.
@@ -73,8 +72,8 @@ func (m *Minimiser) CountQuery(q answer.Question) bool {
 // NoCut records that there is no zone cut at name.
 func (m *Minimiser) NoCut(name dnsname.Name) { m.noCutLabels = max(m.noCutLabels, name.Labels()) }
 
-// Descend continues at another zone. noCut is the deepest name on the way that is known to be no
-// zone cut below it; "": none is known.
+// Descend continues at another zone. noCut is the deepest name below it, on the way to the name, that
+// is known to be no zone cut; "": none is known.
 func (m *Minimiser) Descend(noCut dnsname.Name) { m.noCutLabels = noCut.Labels() }
 
 // GiveUp makes all further queries ask the full question.

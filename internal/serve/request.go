@@ -304,14 +304,14 @@ func (x *request) refuse() (rcode int, extended failure.ExtendedError) {
 	switch {
 	case x.opcode() != dns.OpcodeQuery:
 		return dns.RcodeNotImplemented, failure.ExtendedError{Code: dns.ExtendedErrorCodeNotSupported, Text: "opcode"}
+	case x.fault == "" && x.version != 0:
+		return dns.RcodeBadVers, failure.ExtendedError{} // RFC 6891 §6.1.3
 	case x.questions != 1:
 		return dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "not exactly one question"} // RFC 9619 §4
 	case x.fault != "":
 		return dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: x.fault}
 	case x.cookie != nil && !isWellFormedCookie(x.cookie):
 		return dns.RcodeFormatError, failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: faultOPT} // RFC 7873 §5.2.2
-	case x.version != 0:
-		return dns.RcodeBadVers, failure.ExtendedError{}
 	case x.rrtype == dns.TypeNXNAME:
 		return dns.RcodeFormatError, failure.ExtendedError{Code: extendedInvalidQueryType, Text: "NXNAME"} // RFC 9824 §3.5
 	case x.rrtype == dns.TypeAXFR || x.rrtype == dns.TypeIXFR:
@@ -330,7 +330,7 @@ const extendedInvalidQueryType = 30
 // asksForCookie reports whether a query has no question and asks for a cookie only. RFC 7873
 // §5.4.
 func (x *request) asksForCookie() bool {
-	return x.questions == 0 && x.opcode() == dns.OpcodeQuery && x.fault == "" && x.cookie != nil && isWellFormedCookie(x.cookie)
+	return x.questions == 0 && x.opcode() == dns.OpcodeQuery && x.fault == "" && x.version == 0 && x.cookie != nil && isWellFormedCookie(x.cookie)
 }
 
 // limit returns how many bytes a reply may have: what the client takes (RFC 6891 §6.2.3), but

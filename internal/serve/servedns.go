@@ -86,7 +86,7 @@ func (c *dnsClient) write(res *response) {
 	size, _ := c.limit(c.client.MaxSize)
 	reply := c.s.truncated(&c.request, c.query.Question, res, &c.client, size)
 	if c.client.pads(&c.request) {
-		pad(reply)
+		pad(reply, size)
 	}
 	// An error means that the client is gone, and there is nobody else to tell.
 	_ = c.w.WriteMsg(reply)
@@ -102,7 +102,7 @@ func clientOf(w dns.ResponseWriter) Client {
 	return c
 }
 
-// maxServeWait is how long a query to ServeDNS waits for a slot. Clients ask again after
+// maxServeWait is how long a query to ServeDNS or ServeWire waits for a slot. Clients ask again after
 // one to five seconds, and do not wait for a later answer.
 const maxServeWait = time.Second
 
@@ -219,12 +219,12 @@ func appendPadding(options []byte, length, limit int) []byte {
 }
 
 // pad fills the reply, which has an OPT record, up to a multiple of paddedBlock.
-func pad(reply *dns.Msg) {
+func pad(reply *dns.Msg, limit int) {
 	packed, err := reply.Pack() // Len overestimates some names, such as those of signers
 	if err != nil {
 		return // WriteMsg has the same error
 	}
-	if n, ok := padding(len(packed), wire.MaxLen); ok {
+	if n, ok := padding(len(packed), limit); ok {
 		opt := reply.IsEdns0()
 		opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, n)})
 	}

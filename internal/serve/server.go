@@ -28,14 +28,14 @@ type Server struct {
 	Options
 
 	cookies  *serverCookies
-	admitHit func(dnsname.Name, uint16) bool // cacheDecidesFor
+	admitHit func(dnsname.Name, uint16) bool // is cacheDecidesFor, made once
 	netAsked netAsked
 }
 
 // Options are what the program wants of the replies to messages.
 type Options struct {
-	// Listen has the Trace of the caller called during the work on a question; nil: there is
-	// no Trace.
+	// Listen has the Trace of the caller called during the work on a question. It
+	// returns nil when there is no Trace.
 	Listen func(ctx context.Context, st *iterate.QueryState) QuestionListener
 	// Hooked works on a question between the hooks; nil: there are none.
 	Hooked func(ctx context.Context, q answer.Question, work func() (*answer.Decoded, error)) (*answer.Decoded, error)

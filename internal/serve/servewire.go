@@ -202,7 +202,7 @@ func (s *Server) packed(x *request, res *response, client *Client, limit int) ([
 	question := []dns.Question{{Name: name, Qtype: x.rrtype, Qclass: x.class}}
 	reply := s.truncated(x, question, res, client, limit)
 	if client.pads(x) {
-		pad(reply)
+		pad(reply, limit)
 	}
 	packed, err := reply.Pack()
 	return packed, err == nil && len(packed) <= limit

@@ -23,7 +23,7 @@ const (
 	// random, so that servers of about the same speed share the questions and an attacker
 	// cannot tell which one will be asked (RFC 5452 §4.4).
 	scatter = 0.25
-	// maxJitter is the end of the range of Server.jitter.
+	// maxJitter is the end of the range of Server.Jitter.
 	maxJitter = time.Microsecond
 )
 

@@ -17,7 +17,7 @@ type Server struct {
 	Guard     *routes.LoopGuard // nil: not a server of a route
 	Estimate  infra.Estimate
 	score     time.Duration
-	// jitter is added to how long a reply is waited for: next to nothing, but never the same
+	// Jitter is added to how long a reply is waited for: next to nothing, but never the same
 	// twice. So two queries that are lost together never time out at one instant, and what
 	// is learnt about the server does not depend on which of them is handled first.
 	Jitter time.Duration

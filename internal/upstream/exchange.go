@@ -85,9 +85,9 @@ type Result struct {
 	PlainMayHelp bool
 	// RefusedAllForms is set when the server refused the question in every form.
 	RefusedAllForms bool
-	// heard is set when the server replied, even if the reply was of no use.
+	// Heard is set when the server replied, even if the reply was of no use.
 	Heard bool
-	// unsent is set when nothing was sent: the server was marked down while the query waited
+	// Unsent is set when nothing was sent: the server was marked down while the query waited
 	// for a slot, or this host was too slow to send it.
 	Unsent bool
 }
