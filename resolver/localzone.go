@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -116,24 +117,27 @@ func mayBeLocal(zone dnsname.Name, rr dns.RR) (err error) {
 	owner, err := dnsname.Parse(h.Name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", rr, err)
+		return fmt.Errorf("%s: %w", spaced(rr), err)
 	case !owner.IsAtOrBelow(zone):
-		return fmt.Errorf("%s is outside the zone", rr)
+		return fmt.Errorf("%s is outside the zone", spaced(rr))
 	case h.Class != dns.ClassINET:
-		return fmt.Errorf("%s is not of class IN", rr)
+		return fmt.Errorf("%s is not of class IN", spaced(rr))
 	case answer.IsMeta(h.Rrtype) || h.Rrtype == dns.TypeANY:
-		return fmt.Errorf("%s has a type that no zone can have", rr)
+		return fmt.Errorf("%s has a type that no zone can have", spaced(rr))
 	case h.Rrtype == dns.TypeNS && owner != zone:
-		return fmt.Errorf("%s is a delegation, which local zones cannot have: use a route", rr)
+		return fmt.Errorf("%s is a delegation, which local zones cannot have: use a route", spaced(rr))
 	case h.Rrtype == dns.TypeSOA && owner != zone:
-		return fmt.Errorf("%s is not at the name of the zone", rr)
+		return fmt.Errorf("%s is not at the name of the zone", spaced(rr))
 	}
 	switch h.Rrtype {
 	case dns.TypeDS, dns.TypeDNSKEY, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeNSEC3PARAM:
-		return fmt.Errorf("%s: local zones are not signed", rr)
+		return fmt.Errorf("%s: local zones are not signed", spaced(rr))
 	}
 	return nil
 }
+
+// spaced is a record as text with blanks in the place of tabs.
+func spaced(rr dns.RR) string { return strings.ReplaceAll(rr.String(), "\t", " ") }
 
 // IsSpecialUse reports whether a resolver answers a name itself and never asks for it,
 // unless Options.DisableLocalZones is set or a route is as long: localhost, invalid, local,

@@ -25,7 +25,7 @@ func TestParseLocalZoneRefuses(t *testing.T) {
 		{"units", "$TTL h\nwww A 192.0.2.1\n", `line 1: "$TTL h": want $TTL and a number of seconds`},
 		{"include", "$INCLUDE /etc/hosts\n", "INCLUDE"},
 		{"delegation", "sub NS ns.elsewhere.example.\n", "delegation"},
-		{"outside", "www.elsewhere.example. A 192.0.2.1\n", "outside the zone"},
+		{"outside", "www.elsewhere.example. A 192.0.2.1\n", "www.elsewhere.example. 3600 IN A 192.0.2.1 is outside the zone"},
 		{"class", "www CH TXT \"x\"\n", "not of class IN"},
 		{"signed", "www DS 1 8 2 " + strings.Repeat("00", 32) + "\n", "not signed"},
 		{"key", "@ DNSKEY 257 3 15 " + strings.Repeat("A", 43) + "=\n", "not signed"},

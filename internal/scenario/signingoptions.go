@@ -245,7 +245,7 @@ func parseBreak(value string) (Break, error) {
 	}
 	var ok bool
 	if b.Type, ok = dns.StringToType[where]; !ok {
-		return Break{}, fmt.Errorf("unknown type %q", where)
+		return Break{}, fmt.Errorf("%q is no type: want a type such as A, a name such as www/, or both such as www/A", where)
 	}
 	return b, nil
 }

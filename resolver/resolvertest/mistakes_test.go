@@ -60,16 +60,30 @@ func TestMistakes(t *testing.T) {
 		{shop + "www TXT\n", inShop + `TXT without data: want a string`},
 		{shop + "a..b A 192.0.2.1\n", inShop + `"a..b" is no domain name, which begins the line`},
 		{shop + "www.other.example. A 192.0.2.1\n", inShop + `www.other.example. A: the owner is not in the zone`},
+		{shop + "www A 192.0.2.1\na NS ns.other.example.\n@ MX 10 mail\nx.a A 192.0.2.1\n",
+			`line 5: in "-- zone shop.example. at 192.0.2.53 --": x.a.shop.example. A: it is at or below a delegation, so that this zone never has it in an answer; ` +
+				`it belongs in the delegated zone, or, if it is an address, has to be one of a name server`},
+		{"-- zone shop.example. signed break=expired:www --\nwww A 192.0.2.1\n",
+			`line 1: in "-- zone shop.example. signed break=expired:www --": "break=expired:www": "www" is no type: want a type such as A, a name such as www/, or both such as www/A`},
 		// Faults.
 		{shop + "www A 192.0.2.80\n-- fault www.shop.example. --\ndead\n",
 			`line 3: in "-- fault www.shop.example. --": fault for www.shop.example.: no such zone: that is a host; faults are for servers: want its address, 192.0.2.80, or its zone, shop.example.`},
 		{shop + "-- fault shop.exampel. --\ndead\n",
 			`line 2: in "-- fault shop.exampel. --": fault for shop.exampel.: no such zone: want an address, a prefix, a zone of this text or *`},
 		{shop + "-- fault --\ndead\n", `line 2: in "-- fault --": a fault section needs the servers it is for`},
-		{shop + "-- fault * --\n\ndeaf\n", `line 4: in "-- fault * --": "deaf": unknown fault`},
+		{shop + "-- fault * --\n\ndeaf\n", `line 4: in "-- fault * --": "deaf": unknown fault; there are add, bad-cookie, clear, close, cookies, ` +
+			`cut, dead, drip, drop, fold-case, forge, garbage, lame, latency, loss, mend, no-edns, no-question, oversize, random-case, rcode, refuse, remove, ` +
+			`replace, require-cookies, reset, set, truncate, udp-size, unreachable, wrong-address, wrong-cookie, wrong-id, wrong-opcode, wrong-qr, wrong-question`},
+		{shop + "-- fault * --\ntimeout\n", `line 3: in "-- fault * --": "timeout": unknown fault: drop, or dead, which takes no TCP connections either?`},
+		{shop + "-- fault * --\nservfail\n", `line 3: in "-- fault * --": "servfail": unknown fault: rcode SERVFAIL?`},
+		{shop + "-- fault * --\nDrop\n", `line 3: in "-- fault * --": "Drop": unknown fault: drop?`},
 		{shop + "-- fault * --\nlatency 20\n", `line 3: in "-- fault * --": "latency 20": "20" is no duration such as 20ms`},
 		{shop + "-- fault * --\nwhen name www.shop.exampel. : dead\n",
 			`line 3: in "-- fault * --": fault when name www.shop.exampel.: no zone that is written has this name, which is absolute`},
+		{shop + "www A 192.0.2.80\n-- fault * --\nwhen name www: dead\n",
+			`line 4: in "-- fault * --": fault when name www.: no zone that is written has this name, which is absolute: www.shop.example.?`},
+		{shop + "www A 192.0.2.80\n-- fault shop.example. --\nwhen name www: dead\n",
+			`line 4: in "-- fault shop.example. --": fault when name www.: no zone that is written has this name, which is absolute: www.shop.example.?`},
 	} {
 		in, err := NewInternet(test.text)
 		if err == nil || in != nil || err.Error() != test.want {

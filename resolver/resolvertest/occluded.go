@@ -12,7 +12,7 @@ import (
 )
 
 var errOccluded = errors.New("it is at or below a delegation, so that this zone never has it in an answer; " +
-	"it belongs into the delegated zone, or, if it is an address, has to be one of a name server")
+	"it belongs in the delegated zone, or, if it is an address, has to be one of a name server")
 
 // checkOccluded finds records that no server will ever have a use for, since they stand at or
 // below a delegation of their zone (RFC 1034 §4.2.1): what was meant for the delegated zone.
@@ -22,11 +22,22 @@ func checkOccluded(zones zoneSet) error {
 		for _, owner := range slices.SortedFunc(maps.Keys(z.nodes), dnsname.Compare) {
 			rrtype, ok := z.occludedType(owner, hosts[owner])
 			if ok {
-				return fmt.Errorf("zone %s: %s %s: %w", z.origin, owner, dns.Type(rrtype), errOccluded)
+				return z.errorAt(owner, rrtype, errOccluded)
 			}
 		}
 	}
 	return nil
+}
+
+// errorAt makes an error about the records of a type at a name, with the line of the first one if
+// it is from a text.
+func (z *zone) errorAt(owner dnsname.Name, rrtype uint16, err error) error {
+	for _, rr := range z.nodes[owner].sets[rrtype] {
+		if key, wrong := recordKey(owner, rr); wrong == nil && z.written[key] > 0 {
+			return z.from.Errorf(z.written[key], "%s %s: %w", owner, dns.Type(rrtype), err)
+		}
+	}
+	return fmt.Errorf("zone %s: %s %s: %w", z.origin, owner, dns.Type(rrtype), err)
 }
 
 // nameServers lists the hosts that some zone's NS records name.

@@ -2,7 +2,11 @@ package resolvertest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"github.com/miekg/dns"
 )
 
 // parseAction reads a fault without its conditions. What follows the first word
@@ -11,11 +15,11 @@ func parseAction(action string) (Fault, error) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(action), " ")
 	rest = strings.TrimSpace(rest)
 	args := strings.Fields(rest)
-	if f, ok := plainFaults(word); ok {
+	if plain, ok := plainFaults[word]; ok {
 		if len(args) != 0 {
 			return Fault{}, errArguments
 		}
-		return f, nil
+		return plain(), nil
 	}
 	switch word {
 	case "add":
@@ -31,67 +35,59 @@ func parseAction(action string) (Fault, error) {
 	case "set", "clear":
 		return parseFlag(word == "set", args)
 	}
-	if len(args) != 1 {
-		if isOneWordFault(word) {
-			return Fault{}, errArguments
-		}
-		return Fault{}, errUnknownFault
+	switch {
+	case !slices.Contains(oneWordFaults, word):
+		return Fault{}, unknownFault(word)
+	case len(args) != 1:
+		return Fault{}, errArguments
 	}
 	return parseOneWord(word, args[0])
 }
 
-// plainFaults returns the faults that take no words.
-func plainFaults(word string) (Fault, bool) {
-	switch word {
-	case "mend":
-		return Mend(), true
-	case "drop":
-		return Drop(), true
-	case "dead":
-		return Dead(), true
-	case "refuse":
-		return Refuse(), true
-	case "unreachable":
-		return Unreachable(), true
-	case "close":
-		return CloseInstead(), true
-	case "reset":
-		return ResetInstead(), true
-	case "truncate":
-		return Truncated(), true
-	case "wrong-id":
-		return WrongID(), true
-	case "wrong-qr":
-		return NotAResponse(), true
-	case "wrong-address":
-		return WrongAddress(), true
-	case "no-question":
-		return NoQuestion(), true
-	case "fold-case":
-		return FoldCase(), true
-	case "random-case":
-		return RandomCase(), true
-	case "cookies":
-		return Cookies(), true
-	case "require-cookies":
-		return RequireCookies(), true
-	case "bad-cookie":
-		return BadCookie(), true
-	case "wrong-cookie":
-		return WrongCookie(), true
-	case "garbage":
-		return Garbage(), true
-	}
-	return Fault{}, false
+// plainFaults are the faults that take no words.
+var plainFaults = map[string]func() Fault{
+	"mend":            Mend,
+	"drop":            Drop,
+	"dead":            Dead,
+	"refuse":          Refuse,
+	"unreachable":     Unreachable,
+	"close":           CloseInstead,
+	"reset":           ResetInstead,
+	"truncate":        Truncated,
+	"wrong-id":        WrongID,
+	"wrong-qr":        NotAResponse,
+	"wrong-address":   WrongAddress,
+	"no-question":     NoQuestion,
+	"fold-case":       FoldCase,
+	"random-case":     RandomCase,
+	"cookies":         Cookies,
+	"require-cookies": RequireCookies,
+	"bad-cookie":      BadCookie,
+	"wrong-cookie":    WrongCookie,
+	"garbage":         Garbage,
 }
 
-// isOneWordFault reports whether a fault takes exactly one word.
-func isOneWordFault(word string) bool {
-	switch word {
-	case "latency", "loss", "drip", "lame", "rcode", "no-edns", "wrong-opcode", "oversize", "cut", "udp-size":
-		return true
+// oneWordFaults are the faults that take exactly one word.
+var oneWordFaults = []string{"latency", "loss", "drip", "lame", "rcode", "no-edns", "wrong-opcode", "oversize", "cut", "udp-size"}
+
+// otherFaults are the faults that take any other number of words, or have a syntax of their own.
+var otherFaults = []string{"add", "forge", "replace", "remove", "wrong-question", "set", "clear"}
+
+// unknownFault says which fault may be meant by a word that is none.
+func unknownFault(word string) error {
+	lower, upper := strings.ToLower(word), strings.ToUpper(word)
+	known := slices.Concat(slices.Collect(maps.Keys(plainFaults)), oneWordFaults, otherFaults)
+	_, isRcode := dns.StringToRcode[upper]
+	switch {
+	case slices.Contains(known, lower):
+		return fmt.Errorf("%w: %s?", errUnknownFault, lower)
+	case isRcode:
+		return fmt.Errorf("%w: rcode %s?", errUnknownFault, upper)
+	case lower == "timeout":
+		return fmt.Errorf("%w: drop, or dead, which takes no TCP connections either?", errUnknownFault)
 	}
-	return false
+	slices.Sort(known)
+	return fmt.Errorf("%w; there are %s", errUnknownFault, strings.Join(known, ", "))
 }
 
 // parseOneWord reads the faults that take one word.
@@ -125,7 +121,7 @@ func parseOneWord(word, arg string) (Fault, error) {
 	case "udp-size":
 		return UDPSize(n), err
 	}
-	return Fault{}, errUnknownFault
+	return Fault{}, unknownFault(word)
 }
 
 func parseLame(arg string) (Fault, error) {

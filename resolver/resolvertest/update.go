@@ -285,9 +285,25 @@ func checkNames(rules []rule, zones zoneSet) error {
 	for _, r := range rules {
 		for _, name := range r.fault.names {
 			if zones.isUnmocked(name) {
-				return r.errorf(r.line, "fault when name %s: %w", name, errNoSuchName)
+				return r.errorf(r.line, "fault when name %s: %w%s", name, errNoSuchName, meantName(r.target.zone, name, zones))
 			}
 		}
 	}
 	return nil
+}
+
+// meantName says which absolute name may be meant by one that is relative to the zone that the
+// fault is for, or to the first zone that has it; "" when there is none.
+func meantName(at, name dnsname.Name, zones zoneSet) string {
+	origins := []dnsname.Name{at}
+	if at == "" {
+		origins = slices.SortedFunc(maps.Keys(zones), dnsname.Compare)
+	}
+	for _, origin := range origins {
+		meant, err := dnsname.Parse(name.String() + origin.String())
+		if z := zones[origin]; err == nil && z != nil && !z.derived && z.nodes[meant] != nil {
+			return fmt.Sprintf(": %s?", meant)
+		}
+	}
+	return ""
 }

@@ -21,9 +21,10 @@ type zone struct {
 	addrs  []netip.Addr // of the servers
 	pooled bool         // addrs come from an addressPool
 	nodes  map[dnsname.Name]*node
-	// written has a key for each record, so that none is there twice. It is gone
-	// once the zone is sealed.
-	written map[string]bool
+	from   scenario.Section // zero: not from a text
+	// written has the line of each record by its key, so that none is there twice; 0 for one that
+	// is not from a text. It is gone once the zone is sealed.
+	written map[string]int
 	order   []dnsname.Name // owners of records in canonical order (RFC 4034 §6.1); set by seal
 	// derived: nobody wrote the zone, it is there because its children need it.
 	derived bool
@@ -64,7 +65,7 @@ type node struct {
 }
 
 func newZone(origin dnsname.Name) *zone {
-	z := &zone{origin: origin, nodes: make(map[dnsname.Name]*node), written: make(map[string]bool)}
+	z := &zone{origin: origin, nodes: make(map[dnsname.Name]*node), written: make(map[string]int)}
 	z.node(origin)
 	return z
 }
@@ -95,7 +96,10 @@ var (
 )
 
 // add puts one record into the zone. A record that is there already is left out.
-func (z *zone) add(rr dns.RR) error {
+func (z *zone) add(rr dns.RR) error { return z.addFrom(rr, 0) }
+
+// addFrom adds a record that stands at a line of the text.
+func (z *zone) addFrom(rr dns.RR, line int) error {
 	h := rr.Header()
 	owner, err := dnsname.Parse(h.Name)
 	if err != nil {
@@ -112,10 +116,13 @@ func (z *zone) add(rr dns.RR) error {
 		return err
 	}
 	key, err := recordKey(owner, rr)
-	if err != nil || z.written[key] {
+	if err != nil {
 		return err
 	}
-	z.written[key] = true
+	if _, ok := z.written[key]; ok {
+		return nil
+	}
+	z.written[key] = line
 	n.put(rr)
 	return nil
 }

@@ -23,6 +23,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 		return nil, err
 	}
 	z := newZone(header.Origin)
+	z.from = s
 	z.addrs, z.undelegated, z.signing = header.Addrs, header.Undelegated, header.Signing
 	body := zonetext.Dedent(s.Body)
 	var wrong *zonetext.LineError
@@ -34,7 +35,7 @@ func parseZone(s scenario.Section) (*zone, error) {
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		normal, err := normalised(rr)
 		if err == nil {
-			err = z.add(normal)
+			err = z.addFrom(normal, s.Line+source.line())
 		}
 		if err != nil {
 			return nil, s.Errorf(s.Line+source.line(), "%s %s: %w", rr.Header().Name, dns.Type(rr.Header().Rrtype), err)
