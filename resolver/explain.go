@@ -166,6 +166,15 @@ func explainLookup(err error) (what, remedy string) {
 }
 
 func explainMissing(e *NotFoundError) (what, remedy string) {
+	switch {
+	case e.specialUse.Name != "":
+		return "names at and below " + e.specialUse.Name.String() + " are not asked for in DNS (" + e.specialUse.RFC + "): this resolver denies them itself",
+			"Where the network has a server for them, a route (Options.Routes) leads to it"
+	case e.local && e.Rcode == dns.RcodeNameError:
+		return "a local zone of this program (Options.LocalZones) has no such name", ""
+	case e.local && e.Rcode == dns.RcodeSuccess:
+		return "a local zone of this program (Options.LocalZones) has the name, but no records of the type that was asked for", ""
+	}
 	proof := "nothing proves that, as the zone is not signed or nothing is validated"
 	if e.Status == dnssec.Secure {
 		proof = "DNSSEC proves it"

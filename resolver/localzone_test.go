@@ -178,3 +178,26 @@ func TestLocalZoneBeforeSpecialUse(t *testing.T) {
 		w.count(0)
 	}, withZone(t, "~local", "printer A 10.0.0.9"), withZone(t, "~10.in-addr.arpa", "9.0.0 PTR printer.local."))
 }
+
+// TestExplainLocalDenial: a denial that no server made is not explained as a name that the Internet
+// does not have.
+func TestExplainLocalDenial(t *testing.T) {
+	for _, test := range []struct{ name, want string }{
+		{"printer.local", "No answer for printer.local: names at and below local. are not asked for in DNS (RFC 6762): this resolver denies them itself. Where the network has a server for them, a route (Options.Routes) leads to it."},
+		{"home.arpa", "No answer for home.arpa: names at and below home.arpa. are not asked for in DNS (RFC 8375): "},
+		{"www.corp.example", "No answer for www.corp.example: a local zone of this program (Options.LocalZones) has no such name."},
+		{"text.corp.example", "No answer for text.corp.example: a local zone of this program (Options.LocalZones) has the name, but no records of the type that was asked for."},
+		{"nobody.shop.example", "No answer for nobody.shop.example: the name does not exist; DNSSEC proves it, and it may be kept for "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inWorld(t, corpWorld, func(w *world) {
+				for _, from := range []string{"network", "cache"} {
+					_, err := w.r.LookupNetIP(w.Context(), "ip", test.name)
+					if got := resolver.Explain(err); !strings.HasPrefix(got, test.want) {
+						w.Errorf("%s: got\n\t%s\nwant\n\t%s", from, got, test.want)
+					}
+				}
+			}, withZone(t, "corp.example", "text TXT a\n"))
+		})
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
@@ -207,7 +208,9 @@ func notFound(a *answer.Answer, qtype uint16) error {
 	if a.Records(qtype) != "" {
 		return nil
 	}
-	return &NotFoundError{Rcode: a.Rcode, Status: a.Status, TTL: a.TimeToLive()}
+	e := &NotFoundError{Rcode: a.Rcode, Status: a.Status, TTL: a.TimeToLive(), local: a.Local}
+	e.specialUse, _ = localzone.DeniedBy(a)
+	return e
 }
 
 // canonicalOf returns the name that the alias chain ends at: as its last CNAME spells it,
@@ -236,6 +239,9 @@ type NotFoundError struct {
 	Status dnssec.Status
 	// TTL is how long the denial may be kept.
 	TTL time.Duration
+
+	local      bool                 // no server was asked
+	specialUse localzone.SpecialUse // that denies it; zero: none
 }
 
 func (e *NotFoundError) Error() string {

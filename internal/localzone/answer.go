@@ -1,6 +1,8 @@
 package localzone
 
 import (
+	"slices"
+
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/answer"
@@ -17,8 +19,22 @@ func (z SpecialUse) Answer(q answer.Question, direct bool) *answer.Answer {
 		return f
 	}
 	f.TTL = TTL // longer than others' denials, RFC 6303 §3
-	f.Extended = []failure.ExtendedError{{Code: dns.ExtendedErrorCodeOther, Text: "answered locally: special-use name, " + z.RFC}}
+	f.Extended = []failure.ExtendedError{{Code: dns.ExtendedErrorCodeOther, Text: z.reason()}}
 	return f
+}
+
+// reason is the text of the extended error of a denial.
+func (z SpecialUse) reason() string { return "answered locally: special-use name, " + z.RFC }
+
+// DeniedBy returns the special-use name because of which an answer is a denial, though no server
+// was asked; false when the denial is a server's or that of a local zone.
+func DeniedBy(a *answer.Answer) (SpecialUse, bool) {
+	if a.SOA == nil {
+		return SpecialUse{}, false
+	}
+	z, ok := specialUses[a.SOA.Owner]
+	ok = ok && slices.ContainsFunc(a.Extended, func(e failure.ExtendedError) bool { return e.Text == z.reason() })
+	return z, ok
 }
 
 // answerOf brings what a local zone or a special-use name says into the form of what

@@ -38,6 +38,13 @@ func TestSpecialUseAnswer(t *testing.T) {
 		if negative := len(f.Sets) == 0; negative != (f.SOA != nil) || negative != (len(f.Extended) > 0) {
 			t.Errorf("%s %s: got SOA %v and extended error %+v", test.name, dns.Type(test.rrtype), f.SOA, f.Extended)
 		}
+		if by, denied := DeniedBy(f); denied != (len(f.Sets) == 0) || denied && by != zone {
+			t.Errorf("%s %s: got a denial by %v (%t), want %v", test.name, dns.Type(test.rrtype), by.Name, denied, zone.Name)
+		}
+		f.Extended = nil // as in the answer of a server that has the zone
+		if by, denied := DeniedBy(f); denied {
+			t.Errorf("%s %s: a server's denial is one by %v", test.name, dns.Type(test.rrtype), by.Name)
+		}
 	}
 }
 
