@@ -108,13 +108,16 @@ func (p *Picture) box(name string) *box {
 	}
 	b := &box{name: name}
 	if above != nil && above.status != dnssec.Secure {
-		b.status, b.why = above.status, "below "+above.name
+		b.status, b.why = above.status, "below "+quoted(above.name)
 	} else {
 		b.why = "on the way only"
 	}
 	p.boxes = append(p.boxes, b)
 	return b
 }
+
+// quoted is a name within a text, where its final dot would end the sentence.
+func quoted(name string) string { return `"` + name + `"` }
 
 // arrange hangs each box below the one above it and puts them in the order of the tree.
 func (p *Picture) arrange() {

@@ -219,13 +219,13 @@ func (d *svgDrawing) document(p *Picture, style string) string {
 func (p *Picture) description() string {
 	texts := []string{p.outcome}
 	for _, b := range p.boxes {
-		text := b.name + " is " + b.status.String()
+		text := quoted(b.name) + " is " + b.status.String()
 		if b.why != "" {
 			text += ", " + b.why
 		}
 		texts = append(texts, text)
 	}
-	return strings.Join(texts, ". ")
+	return strings.Join(texts, "; ")
 }
 
 // escaped makes a text of XML; what XML cannot hold becomes U+FFFD.

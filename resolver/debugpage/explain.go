@@ -45,7 +45,7 @@ type answer struct {
 func (p *Page) explain(w http.ResponseWriter, r *http.Request) (*explained, error) {
 	if r.Method != http.MethodPost {
 		query := r.URL.Query()
-		return &explained{Ask: p.options.Ask, Asked: query.Get("name"), Type: query.Get("type")}, nil
+		return &explained{Ask: p.options.Ask, Asked: strings.TrimSpace(query.Get("name")), Type: strings.TrimSpace(query.Get("type"))}, nil
 	}
 	if !p.options.Ask {
 		return nil, &refusal{http.StatusForbidden, "This page does not ask questions (Options.Ask)."}

@@ -265,6 +265,22 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
+// TestExplainLink: a link with a name fills the form in, or leads to what is remembered of the name,
+// and asks nothing.
+func TestExplainLink(t *testing.T) {
+	for ask, want := range map[bool]string{
+		true:  `<input name="name" value="www.shop.example"`,
+		false: `<a class="mono" href="cache?name=www.shop.example">www.shop.example</a>`,
+	} {
+		inSite(t, world, debugpage.Options{Ask: ask}, func(s *site) {
+			wantAll(t, fmt.Sprint("Ask: ", ask), s.get("explain?name=+www.shop.example+&type=MX"), want)
+			if n := s.in.Count(); n != 0 {
+				t.Errorf("%d queries were sent", n)
+			}
+		})
+	}
+}
+
 // TestOverview: what has happened is in the figures, and in the plots once they have been read.
 func TestOverview(t *testing.T) {
 	inSite(t, world, debugpage.Options{}, func(s *site) {
@@ -283,6 +299,7 @@ func TestOverview(t *testing.T) {
 		time.Sleep(25 * time.Second)
 		page := s.get("")
 		wantAll(t, "overview", textOf(page), "bogus the answer failed DNSSEC validation", "signature expired", "−25 s", "up to 1 ms: 5", "Question times, ms", "Questions 0/s Questions all: 0/s, answered from the cache: 0/s at the end")
+		wantAll(t, "overview", page, `<a href="cache?kind=failure">cache</a>`)
 		if !strings.Contains(page, `<path class="line one" d="M52.0 `) {
 			t.Errorf("no plot in\n%s", page)
 		}
