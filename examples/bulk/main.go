@@ -113,7 +113,7 @@ func (c *config) resolve(ctx context.Context, stdin io.Reader, stdout, stderr io
 	err = b.run(ctx, in, survey)
 	err = errors.Join(err, b.close(), out.close())
 	b.progress.finish(err == nil)
-	fmt.Fprint(resolver.PrintableWriter(stderr), b.summary())
+	fmt.Fprint(resolver.PrintableWriter(stderr), b.summary(err == nil))
 	switch {
 	case errors.Is(err, errInterrupted):
 		return fail(exitInterrupted, err)

@@ -214,6 +214,9 @@ func TestResumeTorn(t *testing.T) {
 			if seen := bySeq(t, parseRecords(t, readFile(t, out))); got.status != exitDone || len(seen) != 3 {
 				t.Errorf("cut at %d of %d: got status %d and %d questions: %s", cut, len(whole), got.status, len(seen), got.stderr)
 			}
+			if none := strings.HasSuffix(got.stderr, "3 of them were there before\nnothing was left to do\n"); none != (cut == len(whole)) {
+				t.Errorf("cut at %d of %d: got the summary %q", cut, len(whole), got.stderr)
+			}
 		}
 	}
 }

@@ -74,8 +74,8 @@ func (t *tally) kinds() string {
 	return "failures: " + strings.Join(parts, ", ")
 }
 
-// summary returns what a run has done, for people.
-func (b *batch) summary() string {
+// summary returns what a run has done, for people. done says that the list is done.
+func (b *batch) summary(done bool) string {
 	t, took := b.tally, time.Since(b.start)
 	asked, queries := t.all()-t.before, b.stats.SentUDP+b.stats.SentTCP
 	perQuestion := 0.0
@@ -89,6 +89,9 @@ func (b *batch) summary() string {
 	}
 	if t.before > 0 {
 		text += fmt.Sprintf("%d of them were there before\n", t.before)
+	}
+	if done && t.before > 0 && asked == 0 {
+		return text + "nothing was left to do\n"
 	}
 	text += fmt.Sprintf("%d in %v, %.0f a second, %d queries to servers, %.2f a question\n",
 		asked, took.Round(time.Millisecond), float64(asked)/max(took.Seconds(), 0.001), queries, perQuestion)
