@@ -119,7 +119,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "resolve %s %s", Printable(e.Question.Name), answer.TypeName(e.Question.Qtype))
+	fmt.Fprintf(&b, "resolve %s", nameAndType(e.Question))
 	if e.Zone != "" {
 		fmt.Fprintf(&b, ": zone %s", e.Zone)
 	}
@@ -128,6 +128,14 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (%s tried, last %s)", countServers(n), e.Servers[n-1])
 	}
 	return b.String()
+}
+
+// nameAndType returns name and type of a question, or the name alone where there is no type.
+func nameAndType(q dns.Question) string {
+	if q.Qtype == dns.TypeNone {
+		return Printable(q.Name)
+	}
+	return Printable(q.Name) + " " + answer.TypeName(q.Qtype)
 }
 
 func countServers(n int) string {

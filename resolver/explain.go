@@ -12,7 +12,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
-	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/printable"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -35,7 +34,7 @@ func Explain(err error) string {
 	}
 	sentences := []string{subjectOf(err, told) + what}
 	if told != nil && len(told.Servers) > 0 {
-		sentences = append(sentences, "Asked: "+serverList(told.Servers))
+		sentences = append(sentences, askedOrTried(told)+": "+serverList(told.Servers))
 	}
 	if told != nil && errors.Is(told.Err, ErrCached) {
 		sentences = append(sentences, "This is remembered from a moment ago; the question is not asked again for 5 s to 5 minutes")
@@ -51,7 +50,7 @@ func subjectOf(err error, told *Error) string {
 	var lookup *net.DNSError
 	switch {
 	case told != nil && told.Question.Name != "":
-		return "No answer for " + told.Question.Name + " " + answer.TypeName(told.Question.Qtype) + ": "
+		return "No answer for " + nameAndType(told.Question) + ": "
 	case errors.As(err, &lookup):
 		if lookup.Name == "" {
 			return "No answer: "
@@ -78,7 +77,7 @@ var knownCauses = []struct {
 	{ErrBlocked, "port 53 is blocked", "port 53 is blocked: no root server answers", forwardRemedy("that lets DNS through"), false},
 	{ErrMetaType, "", "the type is not one of data, which servers could be asked for", "Ask for a type such as A, AAAA, MX or TXT", true},
 	{ErrName, "", "it is no domain name", "A name has labels of 1 to 63 bytes between dots, and at most 255 bytes", true},
-	{ErrRecordType, "", "the type parameter of Lookup stands for no one type of records", "Use a type of miekg/dns such as *dns.TLSA", true},
+	{ErrRecordType, "", "the type parameter of Lookup does not stand for exactly one type of records", "Use a type of miekg/dns such as *dns.TLSA", true},
 	{ErrFiltered, "", "every address of the answer is private or not allowed here (Options.RebindingProtection, Options.AllowAddress)", "If the name is meant to have such addresses, add its domain to Options.PrivateDomains", false},
 	{ErrHookResult, "", "a hook of this program (Options.Hooks) returned something that is no answer", "Mend that hook", true},
 	{ErrAliasLoop, "", "its aliases (CNAME or DNAME) lead in a circle", "Only the operator of these zones can mend that", false},
@@ -198,8 +197,22 @@ func explainBogus(e *Error) (what, remedy string) {
 	case dns.ExtendedErrorCodeNoReachableAuthority:
 		return what, "The keys that vouch for it could not be fetched: ask again later"
 	}
-	return what, "Either the zone's operator has made a mistake, or somebody forges answers: tell the operator. " +
+	return what, inPlainWords(e.Extended.Code) + "Either the zone's operator has made a mistake, or somebody forges answers: tell the operator. " +
 		"For a zone that is known to be broken there is Options.NegativeTrustAnchors"
+}
+
+// inPlainWords says what a fault that the validator has found is, for people who do not know DNSSEC,
+// by its extended error (RFC 8914 §4); "" where the reason says enough.
+func inPlainWords(code uint16) string {
+	switch code {
+	case dns.ExtendedErrorCodeDNSKEYMissing:
+		return "The zone's keys are not those that the zone above names (DS), as after a change of keys that it was not told of. "
+	case dns.ExtendedErrorCodeRRSIGsMissing:
+		return "The zone above says that the zone is signed, but the answer has no signature. "
+	case dns.ExtendedErrorCodeNSECMissing:
+		return "The zone is signed, but the answer has no proof of what it denies. "
+	}
+	return ""
 }
 
 func explainLimit(e *LimitError) (what, remedy string) {
@@ -234,7 +247,7 @@ func reasonOf(e *Error) string {
 	}
 	asked := ""
 	if len(e.Servers) > 1 { // one is the Server of the *net.DNSError
-		asked = " (asked " + serverList(e.Servers) + ")"
+		asked = " (" + strings.ToLower(askedOrTried(e)) + " " + serverList(e.Servers) + ")"
 	}
 	if e.Status == dnssec.Bogus {
 		return "DNSSEC bogus: " + bogusReason(e) + asked
@@ -255,6 +268,15 @@ func bogusReason(e *Error) string {
 		return Printable(e.Extended.Text)
 	}
 	return e.Extended.String()
+}
+
+// askedOrTried returns what was done with the servers of an error: nothing is asked of them where
+// this host cannot send.
+func askedOrTried(e *Error) string {
+	if errors.Is(e.Err, ErrNoNetwork) {
+		return "Tried"
+	}
+	return "Asked"
 }
 
 // maxServersNamed is how many servers the text of an error names.

@@ -55,7 +55,7 @@ func TestExplain(t *testing.T) {
 		{"no address", inZone(ErrNoServerAddress), []string{subject, "no name server of the zone has an address", "Options.AllowServer allows it."}},
 		{"circle", inZone(ErrNoServerAddress, ErrCircular), []string{subject + "the name servers of its zone can only be found by asking one another.", "glue in the zone above."}},
 		{"intercepted", inZone(ErrIntercepted, ErrNoReachableServer), []string{subject + "port 53 is intercepted: a recursive resolver in between", asked, "The way out: forward to a resolver that may be asked", "leaves DNS alone."}},
-		{"no network", inZone(ErrNoNetwork, ErrNoReachableServer), []string{subject + "no network: this host sends no query", "Check the network connection"}},
+		{"no network", inZone(ErrNoNetwork, ErrNoReachableServer), []string{subject + "no network: this host sends no query", " Tried: 192.0.2.1:53, 192.0.2.2:53.", "Check the network connection"}},
 		{"blocked", inZone(ErrBlocked, ErrNoReachableServer), []string{subject + "port 53 is blocked: no root server answers.", asked, "The way out: forward", "lets DNS through."}},
 		{"blocked a moment ago", cached(dns.ExtendedErrorCodeNetworkError, ErrBlocked.Error()), []string{subject + "port 53 is blocked", "remembered from a moment ago", "The way out"}},
 		{"no network a moment ago", cached(dns.ExtendedErrorCodeNetworkError, ErrNoNetwork.Error()), []string{subject + "no network", "remembered from a moment ago"}},
@@ -69,12 +69,16 @@ func TestExplain(t *testing.T) {
 		{"name", of(fmt.Errorf("%w: label too long", ErrName)), []string{subject + "it is no domain name (malformed domain name: label too long).", "labels of 1 to 63 bytes"}},
 		{"filtered", of(ErrFiltered), []string{subject + "every address of the answer is private or not allowed here", "Options.PrivateDomains."}},
 		{"route loop", of(&RouteError{Zone: "corp.example.", Err: ErrRouteLoop}), []string{subject + "a route (Options.Routes) leads back to this resolver", "route for corp.example.: "}},
-		{"record type", of(fmt.Errorf("*dns.ANY: %w", ErrRecordType)), []string{subject + "the type parameter of Lookup", "*dns.ANY: not the Go type"}},
+		{"record type", of(fmt.Errorf("*dns.ANY: %w", ErrRecordType)), []string{subject + "the type parameter of Lookup does not stand for exactly one type of records (", "*dns.ANY: not the Go type"}},
+		{"no type", wrap(dns.Question{Name: "www.shop.example."}, ErrMetaType), []string{"No answer for www.shop.example.: the type is not"}},
 		{"cached, unknown", cached(dns.ExtendedErrorCodeOther, ""), []string{subject + "failed recently.", "remembered from a moment ago"}},
 		{"cached, unreachable", cached(dns.ExtendedErrorCodeNoReachableAuthority, ErrNoReachableServer.Error()), []string{subject + "no name server sent a usable answer", "remembered from a moment ago", "only their operator"}},
 		{"expired", bogus(dnssec.ReasonExpired), []string{subject + "the answer failed DNSSEC validation (signature expired: shop.example. DNSKEY), so that it may be forged and is not used.", "Asked: 192.0.2.1:53.", "clock of this host"}},
 		{"not yet valid", bogus(dnssec.ReasonNotYetValid), []string{"signature not yet valid", "clock of this host"}},
 		{"wrong signature", bogus(dnssec.ReasonBadSignature), []string{"wrong signature", "somebody forges answers", "Options.NegativeTrustAnchors."}},
+		{"other keys", bogus(dnssec.ReasonDSMismatch), []string{"(no key matches the DS: shop.example. DNSKEY)", "The zone's keys are not those that the zone above names (DS)", "tell the operator"}},
+		{"no signature", bogus(dnssec.ReasonNoSignature), []string{"the answer has no signature. Either"}},
+		{"no proof", bogus(dnssec.ReasonNoDenial), []string{"the answer has no proof of what it denies. Either"}},
 		{"no keys", bogus(dnssec.ReasonUnavailable), []string{"could not be had", "ask again later"}},
 		{"bogus a moment ago", cached(dns.ExtendedErrorCodeSignatureExpired, "signature expired: shop.example. DNSKEY"), []string{subject + "the answer failed DNSSEC validation (signature expired", "remembered from a moment ago", "clock"}},
 		{"limit", inZone(limits.Sends.Reached(100)), []string{subject + "it took more work than is allowed: ", "Sends", "Options.Limits.Sends allows more."}},
@@ -145,5 +149,18 @@ func TestServerList(t *testing.T) {
 	}
 	if got, want := serverList(many), "192.0.2.0:53, 192.0.2.1:53, 192.0.2.2:53, 192.0.2.3:53 and 2 more"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestErrorTextWithoutType: an error of Lookup has no type to name.
+func TestErrorTextWithoutType(t *testing.T) {
+	for qtype, want := range map[uint16]string{
+		dns.TypeNone: "resolve www.shop.example.: ",
+		dns.TypeA:    "resolve www.shop.example. A: ",
+		65280:        "resolve www.shop.example. TYPE65280: ",
+	} {
+		if got := (&Error{Question: dns.Question{Name: "www.shop.example.", Qtype: qtype}, Err: ErrCircular}).Error(); got != want+ErrCircular.Error() {
+			t.Errorf("%d: got %q, want it to begin with %q", qtype, got, want)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func TestNetErrorReasons(t *testing.T) {
 		{"silence", "-- fault shop.example. --\ndead\n", "www.shop.example",
 			"i/o timeout: zone shop.example.: no reachable server: ", resolver.ErrNoReachableServer, true},
 		{"blocked", "-- fault * --\ndead\n", "www.shop.example", "i/o timeout: port 53 is blocked (asked ", resolver.ErrBlocked, true},
-		{"no network", "-- fault * --\nunreachable\n", "www.shop.example", "server misbehaving: no network (asked ", resolver.ErrNoNetwork, false},
+		{"no network", "-- fault * --\nunreachable\n", "www.shop.example", "server misbehaving: no network (tried ", resolver.ErrNoNetwork, false},
 		{"intercepted", "-- intercept --\nset ra\nclear aa\n", "www.shop.example", "server misbehaving: port 53 is intercepted (asked ", resolver.ErrIntercepted, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,7 +136,7 @@ func (n *netReasons) of(now time.Time, q dns.Question, err error) *net.DNSError 
 	if len(e.Servers) == 0 {
 		failed.Err += " (no server of resolv.conf was asked)"
 	} else {
-		failed.Err += " (asked " + serverList(e.Servers) + ", and no server of resolv.conf)"
+		failed.Err += " (" + strings.ToLower(askedOrTried(e)) + " " + serverList(e.Servers) + ", and no server of resolv.conf)"
 	}
 	n.last.Add(q, netReason{failed, now})
 	return failed
