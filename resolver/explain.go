@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func Explain(err error) string {
 		return shortened(printable.Lines(err.Error()))
 	}
 	sentences := []string{subjectOf(err, told) + what}
-	if told != nil && len(told.Servers) > 0 {
+	if told != nil && len(told.Servers) > 0 && !namesAll(what, told.Servers) {
 		sentences = append(sentences, askedOrTried(told)+": "+serverList(told.Servers))
 	}
 	if told != nil && errors.Is(told.Err, ErrCached) {
@@ -268,6 +269,13 @@ func bogusReason(e *Error) string {
 		return Printable(e.Extended.Text)
 	}
 	return e.Extended.String()
+}
+
+// namesAll reports whether a text names all servers as the errors of servers do.
+func namesAll(text string, servers []netip.AddrPort) bool {
+	return !slices.ContainsFunc(servers, func(s netip.AddrPort) bool {
+		return !strings.Contains(text, " "+s.Addr().String()+": ") && !strings.Contains(text, " "+s.String()+": ")
+	})
 }
 
 // askedOrTried returns what was done with the servers of an error: nothing is asked of them where

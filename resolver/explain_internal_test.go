@@ -52,6 +52,10 @@ func TestExplain(t *testing.T) {
 		{"closed", of(ErrClosed), []string{subject + "the resolver has been closed. Make a new one"}},
 		{"no reachable server", inZone(ErrNoReachableServer, &failure.TimeoutError{Err: context.DeadlineExceeded}), []string{
 			subject + "in the zone shop.example. no name server sent a usable answer (no reachable server: timed out).", asked, "only their operator can mend that."}},
+		{"no reachable server, each with its error", inZone(ErrNoReachableServer, failure.Join([]error{
+			&failure.ServerError{Server: servers[0], Err: errors.New("read udp 192.0.2.1:53: timed out")}, &failure.ServerError{Server: servers[1], Err: failure.ErrLame}})), []string{
+			subject + "in the zone shop.example. no name server sent a usable answer (no reachable server: 192.0.2.1: read udp: timed out; 192.0.2.2: " + failure.ErrLame.Error() + "). If other names"}},
+		{"no reachable server, one with its error", inZone(ErrNoReachableServer, &failure.ServerError{Server: servers[0], Err: failure.ErrLame}), []string{"192.0.2.1: ", asked}},
 		{"no address", inZone(ErrNoServerAddress), []string{subject, "no name server of the zone has an address", "Options.AllowServer allows it."}},
 		{"circle", inZone(ErrNoServerAddress, ErrCircular), []string{subject + "the name servers of its zone can only be found by asking one another.", "glue in the zone above."}},
 		{"intercepted", inZone(ErrIntercepted, ErrNoReachableServer), []string{subject + "port 53 is intercepted: a recursive resolver in between", asked, "The way out: forward to a resolver that may be asked", "leaves DNS alone."}},

@@ -71,6 +71,32 @@ type RcodeError struct{ Rcode int }
 
 func (e *RcodeError) Error() string { return "answered " + RcodeName(e.Rcode) }
 
+// ServerError is the error of one server of a zone.
+type ServerError struct {
+	Server netip.AddrPort
+	Err    error
+}
+
+// Error names the server once, without its port where that is DNS's own: an error of the network
+// names it too.
+func (e *ServerError) Error() string {
+	text, own := e.Err.Error(), " "+e.Server.String()+": "
+	name := e.Server.Addr().String()
+	if strings.Contains(text, own) {
+		text = strings.Replace(text, own, ": ", 1)
+		if e.Server.Port() != dnsPort {
+			name = e.Server.String()
+		}
+	}
+	return name + ": " + text
+}
+
+// dnsPort is the port of DNS over UDP and TCP (RFC 1035 §4.2).
+const dnsPort = 53
+
+// Unwrap returns the cause.
+func (e *ServerError) Unwrap() error { return e.Err }
+
 // ZoneError is why the servers of a zone sent no usable response.
 type ZoneError struct {
 	Zone      dnsname.Name

@@ -309,7 +309,7 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 	o.Server.UDPSpoilt = o.UDPSpoilt
 	if o.Err != nil {
 		z.ownFailure = z.ownFailure || failure.Of(o.Err).Has(failure.OwnMeans)
-		z.errs = append(z.errs, fmt.Errorf("%s: %w", o.Server.Addr.Addr(), o.Err))
+		z.errs = append(z.errs, &failure.ServerError{Server: o.Server.Addr, Err: o.Err})
 	}
 	if o.Server.ExtraSend {
 		z.leavePlainRetry(o.PlainRetryResult())
