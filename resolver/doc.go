@@ -92,12 +92,13 @@
 //
 // Every error of Resolve is an [Error]; errors.As also finds one in the errors of the
 // methods that package net has too. It says what was asked, at which zone the search ended
-// and which servers were tried, has an extended DNS error (RFC 8914), and wraps the cause
-// for errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus
-// answer is an error too, with the code that says why. Three causes are about the network:
+// and which servers were tried, unless the caller's time or Limits.Time ended before the
+// servers had replied. It has an extended DNS error (RFC 8914), and wraps the cause for
+// errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus answer
+// is an error too, with the code that says why. Three causes are about the network:
 // [ErrBlocked], its case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be
-// asked from here at all. [Explain] says in a paragraph for a person what an error means and what
-// can be done about it.
+// asked from here at all. [Explain] says in a paragraph for a person what an error means and
+// what can be done about it.
 //
 // # The program's own functions
 //

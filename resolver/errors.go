@@ -92,7 +92,8 @@ func (e *RouteError) Unwrap() error { return e.Err }
 type Error struct {
 	// Question is what the caller asked.
 	Question dns.Question
-	// Zone is the zone whose servers were asked last; "" if none was.
+	// Zone is the zone whose servers were asked last; "" if none was, or if the question ended
+	// before they had answered or failed: with its context, and perhaps with Limits.Time.
 	Zone string
 	// Servers are the addresses tried in Zone, in order, each once.
 	Servers []netip.AddrPort

@@ -130,7 +130,7 @@ func explained(err error, told *Error) (what, remedy string) {
 	}
 	switch {
 	case told != nil && told.Err == context.DeadlineExceeded, told == nil && errors.Is(err, context.DeadlineExceeded):
-		return "the time that the caller allowed ran out before there was an answer", "Allow more time; a name that was not asked for before may take some seconds"
+		return "the time that the caller allowed ran out before there was an answer", "A name that was not asked for before may take some seconds: allow more time. If only names of one zone fail so, its servers are down, and only their operator can mend that"
 	case told != nil && (errors.Is(err, ErrNoServerAddress) || told.Extended.Text == ErrNoServerAddress.Error()):
 		return inZone(told) + "no name server of the zone has an address that is known, can be looked up and may be asked (" + briefly(told.Err) + ")",
 			"Only the zone's operator can mend that, unless its servers have private addresses: those are asked if Options.AllowServer allows it"

@@ -87,7 +87,7 @@ func TestExplain(t *testing.T) {
 		{"bogus a moment ago", cached(dns.ExtendedErrorCodeSignatureExpired, "signature expired: shop.example. DNSKEY"), []string{subject + "the answer failed DNSSEC validation (signature expired", "remembered from a moment ago", "clock"}},
 		{"limit", inZone(limits.Sends.Reached(100)), []string{subject + "it took more work than is allowed: ", "Sends", "Options.Limits.Sends allows more."}},
 		{"limit of time", of(limits.Time.Reached(10_000)), []string{subject + "it took more work than is allowed: ", "Options.Limits.Time allows more."}},
-		{"deadline", of(context.DeadlineExceeded), []string{subject + "the time that the caller allowed ran out", "Allow more time"}},
+		{"deadline", of(context.DeadlineExceeded), []string{subject + "the time that the caller allowed ran out", "allow more time. If only names of one zone fail so, its servers are down"}},
 		{"cancelled", of(context.Canceled), []string{subject + "interrupted by the caller"}},
 		{"refusal", of(&Refusal{}), []string{subject + "this program's own hooks refuse it (Blocked)."}},
 		{"other", of(errors.New("out of cheese")), []string{subject + "out of cheese."}},

@@ -102,7 +102,9 @@ func TestEveryLimit(t *testing.T) {
 // wantNamed wants an error to say which limit it is.
 func wantNamed(t *testing.T, err error, name string, value int) {
 	t.Helper()
+	shown := fmt.Sprint(value)
 	if name == "Time" {
+		shown = time.Duration(value).String()
 		value /= int(time.Millisecond)
 	}
 	var limit *resolver.LimitError
@@ -111,7 +113,7 @@ func wantNamed(t *testing.T, err error, name string, value int) {
 		t.Errorf("got %v, want the limit %s of %d", err, name, value)
 		return
 	}
-	want := resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: fmt.Sprintf("limit %s (%d) reached", name, value)}
+	want := resolver.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: fmt.Sprintf("limit %s (%s) reached", name, shown)}
 	if failure.Extended != want {
 		t.Errorf("got the extended error %v, want %v", failure.Extended, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/wire"
@@ -236,7 +237,12 @@ type Error struct {
 	Value int    // for Time in milliseconds
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value) }
+func (e *Error) Error() string {
+	if e.Which() == Time {
+		return fmt.Sprintf("limit %s (%v) reached", e.Limit, time.Duration(e.Value)*time.Millisecond)
+	}
+	return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value)
+}
 
 // Which returns what the error names.
 func (e *Error) Which() Limit { return Named(e.Limit) }

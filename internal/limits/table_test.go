@@ -50,3 +50,17 @@ func TestLimitTable(t *testing.T) {
 		t.Errorf("Time: got %v", filled.Time)
 	}
 }
+
+// TestErrorText: a limit of time is told with its unit.
+func TestErrorText(t *testing.T) {
+	for want, err := range map[string]*Error{
+		"limit Time (1s) reached":      Time.Reached(1000),
+		"limit Time (1.5s) reached":    Time.Reached(1500),
+		"limit Sends (100) reached":    Sends.Reached(100),
+		"limit Postage (1000) reached": {Limit: "Postage", Value: 1000},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
