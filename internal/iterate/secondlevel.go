@@ -242,7 +242,9 @@ func withCurrentTTLs(b secondlevel.Blob, now time.Time) ([]byte, *wire.Message, 
 			m.PatchTTL(section[i])
 		}
 	}
-	return msg, m, nil
+	// A name may point into a TTL, and be another one now, or none.
+	m, err = wire.Parse(msg)
+	return msg, m, err
 }
 
 // secondReads are the keys of what one search read from the second level. A nil *secondReads

@@ -166,6 +166,8 @@ func FuzzSecondReply(f *testing.F) {
 	f.Add(message(f, nil, "", "example. 300 DS 1 13 2 00", ""))                                        // half a referral
 	f.Add(message(f, func(m *dns.Msg) { m.Response = false }, "", "", ""))                             // a query
 	f.Add(message(f, nil, wwwA, "www.example. 300 NSEC example. A RRSIG", "example. 300 A 192.0.2.9")) // a bit of all
+	f.Add([]byte("_5\x85\x00\x00\x01\x00\x01\x00\x01\x00\x01\x03www\aexample\x00\x00\x01\x00\x01\xc0\f\x00\x01\x00\x01\x00\x00\x01,\x00\x04\xc0\x00\x02\x01" +
+		"\xc0\x10,/\x00\x01\x00\x00\x01,\x00\x11\aexample\x00\x00\x06@\x00\x00\x00\x00\x02\xc0&\x00\x01\x00\x01\x00\x00\f\x00\x00\x04\xc0\x00\x02\t")) // a name that points into a TTL
 	r := withoutServers()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		before := bytes.Clone(payload)

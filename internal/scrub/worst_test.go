@@ -3,6 +3,7 @@ package scrub
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -116,11 +117,15 @@ func TestWorstReplies(t *testing.T) {
 
 // costOf scrubs a message, and returns what it took.
 func costOf(m *wire.Message, asked Asked) (allocated uint64, took time.Duration, r *Reply, err error) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	begin := time.Now()
-	r, err = scrubbed(m, asked)
-	took = time.Since(begin)
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc, took, r, err
+	allocated, took = math.MaxUint64, math.MaxInt64
+	for range 3 { // other goroutines may allocate meanwhile
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		begin := time.Now()
+		r, err = scrubbed(m, asked)
+		took = min(took, time.Since(begin))
+		runtime.ReadMemStats(&after)
+		allocated = min(allocated, after.TotalAlloc-before.TotalAlloc)
+	}
+	return allocated, took, r, err
 }
