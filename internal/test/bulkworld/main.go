@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/iterdns/iterdns/internal/test/netns"
+
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -57,8 +59,8 @@ func start(c config) int {
 		fmt.Fprintln(stderr, "bulkworld:", err)
 		return 1
 	}
-	if !isolated() {
-		status, err := isolate()
+	if !netns.Isolated() {
+		status, err := netns.Isolate(false)
 		if err != nil {
 			return fail(err)
 		}
@@ -74,7 +76,7 @@ func start(c config) int {
 
 // run measures, prints the table, and returns what must not be.
 func run(ctx context.Context, c config, stdout io.Writer) error {
-	if err := loopback(); err != nil {
+	if err := netns.Claim(); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "bulkworld")

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/test/netns"
+
 	"github.com/iterdns/iterdns/internal/test/progress"
 	"github.com/iterdns/iterdns/resolver"
 )
@@ -43,9 +45,9 @@ func main() {
 		dump(c)
 		return
 	}
-	if !isolated() {
+	if !netns.Isolated() {
 		begin := time.Now()
-		status, err := isolate()
+		status, err := netns.Isolate(true)
 		if err != nil {
 			err = fmt.Errorf("no network namespace: %w", err)
 			log.Print(err)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/test/netns"
+
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
@@ -55,7 +57,7 @@ func run(ctx context.Context, c config) error {
 		return fmt.Errorf("classes.txt: %w", err)
 	}
 	w := newWorld(c.seed, c.questions)
-	if err := claim("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15"); err != nil {
+	if err := netns.Claim("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15"); err != nil {
 		return err
 	}
 	in, err := resolvertest.NewInternet(w.text, resolvertest.Seed(c.seed))
