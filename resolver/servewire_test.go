@@ -147,7 +147,7 @@ func compareReplies(t *testing.T, about string, query *dns.Msg, got, want []byte
 }
 
 // keepFirst drops the records that one truncated reply has more than the other, of which there
-// are few: so many as better compression makes room for.
+// are few: as many as fit because of better compression.
 func keepFirst(a, b *dns.Msg) {
 	n := min(len(a.Answer), len(b.Answer))
 	a.Answer, b.Answer = a.Answer[:n], b.Answer[:n]

@@ -3,7 +3,6 @@ package flight
 import (
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -187,8 +186,8 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, 
 }
 
 // await waits for a flight that the caller has joined or begun, until ctx ends, the caller is
-// made to leave, or its time is over. It has left the flight afterwards, even if a function that is called
-// meanwhile panics.
+// made to leave, or its time is over. It has left the flight afterwards, even if a function that
+// is called meanwhile panics.
 func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joined bool, resume func()) (err error) {
 	defer resume()
 	defer func() { f.leave(fl, by, err) }()
@@ -414,43 +413,4 @@ func (fl *Flight) forget() {
 
 func (f *Group) shardOf(key string) *shard {
 	return &f.shards[maphash.String(f.seed, key)%shards]
-}
-
-// waitFor notes that waiter waits for another flight. It fails if that one waits for waiter,
-// directly or through others.
-func (f *Group) waitFor(other, waiter *Flight) error {
-	f.waiting.Lock()
-	defer f.waiting.Unlock()
-	if waiter.isWaitedForBy(other, make(map[*Flight]bool)) {
-		return failure.ErrCircular
-	}
-	other.waitedForBy = append(other.waitedForBy, waiter)
-	return nil
-}
-
-// waitNoLonger undoes waitFor.
-func (f *Group) waitNoLonger(other, waiter *Flight) {
-	f.waiting.Lock()
-	defer f.waiting.Unlock()
-	if i := slices.Index(other.waitedForBy, waiter); i >= 0 {
-		other.waitedForBy = slices.Delete(other.waitedForBy, i, i+1)
-	}
-}
-
-// isWaitedForBy reports whether other waits for fl or is fl, directly or through others. It
-// searches from fl up, since a flight's leader never changes: flights that are begun meanwhile
-// need no lock. Group.waiting must be held.
-func (fl *Flight) isWaitedForBy(other *Flight, seen map[*Flight]bool) bool {
-	for ; fl != nil && !seen[fl]; fl = fl.leader {
-		if fl == other {
-			return true
-		}
-		seen[fl] = true
-		for _, above := range fl.waitedForBy {
-			if above.isWaitedForBy(other, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }
