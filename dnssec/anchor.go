@@ -110,7 +110,7 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 	if len(text) > maxAnchorFile {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnchor, maxAnchorFile)
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) { // which begins no record
+	if isJSON(text) {
 		r, err := ParseRollover(text)
 		if err != nil {
 			return nil, err
@@ -135,6 +135,15 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 		return nil, fmt.Errorf("line %d: %w: no DS or DNSKEY record", lines.ended, ErrAnchor)
 	}
 	return anchors, nil
+}
+
+// isJSON reports whether text is a stored Rollover, cut short or not. A record may begin with a
+// brace too, but an owner's quotation mark is escaped, and no type begins with one.
+func isJSON(text []byte) bool {
+	const space = " \t\r\n"
+	inner, ok := bytes.CutPrefix(bytes.TrimLeft(text, space), []byte("{"))
+	inner = bytes.TrimLeft(inner, space)
+	return ok && (len(inner) == 0 || inner[0] == '"')
 }
 
 // lineReader counts the lines that the zone parser, which reads byte by byte and
