@@ -36,7 +36,7 @@ func made(n int) dnsname.Name { return name(fmt.Sprintf("x%07d.example.com", n))
 func TestDenialsLeaveFirst(t *testing.T) {
 	const answers, last = 2000, 200
 	flood := 100_000
-	if raceDetector {
+	if raceDetector || testing.Short() {
 		flood = 20_000
 	}
 	for kind, deny := range denials {

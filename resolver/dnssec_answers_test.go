@@ -180,11 +180,15 @@ func lastData(rrs []dns.RR, qtype uint16) string {
 // Every kind of answer, from zones signed in every way: with an empty cache, again, and
 // with a cache that other questions have filled.
 func TestValidatedAnswers(t *testing.T) {
-	for _, words := range []string{
-		"", "algorithm=5", "algorithm=7", "algorithm=8", "algorithm=8 bits=2048", "algorithm=10", "algorithm=13", "algorithm=14", "csk",
-		"algorithm=8,13 zsk=1,2 ksk=1,2 ds=1,2 sign=1,2", "digest=1", "digest=4",
-		"nsec3", "nsec3 iterations=50 salt=aabbccdd", "opt-out", "compact",
-	} {
+	ways := []string{
+		"", "algorithm=14", "algorithm=8,13 zsk=1,2 ksk=1,2 ds=1,2 sign=1,2", "digest=4",
+		"nsec3 iterations=50 salt=aabbccdd", "opt-out", "compact",
+	}
+	if !testing.Short() {
+		ways = append(ways, "algorithm=5", "algorithm=7", "algorithm=8", "algorithm=8 bits=2048", "algorithm=10", "algorithm=13",
+			"csk", "digest=1", "nsec3")
+	}
+	for _, words := range ways {
 		t.Run(words, func(t *testing.T) {
 			compact, optOut := strings.Contains(words, "compact"), strings.Contains(words, "opt-out")
 			more := wildcards

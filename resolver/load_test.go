@@ -285,6 +285,9 @@ drop
 // TestLoadSilentServers: many questions under way at once, for many zones with silent
 // servers (attacks.md 22).
 func TestLoadSilentServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for silent servers; TestLoadRandomNames has some")
+	}
 	const zones = 50
 	var world strings.Builder
 	for i := range zones {
@@ -301,6 +304,9 @@ func TestLoadSilentServers(t *testing.T) {
 // TestLoadSlowDrip: servers that answer over TCP only, a byte a second (attacks.md 22).
 // Other zones' long answers still come over TCP.
 func TestLoadSlowDrip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for slow servers; TestCrowdOverTCP has some in virtual time")
+	}
 	const zones, servers = 3, 8
 	var world strings.Builder
 	for i := range zones {

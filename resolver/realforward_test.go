@@ -76,6 +76,9 @@ func awaitAnswer(t *testing.T, r *resolver.Resolver, kind string) {
 // reported as such; when one dies the error names the route that failed, and when it is
 // back it is used.
 func TestRealForwarders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real resolvers; TestRouteHook and the scenarios have forwarding in memory")
+	}
 	const world = `
 -- zone shop.example. at 198.51.100.3 signed --
 www     A       192.0.2.80

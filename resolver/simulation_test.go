@@ -29,6 +29,9 @@ var (
 	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation plays, with its log; 0: see -first")
 )
 
+// shortSeeds is how many seeds -short plays at most.
+const shortSeeds = 10
+
 // wantFaults returns how often each kind of fault must have happened in so many seeds: once
 // a seed on average. A few seeds may differ too much from each other to ask for that.
 func wantFaults(seeds uint64) int64 {
@@ -78,7 +81,11 @@ type simulation struct {
 //
 // Little of a run is concurrent: to use several processors, run several processes.
 func TestSimulation(t *testing.T) {
-	first, last := *simFirst, *simFirst+uint64(*simSeeds)-1
+	seeds := *simSeeds
+	if testing.Short() {
+		seeds = min(seeds, shortSeeds)
+	}
+	first, last := *simFirst, *simFirst+uint64(seeds)-1
 	if *simSeed != 0 {
 		first, last = *simSeed, *simSeed
 	}

@@ -120,6 +120,9 @@ func starve(server netip.AddrPort) {
 
 // A host that had no time to look at the reply while it was in time does not take it for late.
 func TestStarved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits while a process is stopped")
+	}
 	server := newPeer(t)
 	child, _, lines := startChild(t, "starve "+server.addr.String())
 	defer child.Process.Signal(syscall.SIGCONT) // or it would not end

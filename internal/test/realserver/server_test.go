@@ -89,6 +89,9 @@ func TestAwaitReadyProcessEnds(t *testing.T) {
 // TestPause: a server that is paused says nothing, answers again, and can be ended from
 // there; one that is killed is gone, with its children.
 func TestPause(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for servers that are stopped")
+	}
 	for _, product := range Products() {
 		t.Run(product.String(), func(t *testing.T) {
 			zone := Zone{Origin: "shop.example.", Text: zoneText}
