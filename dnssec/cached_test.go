@@ -74,6 +74,7 @@ func (a countingAlgorithm) ParseKey(public string) (PublicKey, error) {
 // set; that of a new key set is parsed anew.
 func TestKeysParsedOnce(t *testing.T) {
 	w := family(t, zoneOptions{split: true})
+	w.plainForms = true
 	parsed := 0
 	w.v = mustValidator(t, Options{
 		Anchors:    []Anchor{w.zones["."].anchor()},

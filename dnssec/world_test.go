@@ -190,6 +190,8 @@ type world struct {
 	cache func(*Evidence)
 	// memory of good signatures; nil for none.
 	memory *mapMemory
+	// plainForms: chains are not verified in the form of RFC 9102 too, where work is counted.
+	plainForms bool
 	// rounds is how many times Validate was called.
 	rounds int
 }
@@ -331,6 +333,8 @@ func (w *world) verifyAgain(v *Verdict, r *Response) {
 	if err != nil || again.Status != v.Status {
 		w.t.Errorf("%s %s: the chain of a %v verdict is verified as %v, %v\n%v", r.Name, typeName(r.Type), v.Status, again, err, chain)
 	}
+	w.verifyStored(v, chain)
+	w.verifyAuthenticationChain(v, chain)
 }
 
 // expect resolves and compares status and reason.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -146,6 +148,8 @@ func TestValidator(t *testing.T) {
 		}
 	}
 
+	n.checkForms(chain)
+
 	// What was proven for one question serves the next.
 	cut, keys := e.Delegation(shop), e.KeySet(shop)
 	if cut == nil || cut.Kind.String() != "signed" || keys == nil || keys.RRset.Len() == 0 {
@@ -165,6 +169,50 @@ func TestValidator(t *testing.T) {
 	}
 	if z, _, err := e.JudgeZone(shop); err != nil || z == nil || z.Status != dnssec.Secure {
 		t.Error(z, err)
+	}
+}
+
+// checkForms has a chain written and read in the forms that others can check.
+func (n *signedNet) checkForms(chain []dnssec.Link) {
+	n.Helper()
+	last, anchors := &chain[len(chain)-1], n.in.Anchors()
+	form, err := dnssec.AppendAuthenticationChain(nil, chain)
+	if err != nil {
+		n.Fatal(err)
+	}
+	if verdict, err := dnssec.VerifyAuthenticationChain(form, last.Name, last.Type, anchors, n.in.Now()); err != nil || verdict.Status != dnssec.Secure {
+		n.Error(verdict, err)
+	}
+	if links, err := dnssec.ParseAuthenticationChain(form, last.Name, last.Type); err != nil || len(links) != len(chain) {
+		n.Error(links, err)
+	}
+	if _, err := dnssec.ParseAuthenticationChain([]byte("garbage"), last.Name, last.Type); !errors.Is(err, dnssec.ErrAuthenticationChain) {
+		n.Error(err)
+	}
+	s := dnssec.StoredChain{Name: last.Name, Type: last.Type, Answered: n.in.Now(), Status: dnssec.Secure, Chain: chain}
+	file, err := s.AppendBinary(nil)
+	if err != nil {
+		n.Fatal(err)
+	}
+	if again, err := s.MarshalBinary(); err != nil || !bytes.Equal(again, file) {
+		n.Error(again, err)
+	}
+	var read dnssec.StoredChain
+	if err := read.UnmarshalBinary(file); err != nil || read.String() != "www.shop.example. A secure" {
+		n.Error(read.String(), err)
+	}
+	all, err := dnssec.ReadStoredChains(bytes.NewReader(file))
+	if err != nil || len(all) != 1 {
+		n.Fatal(all, err)
+	}
+	if verdict, err := all[0].Verify(anchors, time.Time{}); err != nil || verdict.Status != dnssec.Secure {
+		n.Error(verdict, err)
+	}
+	if from, until := all[0].Valid(); !from.Before(n.in.Now()) || !until.After(n.in.Now()) {
+		n.Error(from, until)
+	}
+	if err := read.UnmarshalBinary(file[1:]); !errors.Is(err, dnssec.ErrStoredChain) {
+		n.Error(err)
 	}
 }
 
