@@ -98,7 +98,7 @@
 // is an error too, with the code that says why. Three causes are about the network:
 // [ErrBlocked], its case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be
 // asked from here at all. [Explain] says in a paragraph for a person what an error means and
-// what can be done about it.
+// what can be done about it, and [Reason] says why in one word, for programs that count failures.
 //
 // # The program's own functions
 //

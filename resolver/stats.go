@@ -1,8 +1,12 @@
 package resolver
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
@@ -146,7 +150,8 @@ var excesses = [budget.Excesses]Excess{
 	budget.ExcessRecords:    ExcessRecords,
 }
 
-// FailureReason says in one word why a question failed.
+// FailureReason says in one word why a question failed. Stats counts failures by it, and
+// Reason returns that of an error. The words do not change; new ones may be added.
 type FailureReason string
 
 // The reasons why a question fails.
@@ -181,6 +186,15 @@ const (
 	FailureCertificate FailureReason = "certificate"
 	// FailureOther: all else.
 	FailureOther FailureReason = "other"
+
+	// FailureNotFound, FailureQuestion and FailureFiltered are returned by Reason, and are no keys of
+	// Stats.Failures. FailureNotFound: the name does not exist, or has no records of the type.
+	FailureNotFound FailureReason = "not-found"
+	// FailureQuestion: what was asked for is no domain name, or no type of data (ErrName,
+	// ErrMetaType).
+	FailureQuestion FailureReason = "question"
+	// FailureFiltered: every address of the answer is filtered (ErrFiltered).
+	FailureFiltered FailureReason = "filtered"
 )
 
 // failureReasons lists the reason of each kind of failure that is counted. It never changes.
@@ -206,6 +220,65 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.NoReachableServer: FailureUnreachable,
 	failure.Time:              FailureTimeout,
 	failure.Deadline:          FailureTimeout,
+}
+
+// Reason returns in one word why a method of Resolver failed, for programs that count or sort
+// failures; Explain says it in a sentence, and (*Error).Temporary whether asking again may help.
+// Wrapped errors are read too. It returns "" for nil, and FailureOther for what it does not know.
+//
+// Stats counts the same reasons, with three differences. The reason of a failure that is
+// remembered (ErrCached) is that of the failure itself, and FailureCached where that was not kept.
+// A denial is FailureNotFound, which Stats does not count as a failure. And FailureQuestion,
+// FailureFiltered, refusals by Options.Hooks (FailureHook) and loops of routes (FailureLoop) are told from
+// FailureOther.
+func Reason(err error) FailureReason {
+	if err == nil {
+		return ""
+	}
+	f := failure.Of(handedIn(err))
+	counted := f.Counted()
+	var told *Error
+	var missing *NotFoundError
+	var lookup *net.DNSError
+	switch {
+	case f.Is(failure.RouteLoop):
+		return FailureLoop
+	case counted == failure.Cached && errors.As(err, &told):
+		return rememberedReason(told.Extended)
+	case counted != failure.Other:
+		return failureReasons[counted]
+	case f.Is(failure.MetaType), f.Is(failure.Name):
+		return FailureQuestion
+	case f.Is(failure.Filtered):
+		return FailureFiltered
+	case f.Is(failure.Refusal), f.Is(failure.Hook):
+		return FailureHook
+	case f.Is(failure.Timeout), f.Is(failure.Held):
+		return FailureTimeout
+	case errors.As(err, &missing), errors.As(err, &lookup) && lookup.IsNotFound:
+		return FailureNotFound
+	}
+	return FailureOther
+}
+
+// rememberedReason returns the reason of a failure of which the extended error is left, whose text is
+// the first cause's.
+func rememberedReason(e ExtendedError) FailureReason {
+	if l := limits.OfText(e.Text); l != limits.Unknown {
+		return failureReasons[failure.Of(l.Reached(0)).Counted()]
+	}
+	for k, row := range failure.Table {
+		if row.Sentinel != nil && row.Sentinel.Error() == e.Text && failureReasons[k] != "" {
+			return failureReasons[k]
+		}
+	}
+	switch e.Code {
+	case dns.ExtendedErrorCodeNoReachableAuthority:
+		return FailureUnreachable
+	case dns.ExtendedErrorCodeNetworkError:
+		return FailureNetwork
+	}
+	return FailureCached
 }
 
 // Stats returns the counts of what the resolver has done and is doing. It takes the lock of

@@ -3,6 +3,7 @@ package limits
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -242,6 +243,16 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("limit %s (%v) reached", e.Limit, time.Duration(e.Value)*time.Millisecond)
 	}
 	return fmt.Sprintf("limit %s (%d) reached", e.Limit, e.Value)
+}
+
+// OfText returns the limit of which text is an Error's, as a remembered failure keeps it; Unknown: it
+// is no such text.
+func OfText(text string) Limit {
+	name, _, ok := strings.Cut(strings.TrimPrefix(text, "limit "), " (")
+	if !ok || !strings.HasSuffix(text, ") reached") {
+		return Unknown
+	}
+	return Named(name)
 }
 
 // Which returns what the error names.

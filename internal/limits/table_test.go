@@ -64,3 +64,17 @@ func TestErrorText(t *testing.T) {
 		}
 	}
 }
+
+// TestOfText: the text of each limit's error leads back to it, and no other text does.
+func TestOfText(t *testing.T) {
+	for l := Unknown + 1; int(l) < len(Table); l++ {
+		if got := OfText(l.Reached(1500).Error()); got != l {
+			t.Errorf("%v: got %s, want %s", l.Reached(1500), got, l)
+		}
+	}
+	for _, text := range []string{"", "limit", "limit Sends", "limit  (1) reached", "limit Nosuch (1) reached", "Sends (1) refused"} {
+		if got := OfText(text); got != Unknown {
+			t.Errorf("%q: got %s, want none", text, got)
+		}
+	}
+}

@@ -60,6 +60,9 @@ func TestDetailed(t *testing.T) {
 	if text := resolver.Explain(resolver.ErrClosed); text == "" {
 		t.Error("no explanation")
 	}
+	if why := resolver.Reason(resolver.ErrClosed); why != resolver.FailureClosed {
+		t.Errorf("got the reason %q", why)
+	}
 	var option *resolver.OptionError
 	if _, err := resolver.New(resolver.Options{NSID: " "}); !errors.As(err, &option) || option.Error() == "" || option.Unwrap() == nil {
 		t.Error(err)
