@@ -103,7 +103,9 @@ func (b *batch) run(ctx context.Context, in *lists, s survey) error {
 	questions, read := make(chan question, ahead), make(chan error, 1)
 	beside.Go(func() {
 		defer close(questions)
+		m := newMet()
 		read <- in.read(ctx, func(q question) error {
+			q.duplicate = b.config.duplicates != duplicatesIgnored && m.again(q)
 			if had, err := b.before.has(q); had || err != nil {
 				return err
 			}
@@ -195,10 +197,16 @@ func (b *batch) await() {
 	b.flying--
 }
 
-// take begins a question, or writes that the line is none.
+// errDuplicate is the error of a question that is in the lists before, with -duplicates error.
+var errDuplicate = errors.New("the question is in the lists before")
+
+// take begins a question, or writes that the line is none or is not asked.
 func (b *batch) take(ctx context.Context, q question) error {
-	if q.err != nil {
-		return b.write(recordOfInput(q))
+	switch {
+	case q.err != nil:
+		return b.write(recordNotAsked(q, reasonInput, q.err))
+	case q.duplicate && b.config.duplicates == duplicatesRefused:
+		return b.write(recordNotAsked(q, reasonDuplicate, errDuplicate))
 	}
 	b.begin(ctx, task{question: q, record: newRecord(q)})
 	return nil
@@ -249,7 +257,7 @@ func (b *batch) write(r *record) error {
 	if err != nil {
 		return err
 	}
-	b.tally.count(r.Status, r.Reason)
+	b.tally.count(r.Status, r.Reason, r.Duplicate)
 	return b.out.add(line)
 }
 
@@ -298,7 +306,7 @@ func (b *batch) attempt(ctx context.Context, t *task) {
 func (b *batch) judge(ctx context.Context, t *task, result *resolver.Result, d *denial) {
 	r := t.record
 	*r = record{
-		Seq: r.Seq, Input: r.Input, Name: r.Name, Type: r.Type,
+		Seq: r.Seq, Input: r.Input, Name: r.Name, Type: r.Type, Duplicate: r.Duplicate,
 		Servers: r.Servers, Queries: r.Queries, TimeMS: r.TimeMS, Attempts: r.Attempts,
 	}
 	if b.opinions != nil && result.Rcode == dns.RcodeNameError && !isSecure(result) {

@@ -23,6 +23,7 @@ type config struct {
 	dnssec     bool
 	signatures bool
 	wildcards  bool
+	duplicates duplicates
 	opinion    bool
 
 	output string // "": standard output
@@ -74,6 +75,7 @@ func parseArgs(args []string, stderr io.Writer) (*config, error) {
 	flags.BoolVar(&c.dnssec, "dnssec", true, "validate the answers; -dnssec=false saves queries and processor time")
 	flags.BoolVar(&c.signatures, "signatures", false, "write RRSIG records too")
 	flags.BoolVar(&c.wildcards, "wildcards", false, "ask for names that begin with *, which are errors otherwise")
+	repeated := flags.String("duplicates", "mark", "what becomes of a question that is in the lists before: mark writes its line with \"duplicate\":true, error writes an error and does not ask, ignore looks for none")
 	flags.BoolVar(&c.opinion, "second-opinion", false, "ask another server of an unsigned zone before a name counts as one that does not exist")
 	flags.StringVar(&c.output, "o", "", "write to this `file` instead of standard output")
 	flags.BoolVar(&c.resume, "resume", false, "go on where the file of -o ends, if it is there")
@@ -114,6 +116,9 @@ func parseArgs(args []string, stderr io.Writer) (*config, error) {
 		return nil, fmt.Errorf("-type: %w", err)
 	}
 	if c.progress, err = parseProgressForm(*form); err != nil {
+		return nil, err
+	}
+	if c.duplicates, err = parseDuplicates(*repeated); err != nil {
 		return nil, err
 	}
 	return c, c.check()

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
+	"strings"
 )
 
 // lists are the files of names, read one after the other.
@@ -138,6 +140,46 @@ func readList(ctx context.Context, r io.Reader, each func(line []byte, long bool
 			return false, err
 		}
 	}
+}
+
+// duplicates is what becomes of a question that is in the lists before.
+type duplicates uint8
+
+const (
+	duplicatesMarked  duplicates = iota // its line says so
+	duplicatesRefused                   // it is an error, and is not asked
+	duplicatesIgnored                   // nobody looks for them
+)
+
+func parseDuplicates(word string) (duplicates, error) {
+	for d, name := range []string{"mark", "error", "ignore"} {
+		if word == name {
+			return duplicates(d), nil
+		}
+	}
+	return duplicatesMarked, fmt.Errorf("-duplicates: %.40q is not mark, error or ignore", word)
+}
+
+// met knows the questions that were read, by a hash of 64 bits: among ten million, two with the same
+// one are as likely as one in three hundred thousand.
+type met struct {
+	seed maphash.Seed
+	had  map[uint64]struct{}
+}
+
+func newMet() *met { return &met{maphash.MakeSeed(), make(map[uint64]struct{})} }
+
+// again reports whether a question was read before, in whatever letter case. Lines that are no question are not.
+func (m *met) again(q question) bool {
+	if q.err != nil {
+		return false
+	}
+	h := maphash.Comparable(m.seed, question{name: strings.ToLower(q.name), qtype: q.qtype})
+	if _, ok := m.had[h]; ok {
+		return true
+	}
+	m.had[h] = struct{}{}
+	return false
 }
 
 // survey is what is known of the lists before the first question is asked.

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // compressed is text as gzip has it, in two members, as when files are joined.
@@ -108,6 +112,53 @@ func TestTopLevelOf(t *testing.T) {
 	for name, want := range map[string]string{"www.example.com.": "com.", "com.": "com.", ".": ".", `a\.b.`: `a\.b.`, `x.a\.b.`: `a\.b.`} {
 		if got := topLevelOf(name); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestDuplicates: a question that is in the lists before is marked, an error or like any other, and the
+// same after a run that is gone on with. Lines that are no question, and other types, are no duplicates.
+func TestDuplicates(t *testing.T) {
+	list := writeFile(t, "list", "n1.host0.example\nn1.HOST0.example.\nn1.host0.example A,MX\nfoo bar.example\nfoo bar.example\nn2.host0.example\n")
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	for _, tt := range []struct {
+		flags   []string
+		want    string // the numbers of duplicates
+		error   bool
+		summary string
+	}{
+		{nil, "2 3", false, "2 of them are in the lists before"},
+		{[]string{"-duplicates", "mark"}, "2 3", false, "2 of them are in the lists before"},
+		{[]string{"-duplicates", "error"}, "2 3", true, "duplicate 2"},
+		{[]string{"-duplicates", "ignore"}, "", false, "7 questions: 5 answers"},
+	} {
+		os.Remove(out) // of the run before
+		args := append(tt.flags, "-mock", "mock.txt", "-o", out, "-resume", list)
+		var got, again outcome
+		synctest.Test(t, func(t *testing.T) { got = bulk(t, "", args...) })
+		whole := readFile(t, out)
+		lines := strings.SplitAfter(whole, "\n")
+		slices.Sort(lines) // by number: the empty one after the last is first
+		for cut := range lines {
+			if err := os.WriteFile(out, []byte(strings.Join(lines[:cut], "")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) { again = bulk(t, "", args...) })
+			var marked []string
+			for seq, r := range bySeq(t, parseRecords(t, readFile(t, out))) {
+				if r.Duplicate {
+					marked = append(marked, fmt.Sprint(seq))
+				}
+				if refused := r.Reason == reasonDuplicate; refused != (r.Duplicate && tt.error) || !refused && r.Reason != reasonInput && r.Status != statusAnswer {
+					t.Errorf("%v, after %d lines: got %+v", tt.flags, cut, r)
+				}
+			}
+			if slices.Sort(marked); strings.Join(marked, " ") != tt.want {
+				t.Errorf("%v, after %d lines: marked are %v, want %s", tt.flags, cut, marked, tt.want)
+			}
+		}
+		if !strings.Contains(got.stderr, tt.summary) || !strings.Contains(again.stderr, tt.summary) {
+			t.Errorf("%v: got the summaries %q and %q, want %q in both", tt.flags, got.stderr, again.stderr, tt.summary)
 		}
 	}
 }

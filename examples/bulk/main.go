@@ -9,7 +9,8 @@
 // how it treats servers. The exit statuses:
 //
 //	0    every question has an answer, that a name does not exist included
-//	1    the list is done, and some questions failed or some lines are no question
+//	1    the list is done, and some questions failed, or some lines are no question or duplicates
+//	     that are errors
 //	2    the command line makes no sense, or the output belongs to another list
 //	3    the list is not done: the output cannot be written, or the input not be read
 //	130  the list is not done: interrupted

@@ -38,6 +38,8 @@ type question struct {
 	name  string // absolute, with the final dot; "" when err is set
 	qtype uint16
 	err   error // why the line is no question; nil: it is one
+
+	duplicate bool // it is in the lists before
 }
 
 // profile converts names as browsers do (UTS #46, as the URL standard uses it): not

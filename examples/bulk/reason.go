@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"slices"
+	"strings"
 
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -16,6 +14,7 @@ type reason string
 
 const (
 	reasonInput        reason = "input"        // the line is no question
+	reasonDuplicate    reason = "duplicate"    // the question is in the lists before, with -duplicates error
 	reasonName         reason = "name"         // the resolver refuses the name or the type
 	reasonBogus        reason = "bogus"        // the answer fails validation
 	reasonLoop         reason = "loop"         // aliases or name servers depend on themselves
@@ -33,7 +32,7 @@ const (
 
 // reasons lists them all, in the order in which they are shown. It never changes.
 var reasons = []reason{
-	reasonInput, reasonName, reasonBogus, reasonLoop, reasonLimit, reasonTimeout, reasonUnreachable, reasonNoAddress,
+	reasonInput, reasonDuplicate, reasonName, reasonBogus, reasonLoop, reasonLimit, reasonTimeout, reasonUnreachable, reasonNoAddress,
 	reasonNetwork, reasonDescriptors, reasonRate, reasonDisagreement, reasonRcode, reasonOther,
 }
 
@@ -59,55 +58,32 @@ func reasonOf(err error) reason {
 		return reasonRate
 	case errors.Is(err, errDisagreement):
 		return reasonDisagreement
-	case errors.Is(err, resolver.ErrName), errors.Is(err, resolver.ErrMetaType):
-		return reasonName
-	case failure != nil && failure.Status == dnssec.Bogus:
-		return reasonBogus
-	case errors.Is(err, resolver.ErrAliasLoop), errors.Is(err, resolver.ErrCircular):
-		return reasonLoop
-	case errors.Is(err, resolver.ErrNoDescriptors):
-		return reasonDescriptors
-	case errors.Is(err, resolver.ErrBlocked), errors.Is(err, resolver.ErrIntercepted):
-		return reasonNetwork
 	case errors.As(err, &limit) && slices.Contains(ownLimits, limit.Limit):
 		return reasonTimeout
-	case limit != nil:
-		return reasonLimit
-	case errors.Is(err, resolver.ErrNoReachableServer):
-		return reasonUnreachable
-	case errors.Is(err, resolver.ErrNoServerAddress):
-		return reasonNoAddress
-	case errors.Is(err, context.DeadlineExceeded), failure != nil && failure.Timeout():
-		return reasonTimeout
-	case errors.Is(err, resolver.ErrCached) && failure != nil:
-		return reasonOfExtended(failure.Extended)
 	}
-	return reasonOther
+	why := cmp.Or(byFailure[resolver.Reason(err)], reasonOther)
+	if failure == nil {
+		return why
+	}
+	// The text is left of a failure that is remembered, too.
+	text := failure.Extended.Text
+	switch {
+	case why == reasonUnreachable && text == resolver.ErrNoServerAddress.Error():
+		return reasonNoAddress
+	case why == reasonLimit && slices.ContainsFunc(ownLimits, func(l string) bool { return strings.HasPrefix(text, "limit "+l+" ") }):
+		return reasonTimeout
+	}
+	return why
 }
 
-// reasonOfExtended returns the reason of a failure that the resolver remembers, which keeps no more
-// of it than an extended error. Its text is the first cause's.
-func reasonOfExtended(e resolver.ExtendedError) reason {
-	for _, known := range []struct {
-		cause error
-		is    reason
-	}{
-		{resolver.ErrNoReachableServer, reasonUnreachable},
-		{resolver.ErrNoServerAddress, reasonNoAddress},
-		{resolver.ErrCircular, reasonLoop},
-		{resolver.ErrAliasLoop, reasonLoop},
-		{resolver.ErrBlocked, reasonNetwork},
-		{resolver.ErrIntercepted, reasonNetwork},
-	} {
-		if e.Text == known.cause.Error() {
-			return known.is
-		}
-	}
-	switch e.Code {
-	case dns.ExtendedErrorCodeNoReachableAuthority:
-		return reasonUnreachable
-	case dns.ExtendedErrorCodeNetworkError:
-		return reasonNetwork
-	}
-	return reasonOther
+// byFailure is what the library's reasons are called here. Those that are missing are the reason other.
+var byFailure = map[resolver.FailureReason]reason{
+	resolver.FailureQuestion:    reasonName,
+	resolver.FailureBogus:       reasonBogus,
+	resolver.FailureLoop:        reasonLoop,
+	resolver.FailureLimit:       reasonLimit,
+	resolver.FailureTimeout:     reasonTimeout,
+	resolver.FailureUnreachable: reasonUnreachable,
+	resolver.FailureNetwork:     reasonNetwork,
+	resolver.FailureDescriptors: reasonDescriptors,
 }

@@ -28,24 +28,25 @@ const (
 
 // record is a line of the output: schema.json describes it.
 type record struct {
-	Seq      uint64           `json:"seq"`
-	Input    string           `json:"input"`
-	Name     string           `json:"name,omitempty"`
-	Type     string           `json:"type,omitempty"`
-	Status   status           `json:"status"`
-	Reason   reason           `json:"reason,omitempty"`
-	Error    string           `json:"error,omitempty"`
-	Rcode    string           `json:"rcode,omitempty"`
-	DNSSEC   string           `json:"dnssec,omitempty"`
-	TTL      *uint32          `json:"ttl,omitempty"`
-	Answer   []answerRecord   `json:"answer,omitempty"`
-	EDE      []extended       `json:"ede,omitempty"`
-	Opinion  opinion          `json:"second_opinion,omitempty"`
-	Servers  []netip.AddrPort `json:"servers,omitempty"`
-	Outcomes map[string]int   `json:"outcomes,omitempty"`
-	Queries  int              `json:"queries"`
-	TimeMS   float64          `json:"time_ms"`
-	Attempts int              `json:"attempts"`
+	Seq       uint64           `json:"seq"`
+	Input     string           `json:"input"`
+	Name      string           `json:"name,omitempty"`
+	Type      string           `json:"type,omitempty"`
+	Duplicate bool             `json:"duplicate,omitempty"`
+	Status    status           `json:"status"`
+	Reason    reason           `json:"reason,omitempty"`
+	Error     string           `json:"error,omitempty"`
+	Rcode     string           `json:"rcode,omitempty"`
+	DNSSEC    string           `json:"dnssec,omitempty"`
+	TTL       *uint32          `json:"ttl,omitempty"`
+	Answer    []answerRecord   `json:"answer,omitempty"`
+	EDE       []extended       `json:"ede,omitempty"`
+	Opinion   opinion          `json:"second_opinion,omitempty"`
+	Servers   []netip.AddrPort `json:"servers,omitempty"`
+	Outcomes  map[string]int   `json:"outcomes,omitempty"`
+	Queries   int              `json:"queries"`
+	TimeMS    float64          `json:"time_ms"`
+	Attempts  int              `json:"attempts"`
 }
 
 // answerRecord is a record of an answer.
@@ -73,13 +74,13 @@ func typeText(q question) string {
 
 // newRecord returns the line of a question without what came of it.
 func newRecord(q question) *record {
-	return &record{Seq: q.seq, Input: q.input, Name: q.name, Type: typeText(q)}
+	return &record{Seq: q.seq, Input: q.input, Name: q.name, Type: typeText(q), Duplicate: q.duplicate}
 }
 
-// recordOfInput returns the line of one that is no question.
-func recordOfInput(q question) *record {
+// recordNotAsked returns the line of one that is no question, or is not asked.
+func recordNotAsked(q question, why reason, err error) *record {
 	r := newRecord(q)
-	r.Status, r.Reason, r.Error = statusError, reasonInput, resolver.Printable(q.err.Error())
+	r.Status, r.Reason, r.Error = statusError, why, resolver.Printable(err.Error())
 	return r
 }
 

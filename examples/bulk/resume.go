@@ -38,12 +38,13 @@ type written struct {
 
 // brief is the part of a line that says which question it is, and what came of it.
 type brief struct {
-	Seq    uint64 `json:"seq"`
-	Input  string `json:"input"`
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Status status `json:"status"`
-	Reason reason `json:"reason"`
+	Seq       uint64 `json:"seq"`
+	Input     string `json:"input"`
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Status    status `json:"status"`
+	Reason    reason `json:"reason"`
+	Duplicate bool   `json:"duplicate"`
 }
 
 // readWritten reads an output. The last line may be torn, by a kill or a power cut: it is left out,
@@ -119,7 +120,7 @@ func (w *written) add(line []byte, each func(brief)) error {
 	w.marks[b.Seq-1] = w.mark(b.Input, b.Type)
 	w.lines++
 	w.last = max(w.last, b.Seq)
-	w.tally.count(b.Status, b.Reason)
+	w.tally.count(b.Status, b.Reason, b.Duplicate)
 	each(b)
 	return nil
 }

@@ -11,11 +11,15 @@ import (
 type tally struct {
 	before                    uint64 // lines that were there at the start, among the others
 	answers, noData, nxDomain atomic.Uint64
+	duplicates                atomic.Uint64     // among the others
 	failures                  [16]atomic.Uint64 // by place in reasons
 }
 
 // count adds a line.
-func (t *tally) count(s status, why reason) {
+func (t *tally) count(s status, why reason, duplicate bool) {
+	if duplicate {
+		t.duplicates.Add(1)
+	}
 	switch s {
 	case statusAnswer:
 		t.answers.Add(1)
@@ -43,6 +47,7 @@ func (t *tally) add(other *tally) {
 	t.answers.Add(other.answers.Load())
 	t.noData.Add(other.noData.Load())
 	t.nxDomain.Add(other.nxDomain.Load())
+	t.duplicates.Add(other.duplicates.Load())
 	for i := range t.failures {
 		t.failures[i].Add(other.failures[i].Load())
 	}
@@ -86,6 +91,9 @@ func (b *batch) summary(done bool) string {
 		t.all(), t.answers.Load(), t.noData.Load(), t.nxDomain.Load(), t.failed())
 	if t.failed() > 0 {
 		text += t.kinds() + "\n"
+	}
+	if n := t.duplicates.Load(); n > 0 {
+		text += fmt.Sprintf("%d of them are in the lists before (duplicate)\n", n)
 	}
 	if t.before > 0 {
 		text += fmt.Sprintf("%d of them were there before\n", t.before)
