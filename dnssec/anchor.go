@@ -100,8 +100,8 @@ const maxAnchorFile = 1 << 20
 // does not parse, and a file without anchors are errors, which name the line. At
 // most 1 MiB is read.
 //
-// A Rollover that was stored as JSON, as examples/anchors keeps it, is read too: the
-// anchors are the keys that it trusts, and none is ErrNoAnchorLeft.
+// What FormatRollovers has written is read too: the anchors are the keys that it trusts,
+// and a zone without any is ErrNoAnchorLeft.
 func ParseAnchors(r io.Reader) ([]Anchor, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxAnchorFile+1))
 	if err != nil {
@@ -111,11 +111,7 @@ func ParseAnchors(r io.Reader) ([]Anchor, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnchor, maxAnchorFile)
 	}
 	if isJSON(text) {
-		r, err := ParseRollover(text)
-		if err != nil {
-			return nil, err
-		}
-		return r.Anchors()
+		return storedAnchors(text)
 	}
 	lines := &lineReader{Reader: bytes.NewReader(text)}
 	parser := dns.NewZoneParser(lines, ".", "")

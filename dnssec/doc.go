@@ -25,7 +25,7 @@
 //
 // RFC 4033 to 4035 and their clarifications in RFC 6840; RFC 5155 and 9276 (NSEC3);
 // RFC 9824 (compact denial); RFC 4509, 5702, 6605, 8080, 9904 and 9905 (algorithms and
-// digests); RFC 5011 (rollover of trust anchors, as the value [Rollover]); RFC 7646
+// digests); RFC 5011 (rollover of trust anchors, as the value [Rollover], which a [RolloverStore] keeps); RFC 7646
 // (negative trust anchors); RFC 8198 (synthesis from denials, [Synthesise]); RFC 8901
 // (several signers); RFC 8914 (reasons as Extended DNS Errors).
 //

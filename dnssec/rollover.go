@@ -1,7 +1,6 @@
 package dnssec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,7 +76,15 @@ func (s *KeyState) UnmarshalText(text []byte) error {
 type Rollover struct {
 	Zone string        `json:"zone"`
 	Keys []RolloverKey `json:"keys"`
+	// Next is when to ask the zone for its keys again, as the caller of Update has noted it.
+	// Update neither reads nor sets it. Zero: at once.
+	Next time.Time `json:"next,omitzero"`
 }
+
+// maxRolloverKeys is how many keys of one zone are followed. The root zone has had three in
+// sixteen years; a zone that changes its key every month and revokes the old one gets there
+// in eight. It bounds what a zone can have stored that publishes keys by the hundred.
+const maxRolloverKeys = 100
 
 // RolloverKey is one key of a Rollover.
 type RolloverKey struct {
@@ -103,10 +110,17 @@ func NewRollover(anchors []Anchor, now time.Time) (Rollover, error) {
 		}
 		r.Keys = append(r.Keys, RolloverKey{Record: a.String(), State: KeyValid, Since: now})
 	}
-	if len(r.Keys) == 0 {
+	switch n := len(r.Keys); {
+	case n == 0:
 		return Rollover{}, fmt.Errorf("%w: no anchors", ErrRollover)
+	case n > maxRolloverKeys:
+		return Rollover{}, tooManyKeys(n)
 	}
 	return r, nil
+}
+
+func tooManyKeys(n int) error {
+	return fmt.Errorf("%w: %d keys, want at most %d", ErrRollover, n, maxRolloverKeys)
 }
 
 // ErrNoAnchorLeft says that no key of a Rollover is trusted any more: all that were have
@@ -116,20 +130,8 @@ func NewRollover(anchors []Anchor, now time.Time) (Rollover, error) {
 // way, as DefaultAnchors come with a new version of this package.
 var ErrNoAnchorLeft = errors.New("no key is trusted any more: start anew from other trust anchors")
 
-// ParseRollover reads a Rollover that was stored as JSON, and checks it: it fails with
-// ErrRollover if Update could do nothing with it.
-func ParseRollover(text []byte) (Rollover, error) {
-	var r Rollover
-	if err := json.Unmarshal(text, &r); err != nil {
-		return Rollover{}, fmt.Errorf("%w: %w", ErrRollover, err)
-	}
-	if _, err := r.parse(); err != nil {
-		return Rollover{}, err
-	}
-	return r, nil
-}
-
-// Anchors returns the keys that are trusted: Valid and Missing ones. It fails with
+// Anchors returns the keys that are trusted: Valid ones, then Missing ones, those missing for
+// the shortest time first, since a validator tries DefaultDSPerZone of them. It fails with
 // ErrNoAnchorLeft when there is none, and with ErrRollover when r cannot be used.
 func (r Rollover) Anchors() ([]Anchor, error) {
 	anchors, err := r.trusted()
@@ -146,12 +148,19 @@ func (r Rollover) trusted() ([]Anchor, error) {
 		return nil, err
 	}
 	anchors := []Anchor{}
+	var missing []int // indexes of keys
 	for i, k := range keys {
 		switch r.Keys[i].State {
-		case KeyValid, KeyMissing:
+		case KeyValid:
 			anchors = append(anchors, k)
+		case KeyMissing:
+			missing = append(missing, i)
 		case KeyAddPend, KeyRevoked, KeyRemoved:
 		}
+	}
+	slices.SortStableFunc(missing, func(a, b int) int { return r.Keys[b].Since.Compare(r.Keys[a].Since) })
+	for _, i := range missing {
+		anchors = append(anchors, keys[i])
 	}
 	return anchors, nil
 }
@@ -160,6 +169,9 @@ func (r Rollover) trusted() ([]Anchor, error) {
 func (r Rollover) parse() ([]Anchor, error) {
 	if len(r.Keys) == 0 {
 		return nil, fmt.Errorf("%w: no keys", ErrRollover)
+	}
+	if n := len(r.Keys); n > maxRolloverKeys {
+		return nil, tooManyKeys(n)
 	}
 	keys := make([]Anchor, len(r.Keys))
 	for i, k := range r.Keys {
@@ -199,12 +211,20 @@ func (k RolloverKey) parse() (Anchor, error) {
 // without any it is a *BogusError, or a *LimitError, and next is when to try again. r
 // is left as it is. With ErrNoAnchorLeft the new state is to be kept too: the last trusted
 // key has been revoked, now or before.
+//
+// Keys of algorithms that are not supported are not taken in: when only such keys are left,
+// ErrNoAnchorLeft says so, while a zone trusted by them alone would be Insecure.
 func (r Rollover) Update(set *RRset, now time.Time) (updated Rollover, next time.Time, err error) {
-	anchors, err := r.trusted()
-	if err != nil {
+	return r.UpdateWith(Options{}, set, now)
+}
+
+// UpdateWith is Update with the algorithms and skews of o. Its anchors are not used.
+func (r Rollover) UpdateWith(o Options, set *RRset, now time.Time) (updated Rollover, next time.Time, err error) {
+	if o.Anchors, err = r.trusted(); err != nil {
 		return r, now.Add(time.Hour), err
 	}
-	v, err := New(Options{Anchors: anchors})
+	o.NegativeAnchors = nil
+	v, err := New(o)
 	if err != nil {
 		return r, now.Add(time.Hour), err
 	}

@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -22,7 +23,7 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 	if err != nil {
 		return r, err
 	}
-	out := Rollover{Zone: r.Zone}
+	out := Rollover{Zone: r.Zone, Next: r.Next}
 	taken := make(map[*zoneKey]bool)
 	for i, anchor := range known {
 		key := u.find(anchor)
@@ -32,12 +33,15 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 			return r, err
 		}
 		if next != nil {
-			out.Keys = append(out.Keys, *next)
+			out.add(*next)
 		}
 	}
 	for _, key := range u.ks.keys {
-		if !u.valid || taken[key] || !key.IsSEP() || !key.usable() {
+		if !u.valid || taken[key] || !u.isNew(key) {
 			continue
+		}
+		if !out.makeRoom() {
+			break
 		}
 		out.Keys = append(out.Keys, RolloverKey{
 			Record: u.record(key), State: KeyAddPend, Since: u.now,
@@ -47,10 +51,51 @@ func (u *rolloverUpdate) apply(r Rollover) (Rollover, error) {
 	return out, nil
 }
 
+// isNew reports whether a key that is not known may be trusted later. One that nothing can be
+// verified with never is: a zone trusted by such keys only would be Insecure.
+func (u *rolloverUpdate) isNew(key *zoneKey) bool {
+	if !key.IsSEP() || !key.usable() {
+		return false
+	}
+	_, err := key.publicKey()
+	return err == nil
+}
+
+// add adds a key that is known. Two DS of one key, with other digests, become the same key
+// when it is seen: the later of their states counts, in the order of KeyState.
+func (r *Rollover) add(k RolloverKey) {
+	i := slices.IndexFunc(r.Keys, func(other RolloverKey) bool { return other.Record == k.Record })
+	switch {
+	case i < 0:
+		r.Keys = append(r.Keys, k)
+	case r.Keys[i].State < k.State:
+		r.Keys[i] = k
+	}
+}
+
+// makeRoom reports whether there is room for a new key. When there is none, the key that has
+// been missing for the longest time is given up.
+func (r *Rollover) makeRoom() bool {
+	if len(r.Keys) < maxRolloverKeys {
+		return true
+	}
+	oldest := -1
+	for i, k := range r.Keys {
+		if k.State == KeyMissing && (oldest < 0 || k.Since.Before(r.Keys[oldest].Since)) {
+			oldest = i
+		}
+	}
+	if oldest < 0 {
+		return false
+	}
+	r.Keys = slices.Delete(r.Keys, oldest, oldest+1)
+	return true
+}
+
 // find returns the key of the set that a known record stands for, revoked or not.
 func (u *rolloverUpdate) find(anchor Anchor) *zoneKey {
 	for _, key := range u.ks.keys {
-		if anchor.matches(u.ks.Zone, unrevoked(key)) {
+		if plain := unrevoked(key); plain.Tag == anchor.tag() && anchor.matches(u.ks.Zone, plain) {
 			return key
 		}
 	}
