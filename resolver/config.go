@@ -12,6 +12,7 @@ import (
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/anchorkeeper"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/failure"
@@ -94,6 +95,9 @@ func (o Options) fill() (config, error) {
 	if err := c.checkSecrets(); err != nil {
 		return config{}, err
 	}
+	if err := c.checkAnchorStore(); err != nil {
+		return config{}, err
+	}
 	if err := c.fillStale(); err != nil {
 		return config{}, err
 	}
@@ -134,6 +138,42 @@ func (c *config) checkSecrets() error {
 		return optionError("NSID", "%q begins or ends with white space", id)
 	}
 	return nil
+}
+
+// checkAnchorStore checks that the keeper of the anchors is the one who says when a key counts.
+func (c *config) checkAnchorStore() error {
+	if c.AnchorStore == nil {
+		return nil
+	}
+	for _, a := range c.TrustAnchors {
+		if !a.ValidFrom.IsZero() || !a.ValidUntil.IsZero() {
+			return optionError("AnchorStore", "%s, key %d, is valid for a time: the store decides from when to when keys are", a.Zone(), a.Tag())
+		}
+	}
+	if c.Validation != Validate {
+		return optionError("AnchorStore", "nothing is validated: want no store, or Validate")
+	}
+	return nil
+}
+
+// openAnchors makes the keeper of the anchors, which replace those of the options.
+func (c *config) openAnchors() (*anchorkeeper.Keeper, error) {
+	if c.AnchorStore == nil {
+		return nil, nil
+	}
+	o := anchorkeeper.Options{
+		Store: c.AnchorStore, Anchors: c.TrustAnchors, Now: c.SignatureTime,
+		Validator: dnssec.Options{Algorithms: c.Algorithms},
+	}
+	if tell := c.AnchorsChanged; tell != nil {
+		o.Changed = func(change anchorkeeper.Change) { tell(AnchorChange(change)) }
+	}
+	keeper, anchors, err := anchorkeeper.Open(o)
+	if err != nil {
+		return nil, &OptionError{"AnchorStore", err}
+	}
+	c.TrustAnchors = anchors
+	return keeper, nil
 }
 
 // maxNSID is how many bytes the identity of a server may have: half of what a client takes

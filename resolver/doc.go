@@ -35,7 +35,7 @@
 //   - Test a program against an Internet in memory: package resolvertest.
 //   - Start at other root servers, or trust other keys: [Options] RootHints and
 //     TrustAnchors. Servers at private addresses have to be allowed by AllowServer, unless
-//     the hints list them.
+//     the hints list them. Follow the root's keys when they are replaced: AnchorStore.
 //   - Forward some names, or all, to other resolvers, or ask certain servers for a private
 //     zone: [Options] Routes.
 //   - Replace the network: [Options] Dial for connections, or an [Exchanger] for whole
@@ -197,6 +197,7 @@
 //
 //	unbound.New, Destroy            New, Close
 //	AddTa, AddTaFile                Options.TrustAnchors, by dnssec.ParseAnchors
+//	auto-trust-anchor-file          Options.AnchorStore, by dnssec/anchorfile
 //	SetFwd, ResolvConf              Options.Routes
 //	Hosts                           Options.HostsFile, ParseHosts
 //	ZoneAdd, DataAdd                Options.LocalZones, SetLocalZones

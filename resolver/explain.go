@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/printable"
 	"github.com/iterdns/iterdns/internal/stub"
@@ -108,6 +109,8 @@ func explained(err error, told *Error) (what, remedy string) {
 	var limit *LimitError
 	var option *OptionError
 	switch {
+	case errors.Is(err, dnssec.ErrNoAnchorLeft):
+		return "every key that this program trusted has been revoked by its owner while it did not run, and it has seen no new one for long enough (" + briefly(err) + ")", newAnchorsRemedy
 	case errors.As(err, &option):
 		return "the options make no sense: " + option.text(), ""
 	case errors.As(err, &missing):
@@ -189,7 +192,18 @@ func explainMissing(e *NotFoundError) (what, remedy string) {
 	return "the zone's servers answer " + failure.RcodeName(e.Rcode) + kept, ""
 }
 
+// newAnchorsRemedy is the way on from root keys that are all too old.
+const newAnchorsRemedy = "Update the library, or take the keys from https://data.iana.org/root-anchors/root-anchors.xml into its trust anchors " +
+	"(Options.TrustAnchors), or into its anchors file (examples/anchors -restart)"
+
+// noRootKey is what the validator says when the root zone has none of the keys that are trusted.
+var noRootKey = dnssec.Reason{Code: dnssec.ReasonDSMismatch, Name: dnsname.Root}.String()
+
 func explainBogus(e *Error) (what, remedy string) {
+	if e.Extended.Text == noRootKey {
+		return "the root zone has none of the keys that are trusted here: the root's keys have been replaced while this program did not run, " +
+			"or since the library was released, unless somebody forges answers", newAnchorsRemedy
+	}
 	what = "the answer failed DNSSEC validation (" + bogusReason(e) + "), so that it may be forged and is not used"
 	switch e.Extended.Code {
 	case dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid:

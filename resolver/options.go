@@ -26,6 +26,42 @@ type Options struct {
 	// Validation is off: nothing would ever be validated, unnoticed.
 	TrustAnchors []dnssec.Anchor
 
+	// AnchorStore has the resolver follow the keys of every zone of TrustAnchors through their
+	// rollovers (RFC 5011), and keep what it knows of them in the store, such as a file of
+	// dnssec/anchorfile. Each of these zones is asked for its keys from New on, in the
+	// background: at half the TTL or half the time that its signatures are good for, at
+	// least an hour and at most 15 days apart. A key that is new is trusted when it has been
+	// seen for 30 days or its TTL, whichever is longer; one that its owner has revoked is not from
+	// that moment on. The answers after that are validated with the keys of then, and nothing
+	// that was cached before is used.
+	//
+	// TrustAnchors begin, and count beside the store from then on: a key among them, or built
+	// in, that the store does not have is trusted, so that an update of this library helps a
+	// program whose store is old. One that the store has as revoked stays so. Zones that only
+	// the store has are followed too.
+	//
+	// New fails when the store cannot be read, when it has something else than the states
+	// of trust anchors (dnssec.ErrRollover), which is left as it is, and when no key of a zone
+	// is trusted any more (dnssec.ErrNoAnchorLeft). When the store fails later, and when it cannot
+	// be written, the resolver goes on with what it has seen itself, tries again each hour, and
+	// says so by AnchorsChanged and Stats. When no key is left later, the zone is bogus, and not
+	// unvalidated as RFC 5011 §5 has it, unless another anchor above leads to it.
+	//
+	// A store has 10 s for each call. One that goes on after its context has ended is waited
+	// for a second more by Close. Times are those of SignatureTime. Neither ValidFrom and
+	// ValidUntil of TrustAnchors nor ValidateOff go with a store.
+	//
+	// Nil: the anchors stay as they are for as long as the resolver does. When the root's keys are
+	// replaced by some that are not among them, every answer of a signed zone is bogus until the
+	// program is built with a newer library, or started with other TrustAnchors.
+	AnchorStore dnssec.RolloverStore
+
+	// AnchorsChanged is called when what is known of a zone's keys has changed, when its keys
+	// cannot be had or do not validate, or the store does not work, and when that is over. An
+	// outage is one change. It is called from one goroutine, which waits for it, and must not call
+	// the Resolver's Close. Nil: no call; Stats still counts.
+	AnchorsChanged func(AnchorChange)
+
 	// NegativeTrustAnchors are zones to be treated as unsigned (RFC 7646), for zones known
 	// to be broken. Resolver.SetNegativeTrustAnchors replaces them. Nil: none.
 	NegativeTrustAnchors []NegativeTrustAnchor
@@ -326,5 +362,17 @@ type SecondLevelChange struct {
 	Writes bool
 	// Err is why the store is not used: an error of its own, or that it answers late, not at
 	// all, or with data that turns out bogus. Nil: it is used again.
+	Err error
+}
+
+// AnchorChange is what Options.AnchorsChanged is told.
+type AnchorChange struct {
+	// Zone is the zone whose keys it is about; "" for the store.
+	Zone string
+	// Keys is what is known of the zone's keys now; nil for the store.
+	Keys []dnssec.RolloverKey
+	// Err is what began to fail: asking the zone for its keys, their validation, or the store. It
+	// wraps dnssec.ErrNoAnchorLeft when no key is trusted any more. Nil: the keys have
+	// changed, or it works again.
 	Err error
 }

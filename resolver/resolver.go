@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/anchorkeeper"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
@@ -30,18 +33,23 @@ type Resolver struct {
 	iterate  *iterate.Iterator
 	mesh     *mesh.Mesh
 	messages *serve.Server
+	anchors  *anchorkeeper.Keeper // nil without Options.AnchorStore
 
 	netReasons netReasons
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
-// the first question.
+// the first question, unless there is an Options.AnchorStore.
 func New(o Options) (*Resolver, error) {
 	c, err := o.fill()
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: c, env: env.New(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
+	anchors, err := c.openAnchors()
+	if err != nil {
+		return nil, err
+	}
+	r := &Resolver{config: c, anchors: anchors, env: env.New(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
 	r.routes = &routes.Router{Env: r.env}
 	r.servers = slist.NewLister(r.env, r.routes)
 	if c.Exchanger != nil {
@@ -60,12 +68,31 @@ func New(o Options) (*Resolver, error) {
 		return nil, asOptionError(err)
 	}
 	r.iterate.OpenSecondLevel()
+	if r.anchors != nil {
+		r.env.Spawn(func() {
+			r.anchors.Run(r.env.Base, anchorkeeper.Engine{Fetch: r.iterate.FetchKeys, Install: r.routes.SetAnchors})
+		})
+	}
 	return r, nil
+}
+
+// TrustAnchors returns the anchors that answers are validated with now: those of the options, or
+// what Options.AnchorStore has made of them, as DS records. The slice is the caller's.
+func (r *Resolver) TrustAnchors() []dnssec.Anchor { return slices.Clone(r.routes.Anchors()) }
+
+// Rollovers returns what is known of the keys of each zone with trust anchors, in the order of
+// their names; nil without Options.AnchorStore. It is a copy.
+func (r *Resolver) Rollovers() []dnssec.Rollover {
+	if r.anchors == nil {
+		return nil
+	}
+	return r.anchors.States()
 }
 
 // Options returns the options as New got them, with the defaults in the place of zero values,
 // but for Limits and AllowServer. What
-// SetLocalZones, SetRoutes and SetNegativeTrustAnchors have replaced since is not in them. Cache is
+// SetLocalZones, SetRoutes and SetNegativeTrustAnchors have replaced since is not in them, nor is
+// what became of TrustAnchors by an AnchorStore (Resolver.TrustAnchors). Cache is
 // the one in use, so that a program can look into it, or save it, that has given none. Slices and
 // maps are shared: do not change them.
 func (r *Resolver) Options() Options { return r.config.Options }

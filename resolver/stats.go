@@ -71,6 +71,9 @@ type Stats struct {
 	// SecondLevel are the counts of Options.SecondLevel; zero without one.
 	SecondLevel SecondLevelStats `json:"second_level"`
 
+	// Anchors are the counts of Options.AnchorStore; zero without one.
+	Anchors AnchorStats `json:"anchors"`
+
 	// InFlight is how many questions are being searched now, Prefetching how many
 	// prefetches are under way, Refreshing how many questions are being worked on in the
 	// background whose clients got expired answers, and Queued how many queries to ServeDNS
@@ -296,6 +299,9 @@ func (r *Resolver) Stats() Stats {
 		SecondLevel: r.SecondLevelStats(),
 		Servers:     r.routes.KnownServers(),
 	}
+	if r.anchors != nil {
+		s.Anchors = AnchorStats(r.anchors.Counts())
+	}
 	s.InFlight, s.Prefetching, s.Refreshing, s.Queued = r.mesh.UnderWay()
 	s.Sockets, s.Connections = r.upstream.Open()
 	s.Connections += r.routes.Connections()
@@ -317,6 +323,20 @@ func (r *Resolver) Stats() Stats {
 		s.Bogus[code.String()] = c.Bogus[code].Load()
 	}
 	return s
+}
+
+// AnchorStats tells of the trust anchors that are kept in Options.AnchorStore.
+type AnchorStats struct {
+	Refreshed     uint64 `json:"refreshed"`      // times that a zone's keys were asked for and taken in
+	RefreshFailed uint64 `json:"refresh_failed"` // times that they could not be had, did not validate, or left none to trust
+	StoreFailed   uint64 `json:"store_failed"`   // times that the store could not be read or written
+	// How many keys there are now, over all zones: trusted, seen but not yet for long enough, and
+	// revoked by their owners.
+	Trusted int `json:"trusted"`
+	Pending int `json:"pending"`
+	Revoked int `json:"revoked"`
+	// Unsaved is set while there is something that the store does not have yet.
+	Unsaved bool `json:"unsaved"`
 }
 
 // KnownServer is what a resolver remembers of one server address. It expires: features that

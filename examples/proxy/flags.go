@@ -27,6 +27,7 @@ type config struct {
 	certificate                    *certificate // nil: neither TLS nor HTTPS
 
 	hintsFile, anchorsFile string
+	anchorsState           string
 	dnssec                 bool
 	allowServers           []netip.Prefix
 	port                   uint
@@ -73,6 +74,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.Var((*addressList)(&c.debugListen), "debug", "`ADDRESSES` to show a page about the resolver at, over HTTP, under /debug/dns/; for clients on this host only")
 
 	f.StringVar(&c.hintsFile, "hints", "", "`FILE` with root hints (default: IANA's, built in)")
+	f.StringVar(&c.anchorsState, "anchors-file", "", "follow the root's keys when they are replaced (RFC 5011), and keep what is known in `FILE`")
 	f.StringVar(&c.anchorsFile, "anchors", "", "`FILE` with trust anchors, DS or DNSKEY records (default: IANA's, built in)")
 	f.BoolVar(&c.dnssec, "dnssec", true, "validate answers")
 	f.Var((*prefixList)(&c.allowServers), "allow-server", "`PREFIXES` (CIDR,…) of name servers that may be asked beside those at public addresses")

@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // What is wrong is said in one line, with exit code 2.
@@ -167,6 +168,27 @@ func TestHelp(t *testing.T) {
 		if !regexp.MustCompile("(?m)^\\|.*`" + string(f[1]) + "[ =`]").Match(page) {
 			t.Errorf("README.md does not describe %s", f[1])
 		}
+	}
+}
+
+// With -anchors-file the keys that are built in are followed, and the file is made; what is there
+// and no state is an error that names it, and is left alone.
+func TestAnchorsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "anchors.json")
+	c, err := parseFlags([]string{"-anchors-file", path}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := c.options()
+	if err != nil || o.AnchorStore == nil {
+		t.Fatal(o.AnchorStore, err)
+	}
+	write(t, path, "no state")
+	if _, err := resolver.New(o); !errors.Is(err, dnssec.ErrRollover) {
+		t.Errorf("got %v, want %v", err, dnssec.ErrRollover)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "no state" {
+		t.Errorf("the file has %q now, %v", text, err)
 	}
 }
 

@@ -117,6 +117,9 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 		c.certificate.log = log
 	}
 	o.Cache = p.cache.Cache
+	if o.AnchorStore != nil {
+		o.AnchorsChanged = p.logAnchors
+	}
 	if c.logQueries {
 		o.Hooks.After = p.logFailure
 	}
@@ -137,6 +140,19 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	}
 	p.cache.load()
 	return p, nil
+}
+
+// logAnchors logs what becomes of the keys that are trusted.
+func (p *proxy) logAnchors(change resolver.AnchorChange) {
+	switch {
+	case change.Err != nil:
+		p.log.Error("trust anchors", "error", resolver.Explain(change.Err))
+	case change.Zone == "":
+		p.log.Info("the file of trust anchors works again")
+	}
+	for _, key := range change.Keys {
+		p.log.Info("trust anchor", "state", key.State, "since", key.Since, "record", fmt.Sprintf("%.40s", key.Record))
+	}
 }
 
 // logFailure logs why a question has no answer: the reply has room for a few words only, and only

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/dnssec/anchorfile"
 	"github.com/iterdns/iterdns/resolver"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
@@ -49,6 +50,9 @@ func (c *config) options() (resolver.Options, error) {
 		if o.TrustAnchors, err = parseFile("-anchors", c.anchorsFile, dnssec.ParseAnchors); err != nil {
 			return o, err
 		}
+	}
+	if c.anchorsState != "" {
+		o.AnchorStore = anchorfile.New(c.anchorsState)
 	}
 	o.LocalZones, err = c.readLocalZones()
 	return o, err

@@ -38,7 +38,7 @@ type Settings struct {
 
 	RootHints    *glue.Delegation
 	Validates    bool
-	TrustAnchors []dnssec.Anchor
+	TrustAnchors []dnssec.Anchor // to begin with
 	Algorithms   map[uint8]dnssec.Algorithm
 
 	Minimise                 Minimisation
@@ -71,10 +71,10 @@ const (
 	FamilyIPv6Only               // IPv6 only
 )
 
-// Digest covers every option that decides which data this resolver believes, except for
-// those that may change while it runs: routes and negative trust anchors have views of their
-// own. It is the same in all processes.
-func (c *Settings) Digest() [32]byte {
+// Digest covers every option that decides which data this resolver believes, and the trust
+// anchors of now, except for others that may change while it runs: routes and negative trust
+// anchors have views of their own. It is the same in all processes.
+func (c *Settings) Digest(anchors []dnssec.Anchor) [32]byte {
 	h, validation := sha256.New(), 1
 	if c.Validates {
 		validation = 0
@@ -83,7 +83,7 @@ func (c *Settings) Digest() [32]byte {
 	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
 		validation, c.RootHints.Servers, c.OwnAllowServer, c.Family, c.Port,
 		!c.DisableLocalZones, c.Limits.NSEC3Iterations, c.OwnSignatureTime)
-	for _, a := range c.TrustAnchors {
+	for _, a := range anchors {
 		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
 	}
 	return [32]byte(h.Sum(nil))

@@ -335,3 +335,25 @@ func (r *Iterator) ChainOf(ctx context.Context, st *QueryState, a *answer.Answer
 	}
 	return verdict.Chain(response)
 }
+
+// FetchKeys asks the servers of a zone for its DNSKEY RRset, past the cache, and returns it as they
+// sent it, with the servers: the caller judges it (RFC 5011 §2.3). Servers to avoid are asked only
+// if there are no others.
+func (r *Iterator) FetchKeys(ctx context.Context, zone dnsname.Name, avoid map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
+	q := answer.Question{Name: zone, Type: dns.TypeDNSKEY}
+	st := r.NewQueryState(q, cache.Unchecked)
+	st.needSignatures, st.avoidServers = true, avoid
+	ctx, cancel := context.WithDeadline(ctx, st.Budget.Deadline)
+	defer cancel()
+	w := r.newWalk(st, q, nil)
+	a, err := w.run(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, set := range a.Sets {
+		if set.Type == dns.TypeDNSKEY && set.Owner == zone {
+			return set, w.servers, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: %s has no keys", failure.ErrNoReachableServer, zone)
+}

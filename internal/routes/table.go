@@ -31,6 +31,7 @@ type Table struct {
 	givenRoutes   []Spec
 	givenTimes    uint64 // how often routes have been given
 	givenNegative []NegativeAnchorSpec
+	anchors       []dnssec.Anchor // what is trusted: those of the settings, until SetAnchors
 
 	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
 	numbers   map[[32]byte]uint32 // of views, by their digests
@@ -49,7 +50,9 @@ type Router struct {
 // Begin installs the first route table. The resolver is not in use yet.
 func (r *Router) Begin(routes []Spec, negative []NegativeAnchorSpec) error {
 	rand.Read(r.viewSalt[:])
-	return r.install(nil, &Table{givenRoutes: routes, givenTimes: 1, givenNegative: negative})
+	return r.install(nil, &Table{
+		givenRoutes: routes, givenTimes: 1, givenNegative: negative, anchors: r.Settings.TrustAnchors,
+	})
 }
 
 // SetRoutes replaces the routes.
@@ -65,9 +68,18 @@ func (r *Router) SetNegativeAnchors(negative []NegativeAnchorSpec) error {
 	return r.change(func(rt *Table) { rt.givenNegative = negative })
 }
 
+// SetAnchors replaces the trust anchors. What was validated with others is not used any more:
+// their views are other ones.
+func (r *Router) SetAnchors(anchors []dnssec.Anchor) error {
+	return r.change(func(rt *Table) { rt.anchors = anchors })
+}
+
+// Anchors returns the trust anchors of now.
+func (r *Router) Anchors() []dnssec.Anchor { return r.routeTable.Load().anchors }
+
 // copyGiven returns a table to be built of what the caller has given for this one.
 func (rt *Table) copyGiven() *Table {
-	return &Table{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative}
+	return &Table{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative, anchors: rt.anchors}
 }
 
 // change replaces the route table by one that set has modified.
@@ -98,7 +110,7 @@ func (r *Router) CurrentRoutes() *Table {
 // first. r.changeMu must be held.
 func (r *Router) install(old, next *Table) error {
 	next.functions, next.numbers = make(map[any]uint64), make(map[[32]byte]uint32)
-	m := routeTableBuilder{r: r, table: next, base: r.Settings.Digest(), sources: make(map[[32]byte]*Source), old: &Table{}}
+	m := routeTableBuilder{r: r, table: next, base: r.Settings.Digest(next.anchors), servers: r.Settings.Digest(nil), sources: make(map[[32]byte]*Source), old: &Table{}}
 	if old != nil {
 		next.Generation = old.Generation + 1
 		m.reuse(old)
@@ -119,6 +131,7 @@ type routeTableBuilder struct {
 	r          *Router
 	table      *Table
 	base       [32]byte
+	servers    [32]byte              // base whatever the anchors are
 	sources    map[[32]byte]*Source  // in use before, with what is remembered of their servers
 	forwarders map[tlsKey]*Forwarder // in use before
 	old        *Table                // empty at first
@@ -127,11 +140,11 @@ type routeTableBuilder struct {
 
 func (m *routeTableBuilder) reuse(old *Table) {
 	m.old = old
-	m.sources[old.Iteration.Digest] = old.Iteration.Source
+	m.sources[m.digestOf(m.servers, nil)] = old.Iteration.Source
 	m.forwarders = make(map[tlsKey]*Forwarder)
 	for _, rt := range old.Routes {
 		if rt.View != nil {
-			m.sources[rt.View.Digest] = rt.View.Source
+			m.sources[m.digestOf(m.servers, rt)] = rt.View.Source
 		}
 		for _, f := range rt.Forwarders {
 			if f.transport != nil {
@@ -156,7 +169,7 @@ func (m *routeTableBuilder) build() error {
 	if validator == nil {
 		m.table.NegativeAnchors = nil
 	}
-	m.table.Iteration = m.view(nil, validator, m.base)
+	m.table.Iteration = m.view(nil, validator)
 	m.table.Routes = make(map[dnsname.Name]*Route, len(m.table.givenRoutes))
 	for _, given := range m.table.givenRoutes {
 		rt, err := m.route(given)
@@ -179,7 +192,7 @@ func (m *routeTableBuilder) build() error {
 				return err
 			}
 		}
-		rt.View = m.view(rt, own, sha256.Sum256(fmt.Appendf(nil, "%x route %s", m.base, rt.fingerprint)))
+		rt.View = m.view(rt, own)
 	}
 	return nil
 }
@@ -195,7 +208,7 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 		negative = append(negative[:len(negative):len(negative)], dnssec.NegativeAnchor{Zone: unsigned})
 	}
 	validator, err := dnssec.New(dnssec.Options{
-		Anchors: m.r.Settings.TrustAnchors, NegativeAnchors: negative, Algorithms: m.r.Settings.Algorithms,
+		Anchors: m.table.anchors, NegativeAnchors: negative, Algorithms: m.r.Settings.Algorithms,
 	})
 	if err != nil {
 		return nil, &OptionError{"TrustAnchors", err}
@@ -203,15 +216,24 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 	return validator, nil
 }
 
+// digestOf returns the digest of what a route teaches, or for nil of iteration.
+func (m *routeTableBuilder) digestOf(base [32]byte, rt *Route) [32]byte {
+	if rt == nil {
+		return base
+	}
+	return sha256.Sum256(fmt.Appendf(nil, "%x route %s", base, rt.fingerprint))
+}
+
 // view makes the view of a route, or for nil that of iteration, and those of the negative
 // trust anchors that may be in force in it.
-func (m *routeTableBuilder) view(rt *Route, validator *dnssec.Validator, digest [32]byte) *View {
+func (m *routeTableBuilder) view(rt *Route, validator *dnssec.Validator) *View {
+	digest := m.digestOf(m.base, rt)
 	v := &View{
 		ID: m.number(digest), Digest: digest, Validator: validator, Cache: m.r.openView(digest),
 		belowNegativeAnchor: make(map[dnsname.Name]*View),
 	}
 	src := Source{ID: v.ID, Route: rt, Cuts: v.Cache, Infra: infra.NewTable()}
-	if before, ok := m.sources[digest]; ok {
+	if before, ok := m.sources[m.digestOf(m.servers, rt)]; ok {
 		src.Infra = before.Infra
 	}
 	v.Source = &src

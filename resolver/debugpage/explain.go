@@ -104,6 +104,7 @@ func (p *Page) ask(ctx context.Context, name string, qtype uint16, anew bool) (*
 	trust := &drawing.Trust{}
 	if len(chain) > 0 {
 		o := r.Options()
+		o.TrustAnchors = r.TrustAnchors()
 		if judged, err := drawing.Judge(chain, o, o.SignatureTime()); err == nil {
 			trust, a.Trust = judged, judged.Outline()
 		}
@@ -123,6 +124,7 @@ func (p *Page) fresh() (*resolver.Resolver, error) {
 	o := p.resolver.Options()
 	o.Cache = cache.New(cache.Options{MaxBytes: freshCache})
 	o.SecondLevel, o.SecondLevelChanged = nil, nil
+	o.TrustAnchors, o.AnchorStore, o.AnchorsChanged = p.resolver.TrustAnchors(), nil, nil
 	o.ServeStale, o.DisablePrefetch = false, true
 	return resolver.New(o)
 }

@@ -26,7 +26,7 @@ type room struct {
 // rooms lists the packages from the top down: a package may import only what stands below it.
 // Tools and examples need no row: see isOutside.
 var rooms = []room{
-	{"examples/proxy", "cache dnssec resolver resolver/debugpage rootHints internal/snapshot",
+	{"examples/proxy", "cache dnssec dnssec/anchorfile resolver resolver/debugpage rootHints internal/snapshot",
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
 	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
 		"it is built of what users have, but for the drawing that it shares with the debug page"},
@@ -36,10 +36,12 @@ var rooms = []room{
 		"it draws what a trace and a chain of trust say: it asks nothing"},
 	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",
 		"it is an Internet in memory for tests: it may know the resolver, and no package may know it"},
-	{"resolver", "cache dnssec glue internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/infra internal/iterate internal/limits internal/localzone internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",
+	{"resolver", "cache dnssec glue internal/anchorkeeper internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/infra internal/iterate internal/limits internal/localzone internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",
 		"it is the surface: the options, what is returned, and the fan-out of traces"},
 	{"internal/stub", "dnssec internal/dnsname internal/rescue",
 		"it is what package net does above DNS: it asks no server, and knows no cache"},
+	{"internal/anchorkeeper", "dnssec internal/dnsname internal/rescue",
+		"it keeps trust anchors up to date: keys are fetched, judged and used by others"},
 	{"internal/serve", "cache dnssec internal/answer internal/dnsname internal/env internal/failure internal/iterate internal/mesh internal/rescue internal/routes internal/upstream internal/wire",
 		"it makes a reply of a message: what is asked of whom is not its matter"},
 	{"internal/mesh", "cache dnssec internal/answer internal/dnsname internal/env internal/failure internal/flight internal/iterate internal/limits internal/rescue internal/routes",
@@ -96,6 +98,8 @@ var rooms = []room{
 		"it fetches the hints that are embedded, when they are made"},
 	{"rootHints", "glue internal/dnsname",
 		"it reads hints files"},
+	{"dnssec/anchorfile", "dnssec",
+		"it is a file of trust anchors: what the text says has no say"},
 	{"dnssec", "internal/dnsname internal/wire",
 		"it proves what it is given, and returns what it still needs"},
 	{"glue", "internal/dnsname",

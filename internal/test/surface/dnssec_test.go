@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/dnssec/anchorfile"
+	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
@@ -378,6 +381,31 @@ func TestAnchors(t *testing.T) {
 	if anchors, err := r.Anchors(); err != nil || len(anchors) == 0 {
 		t.Error(anchors, err)
 	}
+	if r, _, err = r.UpdateWith(dnssec.Options{}, n.ask(".", ".", dns.TypeDNSKEY).Answer[0], n.in.Now()); err != nil {
+		t.Error(err)
+	}
+	adopted, err := r.Adopt(n.in.Anchors(), n.in.Now())
+	if err != nil || len(adopted.Keys) != len(r.Keys) {
+		t.Error(adopted, err)
+	}
+	if kept, err := r.KeepRevoked(adopted); err != nil || len(kept.Keys) != len(r.Keys) {
+		t.Error(kept, err)
+	}
+	var store dnssec.RolloverStore = anchorfile.New(filepath.Join(t.TempDir(), "anchors"))
+	text, err := dnssec.FormatRollovers([]dnssec.Rollover{r})
+	if err == nil {
+		err = store.Save(t.Context(), text, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Save(t.Context(), text, nil); !errors.Is(err, dnssec.ErrStoreChanged) {
+		t.Error(err)
+	}
+	read, err := store.Load(t.Context())
+	if states, failed := dnssec.ParseRollovers(read); err != nil || failed != nil || len(states) != 1 {
+		t.Error(states, err, failed)
+	}
 	var state dnssec.KeyState
 	if text, err := r.Keys[0].State.MarshalText(); err != nil || state.UnmarshalText(text) != nil || state.String() != string(text) {
 		t.Error(state, string(text), err)
@@ -392,3 +420,39 @@ func (yes) ParseKey(string) (dnssec.PublicKey, error) { return yes{}, nil }
 func (yes) Cost() int { return 1 }
 
 func (yes) Verify([]byte, string) bool { return true }
+
+// yesterday is a store that has what it is told to have.
+type yesterday struct{ text []byte }
+
+func (s yesterday) Load(context.Context) ([]byte, error)       { return s.text, nil }
+func (s yesterday) Save(context.Context, []byte, []byte) error { return dnssec.ErrStoreChanged }
+
+func TestAnchorStore(t *testing.T) {
+	in := resolvertest.New(t, signedWorld)
+	file := anchorfile.New(filepath.Join(t.TempDir(), "anchors"))
+	if file.String() == "" {
+		t.Error("no path")
+	}
+	if text, err := file.Load(t.Context()); text != nil || err != nil {
+		t.Error(text, err)
+	}
+	if err := file.Save(t.Context(), nil, []byte("other")); !errors.Is(err, dnssec.ErrStoreChanged) {
+		t.Error(err)
+	}
+	changes := make(chan resolver.AnchorChange, 10)
+	r := in.Resolver(t, func(o *resolver.Options) {
+		o.AnchorStore = file
+		o.AnchorsChanged = func(c resolver.AnchorChange) { changes <- c }
+	})
+	if c := <-changes; c.Zone != "." || c.Err != nil || len(c.Keys) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if a, states := r.TrustAnchors(), r.Rollovers(); len(a) != 1 || len(states) != 1 || r.Stats().Anchors.Trusted != 1 {
+		t.Error(a, states)
+	}
+	o := in.Options()
+	o.AnchorStore = yesterday{[]byte("garbage")}
+	if _, err := resolver.New(o); !errors.Is(err, dnssec.ErrRollover) {
+		t.Error(err)
+	}
+}

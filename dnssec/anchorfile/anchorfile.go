@@ -1,0 +1,145 @@
+// Package anchorfile keeps the states of trust anchors (RFC 5011) in a file: it is a
+// dnssec.RolloverStore.
+//
+// In come the texts of dnssec.FormatRollovers, out they come again. The package decides how a
+// file is replaced so that it always holds either the old text or the new one, and which files it
+// does not believe. It never looks into the text, and never makes a folder.
+//
+//	r, err := resolver.New(resolver.Options{AnchorStore: anchorfile.New("/var/lib/program/anchors.json")})
+//
+// Several processes may use the same file, and programs such as examples/anchors may look at it
+// and edit it.
+package anchorfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/iterdns/iterdns/dnssec"
+)
+
+// File is a dnssec.RolloverStore in one file. Its methods may be called concurrently, by other
+// processes too.
+type File struct{ path string }
+
+// New returns the store in the file at path, which need not exist yet, while its folder has to.
+// Nothing is opened.
+func New(path string) *File { return &File{path} }
+
+// String returns the path.
+func (f *File) String() string { return f.path }
+
+const (
+	// newMode lets everybody read the file: keys are no secret, and tools run as other users.
+	newMode = 0o644
+	// maxSize is how many bytes are read; the file of the root zone has less than 2 KiB.
+	maxSize = 1 << 20
+)
+
+// ErrFile says that the file, though it is there, is none to take trust anchors from: it is no
+// regular file, has more than 1 MiB, or may be written by everybody.
+var ErrFile = errors.New("not a file to take trust anchors from")
+
+// Load returns what the file holds, nil if there is none. It fails where the folder does not
+// exist either, with an ErrFile, and with the error of reading.
+func (f *File) Load(context.Context) ([]byte, error) {
+	text, err := f.read()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return text, err
+	}
+	if _, err := os.Stat(filepath.Dir(f.target())); err != nil {
+		return nil, err
+	}
+	return nil, nil
+}
+
+func (f *File) read() ([]byte, error) {
+	info, err := os.Stat(f.path) // before it is opened: a pipe would wait for its writer
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: %w: it is no regular file", f.path, ErrFile)
+	case everybodyWrites(info.Mode()):
+		return nil, fmt.Errorf("%s: %w: everybody may write it (mode %v)", f.path, ErrFile, info.Mode().Perm())
+	}
+	in, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, maxSize+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxSize:
+		return nil, fmt.Errorf("%s: %w: more than %d bytes", f.path, ErrFile, maxSize)
+	}
+	return text, nil
+}
+
+// target returns where a symbolic link leads to, so that it still does when the file is replaced.
+func (f *File) target() string {
+	if target, err := filepath.EvalSymlinks(f.path); err == nil {
+		return target
+	}
+	return f.path
+}
+
+// Save replaces the file by one with state, in one step, and has both on the disk when it
+// returns: a program or a machine that stops meanwhile leaves the old text or the new one. The
+// file keeps its mode, and a symbolic link still leads to it. When the file has something else
+// than was by now, which is nil for no file, it fails with dnssec.ErrStoreChanged; two processes
+// that save in the same instant may still both succeed, and one of the texts stays. On an error
+// the file is as it was, unless the error is that of having the folder on the disk.
+func (f *File) Save(_ context.Context, state, was []byte) error {
+	path, mode := f.target(), fs.FileMode(newMode)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	temporary, err := writeBeside(path, state, mode)
+	if err != nil {
+		return err
+	}
+	if err = f.unchanged(was); err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// unchanged returns why the file must not be replaced by somebody who knows it as was.
+func (f *File) unchanged(was []byte) error {
+	now, err := f.read()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		now = nil
+	case err != nil:
+		return err
+	}
+	if (now == nil) != (was == nil) || !bytes.Equal(now, was) {
+		return fmt.Errorf("%s: %w", f.path, dnssec.ErrStoreChanged)
+	}
+	return nil
+}
+
+// writeBeside writes a file in the folder of path, so that it can take its place.
+func writeBeside(path string, text []byte, mode fs.FileMode) (name string, err error) {
+	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*.tmp")
+	if err != nil {
+		return "", err
+	}
+	_, err = out.Write(text)
+	if err = errors.Join(err, out.Chmod(mode), out.Sync(), out.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(out.Name()))
+	}
+	return out.Name(), nil
+}
