@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -95,11 +95,13 @@ func (e *RouteError) Unwrap() error { return e.Err }
 type Error struct {
 	// Question is what the caller asked.
 	Question dns.Question
-	// Zone is the zone whose servers were asked last; "" if none was, or if the question ended
-	// before they had answered or failed: with its context, and perhaps with Limits.Time.
+	// Zone is the zone whose servers were asked last, or were being asked when the question ended
+	// with its context or with Limits.Time; "" if none was.
 	Zone string
 	// Servers are the addresses tried in Zone, in order, each once.
 	Servers []netip.AddrPort
+	// Down are addresses in Zone that were not tried, as they are marked down; 8 at most.
+	Down []DownServer
 	// Status is Bogus when the answer failed validation, also when that is cached from a
 	// moment ago (ErrCached); else Indeterminate.
 	Status dnssec.Status
@@ -128,10 +130,42 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": zone %s", e.Zone)
 	}
 	b.WriteString(": " + printable.Lines(fmt.Sprint(e.Err)))
-	if n := len(e.Servers); n > 0 {
-		fmt.Fprintf(&b, " (%s tried, last %s)", countServers(n), e.Servers[n-1])
+	var tried []string
+	if n := len(e.Servers); n > 0 && pendingOf(e) == nil { // which says so itself
+		tried = append(tried, fmt.Sprintf("%s tried, last %s", failure.CountServers(n), e.Servers[n-1]))
+	}
+	if n := len(e.Down); n > 0 {
+		tried = append(tried, failure.CountServers(n)+" marked down")
+	}
+	if len(tried) > 0 {
+		b.WriteString(" (" + strings.Join(tried, "; ") + ")")
 	}
 	return b.String()
+}
+
+// pendingOf returns what a question still waited for when it was ended; nil: nothing.
+func pendingOf(e *Error) *failure.PendingError {
+	var p *failure.PendingError
+	if e != nil && e.Err != nil {
+		errors.As(e.Err, &p)
+	}
+	return p
+}
+
+// DownServer is a server that was not asked, because it has not replied for a while: only single
+// queries are sent to it, to find out when it does again.
+type DownServer struct {
+	Addr   netip.AddrPort
+	Lost   int           // how many queries in a row it has not replied to
+	Silent time.Duration // how long ago its last reply came; 0: it never sent one
+}
+
+// String returns the address with the reason.
+func (s DownServer) String() string {
+	if s.Silent == 0 {
+		return fmt.Sprintf("%s (marked down, it has never replied)", s.Addr)
+	}
+	return fmt.Sprintf("%s (marked down, its last reply was %v ago)", s.Addr, s.Silent.Round(time.Second))
 }
 
 // nameAndType returns name and type of a question, or the name alone where there is no type.
@@ -140,13 +174,6 @@ func nameAndType(q dns.Question) string {
 		return Printable(q.Name)
 	}
 	return Printable(q.Name) + " " + answer.TypeName(q.Qtype)
-}
-
-func countServers(n int) string {
-	if n == 1 {
-		return "1 server"
-	}
-	return strconv.Itoa(n) + " servers"
 }
 
 // Unwrap returns the cause.
@@ -190,6 +217,9 @@ func wrap(q dns.Question, err error) *Error {
 		e.Zone, e.Servers, e.Err = f.Bogus.Zone.String(), []netip.AddrPort{f.Bogus.Server}, f.Bogus.Err
 	case f.Zone != nil && !f.IsBogus():
 		e.Zone, e.Servers, e.Err = f.Zone.Zone.String(), f.Zone.Servers, f.Zone.Err
+		for _, s := range f.Zone.Down {
+			e.Down = append(e.Down, DownServer(s))
+		}
 	}
 	e.Err = shown(e.Err)
 	return e

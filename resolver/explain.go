@@ -35,8 +35,11 @@ func Explain(err error) string {
 		return shortened(printable.Lines(err.Error()))
 	}
 	sentences := []string{subjectOf(err, told) + what}
-	if told != nil && len(told.Servers) > 0 && !namesAll(what, told.Servers) {
-		sentences = append(sentences, askedOrTried(told)+": "+serverList(told.Servers))
+	if p := pendingOf(told); p != nil {
+		sentences = append(sentences, "It ended in the zone "+told.Zone+": "+briefly(errors.New(p.Pending())))
+	}
+	if asked := askedOrDown(strings.Join(sentences, ". "), told); asked != "" {
+		sentences = append(sentences, asked)
 	}
 	if told != nil && errors.Is(told.Err, ErrCached) {
 		sentences = append(sentences, "This is remembered from a moment ago; the question is not asked again for 5 s to 5 minutes")
@@ -132,7 +135,7 @@ func explained(err error, told *Error) (what, remedy string) {
 		return k.what, k.remedy
 	}
 	switch {
-	case told != nil && told.Err == context.DeadlineExceeded, told == nil && errors.Is(err, context.DeadlineExceeded):
+	case told != nil && isEnded(told, context.DeadlineExceeded), told == nil && errors.Is(err, context.DeadlineExceeded):
 		return "the time that the caller allowed ran out before there was an answer", "A name that was not asked for before may take some seconds: allow more time. If only names of one zone fail so, its servers are down, and only their operator can mend that"
 	case told != nil && (errors.Is(err, ErrNoServerAddress) || told.Extended.Text == ErrNoServerAddress.Error()):
 		return inZone(told) + "no name server of the zone has an address that is known, can be looked up and may be asked (" + briefly(told.Err) + ")",
@@ -257,7 +260,10 @@ func causeBehind(err error, told *Error) error {
 // reasonOf returns in a few words why there is no answer, for the text of a *net.DNSError, with
 // the servers that were asked; "" when net's own words say it.
 func reasonOf(e *Error) string {
-	if e.Err == context.DeadlineExceeded || e.Err == context.Canceled {
+	if p := pendingOf(e); p != nil && e.Zone != "" {
+		return "zone " + e.Zone + ": " + briefly(errors.New(p.Pending()))
+	}
+	if isEnded(e, context.DeadlineExceeded) || isEnded(e, context.Canceled) {
 		return ""
 	}
 	asked := ""
@@ -288,8 +294,31 @@ func bogusReason(e *Error) string {
 // namesAll reports whether a text names all servers as the errors of servers do.
 func namesAll(text string, servers []netip.AddrPort) bool {
 	return !slices.ContainsFunc(servers, func(s netip.AddrPort) bool {
-		return !strings.Contains(text, " "+s.Addr().String()+": ") && !strings.Contains(text, " "+s.String()+": ")
+		return !strings.Contains(text, " "+s.Addr().String()+": ") && !strings.Contains(text, " "+s.String()+": ") &&
+			!strings.Contains(text, "from "+s.String()+" ") && !strings.Contains(text, " and "+s.String()+" ") // as a PendingError does
 	})
+}
+
+// isEnded reports whether the question was ended by its context with that error.
+func isEnded(e *Error, with error) bool {
+	p := pendingOf(e)
+	return e.Err == with || p != nil && p.Err == with
+}
+
+// askedOrDown returns which servers were asked and which were not, unless a text names all that
+// were.
+func askedOrDown(text string, e *Error) string {
+	var parts []string
+	if e == nil {
+		return ""
+	}
+	if len(e.Servers) > 0 && !namesAll(text, e.Servers) {
+		parts = append(parts, askedOrTried(e)+": "+serverList(e.Servers))
+	}
+	if len(e.Down) > 0 {
+		parts = append(parts, "Not asked: "+serverList(e.Down))
+	}
+	return strings.Join(parts, ". ")
 }
 
 // askedOrTried returns what was done with the servers of an error: nothing is asked of them where
@@ -305,7 +334,7 @@ func askedOrTried(e *Error) string {
 const maxServersNamed = 4
 
 // serverList names servers.
-func serverList(servers []netip.AddrPort) string {
+func serverList[S fmt.Stringer](servers []S) string {
 	var b strings.Builder
 	for i, s := range servers {
 		if i == maxServersNamed {

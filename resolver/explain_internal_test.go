@@ -135,7 +135,7 @@ func TestExplain(t *testing.T) {
 // TestCountServers: one server is none of several.
 func TestCountServers(t *testing.T) {
 	for n, want := range map[int]string{1: "1 server", 2: "2 servers", 13: "13 servers"} {
-		if got := countServers(n); got != want {
+		if got := failure.CountServers(n); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}
 		e := &Error{Servers: make([]netip.AddrPort, n), Err: ErrCircular}

@@ -326,7 +326,7 @@ func netOutcome(v any, err error) string {
 // netWords returns the text of an error without the reason behind it, which package net does not
 // have.
 func netWords(e *net.DNSError) string {
-	for _, words := range []string{"server misbehaving", "i/o timeout"} {
+	for _, words := range []string{"server misbehaving", "i/o timeout", "operation was canceled"} {
 		if strings.HasPrefix(e.Err, words+": ") {
 			return words
 		}

@@ -108,8 +108,8 @@ func TestLookupTimesOut(t *testing.T) {
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("took %v, want the context's second", took)
 		}
-		if !e.IsTimeout || !e.IsTemporary || e.IsNotFound || e.Err != "i/o timeout" {
-			t.Errorf("got %+v, want a timeout", e)
+		if !e.IsTimeout || !e.IsTemporary || e.IsNotFound || !strings.HasPrefix(e.Err, "i/o timeout: zone shop.example.: no reply yet from ") {
+			t.Errorf("got %+v, want a timeout, and who was silent", e)
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want context.DeadlineExceeded behind it", err)
@@ -144,8 +144,8 @@ func TestLookupCanceledWithCause(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(cause) })
 		e, err := lookupError(t, ctx, r, "www.shop.example")
-		if e.IsTimeout || e.IsTemporary || e.IsNotFound || e.Err != "operation was canceled" {
-			t.Errorf("got %+v, want a cancellation", e)
+		if e.IsTimeout || e.IsTemporary || e.IsNotFound || !strings.HasPrefix(e.Err, "operation was canceled: zone shop.example.: no reply yet from ") {
+			t.Errorf("got %+v, want a cancellation, and who was silent", e)
 		}
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
 			t.Errorf("got %v, want context.Canceled and its cause behind it", err)

@@ -277,7 +277,6 @@ func dnsError(name string, err error) *net.DNSError {
 		return e
 	case f.Is(failure.Canceled):
 		e.Err = stub.TextCanceled
-		return e
 	case told != nil && told.Timeout(), f.Is(failure.Deadline):
 		e.Err, e.IsTimeout, e.IsTemporary = stub.TextTimeout, true, true
 	default:

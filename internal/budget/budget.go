@@ -27,6 +27,7 @@ type Budget struct {
 
 	waitingFor atomic.Pointer[limits.Error] // what a query waits for; nil: nothing
 	work       atomic.Pointer[dnssec.Work]  // of validation; nil: nothing has been validated yet
+	unanswered atomic.Pointer[unanswered]   // the query that the end of the question met; nil: none
 
 	Walks   atomic.Int64 // numbers walks and queries for traces
 	Queries atomic.Int64
@@ -90,15 +91,56 @@ func (b *Budget) WaitedInVain(l limits.Limit, cause error) error {
 	return &failure.HeldError{Limit: l.Reached(l.In(b.Limits)), Cause: cause}
 }
 
+// unanswered is a query to the servers of a zone that was ended before it had a reply.
+type unanswered struct {
+	rank int // the lower, the more it says
+	err  *failure.ZoneError
+}
+
+// NoteUnanswered records, for End, a query that was ended before it had a reply. That of the lowest
+// rank counts.
+func (b *Budget) NoteUnanswered(rank int, err *failure.ZoneError) {
+	next := &unanswered{rank, err}
+	for {
+		last := b.unanswered.Load()
+		if last != nil && last.rank <= rank || b.unanswered.CompareAndSwap(last, next) {
+			return
+		}
+	}
+}
+
+// Unanswered returns the query that the end of the question met; nil: none.
+func (b *Budget) Unanswered() *failure.ZoneError {
+	if u := b.unanswered.Load(); u != nil {
+		return u.err
+	}
+	return nil
+}
+
+// IsOver reports whether the question's time is over.
+func (b *Budget) IsOver() bool { return !time.Now().Before(b.Deadline) }
+
+// EndsWith reports whether the question's time is over, as is that of another one, which err says.
+func (b *Budget) EndsWith(err error) bool {
+	return b.IsOver() && failure.Of(err).Reaches(limits.Time)
+}
+
 // End decides whether a question ran out of time because one of its queries still waited for
-// a slot, and then counts that and says so in the error.
+// a slot, and then counts that and says so in the error. Otherwise it says for which servers the
+// question still waited.
 func (b *Budget) End(cause error) error {
-	held := b.waitingFor.Load()
-	if held == nil || time.Now().Before(b.Deadline) {
+	if cause == nil || !b.IsOver() {
 		return cause
 	}
 	f := failure.Of(cause)
 	if f.Limit == nil {
+		return cause
+	}
+	held := b.waitingFor.Load()
+	if held == nil {
+		if u := b.Unanswered(); u != nil && f.Reaches(limits.Time) {
+			return u.EndedBy(f.Limit)
+		}
 		return cause
 	}
 	b.Reached.Count(held.Which())

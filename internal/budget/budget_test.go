@@ -3,7 +3,10 @@ package budget
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
 )
 
@@ -51,5 +54,35 @@ func TestMayLookUp(t *testing.T) {
 			t.Errorf("after %d failures in an outage: got %t, want %t", i, got, want.outage)
 		}
 		b.ChargeFailedLookup(true)
+	}
+}
+
+// TestUnanswered: of the queries that the end of a question meets the one of the lowest rank is told,
+// and only where the time of the question has ended it.
+func TestUnanswered(t *testing.T) {
+	filled := limits.Limits{Time: time.Minute}.Fill()
+	b := New(&filled, nil)
+	of := func(zone string) *failure.ZoneError {
+		return &failure.ZoneError{Zone: dnsname.MustParse(zone), Err: &failure.PendingError{LookUps: true}}
+	}
+	for rank, zone := range map[int]string{3: "c.example.", 1: "a.example.", 2: "b.example."} {
+		b.NoteUnanswered(rank, of(zone))
+	}
+	late := limits.Time.Reached(1)
+	if err := b.End(late); err != error(late) {
+		t.Errorf("before the end: got %v", err)
+	}
+	b.Deadline = time.Now()
+	const want = "zone a.example.: the addresses of its servers are not found yet: limit Time (1ms) reached"
+	if err := b.End(late); err.Error() != want || !errors.Is(err, error(late)) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	for _, other := range []error{nil, limits.Sends.Reached(1), errors.New("other")} {
+		if err := b.End(other); err != other {
+			t.Errorf("got %v, want %v", err, other)
+		}
+	}
+	if !b.EndsWith(late) || b.EndsWith(limits.Sends.Reached(1)) {
+		t.Error("only the end of another question's time ends this one's")
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -101,7 +103,8 @@ func (e *ServerError) Unwrap() error { return e.Err }
 type ZoneError struct {
 	Zone      dnsname.Name
 	Servers   []netip.AddrPort
-	Responded bool // one of them answered, if only with an error
+	Down      []DownServer // that were not asked, MaxDown at most
+	Responded bool         // one of them answered, if only with an error
 	Err       error
 }
 
@@ -109,6 +112,84 @@ func (e *ZoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.Zone, e
 
 // Unwrap returns the cause.
 func (e *ZoneError) Unwrap() error { return e.Err }
+
+// EndedBy returns the error of the same query, as one that cause has ended.
+func (e *ZoneError) EndedBy(cause error) *ZoneError {
+	of := *e
+	var p PendingError
+	if before, ok := e.Err.(*PendingError); ok {
+		p = *before
+	}
+	p.Err, of.Err = cause, &p
+	return &of
+}
+
+// MaxDown is how many servers that were not asked an error names.
+const MaxDown = 8
+
+// DownServer is a server that was not asked, as it is marked down.
+type DownServer struct {
+	Addr   netip.AddrPort
+	Lost   int           // how many queries it has not replied to, one after the other
+	Silent time.Duration // how long ago its last reply came; 0: it never sent one
+}
+
+// PendingError is the end of a question, or of its caller's patience, before the servers of a zone
+// had replied.
+type PendingError struct {
+	Servers []netip.AddrPort // that had been asked, and are still waited for
+	Asked   int              // how many servers of the zone had been asked
+	Known   int              // how many have addresses that are known
+	LookUps bool             // addresses of servers are looked for
+	For     dns.Question     // what they were asked for; zero: what the question is about
+	Others  error            // what came of the others; nil: nothing
+	Err     error            // why the wait has ended
+}
+
+func (e *PendingError) Error() string { return e.Pending() + ": " + e.Err.Error() }
+
+// Pending returns the text without the cause.
+func (e *PendingError) Pending() string {
+	var b strings.Builder
+	switch {
+	case len(e.Servers) > 0:
+		b.WriteString("no reply yet from ")
+		for i, s := range e.Servers {
+			if i > 0 {
+				b.WriteString(" and ")
+			}
+			b.WriteString(s.String())
+		}
+	case e.LookUps:
+		b.WriteString("the addresses of its servers are not found yet")
+	default:
+		b.WriteString("no usable reply yet")
+	}
+	if e.For.Name != "" {
+		fmt.Fprintf(&b, " for %s %s", e.For.Name, dns.Type(e.For.Qtype))
+	}
+	if e.Known > 0 {
+		fmt.Fprintf(&b, " (%d of %s asked", e.Asked, CountServers(e.Known))
+		if e.Others != nil {
+			fmt.Fprintf(&b, "; %v", e.Others)
+		}
+		b.WriteString(")")
+	} else if e.Others != nil {
+		fmt.Fprintf(&b, " (%v)", e.Others)
+	}
+	return b.String()
+}
+
+// CountServers returns how many servers there are, in words.
+func CountServers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return strconv.Itoa(n) + " servers"
+}
+
+// Unwrap returns why the wait has ended. What came of other servers is told, and no cause.
+func (e *PendingError) Unwrap() error { return e.Err }
 
 // BogusError is the error of a response that failed validation.
 type BogusError struct {

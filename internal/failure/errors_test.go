@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"github.com/miekg/dns"
 )
 
 // TestJoinedText: each cause is told once, and no more of them than fit on a line.
@@ -47,6 +49,35 @@ func TestServerErrorNamesOnce(t *testing.T) {
 		e := &ServerError{Server: netip.MustParseAddrPort(test.server), Err: cause}
 		if got := e.Error(); got != test.want || !errors.Is(e, cause) {
 			t.Errorf("%s: got %q, want %q", test.server, got, test.want)
+		}
+	}
+}
+
+// TestPendingText: what is still waited for is told with how many servers have been asked, and what
+// the others said; it is the cause that counts.
+func TestPendingText(t *testing.T) {
+	one, two := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("[2001:db8::2]:53")
+	end := errors.New("end")
+	for _, test := range []struct {
+		e    PendingError
+		want string
+	}{
+		{PendingError{Servers: []netip.AddrPort{one}, Asked: 1, Known: 1}, "no reply yet from 192.0.2.1:53 (1 of 1 server asked): end"},
+		{PendingError{Servers: []netip.AddrPort{one, two}, Asked: 2, Known: 3}, "no reply yet from 192.0.2.1:53 and [2001:db8::2]:53 (2 of 3 servers asked): end"},
+		{PendingError{Servers: []netip.AddrPort{two}, Asked: 2, Known: 2, Others: &ServerError{one, ErrLame}},
+			"no reply yet from [2001:db8::2]:53 (2 of 2 servers asked; 192.0.2.1: does not serve the zone): end"},
+		{PendingError{Servers: []netip.AddrPort{one}, Asked: 1, Known: 1, For: dns.Question{Name: "ns.example.", Qtype: dns.TypeAAAA}},
+			"no reply yet from 192.0.2.1:53 for ns.example. AAAA (1 of 1 server asked): end"},
+		{PendingError{LookUps: true}, "the addresses of its servers are not found yet: end"},
+		{PendingError{LookUps: true, Others: ErrCircular}, "the addresses of its servers are not found yet (circular dependency between name servers): end"},
+		{PendingError{Asked: 1, Known: 2}, "no usable reply yet (1 of 2 servers asked): end"},
+	} {
+		test.e.Err = end
+		if got := test.e.Error(); got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
+		}
+		if !errors.Is(&test.e, end) || errors.Is(&test.e, ErrLame) || errors.Is(&test.e, ErrCircular) {
+			t.Errorf("%v: its cause is the end alone", &test.e)
 		}
 	}
 }

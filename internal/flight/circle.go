@@ -15,6 +15,7 @@ func (f *Group) waitFor(other, waiter *Flight) error {
 		return failure.ErrCircular
 	}
 	other.waitedForBy = append(other.waitedForBy, waiter)
+	waiter.waitsFor = append(waiter.waitsFor, other)
 	return nil
 }
 
@@ -22,10 +23,29 @@ func (f *Group) waitFor(other, waiter *Flight) error {
 func (f *Group) waitNoLonger(other, waiter *Flight) {
 	f.waiting.Lock()
 	defer f.waiting.Unlock()
-	if i := slices.Index(other.waitedForBy, waiter); i >= 0 {
-		other.waitedForBy = slices.Delete(other.waitedForBy, i, i+1)
-	}
+	other.waitedForBy = without(other.waitedForBy, waiter)
+	waiter.waitsFor = without(waiter.waitsFor, other)
 }
+
+// without takes one flight out of a list, once.
+func without(list []*Flight, one *Flight) []*Flight {
+	if i := slices.Index(list, one); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// WaitsFor returns the flights that fl waits for at this moment, those in its own goroutine first,
+// and each in the order in which they were begun or joined.
+func (f *Group) WaitsFor(fl *Flight) []*Flight {
+	below := fl.life.led()
+	f.waiting.Lock()
+	defer f.waiting.Unlock()
+	return append(below, fl.waitsFor...)
+}
+
+// Work returns what the flight does.
+func (fl *Flight) Work() Work { return fl.work }
 
 // isWaitedForBy reports whether other waits for fl or is fl, directly or through others. It
 // searches from fl up, since a flight's leader never changes: flights that are begun meanwhile

@@ -55,7 +55,8 @@ type Flight struct {
 	shard  *shard
 	life   life
 	Ctx    context.Context // the life
-	Events events.Sink     // heard by all that wait
+	work   Work
+	Events events.Sink // heard by all that wait
 	// Shed is set before Ctx ends because the questions that waited were shed for others.
 	Shed atomic.Bool
 
@@ -75,7 +76,8 @@ type Flight struct {
 	departed bool // the caller in whose goroutine it runs does not count as waiting any more
 	pinned   bool // it goes on even if no caller waits
 
-	waitedForBy []*Flight // besides leader; guarded by Group.waiting
+	waitedForBy []*Flight // besides leader; guarded by Group.waiting, as waitsFor
+	waitsFor    []*Flight // besides those that run in its goroutine
 }
 
 // NewGroup returns a group without flights. base ends with the resolver, running counts the
@@ -123,9 +125,6 @@ type Waiter struct {
 	// there only if its context is that of its flight; else it waits while another goroutine works,
 	// and leaves when its context ends.
 	Place *Place
-	// Leaving is called when ctx has ended before the flight. The caller counts as waiting
-	// until it returns. It may be nil.
-	Leaving func(*Flight)
 }
 
 // Work is what a flight does for the caller that begins it.
@@ -136,15 +135,19 @@ type Work interface {
 	Joined()
 	// Retry is called before the flight is begun again because its leader ended by its own limits.
 	Retry()
+	// Leaving is called when the caller's context or time has ended before the flight, which it has
+	// joined or begun. The caller counts as waiting until it returns.
+	Leaving(fl *Flight)
 }
 
 // Func is work of which only the result matters.
 type Func func(*Flight) (any, error)
 
-// Lead, Joined and Retry make it Work.
+// Lead, Joined, Retry and Leaving make it Work.
 func (f Func) Lead(fl *Flight) (any, error) { return f(fl) }
 func (Func) Joined()                        {}
 func (Func) Retry()                         {}
+func (Func) Leaving(*Flight)                {}
 
 // Do returns the result of the flight called key: of the one under way, or of a new one that
 // does work. The error is failure.ErrCircular when waiting would never end, and ctx's cause
@@ -163,7 +166,7 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, 
 			return nil, err
 		}
 		if !joined && fl.here {
-			err = f.leadHere(ctx, fl, by, work, resume)
+			err = f.leadHere(ctx, fl, by, resume)
 		} else {
 			err = f.await(ctx, fl, by, work, joined, resume)
 		}
@@ -176,7 +179,7 @@ func (f *Group) Do(ctx context.Context, key string, by Waiter, work Work) (any, 
 		case !joined:
 			rescue.Again(fl.err)
 			return fl.value, fl.err
-		case !failure.Of(fl.err).IsOfLeader():
+		case !failure.Of(fl.err).IsOfLeader(), by.Budget.EndsWith(fl.err):
 			return fl.value, rescue.Shared(fl.err)
 		}
 		theirs = fl.err
@@ -209,13 +212,11 @@ func (f *Group) await(ctx context.Context, fl *Flight, by Waiter, work Work, joi
 	case <-by.Place.leaving():
 		return by.Place.exit()
 	case <-late:
-		return f.late
+		err = f.late
 	case <-ctx.Done():
+		err = context.Cause(ctx)
 	}
-	err = context.Cause(ctx)
-	if by.Leaving != nil {
-		by.Leaving(fl)
-	}
+	work.Leaving(fl)
 	return err
 }
 
@@ -229,7 +230,7 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl 
 	}
 	fl, joined = s.byKey[key]
 	if !joined {
-		fl = f.newFlight(ctx, key, s, by)
+		fl = f.newFlight(ctx, key, s, by, work)
 	}
 	switch {
 	case by.Place != nil:
@@ -261,7 +262,7 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl 
 		fl.ended = make(chan struct{})
 		go func() { // last, so that the leader hears the first event too
 			GrowStack(0)
-			f.run(fl, work)
+			f.run(fl)
 		}()
 	}
 	return fl, false, nil
@@ -275,9 +276,9 @@ func (f *Group) Of(ctx context.Context) *Flight {
 }
 
 // newFlight makes a flight, with the values but not the end of ctx.
-func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter) *Flight {
+func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter, work Work) *Flight {
 	fl := &Flight{
-		key: key, shard: s, Events: by.Events.Flight(),
+		key: key, shard: s, work: work, Events: by.Events.Flight(),
 		life: life{base: f.base, values: ctx, deadline: by.Budget.Deadline, late: f.late},
 	}
 	fl.life.of, fl.life.group = fl, f
@@ -292,16 +293,16 @@ func (f *Group) newFlight(ctx context.Context, key string, s *shard, by Waiter) 
 }
 
 // run does a flight's work. However that ends, the callers that wait are woken.
-func (f *Group) run(fl *Flight, work Work) {
+func (f *Group) run(fl *Flight) {
 	defer f.finish(fl)
 	fl.err = rescue.ErrAborted
 	defer rescue.Into(&fl.err)
-	fl.value, fl.err = work.Lead(fl)
+	fl.value, fl.err = fl.work.Lead(fl)
 }
 
 // leadHere does a flight's work in the goroutine of the caller that has begun it. The error is why
 // the caller has left meanwhile, or its context ended before the work did.
-func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, work Work, resume func()) (err error) {
+func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, resume func()) (err error) {
 	defer resume()
 	defer func() {
 		fl.Events.Leave(by.Events)
@@ -310,7 +311,7 @@ func (f *Group) leadHere(ctx context.Context, fl *Flight, by Waiter, work Work, 
 		}
 		fl.depart(false)
 	}()
-	f.run(fl, work)
+	f.run(fl)
 	left := by.Place.exit()
 	rescue.Again(fl.err)
 	if left == nil && fl.err != nil && by.Place == nil && ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -283,5 +284,58 @@ func TestStopEndsChain(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("that took %v", took)
 		}
+	})
+}
+
+// TestWaitsFor: a flight waits for those that run in its goroutine and for those of others, as long as
+// they last.
+func TestWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, by := newTestFlights(t)
+		sleep := func(d time.Duration) Func {
+			return func(*Flight) (any, error) { time.Sleep(d); return nil, nil }
+		}
+		var top *Flight
+		expect := func(when string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for _, below := range f.WaitsFor(top) {
+				got = append(got, below.key)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: it waits for %q, want %q", when, got, want)
+			}
+		}
+		var all sync.WaitGroup
+		all.Go(func() { f.Do(t.Context(), "theirs", by(), sleep(3*time.Second)) })
+		synctest.Wait()
+		all.Go(func() {
+			f.Do(t.Context(), "top", by(), Func(func(fl *Flight) (any, error) {
+				top = fl
+				below := by()
+				below.Parent = fl
+				other, cancel := context.WithCancel(fl.Ctx)
+				defer cancel()
+				var aside sync.WaitGroup
+				aside.Go(func() { f.Do(other, "aside", below, sleep(2*time.Second)) })
+				f.Do(fl.Ctx, "own", below, sleep(time.Second))
+				f.Do(fl.Ctx, "theirs", below, sleep(time.Second))
+				aside.Wait()
+				time.Sleep(time.Second)
+				return nil, nil
+			}))
+		})
+		expect("at first", "own", "aside")
+		if _, ok := f.WaitsFor(top)[0].Work().(Func); !ok {
+			t.Errorf("the work is a %T", f.WaitsFor(top)[0].Work())
+		}
+		time.Sleep(1500 * time.Millisecond)
+		expect("after one", "aside", "theirs")
+		time.Sleep(time.Second)
+		expect("after two", "theirs")
+		time.Sleep(time.Second)
+		expect("in the end")
+		all.Wait()
 	})
 }

@@ -2,6 +2,7 @@ package flight
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -113,6 +114,13 @@ func (l *life) begins(led *Flight) bool {
 	}
 	l.leads = append(l.leads, led)
 	return true
+}
+
+// led returns the flights that run in a goroutine of this one.
+func (l *life) led() []*Flight {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.leads)
 }
 
 // finishes undoes begins.

@@ -135,6 +135,31 @@ func TestDead(t *testing.T) {
 	}
 }
 
+// TestMarkedDown: from the third loss in a row until the next reply, with the age of the last one.
+func TestMarkedDown(t *testing.T) {
+	table, now := NewTable(), start
+	expect := func(about string, lost int, silent time.Duration, down bool) {
+		t.Helper()
+		if l, s, d := table.MarkedDown(now, v4); l != lost || s != silent || d != down {
+			t.Errorf("%s: got %d, %v, %t, want %d, %v, %t", about, l, s, d, lost, silent, down)
+		}
+	}
+	expect("unknown", 0, 0, false)
+	for range deadAfter - 1 {
+		lose(table, now, v4)
+	}
+	expect("two losses", 0, 0, false)
+	lose(table, now, v4)
+	expect("never replied", deadAfter, 0, true)
+	table.Answered(now, v4, 20*time.Millisecond)
+	expect("replied", 0, 0, false)
+	for range deadAfter + 2 {
+		now = now.Add(time.Second)
+		lose(table, now, v4)
+	}
+	expect("silent again", deadAfter+2, (deadAfter+2)*time.Second, true)
+}
+
 // TestProbeEnds by the one who probes, or by any reply; not by queries of others that get
 // lost.
 func TestProbeEnds(t *testing.T) {

@@ -28,6 +28,22 @@ func (t *Table) Probe(now time.Time, addr netip.AddrPort, urgent bool) (end func
 	}
 }
 
+// MarkedDown reports whether addr is marked down, after how many queries without a reply, and how
+// long ago its last reply came; 0: it never sent one.
+func (t *Table) MarkedDown(now time.Time, addr netip.AddrPort) (lost int, silent time.Duration, down bool) {
+	s := t.shardOf(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.servers.items[addr] // which is no use of it
+	if known == nil || known.value.timeouts < deadAfter {
+		return 0, 0, false
+	}
+	if at := known.value.rtt.at; !at.IsZero() {
+		silent = max(now.Sub(at), 1)
+	}
+	return known.value.timeouts, silent, true
+}
+
 // Probing returns a channel that is closed when the probe of addr that is under way ends;
 // nil when there is none.
 func (t *Table) Probing(addr netip.AddrPort) <-chan struct{} {

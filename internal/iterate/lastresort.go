@@ -135,7 +135,7 @@ func (z *zoneQuery) awaitProbe() bool {
 	}
 	var ok bool
 	if p.slot, ok = z.r.probeWaitSlots.TryEnter(p.server.Addr); !ok {
-		z.errs = append(z.errs, z.st.Budget.Exceeded(limits.Questions))
+		z.noteError(z.st.Budget.Exceeded(limits.Questions))
 		return false
 	}
 	z.deadProbe = p

@@ -193,7 +193,7 @@ func (z *zoneQuery) suspectLoop(ctx context.Context) {
 // left to wait for.
 func (z *zoneQuery) takeLoop(c *slist.Server) (ended bool) {
 	c.Excluded = true
-	z.errs = append(z.errs, fmt.Errorf("%s: %w", c.Addr, failure.ErrRouteLoop))
+	z.noteError(fmt.Errorf("%s: %w", c.Addr, failure.ErrRouteLoop))
 	for _, other := range z.servers.Addrs {
 		if other.Busy && other != c || !other.Excluded {
 			return false

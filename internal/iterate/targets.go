@@ -47,18 +47,18 @@ type lookupResult struct {
 // lookUp begins to look for the addresses of one more name server.
 func (z *zoneQuery) lookUp(ctx context.Context) {
 	if err := z.st.Budget.MayLookUp(z.outage || !z.noAddress); err != nil {
-		z.errs = append(z.errs, err)
+		z.noteError(err)
 		return
 	}
 	if z.st.depth >= z.r.Settings.Limits.Depth {
-		z.errs = append(z.errs, z.st.Budget.Exceeded(limits.Depth))
+		z.noteError(z.st.Budget.Exceeded(limits.Depth))
 		return
 	}
 	name, way, ok := z.servers.NextMissing(z.cut, z.inFlight == 0)
 	if !ok {
 		return
 	}
-	z.lookups++
+	z.noteLookup(1)
 	z.hedgeTimer.start(lookupLate)
 	z.st.Events.ServerLookup(z.st.WalkRef(), events.ServerLookup{Zone: z.cut.Zone, Server: name})
 	l := z.r.newDetachedLookup(z.asideOf(ctx), z.st.Budget)
@@ -87,13 +87,13 @@ func (z *zoneQuery) lookUp(ctx context.Context) {
 // addAddresses adds the addresses that were found to the server list.
 func (z *zoneQuery) addAddresses(l lookupResult) {
 	rescue.Again(l.err)
-	z.r.servers.AddTo(&z.servers, z.r.Settings.Now(), z.cut, l.name, l.addrs, z.cut.ApexServer(l.name))
+	z.addTo(l.name, l.addrs, z.cut.ApexServer(l.name))
 	z.servers.GlueCost.Add(l.queries)
 	if l.last {
-		z.lookups--
+		z.noteLookup(-1)
 		// Glue of a delegation on the way may work where the addresses that the zone
 		// itself has are wrong, or cannot be had.
-		z.r.servers.AddTo(&z.servers, z.r.Settings.Now(), z.cut, l.name, z.cut.Source.Cuts.Glue(z.r.Settings.Now(), l.name), true)
+		z.addTo(l.name, z.cut.Source.Cuts.Glue(z.r.Settings.Now(), l.name), true)
 	}
 	if l.last || len(l.addrs) > 0 {
 		z.st.Events.ServerLookup(z.st.WalkRef(), events.ServerLookup{
@@ -101,11 +101,19 @@ func (z *zoneQuery) addAddresses(l lookupResult) {
 		})
 	}
 	if l.err != nil {
-		z.errs = append(z.errs, fmt.Errorf("address of %s: %w", l.name, l.err))
+		z.noteError(fmt.Errorf("address of %s: %w", l.name, l.err))
 		z.ownFailure = z.ownFailure || failure.Of(l.err).Is(failure.Aborted)
 		z.noAddress = z.noAddress || l.noAddress
 		z.outage = z.outage || !l.noAddress
 	}
+}
+
+// addTo adds addresses of a name server to the list. It calls a function of the program's,
+// AllowServer, which may panic.
+func (z *zoneQuery) addTo(name dnsname.Name, addrs []netip.Addr, lowPriority bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.r.servers.AddTo(&z.servers, z.r.Settings.Now(), z.cut, name, addrs, lowPriority)
 }
 
 // lookUpServer looks for the addresses of a name server. It sends what it finds to found at

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -91,12 +91,17 @@ type zoneQuery struct {
 	aside     context.Context // see asideOf; nil: no other goroutine works yet
 	stopAside context.CancelFunc
 
+	// mu is held to change what unanswered reads in other goroutines: servers.Addrs, tried, silent,
+	// lookups and errs.
+	mu sync.Mutex
+
 	inFlight   int
 	lookups    int
 	noAddress  bool // a name server's name does not exist, or has no address
 	outage     bool // a look-up failed because servers did not answer
 	tried      []netip.AddrPort
 	firstTried [maxInFlight]netip.AddrPort // where tried begins
+	silent     uint32                      // a bit for each of tried that has not replied yet
 	errs       []error
 	fallback   *upstream.Reply // a response to use if no better one comes
 
@@ -114,12 +119,26 @@ func (z *zoneQuery) Joined() { z.st.Events.Joined(z.st.WalkRef(), z.cut.Zone) }
 // Retry has nothing to change.
 func (z *zoneQuery) Retry() {}
 
+// Leaving notes what the question waited for when its time ended.
+func (z *zoneQuery) Leaving(fl *flight.Flight) {
+	if u := z.r.unanswered(fl, make(map[*flight.Flight]bool)); u.err != nil && z.st.Budget.IsOver() {
+		z.st.Budget.NoteUnanswered(u.rank(), u.err)
+	}
+}
+
 // Lead asks, as the work of a flight.
 func (z *zoneQuery) Lead(fl *flight.Flight) (any, error) {
 	z.st.enter(fl)
+	z.fill()
+	return z.run(fl.Ctx)
+}
+
+// fill makes the list of servers. It calls a function of the program's, AllowServer, which may panic.
+func (z *zoneQuery) fill() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	z.tried = z.firstTried[:0]
 	z.r.servers.Fill(&z.servers, z.r.Settings.Now(), z.cut, z.q, z.r.triesFor(&z.st), z.st.depth > 0, z.st.avoidServers)
-	return z.run(fl.Ctx)
 }
 
 // run is the third loop of RFC 1034 §5.3.3: the server changes.
@@ -245,9 +264,7 @@ func (z *zoneQuery) send(ctx context.Context, hedge events.Reason) bool {
 // exchange asks a server. It returns when the exchange has ended here, or goes on in another
 // goroutine because it is late or does not only wait for a reply.
 func (z *zoneQuery) exchange(ctx context.Context, to *slist.Server, why events.Reason) {
-	if !slices.Contains(z.tried, to.Addr) {
-		z.tried = append(z.tried, to.Addr)
-	}
+	z.noteAsked(to.Addr)
 	z.inFlight++
 	late := to.Estimate.Late + to.Jitter
 	if z.inFlight == 1 && z.lookups == 0 && z.deadProbe.ended == nil {
@@ -298,6 +315,7 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 	now := z.r.Settings.Now()
 	o.Server.Busy = false
 	if o.Unsent {
+		z.noteResult(o.Server.Addr)
 		z.servers.PutBack(now, o.Server)
 		z.putBackPlainRetry(o.Server)
 		return nil
@@ -307,9 +325,13 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 	// tolerated once only.
 	o.Server.Excluded = o.Server.UDPSpoilt || o.Server.ExtraSend || !o.TimedOut && !o.UDPSpoilt
 	o.Server.UDPSpoilt = o.UDPSpoilt
+	if z.st.Budget.IsOver() && failure.Of(o.Err).IsTimeout() {
+		return nil // the question has ended, and perhaps the server would have replied
+	}
+	z.noteResult(o.Server.Addr)
 	if o.Err != nil {
 		z.ownFailure = z.ownFailure || failure.Of(o.Err).Has(failure.OwnMeans)
-		z.errs = append(z.errs, &failure.ServerError{Server: o.Server.Addr, Err: o.Err})
+		z.noteError(&failure.ServerError{Server: o.Server.Addr, Err: o.Err})
 	}
 	if o.Server.ExtraSend {
 		z.leavePlainRetry(o.PlainRetryResult())
@@ -339,7 +361,7 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 		}
 	case answer.KindLame:
 		z.cut.Source.Infra.SetLame(now, o.Server.Addr, z.cut.Zone)
-		z.errs = append(z.errs, fmt.Errorf("%s: %w (%s)", o.Server.Addr.Addr(), failure.ErrLame, failure.RcodeName(o.Reply.Rcode)))
+		z.noteError(fmt.Errorf("%s: %w (%s)", o.Server.Addr.Addr(), failure.ErrLame, failure.RcodeName(o.Reply.Rcode)))
 		z.noteRecursion(o.Reply)
 	case answer.KindUnusable:
 		z.noteRecursion(o.Reply)
@@ -373,53 +395,3 @@ func (z *zoneQuery) doubtsNoData(m *upstream.Reply) bool {
 	z.fallback = m
 	return true
 }
-
-// failure is why no server of the zone sent a response that settles the question.
-func (z *zoneQuery) failure(cause error) error {
-	err := failure.Join(z.errs)
-	failed := failure.Of(err)
-	switch {
-	case cause != nil:
-		err = cause
-	case failed.Is(failure.RouteLoop) && len(z.tried) <= 1:
-		// There was no other server to ask.
-	case len(z.tried) == 0 && z.servers.LoopExcluded:
-		err = failure.ErrRouteLoop
-	case len(z.tried) > 0, z.servers.Silent() > 0: // those marked down are not tried for this question
-		err = failure.WrapCause(failure.ErrNoReachableServer, err)
-	default:
-		err = failure.WrapCause(failure.ErrNoServerAddress, err)
-	}
-	if root := z.rootFailure(); cause == nil && root != nil && !failed.Is(failure.NoDescriptors) {
-		err = fmt.Errorf("%w: %w", root, err)
-	}
-	// A question that has reached its limits says nothing about servers. Otherwise one that
-	// wastes a hundred queries could have any server marked down by the next.
-	if cause == nil && !z.responded && !z.ownFailure && !z.cut.Source.Forwards() {
-		z.servers.RecordSilence(z.r.Settings.Now())
-	}
-	if rt := z.cut.Source.Route; rt != nil && cause == nil {
-		err = rt.Failed(err)
-	}
-	return &failure.ZoneError{Zone: z.cut.Zone, Servers: slices.Clone(z.tried), Responded: z.responded, Err: err}
-}
-
-// rootFailure says why the root servers cannot be asked from here, when none of them sent a
-// usable response. It is nil for other zones, and when that may have other reasons.
-func (z *zoneQuery) rootFailure() error {
-	switch {
-	case !z.asksRoot():
-		return nil
-	case z.intercepted > 0:
-		return failure.ErrIntercepted
-	case len(z.tried) > 0 && !z.responded && !slices.ContainsFunc(z.errs, func(err error) bool { return !upstream.IsNoRoute(err) }):
-		return failure.ErrNoNetwork
-	case len(z.tried) > 0 && !z.responded && !z.cut.Source.Infra.HeardLately(z.r.Settings.Now()) && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)):
-		return failure.ErrBlocked
-	}
-	return nil
-}
-
-// blockedAfter is how many root servers must be silent before port 53 is taken to be
-// blocked: they are operated apart, and two of them are never down together.
-const blockedAfter = 3

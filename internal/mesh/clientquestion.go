@@ -79,6 +79,8 @@ type clientQuestion struct {
 
 	arrived func()      // undoes ClientQuestions.Enter; nil: it was not entered
 	left    atomic.Bool // the slot has been released, or will be by others
+
+	unanswered *failure.ZoneError // what it did not wait for any longer; nil: it has not left
 }
 
 // fetch waits for the answer until ctx ends, in the goroutine of the caller, while another one
@@ -97,13 +99,23 @@ func (c *clientQuestion) fetch(ctx context.Context) (*answer.Answer, error) {
 	defer c.leave()
 	by := c.waiter()
 	by.Parent = c.r.Flights.Of(ctx) // a Dial function that asks waits for no work that waits for it
-	by.Leaving = func(fl *flight.Flight) {
-		if c.st.Leaving != nil && c.st.Leaving(fl, c.release) {
-			c.left.Store(true)
-			c.slot.keep() // from now on it cannot be shed
-		}
+	f, err := c.answer(ctx, by)
+	if c.unanswered != nil && err != nil && err != failure.ErrClosed {
+		err = c.unanswered.EndedBy(err)
 	}
-	return c.answer(ctx, by)
+	return f, err
+}
+
+// unanswered returns the query that the work on a question of a client waits for, or that the end
+// of that work has met a moment ago; nil: none.
+func (r *Mesh) unanswered(fl *flight.Flight) *failure.ZoneError {
+	if u := r.iterate.Unanswered(fl); u != nil {
+		return u
+	}
+	if led, ok := fl.Work().(*clientQuestion); ok {
+		return led.st.Budget.Unanswered()
+	}
+	return nil
 }
 
 // fetchHere works in the goroutine of the caller, whose context ends only with the resolver.
@@ -175,7 +187,7 @@ func (c *clientQuestion) answer(ctx context.Context, by flight.Waiter) (*answer.
 	return v.(*answer.Answer), nil
 }
 
-// Lead, Joined and Retry make the search for the answer the work of a flight.
+// Lead, Joined, Retry and Leaving make the search for the answer the work of a flight.
 func (c *clientQuestion) Lead(fl *flight.Flight) (any, error) {
 	f, err := c.r.iterate.Search(fl.Ctx, c.st.InFlight(fl), c.q)
 	return f, c.st.Budget.End(err)
@@ -184,6 +196,14 @@ func (c *clientQuestion) Lead(fl *flight.Flight) (any, error) {
 func (c *clientQuestion) Joined() { c.st.Events.Joined(c.st.WalkRef(), "") }
 
 func (c *clientQuestion) Retry() { c.st.RetryFailure = true }
+
+func (c *clientQuestion) Leaving(fl *flight.Flight) {
+	c.unanswered = c.r.unanswered(fl)
+	if c.st.Leaving != nil && c.st.Leaving(fl, c.release) {
+		c.left.Store(true)
+		c.slot.keep() // from now on it cannot be shed
+	}
+}
 
 // questionKey is the key of the flight for a client's question. It differs after a change of
 // routes, of negative trust anchors or of local zones, so that answers found by the old ones

@@ -34,7 +34,7 @@ func (r *Mesh) answerOrStale(ctx context.Context, st *iterate.QueryState, q answ
 	}
 	f, err := r.fetchAnswer(patient, &inside, q)
 	switch {
-	case err == errClientTimer:
+	case errors.Is(err, errClientTimer):
 		if f, ok := r.searchStale(q, st.Trust, "no answer in time"); ok {
 			r.cacheOf(q).PostponeRefresh(r.Settings.Now(), q.Name, q.Type, st.Trust)
 			return f, nil

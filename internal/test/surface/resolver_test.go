@@ -57,6 +57,9 @@ func TestDetailed(t *testing.T) {
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
 		t.Error(err)
 	}
+	if text := (resolver.DownServer{Addr: netip.MustParseAddrPort("192.0.2.1:53"), Lost: 3}).String(); !strings.HasPrefix(text, "192.0.2.1:53 (marked down") {
+		t.Errorf("a server that is marked down reads %q", text)
+	}
 	if text := resolver.Explain(resolver.ErrClosed); text == "" {
 		t.Error("no explanation")
 	}
