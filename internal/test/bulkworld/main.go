@@ -13,9 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/iterdns/iterdns/internal/test/netns"
-
+	"github.com/iterdns/iterdns/internal/test/progress"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -66,15 +67,31 @@ func start(c config) int {
 		}
 		return status
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, c, resolver.PrintableWriter(os.Stdout)); err != nil {
-		return fail(err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+	}()
+	stdout, begin := resolver.PrintableWriter(os.Stdout), time.Now()
+	err := run(ctx, c, stdout)
+	if context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bulkworld:", err)
+	}
+	progress.End(stdout, "bulkworld", begin, err)
+	if err != nil {
+		return 1
 	}
 	return 0
 }
 
-// run measures, prints the table, and returns what must not be.
+var errInterrupted = errors.New("interrupted")
+
+// run measures, prints the table of what was measured, and returns what must not be.
 func run(ctx context.Context, c config, stdout io.Writer) error {
 	if err := netns.Claim(); err != nil {
 		return err
@@ -97,20 +114,21 @@ func run(ctx context.Context, c config, stdout io.Writer) error {
 			continue
 		}
 		of, err := compare(ctx, c, binary, dir, on)
-		if err != nil {
-			return err
-		}
 		rows = append(rows, of...)
+		if err != nil {
+			faults = append(faults, err)
+			break
+		}
 		faults = append(faults, judge(c, of)...)
 	}
-	fmt.Fprintf(stdout, "%d names\n%s\n", c.names, tableHead)
-	for _, m := range rows {
-		fmt.Fprintln(stdout, m)
+	if len(rows) > 0 {
+		fmt.Fprint(stdout, table(c.names, rows))
 	}
 	return errors.Join(faults...)
 }
 
-// compare measures bulk, and Unbound where it is installed, in one world.
+// compare measures bulk, and Unbound where it is installed, in one world. With an error it returns what was
+// measured before.
 func compare(ctx context.Context, c config, binary, dir string, signed bool) ([]*measured, error) {
 	w := &world{}
 	if signed {
@@ -133,47 +151,11 @@ func compare(ctx context.Context, c config, binary, dir string, signed bool) ([]
 		return nil, err
 	}
 	rows := []*measured{m}
-	if best, err := bestUnbound(ctx, c, f, s); err != nil {
-		return nil, err
-	} else if best != nil {
+	best, err := bestUnbound(ctx, c, f, s)
+	if best != nil {
 		rows = append(rows, best)
 	}
-	return rows, nil
-}
-
-// suitsBetter reports whether a number of queries suits Unbound better than another: it finds more names,
-// or as many sooner.
-func (m *measured) suitsBetter(other *measured) bool {
-	const asMany = 0.005
-	if d := m.success() - other.success(); d > asMany || d < -asMany {
-		return d > 0
-	}
-	return m.most != 0 && (other.most == 0 || m.most < other.most)
-}
-
-// bestUnbound returns the best run of Unbound; nil where it is not installed, or not wanted.
-func bestUnbound(ctx context.Context, c config, f files, s *servers) (*measured, error) {
-	for _, program := range []string{"unbound", "dnsperf"} {
-		if _, err := exec.LookPath(program); err != nil && len(c.peerQueries) > 0 {
-			if _, err := os.Stat("/usr/sbin/" + program); err != nil {
-				fmt.Fprintf(os.Stderr, "%s is not installed: bulk is measured alone\n", program)
-				return nil, nil
-			}
-		}
-	}
-	var best *measured
-	for _, queries := range c.peerQueries {
-		m, err := measureUnbound(ctx, c, f, s, queries)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(os.Stderr, "Unbound with %d queries under way, DNSSEC %s: %.0f names a second, success %.3f %%\n",
-			queries, onOff(m.dnssec), float64(m.names)/m.took.Seconds(), 100*m.success())
-		if best == nil || m.suitsBetter(best) {
-			best = m
-		}
-	}
-	return best, nil
+	return rows, err
 }
 
 // lessSuccess is by how much bulk's success may be lower than Unbound's: both meet losses of their own.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -59,4 +60,62 @@ func highWater(pid int) int64 {
 	}
 	n, _ := strconv.ParseInt(string(m[1]), 10, 64)
 	return n << 10
+}
+
+// sizes are those of an output as it grew.
+type sizes []struct {
+	at   time.Duration
+	size int64
+}
+
+// until returns when the output had a part of its final size; 0: not known.
+func (s sizes) until(part float64) time.Duration {
+	if len(s) == 0 {
+		return 0
+	}
+	for _, e := range s {
+		if float64(e.size) >= part*float64(s[len(s)-1].size) {
+			return e.at
+		}
+	}
+	return 0
+}
+
+// watching looks at a process while it runs.
+type watching struct {
+	stop  chan struct{}
+	over  sync.WaitGroup
+	files int
+	sizes sizes
+}
+
+func watch(pid int, out string) *watching {
+	w := &watching{stop: make(chan struct{})}
+	begun := time.Now()
+	w.over.Go(func() {
+		for {
+			if entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err == nil {
+				w.files = max(w.files, len(entries))
+			}
+			if info, err := os.Stat(out); err == nil {
+				w.sizes = append(w.sizes, struct {
+					at   time.Duration
+					size int64
+				}{time.Since(begun), info.Size()})
+			}
+			select {
+			case <-w.stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	return w
+}
+
+// end ends the watch. files and the sizes are whole then.
+func (w *watching) end() sizes {
+	close(w.stop)
+	w.over.Wait()
+	return w.sizes
 }

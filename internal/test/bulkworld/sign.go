@@ -22,6 +22,10 @@ type signer struct {
 	kept map[string]*dns.RRSIG // of records that are asked for often; guarded by mu
 }
 
+// mostKept is how many signatures are kept: those of the root and the top-level domains are among the
+// first.
+const mostKept = 1000
+
 // signatureLife is how long signatures are valid: longer than a run takes.
 const signatureLife = 30 * 24 * time.Hour
 
@@ -155,7 +159,9 @@ func (s *signer) signature(zone string, set []dns.RR) *dns.RRSIG {
 	}
 	if !ofName {
 		s.mu.Lock()
-		s.kept[key] = sig
+		if len(s.kept) < mostKept { // denials of missing names are of no further use
+			s.kept[key] = sig
+		}
 		s.mu.Unlock()
 	}
 	return sig

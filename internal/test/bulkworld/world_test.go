@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,8 +141,9 @@ func TestReadReplies(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "> %s %s A 0.012\n", rcode, nameOf(n))
 	}
-	m.readReplies(strings.NewReader("[Status] Sending queries\n"+text.String()), time.Now())
-	if m.succeeded != 19 || m.most == 0 {
+	var ended atomic.Int64
+	m.readReplies(strings.NewReader("[Status] Sending queries\n"+text.String()), time.Now(), &ended)
+	if m.succeeded != 19 || m.most == 0 || ended.Load() != 20 {
 		t.Errorf("got %d right answers, and 99 of 100 after %v, want 19", m.succeeded, m.most)
 	}
 }
@@ -162,6 +164,26 @@ func TestSuitsBetter(t *testing.T) {
 	} {
 		if got := test.a.suitsBetter(test.b); got != test.want {
 			t.Errorf("%+v, %+v: got %t, want %t", test.a, test.b, got, test.want)
+		}
+	}
+}
+
+// TestTable: the ratios are those to the run below, in all and without lines and start-up.
+func TestTable(t *testing.T) {
+	rows := []*measured{
+		{program: bulkName, names: 1000, took: time.Second, cpu: 200 * time.Millisecond, lines: lineCost{10 * time.Millisecond, 40 * time.Microsecond}, succeeded: 999, answerable: 1000, queries: 2000, memory: 1 << 20, descriptors: 5},
+		{program: "Unbound, 100", names: 1000, took: time.Second, cpu: 100 * time.Millisecond, answerable: 1000},
+		{program: bulkName, dnssec: true, names: 1000, took: time.Second, cpu: time.Second, answerable: 1000},
+	}
+	lines := strings.Split(table(1000, rows), "\n")
+	for i, want := range []string{
+		"bulk off 1000 - 200 2.00 150 1.50 99.900 % 2.00 1.0 5",
+		"Unbound, 100 off 1000 - 100 - 100 - 0.000 % 0.00 0.0 0",
+		"bulk on 1000 - 1000 - 1000 - 0.000 % 0.00 0.0 0",
+		"bulk, DNSSEC off: start-up 10ms, and 40.0 us for each line",
+	} {
+		if got := strings.Join(strings.Fields(lines[3+i]), " "); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
