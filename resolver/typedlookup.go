@@ -99,6 +99,8 @@ var recordTypes = func() map[reflect.Type]uint16 {
 // issue. An error at any name fails the whole, since the records might be there.
 //
 // Canonical says where the records are. Status is the worst of the names tried.
+//
+// Package resolver/caa decides by such records, for certification authorities.
 func (r *Resolver) LookupCAA(ctx context.Context, domain string) (Records[*dns.CAA], error) {
 	name, err := dnsname.Parse(domain)
 	if err != nil {

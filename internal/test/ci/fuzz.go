@@ -17,8 +17,8 @@ import (
 // fuzzMain lists the targets that take what a hostile server or client sends, and those that
 // judge proofs: they get more time.
 var fuzzMain = []string{
-	"cache.FuzzLoadEntry", "dnssec.FuzzAnchors", "dnssec.FuzzNSEC", "dnssec.FuzzNSEC3",
-	"dnssec.FuzzSignature", "internal/scrub.FuzzScrub", "internal/wire.FuzzParse", "internal/upstream.FuzzCheck", "internal/upstream.FuzzClassify",
+	"cache.FuzzLoadEntry", "dnssec.FuzzAnchors", "dnssec.FuzzAuthenticationChain", "dnssec.FuzzNSEC", "dnssec.FuzzNSEC3",
+	"dnssec.FuzzSignature", "dnssec.FuzzStoredChain", "internal/scrub.FuzzScrub", "internal/wire.FuzzParse", "internal/upstream.FuzzCheck", "internal/upstream.FuzzClassify",
 	"resolver.FuzzServeWire",
 }
 

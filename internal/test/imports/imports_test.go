@@ -34,6 +34,8 @@ var rooms = []room{
 		"it shows a resolver to those who run it: it knows nothing that a program could not know"},
 	{"internal/drawing", "dnssec glue resolver",
 		"it draws what a trace and a chain of trust say: it asks nothing"},
+	{"resolver/caa", "dnssec resolver",
+		"it decides for a certification authority by what a resolver finds: it knows nothing that a program could not know"},
 	{"resolver/resolvertest", "resolver dnssec glue internal/dnsname internal/scenario internal/wire internal/zonetext",
 		"it is an Internet in memory for tests: it may know the resolver, and no package may know it"},
 	{"resolver", "cache dnssec glue internal/anchorkeeper internal/answer internal/budget internal/dnsname internal/env internal/events internal/failure internal/infra internal/iterate internal/limits internal/localzone internal/mesh internal/policy internal/printable internal/rescue internal/routes internal/scrub internal/secondlevel internal/serve internal/slist internal/stub internal/transport internal/upstream internal/wire internal/zonetext rootHints",
