@@ -51,11 +51,11 @@ func (e *evidence) run(want int, args ...string) string {
 func TestEvidence(t *testing.T) {
 	in := resolvertest.New(t, internet)
 	e := &evidence{t, in, t.TempDir()}
-	anchors := ""
+	var anchors strings.Builder
 	for _, a := range in.Anchors() {
-		anchors += a.String() + "\n"
+		anchors.WriteString(a.String() + "\n")
 	}
-	if err := os.WriteFile(filepath.Join(e.dir, "anchors"), []byte(anchors), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(e.dir, "anchors"), []byte(anchors.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, qtype, status, found string }{

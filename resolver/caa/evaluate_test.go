@@ -317,12 +317,13 @@ func FuzzIssueValue(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text := v.Issuer
+		var text strings.Builder
+		text.WriteString(v.Issuer)
 		for _, p := range v.Parameters {
-			text += ";" + p.Tag + "=" + p.Value
+			text.WriteString(";" + p.Tag + "=" + p.Value)
 		}
-		if again, err := caa.ParseIssueValue(text); err != nil || fmt.Sprint(again) != fmt.Sprint(v) {
-			t.Errorf("%q: got %v, and of %q %v, %v", value, v, text, again, err)
+		if again, err := caa.ParseIssueValue(text.String()); err != nil || fmt.Sprint(again) != fmt.Sprint(v) {
+			t.Errorf("%q: got %v, and of %q %v, %v", value, v, text.String(), again, err)
 		}
 	})
 }
