@@ -49,7 +49,8 @@ func (c *config) settings() env.Settings {
 		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
 		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
 		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
-		Minimise: env.Minimisation(c.Minimise), Family: env.Family(c.Family), Port: c.Port,
+		LocalRoot: c.LocalRoot != nil,
+		Minimise:  env.Minimisation(c.Minimise), Family: env.Family(c.Family), Port: c.Port,
 		DisableCaseRandomisation: c.DisableCaseRandomisation,
 		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
 		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
@@ -109,6 +110,9 @@ func (o Options) fill() (config, error) {
 	}
 	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
 		return config{}, optionError("ViewName", "empty: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs one")
+	}
+	if err := c.checkLocalRoot(); err != nil {
+		return config{}, err
 	}
 	return c, c.checkEnums()
 }

@@ -214,7 +214,10 @@ func wrap(q dns.Question, err error) *Error {
 	}
 	switch {
 	case f.Bogus != nil:
-		e.Zone, e.Servers, e.Err = f.Bogus.Zone.String(), []netip.AddrPort{f.Bogus.Server}, f.Bogus.Err
+		e.Zone, e.Err = f.Bogus.Zone.String(), f.Bogus.Err
+		if f.Bogus.Server.IsValid() { // not the local root, or the second level
+			e.Servers = []netip.AddrPort{f.Bogus.Server}
+		}
 	case f.Zone != nil && !f.IsBogus():
 		e.Zone, e.Servers, e.Err = f.Zone.Zone.String(), f.Zone.Servers, f.Zone.Err
 		for _, s := range f.Zone.Down {

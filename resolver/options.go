@@ -21,6 +21,14 @@ type Options struct {
 	// AllowServer says.
 	RootHints *glue.Delegation
 
+	// LocalRoot is a copy of the root zone that answers in the place of the root servers (RFC
+	// 8806), once it is verified by its ZONEMD record (RFC 8976) and TrustAnchors. Delegations of
+	// top-level domains, denials of those that do not exist, and questions about the root itself
+	// then cost no query. It is fetched in the background, and as long as there is none the root
+	// servers are asked; Resolver.AwaitLocalRoot waits for it. Names of Routes are not affected.
+	// &LocalRoot{} fetches it from the public servers. Nil: none.
+	LocalRoot *LocalRoot
+
 	// TrustAnchors are the keys that chains of trust begin with, at any zone (RFC 4035
 	// §4.4). Nil: the embedded IANA root keys. An empty list is an error of New, unless
 	// Validation is off: nothing would ever be validated, unnoticed.

@@ -39,7 +39,7 @@ type Resolver struct {
 }
 
 // New returns a Resolver. The error says which option is invalid. Nothing is sent before
-// the first question, unless there is an Options.AnchorStore.
+// the first question, unless there is an Options.AnchorStore or an Options.LocalRoot.
 func New(o Options) (*Resolver, error) {
 	c, err := o.fill()
 	if err != nil {
@@ -73,6 +73,7 @@ func New(o Options) (*Resolver, error) {
 			r.anchors.Run(r.env.Base, anchorkeeper.Engine{Fetch: r.iterate.FetchKeys, Install: r.routes.SetAnchors})
 		})
 	}
+	r.openLocalRoot()
 	return r, nil
 }
 

@@ -74,6 +74,9 @@ type Stats struct {
 	// Anchors are the counts of Options.AnchorStore; zero without one.
 	Anchors AnchorStats `json:"anchors"`
 
+	// LocalRoot are the counts of Options.LocalRoot; zero without one.
+	LocalRoot LocalRootStats `json:"local_root"`
+
 	// InFlight is how many questions are being searched now, Prefetching how many
 	// prefetches are under way, Refreshing how many questions are being worked on in the
 	// background whose clients got expired answers, and Queued how many queries to ServeDNS
@@ -296,8 +299,8 @@ func (r *Resolver) Stats() Stats {
 		Limits: make(map[string]uint64, len(limits.Table)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.Bogus)),
 		Prefetched: c.Prefetched.Load(), PrefetchFailed: c.PrefetchFailed.Load(), PrefetchDropped: c.PrefetchDropped.Load(),
-		SecondLevel: r.SecondLevelStats(),
-		Servers:     r.routes.KnownServers(),
+		SecondLevel: r.SecondLevelStats(), LocalRoot: r.localRootStats(),
+		Servers: r.routes.KnownServers(),
 	}
 	if r.anchors != nil {
 		s.Anchors = AnchorStats(r.anchors.Counts())

@@ -31,6 +31,9 @@ type Trace struct {
 	// SecondLevel is called after Options.SecondLevel has been read for a reply of a zone's
 	// servers; after a hit they are not asked.
 	SecondLevel func(SecondLevelInfo)
+	// LocalRoot is called when Options.LocalRoot has replied in the place of the root servers,
+	// which are then not asked.
+	LocalRoot func(LocalRootInfo)
 	// Start is called when a walk starts at a zone cut.
 	Start func(StartInfo)
 	// Query is called before a query is sent.
@@ -107,6 +110,21 @@ type StartInfo struct {
 	Step
 	Cut   *glue.Delegation
 	Hints bool // the cut is the root hints
+	// LocalRoot: the cut is the root, for whose servers Options.LocalRoot replies.
+	LocalRoot bool
+}
+
+// LocalRootInfo is the argument of Trace.LocalRoot: a reply made of the local root.
+type LocalRootInfo struct {
+	Step
+	Asked dns.Question // may be less than the walk's question (RFC 9156)
+	// Kind is the kind of reply, and Rcode its response code, as in ResponseInfo.
+	Kind  string
+	Rcode int
+	// Serial is the serial number of the copy.
+	Serial uint32
+	// Message is the reply in wire format.
+	Message []byte
 }
 
 // QueryReason says why a query is sent.
@@ -184,6 +202,8 @@ type ReferralInfo struct {
 	From string // the zone that refers
 	Cut  *glue.Delegation
 	DS   []dns.RR // nil: none came with the referral
+	// LocalRoot: the referral was made of Options.LocalRoot.
+	LocalRoot bool
 }
 
 // ServerLookupInfo is the argument of Trace.ServerLookup: the name server whose addresses
@@ -254,8 +274,12 @@ func LogTrace(l *slog.Logger) *Trace {
 			t.step(i.Step, "cache", slog.Bool("hit", i.Hit), slog.Bool("negative", i.Negative),
 				slog.Bool("failure", i.Failure), slog.Bool("alias", i.Alias))
 		},
+		LocalRoot: func(i LocalRootInfo) {
+			t.step(i.Step, "local root", slog.String("asked", questionText(i.Asked)), slog.String("kind", i.Kind),
+				slog.String("rcode", failure.RcodeName(i.Rcode)), slog.Any("serial", i.Serial))
+		},
 		Start: func(i StartInfo) {
-			t.step(i.Step, "start", slog.String("zone", i.Cut.Zone.String()), slog.Bool("hints", i.Hints))
+			t.step(i.Step, "start", slog.String("zone", i.Cut.Zone.String()), slog.Bool("hints", i.Hints), slog.Bool("local root", i.LocalRoot))
 		},
 		Query: func(i QueryInfo) {
 			t.step(i.Step, "query", slog.Int("id", i.ID), slog.String("zone", i.Zone), slog.Any("server", i.Server),

@@ -223,10 +223,19 @@ func (a *audience) SecondLevel(in events.Step, e events.SecondLevel) {
 	})
 }
 
+// LocalRoot calls Trace.LocalRoot.
+func (a *audience) LocalRoot(in events.Step, e events.LocalRoot) {
+	tell(a, func(t *Trace) func(LocalRootInfo) { return t.LocalRoot }, func() LocalRootInfo {
+		return LocalRootInfo{
+			Step: stepNow(in), Asked: e.Asked.Public(), Kind: e.Kind, Rcode: e.Rcode, Serial: e.Serial, Message: e.Message,
+		}
+	})
+}
+
 // Start calls Trace.Start.
-func (a *audience) Start(in events.Step, cut *glue.Delegation, hints bool) {
+func (a *audience) Start(in events.Step, cut *glue.Delegation, hints, local bool) {
 	tell(a, func(t *Trace) func(StartInfo) { return t.Start }, func() StartInfo {
-		return StartInfo{Step: stepNow(in), Cut: cut, Hints: hints}
+		return StartInfo{Step: stepNow(in), Cut: cut, Hints: hints, LocalRoot: local}
 	})
 }
 
@@ -288,9 +297,9 @@ func (a *audience) Response(in events.Step, e events.Response) {
 }
 
 // Referral calls Trace.Referral.
-func (a *audience) Referral(in events.Step, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset) {
+func (a *audience) Referral(in events.Step, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset, local bool) {
 	tell(a, func(t *Trace) func(ReferralInfo) { return t.Referral }, func() ReferralInfo {
-		info := ReferralInfo{Step: stepNow(in), From: from.String(), Cut: cut}
+		info := ReferralInfo{Step: stepNow(in), From: from.String(), Cut: cut, LocalRoot: local}
 		if ds != nil {
 			info.DS, _ = ds.AppendRRs(nil, ds.TTL, true)
 		}
@@ -339,6 +348,7 @@ func (t *Trace) guarded(mu *sync.Mutex, open func() bool) *Trace {
 		Joined:       guard(t.Joined, mu, open),
 		Cache:        guard(t.Cache, mu, open),
 		SecondLevel:  guard(t.SecondLevel, mu, open),
+		LocalRoot:    guard(t.LocalRoot, mu, open),
 		Start:        guard(t.Start, mu, open),
 		Query:        guard(t.Query, mu, open),
 		Response:     guard(t.Response, mu, open),

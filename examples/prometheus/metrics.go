@@ -104,4 +104,15 @@ var metrics = []metric{
 			"write_error": float64(l.WriteErrors), "write_dropped": float64(l.Dropped),
 		}
 	}),
+
+	gauge("local_root_in_use", "1 while a copy of the root zone answers.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.InUse) }),
+	gauge("local_root_serial", "Serial number of the copy.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.Serial) }),
+	gauge("local_root_age_seconds", "How long ago a source confirmed the copy.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.Age) }),
+	gauge("local_root_left_seconds", "How long the copy may still be used.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.Left) }),
+	labelled("local_root_total", "What came of the local root, by result.", "result", func(s *resolver.Stats) map[string]float64 {
+		l := &s.LocalRoot
+		return map[string]float64{"loaded": float64(l.Loaded), "unchanged": float64(l.Unchanged), "reply": float64(l.Replies)}
+	}),
+	labelled("local_root_failures_total", "What failed with the local root, by fault.", "fault",
+		func(s *resolver.Stats) map[string]float64 { return byLabel(s.LocalRoot.Failures) }),
 }

@@ -40,6 +40,7 @@ type Settings struct {
 	Validates    bool
 	TrustAnchors []dnssec.Anchor // to begin with
 	Algorithms   map[uint8]dnssec.Algorithm
+	LocalRoot    bool // there is to be one
 
 	Minimise                 Minimisation
 	Family                   Family
@@ -83,6 +84,9 @@ func (c *Settings) Digest(anchors []dnssec.Anchor) [32]byte {
 	fmt.Fprintf(h, "validation %d hints %v allow %t family %d port %d local %t iterations %d signatures %t",
 		validation, c.RootHints.Servers, c.OwnAllowServer, c.Family, c.Port,
 		!c.DisableLocalZones, c.Limits.NSEC3Iterations, c.OwnSignatureTime)
+	if c.LocalRoot && !slices.ContainsFunc(anchors, func(a dnssec.Anchor) bool { return a.Zone() == "." }) {
+		fmt.Fprint(h, " local root") // which nothing but its source vouches for
+	}
 	for _, a := range anchors {
 		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
 	}

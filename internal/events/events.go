@@ -34,14 +34,18 @@ type Sink interface {
 	Cache(in Step, e Cache)
 	// SecondLevel: the second level has been read.
 	SecondLevel(in Step, e SecondLevel)
-	// Start: a walk begins at cut, which is the root hints if hints is set.
-	Start(in Step, cut *glue.Delegation, hints bool)
+	// LocalRoot: the local copy of the root zone has replied in the place of a root server.
+	LocalRoot(in Step, e LocalRoot)
+	// Start: a walk begins at cut, which is the root hints if hints is set. local: the local root
+	// replies for its servers.
+	Start(in Step, cut *glue.Delegation, hints, local bool)
 	// Query: a query is about to be sent.
 	Query(in Step, e Query)
 	// Response: a query has been answered, or has failed.
 	Response(in Step, e Response)
-	// Referral: the walk descends from one zone to cut. ds is nil if the referral had no DS.
-	Referral(in Step, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset)
+	// Referral: the walk descends from one zone to cut. ds is nil if the referral had no DS. local:
+	// the local root referred.
+	Referral(in Step, from dnsname.Name, cut *glue.Delegation, ds *dnssec.RRset, local bool)
 	// ServerLookup: the look-up of a name server's addresses begins or ends.
 	ServerLookup(in Step, e ServerLookup)
 	// Alias: a CNAME or DNAME changes the name being searched.
@@ -73,6 +77,15 @@ type SecondLevel struct {
 	Age, Elapsed time.Duration
 	Message      []byte
 	Err          error
+}
+
+// LocalRoot is a reply of the local copy of the root zone.
+type LocalRoot struct {
+	Asked   answer.Question
+	Kind    string // as in resolver.ResponseInfo
+	Rcode   int
+	Serial  uint32
+	Message []byte
 }
 
 // Query is a query to one server.

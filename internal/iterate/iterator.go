@@ -10,7 +10,7 @@
 // keys and DS records that package dnssec needs, beside the walk, and asks again when an answer
 // is bogus. It primes the root (RFC 9609), reads and writes the second level, remembers
 // failures (RFC 9520), and finds out whether a forwarder leads back to us. It asks package
-// localzone before the cache.
+// localzone before the cache, and package localroot before the root servers.
 //
 // It never makes, sends or reads a message on the network: package upstream does. It does not
 // decide which questions of clients are worked on: package mesh does.
@@ -32,6 +32,7 @@ import (
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/flight"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/localroot"
 	"github.com/iterdns/iterdns/internal/localzone"
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/scrub"
@@ -50,6 +51,7 @@ type Iterator struct {
 	plainRetries    *slist.PlainRetries
 	probeWaitSlots  *budget.ConcurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
 	secondLevel     *secondLevel                              // nil: no SecondLevel
+	LocalRoot       *localroot.Root                           // nil: none
 	LocalZones      *localzone.Table
 	LoopProbes      routes.LoopProbes
 	ClientQuestions routes.ClientQuestions

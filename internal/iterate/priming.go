@@ -2,6 +2,7 @@ package iterate
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -10,8 +11,11 @@ import (
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/localroot"
 	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/slist"
 	"github.com/iterdns/iterdns/internal/upstream"
 	"github.com/iterdns/iterdns/internal/wire"
 )
@@ -117,4 +121,46 @@ func additionalAddresses(message []byte) []glue.Address {
 		}
 	}
 	return addrs
+}
+
+// localRootAddr stands for the local root where servers are told apart: when data that came from
+// it turns out bogus, as that of a copy which has been overtaken by a change of keys, it is avoided
+// like any server, and the root servers are asked.
+var localRootAddr netip.AddrPort
+
+// localRootAt returns the copy of the root zone that replies for the servers of a zone cut (RFC
+// 8806); nil when these are asked: at other zones, and in routes, whose root may be another.
+func (r *Iterator) localRootAt(st *QueryState, cut *routes.ZoneCut) *localroot.Zone {
+	if !cut.Zone.IsRoot() || cut.Source.Route != nil || st.avoidServers[localRootAddr] {
+		return nil
+	}
+	return r.LocalRoot.Zone()
+}
+
+// askLocalRoot returns the reply to q of the local root; nil when the servers are to be asked. It
+// takes the steps of a reply from the network.
+func (r *Iterator) askLocalRoot(st *QueryState, cut *routes.ZoneCut, q answer.Question) *upstream.Reply {
+	zone := r.localRootAt(st, cut)
+	if zone == nil {
+		return nil
+	}
+	msg := zone.Reply(q.Name, q.Type)
+	if msg == nil {
+		return nil
+	}
+	m, err := wire.Parse(msg)
+	if err != nil {
+		return nil
+	}
+	out := r.upstream.ReadResponse(m, cut, q, msg, &slist.Server{Addr: localRootAddr})
+	if out.Err != nil || !out.Reply.Kind.Final() {
+		return nil
+	}
+	reply := out.Reply
+	reply.FromLocalRoot, reply.Vouched, reply.SecondWritten = true, true, nil
+	r.LocalRoot.Counts.Replies.Add(1)
+	st.Events.LocalRoot(st.WalkRef(), events.LocalRoot{
+		Asked: q, Kind: reply.Kind.String(), Rcode: reply.Rcode, Serial: zone.Serial, Message: msg,
+	})
+	return reply
 }

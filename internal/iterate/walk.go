@@ -74,7 +74,7 @@ func (r *Iterator) newWalk(st *QueryState, q answer.Question, start *walkStart) 
 // servers of the deepest zone have answered.
 func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 	st, q := w.st, w.q
-	st.Events.Start(st.WalkRef(), w.cut.Delegation, w.cut.Hints)
+	st.Events.Start(st.WalkRef(), w.cut.Delegation, w.cut.Hints, w.r.localRootAt(st, w.cut) != nil)
 	st.validation.addKnown(ctx, w.cut, q.Name)
 	if st.validation != nil {
 		st.validation.startCut = w.cut.Zone
@@ -137,8 +137,11 @@ func (w *walk) continueAt(now time.Time, cut *routes.ZoneCut) {
 	}
 }
 
-// ask asks the second level, and if that has no reply, the servers.
+// ask asks the local root and the second level, and if these have no reply, the servers.
 func (w *walk) ask(ctx context.Context, asked answer.Question, minimised bool) (*upstream.Reply, error) {
+	if m := w.r.askLocalRoot(w.st, w.cut, asked); m != nil {
+		return m, nil
+	}
 	if m := w.r.readSecond(ctx, w.st, w.view, w.cut, asked); m != nil {
 		return m, nil
 	}
@@ -282,7 +285,7 @@ func (w *walk) descend(ctx context.Context, m *upstream.Reply) error {
 		Delegation: delegation, Source: from.Source, Expires: earliest(from.Expires, now.Add(m.Delegation.TTL)), Signed: m.DS != nil,
 	})
 	w.r.secondLevel.noteCut(w.cut, m.FromSecond)
-	w.st.Events.Referral(w.st.WalkRef(), from.Zone, m.Delegation, m.DS)
+	w.st.Events.Referral(w.st.WalkRef(), from.Zone, m.Delegation, m.DS, m.FromLocalRoot)
 	return nil
 }
 
@@ -315,7 +318,9 @@ func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q a
 	if v.Route != nil {
 		return routes.ZoneCut{Delegation: v.Route.Cut, Source: v.Source}
 	}
-	r.prime()
+	if r.LocalRoot.Zone() == nil { // which knows the root's servers, and is asked in their place
+		r.prime()
+	}
 	return routes.ZoneCut{Delegation: r.Settings.RootHints, Source: v.Source, Hints: true}
 }
 

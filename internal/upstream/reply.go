@@ -29,6 +29,7 @@ type Reply struct {
 	Server        *slist.Server
 	Wire          []byte       // as received, for traces
 	FromSecond    bool         // it comes from the second level
+	FromLocalRoot bool         // it was made of the local root
 	Vouched       bool         // its sender has seen the query: see vouchedFor
 	WithoutEDNS   bool         // the query had no EDNS, so that no signatures could come
 	SecondWritten *atomic.Bool // it was written to the second level; nil: it is not to be

@@ -67,7 +67,7 @@ remote-control:
 	control-enable: no
 `, dir, addr.Addr(), addr.Port())
 	for _, z := range zones {
-		fmt.Fprintf(&b, "zone:\n\tname: %q\n\tzonefile: %q\n", z.origin, z.file)
+		fmt.Fprintf(&b, "zone:\n\tname: %q\n\tzonefile: %q\n\tprovide-xfr: 127.0.0.0/8 NOKEY\n", z.origin, z.file)
 	}
 	return b.String()
 }
@@ -89,8 +89,13 @@ database:
 log:
   - target: stderr
     any: info
+acl:
+  - id: all
+    address: 127.0.0.0/8
+    action: transfer
 template:
   - id: default
+    acl: all
     storage: %[1]q
     zonefile-sync: -1
     zonefile-load: whole
@@ -116,6 +121,7 @@ func bindConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
 	session-keyfile none;
 	recursion no;
 	allow-query { any; };
+	allow-transfer { any; };
 	dnssec-validation no;
 	empty-zones-enable no;
 	minimal-any no;

@@ -17,7 +17,7 @@
 //
 // # Limitations
 //
-// The products serve primary zones from text; no transfers, no signing by the
-// server (a zone may hold signatures), one address for each server. The package is
-// test support: nothing of the library imports it.
+// The products serve primary zones from text, and transfer them to clients on this host;
+// no signing by the server (a zone may hold signatures), one address for each server. The
+// package is test support: nothing of the library imports it.
 package realserver
