@@ -85,8 +85,9 @@ type rootRoll struct {
 	zone    string    // how the root zone is signed
 }
 
-// rollWorld is what is below the root.
-const rollWorld = "-- zone . at " + rootServer + " %s --\n-- zone example. at 198.51.100.1 signed --\n*.www A 192.0.2.80\n"
+// rollWorld is what is below the root, whose NS records have a long TTL: no data of a zone is kept
+// for longer.
+const rollWorld = "-- zone . at " + rootServer + " %s --\n@ 518400 NS ns1\nns1 518400 A " + rootServer + "\n-- zone example. at 198.51.100.1 signed --\n*.www A 192.0.2.80\n"
 
 // newRootRoll makes the Internet; zone says how the root zone is signed.
 func newRootRoll(t testing.TB, zone string) *rootRoll {
@@ -164,7 +165,11 @@ func (w *rootRoll) resolver(t testing.TB, store dnssec.RolloverStore, trusted []
 	for _, f := range change {
 		f(&o)
 	}
-	return resolver.New(o)
+	r, err := resolver.New(o)
+	if err == nil {
+		t.Cleanup(func() { r.Close() })
+	}
+	return r, err
 }
 
 // keyQueries counts the queries for the root's keys.

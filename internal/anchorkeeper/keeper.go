@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -182,7 +183,9 @@ func (k *Keeper) refresh(ctx context.Context, zone string) {
 	k.notBefore[zone] = time.Now().Add(minInterval) // however this ends
 	k.reload(ctx)
 	r, ok := k.state(zone)
-	if !ok || untilDue(r, k.o.Now()) > 0 {
+	if wait := untilDue(r, k.o.Now()); !ok || wait > 0 {
+		// Another process has asked. It is let go first the next time too.
+		k.notBefore[zone] = time.Now().Add(wait + rand.N(yield))
 		err = nil
 		return
 	}

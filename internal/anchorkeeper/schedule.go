@@ -15,6 +15,9 @@ const (
 	// 5011 §2.3).
 	minInterval = time.Hour
 	maxInterval = 15 * 24 * time.Hour
+	// yield is how much later at most a process asks than another one that shares the store, so
+	// that one query does for both.
+	yield = 10 * time.Minute
 )
 
 // untilDue returns how long it is until a zone is to be asked. A time further away than any that is
@@ -30,7 +33,7 @@ func untilDue(r dnssec.Rollover, now time.Time) time.Duration {
 // jittered returns a time somewhat before next, so that programs that were started together do
 // not all ask together; never so soon that RFC 5011 §2.3 forbids it.
 func jittered(now, next time.Time) time.Time {
-	wait := min(next.Sub(now), maxInterval)
+	wait := min(next.Sub(now), maxInterval) - yield
 	if spread := wait / 10; spread > 0 {
 		wait -= rand.N(spread)
 	}
