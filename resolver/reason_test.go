@@ -58,7 +58,7 @@ dead
 			}
 		}
 		for name, reason := range map[string]resolver.FailureReason{
-			"nosuch.shop.example.": resolver.FailureNotFound, "inside.shop.example.": resolver.FailureFiltered,
+			"nosuch.shop.example.": resolver.FailureNotFound, "no..such": resolver.FailureQuestion, "inside.shop.example.": resolver.FailureFiltered,
 			"x.dead.example.": resolver.FailureUnreachable, "bad.shop.example.": resolver.FailureBogus,
 		} {
 			_, lookup := w.r.LookupNetIP(w.Context(), "ip4", name)

@@ -14,6 +14,7 @@ import (
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/stub"
 )
 
 // Stats are the counts of what a resolver has done since New, and of what it is doing.
@@ -261,10 +262,22 @@ func Reason(err error) FailureReason {
 		return FailureHook
 	case f.Is(failure.Timeout), f.Is(failure.Held):
 		return FailureTimeout
-	case errors.As(err, &missing), errors.As(err, &lookup) && lookup.IsNotFound:
+	case errors.As(err, &missing):
+		return FailureNotFound
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		if isMistake(lookup) {
+			return FailureQuestion
+		}
 		return FailureNotFound
 	}
 	return FailureOther
+}
+
+// isMistake reports whether a name was not looked up because it is no domain name, of which package net
+// says "no such host".
+func isMistake(e *net.DNSError) bool {
+	what, _ := stub.Mistake(e.Name)
+	return e.UnwrapErr == nil && e.Server == "" && what != ""
 }
 
 // rememberedReason returns the reason of a failure of which the extended error is left, whose text is
