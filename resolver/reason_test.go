@@ -85,7 +85,7 @@ func TestReasonOfErrors(t *testing.T) {
 		{resolver.ErrClosed, resolver.FailureClosed},
 		{&resolver.RouteError{Zone: ".", Err: errors.Join(resolver.ErrNoReachableServer, resolver.ErrRouteLoop)}, resolver.FailureLoop},
 		{&resolver.Refusal{Rcode: dns.RcodeRefused}, resolver.FailureHook},
-		{&net.DNSError{IsNotFound: true}, resolver.FailureNotFound},
+		{&net.DNSError{Name: "x.example", IsNotFound: true}, resolver.FailureNotFound},
 		{&net.DNSError{IsTimeout: true}, resolver.FailureTimeout},
 		{&resolver.LimitError{Limit: "Time", Value: 1}, resolver.FailureTimeout},
 		{&resolver.Error{Err: resolver.ErrCached}, resolver.FailureCached},
