@@ -29,6 +29,8 @@ type Failure struct {
 	Until time.Time
 	// Count is how many times it failed in a row.
 	Count int
+
+	origin string // as FailureOrigin.packed makes it; "": not known
 }
 
 // GetFailure reports whether name and type failed so recently that they must not be
@@ -56,9 +58,13 @@ func (v *View) failureAt(now time.Time, i instant, s spot, q Question) (Failure,
 // each time it keeps failing, up to 300 s. A second report of a failure whose time has
 // not passed changes nothing, since it was not tried again.
 func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, cause uint16, text string) Failure {
+	return v.putFailure(now, name, rrtype, trust, Failure{Cause: cause, Text: text})
+}
+
+func (v *View) putFailure(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, next Failure) Failure {
 	i := v.cache.at(now)
 	k := key{name: name, view: v.id, rrtype: rrtype, kind: KindFailure, trust: trust}
-	next := Failure{Cause: cause, Text: text[:min(len(text), maxFailureText)], Count: 1}
+	next.Text, next.Count = next.Text[:min(len(next.Text), maxFailureText)], 1
 	wait, s := firstFailure, v.spot(name)
 	if e, _, ok := v.entryAt(s, k, true); ok {
 		if last := e.failure(now, i); last.Until.After(now) {
@@ -71,8 +77,9 @@ func (v *View) PutFailure(now time.Time, name dnssec.Name, rrtype uint16, trust 
 	next.Until = now.Add(wait)
 	b := appendHead(nil, head{k, standing{}, spanOf(i, wait+failureMemory), 0})
 	b = binary.BigEndian.AppendUint16(b, next.Cause)
-	b = append(b, byte(min(next.Count, 255)))
-	v.place(i, s, k, entry(append(b, next.Text...)))
+	b = append(b, byte(min(next.Count, 255)), byte(len(next.Text)))
+	b = append(append(b, next.Text...), next.origin...)
+	v.place(i, s, k, entry(b))
 	return next
 }
 
@@ -95,10 +102,12 @@ func failureWait(count int) time.Duration {
 // failureMemory.
 func (e entry) failure(now time.Time, i instant) Failure {
 	body, left := e.body(), time.Duration(e.span().left(i))*time.Millisecond
+	text := int(body[3]) // maxFailureText at most
 	return Failure{
-		Cause: be16(body),
-		Text:  body[3:],
-		Until: now.Add(left - failureMemory),
-		Count: int(body[2]),
+		Cause:  be16(body),
+		Text:   body[4 : 4+text],
+		Until:  now.Add(left - failureMemory),
+		Count:  int(body[2]),
+		origin: body[4+text:],
 	}
 }

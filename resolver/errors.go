@@ -98,7 +98,8 @@ type Error struct {
 	// Zone is the zone whose servers were asked last, or were being asked when the question ended
 	// with its context or with Limits.Time; "" if none was.
 	Zone string
-	// Servers are the addresses tried in Zone, in order, each once.
+	// Servers are the addresses tried in Zone, in order, each once. With ErrCached they are those
+	// that were tried when the question failed, of more than 4 the last.
 	Servers []netip.AddrPort
 	// Down are addresses in Zone that were not tried, as they are marked down; 8 at most.
 	Down []DownServer
@@ -111,8 +112,7 @@ type Error struct {
 	// trust anchors dnssec.VerifyChain finds the same fault.
 	//
 	// It is filled for questions asked with WithChain whose response was validated just
-	// now. It is nil for a cached failure (ErrCached), of which only Status and Extended
-	// are kept; for the evidence, ask again when the failure has expired, after 5 s to 5
+	// now. It is nil for a cached failure (ErrCached), of which the other fields are kept; for the evidence, ask again when the failure has expired, after 5 s to 5
 	// minutes (RFC 9520 §3.2).
 	Chain []dnssec.Link
 	// Extended is the cause as an extended DNS error (RFC 8914). With ErrCached it is that
@@ -222,6 +222,12 @@ func wrap(q dns.Question, err error) *Error {
 		e.Zone, e.Servers, e.Err = f.Zone.Zone.String(), f.Zone.Servers, f.Zone.Err
 		for _, s := range f.Zone.Down {
 			e.Down = append(e.Down, DownServer(s))
+		}
+	case f.Remembered() != nil:
+		before := f.Remembered().Failure.Origin()
+		e.Servers = before.Servers
+		if before.Zone != "" {
+			e.Zone = before.Zone.String()
 		}
 	}
 	e.Err = shown(e.Err)

@@ -42,12 +42,21 @@ func Explain(err error) string {
 		sentences = append(sentences, asked)
 	}
 	if told != nil && errors.Is(told.Err, ErrCached) {
-		sentences = append(sentences, "This is remembered from a moment ago; the question is not asked again for 5 s to 5 minutes")
+		sentences = append(sentences, remembered(told.Err))
 	}
 	if remedy != "" {
 		sentences = append(sentences, remedy)
 	}
 	return Printable(strings.Join(sentences, ". ") + ".")
+}
+
+// remembered says of a cached failure from when it is, and until when.
+func remembered(err error) string {
+	var c *failure.CachedError
+	if !errors.As(err, &c) || c.Now.IsZero() {
+		return "This is remembered from a moment ago; the question is not asked again for 5 s to 5 minutes"
+	}
+	return fmt.Sprintf("It failed %s, and is not asked again for %v", c.Age(), c.Left())
 }
 
 // subjectOf returns what was looked up, for the beginning of a sentence.
@@ -138,15 +147,27 @@ func explained(err error, told *Error) (what, remedy string) {
 	case told != nil && isEnded(told, context.DeadlineExceeded), told == nil && errors.Is(err, context.DeadlineExceeded):
 		return "the time that the caller allowed ran out before there was an answer", "A name that was not asked for before may take some seconds: allow more time. If only names of one zone fail so, its servers are down, and only their operator can mend that"
 	case told != nil && (errors.Is(err, ErrNoServerAddress) || told.Extended.Text == ErrNoServerAddress.Error()):
-		return inZone(told) + "no name server of the zone has an address that is known, can be looked up and may be asked (" + briefly(told.Err) + ")",
+		return inZone(told) + "no name server of the zone has an address that is known, can be looked up and may be asked (" + firstReason(told) + ")",
 			"Only the zone's operator can mend that, unless its servers have private addresses: those are asked if Options.AllowServer allows it"
 	case told != nil && (errors.Is(err, ErrNoReachableServer) || told.Extended.Text == ErrNoReachableServer.Error()):
-		return inZone(told) + "no name server sent a usable answer (" + briefly(told.Err) + ")",
+		return inZone(told) + "no name server sent a usable answer (" + firstReason(told) + ")",
 			"If other names can be resolved, the zone's servers are down or misconfigured, and only their operator can mend that"
 	case told != nil:
-		return inZone(told) + briefly(told.Err), ""
+		return inZone(told) + firstReason(told), ""
 	}
 	return explainLookup(err)
+}
+
+// firstReason returns the text of the cause; of a failure that is remembered that of the failure
+// itself.
+func firstReason(told *Error) string {
+	var c *failure.CachedError
+	if errors.As(told.Err, &c) {
+		if why := c.Failure.Origin().Reason; why != "" {
+			return briefly(errors.New(why))
+		}
+	}
+	return briefly(told.Err)
 }
 
 // explainLookup explains the errors of the methods that package net has too which no question

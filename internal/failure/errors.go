@@ -210,13 +210,32 @@ func (e *BogusError) Unwrap() error { return e.Err }
 func RcodeName(rcode int) string { return wire.RcodeName(rcode) }
 
 // CachedError is a failure that is not tried again yet.
-type CachedError struct{ Failure cache.Failure }
+type CachedError struct {
+	Failure cache.Failure
+	Now     time.Time // when it was met again
+}
 
 func (e *CachedError) Error() string {
+	if why := e.Failure.Origin().Reason; why != "" {
+		return "failed " + e.Age() + ": " + why
+	}
 	if e.Failure.Text == "" {
 		return ErrCached.Error()
 	}
 	return ErrCached.Error() + ": " + e.Failure.Text
+}
+
+// Age returns in words how long ago the question failed.
+func (e *CachedError) Age() string {
+	if age := e.Now.Sub(e.Failure.At()).Truncate(time.Second); age > 0 {
+		return age.String() + " ago"
+	}
+	return "less than 1s ago"
+}
+
+// Left returns for how long it is not asked again, in whole seconds, at least one.
+func (e *CachedError) Left() time.Duration {
+	return max(time.Second, (e.Failure.Until.Sub(e.Now) + time.Second - 1).Truncate(time.Second))
 }
 
 // reason returns the extended error that the question failed with when it was asked.

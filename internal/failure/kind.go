@@ -292,6 +292,9 @@ func (f Failure) IsOutage() bool {
 	return f.Has(unanswered)
 }
 
+// Remembered returns the failure that the question had a moment ago; nil: it failed now.
+func (f Failure) Remembered() *CachedError { return f.cached }
+
 // IsOfLeader reports whether it is about the budget or the time of the question that led a
 // flight, and so says nothing about the question to other callers. A limit that the data
 // exceeds affects them all, and so does a timeout among the errors of a zone's servers: it

@@ -51,13 +51,13 @@ func (r *Iterator) primeOnce() {
 		err = failure.ErrNoReachableServer
 	}
 	if err != nil {
-		r.keepFailure(v, st, q, failure.Of(err))
+		r.keepFailure(v, st, q, err)
 		return
 	}
 	root := r.rootOf(m, hints)
 	r.completeRoot(ctx, st, root)
 	if len(root.Servers) == 0 {
-		r.keepFailure(v, st, q, failure.Of(failure.ErrNoServerAddress))
+		r.keepFailure(v, st, q, failure.ErrNoServerAddress)
 		return
 	}
 	v.Cuts.PutCut(r.Settings.Now(), root, cache.Meta{Rank: cache.RankAnswer})

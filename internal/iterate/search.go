@@ -2,6 +2,7 @@ package iterate
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
@@ -159,7 +160,7 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	f, err := r.walkRetryingBogus(ctx, st, q, &start)
 	if err != nil {
 		failed := failure.Of(err)
-		r.keepFailure(r.routes.ViewOf(now, q), st, q, failed)
+		r.keepFailure(r.routes.ViewOf(now, q), st, q, err)
 		if failed.Bogus != nil && !failed.IsOutage() {
 			r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
 		}
@@ -191,17 +192,35 @@ func (r *Iterator) lookOnward(now time.Time, st *QueryState, q answer.Question) 
 	}
 	if known.Failure != nil && !st.RetryFailure {
 		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
-		return nil, start, &failure.CachedError{Failure: *known.Failure}
+		return nil, start, &failure.CachedError{Failure: *known.Failure, Now: now}
 	}
 	return nil, walkStart{cuts: v.Cache, cut: known.Cut, noCut: known.NoCut}, nil
 }
 
 // keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be
 // asked: the caller's time, or the path that led to it.
-func (r *Iterator) keepFailure(v *routes.View, st *QueryState, q answer.Question, f failure.Failure) {
+func (r *Iterator) keepFailure(v *routes.View, st *QueryState, q answer.Question, err error) {
+	f := failure.Of(err)
 	if r.Base.Err() != nil || !f.IsWorthRemembering(st.depth > 0) {
 		return
 	}
 	e := f.Extended()
-	v.Cache.PutFailure(r.Settings.Now(), q.Name, q.Type, st.Trust, e.Code, e.Text)
+	v.Cache.KeepFailure(r.Settings.Now(), q.Name, q.Type, st.Trust, e.Code, e.Text, originOf(st, f, err))
+}
+
+// originOf returns where a question has failed, for those who ask it again.
+func originOf(st *QueryState, f failure.Failure, err error) cache.FailureOrigin {
+	zone := f.Zone
+	if zone == nil && f.Reaches(limits.Time) {
+		if zone = st.Budget.Unanswered(); zone != nil {
+			zone = zone.EndedBy(f.Limit)
+		}
+	}
+	switch {
+	case f.Bogus != nil:
+		return cache.FailureOrigin{Zone: f.Bogus.Zone, Servers: []netip.AddrPort{f.Bogus.Server}, Reason: f.Bogus.Err.Error()}
+	case zone != nil:
+		return cache.FailureOrigin{Zone: zone.Zone, Servers: zone.Servers, Reason: zone.Err.Error()}
+	}
+	return cache.FailureOrigin{Reason: err.Error()}
 }

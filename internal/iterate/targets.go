@@ -234,7 +234,7 @@ func (r *Iterator) lookUpGlue(ctx context.Context, st *QueryState, cut *routes.Z
 	if l.addrs, life = glueIn(m, cut.Zone, name); len(l.addrs) == 0 {
 		st.Budget.ChargeFailedLookup(below.querySent.Load())
 		l.err, l.noAddress = fmt.Errorf("no glue: %w", failure.ErrNoServerAddress), true
-		r.keepFailure(v, below, q, failure.Of(l.err))
+		r.keepFailure(v, below, q, l.err)
 		return l
 	}
 	v.Cuts.AddGlue(now, cut.Delegation, name, l.addrs, life)

@@ -147,6 +147,9 @@ func cacheLineOf(now time.Time, e cache.Entry) cacheLine {
 // failureText says why a question failed.
 func failureText(now time.Time, f *cache.Failure) []string {
 	why := resolver.ExtendedError{Code: f.Cause, Text: f.Text}.String()
+	if o := f.Origin(); o.Zone != "" {
+		why += " (zone " + o.Zone.String() + ": " + o.Reason + ")"
+	}
 	count := drawing.Count(f.Count, "time") + " in a row"
 	if !f.Until.After(now) {
 		return []string{why, count + ", may be tried again"}

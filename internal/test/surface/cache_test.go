@@ -171,6 +171,13 @@ func TestDenialsOfACache(t *testing.T) {
 	}
 
 	f := v.PutFailure(start, no, dns.TypeMX, cache.Checked, dns.ExtendedErrorCodeNetworkError, "down")
+	if o := f.Origin(); o.Reason != "" || !f.At().Equal(start) {
+		t.Errorf("a failure of %v with the origin %v", f.At(), o)
+	}
+	from := cache.FailureOrigin{Zone: no, Reason: "down"}
+	if again := v.KeepFailure(start, no, dns.TypeTXT, cache.Checked, dns.ExtendedErrorCodeNetworkError, "down", from); again.Origin().Zone != no {
+		t.Errorf("got the origin %v", again.Origin())
+	}
 	if kept, ok := v.GetFailure(start, no, dns.TypeMX, cache.Checked); !ok || kept.Cause != f.Cause || kept.Text != "down" {
 		t.Error(kept, ok)
 	}
