@@ -42,6 +42,8 @@
 //     messages.
 //   - Share what is learnt among resolvers: [Options] Cache within one process, and
 //     SecondLevel among many.
+//   - Ask no root server: [Options] LocalRoot is a copy of the root zone, which is verified
+//     and refreshed.
 //   - Return expired answers rather than none: [Options] ServeStale. Entries in use are
 //     refreshed before they expire, unless DisablePrefetch is set.
 //   - Count what happens: [Resolver.Stats]; look at it: package debugpage.

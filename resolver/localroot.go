@@ -85,8 +85,8 @@ var ErrLocalRootUnchanged = localroot.ErrUnchanged
 // LocalRootFunc is a zone file that open returns, as from https://www.internic.net/domain/root.zone.
 // held is the serial number of the copy in use, 0 for none; with ErrLocalRootUnchanged that stays in
 // use. open has to return when ctx ends, and the text is closed then. For HTTP it has to look at the
-// status: a page of another status is no zone file. Compressed text (gzip) is refused. name is for
-// people. examples/localroot has one for HTTP.
+// status: a page of another status is no zone file; package roothttp does. Compressed text (gzip) is
+// refused. name is for people.
 func LocalRootFunc(name string, open func(ctx context.Context, held uint32) (io.ReadCloser, error)) LocalRootSource {
 	return LocalRootSource{localroot.Source{Name: name, Open: open}}
 }

@@ -81,6 +81,19 @@ func newBatch(c *config, p *place, out *output, before *written) (*batch, error)
 	return b, nil
 }
 
+// awaitLocalRoot waits for the copy of the root zone, if there is to be one, and notes what came of
+// it.
+func (b *batch) awaitLocalRoot(ctx context.Context) {
+	if b.config.localRoot == "" {
+		return
+	}
+	if err := b.r.AwaitLocalRoot(ctx); err != nil {
+		b.progress.note(resolver.Explain(err))
+		return
+	}
+	b.progress.note("local root: " + b.r.LocalRootState().String())
+}
+
 // close closes the resolver.
 func (b *batch) close() error {
 	b.stats = b.r.Stats()
@@ -94,6 +107,7 @@ func (b *batch) run(ctx context.Context, in *lists, s survey) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel(nil)
+	b.awaitLocalRoot(ctx)
 	if b.before.cut > 0 {
 		b.progress.note("the last line of the output was not whole; its question is asked again")
 	}

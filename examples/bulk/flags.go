@@ -43,6 +43,7 @@ type config struct {
 
 	ipv4, ipv6             bool
 	hints, anchors, mock   string // files; "": none
+	localRoot              string // as resolver.LocalRootSource; "": none
 	port                   uint
 	allow                  []netip.Prefix
 	secondLevel, secretKey string
@@ -94,6 +95,7 @@ func parseArgs(args []string, stderr io.Writer) (*config, error) {
 	flags.BoolVar(&c.ipv6, "6", false, "ask servers over IPv6 only")
 	flags.StringVar(&c.hints, "hints", "", "begin at the root servers of this `file`")
 	flags.StringVar(&c.anchors, "anchors", "", "trust the keys of this `file` (DS or DNSKEY records)")
+	flags.StringVar(&c.localRoot, "local-root", "", "answer for the root servers with a verified copy of the root zone (RFC 8806): a `file`, a URL, or axfr for the public servers")
 	flags.UintVar(&c.port, "port", 53, "`port` of the authoritative servers")
 	flags.Func("allow", "`prefixes` of servers that may be asked though they are not public, such as 10.0.0.0/8,fd00::/8", c.setAllow)
 	flags.StringVar(&c.mock, "mock", "", "resolve in the mock Internet of this `file` (see package resolvertest)")
@@ -168,8 +170,8 @@ func (c *config) check() error {
 		return errors.New("-4 and -6 exclude each other")
 	case c.port < 1 || c.port > 65535:
 		return errors.New("-port must be from 1 to 65535")
-	case c.mock != "" && (c.hints != "" || c.anchors != "" || c.port != 53):
-		return errors.New("-mock excludes -hints, -anchors and -port: a mock Internet has its own")
+	case c.mock != "" && (c.hints != "" || c.anchors != "" || c.port != 53 || c.localRoot != ""):
+		return errors.New("-mock excludes -hints, -anchors, -port and -local-root: a mock Internet has its own")
 	case c.secretKey != "" && c.secondLevel == "":
 		return errors.New("-second-level-key needs -second-level")
 	case c.mockList < 0:

@@ -20,6 +20,7 @@ import (
 	"github.com/iterdns/iterdns/examples/rediscache"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
+	"github.com/iterdns/iterdns/resolver/roothttp"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
@@ -92,8 +93,22 @@ func (p *place) setInternet(c *config) (err error) {
 	if c.anchors != "" {
 		o.TrustAnchors, err = parseFile("-anchors", c.anchors, dnssec.ParseAnchors)
 	}
+	o.LocalRoot = localRootOf(c.localRoot)
 	o.ViewName = fmt.Sprint("bulk ", c.allow)
 	return err
+}
+
+// localRootOf returns the copy of the root zone that the flag asks for; nil: none.
+func localRootOf(source string) *resolver.LocalRoot {
+	switch {
+	case source == "":
+		return nil
+	case source == "axfr":
+		return &resolver.LocalRoot{}
+	case strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://"):
+		return &resolver.LocalRoot{Sources: []resolver.LocalRootSource{roothttp.Source(nil, source)}}
+	}
+	return &resolver.LocalRoot{Sources: []resolver.LocalRootSource{resolver.LocalRootFile(source)}}
 }
 
 // setMock makes an Internet in memory.

@@ -382,7 +382,7 @@ func TestOutputDevFull(t *testing.T) {
 func TestFlags(t *testing.T) {
 	for _, args := range []string{
 		"-type NONSENSE", "-type ,", "-type OPT", "-resume", "-concurrency 0", "-concurrency 5", "-server-rate -1",
-		"-server-rate 0.1", "-server-rate NaN", "-attempts 0", "-waiting 0", "-cache 0", "-port 0", "-port 70000", "-4 -6", "-mock mock.txt -port 5353",
+		"-server-rate 0.1", "-server-rate NaN", "-attempts 0", "-waiting 0", "-cache 0", "-port 0", "-port 70000", "-4 -6", "-mock mock.txt -port 5353", "-mock mock.txt -local-root axfr",
 		"-allow 10.0.0.0", "-progress pie", "-compare one", "-second-level-key x", "-second-level http://x/", "-hints no-such-file",
 		"-mock no-such-file", "-server-queries 0", "-no-such-flag", "- other",
 	} {

@@ -17,6 +17,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/snapshot"
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/roothttp"
 )
 
 // config is what the flags say.
@@ -28,6 +29,8 @@ type config struct {
 
 	hintsFile, anchorsFile string
 	anchorsState           string
+	localRoot              []resolver.LocalRootSource // nil: the root servers are asked
+	localRootFile          string
 	dnssec                 bool
 	allowServers           []netip.Prefix
 	port                   uint
@@ -76,6 +79,8 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.StringVar(&c.hintsFile, "hints", "", "`FILE` with root hints (default: IANA's, built in)")
 	f.StringVar(&c.anchorsState, "anchors-file", "", "follow the root's keys when they are replaced (RFC 5011), and keep what is known in `FILE`")
 	f.StringVar(&c.anchorsFile, "anchors", "", "`FILE` with trust anchors, DS or DNSKEY records (default: IANA's, built in)")
+	f.Func("local-root", "answer for the root servers with a verified copy of the root zone (RFC 8806) from `SOURCE`: axfr for the public servers, a URL such as "+roothttp.IANA+", or a file; can be repeated, and the first that works is used", c.addLocalRoot)
+	f.StringVar(&c.localRootFile, "local-root-file", "", "keep the copy of -local-root in `FILE`")
 	f.BoolVar(&c.dnssec, "dnssec", true, "validate answers")
 	f.Var((*prefixList)(&c.allowServers), "allow-server", "`PREFIXES` (CIDR,…) of name servers that may be asked beside those at public addresses")
 	f.UintVar(&c.port, "port", 53, "`PORT` of authoritative servers")
@@ -151,6 +156,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-questions %d: want more than 0", c.questions)
 	case c.snapshotInterval < 0:
 		return fmt.Errorf("-snapshot-interval %v: want 0s or more", c.snapshotInterval)
+	case c.localRootFile != "" && c.localRoot == nil:
+		return errors.New("-local-root-file needs -local-root")
 	case c.drain < 0:
 		return fmt.Errorf("-drain %v: want 0s or more", c.drain)
 	}

@@ -55,6 +55,7 @@ func TestWrongFlags(t *testing.T) {
 		{"-tls-listen " + busyTCP + " -cert " + cert + " -key " + key, `-tls-listen: .*address already in use`},
 		{"-https-listen " + busyTCP + " -cert " + cert + " -key " + key, `-https-listen: .*address already in use`},
 		{"-metrics " + busyTCP, `-metrics: .*address already in use`},
+		{"-local-root-file x", `-local-root-file needs -local-root`},
 		{"-hints " + missing, `-hints: .*missing: no such file`},
 		{"-hints " + garbage, `-hints: .*garbage: .*line 1`},
 		{"-hints " + unreadable, `-hints: .*is a directory`},

@@ -120,6 +120,9 @@ func newProxy(c *config, o resolver.Options, log *slog.Logger) (*proxy, error) {
 	if o.AnchorStore != nil {
 		o.AnchorsChanged = p.logAnchors
 	}
+	if o.LocalRoot != nil {
+		o.LocalRoot.Changed = p.logLocalRoot
+	}
 	if c.logQueries {
 		o.Hooks.After = p.logFailure
 	}

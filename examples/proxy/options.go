@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/dnssec/anchorfile"
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/roothttp"
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
@@ -54,8 +56,35 @@ func (c *config) options() (resolver.Options, error) {
 	if c.anchorsState != "" {
 		o.AnchorStore = anchorfile.New(c.anchorsState)
 	}
+	if c.localRoot != nil {
+		o.LocalRoot = &resolver.LocalRoot{Sources: c.localRoot, File: c.localRootFile}
+	}
 	o.LocalZones, err = c.readLocalZones()
 	return o, err
+}
+
+// addLocalRoot adds a source of the root zone.
+func (c *config) addLocalRoot(source string) error {
+	switch {
+	case source == "":
+		return errors.New("want axfr, a URL or a file")
+	case source == "axfr":
+		c.localRoot = append(c.localRoot, resolver.LocalRootServers()...)
+	case strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://"):
+		c.localRoot = append(c.localRoot, roothttp.Source(nil, source))
+	default:
+		c.localRoot = append(c.localRoot, resolver.LocalRootFile(source))
+	}
+	return nil
+}
+
+// logLocalRoot logs which copy of the root zone is used, and why not.
+func (p *proxy) logLocalRoot(c resolver.LocalRootChange) {
+	if c.Err != nil {
+		p.log.Warn("local root", "why", resolver.Explain(c.Err), "copy", c.LocalRootState.String())
+		return
+	}
+	p.log.Info("local root", "copy", c.LocalRootState.String())
 }
 
 // readLocalZones reads what is answered from files.

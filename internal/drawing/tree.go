@@ -48,6 +48,7 @@ func (t *Tree) Trace() *resolver.Trace {
 	return &resolver.Trace{
 		Joined:       t.joined,
 		Cache:        t.cache,
+		LocalRoot:    t.localRoot,
 		Start:        t.start,
 		Query:        t.query,
 		Response:     t.response,
@@ -110,11 +111,18 @@ func (t *Tree) cache(i resolver.CacheInfo) {
 	}
 }
 
+func (t *Tree) localRoot(i resolver.LocalRootInfo) {
+	t.add(t.walk(i.Step).zone, i.Step, QuestionText(i.Asked), fmt.Sprintf("→ local root, serial %d: %s", i.Serial, i.Kind))
+}
+
 func (t *Tree) start(i resolver.StartInfo) {
 	w := t.walk(i.Step)
 	right := "known already: " + serversText(i.Cut)
 	if i.Hints {
 		right = "root hints: " + Count(len(i.Cut.Servers), "server")
+	}
+	if i.LocalRoot {
+		right = "local root"
 	}
 	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
 }

@@ -95,6 +95,10 @@ func (r *Root) planned(failures int) time.Duration {
 	next := *h
 	next.due = r.config.Now().Add(wait)
 	r.current.Store(&next)
+	select {
+	case <-r.wake: // it was due before this round
+	default:
+	}
 	return wait
 }
 

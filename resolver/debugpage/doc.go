@@ -38,6 +38,6 @@
 //
 // Times of questions are those that went through [Page.Watch]. The chain of trust is judged
 // once more with the trust anchors of the resolver, but without its negative trust anchors and
-// routes; the status beside the answer is the resolver's own. Where resolvers share a cache, the
+// routes, and an explained name asks the root servers in the place of a local root; the status beside the answer is the resolver's own. Where resolvers share a cache, the
 // page shows all of it.
 package debugpage

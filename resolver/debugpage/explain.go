@@ -124,6 +124,7 @@ func (p *Page) fresh() (*resolver.Resolver, error) {
 	o := p.resolver.Options()
 	o.Cache = cache.New(cache.Options{MaxBytes: freshCache})
 	o.SecondLevel, o.SecondLevelChanged = nil, nil
+	o.LocalRoot = nil // which would be fetched for the one question
 	o.TrustAnchors, o.AnchorStore, o.AnchorsChanged = p.resolver.TrustAnchors(), nil, nil
 	o.ServeStale, o.DisablePrefetch = false, true
 	return resolver.New(o)

@@ -21,6 +21,7 @@ type overview struct {
 	Limits     []reason
 	Dropped    []reason
 	Stats      resolver.Stats
+	LocalRoot  string // the copy of the root zone; "": none is wanted
 }
 
 // reason is one line of a table of counts.
@@ -64,6 +65,9 @@ func (p *Page) overview(refreshing bool) *overview {
 				o.Failures[j].Lately = s.Failures[name] - before[i]
 			}
 		}
+	}
+	if p.resolver.Options().LocalRoot != nil {
+		o.LocalRoot = p.resolver.LocalRootState().String()
 	}
 	none := func(string) string { return "" }
 	o.Bogus, o.Limits = reasonsOf(s.Bogus, none), reasonsOf(s.Limits, none)

@@ -26,12 +26,14 @@ type room struct {
 // rooms lists the packages from the top down: a package may import only what stands below it.
 // Tools and examples need no row: see isOutside.
 var rooms = []room{
-	{"examples/proxy", "cache dnssec dnssec/anchorfile resolver resolver/debugpage rootHints internal/snapshot",
+	{"examples/proxy", "cache dnssec dnssec/anchorfile resolver resolver/debugpage resolver/roothttp rootHints internal/snapshot",
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
 	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
 		"it is built of what users have, but for the drawing that it shares with the debug page"},
 	{"resolver/debugpage", "cache dnssec internal/dnsname internal/drawing resolver",
 		"it shows a resolver to those who run it: it knows nothing that a program could not know"},
+	{"resolver/roothttp", "resolver",
+		"it fetches over HTTP what a resolver verifies: it looks into nothing"},
 	{"internal/drawing", "dnssec glue resolver",
 		"it draws what a trace and a chain of trust say: it asks nothing"},
 	{"resolver/caa", "dnssec resolver",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
+	"github.com/iterdns/iterdns/resolver/roothttp"
 )
 
 func TestLocalRoot(t *testing.T) {
@@ -43,5 +44,11 @@ func TestLocalRoot(t *testing.T) {
 	}
 	if got := r.Stats().LocalRoot.Failures[resolver.LocalRootSyntax]; got != 2 {
 		t.Errorf("got %d, want the empty text and the page", got)
+	}
+}
+
+func TestRootHTTP(t *testing.T) {
+	if s := roothttp.Source(nil, roothttp.IANA); s.String() != roothttp.IANA {
+		t.Errorf("got %v", s)
 	}
 }

@@ -1,0 +1,77 @@
+// Package roothttp fetches the root zone over HTTP for resolver.Options.LocalRoot. It is a package
+// of its own so that other programs need not link net/http.
+package roothttp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/iterdns/iterdns/resolver"
+)
+
+// IANA is where IANA publishes the root zone.
+const IANA = "https://www.internic.net/domain/root.zone"
+
+// Source is a copy of the root zone at a URL, such as IANA, that client fetches; nil:
+// http.DefaultClient. It asks the server only whether its text is another than that of the copy in
+// use, if that says so by ETag or Last-Modified (RFC 9110 §13.1). Another status than 200 or 304 is
+// an error. Note that a client which resolves the host of the URL with the resolver itself asks the
+// root servers for it until there is a copy.
+func Source(client *http.Client, url string) resolver.LocalRootSource {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	s := &source{client: client, url: url}
+	return resolver.LocalRootFunc(url, s.open)
+}
+
+// source remembers which text the copy in use was made of.
+type source struct {
+	client *http.Client
+	url    string
+
+	mu     sync.Mutex
+	held   uint32    // the serial number of the copy in use when it was asked last
+	taken  validator // of the text that this copy was made of
+	latest validator // of the text that came last; it may have been refused
+}
+
+// validator tells two texts at one URL apart.
+type validator struct{ tag, modified string }
+
+func (s *source) open(ctx context.Context, held uint32) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held != s.held { // the text that came last was taken
+		s.held, s.taken = held, s.latest
+	}
+	s.latest = validator{}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if held != 0 && s.taken.tag != "" {
+		request.Header.Set("If-None-Match", s.taken.tag)
+	}
+	if held != 0 && s.taken.modified != "" {
+		request.Header.Set("If-Modified-Since", s.taken.modified)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	switch response.StatusCode {
+	case http.StatusOK:
+		s.latest = validator{response.Header.Get("ETag"), response.Header.Get("Last-Modified")}
+		return response.Body, nil
+	case http.StatusNotModified:
+		s.latest = s.taken
+		response.Body.Close()
+		return nil, resolver.ErrLocalRootUnchanged
+	}
+	response.Body.Close()
+	return nil, fmt.Errorf("HTTP status %s", response.Status)
+}
