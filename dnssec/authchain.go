@@ -24,17 +24,18 @@ var ErrAuthenticationChain = errors.New("not an authentication chain")
 // errChainOfAny: what was asked for is not one RRset.
 var errChainOfAny = fmt.Errorf("%w: the answer to a question for ANY", ErrAuthenticationChain)
 
-// AppendAuthenticationChain appends a chain to dst in the form of RFC 9102 §3: all records with
+// AppendAuthenticationChain appends a chain to dst in the form of RFC 9102 §2.3: all records with
 // their RRSIGs, uncompressed, one behind the other, from the answer up to the keys of the trust
 // anchor. The two bytes before it (ExtSupportLifetime) are TLS's, and not written.
 //
 // That form holds what is signed, positive answers and denials alike, behind aliases and from
-// wildcards too. It has no place for the name asked, the times, or an answer from an unsigned
-// zone, whose proof ends at a DS that is denied: for these see StoredChain. A CNAME that was made
-// from a DNAME is left out, since nothing signs it.
+// wildcards too. Of an answer from an unsigned zone it holds the proof that a delegation above the
+// name has no DS (RFC 9102 §2.3.1), and nothing of the answer. It has no place for the name asked,
+// the times, or a bogus answer: for these see StoredChain. A CNAME that was made from a DNAME is
+// left out, since nothing signs it.
 //
-// It fails with ErrAuthenticationChain when the chain is about ANY, a link has no records, an RRset
-// has no signature, or the whole has more than MaxAuthenticationChain bytes.
+// It fails with ErrAuthenticationChain when the chain is about ANY, an RRset has no signature though
+// no DS is denied, or the whole has no bytes or more than MaxAuthenticationChain.
 func AppendAuthenticationChain(dst []byte, chain []Link) ([]byte, error) {
 	switch {
 	case len(chain) == 0:
@@ -43,20 +44,20 @@ func AppendAuthenticationChain(dst []byte, chain []Link) ([]byte, error) {
 		return nil, errChainOfAny
 	}
 	start := len(dst)
+	unsigned := slices.ContainsFunc(chain[:len(chain)-1], func(l Link) bool { return l.Type == dns.TypeDS && l.Kind == KindNoData })
 	written := make(map[*RRset]bool)
-	for i, link := range slices.Backward(chain) {
-		if i < len(chain)-1 && len(link.Answer) == 0 {
-			return nil, fmt.Errorf("%w: %v: what is below is not signed", ErrAuthenticationChain, &link)
-		}
+	for _, link := range slices.Backward(chain) {
 		for _, set := range slices.Concat(link.Answer, link.Authority) {
 			if written[set] || isSynthesised(link.Answer, set) {
 				continue
 			}
 			written[set] = true
-			if set = withoutMalformed(set); set.Signatures == "" {
+			switch set = withoutMalformed(set); {
+			case set.Signatures != "":
+				dst = appendSet(dst, set)
+			case !unsigned:
 				return nil, fmt.Errorf("%w: %s %s has no signature", ErrAuthenticationChain, set.Owner, typeName(set.Type))
 			}
-			dst = appendSet(dst, set)
 		}
 	}
 	switch n := len(dst) - start; {
@@ -161,7 +162,7 @@ func (r *wireRecord) checkForm() error {
 	return nil
 }
 
-// ParseAuthenticationChain reads an AuthenticationChain (RFC 9102 §3), whose records may have any
+// ParseAuthenticationChain reads an AuthenticationChain (RFC 9102 §2.3), whose records may have any
 // order, and returns the links that prove or deny the name's RRset of a type, in the order that
 // VerifyChain takes. It trusts and checks nothing but the form, and fails with
 // ErrAuthenticationChain. At most MaxAuthenticationChain bytes are read.
@@ -194,9 +195,15 @@ func ParseAuthenticationChain(chain []byte, name Name, rrtype uint16) ([]Link, e
 	return append(links, last), nil
 }
 
-// VerifyAuthenticationChain judges an AuthenticationChain (RFC 9102 §3) about a name's RRset of a
+// maxCutsTried is how many names above the one asked are tried as the delegation that has no DS, from
+// the deepest zone that has keys on: the form does not name it. Names have few labels in a zone; those
+// of ip6.arpa have 34.
+const maxCutsTried = 40
+
+// VerifyAuthenticationChain judges an AuthenticationChain (RFC 9102 §2.3) about a name's RRset of a
 // type, trusting nothing but anchors (nil: DefaultAnchors), at the time of the signatures. The
-// verdict's last Sets are the answer, or its Denial says what does not exist. It fails with
+// verdict's last Sets are the answer, or its Denial says what does not exist. It is Insecure where
+// the chain proves that a delegation above the name has no DS. It fails with
 // ErrAuthenticationChain, and as VerifyChain does.
 func VerifyAuthenticationChain(chain []byte, name Name, rrtype uint16, anchors []Anchor, at time.Time) (*Verdict, error) {
 	links, err := ParseAuthenticationChain(chain, name, rrtype)
@@ -205,14 +212,44 @@ func VerifyAuthenticationChain(chain []byte, name Name, rrtype uint16, anchors [
 	}
 	verdict, err := VerifyChain(links, anchors, at)
 	last := &links[len(links)-1]
-	if bogus := (*BogusError)(nil); last.Kind != KindNoData || !errors.As(err, &bogus) {
+	if err == nil || last.Kind != KindNoData {
 		return verdict, err
 	}
 	last.Kind = KindNameError
 	if missing, err := VerifyChain(links, anchors, at); err == nil {
 		return missing, nil
 	}
+	last.Kind = KindNoData
+	for _, tried := range insecureDelegations(links) {
+		if unsigned, err := VerifyChain(tried, anchors, at); err == nil && unsigned.Status == Insecure {
+			return unsigned, nil
+		}
+	}
 	return nil, err // what NODATA lacks: it has more to do with what is there
+}
+
+// insecureDelegations returns chains in which the denials are about the DS of one name above the
+// one that the links end at, instead of about what is asked for.
+func insecureDelegations(links []Link) [][]Link {
+	above, last := links[:len(links)-1], links[len(links)-1]
+	_, sname, _ := last.response().follow(nil)
+	if sname == "" {
+		return nil
+	}
+	zone := 0 // labels of the deepest zone that has keys
+	for i := range above {
+		if l := &above[i]; l.Type == dns.TypeDNSKEY && sname.IsAtOrBelow(l.Name) {
+			zone = l.Name.Labels()
+		}
+	}
+	denials := last.Authority
+	last.Authority = nil
+	var chains [][]Link
+	for n := zone + 1; n <= min(sname.Labels(), zone+maxCutsTried); n++ {
+		cut := Link{Name: sname.Ancestor(n), Type: dns.TypeDS, Kind: KindNoData, Authority: denials}
+		chains = append(chains, slices.Concat(above, []Link{cut, last}))
+	}
+	return chains
 }
 
 // readSets sorts records into RRsets, in the order of their first records.

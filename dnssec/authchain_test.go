@@ -1,9 +1,11 @@
 package dnssec
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,13 +151,126 @@ func TestAuthenticationChainKinds(t *testing.T) {
 	}
 }
 
+// rfc9102Chain has parts of the RFC's test vectors, in the order of names.
+func rfc9102Chain(t testing.TB, names ...string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/rfc9102.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chain []byte
+	for _, part := range names {
+		_, rest, ok := strings.Cut(string(text), "; part "+part+"\n")
+		if !ok {
+			t.Fatal(part)
+		}
+		zone, _, _ := strings.Cut(rest, "; part ")
+		p := dns.NewZoneParser(strings.NewReader(zone), ".", "")
+		for rr, ok := p.Next(); ok; rr, ok = p.Next() {
+			b := make([]byte, dns.Len(rr)+1)
+			n, err := dns.PackRR(rr, b, 0, nil, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain = append(chain, b[:n]...)
+		}
+		if err := p.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return chain
+}
+
+// RFC 9102 appendix A: all its test vectors, as they are and written again. Without any one of their
+// parts they prove nothing.
+func TestRFC9102AppendixA(t *testing.T) {
+	during, anchors := time.Date(2019, 6, 1, 0, 0, 0, 0, time.UTC), rfc9102Anchors(t)
+	for _, c := range []struct {
+		name   string
+		parts  string
+		status Status
+		denied bool // and so without an answer
+	}{
+		{"_443._tcp.www.example.com.", "A.1 com root", Secure, false},
+		{"_25._tcp.example.com.", "A.2 com root", Secure, false},
+		{"_25._tcp.example.org.", "A.3 org root", Secure, false},
+		{"_443._tcp.www.example.org.", "A.4 org root", Secure, false},
+		{"_443._tcp.www.example.net.", "A.1 net root com", Secure, false},
+		{"_25._tcp.smtp.example.com.", "A.6 com root", Secure, true},
+		{"_25._tcp.smtp.example.org.", "A.7 org root", Secure, true},
+		{"_443._tcp.www.insecure.example.", "A.8 root", Insecure, false},
+	} {
+		parts := strings.Fields(c.parts)
+		chain := rfc9102Chain(t, parts...)
+		// The RFC has this one as bytes too, with signatures made another time.
+		if hex := rfc9102(t); c.parts == "A.1 com root" && (len(chain) != len(hex) || !bytes.HasPrefix(hex, chain[:140])) {
+			t.Errorf("the parts are not the RFC's own bytes:\n%x\n%x", chain, hex)
+		}
+		v, err := VerifyAuthenticationChain(chain, name(c.name), dns.TypeTLSA, anchors, during)
+		if err != nil || v.Status != c.status || c.status == Secure && (v.Denial != nil) != c.denied {
+			t.Errorf("%s: got %+v, %v", c.name, v, err)
+			continue
+		}
+		if answered := c.status == Secure && !c.denied; answered && v.Sets[len(v.Sets)-1].Set.Type != dns.TypeTLSA && v.Sets[0].Set.Type != dns.TypeTLSA {
+			t.Errorf("%s: got %+v, want the TLSA records", c.name, v.Sets)
+		}
+		for i := range parts {
+			less := rfc9102Chain(t, slices.Delete(slices.Clone(parts), i, i+1)...)
+			if v, err := VerifyAuthenticationChain(less, name(c.name), dns.TypeTLSA, anchors, during); err == nil {
+				t.Errorf("%s, without %s: got %v", c.name, parts[i], v.Status)
+			}
+		}
+		if v, err := VerifyAuthenticationChain(chain, name(c.name), dns.TypeTLSA, anchors, during.AddDate(2, 0, 0)); err == nil {
+			t.Errorf("%s, in 2021: got %v", c.name, v.Status)
+		}
+	}
+	// What proves that one delegation has no DS proves nothing about names beside it.
+	for _, other := range []string{"www.example.", "_443._tcp.secure.example.", "www.example.com."} {
+		if v, err := VerifyAuthenticationChain(rfc9102Chain(t, "A.8", "root"), name(other), dns.TypeTLSA, anchors, during); err == nil && v.Status != Insecure {
+			t.Errorf("%s: got %v", other, v.Status)
+		}
+	}
+}
+
+// Of an unsigned zone the form has the proof that it is unsigned, behind signed aliases too, and
+// nothing that is not signed.
+func TestAuthenticationChainUnsigned(t *testing.T) {
+	for _, o := range []zoneOptions{{}, {nsec3: true}, {nsec3: true, optOut: true}} {
+		w := signedTree(t, o)
+		anchors := []Anchor{w.zones["."].anchor()}
+		for _, q := range []string{"www.plain.", "missing.plain.", "a.b.c.d.plain.", "plain."} {
+			v, err := w.resolve(q, dns.TypeCAA)
+			if err != nil || v.Status != Insecure {
+				t.Fatal(q, v, err)
+			}
+			form, err := AppendAuthenticationChain(nil, v.Chain(w.final))
+			if err != nil {
+				t.Errorf("%s: %v", q, err)
+				continue
+			}
+			again, err := VerifyAuthenticationChain(form, name(q), dns.TypeCAA, anchors, testTime)
+			if err != nil || again.Status != Insecure || len(again.Sets) > 0 && again.Sets[0].Set.Signatures == "" {
+				t.Errorf("%s: got %+v, %v", q, again, err)
+			}
+			if v, err := VerifyAuthenticationChain(form, name("www.example."), dns.TypeCAA, anchors, testTime); err == nil {
+				t.Errorf("%s: proves that www.example. is %v", q, v.Status)
+			}
+		}
+	}
+	deep := name(strings.Repeat("a.", maxCutsTried) + "plain.")
+	if chains := insecureDelegations([]Link{{Name: name("."), Type: dns.TypeDNSKEY}, {Name: deep, Type: dns.TypeA, Kind: KindNoData}}); len(chains) != maxCutsTried {
+		t.Errorf("%d names are tried, want %d", len(chains), maxCutsTried)
+	}
+}
+
 // What is not signed has no place in the form, and what is too long neither; a chain as long as
 // the form allows has.
 func TestAuthenticationChainRefuses(t *testing.T) {
 	w := signedTree(t, zoneOptions{})
 	v := w.expect("www.plain.", dns.TypeA, Insecure, ReasonUnsigned)
-	if form, err := AppendAuthenticationChain(nil, v.Chain(w.final)); !errors.Is(err, ErrAuthenticationChain) || form != nil {
-		t.Errorf("of an unsigned zone: got %d bytes, %v", len(form), err)
+	chain := v.Chain(w.final)
+	if form, err := AppendAuthenticationChain(nil, slices.Delete(chain, len(chain)-2, len(chain)-1)); !errors.Is(err, ErrAuthenticationChain) || form != nil {
+		t.Errorf("of an unsigned zone, without the proof: got %d bytes, %v", len(form), err)
 	}
 	v = w.expect("www.example.", dns.TypeANY, Secure, ReasonNone)
 	if _, err := AppendAuthenticationChain(nil, v.Chain(w.final)); !errors.Is(err, ErrAuthenticationChain) {

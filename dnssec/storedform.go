@@ -24,7 +24,7 @@ import (
 //	the records, RECORDS bytes
 //
 // Numbers are decimal, the digest is in hexadecimal and of header and records. The records have
-// the form of RFC 9102 §3; the header says how many of them make up each RRset of each link.
+// the form of RFC 9102 §2.3; the header says how many of them make up each RRset of each link.
 
 const (
 	frameFormat = "iterdns evidence 1 %d %d %x\n"

@@ -87,10 +87,6 @@ func TestEvidence(t *testing.T) {
 		if out := e.run(exitBad, "verify", file); !strings.HasPrefix(out, "BAD ") { // the real root's anchors
 			t.Errorf("with other anchors: got %s", out)
 		}
-		if c.status == "insecure" {
-			e.run(exitBad, "export", "-o", file+".chain", file)
-			continue
-		}
 		e.run(exitGood, "export", "-o", file+".chain", file)
 		chain, err := os.ReadFile(filepath.Join(e.dir, c.name+c.qtype+".chain"))
 		if err != nil {
@@ -100,7 +96,7 @@ func TestEvidence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v, err := dnssec.VerifyAuthenticationChain(chain, name, dns.StringToType[strings.ToUpper(c.qtype)], in.Anchors(), in.Now()); err != nil || v.Status != dnssec.Secure {
+		if v, err := dnssec.VerifyAuthenticationChain(chain, name, dns.StringToType[strings.ToUpper(c.qtype)], in.Anchors(), in.Now()); err != nil || v.Status.String() != c.status {
 			t.Errorf("exported: got %v, %v", v, err)
 		}
 	}
