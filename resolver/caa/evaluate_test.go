@@ -229,6 +229,7 @@ func TestTagsAndFlags(t *testing.T) {
 		  128 contactphone "+1"
 		  128 iodef "mailto:x@ca.example"`, nil, free},
 		{`0 auth "x"`, nil, free},
+		{`128 issue-more "ca.example"`, nil, critical}, // erratum 5934: hyphens are for parameters only
 	} {
 		d, err := caa.Evaluate(caaSet(t, "x.", c.records), "x.example", caa.Request{Issuers: []string{"ca.example"}, Tags: c.tags})
 		if err != nil || d.Reason != c.want {
@@ -249,7 +250,8 @@ func TestTagsAndFlags(t *testing.T) {
 	}
 }
 
-// RFC 8659 §4.2: the grammar, to the letter.
+// RFC 8659 §4.2: the grammar, to the letter, with errata 5934 (hyphens in the tags of parameters) and
+// 7139 (which renames two rules).
 func TestIssueValueGrammar(t *testing.T) {
 	for value, want := range map[string]string{
 		"":                          "{ []}",
