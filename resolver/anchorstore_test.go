@@ -12,6 +12,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/dnssec/anchorfile"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // RFC 5011 §2 and §4: a new key is trusted after the hold-down time, the old one until it is
@@ -81,5 +82,40 @@ func TestAnchorStore(t *testing.T) {
 		}
 		defer r.Close()
 		see("after a restart", dnssec.Secure, "Removed", "Valid")
+	})
+}
+
+// What was cached before a key was revoked is not used after that: its chain of trust has died. What is
+// known of servers is kept.
+func TestAnchorsChangedNothingCachedIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, other := newRootKey(t, dns.RSASHA256), newRootKey(t, dns.ECDSAP256SHA256)
+		w := newRootRoll(t, "signed")
+		w.stage([]rootKey{old, other}, old)
+		r, err := w.resolver(t, new(memoryStore), []rootKey{old, other}, func(o *resolver.Options) { o.DisablePrefetch = true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		w.stage([]rootKey{old.revoked(), other}, old.revoked(), other)
+		cached, servers := false, r.Stats().Servers
+		for {
+			revoked := stateOf(r, old) == "Revoked"
+			result, err := r.Resolve(t.Context(), "host.", dns.TypeA)
+			if err != nil || result.Status != dnssec.Secure {
+				t.Fatal(result, err)
+			}
+			if revoked {
+				if !cached || result.FromCache {
+					t.Errorf("from the cache before: %t, and after: %t", cached, result.FromCache)
+				}
+				break
+			}
+			cached, servers = result.FromCache && result.TTL > time.Hour, r.Stats().Servers
+			time.Sleep(10 * time.Minute)
+		}
+		if n := r.Stats().Servers; n != servers || n == 0 {
+			t.Errorf("%d servers are known, and were %d", n, servers)
+		}
 	})
 }

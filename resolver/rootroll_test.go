@@ -87,7 +87,7 @@ type rootRoll struct {
 
 // rollWorld is what is below the root, whose NS records have a long TTL: no data of a zone is kept
 // for longer.
-const rollWorld = "-- zone . at " + rootServer + " %s --\n@ 518400 NS ns1\nns1 518400 A " + rootServer + "\n-- zone example. at 198.51.100.1 signed --\n*.www A 192.0.2.80\n"
+const rollWorld = "-- zone . at " + rootServer + " %s --\n@ 518400 NS ns1\nns1 518400 A " + rootServer + "\nhost 172800 A 192.0.2.81\n-- zone example. at 198.51.100.1 signed --\n*.www A 192.0.2.80\n"
 
 // newRootRoll makes the Internet; zone says how the root zone is signed.
 func newRootRoll(t testing.TB, zone string) *rootRoll {
