@@ -79,6 +79,20 @@ var ErrFiltered = failure.ErrFiltered
 // ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
 var ErrRouteLoop = failure.ErrRouteLoop
 
+// ErrZoneDenied is the Problem of a Zone whose servers deny the name that it begins at, or its NS or
+// SOA records: they do not know the zone, or wrongly.
+var ErrZoneDenied = failure.ErrZoneDenied
+
+// ErrOutsideZone: the name is not at or below the zone whose servers are to be asked.
+var ErrOutsideZone = failure.ErrOutsideZone
+
+// ErrNoZone: AskServers got a zone that FindZone has not returned, or that has no servers, since the
+// resolver answers it itself.
+var ErrNoZone = failure.ErrNoZone
+
+// ErrServerNotAllowed is the Err of a ServerAnswer whose address may not be asked.
+var ErrServerNotAllowed = failure.ErrServerNotAllowed
+
 // RouteError is an error of a question that names the route (Options.Routes) it failed by.
 type RouteError struct {
 	Zone string // of the route

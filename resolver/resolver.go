@@ -21,6 +21,7 @@ import (
 	"github.com/iterdns/iterdns/internal/slist"
 	"github.com/iterdns/iterdns/internal/transport"
 	"github.com/iterdns/iterdns/internal/upstream"
+	"github.com/iterdns/iterdns/internal/zonecheck"
 )
 
 // Resolver resolves names iteratively. It is safe for concurrent use.
@@ -32,6 +33,7 @@ type Resolver struct {
 	upstream *upstream.Client
 	iterate  *iterate.Iterator
 	mesh     *mesh.Mesh
+	zones    *zonecheck.Checker
 	messages *serve.Server
 	anchors  *anchorkeeper.Keeper // nil without Options.AnchorStore
 
@@ -62,6 +64,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.iterate = iterate.New(r.env, r.routes, r.servers, r.upstream, c.zones)
 	r.mesh = mesh.New(r.env, r.routes, r.iterate)
+	r.zones = zonecheck.New(r.env, r.routes, r.servers, r.iterate, r.mesh)
 	r.messages = serve.New(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
 	if err := r.routes.Begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
 		r.env.End()

@@ -37,6 +37,22 @@ func New(l *limits.Limits, reached *limits.Counters) *Budget {
 	return &Budget{Limits: l, Reached: reached, Deadline: time.Now().Add(l.Time)}
 }
 
+// Part returns a budget with limits of its own for a part of the same work, which has to end at the
+// same time. It numbers walks and queries on; AddPart adds what it has spent.
+func (b *Budget) Part(l *limits.Limits) *Budget {
+	part := &Budget{Limits: l, Reached: b.Reached, Deadline: b.Deadline}
+	part.Walks.Store(b.Walks.Load())
+	part.Queries.Store(b.Queries.Load())
+	return part
+}
+
+// AddPart counts what a part of the work has spent, beyond this budget's own limits.
+func (b *Budget) AddPart(part *Budget) {
+	b.Walks.Store(part.Walks.Load())
+	b.Queries.Store(part.Queries.Load())
+	b.bytes.Add(part.bytes.Load())
+}
+
 // Work returns what validation charges, the same for all that is validated.
 func (b *Budget) Work() *dnssec.Work {
 	if b.work.Load() == nil {

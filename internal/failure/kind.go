@@ -59,10 +59,14 @@ const (
 	NoNetwork     // likewise: this host sends nothing
 	Blocked       // likewise
 	AliasLoop
-	Circular  // name servers depend on each other
-	RouteLoop // a route leads back
-	MetaType  // the question cannot be asked
-	Name      // likewise
+	Circular    // name servers depend on each other
+	RouteLoop   // a route leads back
+	MetaType    // the question cannot be asked
+	Name        // likewise
+	OutsideZone // likewise
+	NoZone      // likewise
+	ZoneDenied  // the servers of a zone deny its apex
+	ServerNotAllowed
 	NoServerAddress
 	NoReachableServer
 	Time     // Limits.Time ran out
@@ -133,6 +137,10 @@ var Table = [...]struct {
 	RouteLoop:         {ErrRouteLoop, dns.ExtendedErrorCodeNetworkError, Explaining},
 	MetaType:          {ErrMetaType, dns.ExtendedErrorCodeNotSupported, Permanent | Explaining},
 	Name:              {ErrName, dns.ExtendedErrorCodeInvalidData, Permanent | Explaining},
+	OutsideZone:       {ErrOutsideZone, dns.ExtendedErrorCodeInvalidData, Permanent | Explaining},
+	NoZone:            {ErrNoZone, dns.ExtendedErrorCodeInvalidData, Permanent | Explaining},
+	ZoneDenied:        {ErrZoneDenied, dns.ExtendedErrorCodeNotAuthoritative, answered | Explaining},
+	ServerNotAllowed:  {ErrServerNotAllowed, dns.ExtendedErrorCodeProhibited, Permanent | Explaining},
 	NoServerAddress:   {ErrNoServerAddress, noCode, Named | unanswered | Explaining},
 	NoReachableServer: {ErrNoReachableServer, noCode, Named | unanswered | Explaining},
 	Time:              {nil, dns.ExtendedErrorCodeOther, Named | ofLeader | ofPath | OwnMeans},

@@ -26,6 +26,10 @@ var (
 	ErrName                    = errors.New("malformed domain name")
 	ErrFiltered                = errors.New("no address of the answer is allowed")
 	ErrRouteLoop               = errors.New("route leads back to this resolver")
+	ErrZoneDenied              = errors.New("the zone's own servers deny its apex")
+	ErrOutsideZone             = errors.New("name is not in the zone")
+	ErrNoZone                  = errors.New("not a zone whose servers can be asked")
+	ErrServerNotAllowed        = errors.New("address may not be asked")
 )
 
 // narrowed is a sentinel that is a case of another one.

@@ -20,7 +20,9 @@
 package iterate
 
 import (
+	"context"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -97,8 +99,10 @@ type QueryState struct {
 	walkID         int
 	parentWalk     int
 	depth          int
-	querySent      *atomic.Bool  // a query was sent for this search; nil: of no interest
-	MaxQueued      time.Duration // how long it may wait for a slot; 0: as long as it may run
+	fresh          *Fresh          // nil: what is cached counts
+	reached        *routes.ZoneCut // where the walk has come to; nil: of no interest
+	querySent      *atomic.Bool    // a query was sent for this search; nil: of no interest
+	MaxQueued      time.Duration   // how long it may wait for a slot; 0: as long as it may run
 	// Leaving is called before a flight is left that has not ended, with the function that
 	// releases the question's slot, and reports whether it will call that; may be nil.
 	Leaving func(fl *flight.Flight, release func()) bool
@@ -152,12 +156,91 @@ func (st *QueryState) enter(fl *flight.Flight) { st.flight, st.Events = fl, fl.E
 // than of a client's question or of the keys that validate its answer.
 func (st *QueryState) isSideLookup() bool { return (st.depth > 0 || st.priming) && !st.needSignatures }
 
+// Fresh makes a piece of work learn anew what it needs, but for top-level domains and their keys:
+// what was in the cache before does not count, neither answers and failures nor zone cuts. What
+// it learns is kept in the cache as usual. The zero value is ready for use.
+type Fresh struct {
+	mu    sync.Mutex
+	cuts  map[dnsname.Name]bool  // that the work has been referred to; guarded by mu
+	found map[freshQuestion]bool // that it has found the answer to; guarded by mu
+}
+
+type freshQuestion struct {
+	q     answer.Question
+	trust cache.Trust
+}
+
+// hasCut reports whether a zone cut of the cache counts. A nil Fresh has all.
+func (f *Fresh) hasCut(zone dnsname.Name) bool {
+	if f == nil || zone.Labels() <= 1 {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cuts[zone]
+}
+
+// hasFound reports whether an answer of the cache counts.
+func (f *Fresh) hasFound(q answer.Question, trust cache.Trust) bool {
+	if f == nil || q.Name.Labels() <= 1 {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.found[freshQuestion{q, trust}]
+}
+
+func (f *Fresh) noteCut(zone dnsname.Name) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cuts == nil {
+		f.cuts = make(map[dnsname.Name]bool)
+	}
+	f.cuts[zone] = true
+}
+
+func (f *Fresh) noteFound(q answer.Question, trust cache.Trust) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.found == nil {
+		f.found = make(map[freshQuestion]bool)
+	}
+	f.found[freshQuestion{q, trust}] = true
+}
+
+// Beside returns the state of another question of the same work, with a walk of its own.
+func (st *QueryState) Beside(q answer.Question, trust cache.Trust, fresh *Fresh) *QueryState {
+	return &QueryState{
+		r: st.r, Budget: st.Budget, Events: st.Events, flight: st.flight, Trust: trust, Q: q, fresh: fresh,
+		walkID: int(st.Budget.Walks.Add(1)), parentWalk: st.walkID,
+	}
+}
+
 // request returns a question to the servers of a zone as part of this search.
 func (st *QueryState) request(cut *routes.ZoneCut, q answer.Question) upstream.Request {
 	return upstream.Request{
 		Cut: cut, Q: q, SideLookup: st.isSideLookup(), NeedSignatures: st.needSignatures,
 		Budget: st.Budget, Events: st.Events, Walk: st.WalkRef(), QuerySent: st.querySent, Flight: st.flight,
 	}
+}
+
+// AskServer asks one server of a zone, whichever else there are, and for its identity too (RFC 5001).
+func (r *Iterator) AskServer(ctx context.Context, st *QueryState, cut *routes.ZoneCut, q answer.Question, to *slist.Server) upstream.Result {
+	rq := st.request(cut, q)
+	rq.NSID = true
+	return r.upstream.Exchange(ctx, rq, to, events.ReasonNext, make(chan struct{}, 1))
+}
+
+// ClosestCut returns the deepest zone cut known on the way to the zone that has the answer to q.
+func (r *Iterator) ClosestCut(st *QueryState, q answer.Question) routes.ZoneCut {
+	now := r.Settings.Now()
+	return r.closestCut(now, st, r.routes.ViewOf(now, q), q)
 }
 
 // forServerAddress returns the state of a search for the addresses of a name server that this one

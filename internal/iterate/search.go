@@ -47,6 +47,21 @@ func (r *Iterator) Search(ctx context.Context, st *QueryState, q answer.Question
 	}
 }
 
+// FindOne is Search that follows no alias. It returns the zone cut that the walk came to as well,
+// also when it failed; its Delegation is nil if there was no walk, since the answer is local or
+// cached.
+func (r *Iterator) FindOne(ctx context.Context, st *QueryState, q answer.Question) (*answer.Answer, routes.ZoneCut, error) {
+	st.validation = r.newValidation(st, q)
+	var reached routes.ZoneCut
+	st.reached = &reached
+	part, err := r.find(ctx, st, q)
+	if err != nil {
+		return nil, reached, err
+	}
+	st.tellAliases(part.Aliases)
+	return part, reached, nil
+}
+
 // SearchCache is Search that asks no servers; false when the cache does not hold all of the
 // answer. It allocates nothing that the answer does not need, since most questions end here.
 func (r *Iterator) SearchCache(q answer.Question, trust cache.Trust) (*answer.Answer, bool) {
@@ -166,6 +181,7 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 		}
 		return nil, err
 	}
+	st.fresh.noteFound(q, st.Trust)
 	r.routes.ViewOf(now, q).Cache.ClearFailure(q.Name, q.Type, st.Trust)
 	r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
 	return f, nil
@@ -177,6 +193,13 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 func (r *Iterator) lookOnward(now time.Time, st *QueryState, q answer.Question) (a *answer.Answer, start walkStart, err error) {
 	v := r.routes.ViewOf(now, q)
 	first := st.depth == 0 && st.Budget.Aliases.Load() == 0
+	if !st.fresh.hasFound(q, st.Trust) {
+		a, special := r.specialUse(st.Trust, q, first)
+		if special {
+			st.tellCache(a)
+		}
+		return a, start, nil
+	}
 	var known cache.Found
 	if !st.Prefetching || !first {
 		asked := cache.Question{Name: q.Name, Type: q.Type, Trust: st.Trust, Onward: !st.Prefetching}

@@ -185,6 +185,57 @@ func (r *Iterator) lookUpAddrs(ctx context.Context, st *QueryState, name dnsname
 	return l
 }
 
+// ServerAddrs searches the addresses of a name server, as lookUpAddrs does, of both families.
+func (r *Iterator) ServerAddrs(ctx context.Context, st *QueryState, name dnsname.Name) ([]netip.Addr, error) {
+	if err := st.Budget.MayLookUp(false); err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	var errs []error
+	for _, rrtype := range r.servers.AddressTypes() {
+		l := r.lookUpAddrs(ctx, st, name, rrtype)
+		addrs = append(addrs, l.addrs...)
+		if l.err != nil {
+			errs = append(errs, l.err)
+		}
+	}
+	if len(addrs) > 0 {
+		return addrs, nil
+	}
+	return nil, failure.Join(errs)
+}
+
+// Referral asks the servers of the zone above for the delegation of zone. The reply is nil when they
+// do not refer to it: they serve it as well, and answer in its place, or do not know it.
+func (r *Iterator) Referral(ctx context.Context, st *QueryState, zone dnsname.Name) (*upstream.Reply, error) {
+	q := answer.Question{Name: zone, Type: dns.TypeNS}
+	v := r.routes.ViewOf(r.Settings.Now(), answer.Question{Name: zone, Type: dns.TypeDS}) // that of the zone above
+	if v.Forwards() || zone.IsRoot() {
+		return nil, nil
+	}
+	above := *st
+	above.startAbove = zone
+	cut := r.closestCut(r.Settings.Now(), &above, v, q)
+	for {
+		m, err := r.askLocalRoot(&above, &cut, q), error(nil)
+		if m == nil {
+			m, err = r.ask(ctx, &above, &cut, q, askMode{})
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case m.Kind != answer.KindReferral:
+			return nil, nil
+		case m.Delegation.Zone == zone:
+			return m, nil
+		}
+		if err := st.Budget.ChargeReferral(); err != nil {
+			return nil, err
+		}
+		cut = routes.ZoneCut{Delegation: m.Delegation, Source: cut.Source, Signed: m.DS != nil}
+	}
+}
+
 // maxSideTries is how often one server is asked for another server's address. Such look-ups
 // multiply, and when all lead to one silent victim (NXNSAttack), it gets all their retries.
 const maxSideTries = 2

@@ -75,7 +75,11 @@ func (val *validation) addKnown(ctx context.Context, cut *routes.ZoneCut, name d
 	if val == nil {
 		return
 	}
-	val.keyCache.Load(val.r.Settings.Now(), name, val.evidence)
+	known := name
+	if val.st.fresh != nil {
+		known = name.Ancestor(min(1, name.Labels()))
+	}
+	val.keyCache.Load(val.r.Settings.Now(), known, val.evidence)
 	if !cut.Source.Forwards() { // a route may begin anywhere in a zone
 		val.evidence.AddCut(cut.Zone)
 	}
@@ -143,11 +147,12 @@ func (r *Iterator) fetch(ctx context.Context, st *QueryState, need dnssec.Need) 
 	q := answer.Question{Name: need.Name, Type: need.Type}
 	below := st.forServerAddress(q)
 	below.Trust, below.avoidServers, below.needSignatures = cache.Unchecked, st.avoidServers, true
+	below.fresh = st.fresh
 	below.SecondLevel, below.secondReads = st.SecondLevel, st.secondReads // it is validated as part of that search
 	if need.Refresh && !r.upstream.KeyCacheNow().MayRefresh(r.Settings.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
-	if !need.Refresh && len(st.avoidServers) == 0 {
+	if !need.Refresh && len(st.avoidServers) == 0 && st.fresh.hasFound(q, st.Trust) {
 		// What was validated before will do; the rest may be why the last answer was bogus,
 		// and is fetched again.
 		if a, ok := r.Cached(r.Settings.Now(), st.Trust, q, false); ok {

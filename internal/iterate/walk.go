@@ -80,6 +80,9 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 		st.validation.startCut = w.cut.Zone
 	}
 	for {
+		if st.reached != nil {
+			*st.reached = *w.cut
+		}
 		asked := w.minimiser.Next(w.cut.Zone)
 		if asked != q && !st.Budget.ChargeMinimised() {
 			w.minimiser.GiveUp()
@@ -132,7 +135,7 @@ func (w *walk) zone() dnsname.Name {
 // below it: the next label to reveal is the first where a zone cut may be (RFC 9156 §3).
 func (w *walk) continueAt(now time.Time, cut *routes.ZoneCut) {
 	w.cut = cut
-	if !w.minimiser.IsOff() {
+	if !w.minimiser.IsOff() && w.st.fresh == nil {
 		w.minimiser.Descend(w.view.Cuts.NoCut(now, cut.Zone, w.q.Name))
 	}
 }
@@ -279,6 +282,7 @@ func (w *walk) descend(ctx context.Context, m *upstream.Reply) error {
 		delegation = kept // what is learnt about the zone belongs to the delegation that is cached
 	}
 	from := w.cut
+	w.st.fresh.noteCut(m.Delegation.Zone)
 	w.st.validation.addReferral(ctx, from, m, w.q.Name)
 	w.referrals = append(w.referrals, referralResponse(from, m))
 	w.continueAt(now, &routes.ZoneCut{
@@ -309,7 +313,7 @@ func (r *Iterator) closestCut(now time.Time, st *QueryState, v *routes.View, q a
 		from = st.startAbove.Parent()
 	}
 	cut, ok := v.Cuts.GetCut(now, from)
-	for ok && st.Prefetching && endsSoon(now, cut) && !cut.Zone.IsRoot() {
+	for ok && (st.Prefetching && endsSoon(now, cut) || !st.fresh.hasCut(cut.Zone)) && !cut.Zone.IsRoot() {
 		cut, ok = v.Cuts.GetCut(now, cut.Zone.Parent())
 	}
 	if ok && !(st.Prefetching && endsSoon(now, cut)) {

@@ -67,6 +67,26 @@ func (r *Mesh) fetchAnswer(ctx context.Context, st *iterate.QueryState, q answer
 	return c.fetch(ctx)
 }
 
+// Work does a piece of work of several questions, in one slot of Limits.Questions and within the
+// budget of st. Equal work at the same time, by its key, is done once.
+func (r *Mesh) Work(ctx context.Context, st *iterate.QueryState, key string, work func(context.Context, *iterate.QueryState) (any, error)) (any, error) {
+	st.Begin()
+	var slot jostleSlot
+	if err := r.admit(ctx, st, &slot, nil); err != nil {
+		return nil, err
+	}
+	defer slot.leave()
+	by := flight.Waiter{Events: st.Events, Budget: st.Budget, Parent: r.Flights.Of(ctx)}
+	v, err := r.Flights.Do(ctx, key, by, flight.Func(func(fl *flight.Flight) (any, error) {
+		v, err := work(fl.Ctx, st.InFlight(fl))
+		return v, st.Budget.End(err)
+	}))
+	if err != nil && r.Base.Err() != nil {
+		err = failure.ErrClosed // whichever part Close ended first
+	}
+	return v, err
+}
+
 // clientQuestion is a question of a client that the cache has no answer to.
 type clientQuestion struct {
 	r    *Mesh

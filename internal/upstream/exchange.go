@@ -27,6 +27,7 @@ type Request struct {
 	Minimised      bool // the search asks for more
 	SideLookup     bool // the search is for a name server's address, or priming, and not for a client
 	NeedSignatures bool // an answer without signatures is of no use to the search
+	NSID           bool // the server is asked for its identity too (RFC 5001)
 
 	Budget    *budget.Budget // that is charged
 	Events    events.Sink    // of those who listen to the search
@@ -59,15 +60,17 @@ type exchange struct {
 	sawOurID  bool // this send got a datagram that has its ID and is not the reply
 	udpSpoilt bool // UDP brought only such datagrams, or a reply right but for the ID: TCP is used
 
-	query     []byte
-	room      [128]byte // of the first query; a longer one does not fit
-	sent      time.Time
-	cutShort  bool          // the question's time ends before the timeout: this send began late
-	accepted  *wire.Message // what accept parsed and accepted
-	abandoned abandonReason // why accept abandoned the send
-	dropped   int           // messages that this send has ignored
-	chargeErr error         // the limit that a message exceeded; nil: none
-	malformed error         // why the last unreadable reply, to any of the sends, was dropped; nil: there was none
+	query      []byte
+	room       [128]byte // of the first query; a longer one does not fit
+	sent       time.Time
+	cutShort   bool          // the question's time ends before the timeout: this send began late
+	accepted   *wire.Message // what accept parsed and accepted
+	abandoned  abandonReason // why accept abandoned the send
+	dropped    int           // messages that this send has ignored
+	chargeErr  error         // the limit that a message exceeded; nil: none
+	rtt        time.Duration // of the last query that was answered
+	answeredBy string        // its network
+	malformed  error         // why the last unreadable reply, to any of the sends, was dropped; nil: there was none
 }
 
 // Result is what came of an exchange.
@@ -75,6 +78,9 @@ type Result struct {
 	Server *slist.Server
 	Reply  *Reply // nil: none
 	Err    error
+	// RTT and Network are those of the last query that was answered; Network is "" if none was.
+	RTT     time.Duration
+	Network string
 	// TimedOut is set when the last query got no reply at all.
 	TimedOut bool
 	// UDPSpoilt is set when what came over UDP was not a reply, or right but for the ID, and
@@ -136,6 +142,7 @@ func (x *exchange) repeat(ctx context.Context) Result {
 
 // concluded adds to a result what is known from the whole exchange.
 func (x *exchange) concluded(out Result) Result {
+	out.RTT, out.Network = x.rtt, x.answeredBy
 	out.Heard, out.PlainMayHelp, out.RefusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
 	return out
 }
@@ -220,6 +227,7 @@ func (x *exchange) handleSend(id int, rtt time.Duration, msg []byte, err error) 
 	}
 	x.heard = true
 	x.recordReply(rtt)
+	x.rtt, x.answeredBy = rtt, x.label(x.network)
 	network := x.network // of this send; judging may choose another for the next
 	again, out = x.handleReply(msg)
 	x.tellResponse(id, network, rtt, msg, out)

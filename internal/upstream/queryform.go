@@ -74,6 +74,7 @@ func (x *exchange) write() {
 	if x.edns == ednsCookie {
 		q.Cookie = x.features.Cookie
 	}
+	q.NSID = x.NSID && x.mayTakeOption()
 	room := x.room[:0]
 	if x.query != nil {
 		room = nil // the transport may still hold the old one
@@ -82,6 +83,12 @@ func (x *exchange) write() {
 	if x.case0x20 {
 		randomiseCase(wire.QuestionName(x.query))
 	}
+}
+
+// mayTakeOption reports whether the server is not known to refuse EDNS options, nor has done so just
+// now.
+func (x *exchange) mayTakeOption() bool {
+	return x.edns != ednsNone && !x.features.NoOption && x.faults[faultRefused] == 0 && !x.to.Plain
 }
 
 // validatesHere reports whether what the servers of the route say is validated by this

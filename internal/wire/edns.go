@@ -14,6 +14,8 @@ const (
 	// Unbound's limits after CVE-2026-41292.
 	MaxOptions     = 100
 	maxOptionBytes = 4096
+	// optionNSID is the option code of the server's identity. RFC 5001 §2.3.
+	optionNSID = 3
 	// optionCookie is the option code of DNS cookies. RFC 7873 §4.
 	optionCookie = 10
 	// optionPadding is the option code of padding. RFC 7830 §3.
@@ -33,6 +35,7 @@ type EDNS struct {
 	Version       uint8
 	DO            bool
 	Cookie        []byte // client part, then server part; nil: none
+	NSID          []byte // RFC 5001; nil: none
 	Errors        []EDE  // RFC 8914; advice of the sender, never a reason to act
 }
 
@@ -91,6 +94,10 @@ func (e *EDNS) option(code uint16, data []byte) {
 	case optionCookie:
 		if e.Cookie == nil {
 			e.Cookie = data
+		}
+	case optionNSID:
+		if e.NSID == nil {
+			e.NSID = data
 		}
 	case optionEDE:
 		if len(data) >= 2 {

@@ -43,8 +43,9 @@ func TestParseOPT(t *testing.T) {
 			EDNS{UDPSize: 512, Cookie: []byte("first...")}},
 		{"extended errors", opt(512, 0, option(15, "\x00\x16")+option(15, "\x00\x09no key")+option(15, "\x01")),
 			EDNS{UDPSize: 512, Errors: []EDE{{22, ""}, {9, "no key"}}}},
-		{"options of no use", opt(512, 0, option(3, "nsid")+option(12, "\x00\x00")+option(65001, "")), EDNS{UDPSize: 512}},
-		{"100 options", opt(512, 0, strings.Repeat(option(3, ""), MaxOptions)), EDNS{UDPSize: 512}},
+		{"identity", opt(512, 0, option(3, "nsid")+option(3, "other")), EDNS{UDPSize: 512, NSID: []byte("nsid")}},
+		{"options of no use", opt(512, 0, option(5, "\x08")+option(12, "\x00\x00")+option(65001, "")), EDNS{UDPSize: 512}},
+		{"100 options", opt(512, 0, strings.Repeat(option(12, ""), MaxOptions)), EDNS{UDPSize: 512}},
 		{"4096 bytes", opt(512, 0, option(12, strings.Repeat("\x00", maxOptionBytes-4))), EDNS{UDPSize: 512}},
 	}
 	for _, tt := range tests {

@@ -17,6 +17,7 @@ type Query struct {
 	UDPSize uint16 // with EDNS: the largest reply we take over UDP
 	DO      bool   // with EDNS
 	Cookie  []byte // with EDNS: the cookie option's content; nil: no option
+	NSID    bool   // with EDNS: ask for the server's identity (RFC 5001)
 	PadTo   int    // with EDNS: a padding option makes the length a multiple of it (RFC 7830); 0: none
 }
 
@@ -61,6 +62,10 @@ func (q *Query) appendOPT(dst []byte, start int) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, optionCookie)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(q.Cookie)))
 		dst = append(dst, q.Cookie...)
+	}
+	if q.NSID {
+		dst = binary.BigEndian.AppendUint16(dst, optionNSID)
+		dst = append(dst, 0, 0) // empty in queries: RFC 5001 §2.1
 	}
 	if q.PadTo > 0 {
 		dst = q.appendPadding(dst, start)

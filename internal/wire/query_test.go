@@ -26,6 +26,7 @@ func TestQueryAppendTo(t *testing.T) {
 		"EDNS":    with(func(q *Query) { q.EDNS, q.UDPSize = true, 1232 }),
 		"DO":      with(func(q *Query) { q.EDNS, q.UDPSize, q.DO = true, 1232, true }),
 		"cookie":  with(func(q *Query) { q.EDNS, q.UDPSize, q.Cookie = true, 512, []byte("\x01234567\xff") }),
+		"NSID":    with(func(q *Query) { q.EDNS, q.UDPSize, q.NSID = true, 1232, true }),
 		"no EDNS": with(func(q *Query) { q.UDPSize, q.DO, q.Cookie = 1232, true, []byte("12345678") }),
 	}
 	for name, q := range tests {
@@ -76,8 +77,13 @@ func checkQuery(t *testing.T, msg *dns.Msg, q Query) {
 		t.Errorf("EDNS: got %v, want size %d, DO %t", o, q.UDPSize, q.DO)
 	}
 	var cookie strings.Builder
+	nsid := false
 	for _, option := range o.Option {
 		cookie.WriteString(option.String())
+		nsid = nsid || option.Option() == dns.EDNS0NSID
+	}
+	if nsid != q.NSID {
+		t.Errorf("options: got NSID %t, want %t", nsid, q.NSID)
 	}
 	if want := hex.EncodeToString(q.Cookie); cookie.String() != want {
 		t.Errorf("options: got %s, want %s", cookie.String(), want)

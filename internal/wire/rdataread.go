@@ -53,6 +53,17 @@ func ParseSOA(rdata string) (SOA, bool) {
 	}, true
 }
 
+// Signer returns the zone that made a signature, from the RDATA of an RRSIG record (RFC 4034 §3.1).
+func Signer(rdata string) (dnsname.Name, bool) {
+	const fixed = 18
+	if len(rdata) < fixed {
+		return "", false
+	}
+	end := nameLength(rdata[fixed:])
+	name, err := dnsname.FromWire([]byte(rdata[fixed : fixed+end]))
+	return name, err == nil
+}
+
 // NSECHasType reports whether the types of an NSEC record include rrtype (RFC 4034 §4.1).
 func NSECHasType(rdata string, rrtype uint16) bool {
 	end := nameLength(rdata)

@@ -321,3 +321,28 @@ func TestHelpers(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+func TestZones(t *testing.T) {
+	in := resolvertest.New(t, shopWorld)
+	r, ctx := in.Resolver(t), t.Context()
+	z, err := r.FindZone(ctx, "alias.shop.example", resolver.FindZoneOptions{FollowAliases: true, WithoutCache: true})
+	if err != nil || z.Name != "www.shop.example." || z.Apex != "shop.example." || len(z.Aliases) != 1 || z.Aliases[0].DNAME || z.Problem != nil {
+		t.Fatal(z, err)
+	}
+	all, err := r.AskServers(ctx, z, "shop.example", dns.TypeTXT)
+	if err != nil || !all.Agree() || len(all.Serials()) != 1 || !all.Servers[0].Answered() {
+		t.Fatal(all, err)
+	}
+	all, err = r.WaitFor(ctx, z, z.Name, dns.TypeA, func(a *resolver.ServerAnswers) bool {
+		return a.Every(func(s *resolver.ServerAnswer) bool { return len(s.Answer) == 1 && !s.HasTXT("hello") })
+	})
+	if err != nil || all.Zone != z.Apex {
+		t.Error(all, err)
+	}
+	if _, err := r.AskServers(ctx, z, "example", dns.TypeA); !errors.Is(err, resolver.ErrOutsideZone) || errors.Is(err, resolver.ErrNoZone) {
+		t.Error(err)
+	}
+	if errors.Is(resolver.ErrZoneDenied, resolver.ErrServerNotAllowed) {
+		t.Error("one error")
+	}
+}
