@@ -30,6 +30,8 @@ var rooms = []room{
 		"it is built of what users have, but for the snapshots that it shares with the plugin for CoreDNS"},
 	{"examples/trace", "dnssec glue internal/drawing resolver resolver/resolvertest rootHints",
 		"it is built of what users have, but for the drawing that it shares with the debug page"},
+	{"examples/zone", "dnssec internal/drawing resolver resolver/resolvertest",
+		"it is built of what users have, but for the drawing that it shares with examples/trace"},
 	{"resolver/debugpage", "cache dnssec internal/dnsname internal/drawing resolver",
 		"it shows a resolver to those who run it: it knows nothing that a program could not know"},
 	{"resolver/roothttp", "resolver",
