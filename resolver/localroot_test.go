@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/test/realserver"
 	"github.com/iterdns/iterdns/internal/test/rootsigner"
@@ -639,4 +640,56 @@ func TestLocalRootReal(t *testing.T) {
 		}
 	}
 	t.Logf("%v, %+v", r.LocalRootState(), r.Stats().LocalRoot)
+}
+
+// What is learnt through a copy that no anchor vouches for is not shared with resolvers that have
+// none; with an anchor it is.
+func TestLocalRootUnproven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLocalRootWorld(t, rootsigner.Options{})
+		for _, proven := range []bool{false, true} {
+			shared := cache.New(cache.Options{})
+			ask := func(root *resolver.LocalRoot) *resolver.Result {
+				o := w.options(root)
+				if o.Cache = shared; !proven {
+					o.Validation, o.TrustAnchors = resolver.ValidateOff, []dnssec.Anchor{}
+				}
+				result, err := newLocalRootResolver(t, o).Resolve(t.Context(), "www.missing.", dns.TypeA)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return result
+			}
+			ask(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{w.reader()}})
+			if got := ask(nil).FromCache; got != proven {
+				t.Errorf("proven %t: shared %t", proven, got)
+			}
+		}
+	})
+}
+
+// Every fault is explained with a way out.
+func TestLocalRootExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLocalRootWorld(t, rootsigner.Options{})
+		for want, text := range map[string]string{
+			"Only a zone with a ZONEMD record": rootsigner.Sign(t, localRootRecords, rootsigner.Options{NoZONEMD: true, Signed: time.Now()}),
+			"It was damaged or changed":        strings.Replace(w.text, "198.18.0.3", "198.18.0.4", 1),
+			"look at what it gives":            "<html>",
+			"or the clock of this host":        rootsigner.Sign(t, localRootRecords, rootsigner.Options{Seed: 9, Signed: time.Now()}),
+			"can be reached from here":         "",
+		} {
+			source := new(sourceOf)
+			source.set(text)
+			r, err := resolver.New(w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{source.source()}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := resolver.Explain(r.AwaitLocalRoot(t.Context()))
+			if !strings.HasPrefix(got, "the copy of the root zone from changing is not used (") || !strings.Contains(got, want) {
+				t.Errorf("got %q, want %q in it", got, want)
+			}
+			r.Close()
+		}
+	})
 }

@@ -159,7 +159,7 @@ func TestTransfer(t *testing.T) {
 				m = append(m, big)
 			}
 			return m
-		}, FaultSize, "more than 16777216 bytes"},
+		}, FaultSize, "a transfer of more than 16777216 bytes"},
 		{"many records", func(_ *dns.Msg, m []*dns.Msg) []*dns.Msg {
 			big := new(dns.Msg)
 			*big = *m[0]
