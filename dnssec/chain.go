@@ -72,7 +72,7 @@ func (c *chain) keys(ks *KeySet) {
 	}
 	c.seen[ks] = true
 	c.delegation(ks.via)
-	c.links = append(c.links, Link{Name: ks.Zone, Type: dns.TypeDNSKEY, Answer: []*RRset{ks.RRset}})
+	c.links = append(c.links, ks.link())
 }
 
 func (c *chain) delegation(d *Delegation) {
@@ -82,6 +82,16 @@ func (c *chain) delegation(d *Delegation) {
 	c.seen[d] = true
 	c.keys(d.signer)
 	c.delegation(d.via)
+	c.links = append(c.links, d.link())
+}
+
+// link returns the DNSKEY RRset that was proven.
+func (k *KeySet) link() Link {
+	return Link{Name: k.Zone, Type: dns.TypeDNSKEY, Answer: []*RRset{k.RRset}}
+}
+
+// link returns the DS RRset, or its denial, that was judged.
+func (d *Delegation) link() Link {
 	link := Link{Name: d.Name, Type: dns.TypeDS}
 	switch {
 	case d.DS != nil:
@@ -91,7 +101,22 @@ func (c *chain) delegation(d *Delegation) {
 	default:
 		link.Kind, link.Authority = KindNoData, d.Proof
 	}
-	c.links = append(c.links, link)
+	return link
+}
+
+// Response returns the response that the keys were proven by, for Evidence.Add: there they are
+// judged again, by the DS and at the time of that Evidence, whatever was concluded before. It
+// is how keys count that may not be kept any longer.
+func (k *KeySet) Response() *Response {
+	l := k.link()
+	return l.response()
+}
+
+// Response returns the response that the delegation was judged by, for Evidence.Add, as that of
+// a KeySet.
+func (d *Delegation) Response() *Response {
+	l := d.link()
+	return l.response()
 }
 
 // links returns all that is known of keys and DS, each link behind those it may rest on.

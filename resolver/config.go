@@ -46,7 +46,7 @@ func (c *config) settings() env.Settings {
 		Limits: c.limits,
 		Now:    c.Now, SignatureTime: c.SignatureTime, OwnSignatureTime: c.ownSignatureTime,
 		Cache: c.Cache, ViewName: c.ViewName,
-		ServeStale: c.ServeStale, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
+		ServeStale: c.ServeStale, StaleOverBogus: c.ServeStaleOverBogus, StaleAfter: c.StaleAfter, DisablePrefetch: c.DisablePrefetch,
 		SecondLevel: c.SecondLevel, SecondLevelKey: c.SecondLevelKey,
 		RootHints: c.RootHints, Validates: c.Validation == Validate, TrustAnchors: c.TrustAnchors, Algorithms: c.Algorithms,
 		LocalRoot: c.LocalRoot != nil,
@@ -237,7 +237,7 @@ func (c *config) fillStale() error {
 		c.StaleAfter = cache.StaleAnswerTimer
 	}
 	var keep time.Duration
-	if c.ServeStale {
+	if c.ServeStale || c.ServeStaleOverBogus {
 		keep = c.MaxStale
 	}
 	if c.Cache == nil {
@@ -245,6 +245,13 @@ func (c *config) fillStale() error {
 	}
 	if c.ServeStale && c.Cache.Options().KeepStale == 0 {
 		return optionError("ServeStale", "takes a Cache whose KeepStale is not zero")
+	}
+	switch {
+	case !c.ServeStaleOverBogus:
+	case c.Validation != Validate:
+		return optionError("ServeStaleOverBogus", "is about what validation finds, and Validation is off")
+	case c.Cache.Options().KeepStale == 0:
+		return optionError("ServeStaleOverBogus", "takes a Cache whose KeepStale is not zero")
 	}
 	return nil
 }

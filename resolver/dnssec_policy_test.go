@@ -3,6 +3,7 @@ package resolver_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,65 @@ www             A       192.0.2.82
 				t.Errorf("%s, after its end: got %v, want %v", step.name, got, step.after)
 			}
 		}
+	})
+}
+
+// Answers below a negative trust anchor say so (extended DNS error 33), new ones, those of the
+// cache, and denials; others do not, nor those that the client does not want validated, nor those
+// of a route that is unsigned.
+func TestNegativeTrustAnchorIsDisclosed(t *testing.T) {
+	inWorld(t, `
+-- zone shop.example. at 198.51.100.3 signed break=expired --
+www             A       192.0.2.80
+away            CNAME   www.other.example.
+cd              A       192.0.2.84
+-- zone other.example. at 198.51.100.5 --
+www             A       192.0.2.82
+into            CNAME   www.shop.example.
+-- zone private.example. at 198.51.100.6 --
+www             A       192.0.2.83
+`, func(w *world) {
+		for _, tt := range []struct {
+			name  string
+			qtype uint16
+			cd    bool
+			want  []uint16
+		}{
+			{"www.shop.example.", dns.TypeA, false, []uint16{33}},
+			{"www.shop.example.", dns.TypeMX, false, []uint16{33}},
+			{"none.shop.example.", dns.TypeA, false, []uint16{33}},
+			{"away.shop.example.", dns.TypeA, false, []uint16{33}},
+			{"into.other.example.", dns.TypeA, false, []uint16{33}},
+			{"cd.shop.example.", dns.TypeA, true, nil},
+			{"www.other.example.", dns.TypeA, false, nil},
+			{"www.private.example.", dns.TypeA, false, nil},
+		} {
+			for _, when := range []string{"new", "cached", "cached"} {
+				query := ask(tt.name, tt.qtype, withEDNS)
+				query.CheckingDisabled = tt.cd
+				if reply := exchanged(w.T, w.r, query); !slices.Equal(codes(reply), tt.want) {
+					t.Errorf("%s %s, CD %t, %s: got %v, want %v", tt.name, dns.Type(tt.qtype), tt.cd, when, codes(reply), tt.want)
+				}
+				packed, err := query.Pack()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if hit, ok := w.r.AppendHit(nil, packed, 0); ok && len(tt.want) > 0 {
+					t.Errorf("%s: AppendHit: got %x, which lacks the reason", tt.name, hit)
+				}
+			}
+		}
+		o := w.ask("www.shop.example.", dns.TypeA)
+		if want := "Negative Trust Anchor: negative trust anchor: shop.example."; o.err != nil || len(o.Extended) != 1 || o.Extended[0].String() != want {
+			t.Errorf("got %v, want %q", o.Extended, want)
+		}
+	}, ipv4Only, func(o *resolver.Options) {
+		o.NegativeTrustAnchors = []resolver.NegativeTrustAnchor{{Zone: "shop.example."}}
+		private, err := resolver.ParseRoute("private.example=198.51.100.6,stub,unsigned")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Routes = []resolver.Route{private}
 	})
 }
 

@@ -44,7 +44,8 @@
 //     SecondLevel among many.
 //   - Ask no root server: [Options] LocalRoot is a copy of the root zone, which is verified
 //     and refreshed.
-//   - Return expired answers rather than none: [Options] ServeStale. Entries in use are
+//   - Return expired answers rather than none: [Options] ServeStale, and ServeStaleOverBogus for
+//     zones that are signed wrongly. Entries in use are
 //     refreshed before they expire, unless DisablePrefetch is set.
 //   - Count what happens: [Resolver.Stats]; look at it: package debugpage.
 //   - Bound the work, or permit more: [Limits].
@@ -233,6 +234,10 @@
 // unreachable for longer than its delegation lasts, only what had been asked before is
 // answered. Conclusions from denials of other names (RFC 8198) are not used once these
 // expire.
+//
+// In place of bogus data (Options.ServeStaleOverBogus) only expired data of signed zones is
+// returned, of names that were asked for before. It takes the chain of trust that this resolver has
+// followed: after a restart, data from a file has one only where that can be followed anew.
 //
 // Resolvers share the replies that led to clients' answers through Options.SecondLevel.
 // Failures, the addresses of name servers, and what is known about servers are not shared.

@@ -267,6 +267,9 @@ type ExtendedError struct {
 // network and is made printable.
 func (e ExtendedError) String() string {
 	purpose := dns.ExtendedErrorCodeToString[e.Code]
+	if e.Code == failure.NegativeTrustAnchor {
+		purpose = "Negative Trust Anchor"
+	}
 	if e.Text == "" {
 		return purpose
 	}

@@ -135,11 +135,34 @@ type Options struct {
 	// shed (Limits.Questions); after a failure it is answered with the expired data at once
 	// for 30 s. Clients may keep such an answer for 30 s.
 	//
-	// Expired data never replaces what a server says, not even a bogus answer. Expired data
-	// whose signatures have expired too is Indeterminate.
+	// Expired data never replaces what a server says, not even a bogus answer, unless
+	// ServeStaleOverBogus is set too. Expired data whose signatures have expired too is
+	// Indeterminate.
 	ServeStale bool
 
-	// MaxStale is how long after its expiry data may be returned. 0: DefaultMaxStale. With
+	// ServeStaleOverBogus returns expired data that was Secure where what comes now is bogus, as
+	// when a top-level domain is signed wrongly for some hours. It is independent of ServeStale,
+	// and off by default: somebody who can spoil replies keeps old data alive by it, for as long
+	// as its signatures and MaxStale last (SECURITY.md).
+	//
+	// The servers are always asked first, and what they say that is valid is the answer. Expired
+	// data is returned only while it would still be judged Secure if it came anew: its signatures,
+	// and those of each DS and DNSKEY RRset from the trust anchor down, are valid at
+	// SignatureTime. These are the ones that were proven last: data dies with the key that made its
+	// signature once the zone's DNSKEY RRset is proven without that key, or the parent's DS
+	// proven to be gone or to be of other keys. Denials are returned on the same terms. Data that
+	// was not Secure never is, nor data whose chain of trust is not remembered (the keys and
+	// delegations of the last 10,000 zones are). Of aliases, each link that is bogus is replaced
+	// by itself. Questions with CD get what is bogus, as ever.
+	//
+	// Result.Stale is set, the status is Secure, clients may keep it for 30 s, and there are two
+	// extended DNS errors: Stale Answer (3, or 19 for a name error), and the one that says why
+	// the new data is bogus. The servers are asked again when the failure is no longer remembered:
+	// after 5 s, later after up to 5 minutes (RFC 9520 §3.2). It takes validation.
+	ServeStaleOverBogus bool
+
+	// MaxStale is how long after its expiry data may be returned, by ServeStale and by
+	// ServeStaleOverBogus. 0: DefaultMaxStale. With
 	// Options.Cache, the bound is cache.Options.KeepStale of that cache instead, which must
 	// not be zero.
 	MaxStale time.Duration

@@ -32,7 +32,8 @@ type Result struct {
 	// when they were received.
 	TTL time.Duration
 	// Stale is set when a part has expired and the zone could not be asked again, or not in
-	// time (RFC 8767). It is never set without Options.ServeStale.
+	// time (RFC 8767), or sent bogus data. It is never set without Options.ServeStale or
+	// Options.ServeStaleOverBogus.
 	Stale bool
 	// FromCache is set when the whole answer was known before and no server was asked for
 	// it.

@@ -31,8 +31,12 @@ type Stats struct {
 	// FromCache counts those answered from the cache, locally or with stale data, whether
 	// or not a server was asked first.
 	FromCache uint64 `json:"from_cache"`
-	// Stale counts those answered with expired data (Options.ServeStale).
+	// Stale counts those answered with expired data (Options.ServeStale and ServeStaleOverBogus).
 	Stale uint64 `json:"stale"`
+	// StaleOverBogus counts those of Stale that were answered so because the new data is bogus
+	// (Options.ServeStaleOverBogus): of one zone, as in an outage of a top-level domain, or of
+	// all, as when a clock is wrong.
+	StaleOverBogus uint64 `json:"stale_over_bogus"`
 	// Failures counts the questions that failed, by FailureReason.
 	Failures map[FailureReason]uint64 `json:"failures"`
 
@@ -306,7 +310,7 @@ func (r *Resolver) Stats() Stats {
 	c := &r.env.Counts
 	s := Stats{
 		Cache:     r.config.Cache.Stats(),
-		Questions: c.Questions.Sum(), FromCache: c.FromCache.Sum(), Stale: c.Stale.Load(),
+		Questions: c.Questions.Sum(), FromCache: c.FromCache.Sum(), Stale: c.Stale.Load(), StaleOverBogus: c.StaleOverBogus.Load(),
 		Failures: make(map[FailureReason]uint64),
 		SentUDP:  c.SentUDP.Load(), SentTCP: c.SentTCP.Load(), Received: c.Received.Load(), TimedOut: c.TimedOut.Load(),
 		Limits: make(map[string]uint64, len(limits.Table)), Dropped: make(map[DropReason]uint64, len(dropReasons)),

@@ -45,6 +45,7 @@ var metrics = []metric{
 	counter("answers_from_cache_total", "Questions answered with what was known, stale or local.",
 		func(s *resolver.Stats) uint64 { return s.FromCache }),
 	counter("answers_stale_total", "Questions answered with expired data.", func(s *resolver.Stats) uint64 { return s.Stale }),
+	counter("answers_stale_over_bogus_total", "Those of them whose new data is bogus.", func(s *resolver.Stats) uint64 { return s.StaleOverBogus }),
 	labelled("failures_total", "Questions that failed, by reason.", "reason",
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Failures) }),
 	labelled("queries_total", "Queries sent to servers, retries included, by transport.", "network",

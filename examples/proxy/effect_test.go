@@ -437,6 +437,45 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// With -stale-over-bogus what was validated is given, and said to be expired, while the new data is
+// bogus; without it there is no answer.
+func TestStaleOverBogus(t *testing.T) {
+	for _, test := range []struct {
+		flags []string
+		rcode int
+		why   uint16
+	}{
+		{[]string{"-stale-over-bogus", "-metrics", "127.0.0.1:0"}, dns.RcodeSuccess, dns.ExtendedErrorCodeStaleAnswer},
+		{[]string{"-stale", "1h", "-metrics", "127.0.0.1:0"}, dns.RcodeServerFailure, dns.ExtendedErrorCodeDNSBogus},
+	} {
+		w := newWorld(t, strings.Replace(brief, "127.77.0.8", "127.77.0.8 signed", 1), "example.", "shop.example.", "brief.example.")
+		p := startProxy(t, w.flags(test.flags...)...)
+		question := func() *dns.Msg {
+			return ask(t, "udp", p.at["udp"], "www.brief.example.", dns.TypeA, withEDNS)
+		}
+		if got := question(); len(got.Answer) != 1 {
+			t.Fatalf("%v: got\n%v\nwant an answer", test.flags, got)
+		}
+		if err := w.Update("-- zone brief.example. signed break=corrupt:www/A --\n$TTL 1\nwww A 192.0.2.66\n"); err != nil {
+			t.Fatal(err)
+		}
+		var got *dns.Msg
+		eventually(t, "end of the answer", func() bool {
+			got = question()
+			return got.Rcode != dns.RcodeSuccess || ede(got) != nil
+		})
+		if e := ede(got); got.Rcode != test.rcode || e == nil || e.InfoCode != test.why || (len(got.Answer) == 1) != (test.rcode == dns.RcodeSuccess) {
+			t.Errorf("%v: got\n%v\nwant %s, extended error %d", test.flags, got, dns.RcodeToString[test.rcode], test.why)
+		}
+		over := "0"
+		if test.rcode == dns.RcodeSuccess {
+			over = "[1-9]"
+		}
+		expectMetrics(t, p, `iterdns_stale_over_bogus_answers_total `+over+`\d*\n`)
+		p.finish()
+	}
+}
+
 // What is asked for all the time is fetched before it expires, unless -prefetch=false.
 func TestPrefetch(t *testing.T) {
 	if testing.Short() {

@@ -44,6 +44,7 @@ type config struct {
 
 	cacheBytes       int64
 	stale            time.Duration // 0: expired answers are not given
+	staleOverBogus   bool
 	prefetch         bool
 	snapshotFile     string
 	snapshotInterval time.Duration // 0: at the end only
@@ -97,6 +98,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	c.cacheBytes = cache.DefaultMaxBytes
 	f.Var((*size)(&c.cacheBytes), "cache-bytes", "`SIZE` of the cache in bytes, or with a unit of 1024: 64K, 64M, 2G")
 	f.DurationVar(&c.stale, "stale", 0, "`TIME` after their end for which answers are given while servers fail, RFC 8767 (default: none are)")
+	f.BoolVar(&c.staleOverBogus, "stale-over-bogus", false, "give what was validated once it has expired while new data fails validation, for the `-stale` time or a day, and no longer than its signatures")
 	f.BoolVar(&c.prefetch, "prefetch", true, "fetch what is asked for often again before it expires")
 	f.StringVar(&c.snapshotFile, "snapshot", "", "`FILE` that keeps the cache while the proxy does not run")
 	f.DurationVar(&c.snapshotInterval, "snapshot-interval", 15*time.Minute, "`TIME` between snapshots while the proxy runs; 0s: there is one at the end only")
@@ -148,6 +150,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-cache-bytes %d: want more than 0", c.cacheBytes)
 	case c.timeLimit <= 0:
 		return fmt.Errorf("-time-limit %v: want more than 0s", c.timeLimit)
+	case c.staleOverBogus && !c.dnssec:
+		return errors.New("-stale-over-bogus: nothing is validated with -dnssec=false")
 	case c.stale < 0:
 		return fmt.Errorf("-stale %v: want 0s or more", c.stale)
 	case c.threads < 0:

@@ -77,6 +77,7 @@ func TestWrongFlags(t *testing.T) {
 		{"-local-zone lan=", `-local-zone: want ZONE=FILE`},
 		{"-stale -1s", `-stale -1s: want 0s or more`},
 		{"-stale long", `-stale`},
+		{"-stale-over-bogus -dnssec=false", `-stale-over-bogus: nothing is validated`},
 		{"-prefetch=perhaps", `-prefetch`},
 		{"-threads -1", `-threads -1: want 0 or more`},
 		{"-questions 0", `-questions 0: want more than 0`},

@@ -28,8 +28,9 @@ func (c *config) options() (resolver.Options, error) {
 		PrivateDomains:      c.privateDomains,
 		NSID:                c.nsid,
 
-		ServeStale:      c.stale > 0, // for as long as the cache keeps it
-		DisablePrefetch: !c.prefetch,
+		ServeStale:          c.stale > 0, // for as long as the cache keeps it
+		ServeStaleOverBogus: c.staleOverBogus,
+		DisablePrefetch:     !c.prefetch,
 	}
 	if c.rotate {
 		o.Rotate = rand.IntN

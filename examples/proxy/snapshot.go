@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/snapshot"
+	"github.com/iterdns/iterdns/resolver"
 )
 
 // snapshotCache is the cache, and the file that keeps it over a restart.
@@ -17,8 +19,16 @@ type snapshotCache struct {
 	log  *slog.Logger
 }
 
+// keepStale is how long the cache keeps what has expired.
+func (c *config) keepStale() time.Duration {
+	if c.stale == 0 && c.staleOverBogus {
+		return resolver.DefaultMaxStale
+	}
+	return c.stale
+}
+
 func newSnapshotCache(c *config, log *slog.Logger) *snapshotCache {
-	return &snapshotCache{cache.New(cache.Options{MaxBytes: c.cacheBytes, KeepStale: c.stale}), snapshot.File(c.snapshotFile), log}
+	return &snapshotCache{cache.New(cache.Options{MaxBytes: c.cacheBytes, KeepStale: c.keepStale()}), snapshot.File(c.snapshotFile), log}
 }
 
 // load fills the cache from the file. A file that is not there, or damaged, is no reason

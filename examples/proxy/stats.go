@@ -13,6 +13,7 @@ func writeStats(out exposition, s resolver.Stats) {
 	out.one("iterdns_questions_total", "counter", "Questions that the resolver was asked, queries from the cache included.", s.Questions)
 	out.one("iterdns_questions_from_cache_total", "counter", "Questions answered with what was known before.", s.FromCache)
 	out.one("iterdns_stale_answers_total", "counter", "Questions answered with what had expired.", s.Stale)
+	out.one("iterdns_stale_over_bogus_answers_total", "counter", "Those of them whose new data is bogus.", s.StaleOverBogus)
 	out.each("iterdns_failures_total", "Questions that failed, by why.", "reason", tagged(s.Failures)...)
 	out.each("iterdns_upstream_queries_total", "Queries sent to servers.", "network",
 		count{"udp", s.SentUDP}, count{"tcp", s.SentTCP})

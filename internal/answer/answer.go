@@ -37,6 +37,7 @@ type Answer struct {
 	FromCache bool       // no server was asked for any part of it
 	Local     bool       // all of it is local data or about special-use names
 	Stale     bool       // a part of it has expired (RFC 8767)
+	OverBogus bool       // a part has expired and is given because the new one is bogus
 	Due       []Question // parts in the cache to prefetch: in use and about to expire
 
 	Extended []failure.ExtendedError // why it is not secure, if more is known, and what was not kept

@@ -28,6 +28,7 @@ func (a *Answer) Join(next *Answer) *Answer {
 	a.Status, a.TTL = a.Status.Worst(next.Status), min(a.TTL, next.TTL)
 	a.FromCache, a.Local = a.FromCache && next.FromCache, a.Local && next.Local
 	a.Stale, a.Due = a.Stale || next.Stale, append(a.Due, next.Due...)
+	a.OverBogus = a.OverBogus || next.OverBogus
 	a.Extended = append(a.Extended, next.Extended...)
 	if next.NotKept != nil {
 		a.NotKept = next.NotKept

@@ -14,7 +14,7 @@ import (
 type Counters struct {
 	Questions, FromCache striped
 
-	Stale                                       atomic.Uint64
+	Stale, StaleOverBogus                       atomic.Uint64
 	SentUDP, SentTCP, Received, TimedOut        atomic.Uint64
 	Prefetched, PrefetchFailed, PrefetchDropped atomic.Uint64
 

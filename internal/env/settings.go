@@ -29,6 +29,7 @@ type Settings struct {
 	Cache           *cache.Cache
 	ViewName        string
 	ServeStale      bool
+	StaleOverBogus  bool // what was Secure is given, expired, where what comes now is bogus
 	StaleAfter      time.Duration
 	DisablePrefetch bool
 

@@ -11,9 +11,12 @@ type Value[T any] struct {
 
 // Holds reports whether the value is still good: not when either the wall or the monotonic
 // clock says that its time is over, nor when the clock was set back to before its beginning.
-func (v Value[T]) Holds(now time.Time) bool {
+func (v Value[T]) Holds(now time.Time) bool { return v.HoldsFor(now, 0) }
+
+// HoldsFor is Holds for a value that is good for that much longer than its TTL.
+func (v Value[T]) HoldsFor(now time.Time, longer time.Duration) bool {
 	age, wall := now.Sub(v.Since), now.Round(0).Sub(v.Since.Round(0))
-	return max(age, wall) < v.TTL && min(age, wall) > -ClockSlack
+	return max(age, wall) < v.TTL+longer && min(age, wall) > -ClockSlack
 }
 
 // ClockSlack is by how much the time of one goroutine may be behind that of another: each

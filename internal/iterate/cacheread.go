@@ -1,6 +1,7 @@
 package iterate
 
 import (
+	"context"
 	"time"
 
 	"github.com/miekg/dns"
@@ -39,7 +40,19 @@ func (r *Iterator) look(v *routes.View, now time.Time, asked cache.Question, dir
 	if *f, ok = v.Cache.Find(now, asked); !ok {
 		return nil, false
 	}
-	return r.foundAnswer(v, q, f)
+	a, ok := r.foundAnswer(v, q, f)
+	if ok {
+		disclose(v, a)
+	}
+	return a, ok
+}
+
+// disclose adds to an answer that a negative trust anchor was used. The cache does not keep
+// that: the view has it.
+func disclose(v *routes.View, a *answer.Answer) {
+	if v.NegativeAnchor != "" && a.Status == dnssec.Insecure {
+		a.Extended = append(a.Extended, failure.ExtendedNegativeAnchor(v.NegativeAnchor))
+	}
 }
 
 // foundAnswer makes an answer of what the cache has found.
@@ -66,6 +79,15 @@ func (r *Iterator) foundAnswer(v *routes.View, q answer.Question, f *cache.Found
 // expired returns the answer to q that the cache had before it expired. Answers are
 // synthesised from the denials of other names only while these are alive.
 func (r *Iterator) expired(v *routes.View, now time.Time, trust cache.Trust, q answer.Question) (*answer.Answer, bool) {
+	a, ok := expiredAsKept(v, now, trust, q)
+	if ok && a.Status == dnssec.Secure && !a.SignedAt(r.Settings.SignatureTime()) {
+		a.Status = dnssec.Indeterminate
+	}
+	return a, ok
+}
+
+// expiredAsKept is expired with the status that the answer had.
+func expiredAsKept(v *routes.View, now time.Time, trust cache.Trust, q answer.Question) (*answer.Answer, bool) {
 	if q.Type == dns.TypeANY {
 		return nil, false
 	}
@@ -75,10 +97,60 @@ func (r *Iterator) expired(v *routes.View, now time.Time, trust cache.Trust, q a
 		return nil, false
 	}
 	a.Stale, a.TTL = true, min(a.TTL, cache.StaleTTL)
-	if a.Status == dnssec.Secure && !a.SignedAt(r.Settings.SignatureTime()) {
-		a.Status = dnssec.Indeterminate
-	}
+	disclose(v, a)
 	return a, true
+}
+
+// staleOverBogus returns the expired answer to one name that may be given because the new one is
+// bogus, now or when it was asked for a moment ago: one that was Secure, and is Secure once more
+// by what was proven last of the zones above it (Settings.StaleOverBogus).
+//
+// An answer that does not pass is not Insecure or Indeterminate instead: it is not given at all.
+func (r *Iterator) staleOverBogus(ctx context.Context, st *QueryState, q answer.Question, failed failure.Failure) (*answer.Answer, bool) {
+	if !r.Settings.StaleOverBogus || st.validation == nil || !failed.IsBogus() || failed.IsOutage() {
+		return nil, false
+	}
+	now := r.Settings.Now()
+	v := r.routes.ViewOf(now, q)
+	a, ok := expiredAsKept(v, now, st.Trust, q)
+	if !ok || a.Status != dnssec.Secure || v.Validator == nil {
+		return nil, false
+	}
+	verdict := r.judgeAgain(ctx, st, v, a)
+	if verdict == nil || verdict.Status != dnssec.Secure {
+		return nil, false
+	}
+	a.TTL = min(a.TTL, verdict.TTL)
+	a.CapTTLs(verdict)
+	a.OverBogus = true
+	code := uint16(dns.ExtendedErrorCodeStaleAnswer)
+	if a.Rcode == dns.RcodeNameError {
+		code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
+	}
+	a.Extended = append(a.Extended, failure.ExtendedError{Code: code, Text: "the new data is bogus"}, failed.Extended())
+	st.TellFound(a)
+	return a, true
+}
+
+// judgeAgain judges an expired answer as if it came now, by the keys and delegations that were
+// proven last, each of which is judged again from the trust anchor down, at the time of
+// signatures. Nothing is asked for: where a link is not known any more the verdict is nil.
+func (r *Iterator) judgeAgain(ctx context.Context, st *QueryState, v *routes.View, a *answer.Answer) *dnssec.Verdict {
+	now := r.Settings.Now()
+	evidence := v.Validator.Evidence(now, r.Settings.SignatureTime(), st.Budget.Work())
+	evidence.Remember(r.upstream.KeyCache.Signatures())
+	evidence.StopWhen(ctx.Err)
+	keys := r.upstream.KeyCacheNow()
+	longest := r.Settings.Cache.Options().KeepStale
+	keys.LoadExpired(now, a.Q.Name, longest, evidence)
+	for _, step := range a.Aliases {
+		keys.LoadExpired(now, step.To, longest, evidence)
+	}
+	verdict, needs, err := evidence.Validate(a.Response(""))
+	if err != nil || len(needs) > 0 {
+		return nil
+	}
+	return verdict
 }
 
 // staleReader reads, at one moment, what has expired (RFC 8767).

@@ -168,14 +168,23 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	}
 	now := r.Settings.Now()
 	a, start, err := r.lookOnward(now, st, q)
-	if a != nil || err != nil {
-		return a, err
+	if err != nil {
+		if a, ok := r.staleOverBogus(ctx, st, q, failure.Of(err)); ok {
+			return a, nil
+		}
+		return nil, err
+	}
+	if a != nil {
+		return a, nil
 	}
 	st.tellCache(nil)
 	f, err := r.walkRetryingBogus(ctx, st, q, &start)
 	if err != nil {
 		failed := failure.Of(err)
 		r.keepFailure(r.routes.ViewOf(now, q), st, q, err)
+		if a, ok := r.staleOverBogus(ctx, st, q, failed); ok {
+			return a, nil
+		}
 		if failed.Bogus != nil && !failed.IsOutage() {
 			r.routes.ViewOf(now, q).Cache.EndStale(r.Settings.Now(), q.Name, q.Type, st.Trust)
 		}

@@ -144,16 +144,37 @@ func (c View) Load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
 	}
 }
 
+// LoadExpired adds to the evidence, to be judged again there, what was proven last of the keys
+// and delegations of name and the zones above it, alive or expired no longer than that ago.
+// Save leaves one of each: what was proven later has taken the place of what it contradicts,
+// so that a key whose DS is known to be gone vouches for nothing.
+func (c View) LoadExpired(now time.Time, name dnsname.Name, ago time.Duration, into *dnssec.Evidence) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for zone := name; ; zone = zone.Parent() {
+		if k, ok := c.keys.last(c.keyOf(now, zone, dns.TypeDNSKEY), now, ago); ok {
+			into.Add(k.Response())
+		}
+		if d, ok := c.delegations.last(c.keyOf(now, zone, dns.TypeDS), now, ago); ok {
+			into.Add(d.Response())
+		}
+		if zone.IsRoot() {
+			return
+		}
+	}
+}
+
 // Save keeps the keys and delegations of name and the zones above it that the evidence has
-// validated, and returns the delegations that are new.
+// validated, and returns the delegations that are new. Those that may not be kept at all only
+// end what was kept before.
 func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k := from.KeySet(zone); k != nil && k.TTL > 0 {
+		if k := from.KeySet(zone); k != nil {
 			c.keys.addIfNew(c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
-		if d := from.Delegation(zone); d != nil && d.TTL > 0 && d.Kind != dnssec.DelegationBogus {
+		if d := from.Delegation(zone); d != nil && d.Kind != dnssec.DelegationBogus {
 			if c.delegations.addIfNew(c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}

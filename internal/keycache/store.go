@@ -52,13 +52,24 @@ func (s *store[T]) get(k key, now time.Time) (value T, ok bool) {
 	return value, false
 }
 
+// last returns what was proven last of a zone, if it expired no longer than that ago.
+func (s *store[T]) last(k key, now time.Time, ago time.Duration) (value T, ok bool) {
+	if e, ok := s.entries.Get(k); ok && e.HoldsFor(now, ago) {
+		return e.Value.Value, true
+	}
+	return value, false
+}
+
 // addIfNew adds a value unless the same one is there: its TTL counts from when it was
-// validated.
+// validated. With a TTL of 0 it only removes another one.
 func (s *store[T]) addIfNew(k key, value T, now time.Time, ttl uint32) bool {
 	if old, ok := s.entries.Peek(k); ok && old.Value.Value == value {
 		return false
 	}
 	s.entries.Remove(k) // so that its size is taken off
+	if ttl == 0 {
+		return false
+	}
 	e := entry[T]{size: value.Size()}
 	e.Value = expiring.Value[T]{Value: value, Since: now, TTL: time.Duration(min(ttl, answer.MaxTTL)) * time.Second}
 	s.entries.Add(k, e)

@@ -96,3 +96,32 @@ func TestReplaced(t *testing.T) {
 		t.Error("what has expired is returned")
 	}
 }
+
+// What has expired is still there to be judged again, as long ago as its reader wants and not
+// before the clock was set back; what was proven later takes its place, even if that may not be
+// kept.
+func TestLast(t *testing.T) {
+	now, zone := time.Unix(1e9, 0), dnsname.MustParse("example.")
+	cache := New().DividedBy(oneView{})
+	k := cache.keyOf(now, zone, dns.TypeDNSKEY)
+	ds := cache.keyOf(now, zone, dns.TypeDS)
+	first := proof(t, zone, 10)
+	cache.Save(now, zone, first)
+	for after, want := range map[time.Duration]bool{0: true, 59 * time.Second: true, 61 * time.Second: true, 119 * time.Second: true, 121 * time.Second: false, -time.Minute: false} {
+		got, ok := cache.keys.last(k, now.Add(after), time.Minute)
+		d, known := cache.delegations.last(ds, now.Add(after), time.Minute)
+		if ok != want || known != want || want && (got != first.KeySet(zone) || d != first.Delegation(zone)) {
+			t.Errorf("after %v: got %t, %t, want %t", after, ok, known, want)
+		}
+	}
+	second := proof(t, zone, 20)
+	cache.Save(now.Add(time.Hour), zone, second)
+	if got, ok := cache.keys.last(k, now.Add(time.Hour), time.Minute); !ok || got != second.KeySet(zone) {
+		t.Errorf("got %v, %t, want what was proven last", got, ok)
+	}
+	brief := proof(t, zone, 30)
+	brief.KeySet(zone).TTL, brief.Delegation(zone).TTL = 0, 0
+	if added := cache.Save(now.Add(time.Hour), zone, brief); len(added) != 0 || cache.keys.size != 0 || cache.delegations.size != 0 {
+		t.Errorf("got %v, %d and %d bytes, want nothing kept, neither what was before", added, cache.keys.size, cache.delegations.size)
+	}
+}

@@ -22,6 +22,9 @@ func (r *Mesh) Answer(ctx context.Context, st *iterate.QueryState, q answer.Ques
 		return nil, err
 	}
 	st.FromCache, st.Stale = f.FromCache, f.Stale
+	if f.OverBogus {
+		r.Counts.StaleOverBogus.Add(1)
+	}
 	return r.Settings.Filter.Apply(f)
 }
 

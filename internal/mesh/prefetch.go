@@ -62,11 +62,11 @@ func (r *Mesh) refresh(q answer.Question) {
 	}
 	st := r.iterate.NewQueryState(q, cache.Checked)
 	st.Prefetching, st.SecondLevel = true, iterate.SecondLevelWritten
-	_, err := r.Flights.Do(r.Base, r.questionKey(q, st.Trust), flight.Waiter{Events: st.Events, Budget: st.Budget}, flight.Func(func(fl *flight.Flight) (any, error) {
+	f, err := r.Flights.Do(r.Base, r.questionKey(q, st.Trust), flight.Waiter{Events: st.Events, Budget: st.Budget}, flight.Func(func(fl *flight.Flight) (any, error) {
 		f, err := r.iterate.Search(fl.Ctx, st.InFlight(fl), q)
 		return f, st.Budget.End(err)
 	}))
-	if err != nil {
+	if err != nil || f.(*answer.Answer).Stale {
 		r.Counts.PrefetchFailed.Add(1)
 		return
 	}

@@ -242,6 +242,7 @@ func (m *routeTableBuilder) view(rt *Route, validator *dnssec.Validator) *View {
 			continue
 		}
 		below := *v
+		below.NegativeAnchor = a.Zone
 		below.Digest = sha256.Sum256(fmt.Appendf(nil, "%x negative %s", digest, a.Zone))
 		below.ID, below.Cache = m.number(below.Digest), m.r.openView(below.Digest)
 		v.belowNegativeAnchor[a.Zone] = &below

@@ -21,6 +21,8 @@ type View struct {
 	Digest    [32]byte
 	Cache     *cache.View
 	Validator *dnssec.Validator // nil: nothing is validated
+	// NegativeAnchor is the negative trust anchor that the names of the view are below; "": none.
+	NegativeAnchor dnsname.Name
 	// belowNegativeAnchor has the views of the names below negative trust anchors.
 	belowNegativeAnchor map[dnsname.Name]*View
 }

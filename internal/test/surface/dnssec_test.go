@@ -167,6 +167,12 @@ func TestValidator(t *testing.T) {
 	if verdict, needs, err := next.Validate(response); err != nil || verdict == nil || verdict.Status != dnssec.Secure {
 		t.Error(verdict, needs, err)
 	}
+	later, _ := n.evidence(dnssec.Limits{})
+	later.Add(cut.Response())
+	later.Add(keys.Response())
+	if d, needs, err := later.Judge(shop); d != nil || len(needs) == 0 || err != nil {
+		t.Error(d, needs, err) // the keys of the root are missing
+	}
 	if d, _, err := e.Judge(shop); err != nil || d == nil || d.Name != shop {
 		t.Error(d, err)
 	}
