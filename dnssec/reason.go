@@ -239,8 +239,13 @@ func (r Reason) further(other Reason) Reason {
 // BogusError is a Bogus verdict as an error.
 type BogusError struct{ Reason Reason }
 
-// Error returns the reason in words.
-func (e *BogusError) Error() string { return "bogus: " + e.Reason.String() }
+// Error returns the reason in words, with the cause where a link of the chain could not be had.
+func (e *BogusError) Error() string {
+	if e.Reason.Cause != nil {
+		return "bogus: " + e.Reason.String() + ": " + e.Reason.Cause.Error()
+	}
+	return "bogus: " + e.Reason.String()
+}
 
 // Unwrap returns the cause where a link of the chain could not be had.
 func (e *BogusError) Unwrap() error { return e.Reason.Cause }

@@ -283,6 +283,9 @@ func (o *Options) addressFilter() (*policy.AddressFilter, error) {
 		}
 		f.Exempt = append(f.Exempt, n)
 	}
+	if len(f.Exempt) > 0 && !f.PublicOnly {
+		return nil, optionError("PrivateDomains", "RebindingProtection is off, from which they would be exempt")
+	}
 	if !f.PublicOnly && f.Allow == nil {
 		return nil, nil
 	}

@@ -184,10 +184,14 @@ func (s DownServer) String() string {
 
 // nameAndType returns name and type of a question, or the name alone where there is no type.
 func nameAndType(q dns.Question) string {
-	if q.Qtype == dns.TypeNone {
-		return Printable(q.Name)
+	name := shortened(Printable(q.Name))
+	switch {
+	case q.Name == "":
+		name = `""`
+	case q.Qtype == dns.TypeNone:
+		return name
 	}
-	return Printable(q.Name) + " " + answer.TypeName(q.Qtype)
+	return name + " " + answer.TypeName(q.Qtype)
 }
 
 // Unwrap returns the cause.

@@ -143,6 +143,11 @@ func explained(err error, told *Error) (what, remedy string) {
 	case told != nil && errors.As(err, &limit):
 		return explainLimit(limit)
 	}
+	if told != nil && errors.Is(err, ErrName) {
+		if what, remedy = stub.Mistake(told.Question.Name); what != "" {
+			return what, remedy
+		}
+	}
 	if i := knownCause(err, told); i >= 0 {
 		k := &knownCauses[i]
 		if k.needsItsCause {
@@ -259,6 +264,9 @@ func explainBogus(e *Error) (what, remedy string) {
 			"or since the library was released, unless somebody forges answers", newAnchorsRemedy
 	}
 	what = "the answer failed DNSSEC validation (" + bogusReason(e) + "), so that it may be forged and is not used"
+	if why, ok := strings.CutPrefix(firstReason(e), "bogus: "+bogusReason(e)+": "); ok {
+		return what, "The keys that vouch for it could not be fetched (" + why + "): ask again later"
+	}
 	switch e.Extended.Code {
 	case dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid:
 		return what, "Either the zone's operator has not signed it in time, or the clock of this host is wrong: " +

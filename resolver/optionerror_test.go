@@ -34,6 +34,7 @@ func TestOptionErrors(t *testing.T) {
 		{resolver.Options{MaxStale: -1}, "MaxStale", "neither it nor StaleAfter may be negative"},
 		{resolver.Options{SearchList: []string{"a..b"}}, "SearchList", "search list: "},
 		{resolver.Options{PrivateDomains: []string{"a..b"}}, "PrivateDomains", `"a..b": `},
+		{resolver.Options{PrivateDomains: []string{"corp.example"}}, "PrivateDomains", "RebindingProtection is off"},
 		{resolver.Options{Routes: []resolver.Route{{Zone: "corp"}}}, "Routes", `route "corp": no server`},
 		{resolver.Options{NegativeTrustAnchors: []resolver.NegativeTrustAnchor{{Zone: "a..b"}}}, "NegativeTrustAnchors", `"a..b": `},
 		{resolver.Options{LocalZones: []resolver.LocalZone{{Zone: "a..b"}}}, "LocalZones", `local zone "a..b": `},

@@ -221,7 +221,8 @@ type Options struct {
 	RebindingProtection bool
 
 	// PrivateDomains are exempt from RebindingProtection: names asked for at or below them
-	// may have private addresses, wherever their aliases lead. Nil: none.
+	// may have private addresses, wherever their aliases lead. Without RebindingProtection they
+	// are an error of New: AllowAddress is asked about all names. Nil: none.
 	PrivateDomains []string
 
 	// AllowAddress reports whether the answer to a question for name (absolute, in lower

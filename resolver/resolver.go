@@ -19,6 +19,7 @@ import (
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/serve"
 	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/stub"
 	"github.com/iterdns/iterdns/internal/transport"
 	"github.com/iterdns/iterdns/internal/upstream"
 	"github.com/iterdns/iterdns/internal/zonecheck"
@@ -150,7 +151,7 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 	n, err := dnsname.Parse(name)
 	if err != nil {
 		asked := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
-		return nil, wrap(asked, fmt.Errorf("%w: %w", ErrName, err))
+		return nil, wrap(asked, fmt.Errorf("%w: %w", ErrName, mistakeIn(name, err)))
 	}
 	q := answer.Question{Name: n, Type: qtype}
 	if answer.IsMeta(qtype) {
@@ -169,6 +170,14 @@ func (r *Resolver) Resolve(ctx context.Context, name string, qtype uint16) (*Res
 		return nil, err
 	}
 	return result, nil
+}
+
+// mistakeIn returns why a name cannot be asked for: err, unless it is plainly something else.
+func mistakeIn(name string, err error) error {
+	if what, _ := stub.OtherThing(name); what != "" && name != "" {
+		return fmt.Errorf("%w (%s)", err, what)
+	}
+	return err
 }
 
 // resolve is Resolve after the checks of its arguments, without hooks and trace.

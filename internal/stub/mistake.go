@@ -11,7 +11,7 @@ import (
 // Mistake says why a name is not asked for, as the end of a sentence, and what to do instead. Both
 // are "" for a name that IsHostName accepts and that DNS may be asked for.
 func Mistake(name string) (what, remedy string) {
-	if what, remedy = otherThing(name); what != "" {
+	if what, remedy = OtherThing(name); what != "" {
 		return what, remedy
 	}
 	if IsHostName(name) && askable(name) {
@@ -20,8 +20,9 @@ func Mistake(name string) (what, remedy string) {
 	return malformed(name)
 }
 
-// otherThing says what a text is that was passed for the name of a host.
-func otherThing(name string) (what, remedy string) {
+// OtherThing says what a text is that was passed for a name, and what to do instead; both are "" if
+// it is nothing else.
+func OtherThing(name string) (what, remedy string) {
 	_, notAddress := netip.ParseAddr(name)
 	_, _, notHostPort := net.SplitHostPort(name)
 	switch {
