@@ -36,7 +36,8 @@ type Trace struct {
 	LocalRoot func(LocalRootInfo)
 	// Start is called when a walk starts at a zone cut.
 	Start func(StartInfo)
-	// Query is called before a query is sent.
+	// Query is called before a query is sent, which waits until it returns: that is how examples/bulk
+	// limits the rate of queries to each server. A query that several callers share is announced to each.
 	Query func(QueryInfo)
 	// Response is called after a query has been answered, or has failed.
 	Response func(ResponseInfo)
