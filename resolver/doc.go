@@ -27,6 +27,8 @@
 //     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns. With another
 //     DNS package, or none, bytes for bytes: [Resolver.ExchangeWire], [Resolver.ServeWire],
 //     and [Resolver.AppendHit], their part that never waits.
+//   - Zones: the one that holds a name, by its parent and by itself, and what each of its servers
+//     says ([Resolver.FindZone], [Resolver.AskServers], [Resolver.WaitFor]).
 //   - Shape answers: zones of your own ([LocalZone]), no private addresses from the public
 //     DNS (Options.RebindingProtection), and [Hooks] that answer, refuse, change and log
 //     questions.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // zonesWorld has zones of every kind that a name may be in. sub, deep.ent and unsigned.sub have the
@@ -389,4 +390,24 @@ func TestFindZoneTrace(t *testing.T) {
 			w.Errorf("ask: the trace has %d queries, says %d at the end, and %d were sent", queries, sends, n)
 		}
 	}, ipv4Only)
+}
+
+// TestFindZoneAfterFailure: that servers failed a moment ago is remembered (RFC 9520), unless all is
+// asked anew: a zone whose servers have just been set up works at once.
+func TestFindZoneAfterFailure(t *testing.T) {
+	inWorld(t, zonesWorld, func(w *world) {
+		w.in.Fault("198.51.100.5", resolvertest.Rcode(dns.RcodeServerFailure))
+		for _, step := range []struct {
+			mended, fresh bool
+			want          error
+		}{{false, false, resolver.ErrNoReachableServer}, {true, false, resolver.ErrCached}, {true, true, nil}, {true, false, nil}} {
+			if step.mended {
+				w.in.Fault("198.51.100.5", resolvertest.Mend())
+			}
+			z := w.zoneOf("www.acme.example", resolver.FindZoneOptions{WithoutCache: step.fresh})
+			if z.Apex != "acme.example." || z.Delegation == nil || !errors.Is(z.Problem, step.want) {
+				w.Errorf("%+v: got %s", step, zoneText(z))
+			}
+		}
+	})
 }

@@ -115,7 +115,7 @@ func (c *Checker) lookUp(ctx context.Context, st *iterate.QueryState, z *Zone, a
 // serversOf lists the servers of a zone by address, each once, in the order of their names.
 func (c *Checker) serversOf(ctx context.Context, st *iterate.QueryState, z *Zone, cut *routes.ZoneCut) (list []*Server, omitted int) {
 	if cut.IsRoute() {
-		return c.routed(st, z, cut), 0
+		return c.routed(ctx, st, z, cut), 0
 	}
 	all, omitted := z.namesOf()
 	if len(all) == 0 { // neither side was seen: the servers that the search used
@@ -167,7 +167,7 @@ func (c *Checker) add(list []*Server, cut *routes.ZoneCut, n named) []*Server {
 // judge returns why an address may not be asked; nil: it may.
 func (c *Checker) judge(cut *routes.ZoneCut, a netip.Addr) error {
 	switch {
-	case !c.servers.MayAsk(cut, a):
+	case !cut.IsRoute() && !c.servers.MayAsk(cut, a):
 		return failure.ErrServerNotAllowed
 	case !c.servers.Usable(a):
 		return fmt.Errorf("%w: its address family is not used here", failure.ErrServerNotAllowed)
@@ -175,12 +175,21 @@ func (c *Checker) judge(cut *routes.ZoneCut, a netip.Addr) error {
 	return nil
 }
 
-// routed lists the servers of a route, which are asked in place of those of its zones.
-func (c *Checker) routed(st *iterate.QueryState, z *Zone, cut *routes.ZoneCut) (list []*Server) {
+// routed lists the servers of a route, which are asked in place of those of its zones. The caller has
+// chosen them, so that their addresses are not judged.
+func (c *Checker) routed(ctx context.Context, st *iterate.QueryState, z *Zone, cut *routes.ZoneCut) (list []*Server) {
 	var l slist.List
 	c.servers.Fill(&l, c.Settings.Now(), cut, answer.Question{Name: z.Apex, Type: dns.TypeNS}, 1, false, nil)
 	for _, to := range l.Addrs[:min(len(l.Addrs), MaxAddrs)] {
 		list = append(list, &Server{Addr: to.Addr, Names: []dnsname.Name{to.Name}, InParent: true, forwarder: to})
+	}
+	var missing []named
+	for _, name := range l.Missing[:min(len(l.Missing), MaxNames)] {
+		missing = append(missing, named{name: name, inParent: true})
+	}
+	c.lookUp(ctx, st, z, missing)
+	for _, n := range missing {
+		list = c.add(list, cut, n)
 	}
 	return list
 }
