@@ -102,8 +102,10 @@
 // errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus answer
 // is an error too, with the code that says why. Three causes are about the network:
 // [ErrBlocked], its case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be
-// asked from here at all. [Explain] says in a paragraph for a person what an error means and
-// what can be done about it, and [Reason] says why in one word, for programs that count failures.
+// asked from here at all; where TCP reaches them, all servers are asked over TCP, and
+// [ErrOnlyTCP] may be beside another cause. [Explain] says in a paragraph for a person what an
+// error means and what can be done about it, and [Reason] says why in one word, for programs
+// that count failures.
 //
 // # The program's own functions
 //

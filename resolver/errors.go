@@ -44,6 +44,9 @@ var (
 	// ErrNoNetwork: this host sends no query to any root server: it has no route to them, or
 	// its own packet filter forbids it. It is a case of ErrBlocked, and wraps it.
 	ErrNoNetwork = failure.ErrNoNetwork
+	// ErrOnlyTCP goes with another cause: the servers were asked over TCP, since DNS over UDP does
+	// not get through in this network (Stats.Network). Zones whose servers have no TCP fail there.
+	ErrOnlyTCP = failure.ErrOnlyTCP
 	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
 	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
 	// (RLIMIT_NOFILE), or fewer connections of clients.
@@ -248,6 +251,9 @@ func wrap(q dns.Question, err error) *Error {
 			e.Zone = before.Zone.String()
 		}
 	}
+	if fallback, ok := errors.AsType[*failure.FallbackError](err); ok {
+		e.Err = &failure.FallbackError{Cause: fallback.Cause, Err: e.Err}
+	}
 	e.Err = shown(e.Err)
 	return e
 }
@@ -306,6 +312,8 @@ func shown(err error) error {
 		return &RouteError{Zone: e.Zone, Err: shown(e.Err)}
 	case *failure.OutsideError:
 		return shown(e.Err)
+	case *failure.FallbackError:
+		return &failure.FallbackError{Cause: shown(e.Cause), Err: shown(e.Err)}
 	}
 	switch _, several := err.(interface{ Unwrap() []error }); {
 	case !isOfEngine(err):

@@ -44,6 +44,13 @@ func Explain(err error) string {
 	if told != nil && errors.Is(told.Err, ErrCached) {
 		sentences = append(sentences, remembered(told.Err))
 	}
+	var fallback *failure.FallbackError
+	if errors.As(err, &fallback) {
+		sentences = append(sentences, "The fallback (Options.Fallback) was of no use either: "+briefly(fallback.Err))
+	}
+	if errors.Is(err, ErrOnlyTCP) {
+		sentences = append(sentences, "This network lets no DNS over UDP through (port 53), so that servers are asked over TCP, which not all have")
+	}
 	if remedy != "" {
 		sentences = append(sentences, remedy)
 	}

@@ -91,6 +91,21 @@ type Options struct {
 	// or at certain authoritative servers. Resolver.SetRoutes replaces them. Nil: none.
 	Routes []Route
 
+	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is
+	// used only while no root server can be asked (NetworkClosed): several questions have failed at
+	// all of them, over UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is
+	// not allowed. It is asked for no name that a route or local zone has, nor below a delegation
+	// in the cache whose servers answer. One query each 15 s tests whether root servers answer
+	// again, and three that succeed end its use.
+	//
+	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an
+	// extended DNS error. They are cached apart, are used only while it is, and never prefetched.
+	// Fresh data goes before expired data: with ServeStale, an expired answer is returned when the
+	// fallback fails too, or after StaleAfter. The error of a question that fails at both tells
+	// both. New and SetRoutes refuse it beside a route for ".", which is used for all names. Nil:
+	// none.
+	Fallback *Route
+
 	// Cache holds what was learnt. Nil: a cache of the resolver's own with default bounds.
 	// Resolvers may share one; only those with the same anchors, hints and policy see each
 	// other's entries.

@@ -67,7 +67,7 @@ func New(o Options) (*Resolver, error) {
 	r.mesh = mesh.New(r.env, r.routes, r.iterate)
 	r.zones = zonecheck.New(r.env, r.routes, r.servers, r.iterate, r.mesh)
 	r.messages = serve.New(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())
-	if err := r.routes.Begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors)); err != nil {
+	if err := r.routes.Begin(routeSpecs(o.Routes), negativeAnchorSpecs(o.NegativeTrustAnchors), fallbackSpec(o.Fallback)); err != nil {
 		r.env.End()
 		return nil, asOptionError(err)
 	}

@@ -38,6 +38,10 @@ type Result struct {
 	// FromCache is set when the whole answer was known before and no server was asked for
 	// it.
 	FromCache bool
+	// Fallback is set when a part comes from Options.Fallback, because no root server could be
+	// asked. Secure data is as good as any other; what is not signed is what the fallback says,
+	// and an extended DNS error says so too.
+	Fallback bool
 	// Extended are the extended DNS errors that say more about the answer (RFC 8914). Nil:
 	// none.
 	Extended []ExtendedError
@@ -86,7 +90,7 @@ func resultOf(a *answer.Answer) (*Result, error) {
 func newResult(d *answer.Decoded) *Result {
 	return &Result{
 		Question: d.Question, Rcode: d.Rcode, Answer: d.Answer, Authority: d.Authority, Status: d.Status,
-		TTL: d.TTL, Stale: d.Stale, FromCache: d.FromCache, Extended: convertExtended[ExtendedError](d.Extended), NotKept: d.NotKept,
+		TTL: d.TTL, Stale: d.Stale, FromCache: d.FromCache, Fallback: d.Fallback, Extended: convertExtended[ExtendedError](d.Extended), NotKept: d.NotKept,
 	}
 }
 
@@ -94,7 +98,7 @@ func newResult(d *answer.Decoded) *Result {
 func (r *Result) decoded() *answer.Decoded {
 	return &answer.Decoded{
 		Question: r.Question, Rcode: r.Rcode, Answer: r.Answer, Authority: r.Authority, Status: r.Status,
-		TTL: r.TTL, Stale: r.Stale, FromCache: r.FromCache, Extended: convertExtended[failure.ExtendedError](r.Extended), NotKept: r.NotKept,
+		TTL: r.TTL, Stale: r.Stale, FromCache: r.FromCache, Fallback: r.Fallback, Extended: convertExtended[failure.ExtendedError](r.Extended), NotKept: r.NotKept,
 	}
 }
 

@@ -157,6 +157,14 @@ func routeSpecs(table []Route) []routes.Spec {
 	return specs
 }
 
+// fallbackSpec returns the engine's form of Options.Fallback.
+func fallbackSpec(fallback *Route) *routes.Spec {
+	if fallback == nil {
+		return nil
+	}
+	return &routeSpecs([]Route{*fallback})[0]
+}
+
 // spec returns the engine's form of a server.
 func (s RouteServer) spec() routes.ServerSpec {
 	spec := routes.ServerSpec{Addr: s.Addr, Name: s.Name, Transport: routes.Transport(s.Transport), TLSConfig: s.TLSConfig}

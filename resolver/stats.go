@@ -14,6 +14,7 @@ import (
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/infra"
 	"github.com/iterdns/iterdns/internal/limits"
+	"github.com/iterdns/iterdns/internal/reach"
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
@@ -82,6 +83,14 @@ type Stats struct {
 	// LocalRoot are the counts of Options.LocalRoot; zero without one.
 	LocalRoot LocalRootStats `json:"local_root"`
 
+	// FromFallback counts those answered by Options.Fallback, or from what is cached of it.
+	FromFallback uint64 `json:"from_fallback"`
+	// Network is what this network lets through to the root servers, as far as is known, and
+	// TurnsToTCP and TurnsToClosed how often that changed to NetworkOnlyTCP and NetworkClosed.
+	Network       Network `json:"network"`
+	TurnsToTCP    uint64  `json:"turns_to_tcp"`
+	TurnsToClosed uint64  `json:"turns_to_closed"`
+
 	// InFlight is how many questions are being searched now, Prefetching how many
 	// prefetches are under way, Refreshing how many questions are being worked on in the
 	// background whose clients got expired answers, and Queued how many queries to ServeDNS
@@ -97,6 +106,29 @@ type Stats struct {
 	// Servers is how many server addresses the resolver remembers something about.
 	Servers int `json:"servers"`
 }
+
+// Network says in one word what a network lets through to the root servers. It changes when
+// several of them, and several questions, have shown the same, and is forgotten after 15 minutes
+// without confirmation, or when this host gets another address.
+type Network string
+
+// What a network lets through.
+const (
+	// NetworkOpen: UDP, or nothing else is known. Servers are asked over UDP, and over TCP where a
+	// reply needs it.
+	NetworkOpen Network = "open"
+	// NetworkOnlyTCP: UDP to the root servers is dropped, or answered by something else, and TCP
+	// reaches them. All servers that delegations lead to are asked over TCP; one query over UDP
+	// tests after 30 s at first, and every 8 minutes at last, whether that is still so, and three
+	// that succeed end it.
+	NetworkOnlyTCP Network = "tcp"
+	// NetworkClosed: neither UDP nor TCP reaches a root server (ErrBlocked, ErrIntercepted). One
+	// query each 15 s tests whether that is still so, and three that succeed end it.
+	NetworkClosed Network = "closed"
+)
+
+// networks lists them all. It never changes.
+var networks = [...]Network{reach.Open: NetworkOpen, reach.OverTCP: NetworkOnlyTCP, reach.Closed: NetworkClosed}
 
 // DropReason says in one word why a message that arrived was not accepted as a reply.
 type DropReason string
@@ -322,6 +354,9 @@ func (r *Resolver) Stats() Stats {
 	if r.anchors != nil {
 		s.Anchors = AnchorStats(r.anchors.Counts())
 	}
+	s.FromFallback = c.FromFallback.Load()
+	s.Network = networks[r.iterate.Network.Way(r.config.Now())]
+	s.TurnsToTCP, s.TurnsToClosed = r.iterate.Network.Counts()
 	s.InFlight, s.Prefetching, s.Refreshing, s.Queued = r.mesh.UnderWay()
 	s.Sockets, s.Connections = r.upstream.Open()
 	s.Connections += r.routes.Connections()

@@ -163,6 +163,9 @@ const (
 	ReasonLoop QueryReason = "loop"
 	// ReasonConnection: the server had closed the connection that was reused.
 	ReasonConnection QueryReason = "connection"
+	// ReasonNetwork: TCP is used, since UDP does not lead to the root servers in this network, or
+	// seems not to.
+	ReasonNetwork QueryReason = "network"
 )
 
 // QueryInfo is the argument of Trace.Query: what is sent, and to which server.

@@ -282,6 +282,8 @@ func publicReason(r events.Reason) QueryReason {
 		return ReasonLoop
 	case events.ReasonConnection:
 		return ReasonConnection
+	case events.ReasonNetwork:
+		return ReasonNetwork
 	}
 	return ""
 }

@@ -39,6 +39,13 @@ func byLabel[K ~string](counts map[K]uint64) map[string]float64 {
 	return values
 }
 
+func flag01(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // metrics is all that resolver.Stats has, but for the shards of the cache. It never changes.
 var metrics = []metric{
 	counter("questions_total", "Questions.", func(s *resolver.Stats) uint64 { return s.Questions }),
@@ -46,6 +53,13 @@ var metrics = []metric{
 		func(s *resolver.Stats) uint64 { return s.FromCache }),
 	counter("answers_stale_total", "Questions answered with expired data.", func(s *resolver.Stats) uint64 { return s.Stale }),
 	counter("answers_stale_over_bogus_total", "Those of them whose new data is bogus.", func(s *resolver.Stats) uint64 { return s.StaleOverBogus }),
+	counter("answers_from_fallback_total", "Questions answered by the fallback.", func(s *resolver.Stats) uint64 { return s.FromFallback }),
+	labelled("network_turns_total", "Changes of what the network lets through to root servers.", "to",
+		func(s *resolver.Stats) map[string]float64 {
+			return map[string]float64{"tcp": float64(s.TurnsToTCP), "closed": float64(s.TurnsToClosed)}
+		}),
+	gauge("network_only_tcp", "1 while only TCP leads to root servers.", func(s *resolver.Stats) int64 { return flag01(s.Network == resolver.NetworkOnlyTCP) }),
+	gauge("network_closed", "1 while no root server can be asked.", func(s *resolver.Stats) int64 { return flag01(s.Network == resolver.NetworkClosed) }),
 	labelled("failures_total", "Questions that failed, by reason.", "reason",
 		func(s *resolver.Stats) map[string]float64 { return byLabel(s.Failures) }),
 	labelled("queries_total", "Queries sent to servers, retries included, by transport.", "network",

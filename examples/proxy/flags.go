@@ -35,6 +35,7 @@ type config struct {
 	allowServers           []netip.Prefix
 	port                   uint
 	routes                 []resolver.Route
+	fallback               *resolver.Route // nil: none
 	hostsFile              string
 	localZones             []string // ZONE=FILE
 	rebindProtection       bool
@@ -87,6 +88,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.UintVar(&c.port, "port", 53, "`PORT` of authoritative servers")
 
 	f.Var((*routeList)(&c.routes), "route", "`ZONE=SERVER,…`: ask these for the names of a zone; SERVER is [tcp://|tls://]IP[:PORT][#NAME], or a file like /etc/resolv.conf; the words stub, iterate and unsigned change what the route is")
+	f.Func("fallback", "`SERVER,…`: ask these, as of -route, while no root server can be asked (default: none)", c.setFallback)
 	f.StringVar(&c.hostsFile, "hosts", "", "`FILE` in the form of /etc/hosts whose names are answered from it")
 	f.Var((*zoneFiles)(&c.localZones), "local-zone", "`ZONE=FILE`: answer a zone from a zone file")
 	f.BoolVar(&c.rebindProtection, "rebind-protection", false, "leave private addresses out of answers")

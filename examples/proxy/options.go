@@ -24,6 +24,7 @@ func (c *config) options() (resolver.Options, error) {
 		DisableHostsFile: true, // only the methods of package net read it
 
 		Routes:              c.routes,
+		Fallback:            c.fallback,
 		RebindingProtection: c.rebindProtection,
 		PrivateDomains:      c.privateDomains,
 		NSID:                c.nsid,

@@ -44,6 +44,16 @@ func (l *routeList) Set(text string) error {
 	return nil
 }
 
+// setFallback is the flag for the route that is used while no root server can be asked.
+func (c *config) setFallback(words string) error {
+	var one routeList
+	if err := one.Set(".=" + words); err != nil {
+		return err
+	}
+	c.fallback = &one[0]
+	return nil
+}
+
 // parseServer reads [TRANSPORT://]IP[:PORT][#NAME].
 func parseServer(text string) (resolver.RouteServer, error) {
 	var s resolver.RouteServer

@@ -14,6 +14,11 @@ func writeStats(out exposition, s resolver.Stats) {
 	out.one("iterdns_questions_from_cache_total", "counter", "Questions answered with what was known before.", s.FromCache)
 	out.one("iterdns_stale_answers_total", "counter", "Questions answered with what had expired.", s.Stale)
 	out.one("iterdns_stale_over_bogus_answers_total", "counter", "Those of them whose new data is bogus.", s.StaleOverBogus)
+	out.one("iterdns_fallback_answers_total", "counter", "Questions answered by the fallback (-fallback).", s.FromFallback)
+	out.one("iterdns_network_only_tcp", "gauge", "1 while the network lets DNS to the root servers through over TCP only.", flag01(s.Network == resolver.NetworkOnlyTCP))
+	out.one("iterdns_network_closed", "gauge", "1 while no root server can be asked.", flag01(s.Network == resolver.NetworkClosed))
+	out.each("iterdns_network_turns_total", "Changes of what the network lets through.", "to",
+		count{string(resolver.NetworkOnlyTCP), s.TurnsToTCP}, count{string(resolver.NetworkClosed), s.TurnsToClosed})
 	out.each("iterdns_failures_total", "Questions that failed, by why.", "reason", tagged(s.Failures)...)
 	out.each("iterdns_upstream_queries_total", "Queries sent to servers.", "network",
 		count{"udp", s.SentUDP}, count{"tcp", s.SentTCP})
@@ -30,6 +35,14 @@ func writeStats(out exposition, s resolver.Stats) {
 	out.one("iterdns_prefetches_in_flight", "gauge", "Prefetches under way.", s.Prefetching)
 	out.one("iterdns_servers", "gauge", "Addresses of servers that something is known about.", s.Servers)
 	writeCache(out, s.Cache)
+}
+
+// flag01 returns what a metric has for yes and no.
+func flag01(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func writeCache(out exposition, s cache.Stats) {

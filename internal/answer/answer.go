@@ -36,6 +36,7 @@ type Answer struct {
 
 	FromCache bool       // no server was asked for any part of it
 	Local     bool       // all of it is local data or about special-use names
+	Fallback  bool       // a part of it comes from the fallback
 	Stale     bool       // a part of it has expired (RFC 8767)
 	OverBogus bool       // a part has expired and is given because the new one is bogus
 	Due       []Question // parts in the cache to prefetch: in use and about to expire

@@ -27,6 +27,7 @@ func (a *Answer) Join(next *Answer) *Answer {
 	a.Denial = append(a.Denial, next.Denial...) // for an alias: the proof of its wildcard
 	a.Status, a.TTL = a.Status.Worst(next.Status), min(a.TTL, next.TTL)
 	a.FromCache, a.Local = a.FromCache && next.FromCache, a.Local && next.Local
+	a.Fallback = a.Fallback || next.Fallback
 	a.Stale, a.Due = a.Stale || next.Stale, append(a.Due, next.Due...)
 	a.OverBogus = a.OverBogus || next.OverBogus
 	a.Extended = append(a.Extended, next.Extended...)

@@ -23,6 +23,7 @@ type Decoded struct {
 	TTL       time.Duration
 	Stale     bool
 	FromCache bool
+	Fallback  bool
 	Extended  []failure.ExtendedError
 	NotKept   error
 }
@@ -31,7 +32,7 @@ type Decoded struct {
 func (a *Answer) Decode() (Decoded, error) {
 	d := Decoded{
 		Question: a.Q.Public(), Rcode: a.Rcode, Status: a.Status,
-		TTL: a.TimeToLive(), FromCache: a.FromCache, Stale: a.Stale, Extended: a.Extended, NotKept: a.NotKept,
+		TTL: a.TimeToLive(), FromCache: a.FromCache, Fallback: a.Fallback, Stale: a.Stale, Extended: a.Extended, NotKept: a.NotKept,
 	}
 	var err error
 	for p := range a.Parts {

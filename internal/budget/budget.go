@@ -30,6 +30,7 @@ type Budget struct {
 	unanswered atomic.Pointer[unanswered]   // the query that the end of the question met; nil: none
 
 	Walks   atomic.Int64 // numbers walks and queries for traces
+	OverTCP atomic.Bool  // set once UDP has shown not to lead to the root servers
 	Queries atomic.Int64
 }
 

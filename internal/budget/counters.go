@@ -15,6 +15,7 @@ type Counters struct {
 	Questions, FromCache striped
 
 	Stale, StaleOverBogus                       atomic.Uint64
+	FromFallback                                atomic.Uint64 // questions answered by the fallback
 	SentUDP, SentTCP, Received, TimedOut        atomic.Uint64
 	Prefetched, PrefetchFailed, PrefetchDropped atomic.Uint64
 

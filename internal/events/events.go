@@ -119,6 +119,7 @@ const (
 	ReasonCookie
 	ReasonLoop
 	ReasonConnection
+	ReasonNetwork
 )
 
 // Response is how a query ended.

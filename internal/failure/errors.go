@@ -310,3 +310,17 @@ func WrapCause(what, why error) error {
 	}
 	return fmt.Errorf("%w: %w", what, why)
 }
+
+// FallbackError means that the root servers could not be asked, and that the fallback was of no use
+// either.
+type FallbackError struct {
+	Cause error // why the root servers were not asked
+	Err   error // of the fallback
+}
+
+func (e *FallbackError) Error() string {
+	return fmt.Sprintf("fallback: %s; it was asked because: %s", e.Err, e.Cause)
+}
+
+// Unwrap returns both, that of the fallback first.
+func (e *FallbackError) Unwrap() []error { return []error{e.Err, e.Cause} }

@@ -16,6 +16,7 @@ var (
 	ErrIntercepted             = errors.New("queries to the root servers are intercepted: answers come from a recursive resolver in between")
 	ErrBlocked                 = errors.New("no root server can be reached: port 53 may be blocked")
 	ErrNoNetwork         error = &narrowed{"no network: this host can send no query", ErrBlocked}
+	ErrOnlyTCP                 = errors.New("asked over TCP, since this network lets no DNS over UDP through")
 	ErrNoDescriptors           = errors.New("no file descriptors are left to ask servers with")
 	ErrCertificate             = errors.New("certificate of a server is not valid")
 	ErrMetaType                = errors.New("not a type that can be resolved")

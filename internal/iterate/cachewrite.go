@@ -12,6 +12,7 @@ import (
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/upstream"
 )
 
@@ -206,13 +207,13 @@ func (f *fresh) keepBriefly(now time.Time, view *cache.View, meta cache.Meta) {
 // keepDS caches the validated DS RRset of a referral, which then answers questions for it: a
 // referral's DS is the parent's data. It lives no longer than the lease of the parent's zone
 // cut.
-func (r *Iterator) keepDS(now time.Time, d *dnssec.Delegation) {
+func (r *Iterator) keepDS(now time.Time, rt *routes.Table, d *dnssec.Delegation) {
 	if d.Kind != dnssec.DelegationSigned || d.DS == nil {
 		return
 	}
 	set := *d.DS
 	set.TTL = min(set.TTL, d.TTL)
-	v := r.routes.ViewOf(now, answer.Question{Name: d.Name, Type: dns.TypeDS})
+	v := rt.ViewOf(now, answer.Question{Name: d.Name, Type: dns.TypeDS})
 	meta := cache.Meta{Rank: cache.RankAuthority, Status: dnssec.Secure, Trust: cache.Checked}
 	if cut, ok := v.Cuts.GetCut(now, d.Name.Parent()); ok {
 		meta.NotAfter = cut.Expires

@@ -84,6 +84,7 @@ func (r *Iterator) judge(ctx context.Context, w *walk, asked answer.Question, m 
 // and a forwarder does not know the names that this resolver answers itself.
 func (r *Iterator) trimToView(v *routes.View, steps []scrub.Alias) []scrub.Alias {
 	now, rt := r.Settings.Now(), r.routes.CurrentRoutes()
+	rt = rt.While(v.IsFallback(rt))
 	for i, step := range steps {
 		if i == 0 {
 			continue // it was asked for

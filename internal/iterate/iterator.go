@@ -33,9 +33,11 @@ import (
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/events"
 	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/keycache"
 	"github.com/iterdns/iterdns/internal/limits"
 	"github.com/iterdns/iterdns/internal/localroot"
 	"github.com/iterdns/iterdns/internal/localzone"
+	"github.com/iterdns/iterdns/internal/reach"
 	"github.com/iterdns/iterdns/internal/routes"
 	"github.com/iterdns/iterdns/internal/scrub"
 	"github.com/iterdns/iterdns/internal/slist"
@@ -50,6 +52,9 @@ type Iterator struct {
 	servers  *slist.Lister
 	upstream *upstream.Client
 
+	Network         reach.Network // what it lets through to the root servers
+	checkMu         sync.Mutex
+	checking        chan struct{} // closed when the check of the network ends; nil: none is under way. Guarded by checkMu
 	plainRetries    *slist.PlainRetries
 	probeWaitSlots  *budget.ConcurrencyLimits[netip.AddrPort] // questions that wait for the probe of one server
 	secondLevel     *secondLevel                              // nil: no SecondLevel
@@ -63,12 +68,16 @@ type Iterator struct {
 
 func New(e *env.Env, routes *routes.Router, servers *slist.Lister, upstream *upstream.Client, local localzone.Zones) *Iterator {
 	most := &e.Settings.Limits
-	return &Iterator{
+	r := &Iterator{
 		Env: e, routes: routes, servers: servers, upstream: upstream,
 		LocalZones:     localzone.NewTable(local),
 		plainRetries:   slist.NewPlainRetries(),
 		probeWaitSlots: budget.NewConcurrencyLimits[netip.AddrPort](limits.Quarter(most.Questions)),
 	}
+	if upstream.OwnSockets() {
+		r.Network.Local = localAddr(servers.HintAddrs())
+	}
+	return r
 }
 
 // QueryState is the state of one search for a name: the client's own question, or one for
@@ -93,6 +102,7 @@ type QueryState struct {
 	// limits, so that a cached failure does not count.
 	RetryFailure bool
 	Prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
+	fallback     bool // it is asked of the fallback
 	priming      bool // it belongs to no client question, but to priming
 	// needSignatures is set when an answer without signatures is of no use.
 	needSignatures bool
@@ -151,6 +161,14 @@ func (st *QueryState) InFlight(fl *flight.Flight) *QueryState {
 
 // enter makes the search a part of a flight.
 func (st *QueryState) enter(fl *flight.Flight) { st.flight, st.Events = fl, fl.Events }
+
+// table returns the routes of now, as they are for this search.
+func (st *QueryState) table() *routes.Table { return st.r.routes.CurrentRoutes().While(st.fallback) }
+
+// keyCache returns the key cache as the views of the search divide it.
+func (r *Iterator) keyCache(st *QueryState) keycache.View {
+	return r.upstream.KeyCache.DividedBy(st.table())
+}
 
 // isSideLookup reports whether this is a look-up of a name server's address, or priming, rather
 // than of a client's question or of the keys that validate its answer.
@@ -248,7 +266,7 @@ func (r *Iterator) ClosestCut(st *QueryState, q answer.Question) routes.ZoneCut 
 func (st *QueryState) forServerAddress(q answer.Question) *QueryState {
 	return &QueryState{
 		r: st.r, Budget: st.Budget, Events: st.Events, flight: st.flight, Trust: st.r.trustOfServers(), Q: q,
-		walkID: int(st.Budget.Walks.Add(1)), parentWalk: st.walkID, depth: st.depth + 1, querySent: new(atomic.Bool),
+		walkID: int(st.Budget.Walks.Add(1)), parentWalk: st.walkID, depth: st.depth + 1, querySent: new(atomic.Bool), fallback: st.fallback,
 	}
 }
 

@@ -36,6 +36,7 @@ func (z *zoneQuery) plainRetry(ctx context.Context) bool {
 	}
 	to.ExtraSend = true
 	to.OnlyChoice, to.WaitLonger = false, false
+	to.OverTCP = z.goesOverTCP(to)
 	z.makePlain(to)
 	z.exchange(ctx, to, events.ReasonLastResort)
 	return true
@@ -210,7 +211,7 @@ func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answ
 			return f, err
 		case bogus == nil:
 			return nil, first // that the answer is bogus says more than a failed retry
-		case r.upstream.KeyCacheNow().IsOftenBogus(r.Settings.Now(), bogus.Zone):
+		case r.keyCache(st).IsOftenBogus(r.Settings.Now(), bogus.Zone):
 			return nil, first
 		}
 		again := *st
@@ -225,7 +226,7 @@ func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answ
 	}
 	if err != nil {
 		if bogus := failure.Of(first).Bogus; bogus != nil {
-			r.upstream.KeyCacheNow().CountBogus(r.Settings.Now(), bogus.Zone)
+			r.keyCache(st).CountBogus(r.Settings.Now(), bogus.Zone)
 		}
 		return nil, first
 	}
@@ -284,4 +285,47 @@ func (val *validation) serversToAvoid(bogus *failure.BogusError, before map[neti
 		return nil
 	}
 	return avoid
+}
+
+// maxInFlight is how many servers are asked at the same time: one, and one more when it is
+// late. Each further one would be another target for a forger.
+const maxInFlight = 2
+
+// hedge asks a second server, or looks up another address, because the first is later than
+// expected: than infra's estimate for the server (Estimate.Late), or than lookupLate. The one that
+// is late is still waited for, and the first reply that settles the question counts.
+func (z *zoneQuery) hedge(ctx context.Context) {
+	switch {
+	case z.inFlight >= maxInFlight, z.onlyPlainRetry:
+	case z.inFlight > 0 && z.send(ctx, events.ReasonHedge):
+	case z.lookups < maxLookups:
+		z.lookUp(ctx)
+	}
+}
+
+// hedgeTimer fires when the reply or look-up that is waited for is later than expected. The zero
+// value has not been started.
+type hedgeTimer struct{ timer *time.Timer }
+
+// start makes the timer fire after a while, unless it is stopped or started again before.
+func (t *hedgeTimer) start(late time.Duration) {
+	if t.timer == nil {
+		t.timer = time.NewTimer(late)
+		return
+	}
+	t.timer.Reset(late)
+}
+
+func (t *hedgeTimer) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}
+
+// late returns the channel on which the timer fires; nil before it was started.
+func (t *hedgeTimer) late() <-chan time.Time {
+	if t.timer == nil {
+		return nil
+	}
+	return t.timer.C
 }

@@ -40,7 +40,7 @@ func (r *Iterator) checkEachRoute(ctx context.Context) error {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
-	for _, rt := range r.routes.CurrentRoutes().Routes {
+	for rt := range r.routes.CurrentRoutes().All {
 		for _, c := range r.serversOfRoute(ctx, rt) {
 			checks.Go(func() {
 				err := rescue.ErrAborted

@@ -2,8 +2,12 @@ package iterate
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
@@ -12,7 +16,9 @@ import (
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
 	"github.com/iterdns/iterdns/internal/localzone"
+	"github.com/iterdns/iterdns/internal/reach"
 	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/slist"
 )
 
 // Search is the first loop of RFC 1034 §5.3.3: the name searched changes, from alias to
@@ -168,6 +174,9 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	}
 	now := r.Settings.Now()
 	a, start, err := r.lookOnward(now, st, q)
+	if a == nil && r.prefersFallback(now, st, q, err) {
+		return r.askFallback(ctx, st, q, errRootsClosed)
+	}
 	if err != nil {
 		if a, ok := r.staleOverBogus(ctx, st, q, failure.Of(err)); ok {
 			return a, nil
@@ -179,6 +188,11 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	}
 	st.tellCache(nil)
 	f, err := r.walkRetryingBogus(ctx, st, q, &start)
+	if err != nil && r.needsFallback(ctx, now, st, q, err) {
+		if f, err = r.askFallback(ctx, st, q, err); err == nil {
+			return f, nil
+		}
+	}
 	if err != nil {
 		failed := failure.Of(err)
 		r.keepFailure(r.routes.ViewOf(now, q), st, q, err)
@@ -255,4 +269,90 @@ func originOf(st *QueryState, f failure.Failure, err error) cache.FailureOrigin 
 		return cache.FailureOrigin{Zone: zone.Zone, Servers: zone.Servers, Reason: zone.Err.Error()}
 	}
 	return cache.FailureOrigin{Reason: err.Error()}
+}
+
+// errRootsClosed is why the fallback is asked at once.
+var errRootsClosed = fmt.Errorf("%w: found out a moment ago", failure.ErrBlocked)
+
+// hasFallback reports whether q may be asked of the fallback: as a question of a client, about a name
+// that no route has a say about.
+func (r *Iterator) hasFallback(st *QueryState, q answer.Question) bool {
+	rt := r.routes.CurrentRoutes()
+	return rt.Fallback != nil && st.depth == 0 && !st.priming && !st.Prefetching && rt.Match(routes.SearchedFrom(q)) == nil
+}
+
+// prefersFallback reports whether q is asked of the fallback at once: the root servers cannot be asked,
+// and no zone is known on the way to q whose servers answer. err is that of the cache: that q failed a
+// moment ago does not matter then, unless it was bogus.
+func (r *Iterator) prefersFallback(now time.Time, st *QueryState, q answer.Question, err error) bool {
+	return r.hasFallback(st, q) && r.way() == reach.Closed && !failure.Of(err).IsBogus() && !r.isAlive(now, q)
+}
+
+// isAlive reports whether servers of the closest zone cut known for q answer, or were not tried yet.
+func (r *Iterator) isAlive(now time.Time, q answer.Question) bool {
+	v := r.routes.ViewOf(now, q)
+	known, ok := v.Cuts.GetCut(now, routes.SearchedFrom(q))
+	if !ok || known.Zone.IsRoot() {
+		return false
+	}
+	cut := knownCut(v, known)
+	var servers slist.List
+	r.servers.Fill(&servers, now, &cut, q, 1, true, nil)
+	down := 0
+	for _, s := range servers.Addrs {
+		switch {
+		case s.Estimate.Known && s.Estimate.Timeouts == 0:
+			return true
+		case s.Estimate.Dead:
+			down++
+		}
+	}
+	return down == 0 && len(servers.Addrs) > 0
+}
+
+// needsFallback reports whether q is asked of the fallback after it has failed with err, because the
+// root servers cannot be asked. Where that is not known yet, it is found out.
+func (r *Iterator) needsFallback(ctx context.Context, now time.Time, st *QueryState, q answer.Question, err error) bool {
+	if !r.hasFallback(st, q) || ctx.Err() != nil {
+		return false
+	}
+	f := failure.Of(err)
+	return !f.IsBogus() && f.IsOutage() && (r.way() == reach.Closed || r.awaitCheck(ctx) == reach.Closed)
+}
+
+// askFallback asks the fallback, or returns what is cached of it. cause is why the root servers are not
+// asked. What comes is validated as everything is, and kept apart, as of any forwarder.
+func (r *Iterator) askFallback(ctx context.Context, st *QueryState, q answer.Question, cause error) (*answer.Answer, error) {
+	now, under := r.Settings.Now(), *st
+	under.fallback = true
+	under.validation = r.newValidation(&under, q)
+	v := under.table().ViewOf(now, q)
+	a, ok := r.cachedIn(v, now, st.Trust, q, st.Budget.Aliases.Load() == 0)
+	if ok {
+		st.tellCache(a)
+	} else {
+		var err error
+		if a, err = r.walkFallback(ctx, v, &under, q); err != nil {
+			return nil, &failure.FallbackError{Cause: cause, Err: err}
+		}
+	}
+	a.Fallback, a.Due = true, nil
+	if a.Status != dnssec.Secure {
+		a.Extended = append(slices.Clip(a.Extended), failure.ExtendedError{Code: dns.ExtendedErrorCodeOther, Text: "not signed, and from the fallback resolver: no root server can be asked"})
+	}
+	return a, nil
+}
+
+func (r *Iterator) walkFallback(ctx context.Context, v *routes.View, under *QueryState, q answer.Question) (*answer.Answer, error) {
+	now := r.Settings.Now()
+	if f, ok := v.Cache.GetFailure(now, q.Name, q.Type, under.Trust); ok && !under.RetryFailure {
+		return nil, &failure.CachedError{Failure: f}
+	}
+	a, err := r.walkRetryingBogus(ctx, under, q, nil)
+	if err != nil {
+		r.keepFailure(v, under, q, err)
+		return nil, err
+	}
+	v.Cache.ClearFailure(q.Name, q.Type, under.Trust)
+	return a, nil
 }

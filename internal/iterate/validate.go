@@ -56,7 +56,7 @@ type fetched struct {
 
 // newValidation begins the validation of a search; nil when it is not to be validated.
 func (r *Iterator) newValidation(st *QueryState, q answer.Question) *validation {
-	now, rt := r.Settings.Now(), r.routes.CurrentRoutes()
+	now, rt := r.Settings.Now(), st.table()
 	v := rt.ViewOf(now, q)
 	if v.Validator == nil || st.Trust == cache.Unchecked {
 		return nil
@@ -149,13 +149,13 @@ func (r *Iterator) fetch(ctx context.Context, st *QueryState, need dnssec.Need) 
 	below.Trust, below.avoidServers, below.needSignatures = cache.Unchecked, st.avoidServers, true
 	below.fresh = st.fresh
 	below.SecondLevel, below.secondReads = st.SecondLevel, st.secondReads // it is validated as part of that search
-	if need.Refresh && !r.upstream.KeyCacheNow().MayRefresh(r.Settings.Now(), q) {
+	if need.Refresh && !r.keyCache(st).MayRefresh(r.Settings.Now(), q) {
 		return fetched{q: q, err: errRefreshed}
 	}
 	if !need.Refresh && len(st.avoidServers) == 0 && st.fresh.hasFound(q, st.Trust) {
 		// What was validated before will do; the rest may be why the last answer was bogus,
 		// and is fetched again.
-		if a, ok := r.Cached(r.Settings.Now(), st.Trust, q, false); ok {
+		if a, ok := r.cachedIn(st.table().ViewOf(r.Settings.Now(), q), r.Settings.Now(), st.Trust, q, false); ok {
 			return fetched{q: q, responses: []*dnssec.Response{a.Response(need.Zone)}}
 		}
 	}
@@ -185,7 +185,7 @@ func (r *Iterator) referredDS(ctx context.Context, st *QueryState, q answer.Ques
 		return nil, nil
 	}
 	now := r.Settings.Now()
-	cut := r.closestCut(now, st, r.routes.ViewOf(now, q), q)
+	cut := r.closestCut(now, st, st.table().ViewOf(now, q), q)
 	m, err := r.ask(ctx, st, &cut, answer.Question{Name: q.Name, Type: dns.TypeA}, askMode{minimised: true})
 	if err != nil || m.Kind != answer.KindReferral || m.Delegation.Zone != q.Name {
 		return nil, nil
@@ -236,7 +236,7 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 		case len(needs) == 0:
 			now := val.r.Settings.Now()
 			for _, d := range val.keyCache.Save(now, resp.Name, val.evidence) {
-				val.r.keepDS(now, d)
+				val.r.keepDS(now, val.st.table(), d)
 			}
 			val.r.Counts.Judged(verdict)
 			return verdict, nil

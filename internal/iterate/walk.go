@@ -52,7 +52,7 @@ func (r *Iterator) walk(ctx context.Context, st *QueryState, q answer.Question, 
 // newWalk begins a walk at the deepest zone cut that is known.
 func (r *Iterator) newWalk(st *QueryState, q answer.Question, start *walkStart) *walk {
 	now := r.Settings.Now()
-	v := r.routes.ViewOf(now, q)
+	v := st.table().ViewOf(now, q)
 	if st.validation != nil {
 		// Routes and anchors may have changed since: data that the validator of one view
 		// lets pass must not be kept in another.
@@ -97,6 +97,9 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 			return nil, w.failure(err)
 		}
 		w.silenceErr = nil
+		if m.RoundUDP {
+			st.Budget.OverTCP.Store(true)
+		}
 		w.servers = append(w.servers, m.Server.Addr)
 		if write := w.r.secondWriteOf(w.view, w.cut, asked, m); write != nil {
 			w.writes = append(w.writes, write)

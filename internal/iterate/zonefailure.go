@@ -31,10 +31,16 @@ func (z *zoneQuery) failure(cause error) error {
 	if root := z.rootFailure(); root != nil && !failed.Is(failure.NoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
+	if z.byTCP > 0 && !z.asksRoot() {
+		err = fmt.Errorf("%w: %w", failure.ErrOnlyTCP, err)
+	}
 	// A question that has reached its limits says nothing about servers. Otherwise one that
 	// wastes a hundred queries could have any server marked down by the next.
 	if !z.responded && !z.ownFailure && !z.cut.Source.Forwards() {
 		z.servers.RecordSilence(z.r.Settings.Now())
+	}
+	if z.asksRoot() {
+		z.noteRootFailure(failed)
 	}
 	if rt := z.cut.Source.Route; rt != nil {
 		err = rt.Failed(err)

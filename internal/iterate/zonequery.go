@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/events"
@@ -52,6 +50,9 @@ func (z *zoneQuery) key() string {
 	b := binary.BigEndian.AppendUint32(append(room[:0], "ask"...), z.cut.Source.ID)
 	b = append(append(b, z.cut.Zone...), z.q.Name...)
 	b = binary.BigEndian.AppendUint16(b, z.q.Type)
+	if z.st.Budget.OverTCP.Load() {
+		b = append(b, "tcp"...)
+	}
 	if n := len(z.st.avoidServers); n > 0 { // not shared with other walks
 		b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(z.st.walkID)), uint32(n))
 	}
@@ -108,6 +109,9 @@ type zoneQuery struct {
 	responded     bool
 	plainRetried  bool // the plain retry was made
 	plainRetrying bool // r.plainRetries waits for the result
+	lost          int  // queries over UDP that nothing came back to
+	alien         int  // replies over UDP that are no root server's
+	byTCP         int  // queries to root servers over TCP, to see whether it leads there
 	refusals      int  // servers that refused the question in every form
 	ownFailure    bool // a server was not asked or heard because of the question's own limits, this host, or a panic
 	intercepted   int  // responses of a recursive resolver in a root server's place
@@ -148,7 +152,7 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	defer z.forgetDeadProbe()
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
-	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) {
+	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) || z.onceMoreOverTCP(ctx) {
 		done, late, err := z.await(ctx)
 		switch {
 		case done != nil || err != nil:
@@ -254,6 +258,9 @@ func (z *zoneQuery) send(ctx context.Context, hedge events.Reason) bool {
 	to.OnlyChoice = z.inFlight == 0 && z.servers.OnlyLowPriority() && len(z.servers.Missing) == 0
 	to.WaitLonger = to.OnlyChoice || z.servers.Tries > quickTries && !z.responded
 	to.QuestionRefused = z.refusals >= maxRefusals
+	if to.OverTCP = z.goesOverTCP(to); to.OverTCP {
+		why = events.ReasonNetwork
+	}
 	if z.mayRetryPlain(ctx) && z.isLast(to) {
 		z.makePlain(to)
 	}
@@ -313,6 +320,7 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 	rescue.Again(o.Err)
 	z.inFlight--
 	now := z.r.Settings.Now()
+	z.noteReach(now, &o)
 	o.Server.Busy = false
 	if o.Unsent {
 		z.noteResult(o.Server.Addr)
@@ -367,23 +375,6 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 		z.noteRecursion(o.Reply)
 	}
 	return nil
-}
-
-// asksRoot reports whether the root servers are asked, rather than those of a route for the
-// root.
-func (z *zoneQuery) asksRoot() bool { return z.cut.Zone.IsRoot() && z.cut.Source.Route == nil }
-
-// noteRecursion counts a refusal by a server that offers recursion: no root server does.
-func (z *zoneQuery) noteRecursion(m *upstream.Reply) {
-	if z.asksRoot() && m.RA && !m.AA {
-		z.intercepted++
-	}
-}
-
-// bringsKeys reports whether a response has the keys that the validator asked for. They are
-// validated by the trust anchor or a DS, whatever server they come from.
-func (z *zoneQuery) bringsKeys(m *upstream.Reply) bool {
-	return z.st.depth > 0 && z.q.Type == dns.TypeDNSKEY && len(m.Answer) > 0
 }
 
 // doubtsNoData reports whether another server is asked before NODATA is believed: without an

@@ -25,6 +25,9 @@ func (r *Mesh) Answer(ctx context.Context, st *iterate.QueryState, q answer.Ques
 	if f.OverBogus {
 		r.Counts.StaleOverBogus.Add(1)
 	}
+	if f.Fallback {
+		r.Counts.FromFallback.Add(1)
+	}
 	return r.Settings.Filter.Apply(f)
 }
 
@@ -175,7 +178,7 @@ func (c *clientQuestion) answerEarly(cause error) {
 
 // arrive notes that the question has come in: a forwarder that leads back to us shows by that.
 func (c *clientQuestion) arrive() {
-	if c.st.ClientQuestion == c.q && len(c.r.routes.CurrentRoutes().Routes) > 0 {
+	if c.st.ClientQuestion == c.q && c.r.routes.CurrentRoutes().HasServers() {
 		c.arrived = c.r.iterate.ClientQuestions.Enter(c.q)
 	}
 }

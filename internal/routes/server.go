@@ -23,6 +23,7 @@ type Route struct {
 	Unsigned    bool
 	Forwarders  []*Forwarder
 	watch       *resolvConf
+	isFallback  bool
 	fingerprint string // of all that decides which data is learnt through it
 	View        *View  // nil for Iterate
 	// cut is the delegation from which walks in the route begin. Its servers are those

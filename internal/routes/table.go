@@ -25,6 +25,8 @@ type Table struct {
 	Routes          map[dnsname.Name]*Route
 	NegativeAnchors []dnssec.NegativeAnchor // empty when nothing is validated
 	Iteration       *View
+	Fallback        *Route        // asked while the root servers cannot be; nil: none
+	underFallback   *Table        // this one as it is then; nil without a Fallback
 	watched         []*resolvConf // read again when they change
 
 	// As given by the caller, so that the one can be changed without the other.
@@ -32,6 +34,7 @@ type Table struct {
 	givenTimes    uint64 // how often routes have been given
 	givenNegative []NegativeAnchorSpec
 	anchors       []dnssec.Anchor // what is trusted: those of the settings, until SetAnchors
+	givenFallback *Spec
 
 	functions map[any]uint64      // numbers of the Exchangers and TLSConfigs of routes, as far as these can be compared
 	numbers   map[[32]byte]uint32 // of views, by their digests
@@ -48,10 +51,11 @@ type Router struct {
 }
 
 // Begin installs the first route table. The resolver is not in use yet.
-func (r *Router) Begin(routes []Spec, negative []NegativeAnchorSpec) error {
+func (r *Router) Begin(routes []Spec, negative []NegativeAnchorSpec, fallback *Spec) error {
 	rand.Read(r.viewSalt[:])
 	return r.install(nil, &Table{
 		givenRoutes: routes, givenTimes: 1, givenNegative: negative, anchors: r.Settings.TrustAnchors,
+		givenFallback: fallback,
 	})
 }
 
@@ -79,7 +83,7 @@ func (r *Router) Anchors() []dnssec.Anchor { return r.routeTable.Load().anchors 
 
 // copyGiven returns a table to be built of what the caller has given for this one.
 func (rt *Table) copyGiven() *Table {
-	return &Table{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative, anchors: rt.anchors}
+	return &Table{givenRoutes: rt.givenRoutes, givenTimes: rt.givenTimes, givenNegative: rt.givenNegative, anchors: rt.anchors, givenFallback: rt.givenFallback}
 }
 
 // change replaces the route table by one that set has modified.
@@ -142,7 +146,7 @@ func (m *routeTableBuilder) reuse(old *Table) {
 	m.old = old
 	m.sources[m.digestOf(m.servers, nil)] = old.Iteration.Source
 	m.forwarders = make(map[tlsKey]*Forwarder)
-	for _, rt := range old.Routes {
+	for rt := range old.All {
 		if rt.View != nil {
 			m.sources[m.digestOf(m.servers, rt)] = rt.View.Source
 		}
@@ -194,7 +198,7 @@ func (m *routeTableBuilder) build() error {
 		}
 		rt.View = m.view(rt, own)
 	}
-	return nil
+	return m.buildFallback(validator)
 }
 
 // validator makes the validator of the anchors; nil when nothing is validated. Names at and
@@ -218,8 +222,11 @@ func (m *routeTableBuilder) validator(unsigned dnsname.Name) (*dnssec.Validator,
 
 // digestOf returns the digest of what a route teaches, or for nil of iteration.
 func (m *routeTableBuilder) digestOf(base [32]byte, rt *Route) [32]byte {
-	if rt == nil {
+	switch {
+	case rt == nil:
 		return base
+	case rt.isFallback:
+		return sha256.Sum256(fmt.Appendf(nil, "%x fallback %s", base, rt.fingerprint))
 	}
 	return sha256.Sum256(fmt.Appendf(nil, "%x route %s", base, rt.fingerprint))
 }
@@ -310,12 +317,12 @@ func (m *routeTableBuilder) abandon() {
 // questions that may still use them have ended.
 func (r *Router) retire(old, next *Table) {
 	kept := make(map[*Forwarder]bool)
-	for _, rt := range next.Routes {
+	for rt := range next.All {
 		for _, f := range rt.Forwarders {
 			kept[f] = true
 		}
 	}
-	for _, rt := range old.Routes {
+	for rt := range old.All {
 		for _, f := range rt.Forwarders {
 			if f.transport == nil || kept[f] {
 				continue
@@ -338,7 +345,7 @@ func (r *Router) retire(old, next *Table) {
 func (r *Router) Close() {
 	r.changeMu.Lock()
 	defer r.changeMu.Unlock()
-	for _, rt := range r.routeTable.Load().Routes {
+	for rt := range r.routeTable.Load().All {
 		for _, f := range rt.Forwarders {
 			if f.transport != nil {
 				f.transport.Close()
@@ -350,7 +357,7 @@ func (r *Router) Close() {
 // Connections returns how many connections to servers of routes are open.
 func (r *Router) Connections() int {
 	n := 0
-	for _, rt := range r.routeTable.Load().Routes {
+	for rt := range r.routeTable.Load().All {
 		for _, f := range rt.Forwarders {
 			if f.transport != nil {
 				_, streams := f.transport.Open()
@@ -374,7 +381,7 @@ func (r *Router) WalkServers(visit func(zone string, s infra.Server) bool) {
 		}
 	}
 	walk("", table.Iteration.Infra)
-	for _, rt := range table.Routes {
+	for rt := range table.All {
 		if rt.View != nil {
 			walk(rt.Zone.String(), rt.View.Infra)
 		}
@@ -385,7 +392,7 @@ func (r *Router) WalkServers(visit func(zone string, s infra.Server) bool) {
 func (r *Router) KnownServers() int {
 	table := r.routeTable.Load()
 	n := table.Iteration.Infra.Len()
-	for _, rt := range table.Routes {
+	for rt := range table.All {
 		if rt.View != nil {
 			n += rt.View.Infra.Len()
 		}

@@ -16,7 +16,7 @@ import (
 // use keeps its number.
 func TestRoutingForgets(t *testing.T) {
 	r := &Router{Env: env.New(env.Settings{Now: time.Now, Cache: cache.New(cache.Options{}), RootHints: new(glue.Delegation)}, false, nil)}
-	if err := r.Begin(nil, nil); err != nil {
+	if err := r.Begin(nil, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer r.Running.Wait()

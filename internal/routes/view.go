@@ -43,6 +43,9 @@ type Source struct {
 	Infra *infra.Table // what is remembered about the servers
 }
 
+// IsFallback reports whether it is the fallback that is asked.
+func (v *View) IsFallback(rt *Table) bool { return rt.Fallback != nil && v.Source.Route == rt.Fallback }
+
 // Forwards reports whether recursive servers are asked.
 func (s *Source) Forwards() bool { return s.Route != nil && s.Route.Kind == Forward }
 
@@ -99,4 +102,9 @@ func (rt *Table) negativeAnchorFor(now time.Time, name dnsname.Name) dnsname.Nam
 		}
 	}
 	return longest
+}
+
+// ValidatesRoot reports whether no negative trust anchor makes the root zone unsigned.
+func (rt *Table) ValidatesRoot(now time.Time) bool {
+	return rt.negativeAnchorFor(now, dnsname.Root) == ""
 }

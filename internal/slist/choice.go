@@ -92,6 +92,15 @@ func (l *List) take(c *Server) *Server {
 	return c
 }
 
+// Again lets all servers be asked again, within the tries that are left.
+func (l *List) Again(now time.Time) {
+	for _, c := range l.Addrs {
+		c.Tries, c.Excluded, c.Plain, c.ExtraSend = 0, false, false, false
+		c.Estimate = l.Infra.Estimate(now, c.Addr)
+	}
+	l.Probes = 0
+}
+
 // PutBack puts back a server that was not asked after all. If it is marked down by now, it
 // can be probed.
 func (l *List) PutBack(now time.Time, c *Server) {

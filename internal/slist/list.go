@@ -69,6 +69,19 @@ func NewLister(e *env.Env, rt *routes.Router) *Lister {
 	return l
 }
 
+// HintAddrs returns the addresses of the root hints that can be asked.
+func (r *Lister) HintAddrs() []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, s := range r.Settings.RootHints.Servers {
+		for _, a := range s.Addrs {
+			if a = a.Unmap(); r.Usable(a) {
+				addrs = append(addrs, netip.AddrPortFrom(a, r.Settings.Port))
+			}
+		}
+	}
+	return addrs
+}
+
 // Usable reports whether an address may be asked, by its family.
 func (r *Lister) Usable(a netip.Addr) bool {
 	switch r.Settings.Family {

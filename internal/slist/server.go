@@ -40,6 +40,8 @@ type Server struct {
 	QuestionRefused bool         // other servers have refused the question in every form
 	PlainMayHelp    bool         // it may have failed because of the form of the queries
 	AnsweredError   bool         // it answered, with an error
+	OverTCP         bool         // it is asked over TCP, since UDP does not lead to it
+	TCPUnproven     bool         // with OverTCP: it is not known yet that TCP leads to it
 	Sends           sends        // queries for this question
 	replies         uint64       // of the server to others, before it was asked this question
 }
@@ -61,7 +63,7 @@ func (c *Server) leadsBackKnown() bool { return c.Guard != nil && c.Guard.LeadsB
 
 // Network returns the network of the first query, as package transport names it.
 func (c *Server) Network() string {
-	if c.Forwarder != nil && c.Forwarder.Stream {
+	if c.OverTCP || c.Forwarder != nil && c.Forwarder.Stream {
 		return "tcp"
 	}
 	return "udp"

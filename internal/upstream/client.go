@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"net/netip"
+	"slices"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
@@ -22,7 +24,8 @@ type Client struct {
 	// DialsAtOnce: opening a socket is not waited for, as it is with a Dial function of the
 	// caller's, so that the first query can go out in the goroutine of the search. Tests set it for
 	// networks in memory.
-	DialsAtOnce bool
+	DialsAtOnce  bool
+	rootAnchored bool // the root zone has a trust anchor: what its servers send is signed
 
 	serverSlots        *budget.ConcurrencyLimits[netip.AddrPort] // queries to one server
 	zoneSlots          *budget.ConcurrencyLimits[dnsname.Name]   // queries to the servers of one zone
@@ -35,6 +38,7 @@ func New(e *env.Env, r *routes.Router, s routes.Sender, t *transport.Transport) 
 	most := &e.Settings.Limits
 	return &Client{
 		Env: e, routes: r, KeyCache: keycache.New(), sender: s, transport: t, DialsAtOnce: e.Settings.Dial == nil,
+		rootAnchored:       slices.ContainsFunc(e.Settings.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() == "." }),
 		serverSlots:        budget.NewConcurrencyLimits[netip.AddrPort](most.QueriesPerServer),
 		zoneSlots:          budget.NewConcurrencyLimits[dnsname.Name](most.QueriesPerZone),
 		socketSlots:        budget.NewConcurrencyLimits[struct{}](most.Sockets),
@@ -42,6 +46,10 @@ func New(e *env.Env, r *routes.Router, s routes.Sender, t *transport.Transport) 
 		connectionSlots:    budget.NewConcurrencyLimits[dnsname.Name](limits.Quarter(most.Connections)),
 	}
 }
+
+// OwnSockets reports whether queries are sent over sockets of the host, rather than by a function of
+// the caller's.
+func (r *Client) OwnSockets() bool { return r.transport != nil && r.Settings.Dial == nil }
 
 // KeyCacheNow returns the key cache as the views of now divide it.
 func (r *Client) KeyCacheNow() keycache.View {

@@ -60,6 +60,8 @@ type exchange struct {
 	sawOurID  bool // this send got a datagram that has its ID and is not the reply
 	udpSpoilt bool // UDP brought only such datagrams, or a reply right but for the ID: TCP is used
 
+	unsigned *Reply // what a root server is said to have sent over UDP, without signatures
+
 	query      []byte
 	room       [128]byte // of the first query; a longer one does not fit
 	sent       time.Time
@@ -93,6 +95,8 @@ type Result struct {
 	RefusedAllForms bool
 	// Heard is set when the server replied, even if the reply was of no use.
 	Heard bool
+	// Stripped is set when a root server's reply over UDP had no signatures, and over TCP it has.
+	Stripped bool
 	// Unsent is set when nothing was sent: the server was marked down while the query waited
 	// for a slot, or this host was too slow to send it.
 	Unsent bool
@@ -143,6 +147,16 @@ func (x *exchange) repeat(ctx context.Context) Result {
 // concluded adds to a result what is known from the whole exchange.
 func (x *exchange) concluded(out Result) Result {
 	out.RTT, out.Network = x.rtt, x.answeredBy
+	switch {
+	case x.unsigned == nil:
+	case out.Reply != nil:
+		out.Stripped = hasSignatures(&out.Reply.Reply)
+	case !failure.Of(out.Err).IsOfLeader(): // TCP was of no use
+		out = Result{Server: x.to, Reply: x.unsigned, RTT: x.rtt, Network: "udp"}
+	}
+	if out.Reply != nil {
+		out.Reply.RoundUDP = x.to.OverTCP || out.Stripped
+	}
 	out.Heard, out.PlainMayHelp, out.RefusedAllForms = x.heard, x.plainMayHelp(out), x.refusedAllForms(out)
 	return out
 }
@@ -257,7 +271,9 @@ func (x *exchange) onUnreachable() {
 }
 
 // streamOnly reports whether the server is never asked over UDP.
-func (x *exchange) streamOnly() bool { return x.to.Forwarder != nil && x.to.Forwarder.Stream }
+func (x *exchange) streamOnly() bool {
+	return x.to.OverTCP || x.to.Forwarder != nil && x.to.Forwarder.Stream
+}
 
 // fail ends the exchange with an error that says nothing about whether the server is alive.
 func (x *exchange) fail(err error) Result { return Result{Server: x.to, Err: err} }

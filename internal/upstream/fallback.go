@@ -18,10 +18,11 @@ const (
 	faultBadCookie                    // the server wants its cookie
 	faultRefused                      // FORMERR, NOTIMP or BADVERS: it may be EDNS that is refused
 	faultConnection                   // the connection that was reused had been closed
+	faultUnsigned                     // it came from a root server, and has no signatures
 )
 
 // queryFaults is the number of faults.
-const queryFaults = int(faultConnection) + 1
+const queryFaults = int(faultUnsigned) + 1
 
 // fallbackBounds is what rules out forms of a query.
 type fallbackBounds struct {
@@ -75,6 +76,8 @@ func (f queryForm) after(what queryFault, times int, r fallbackBounds) (next que
 		return f.afterRefusal(r)
 	case faultConnection:
 		return f, events.ReasonConnection, true
+	case faultUnsigned:
+		return f.overTCP(ednsBare), events.ReasonNetwork, true
 	}
 	return f, events.ReasonNone, false
 }
@@ -85,6 +88,8 @@ func (r fallbackBounds) forbids(what queryFault, times int) bool {
 	case faultTruncated, faultConnection:
 		return false
 	case faultForged, faultCookie:
+		return r.plainRetry || r.noTCP
+	case faultUnsigned:
 		return r.plainRetry || r.noTCP
 	case faultCase:
 		return r.plainRetry || r.noTCP && times > 1

@@ -21,7 +21,7 @@ func (x *exchange) tellQuery() int {
 
 // label names the network as listeners know it: the transport only knows that it is a stream.
 func (x *exchange) label(network string) string {
-	if x.streamOnly() {
+	if x.to.Forwarder != nil && x.to.Forwarder.Stream {
 		return x.to.Forwarder.Network
 	}
 	return network

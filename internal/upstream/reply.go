@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/budget"
@@ -31,6 +33,7 @@ type Reply struct {
 	FromSecond    bool         // it comes from the second level
 	FromLocalRoot bool         // it was made of the local root
 	Vouched       bool         // its sender has seen the query: see vouchedFor
+	RoundUDP      bool         // it came over TCP, since UDP does not lead to its sender
 	WithoutEDNS   bool         // the query had no EDNS, so that no signatures could come
 	SecondWritten *atomic.Bool // it was written to the second level; nil: it is not to be
 }
@@ -69,6 +72,10 @@ func (x *exchange) handleReply(msg []byte) (again bool, out Result) {
 	out = x.r.ReadResponse(m, x.Cut, x.Q, msg, x.to)
 	if out.Reply != nil {
 		out.Reply.Vouched, out.Reply.WithoutEDNS = x.vouchedFor(m), x.edns == ednsNone
+		if x.lacksSignatures(out.Reply) && x.nextForm(faultUnsigned) {
+			x.unsigned = out.Reply
+			return true, Result{}
+		}
 		if x.cutsBelowNoCut(out.Reply) {
 			return x.confirmCut(out.Reply)
 		}
@@ -77,6 +84,45 @@ func (x *exchange) handleReply(msg []byte) (again bool, out Result) {
 		x.learnForm()
 	}
 	return false, out
+}
+
+// lacksSignatures reports whether a reply over UDP for the root zone has no signature, though the
+// zone is signed: something on the way answers in place of the root servers, or takes DNSSEC out of
+// what they say. Whether it does is seen over TCP.
+func (x *exchange) lacksSignatures(m *Reply) bool {
+	if x.network != "udp" || x.edns == ednsNone || !x.Cut.Zone.IsRoot() || x.Cut.Source.Route != nil || !x.r.rootIsSigned() {
+		return false
+	}
+	switch m.Kind {
+	case answer.KindAnswer, answer.KindAlias, answer.KindReferral, answer.KindNoData, answer.KindNameError:
+		return !hasSignatures(&m.Reply)
+	case answer.KindLame, answer.KindUnusable, answer.KindRecursive: // seen to be no root server's
+	}
+	return false
+}
+
+// rootIsSigned reports whether data of the root zone is validated.
+func (r *Client) rootIsSigned() bool {
+	return r.Settings.Validates && r.rootAnchored && r.routes.CurrentRoutes().ValidatesRoot(r.Settings.Now())
+}
+
+// hasSignatures reports whether any part of a reply is signed.
+func hasSignatures(m *scrub.Reply) bool {
+	signed := func(s *dnssec.RRset) bool { return s != nil && len(s.Signatures) > 0 }
+	return slices.ContainsFunc(m.Answer, signed) || slices.ContainsFunc(m.Denial, signed) || signed(m.SOA) || signed(m.DS) ||
+		slices.ContainsFunc(m.Aliases, func(a scrub.Alias) bool { return signed(a.Set) })
+}
+
+// IsRootServers reports whether a reply to q can be that of a root server: none recurses or refuses,
+// and each has the root zone's own records, with signatures if it is signed.
+func (r *Client) IsRootServers(m *Reply, q answer.Question) bool {
+	switch {
+	case m.RA && !m.AA, m.Kind == answer.KindRecursive, m.Kind == answer.KindLame, m.Kind == answer.KindUnusable:
+		return false
+	case q.Name.IsRoot() && (q.Type == dns.TypeNS || q.Type == dns.TypeSOA):
+		return m.Kind == answer.KindAnswer && (hasSignatures(&m.Reply) || !r.rootIsSigned())
+	}
+	return true
 }
 
 // cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name where

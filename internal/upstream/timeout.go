@@ -8,6 +8,8 @@ func (x *exchange) timeout() time.Duration { return x.wait() + x.to.Jitter }
 func (x *exchange) wait() time.Duration {
 	e := x.to.Estimate
 	switch {
+	case x.to.TCPUnproven && x.network == "tcp":
+		return unprovenTCPTimeout
 	case x.network == "tcp":
 		return tcpTimeout
 	case x.Cut.Source.Forwards():
@@ -27,6 +29,10 @@ func (x *exchange) wait() time.Duration {
 
 // tcpTimeout is how long a reply over TCP is waited for, connecting included.
 const tcpTimeout = 3 * time.Second
+
+// unprovenTCPTimeout is the same for a root server of which it is only tried whether it can be reached
+// over TCP: one lost packet (RFC 6298 §2: a second), and two round trips to the nearest instance.
+const unprovenTCPTimeout = 1500 * time.Millisecond
 
 // LoneTimeout is how long the first reply of a server is waited for when no other server
 // could be asked: asking the same server again too early throws its reply away.

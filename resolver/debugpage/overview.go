@@ -49,6 +49,19 @@ var meanings = map[resolver.FailureReason]string{
 	resolver.FailureOther:       "something else",
 }
 
+// network says what the network lets through.
+func network(n resolver.Network) string {
+	switch n {
+	case resolver.NetworkOpen:
+		return "open"
+	case resolver.NetworkOnlyTCP:
+		return "lets no DNS over UDP through: servers are asked over TCP"
+	case resolver.NetworkClosed:
+		return "closed: no root server can be asked"
+	}
+	return string(n)
+}
+
 func (p *Page) overview(refreshing bool) *overview {
 	s := p.resolver.Stats()
 	readings := append(p.figures.all(), figureOf(s))

@@ -149,11 +149,12 @@ var pages = func() map[string]*template.Template {
 
 // functions are what templates may call.
 var functions = template.FuncMap{
-	"count":  drawing.Count,
-	"number": number,
-	"size":   size,
-	"millis": drawing.Millis,
-	"span":   span,
+	"count":   drawing.Count,
+	"number":  number,
+	"network": network,
+	"size":    size,
+	"millis":  drawing.Millis,
+	"span":    span,
 }
 
 // style is the style sheet of all pages.

@@ -162,7 +162,9 @@
 //
 //	when udp name www.shop.example. type A first 3: rcode SERVFAIL
 //
-// They are udp, tcp, do, rd, edns, no-edns, cookie, no-cookie, name NAME, below
+// A network that lets DNS over TCP through but not over UDP is a fault of *: when udp: drop.
+//
+// The conditions are udp, tcp, do, rd, edns, no-edns, cookie, no-cookie, name NAME, below
 // NAME, type TYPE, not-type TYPE, first N, after N, every N. Names are absolute; that of
 // name lies in a zone that is written, whether it has records there or not.
 //

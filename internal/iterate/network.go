@@ -1,0 +1,264 @@
+package iterate
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/answer"
+	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/events"
+	"github.com/iterdns/iterdns/internal/failure"
+	"github.com/iterdns/iterdns/internal/reach"
+	"github.com/iterdns/iterdns/internal/routes"
+	"github.com/iterdns/iterdns/internal/slist"
+	"github.com/iterdns/iterdns/internal/upstream"
+)
+
+const (
+	// silentTries is how many queries over UDP are lost, with no reply at all, before it is tried
+	// whether the root servers can be reached over TCP. Three in a row are lost once in a thousand
+	// times where every tenth is.
+	silentTries = 3
+	// alienReplies is the same of replies that are no root server's. One may be a forgery.
+	alienReplies = 2
+	// maxRootTCP is how many root servers one question tries over TCP for that. They are among the
+	// servers that it may try anyway (slist.MaxTries).
+	maxRootTCP = 3
+)
+
+// goesOverTCP reports whether a server is asked over TCP, since UDP does not lead to it: that is
+// known of the network, or has shown in this search, or seems so of the root servers.
+func (z *zoneQuery) goesOverTCP(to *slist.Server) bool {
+	to.TCPUnproven = false
+	switch {
+	case z.cut.Source.Route != nil: // inside the network, or the caller's choice
+		return false
+	case z.st.Budget.OverTCP.Load(), z.r.way() == reach.OverTCP:
+	case !z.asksRoot(), z.byTCP >= maxRootTCP, !z.seemsCut(to):
+		return false
+	default:
+		to.TCPUnproven = true
+	}
+	z.byTCP++
+	return true
+}
+
+// seemsCut reports whether the root servers seem not to be reached over UDP. A server that is marked
+// down has been silent before.
+func (z *zoneQuery) seemsCut(to *slist.Server) bool {
+	silentTries := silentTries
+	if to.Estimate.Dead {
+		silentTries = 1
+	}
+	return z.alien >= alienReplies || !z.responded && z.lost >= silentTries
+}
+
+// noteReach takes in what an exchange shows about the network.
+func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
+	known, overTCP := &z.r.Network, o.Server.OverTCP
+	if z.cut.Source.Route != nil || o.Unsent {
+		return
+	}
+	if o.TimedOut && !o.Heard && !overTCP {
+		z.lost++
+	}
+	if !z.asksRoot() {
+		z.noteOthers(o)
+		return
+	}
+	of := len(z.servers.Addrs)
+	switch {
+	case o.TimedOut && !o.Heard && !overTCP:
+		known.FailedUDP(now, o.Server.Addr, of, z.q, false)
+	case o.Reply == nil:
+	case o.Stripped:
+		z.cut.Source.Infra.SetLame(now, o.Server.Addr, z.cut.Zone) // so that the next question shows whether others are too
+		known.FailedUDP(now, o.Server.Addr, of, z.q, true)
+		known.Reached(now, true)
+	case !z.r.upstream.IsRootServers(o.Reply, z.q):
+		if o.Network == "udp" {
+			z.alien++
+			known.FailedUDP(now, o.Server.Addr, of, z.q, true)
+		}
+	case o.Network == "udp", overTCP:
+		known.Reached(now, overTCP)
+	}
+}
+
+// noteOthers takes in what servers other than the root's show. Where several are silent, or something
+// recurses in their place, the root servers show whether that is the network.
+func (z *zoneQuery) noteOthers(o *upstream.Result) {
+	switch {
+	case o.Server.OverTCP:
+	case o.Reply != nil && o.Reply.Kind == answer.KindRecursive, !z.responded && z.lost == silentTries && o.TimedOut && len(z.tried) > 1:
+		z.r.checkNetwork()
+	case o.Heard:
+		z.r.Network.Heard()
+	}
+}
+
+// asksRoot reports whether the root servers are asked, rather than those of a route for the
+// root.
+func (z *zoneQuery) asksRoot() bool { return z.cut.Zone.IsRoot() && z.cut.Source.Route == nil }
+
+// noteRecursion counts a refusal by a server that offers recursion: no root server does.
+func (z *zoneQuery) noteRecursion(m *upstream.Reply) {
+	if z.asksRoot() && m.RA && !m.AA {
+		z.intercepted++
+	}
+}
+
+// bringsKeys reports whether a response has the keys that the validator asked for. They are
+// validated by the trust anchor or a DS, whatever server they come from.
+func (z *zoneQuery) bringsKeys(m *upstream.Reply) bool {
+	return z.st.depth > 0 && z.q.Type == dns.TypeDNSKEY && len(m.Answer) > 0
+}
+
+// noteRootFailure takes in that this question failed at all root servers.
+func (z *zoneQuery) noteRootFailure(failed failure.Failure) {
+	now, known := z.r.Settings.Now(), &z.r.Network
+	why := z.rootFailure()
+	if why == failure.ErrNoNetwork {
+		known.NoRoute(now)
+	}
+	if z.ownFailure || failed.Is(failure.NoDescriptors) || len(z.tried) == 0 {
+		return
+	}
+	if why != nil || !z.responded && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)) {
+		known.Failed(now, z.q)
+	}
+}
+
+// way returns how name servers are reached, and tests from time to time whether that still holds.
+func (r *Iterator) way() reach.Way {
+	now := r.Settings.Now()
+	way := r.Network.Way(now)
+	if way == reach.Open {
+		return way
+	}
+	if overTCP, due := r.Network.Test(now); due {
+		r.Spawn(func() { r.testNetwork(overTCP) })
+	}
+	return way
+}
+
+// The questions that the network is tested with.
+var (
+	questionNS  = answer.Question{Name: dnsname.Root, Type: dns.TypeNS}
+	questionSOA = answer.Question{Name: dnsname.Root, Type: dns.TypeSOA}
+
+	checkQuestions = [...]answer.Question{questionNS, questionSOA}
+)
+
+// testNetwork asks one root server, chosen at random, over UDP or TCP.
+func (r *Iterator) testNetwork(overTCP bool) {
+	reached := false
+	defer func() { r.Network.EndTest(r.Settings.Now(), overTCP, reached) }()
+	st, cut := r.ofNetwork(questionNS)
+	ctx, cancel := context.WithDeadline(r.Base, st.Budget.Deadline)
+	defer cancel()
+	var servers slist.List
+	r.servers.Fill(&servers, r.Settings.Now(), cut, questionNS, 1, true, nil)
+	if len(servers.Addrs) == 0 {
+		return
+	}
+	to := servers.Addrs[servers.Random.IntN(len(servers.Addrs))]
+	to.OverTCP = overTCP
+	o := r.upstream.Exchange(ctx, st.request(cut, questionNS), to, events.ReasonNetwork, make(chan struct{}, 1))
+	reached = o.Reply != nil && (overTCP || o.Network == "udp") && r.upstream.IsRootServers(o.Reply, questionNS)
+}
+
+// checkNetwork asks the root servers two questions, if they have not answered lately, to find out
+// whether it is the network that others do not answer: delegations that are cached would hide that.
+// It returns a channel that is closed when the check under way ends; nil when there is none.
+func (r *Iterator) checkNetwork() <-chan struct{} {
+	r.checkMu.Lock()
+	defer r.checkMu.Unlock()
+	if r.checking != nil {
+		return r.checking
+	}
+	if !r.Network.MayCheck(r.Settings.Now()) {
+		return nil
+	}
+	done := make(chan struct{})
+	r.checking = done
+	var left atomic.Int32
+	left.Store(int32(len(checkQuestions)))
+	for _, q := range checkQuestions {
+		r.Spawn(func() {
+			defer func() {
+				if left.Add(-1) == 0 {
+					r.endCheck()
+				}
+			}()
+			st, cut := r.ofNetwork(q)
+			ctx, cancel := context.WithDeadline(r.Base, st.Budget.Deadline)
+			defer cancel()
+			_, _ = r.ask(ctx, st, cut, q, askMode{}) // what it shows is noted on the way
+		})
+	}
+	return done
+}
+
+func (r *Iterator) endCheck() {
+	r.checkMu.Lock()
+	defer r.checkMu.Unlock()
+	close(r.checking)
+	r.checking = nil
+}
+
+// awaitCheck waits for the check of the network that is under way or due, and returns how name servers
+// are reached then.
+func (r *Iterator) awaitCheck(ctx context.Context) reach.Way {
+	if done := r.checkNetwork(); done != nil {
+		resume := r.Flights.Stagger.Pause()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+		resume()
+	}
+	return r.way()
+}
+
+// onceMoreOverTCP lets the servers of a zone that were all silent be asked again when that turns out
+// to be the network's doing. They are asked as often as is left of their tries.
+func (z *zoneQuery) onceMoreOverTCP(ctx context.Context) bool {
+	switch {
+	case z.asksRoot(), z.cut.Source.Route != nil, z.responded, z.lost < silentTries, z.byTCP > 0, ctx.Err() != nil:
+		return false
+	case z.r.awaitCheck(ctx) != reach.OverTCP:
+		return false
+	}
+	z.servers.Again(z.r.Settings.Now())
+	return z.send(ctx, events.ReasonNone)
+}
+
+// ofNetwork returns the state of a question to the root servers that no client has asked.
+func (r *Iterator) ofNetwork(q answer.Question) (*QueryState, *routes.ZoneCut) {
+	st := r.NewQueryState(q, r.trustOfServers())
+	st.priming = true
+	return st, &routes.ZoneCut{Delegation: r.Settings.RootHints, Source: r.routes.CurrentRoutes().Iteration.Source, Hints: true}
+}
+
+// localAddr returns a function that returns the address from which this host asks root servers.
+// Nothing is sent: connecting a datagram socket only looks the route up.
+func localAddr(hints []netip.AddrPort) func() netip.Addr {
+	return func() netip.Addr {
+		for _, to := range hints {
+			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+			if err != nil {
+				continue
+			}
+			from, _ := c.LocalAddr().(*net.UDPAddr)
+			c.Close()
+			return from.AddrPort().Addr().Unmap()
+		}
+		return netip.Addr{}
+	}
+}
