@@ -15,7 +15,7 @@ import (
 
 const (
 	attackIndex   = "ATTACKS.md"
-	attackClasses = 42 // known at the end of 2026
+	attackClasses = 45 // known at the end of 2026
 )
 
 var (

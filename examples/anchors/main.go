@@ -15,9 +15,10 @@
 // of -anchors: those built into a program of today, or a file from
 // data.iana.org/root-anchors.
 //
-// A program of one's own does the same with a dnssec.Rollover, which it keeps wherever it
-// likes: refresh shows how. The anchors of a resolver do not change, so that a long-lived
-// program makes another one when Rollover.Anchors does; they may share a cache.
+// A program that runs for long needs none of this: with resolver.Options.AnchorStore its resolver
+// does the same, and dnssec/anchorfile keeps the file, which has the same form. This program is for
+// looking at that file, for restarting it, and for programs that only read it. Files with the keys
+// of several zones are not for it. refresh shows how a dnssec.Rollover is used by itself.
 //
 // A program that can write the file decides what is trusted.
 package main

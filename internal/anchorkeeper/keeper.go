@@ -71,7 +71,7 @@ type Keeper struct {
 // left.
 func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 	k := &Keeper{
-		o: o, store: newBoundedStore(o.Store), 
+		o: o, store: newBoundedStore(o.Store),
 		refused: make(map[string]error), notBefore: make(map[string]time.Time), unsaved: make(map[string]bool),
 	}
 	now := o.Now()

@@ -39,4 +39,3 @@ func jittered(now, next time.Time) time.Time {
 	}
 	return now.Add(max(wait, minInterval))
 }
-
