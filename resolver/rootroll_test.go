@@ -123,7 +123,7 @@ func (w *rootRoll) replace(t testing.TB) func(query, reply *dns.Msg) {
 		defer w.mu.Unlock()
 		var set []dns.RR
 		for _, k := range w.keys {
-			set = append(set, k.record)
+			set = append(set, dns.Copy(k.record)) // packing writes to it
 		}
 		for _, rr := range reply.Answer {
 			if key, ok := rr.(*dns.DNSKEY); ok && key.Flags&dns.SEP == 0 {
@@ -138,7 +138,10 @@ func (w *rootRoll) replace(t testing.TB) func(query, reply *dns.Msg) {
 				w.signed = append(w.signed, k.sign(t, now, set))
 			}
 		}
-		reply.Answer = append(set, w.signed...)
+		for _, sig := range w.signed {
+			set = append(set, dns.Copy(sig))
+		}
+		reply.Answer = set
 	}
 }
 

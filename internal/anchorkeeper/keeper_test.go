@@ -83,12 +83,12 @@ func TestTwoKeepers(t *testing.T) {
 				if err := ws[i].start(); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 			}
 			return ws
 		}
 		ws := both()
-		time.Sleep(40 * day)
+		pass(40 * day)
 		for _, w := range ws {
 			w.want("after 40 days", "Valid", "Valid")
 		}
@@ -97,13 +97,13 @@ func TestTwoKeepers(t *testing.T) {
 		}
 		backup := slices.Clone(store.text)
 		keys, signers = []key{old.revoked(), fresh}, []key{old.revoked(), fresh}
-		time.Sleep(4 * day)
+		pass(4 * day)
 		for _, w := range ws {
 			w.want("revoked", "Revoked", "Valid")
 		}
 		// Somebody restores the file, and the owner of the old key has stopped revoking it.
 		store.text, keys, signers = backup, []key{old, fresh}, []key{old, fresh}
-		time.Sleep(4 * day)
+		pass(4 * day)
 		for _, w := range ws {
 			w.want("after a restore", "Revoked", "Valid")
 			if w.trusts(old) {
@@ -131,21 +131,21 @@ func TestIntervals(t *testing.T) {
 		if err := w.start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * day)
+		pass(100 * day)
 		if w.fetches < 101 || w.fetches > 112 {
 			t.Errorf("%d queries in 100 days of a TTL of two days, want 100 and a tenth more", w.fetches)
 		}
 		before := w.fetches
 		w.fetch = errors.New("no network")
-		time.Sleep(10 * day)
+		pass(10 * day)
 		if n := w.fetches - before; n < 200 || n > 240 {
 			t.Errorf("%d queries in ten days of failures, want one an hour", n)
 		}
 		w.fetch = nil
-		time.Sleep(2 * day)
+		pass(2 * day)
 		before = w.fetches
 		w.keys = func(dnsname.Name) ([]key, []key) { panic("boom") }
-		time.Sleep(2 * day)
+		pass(2 * day)
 		if n := w.fetches - before; n < 20 || n > 50 {
 			t.Errorf("%d queries in two days of panics, want one an hour", n)
 		}
@@ -164,14 +164,14 @@ func TestIntervals(t *testing.T) {
 		// What is stored says when to ask, for programs that run for a moment.
 		w.keys = func(dnsname.Name) ([]key, []key) { return []key{k}, []key{k} }
 		w.start()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.stop()
 		before = w.fetches
 		for range 100 {
 			if err := w.start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			w.stop()
 		}
 		if w.fetches != before {
@@ -192,19 +192,19 @@ func TestClockIsSet(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { w.stop() }()
-		time.Sleep(day)
+		pass(day)
 		keys = []key{old, fresh}
-		time.Sleep(20 * day)
+		pass(20 * day)
 		w.want("after 20 days", "Valid", "AddPend")
 		w.offset = -365 * day
 		before := w.fetches
-		time.Sleep(20 * day)
+		pass(20 * day)
 		w.want("20 more, a year back", "Valid", "AddPend")
 		if n := w.fetches - before; n < 15 || n > 25 {
 			t.Errorf("%d queries in 20 days after the clock was set back", n)
 		}
 		w.offset = 0
-		time.Sleep(2 * day)
+		pass(2 * day)
 		w.want("and right again", "Valid", "Valid")
 	})
 }
@@ -230,16 +230,16 @@ func TestLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { w.stop() }()
-		time.Sleep(2 * day)
+		pass(2 * day)
 		w.want("at first", "Valid", "Valid")
 		gone[dnsname.MustParse("example.")] = true
-		time.Sleep(2 * day)
+		pass(2 * day)
 		w.want("the island is lost", "Valid", "Revoked")
 		if len(w.installed) != 1 || !w.trusts(root) {
 			t.Errorf("got anchors %v, want the root's", w.installed)
 		}
 		gone[dnsname.Root] = true
-		time.Sleep(2 * day)
+		pass(2 * day)
 		w.want("all are lost", "Revoked", "Revoked")
 		var zones []string
 		for _, a := range w.installed {
@@ -269,7 +269,7 @@ func TestOtherServersAreAsked(t *testing.T) {
 		if err := w.start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.stop()
 		if c := w.keeper.Counts(); c.Refreshed != 1 || c.RefreshFailed != 0 || w.fetches != 2 {
 			t.Errorf("got %+v with %d queries, want the keys of the second server", c, w.fetches)

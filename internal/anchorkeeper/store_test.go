@@ -34,7 +34,7 @@ func TestStoreFails(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer func() { w.stop() }()
-				time.Sleep(day)
+				pass(day)
 				saved := string(store.text)
 				if saved == "" {
 					t.Fatal("nothing was saved")
@@ -46,10 +46,10 @@ func TestStoreFails(t *testing.T) {
 					store.save = func(context.Context) error { <-release; return nil }
 				}
 				keys = []key{old, fresh}
-				time.Sleep(33 * day)
+				pass(33 * day)
 				w.want("in memory", "Valid", "Valid")
 				keys, signers = []key{old.revoked(), fresh}, []key{old.revoked(), fresh}
-				time.Sleep(2 * day)
+				pass(2 * day)
 				w.want("in memory", "Revoked", "Valid")
 				if w.trusts(old) || !w.trusts(fresh) {
 					t.Errorf("got anchors %v, want the new key alone", w.installed)
@@ -70,7 +70,7 @@ func TestStoreFails(t *testing.T) {
 					return
 				}
 				store.save = nil
-				time.Sleep(2 * time.Hour)
+				pass(2 * time.Hour)
 				states, err := dnssec.ParseRollovers(store.text)
 				if err != nil || len(states) != 1 || len(states[0].Keys) != 2 || states[0].Keys[0].State != dnssec.KeyRevoked {
 					t.Errorf("got %+v, %v in the store", states, err)
@@ -108,9 +108,9 @@ func TestGarbageIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.stop()
-		time.Sleep(day)
+		pass(day)
 		store.text = []byte("garbage")
-		time.Sleep(10 * day)
+		pass(10 * day)
 		if string(store.text) != "garbage" || !w.trusts(k) || w.keeper.Counts().StoreFailed == 0 {
 			t.Errorf("%q is stored, anchors %v, %+v", store.text, w.installed, w.keeper.Counts())
 		}
@@ -148,7 +148,7 @@ func TestStopWithBlockedStore(t *testing.T) {
 		if err := w.start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		begin := time.Now()
 		w.stop()
 		if d := time.Since(begin); d != storeGrace {

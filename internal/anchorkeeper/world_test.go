@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -58,7 +60,7 @@ func sign(t testing.TB, at time.Time, keys []key, signers ...key) *dnssec.RRset 
 	t.Helper()
 	var rrs []dns.RR
 	for _, k := range keys {
-		rrs = append(rrs, k.record)
+		rrs = append(rrs, dns.Copy(k.record))
 	}
 	plain := slices.Clone(rrs)
 	for _, k := range signers {
@@ -79,6 +81,20 @@ func sign(t testing.TB, at time.Time, keys []key, signers ...key) *dnssec.RRset 
 	return set
 }
 
+// turn orders what a test and the keeper do, one after the other in virtual time, for the race
+// detector too.
+var turn atomic.Int64
+
+func meet() { turn.Add(1) }
+
+// pass lets time pass.
+func pass(d time.Duration) {
+	meet()
+	time.Sleep(d)
+	synctest.Wait()
+	meet()
+}
+
 // memory is a store, with something wrong if load or save are set.
 type memory struct {
 	mu         sync.Mutex
@@ -88,6 +104,8 @@ type memory struct {
 }
 
 func (s *memory) Load(ctx context.Context) ([]byte, error) {
+	meet()
+	defer meet()
 	if s.load != nil {
 		if err := s.load(ctx); err != nil {
 			return nil, err
@@ -99,6 +117,8 @@ func (s *memory) Load(ctx context.Context) ([]byte, error) {
 }
 
 func (s *memory) Save(ctx context.Context, state, was []byte) error {
+	meet()
+	defer meet()
 	if s.save != nil {
 		if err := s.save(ctx); err != nil {
 			return err
@@ -130,14 +150,21 @@ type world struct {
 	stop      func()
 }
 
-func (w *world) now() time.Time { return time.Now().Add(w.offset) }
+func (w *world) now() time.Time {
+	meet()
+	return time.Now().Add(w.offset)
+}
 
 // start runs a Keeper until stop.
 func (w *world) start() error {
 	w.t.Helper()
 	k, anchors, err := Open(Options{
 		Store: w.store, Anchors: w.anchors, Now: w.now,
-		Changed: func(c Change) { w.changes = append(w.changes, c) },
+		Changed: func(c Change) {
+			meet()
+			defer meet()
+			w.changes = append(w.changes, c)
+		},
 	})
 	if err != nil {
 		return err
@@ -149,6 +176,8 @@ func (w *world) start() error {
 		defer close(done)
 		k.Run(ctx, Engine{
 			Fetch: func(_ context.Context, zone dnsname.Name, _ map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
+				meet()
+				defer meet()
 				w.fetches++
 				if w.fetch != nil {
 					return nil, nil, w.fetch
@@ -157,7 +186,12 @@ func (w *world) start() error {
 				server := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(w.fetches%max(w.servers, 1)))
 				return sign(w.t, w.now(), keys, signers...), []netip.AddrPort{server}, nil
 			},
-			Install: func(a []dnssec.Anchor) error { w.installed = a; return nil },
+			Install: func(a []dnssec.Anchor) error {
+				meet()
+				defer meet()
+				w.installed = a
+				return nil
+			},
 		})
 	}()
 	w.stop = func() { cancel(); <-done }
