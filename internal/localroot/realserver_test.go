@@ -11,6 +11,7 @@ import (
 
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/test/realserver"
+	"github.com/iterdns/iterdns/internal/test/rootsigner"
 )
 
 // The real root zone comes from real servers as from the file, and they answer as the copy does.
@@ -35,6 +36,14 @@ func TestRealServers(t *testing.T) {
 				t.Errorf("again: got %v", err)
 			}
 			compareReplies(t, server, z)
+
+			own := realserver.Start(t, product, realserver.Zone{Origin: ".", Text: rootsigner.Sign(t, smallRoot, rootsigner.Options{Signed: signedAt, Hash: 2})})
+			if c, err = fetchAXFR(t.Context(), new(net.Dialer).DialContext, own.Addr(), nil, dnsname.Root, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := trustOf(t, 0).verify(c, signedAt); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

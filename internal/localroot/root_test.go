@@ -385,28 +385,30 @@ func TestSourcesInOrder(t *testing.T) {
 
 // Everything that can be waited for ends with the resolver.
 func TestEnd(t *testing.T) {
-	silent := func(io.Writer, *dns.Msg) { select {} }
-	reader, _ := io.Pipe()
-	for name, source := range map[string]Source{
-		"a server":   {Name: "silent", Server: serverAddr},
-		"a function": {Name: "f", Open: func(ctx context.Context, _ uint32) (io.ReadCloser, error) { <-ctx.Done(); return nil, ctx.Err() }},
-		"a text":     {Name: "pipe", Open: func(context.Context, uint32) (io.ReadCloser, error) { return reader, nil }},
-	} {
-		base, end := context.WithCancel(t.Context())
-		r := New(Config{Sources: []Source{source}, Now: time.Now, SignatureTime: time.Now, Dial: dialTo(silent)})
-		done := make(chan struct{})
-		go func() { r.Run(base); close(done) }()
-		wait, stop := context.WithCancel(t.Context())
-		go stop()
-		if err := r.Await(wait, base); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: got %v", name, err)
+	synctest.Test(t, func(t *testing.T) {
+		silent := func(io.Writer, *dns.Msg) {}
+		reader, _ := io.Pipe()
+		for name, source := range map[string]Source{
+			"a server":   {Name: "silent", Server: serverAddr},
+			"a function": {Name: "f", Open: func(ctx context.Context, _ uint32) (io.ReadCloser, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			"a text":     {Name: "pipe", Open: func(context.Context, uint32) (io.ReadCloser, error) { return reader, nil }},
+		} {
+			base, end := context.WithCancel(t.Context())
+			r := New(Config{Sources: []Source{source}, Now: time.Now, SignatureTime: time.Now, Dial: dialTo(silent)})
+			done := make(chan struct{})
+			go func() { r.Run(base); close(done) }()
+			wait, stop := context.WithCancel(t.Context())
+			go stop()
+			if err := r.Await(wait, base); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			end()
+			<-done
+			if r.Counts.Failures[FaultSource].Load() > 0 {
+				t.Errorf("%s: its end counts as a failure", name)
+			}
 		}
-		end()
-		<-done
-		if r.Counts.Failures[FaultSource].Load() > 0 {
-			t.Errorf("%s: its end counts as a failure", name)
-		}
-	}
+	})
 }
 
 // Copies are replaced while they are read.
