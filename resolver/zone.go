@@ -283,6 +283,8 @@ func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype u
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
+		case <-r.env.Base.Done():
+			timer.Stop() // the next round says so
 		case <-ctx.Done():
 			timer.Stop()
 			return last, wrap(dns.Question{Name: dns.CanonicalName(name), Qtype: qtype, Qclass: dns.ClassINET}, context.Cause(ctx))

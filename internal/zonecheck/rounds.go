@@ -44,8 +44,8 @@ func NextWait(last time.Duration) time.Duration {
 
 // rounds decides when the servers of a zone may be asked again.
 type rounds struct {
-	mu   sync.Mutex
-	next *simplelru.LRU[round, time.Time] // guarded by mu
+	mu    sync.Mutex
+	turns *simplelru.LRU[round, *turns] // guarded by mu
 }
 
 // round is a question to the servers of a zone; without a name: any.
@@ -54,37 +54,54 @@ type round struct {
 	q    answer.Question
 }
 
+// turns are the rounds of one kind, one after the other.
+type turns struct {
+	first chan struct{} // holds what the first of those that wait has put there
+	next  time.Time     // when the next may begin; belongs to the first
+}
+
 func newRounds() rounds {
-	next, _ := simplelru.NewLRU[round, time.Time](maxRounds, nil) // fails only for sizes below one
-	return rounds{next: next}
+	all, _ := simplelru.NewLRU[round, *turns](maxRounds, nil) // fails only for sizes below one
+	return rounds{turns: all}
 }
 
 // wait waits until the next round may begin: first until the question may be asked again, so that who
 // waits for that holds up no other, and then until the zone may be asked.
 func (r *rounds) wait(ctx context.Context, zone dnsname.Name, q answer.Question) error {
-	for _, turn := range []struct {
-		of    round
-		pause time.Duration
-	}{{round{zone, q}, repeatAfter}, {round{zone: zone}, zoneEvery}} {
-		timer := time.NewTimer(r.reserve(time.Now(), turn.of, turn.pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
+	if err := r.of(round{zone, q}).wait(ctx, repeatAfter); err != nil {
+		return err
 	}
-	return nil
+	return r.of(round{zone: zone}).wait(ctx, zoneEvery)
 }
 
-// reserve returns how long a round has to wait for its turn. The next one has to for longer by pause.
-func (r *rounds) reserve(now time.Time, of round, pause time.Duration) time.Duration {
+// of returns the turns of a kind of round.
+func (r *rounds) of(kind round) *turns {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	begin := now
-	if next, ok := r.next.Get(of); ok && next.After(begin) {
-		begin = next
+	t, ok := r.turns.Get(kind)
+	if !ok {
+		t = &turns{first: make(chan struct{}, 1)}
+		r.turns.Add(kind, t)
 	}
-	r.next.Add(of, begin.Add(pause))
-	return begin.Sub(now)
+	return t
+}
+
+// wait waits for a turn, behind those that came before. The next one is later by pause. Who gives up
+// before its turn takes none.
+func (t *turns) wait(ctx context.Context, pause time.Duration) error {
+	select {
+	case t.first <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-t.first }()
+	timer := time.NewTimer(time.Until(t.next))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	t.next = time.Now().Add(pause)
+	return nil
 }

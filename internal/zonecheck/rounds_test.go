@@ -1,8 +1,10 @@
 package zonecheck
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/iterdns/iterdns/internal/answer"
@@ -20,35 +22,52 @@ func TestNextWait(t *testing.T) {
 }
 
 // TestRounds: the turns of one question, or of one zone, are a pause apart, and each that waits makes
-// the next one wait for longer. Others do not wait for them.
+// the next one wait for longer, unless it gives up. Others do not wait for them.
 func TestRounds(t *testing.T) {
 	shop, other := dnsname.MustParse("shop.example."), dnsname.MustParse("other.example.")
 	q := func(label string) answer.Question {
 		return answer.Question{Name: dnsname.MustParse(label + ".example."), Type: 16}
 	}
-	r, now := newRounds(), time.Now()
-	for i, step := range []struct {
-		at   time.Duration
-		of   round
+	for _, c := range []struct {
+		what string
+		do   []round
+		give int // how many give up at once, before the last
 		want time.Duration
 	}{
-		{0, round{shop, q("a")}, 0},
-		{0, round{shop, q("b")}, 0},
-		{0, round{other, q("a")}, 0},
-		{0, round{zone: shop}, 0},
-		{0, round{shop, q("a")}, repeatAfter},
-		{0, round{shop, q("a")}, 2 * repeatAfter},
-		{2 * repeatAfter, round{shop, q("a")}, repeatAfter},
-		{5 * repeatAfter, round{shop, q("a")}, 0},
+		{what: "the first", do: []round{{shop, q("a")}}},
+		{what: "another question", do: []round{{shop, q("a")}, {shop, q("b")}}, want: zoneEvery},
+		{what: "another zone", do: []round{{shop, q("a")}, {other, q("a")}}},
+		{what: "the same", do: []round{{shop, q("a")}, {shop, q("a")}}, want: repeatAfter},
+		{what: "the third", do: []round{{shop, q("a")}, {shop, q("a")}, {shop, q("a")}}, want: 2 * repeatAfter},
+		{what: "many gave up", do: []round{{shop, q("a")}, {shop, q("a")}}, give: 100, want: repeatAfter},
 	} {
-		if got := r.reserve(now.Add(step.at), step.of, repeatAfter); got != step.want {
-			t.Errorf("step %d: got %v, want %v", i, got, step.want)
-		}
+		t.Run(c.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRounds()
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				begun := time.Now()
+				last := len(c.do) - 1
+				for _, one := range c.do[:last] {
+					go r.wait(t.Context(), one.zone, one.q)
+					synctest.Wait()
+				}
+				for range c.give {
+					if err := r.wait(ended, c.do[last].zone, c.do[last].q); err == nil {
+						t.Error("a turn before the time")
+					}
+				}
+				if err := r.wait(t.Context(), c.do[last].zone, c.do[last].q); err != nil || time.Since(begun) != c.want {
+					t.Errorf("got %v after %v, want %v", err, time.Since(begun), c.want)
+				}
+			})
+		})
 	}
+	r := newRounds()
 	for i := range 2 * maxRounds {
-		r.reserve(now, round{shop, q(fmt.Sprint("x", i))}, repeatAfter)
+		r.of(round{shop, q(fmt.Sprint("x", i))})
 	}
-	if n := r.next.Len(); n > maxRounds {
+	if n := r.turns.Len(); n > maxRounds {
 		t.Errorf("%d rounds are remembered", n)
 	}
 }
