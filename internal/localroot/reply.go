@@ -39,6 +39,9 @@ type replyOf struct {
 // fill goes down from the apex to the name; false: the servers are to be asked.
 func (r *replyOf) fill(name dnsname.Name, rrtype uint16) bool {
 	z := r.zone
+	if name != z.apex && z.set(z.apex, dns.TypeDNAME) != nil {
+		return false
+	}
 	for labels := z.apex.Labels() + 1; labels <= name.Labels(); labels++ {
 		at := name.Ancestor(labels)
 		if !z.exists(at) {

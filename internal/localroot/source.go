@@ -64,24 +64,30 @@ func (s *Source) open(ctx context.Context, held *Zone) (f fetched, err error) {
 		return fetched{}, err
 	}
 	defer text.Close()
-	defer context.AfterFunc(ctx, func() { text.Close() })() // which ends a read that waits
+	defer context.AfterFunc(ctx, func() { // which ends a read that waits
+		defer rescue.Quietly()
+		text.Close()
+	})()
 	f.contents, err = readText(ctx, text, dnsname.Root)
 	return f, err
 }
 
 // readFile reads a copy in a file. It is as old as the file says.
 func readFile(ctx context.Context, path string) (fetched, error) {
+	info, err := os.Stat(path) // before it is opened: a pipe would wait for its writer
+	switch {
+	case err != nil:
+		return fetched{}, err
+	case !info.Mode().IsRegular():
+		return fetched{}, errors.New("not a regular file")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return fetched{}, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	switch {
-	case err != nil:
+	if info, err = file.Stat(); err != nil { // it may be another one by now
 		return fetched{}, err
-	case !info.Mode().IsRegular():
-		return fetched{}, errors.New("not a regular file") // a pipe may keep us waiting for ever
 	}
 	z, err := readText(ctx, file, dnsname.Root)
 	return fetched{z, info.ModTime()}, err

@@ -20,7 +20,7 @@ const gzipMagic = "\x1f\x8b"
 
 // readText reads a copy as a zone file (RFC 1035 §5.1), of which ctx's end makes no copy.
 func readText(ctx context.Context, r io.Reader, apex dnsname.Name) (*contents, error) {
-	text, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	text, err := io.ReadAll(io.LimitReader(&endingReader{ctx: ctx, Reader: r}, MaxBytes+1))
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -32,6 +32,30 @@ func readText(ctx context.Context, r io.Reader, apex dnsname.Name) (*contents, e
 		return nil, faultf(FaultSyntax, "it is compressed (gzip), want the text of a zone file")
 	}
 	return parseText(ctx, string(text), apex)
+}
+
+// maxEmptyReads is how many reads one after the other may bring nothing, as in package bufio.
+const maxEmptyReads = 100
+
+// endingReader reads until ctx ends, or the reader below brings nothing any more.
+type endingReader struct {
+	io.Reader
+	ctx   context.Context
+	empty int // reads in a row that brought nothing
+}
+
+func (r *endingReader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	n, err := r.Reader.Read(b)
+	if r.empty++; n > 0 {
+		r.empty = 0
+	}
+	if err == nil && r.empty >= maxEmptyReads {
+		err = io.ErrNoProgress
+	}
+	return n, err
 }
 
 // recordsAtOnce is how many records are read before it is looked whether they are still wanted.
