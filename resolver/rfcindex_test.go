@@ -14,7 +14,7 @@ import (
 const rfcIndex = "RFC.md"
 
 // absentHeading is the section of the page whose RFCs no test shows.
-const absentHeading = "What is not there"
+const absentHeading = "What is not implemented"
 
 // resolversRFCs are those that concern resolvers, as of November 2026: implemented or
 // not, each has to be on the page.
