@@ -252,10 +252,9 @@ func faultsOf(page string, arguments []string, isTest bool) (faults []string) {
 		if len(a) < 2 || a[0] != '-' {
 			continue
 		}
-		flag, value, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		flag, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		if isTest && flag == "run" && i+1 < len(arguments) {
-			value = strings.Trim(arguments[i+1], "^$'")
-			value, _, _ = strings.Cut(value, "/")
+			value, _, _ := strings.Cut(strings.Trim(arguments[i+1], "^$'"), "/")
 			if named, err := regexp.MatchString(`func Test\w*`+strings.TrimPrefix(value, "Test"), source.String()); err != nil || !named {
 				faults = append(faults, "there is no test "+value)
 			}

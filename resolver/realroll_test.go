@@ -63,18 +63,19 @@ func (p *privateRoot) record(key string) string {
 // signed returns the zone with keys, signed by all of them for half a year, and with the zone signing
 // keys of their algorithms.
 func (p *privateRoot) signed(ksks ...string) string {
-	zone := "$TTL 3600\n@ SOA ns. admin. 1 3600 600 86400 300\n@ NS ns.\nns A 198.18.0.1\nhost A 192.0.2.80\n"
+	var zone strings.Builder
+	zone.WriteString("$TTL 3600\n@ SOA ns. admin. 1 3600 600 86400 300\n@ NS ns.\nns A 198.18.0.1\nhost A 192.0.2.80\n")
 	var zsks []string
 	for _, k := range ksks {
-		zone += p.record(k)
+		zone.WriteString(p.record(k))
 		for _, zsk := range p.zsks {
 			if strings.HasPrefix(zsk, k[:len("K.+008+")]) {
 				zsks = append(zsks, zsk)
-				zone += p.record(zsk)
+				zone.WriteString(p.record(zsk))
 			}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(p.dir, "zone"), []byte(zone), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.dir, "zone"), []byte(zone.String()), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
 	arguments := []string{"-q", "-x", "-o", ".", "-e", "+15552000", "-f", "signed"}

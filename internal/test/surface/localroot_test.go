@@ -16,7 +16,9 @@ import (
 
 func TestLocalRoot(t *testing.T) {
 	in := resolvertest.New(t, "-- zone www.example. --\n@ A 192.0.2.1\n")
-	page := func(context.Context, uint32) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("<html>")), nil }
+	page := func(context.Context, uint32) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("<html>")), nil
+	}
 	unchanged := func(context.Context, uint32) (io.ReadCloser, error) { return nil, resolver.ErrLocalRootUnchanged }
 	sources := []resolver.LocalRootSource{
 		resolver.LocalRootFile(filepath.Join(t.TempDir(), "root.zone")),
