@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
 )
@@ -46,7 +47,7 @@ const (
 	MaxStoredRecords = 1 << 20
 	// MaxStoredHeader is how many bytes all else takes.
 	MaxStoredHeader = 1 << 16
-	// MaxStoredText is how many bytes Failure and Note take, each.
+	// MaxStoredText is how many bytes Failure and Note take, each. They are UTF-8.
 	MaxStoredText = 4096
 	// MaxStoredServers is how many Servers are kept: a question sends 100 queries
 	// (DefaultSends of package resolver's Limits).
@@ -145,22 +146,33 @@ func (s *StoredChain) String() string {
 	return text
 }
 
-// checkCounts reports what there is too much of.
-func (s *StoredChain) checkCounts() error {
+// check reports what there is too much of, and what the stored form has no place for.
+func (s *StoredChain) check() error {
 	switch {
 	case s.Name == "":
 		return errors.New("no name")
 	case len(s.Failure) > MaxStoredText || len(s.Note) > MaxStoredText:
 		return fmt.Errorf("a text of more than %d bytes", MaxStoredText)
+	case !utf8.ValidString(s.Failure) || !utf8.ValidString(s.Note):
+		return errors.New("a text that is not UTF-8")
+	case s.Status > Bogus:
+		return fmt.Errorf("status %d", s.Status)
 	case len(s.Servers) > MaxStoredServers:
 		return fmt.Errorf("%d servers, of %d at most", len(s.Servers), MaxStoredServers)
 	case len(s.Chain) > MaxStoredLinks:
 		return fmt.Errorf("%d links, of %d at most", len(s.Chain), MaxStoredLinks)
 	}
 	for i := range s.Chain {
-		for _, set := range slices.Concat(s.Chain[i].Answer, s.Chain[i].Authority) {
-			if set.Class != dns.ClassINET {
+		l := &s.Chain[i]
+		if l.Name == "" || l.Kind > KindReferral {
+			return fmt.Errorf("link %d: no name, or kind %d", i+1, l.Kind)
+		}
+		for _, set := range slices.Concat(l.Answer, l.Authority) {
+			switch {
+			case set.Class != dns.ClassINET:
 				return fmt.Errorf("%s %s has class %d", set.Owner, typeName(set.Type), set.Class)
+			case set.Owner == "" || set.Records.Len() == 0:
+				return fmt.Errorf("link %d: an RRset without an owner or records", i+1)
 			}
 		}
 	}

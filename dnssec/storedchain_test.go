@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
 // stored is the evidence of a verdict as a program would keep it.
@@ -321,4 +323,41 @@ func FuzzStoredChain(f *testing.F) {
 			t.Errorf("got %v, want %v", v.Status, read.Status)
 		}
 	})
+}
+
+// What could not be read again is not written.
+func TestStoredChainWritesWhatIsRead(t *testing.T) {
+	good := func() *StoredChain {
+		text := strings.Repeat("é", MaxStoredText/len("é"))
+		set := &RRset{Owner: dnsname.Root, Type: dns.TypeTXT, Class: dns.ClassINET, TTL: 1, Records: Packed(appendField(nil, "\x01x"))}
+		return &StoredChain{
+			Name: dnsname.Root, Type: dns.TypeTXT, Asked: testTime.UTC(), Answered: testTime.UTC(), Failure: text, Note: text,
+			Chain: []Link{{Name: dnsname.Root, Type: dns.TypeTXT, Kind: KindAnswer, Answer: []*RRset{set}}},
+		}
+	}
+	for what, change := range map[string]func(s *StoredChain){
+		"":                    func(*StoredChain) {},
+		"a note cut off":      func(s *StoredChain) { s.Note = s.Note[:MaxStoredText-1] },
+		"a failure of bytes":  func(s *StoredChain) { s.Failure = strings.Repeat("\xff", MaxStoredText) },
+		"no status":           func(s *StoredChain) { s.Status = Bogus + 1 },
+		"no kind":             func(s *StoredChain) { s.Chain[0].Kind = KindReferral + 1 },
+		"a link without name": func(s *StoredChain) { s.Chain[0].Name = "" },
+		"a set without owner": func(s *StoredChain) { s.Chain[0].Answer[0].Owner = "" },
+		"a set of none":       func(s *StoredChain) { s.Chain[0].Answer[0].Records = "" },
+		"a year of none":      func(s *StoredChain) { s.Asked = time.Date(10001, 1, 1, 0, 0, 0, 0, time.UTC) },
+	} {
+		s := good()
+		change(s)
+		b, err := s.MarshalBinary()
+		if what != "" {
+			if !errors.Is(err, ErrStoredChain) || b != nil {
+				t.Errorf("%s: got %d bytes, %v", what, len(b), err)
+			}
+			continue
+		}
+		var read StoredChain
+		if err != nil || read.UnmarshalBinary(b) != nil || !reflect.DeepEqual(&read, s) {
+			t.Errorf("got %v, %+v", err, read)
+		}
+	}
 }

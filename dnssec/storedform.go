@@ -57,8 +57,9 @@ type storedLink struct {
 }
 
 // AppendBinary appends the StoredChain to dst, in the form that docs/ca.md of this module
-// describes. Several may stand one behind the other. It fails
-// with ErrStoredChain when a limit is exceeded.
+// describes. Several may stand one behind the other. It fails with ErrStoredChain when a limit is
+// exceeded, and writes nothing that could not be read again: text that is not UTF-8, an RRset without
+// records, a Status or Kind that is none.
 func (s *StoredChain) AppendBinary(dst []byte) ([]byte, error) {
 	header, records, err := s.encode()
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *StoredChain) AppendBinary(dst []byte) ([]byte, error) {
 func (s *StoredChain) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
 
 func (s *StoredChain) encode() (header, records []byte, err error) {
-	if err := s.checkCounts(); err != nil {
+	if err := s.check(); err != nil {
 		return nil, nil, err
 	}
 	h := storedHeader{
@@ -218,7 +219,7 @@ func decodeStored(header []byte, records string) (*StoredChain, error) {
 	if records != "" {
 		return nil, fmt.Errorf("%d bytes of records that belong to no link", len(records))
 	}
-	return s, s.checkCounts()
+	return s, s.check()
 }
 
 func (l *storedLink) decode(records string) (link Link, rest string, err error) {

@@ -202,7 +202,7 @@ func ask(ctx context.Context, r *resolver.Resolver, name string, rrtype uint16) 
 		s.Status, s.Chain = result.Status, result.Chain
 	case errors.As(err, &told):
 		s.Status, s.Chain, s.Failure = told.Status, told.Chain, resolver.Printable(err.Error())
-		s.Failure = s.Failure[:min(len(s.Failure), dnssec.MaxStoredText)]
+		s.Failure = strings.ToValidUTF8(s.Failure[:min(len(s.Failure), dnssec.MaxStoredText)], "")
 	}
 	if s.Chain == nil {
 		return nil, errors.Join(err, fmt.Errorf("%s: no chain of trust to keep", name))

@@ -188,3 +188,19 @@ func TestCancelWhileWaiting(t *testing.T) {
 		}
 	})
 }
+
+// Records whose text is longer than a note, of characters of two bytes each, end no evidence: it is
+// read as it was written, wherever the note is cut.
+func TestEvidenceOfLongText(t *testing.T) {
+	for pad := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			rdata := "\x00\x05issue" + strings.Repeat("x", pad) + strings.Repeat("é", dnssec.MaxStoredText)
+			in := resolvertest.New(t, fmt.Sprintf("-- zone shop.example. at 198.51.100.3 signed --\n@ CAA \\# %d %x\n", len(rdata), rdata))
+			v := check(t, in, in.Resolver(t), "www.shop.example", request)
+			if v.Outcome != caa.Denied || !strings.HasSuffix(v.String(), "é\"") {
+				t.Fatalf("got %.100v", v)
+			}
+			checkEvidence(t, in, v)
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -199,8 +200,8 @@ func (l *Lookup) Stored() *dnssec.StoredChain {
 	return s
 }
 
-// short cuts a text to what a dnssec.StoredChain holds.
+// short cuts a text to what a dnssec.StoredChain holds, between two characters.
 func short(text string) string {
 	text = resolver.Printable(text)
-	return text[:min(len(text), dnssec.MaxStoredText)]
+	return strings.ToValidUTF8(text[:min(len(text), dnssec.MaxStoredText)], "")
 }
