@@ -74,6 +74,8 @@ type check struct {
 	validator *dnssec.Validator // of the resolver's anchors, without negative ones
 	now       func() time.Time  // the clock of signatures
 	wait      time.Duration     // before a retry; negative: none
+	proven    []dnssec.Name     // delegations that have no DS
+	proofs    int               // look-ups of DS that were made
 }
 
 // climb looks up name after name until there are records, or a look-up fails.

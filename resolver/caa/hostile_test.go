@@ -204,3 +204,37 @@ func TestEvidenceOfLongText(t *testing.T) {
 		})
 	}
 }
+
+// Each name below a deep insecure delegation fails: the proof that it is unsigned is had once, and the
+// evidence has no more look-ups than are read of a file. Where aliases lead into other zones each time,
+// there are so many proofs that the Check ends instead.
+func TestFailuresBelowDeepDelegation(t *testing.T) {
+	deep := strings.Repeat("b.", 37) + "signed.example."
+	var aliased, many strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&aliased, "%splain CNAME x.n%d.%s\n", strings.Repeat("a.", i), i, deep)
+		fmt.Fprintf(&many, "-- zone n%d.%s at 198.51.100.4 --\n", i, deep)
+	}
+	for _, c := range []struct {
+		name, zones string
+		want        caa.Outcome
+		lookups     int
+	}{
+		{strings.Repeat("a.", 11) + "n0." + deep, many.String(), caa.FailedUnsigned, 51 + 40},
+		{"a.a.a.plain.other.example", "-- zone other.example. at 198.51.100.5 --\n" + aliased.String() + many.String(), caa.FailedThere, 0},
+		{"a.plain.other.example", "-- zone other.example. at 198.51.100.5 --\n" + aliased.String() + many.String(), caa.FailedUnsigned, 4 + 2 + 2*40},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			in := resolvertest.New(t, "-- zone example. at 198.51.100.2 signed --\n-- zone signed.example. at 198.51.100.3 signed --\n"+c.zones+
+				"-- fault 198.51.100.4 --\nwhen type CAA: rcode SERVFAIL\n")
+			v, err := caa.Check(t.Context(), in.Resolver(t), c.name, caa.Request{Issuers: request.Issuers, Time: -1})
+			if err != nil || v.Outcome != c.want {
+				t.Fatalf("got %v, %v", v, err)
+			}
+			if n := len(v.Lookups); c.lookups > 0 && n != c.lookups || n > dnssec.MaxStoredChains {
+				t.Errorf("%s: %d look-ups", c.name, n)
+			}
+			checkEvidence(t, in, v)
+		})
+	}
+}

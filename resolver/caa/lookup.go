@@ -31,6 +31,10 @@ const (
 	maxAttempts = 4
 	// wantedAttempts have to fail before a failure may count as permission.
 	wantedAttempts = 2
+	// maxProofs is how many look-ups of DS a Check makes, so that its evidence has no more look-ups
+	// than are read of a file, with those of the 127 names of the longest climb. A name of 127 labels
+	// needs as many.
+	maxProofs = dnssec.MaxStoredChains - 127
 )
 
 // lookup asks for a name's records of a type, again if that fails and may help.
@@ -175,15 +179,21 @@ func (c *check) failure(ctx context.Context, l *Lookup, v *Verdict) Outcome {
 }
 
 // unsigned reports whether a name is proven to be Insecure: a delegation above it, or at it, has no
-// DS. It adds the look-ups to the verdict.
+// DS. It adds the look-ups to the verdict. What this Check has proven is not looked up again.
 func (c *check) unsigned(ctx context.Context, name dnssec.Name, v *Verdict) bool {
-	for labels := 1; labels <= name.Labels(); labels++ {
-		l := c.lookup(ctx, name.Ancestor(labels), dns.TypeDS)
+	if slices.ContainsFunc(c.proven, name.IsAtOrBelow) {
+		return true
+	}
+	for labels := 1; labels <= name.Labels() && c.proofs < maxProofs; labels++ {
+		above := name.Ancestor(labels)
+		l := c.lookup(ctx, above, dns.TypeDS)
 		v.Lookups = append(v.Lookups, l)
+		c.proofs++
 		switch {
 		case l.Err != nil:
 			return false
 		case l.Status == dnssec.Insecure || c.isUnsigned(l.Chain):
+			c.proven = append(c.proven, above)
 			return true
 		}
 	}

@@ -72,7 +72,8 @@ type Verdict struct {
 	// have been left out by others.
 	Status dnssec.Status
 	// Lookups are all look-ups in their order: the CAA records of each name on the way up, and
-	// behind one that failed the DS records that prove it unsigned.
+	// behind one that failed the DS records that prove it unsigned, unless those above have proven
+	// it. They are at most dnssec.MaxStoredChains.
 	Lookups []Lookup
 	// Started and Ended are when the Check began and ended, by the clock of the resolver's
 	// signatures.
