@@ -1,9 +1,9 @@
 // Package anchorfile keeps the states of trust anchors (RFC 5011) in a file: it is a
 // dnssec.RolloverStore.
 //
-// In come the texts of dnssec.FormatRollovers, out they come again. The package decides how a
-// file is replaced so that it always holds either the old text or the new one, and which files it
-// does not believe. It never looks into the text, and never makes a folder.
+// It stores the texts of dnssec.FormatRollovers and returns them. The package decides how a file is
+// replaced so that it always holds either the old text or the new one, and which files it does not trust.
+// It never looks into the text, and never creates a folder.
 //
 //	r, err := resolver.New(resolver.Options{AnchorStore: anchorfile.New("/var/lib/program/anchors.json")})
 //
@@ -28,8 +28,8 @@ import (
 // processes too.
 type File struct{ path string }
 
-// New returns the store in the file at path, which need not exist yet, while its folder has to.
-// Nothing is opened.
+// New returns the store in the file at path, which need not exist yet, but its folder must. Nothing is
+// opened.
 func New(path string) *File { return &File{path} }
 
 // String returns the path.
@@ -42,12 +42,12 @@ const (
 	maxSize = 1 << 20
 )
 
-// ErrFile says that the file, though it is there, is none to take trust anchors from: it is no
-// regular file, has more than 1 MiB, or may be written by everybody.
+// ErrFile says that the file exists but is not trusted for trust anchors: it is no regular file, has more
+// than 1 MiB, or is world-writable.
 var ErrFile = errors.New("not a file to take trust anchors from")
 
-// Load returns what the file holds, nil if there is none. It fails where the folder does not
-// exist either, with an ErrFile, and with the error of reading.
+// Load returns the content of the file, nil if there is none. It fails when the folder does not exist
+// either, with ErrFile, and with the error of reading.
 func (f *File) Load(context.Context) ([]byte, error) {
 	text, err := f.read()
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -92,12 +92,12 @@ func (f *File) target() string {
 	return f.path
 }
 
-// Save replaces the file by one with state, in one step, and has both on the disk when it
-// returns: a program or a machine that stops meanwhile leaves the old text or the new one. The
-// file keeps its mode, and a symbolic link still leads to it. When the file has something else
-// than was by now, which is nil for no file, it fails with dnssec.ErrStoreChanged; two processes
-// that save in the same instant may still both succeed, and one of the texts stays. On an error
-// the file is as it was, unless the error is that of having the folder on the disk.
+// Save replaces the file atomically with one that holds state, and syncs file and folder to the disk before
+// it returns: a program or a machine that stops meanwhile leaves the old text or the new one. The file
+// keeps its mode, and a symbolic link to it is preserved. When the content of the file is no longer was
+// (nil for no file), Save fails with dnssec.ErrStoreChanged; two processes that save at the same instant
+// may still both succeed, and one of the texts stays. On an error the file is unchanged, unless syncing the
+// folder failed.
 func (f *File) Save(_ context.Context, state, was []byte) error {
 	path, mode := f.target(), fs.FileMode(newMode)
 	if info, err := os.Stat(path); err == nil {

@@ -1,7 +1,7 @@
-// Package caa judges for certification authorities whether they may issue a certificate for a
-// name: by the CAA records of the DNS (RFC 8659), with the parameters of accounts and validation
-// methods (RFC 8657) and the property for email addresses (RFC 9495), as section 4.2.2.1 of the
-// baseline requirements of the CA/Browser Forum wants it (3.2.2.8 before version 2.2.9).
+// Package caa decides for certification authorities whether they may issue a certificate for a name: by the
+// CAA records of the DNS (RFC 8659), with the parameters of accounts and validation methods (RFC 8657) and
+// the property for email addresses (RFC 9495), as section 4.2.2.1 of the Baseline Requirements of the
+// CA/Browser Forum requires (3.2.2.8 before version 2.2.9).
 //
 //	verdict, err := caa.Check(ctx, r, "*.example.com", caa.Request{
 //		Issuers:  []string{"ca.example.net"},
@@ -20,21 +20,20 @@
 // and the servers asked. It keeps nothing: the resolver has the cache. Evaluate is the decision
 // alone, about records that are known already.
 //
-// Every look-up is validated twice: by the resolver, and by its chain of trust from the trust
-// anchors down. An answer that brings no such chain (of a local zone, a hook, a negative trust
-// anchor, or without validation) is a failure on our side, and never a permission.
+// Every look-up is validated twice: by the resolver, and by its chain of trust from the trust anchors down.
+// An answer without such a chain (from a local zone or a hook, under a negative trust anchor, or without
+// validation) is a failure on our side, and never permission.
 //
 // # Names
 //
-// An FQDN in A-label form, with or without the trailing dot, a wildcard name such as
-// *.example.com, and with Request.Mail an email address or its domain. All labels up to the
-// top-level domain are looked up, that one too, the root not. Text with other characters than
-// letters, digits, hyphens and underscores, IP addresses, the root, and onion names, whose CAA
-// records are not in the DNS (RFC 9799), are a *NameError.
+// An FQDN in A-label form, with or without the trailing dot, a wildcard name such as *.example.com, and
+// with Request.Mail an email address or its domain. All names up to and including the top-level domain are
+// looked up, but not the root. Text with other characters than letters, digits, hyphens and underscores, IP
+// addresses, the root, and onion names, whose CAA records are not in the DNS (RFC 9799), are a *NameError.
 //
 // # Limitations
 //
-// One perspective only: multi-perspective corroboration is a Check in each place. What
-// iodef asks for is left to the caller, who finds the record among Verdict.Properties. Whether a
-// name is a public suffix or an internal name is not looked at.
+// One perspective only: multi-perspective corroboration is a Check in each place. Reports to iodef are left
+// to the caller, who finds the record in Verdict.Properties. Whether a name is a public suffix or an
+// internal name is not checked.
 package caa

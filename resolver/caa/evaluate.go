@@ -24,16 +24,15 @@ const (
 	ReasonUnrestricted
 	// ReasonAuthorized: a property authorizes the issuer. Permitted.
 	ReasonAuthorized
-	// ReasonOtherIssuer: properties restrict issuance, and none names the issuer, be it that
-	// they name others, nobody, or are malformed. Denied.
+	// ReasonOtherIssuer: properties restrict issuance, and none names the issuer: they name others or
+	// nobody, or are malformed. Denied.
 	ReasonOtherIssuer
-	// ReasonConstrained: a property names the issuer, and its parameters want another account or
+	// ReasonConstrained: a property names the issuer, but its parameters require another account or
 	// validation method, or cannot be satisfied. Denied.
 	ReasonConstrained
 	// ReasonCritical: a property is critical and its tag not understood. Denied.
 	ReasonCritical
-	// ReasonMalformed: a record does not have the form of CAA records. What it says is unknown.
-	// Denied.
+	// ReasonMalformed: a record does not have the form of CAA records, so its meaning is unknown. Denied.
 	ReasonMalformed
 )
 
@@ -64,17 +63,16 @@ func (r Reason) String() string {
 type Decision struct {
 	Permitted bool
 	Reason    Reason
-	// Property is the record that decides: the one that authorizes, or that denies; of several
-	// that do not name the issuer the first. Nil for ReasonNoRecords, ReasonUnrestricted and
-	// ReasonMalformed.
+	// Property is the deciding record: the one that authorizes, or that denies; the first one if several do
+	// not name the issuer. Nil for ReasonNoRecords, ReasonUnrestricted and ReasonMalformed.
 	Property *Property
-	// Properties are all records, but for malformed ones.
+	// Properties are all records except malformed ones.
 	Properties []Property
 }
 
-// Evaluate decides by the relevant RRset of a name (RFC 8659 §3, §4), which the caller has found,
-// as in evidence of old; nil or of another type means that there is none. Whether it is true is
-// not looked at. It fails with a *NameError or ErrRequest.
+// Evaluate decides by the relevant RRset of a name (RFC 8659 §3, §4), which the caller has found, for
+// example in stored evidence; nil or another type means that there is none. It is not validated. It fails
+// with a *NameError or ErrRequest.
 func Evaluate(set *dnssec.RRset, name string, q Request) (Decision, error) {
 	t, err := newTarget(name, q)
 	if err != nil {

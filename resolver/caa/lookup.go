@@ -13,16 +13,16 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// ErrEvidence is the error of a look-up whose answer the chain of trust does not bear out: there is
-// none, as for local zones, hooks and without validation, or it shows something else, as under a
-// negative trust anchor.
+// ErrEvidence is the error of a look-up whose answer the chain of trust does not support: there is none, as
+// for local zones, for hooks and without validation, or it shows something else, as under a negative trust
+// anchor.
 var ErrEvidence = errors.New("answer without evidence")
 
 // ErrStale is the error of a look-up whose answer has expired (resolver.Options.ServeStale).
 var ErrStale = errors.New("expired answer")
 
-// ErrRcode is the error of a look-up whose answer says neither that there are records nor that
-// there are none: a DNAME that makes the name too long (YXDOMAIN).
+// ErrRcode is the error of a look-up whose answer does not say whether there are records: a DNAME that
+// makes the name too long (YXDOMAIN).
 var ErrRcode = errors.New("answer that says nothing about records")
 
 const (

@@ -30,13 +30,13 @@ const (
 // Property is a CAA record. RFC 8659 §4.
 type Property struct {
 	Flags uint8
-	// Tag is in lower case, since tags are compared so.
+	// Tag is in lower case, since tags are compared without regard to case.
 	Tag string
-	// Value has the bytes as received, which may be any.
+	// Value has the bytes as received, which may be arbitrary.
 	Value string
 }
 
-// ParseProperty reads the RDATA of a CAA record. It fails with ErrProperty when the tag is empty or
+// ParseProperty parses the RDATA of a CAA record. It fails with ErrProperty when the tag is empty or
 // cut off.
 func ParseProperty(rdata string) (Property, error) {
 	const fixed = 2
@@ -70,8 +70,8 @@ type Parameter struct {
 	Value string // visible ASCII without semicolons; may be ""
 }
 
-// ParseIssueValue reads a value by the grammar of RFC 8659 §4.2, to the letter: a semicolon behind
-// the last parameter, for instance, makes it malformed. It fails with ErrIssueValue.
+// ParseIssueValue parses a value strictly by the grammar of RFC 8659 §4.2: a semicolon after the last
+// parameter, for instance, makes it malformed. It fails with ErrIssueValue.
 func ParseIssueValue(value string) (IssueValue, error) {
 	issuer, rest, more := strings.Cut(value, ";")
 	v := IssueValue{Issuer: lower(trim(issuer))}

@@ -15,34 +15,32 @@ import (
 // Request says who wants to issue, and how.
 type Request struct {
 	// Issuers are the issuer domain names by which the authority knows itself, as its practice
-	// statement lists them. There has to be one; letter case does not count.
+	// statement lists them. At least one is required; letter case does not count.
 	Issuers []string
 	// Accounts are the URIs of the account that asks for the certificate, compared byte by byte
 	// with the accounturi of a record (RFC 8657 §3). Nil: no record with an accounturi
 	// authorizes.
 	Accounts []string
-	// Methods are the labels of the validation method in use, such as "dns-01", "http-01" or, as
-	// the baseline requirements have it, "ca-tbr-7"; of several one is enough. They are compared
-	// byte by byte with the validationmethods of a record (RFC 8657 §4). Nil: no record with
-	// validationmethods authorizes.
+	// Methods are the labels of the validation method in use, such as "dns-01", "http-01" or, as in the
+	// Baseline Requirements, "ca-tbr-7"; one match is enough. They are compared byte by byte with the
+	// validationmethods of a record (RFC 8657 §4). Nil: no record with validationmethods authorizes.
 	Methods []string
 	// Mail is set for a certificate for email addresses: issuemail properties count, and no
 	// others (RFC 9495).
 	Mail bool
-	// Parameter judges a parameter other than accounturi and validationmethods of a property
-	// that names one of Issuers: false, and the property does not authorize. The tag is in
-	// lower case. Nil: such parameters do not restrict, as their meaning is the issuer's own
-	// (RFC 8659 §4.2).
+	// Parameter judges a parameter other than accounturi and validationmethods of a property that names one
+	// of Issuers: if it returns false, the property does not authorize. The tag is in lower case. Nil: such
+	// parameters do not restrict, as their meaning is the issuer's own (RFC 8659 §4.2).
 	Parameter func(tag, value string) bool
-	// Tags are property tags that the caller understands, beside issue, issuewild, issuemail,
-	// iodef, contactemail and contactphone, and enforces by itself: critical properties with
-	// them do not deny.
+	// Tags are property tags that the caller understands and enforces itself, in addition to issue,
+	// issuewild, issuemail, iodef, contactemail and contactphone: critical properties with them do not
+	// deny.
 	Tags []string
 	// Time is how long a Check may take, retries included. Zero: DefaultTime. Negative: as long
 	// as ctx.
 	Time time.Duration
 	// RetryWait is how long after a failure a look-up is tried again. Zero: DefaultRetryWait.
-	// Negative: it is not, so that FailedUnsigned does not occur.
+	// Negative: there is no retry, so FailedUnsigned does not occur.
 	RetryWait time.Duration
 }
 
@@ -63,7 +61,7 @@ type NameReason uint8
 
 // The reasons of a NameError.
 const (
-	// NameMalformed: it is no domain name, or has characters that a certificate's must not have.
+	// NameMalformed: it is no domain name, or has characters that are not allowed in a certificate.
 	// It is the zero value.
 	NameMalformed NameReason = iota
 	// NameAddress: an IP address. CAA is about domain names only.
@@ -71,7 +69,7 @@ const (
 	// NameOnion: below onion, where CAA records are not in the DNS but in the service's
 	// descriptor (RFC 9799 §4).
 	NameOnion
-	// NameUnicode: it has U-labels. Certificates have A-labels, which the caller has to make
+	// NameUnicode: it has U-labels. Certificates have A-labels, to which the caller has to convert them
 	// (RFC 5891).
 	NameUnicode
 	// NameSpecialUse: the resolver answers it itself and asks no server, such as localhost.

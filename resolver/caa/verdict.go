@@ -13,22 +13,21 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// Outcome is what a Check ends in. Only Permitted and, if the practice statement says so,
-// FailedUnsigned allow to issue.
+// Outcome is the outcome of a Check. Only Permitted and, if the practice statement says so, FailedUnsigned
+// allow issuance.
 type Outcome uint8
 
 // The outcomes of a Check.
 const (
-	// FailedHere: a look-up failed on our side, or for a limit or the time of ours: no network,
-	// a resolver in between, the end of the context. Check again. It is the zero value.
+	// FailedHere: a look-up failed on our side, or by a limit or timeout of ours: no network, an interposed
+	// resolver, the end of the context. Check again. It is the zero value.
 	FailedHere Outcome = iota
 	// FailedThere: a look-up failed because of the name servers, or its answer is bogus, and the
 	// name is signed or was not proven unsigned. It is not permission.
 	FailedThere
-	// FailedUnsigned: a look-up failed because of the name servers, more than once, and the name
-	// is proven to be Insecure (RFC 4035 §4.3), by evidence that is among Lookups. The baseline
-	// requirements let an authority treat that as permission. CAA records of names above, if
-	// there are any, permit too.
+	// FailedUnsigned: a look-up failed because of the name servers, more than once, and the name is proven
+	// to be Insecure (RFC 4035 §4.3), by evidence in Lookups. The Baseline Requirements let an authority
+	// treat that as permission. CAA records of names above, if there are any, permit too.
 	FailedUnsigned
 	// Denied: the relevant records do not let the authority issue.
 	Denied
@@ -68,8 +67,8 @@ type Verdict struct {
 	// Relevant is the name at which the relevant records were found: Name or one above it, not
 	// the target of an alias. "": there are none.
 	Relevant string
-	// Status is the worst of all look-ups that were answered; Secure means that nothing could
-	// have been left out by others.
+	// Status is the worst of all look-ups that were answered; Secure means that nobody can have left
+	// anything out.
 	Status dnssec.Status
 	// Lookups are all look-ups in their order: the CAA records of each name on the way up, and
 	// behind one that failed the DS records that prove it unsigned, unless those above have proven
@@ -78,16 +77,16 @@ type Verdict struct {
 	// Started and Ended are when the Check began and ended, by the clock of the resolver's
 	// signatures.
 	Started, Ended time.Time
-	// IssueBefore is until when a Permitted certificate may be issued: Ended and MinReuse, or
-	// the TTL of the relevant records if that is longer. Zero unless Permitted.
+	// IssueBefore is the time before which a Permitted certificate may be issued: Ended plus MinReuse, or
+	// plus the TTL of the relevant records if that is longer. Zero unless Permitted.
 	IssueBefore time.Time
-	// Err is why a look-up failed, of several the first; nil if none did. It is for errors.Is and
+	// Err is why a look-up failed, the first if several did; nil if none did. It is for errors.Is and
 	// resolver.Explain.
 	Err error
 }
 
-// MinReuse is how long a decision may be relied on at least, whatever the TTL: the baseline
-// requirements say the TTL or 8 hours, whichever is greater.
+// MinReuse is how long a decision may be relied on at least, whatever the TTL: the Baseline Requirements
+// say the TTL or 8 hours, whichever is greater.
 const MinReuse = 8 * time.Hour
 
 // String says in one printable line what was decided and why, for logs and applicants.
@@ -106,8 +105,8 @@ func (v *Verdict) String() string {
 	return resolver.Printable(text)
 }
 
-// LogValue returns what the audit log of an authority should have: name, outcome, reason, the
-// record that decides, and each look-up with its status, times and servers. It has no chains.
+// LogValue returns what the audit log of an authority should have: name, outcome, reason, the deciding
+// record, and each look-up with its status, times and servers. It has no chains.
 func (v *Verdict) LogValue() slog.Value {
 	lookups := make([]string, len(v.Lookups))
 	for i := range v.Lookups {
@@ -128,9 +127,9 @@ func (v *Verdict) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// AppendEvidence appends the look-ups to dst as they are kept in a file: a dnssec.StoredChain each,
-// the first with the Verdict's String as its note. It fails with dnssec.ErrStoredChain when an
-// answer has more than dnssec.MaxStoredRecords bytes with its chain.
+// AppendEvidence appends the look-ups to dst in the form for a file: one dnssec.StoredChain each, the first
+// with the Verdict's String as its note. It fails with dnssec.ErrStoredChain when an answer has more than
+// dnssec.MaxStoredRecords bytes with its chain.
 func (v *Verdict) AppendEvidence(dst []byte) ([]byte, error) {
 	for i := range v.Lookups {
 		s := v.Lookups[i].Stored()
@@ -153,19 +152,18 @@ type Lookup struct {
 	// Rcode and Status are the answer's; Status is Bogus if that is why the look-up failed.
 	Rcode  int
 	Status dnssec.Status
-	// TTL is for how long the answer may be kept.
+	// TTL is how long the answer may be kept.
 	TTL time.Duration
 	// Set are the records, also those at the end of aliases; nil: none.
 	Set *dnssec.RRset
-	// Attempts is how often servers were asked because of it; a failure that the resolver
-	// remembers is no attempt.
+	// Attempts is how often servers were asked for it; a remembered failure is no attempt.
 	Attempts int
 	// FromCache is set when no server had to be asked for the answer; keys for its chain may have
 	// been fetched again.
 	FromCache bool
 	// Started and Ended are when the look-up began and ended, retries included.
 	Started, Ended time.Time
-	// Servers are those that were asked on the way, of all zones, each once.
+	// Servers are those asked on the way, in all zones, each listed once.
 	Servers []netip.AddrPort
 	// Chain is the evidence (resolver.WithChain), also of a bogus answer. Nil: there is none.
 	Chain []dnssec.Link
@@ -173,7 +171,7 @@ type Lookup struct {
 	Err error
 }
 
-// String says in one printable line what was asked and what came of it.
+// String returns one printable line with the question and its outcome.
 func (l *Lookup) String() string {
 	text := fmt.Sprintf("%s %s: ", l.Name, dns.Type(l.Type))
 	switch {
@@ -190,7 +188,7 @@ func (l *Lookup) String() string {
 	return resolver.Printable(fmt.Sprintf("%s, in %v, servers %v", text, l.Ended.Sub(l.Started).Round(time.Millisecond), l.Servers))
 }
 
-// Stored returns the look-up as it is kept in a file.
+// Stored returns the look-up in the form for a file.
 func (l *Lookup) Stored() *dnssec.StoredChain {
 	s := &dnssec.StoredChain{
 		Name: l.Name, Type: l.Type, Asked: l.Started, Answered: l.Ended, Servers: l.Servers, Status: l.Status, Chain: l.Chain,

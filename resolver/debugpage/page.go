@@ -17,28 +17,27 @@ import (
 	"github.com/iterdns/iterdns/resolver"
 )
 
-// Options say who may see a page, and what it may do. The zero value is a page for this host that
-// asks nothing.
+// Options say who may see a page, and what it may do. The zero value is a page for this host that asks no
+// questions.
 type Options struct {
 	// Token is a secret that every request must have: as the password of HTTP's basic
 	// authentication, with any user name, or as a bearer token. "": none.
 	Token string
 	// Remote lets clients on other hosts see the page, and those behind a proxy that names its
-	// clients. It takes a Token. False: only clients on this host.
+	// clients. It requires a Token. False: only clients on this host.
 	Remote bool
-	// Hosts are host names without port that the page may be asked for by, beside localhost and
-	// IP addresses. Others are refused: a name that leads here may be an attacker's. Nil: none.
+	// Hosts are host names, without port, under which the page may be requested, in addition to localhost
+	// and IP addresses. Others are refused: a name that leads here may be an attacker's. Nil: none.
 	Hosts []string
-	// Ask lets the page ask questions, which clients of the program may not be able to do: it
-	// sends queries to servers, in the names that the reader of the page types. False: it
-	// does not.
+	// Ask lets the page ask questions, which clients of the program may not be able to do: it sends queries
+	// to servers for the names that the reader of the page types. False: it does not.
 	Ask bool
 	// Every is how often the figures of the plots are read; 180 of them are kept. 0: 10 s, which
 	// makes plots of half an hour. At least a second.
 	Every time.Duration
 }
 
-// OptionError says which field of Options makes no sense, and why.
+// OptionError says which field of Options is invalid, and why.
 type OptionError struct {
 	Option string // the field's name
 	Reason string
@@ -117,8 +116,8 @@ func (p *Page) begin() bool {
 	return true
 }
 
-// Watch returns a context whose questions the page counts by the time that they take. A Trace
-// that ctx has already is called as before.
+// Watch returns a context whose questions the page counts by the time they take. A Trace that ctx already
+// has is called as before.
 func (p *Page) Watch(ctx context.Context) context.Context {
 	watching := resolver.Trace{}
 	before := resolver.ContextTrace(ctx)
@@ -169,8 +168,8 @@ var style = func() []byte {
 // policy forbids all that the page does not need: scripts, inline styles, frames, other sites.
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// ServeHTTP answers requests for a page by the last element of the path, so that it does not
-// matter where it is mounted, as long as the pattern ends in a slash.
+// ServeHTTP chooses the page by the last element of the path, so it may be mounted anywhere, as long as the
+// pattern ends in a slash.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)

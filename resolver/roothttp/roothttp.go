@@ -15,11 +15,10 @@ import (
 // IANA is where IANA publishes the root zone.
 const IANA = "https://www.internic.net/domain/root.zone"
 
-// Source is a copy of the root zone at a URL, such as IANA, that client fetches; nil:
-// http.DefaultClient. It asks the server only whether its text is another than that of the copy in
-// use, if that says so by ETag or Last-Modified (RFC 9110 §13.1). Another status than 200 or 304 is
-// an error. Note that a client which resolves the host of the URL with the resolver itself asks the
-// root servers for it until there is a copy.
+// Source is a copy of the root zone at a URL, such as IANA, that client fetches; nil: http.DefaultClient.
+// If the server sent an ETag or Last-Modified with the copy in use, it is only asked for a newer one (RFC
+// 9110 §13.1). Any status other than 200 and 304 is an error. A client that resolves the host of the URL
+// with this same resolver asks the root servers for it until there is a copy.
 func Source(client *http.Client, url string) resolver.LocalRootSource {
 	if client == nil {
 		client = http.DefaultClient
