@@ -91,7 +91,7 @@ func TestStatus(t *testing.T) {
 		{"unknown flag", []string{"-trace"}, exitUsage, []string{"not defined: -trace", "-h"}},
 		{"unknown type", []string{"www.example", "QUERTY"}, exitUsage, []string{`"QUERTY"`}},
 		{"type that is no data", mock("detours", "www.shop.example", "AXFR"), exitUsage, []string{"not a type"}},
-		{"no domain name", mock("detours", "www..example"), exitUsage, []string{"malformed domain name"}},
+		{"no domain name", mock("detours", "www..example"), exitUsage, []string{"empty label"}},
 		{"no such mock file", []string{"-mock", "testdata/nosuch.txt"}, exitFailure, []string{"nosuch.txt"}},
 		{"mock file with errors", []string{"-mock", badHints}, exitFailure, []string{badHints}},
 		{"hints file with errors", []string{"-hints", badHints, "www.example"}, exitFailure, []string{badHints, "2"}},
