@@ -1,11 +1,10 @@
-// Package resolver resolves DNS names iteratively: it asks the authoritative servers, from
-// the root down (RFC 1034 §5.3.3), and validates what they say with DNSSEC. It decides
-// which server to ask what, how much of a reply that server may speak for, and whether the
-// answer may be used. In come a name and a type, or a DNS message; out go a [Result] with
-// its records, TTL and DNSSEC status, or a message. It never returns bogus data unless
-// validation is turned off (ValidateOff, or CD in a message), believes no server about
-// names outside its zone, sends nothing to private addresses unless told to, and needs no
-// other resolver, no configuration and no cgo.
+// Package resolver resolves DNS names iteratively: it asks the authoritative servers, from the root down
+// (RFC 1034 §5.3.3), and validates what they say with DNSSEC. It decides which server to ask what, how much
+// of a reply that server may speak for, and whether the answer may be used. In come a name and a type, or a
+// DNS message; out come a [Result] with its records, TTL and DNSSEC status, or a message. It never returns
+// bogus data unless validation is turned off (ValidateOff, or CD in a message), trusts no server for names
+// outside its zone, sends nothing to private addresses unless told to, and needs no other resolver, no
+// configuration and no cgo.
 //
 //	r, err := resolver.New(resolver.Options{})
 //	…
@@ -19,16 +18,16 @@
 //
 //   - Ask for records of any type: [Resolver.Resolve]. A name or a type that does not exist
 //     is a [Result]; an error means that there is no answer, or none that may be used.
-//   - Look up hosts, mail servers, services and so on, as package net does:
-//     [Resolver.LookupNetIP] and its siblings, [Resolver.NetResolver] for code that takes a
-//     *net.Resolver, [Resolver.DialContext] for an http.Transport. With status and
-//     TTL beside the values: [Resolver.Detailed]. Records of one type, with both: [Lookup].
+//   - Look up hosts, mail servers, services and so on, as package net does: [Resolver.LookupNetIP] and its
+//     siblings, [Resolver.NetResolver] for code that takes a *net.Resolver, [Resolver.DialContext] for an
+//     http.Transport. With status and TTL in addition to the values: [Resolver.Detailed]. Records of one
+//     type, with both: [Lookup].
 //   - Answer DNS messages in a proxy, a filter or a server: [Resolver.Exchange], and
 //     [Resolver.ServeDNS], which makes a Resolver a dns.Handler of miekg/dns. With another
 //     DNS package, or none, bytes for bytes: [Resolver.ExchangeWire], [Resolver.ServeWire],
 //     and [Resolver.AppendHit], their part that never waits.
-//   - Zones: the one that holds a name, by its parent and by itself, and what each of its servers
-//     says ([Resolver.FindZone], [Resolver.AskServers], [Resolver.WaitFor]).
+//   - Examine zones: find the one that holds a name, as its parent and the zone itself describe it, and
+//     what each of its servers says ([Resolver.FindZone], [Resolver.AskServers], [Resolver.WaitFor]).
 //   - Shape answers: zones of your own ([LocalZone]), no private addresses from the public
 //     DNS (Options.RebindingProtection), and [Hooks] that answer, refuse, change and log
 //     questions.
@@ -46,20 +45,19 @@
 //     SecondLevel among many.
 //   - Ask no root server: [Options] LocalRoot is a copy of the root zone, which is verified
 //     and refreshed.
-//   - Return expired answers rather than none: [Options] ServeStale, and ServeStaleOverBogus for
-//     zones that are signed wrongly. Entries in use are
-//     refreshed before they expire, unless DisablePrefetch is set.
+//   - Return expired answers instead of errors: [Options] ServeStale, and ServeStaleOverBogus for
+//     zones that are signed wrongly. Entries in use are refreshed before they expire, unless
+//     DisablePrefetch is set.
 //   - Count what happens: [Resolver.Stats]; look at it: package debugpage.
 //   - Bound the work, or permit more: [Limits].
 //
 // # The way of one question
 //
-// A hook may answer first, then the local zone nearest to the name. Special-use names, such
-// as localhost and the reverse zones of private addresses, are answered locally and never
-// asked for, unless a route's zone is at least as long. For other names Resolve reads the
-// cache. What is not there is searched in a flight, which all callers share that ask the
-// same question at that time; it ends when none of them waits any more. Three loops follow,
-// as in RFC 1034 §5.3.3.
+// A hook may answer first, then the local zone nearest to the name. Special-use names, such as localhost
+// and the reverse zones of private addresses, are answered locally and never asked for, unless a route's
+// zone is at least as long. For other names Resolve reads the cache. What is not there is searched in a
+// flight, which all callers that ask the same question at that time share; it ends when none of them waits
+// any more. Three loops follow, as in RFC 1034 §5.3.3.
 //
 // The name changes: each name of an alias chain is searched from its own zone, whatever
 // records came with the alias.
@@ -82,43 +80,39 @@
 // time. Where there is an Options.SecondLevel, it is read before any server is asked, and
 // what it holds passes the same checks as a reply.
 //
-// Of a reply only what its sender may say is kept: the RRset asked for, the aliases inside
-// the zone, one referral towards the name, its glue, a denial. Unsigned aliases that may be
-// forged are kept for the name asked only. The zone's own NS records are kept beside the
-// delegation, for as long as it lives, in case all servers of the delegation fail; they
-// must be secure, have come over TCP or with a right cookie, or have been asked for. What
-// is left is validated: keys and DS records are fetched beside the walk, so that a secure
-// answer takes no longer than another.
+// Only what its sender may say is kept of a reply: the RRset asked for, the aliases inside the zone, one
+// referral towards the name, its glue, a denial. Unsigned aliases that may be forged are kept for the name
+// asked only. The zone's own NS records are kept beside the delegation, for as long as it lives, in case
+// all servers of the delegation fail; they must be Secure, have come over TCP or with a valid cookie, or
+// have been asked for. What is left is validated: keys and DS records are fetched beside the walk, so that
+// a secure answer takes no longer than another.
 //
 // All of this, for one question, is charged to one budget; [Limits] says how large it is,
 // and a [LimitError] which part of it was used up.
 //
 // # Errors
 //
-// Every error of Resolve is an [Error]; errors.As also finds one in the errors of the
-// methods that package net has too. It says what was asked, at which zone the search ended
-// and which servers were tried, unless the caller's time or Limits.Time ended before the
-// servers had replied. It has an extended DNS error (RFC 8914), and wraps the cause for
-// errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on. A bogus answer
-// is an error too, with the code that says why. Three causes are about the network:
-// [ErrBlocked], its case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be
-// asked from here at all; where TCP reaches them, all servers are asked over TCP, and
-// [ErrOnlyTCP] may be beside another cause. [Explain] says in a paragraph for a person what an
-// error means and what can be done about it, and [Reason] says why in one word, for programs
-// that count failures.
+// Every error of Resolve is an [Error]; errors.As also finds one in the errors of the methods that package
+// net has too. It says what was asked, at which zone the search ended and which servers were tried, unless
+// the caller's time or Limits.Time ended before the servers had replied. It has an extended DNS error (RFC
+// 8914), and wraps the cause for errors.Is and errors.As: [ErrNoReachableServer], a [LimitError] and so on.
+// A bogus answer is an error too, with the code that says why. Three causes are about the network:
+// [ErrBlocked], its special case [ErrNoNetwork] and [ErrIntercepted] mean that root servers cannot be asked
+// from here at all; where TCP reaches them, all servers are asked over TCP, and [ErrOnlyTCP] may accompany
+// another cause. [Explain] tells a person in a paragraph what an error means and what can be done about it,
+// and [Reason] returns the cause as one word, for programs that count failures.
 //
 // # The program's own functions
 //
-// Dial, an Exchanger, hooks, a Trace and all other functions in [Options] may panic, or end
-// their goroutine as testing.T.FailNow does. The question that such a function was called
-// for then fails, and nothing of it is kept. Equal questions are worked on once: the caller
-// whose question began the work panics with the same value, in its own goroutine, and
-// callers that joined get [ErrAborted], as do all when the goroutine was ended. A Trace
-// concerns its caller alone: when one of its hooks panics or ends its goroutine, other
-// callers do not notice. ServeDNS and ServeWire may work in the goroutine that they are called in,
-// which panics or ends too; their client gets SERVFAIL before. Background work (a refresh, a
-// write to the second level) ends silently, and a question that package net asks through
-// NetResolver fails with an error.
+// Dial, an Exchanger, hooks, a Trace and all other functions in [Options] may panic, or end their goroutine
+// as testing.T.FailNow does. The question that such a function was called for then fails, and nothing of it
+// is kept. Equal questions are worked on once: the caller whose question began the work panics with the
+// same value, in its own goroutine, and callers that joined get [ErrAborted], as do all when the goroutine
+// was ended. A Trace concerns its caller alone: when one of its hooks panics or ends its goroutine, other
+// callers do not notice. ServeDNS and ServeWire may work in the goroutine that they are called in, which
+// then panics or ends too, after their client got SERVFAIL. Background work (a refresh, a write to the
+// second level) ends silently, and a question that package net asks through NetResolver fails with an
+// error.
 //
 // # Standards
 //
@@ -231,7 +225,8 @@
 // It asks authoritative servers over UDP and TCP only. Where port 53 is closed nothing can
 // be resolved without a route to another resolver.
 //
-// Class IN only. There are no zone transfers, no updates, and no client subnet (RFC 7871).
+// Class IN only. There are no zone transfers (except of the root zone, for Options.LocalRoot), no updates,
+// and no client subnet (RFC 7871).
 //
 // Expired data (Options.ServeStale) is returned to clients only: delegations and addresses
 // of name servers are not used beyond their time, so that while the parent of a zone is
@@ -239,15 +234,15 @@
 // answered. Conclusions from denials of other names (RFC 8198) are not used once these
 // expire.
 //
-// In place of bogus data (Options.ServeStaleOverBogus) only expired data of signed zones is
-// returned, of names that were asked for before. It takes the chain of trust that this resolver has
-// followed: after a restart, data from a file has one only where that can be followed anew.
+// In place of bogus data (Options.ServeStaleOverBogus) only expired data of signed zones is returned, for
+// names that were asked for before. It needs the chain of trust that this resolver has followed: after a
+// restart, data from a file has one only where it can be followed again.
 //
 // Resolvers share the replies that led to clients' answers through Options.SecondLevel.
 // Failures, the addresses of name servers, and what is known about servers are not shared.
 // Without Options.SecondLevelKey the store can forge data that is not signed.
 //
-// Trust anchors do not follow a rollover by themselves (RFC 5011): the built-in ones are
+// Without Options.AnchorStore, trust anchors do not follow a rollover (RFC 5011): the built-in ones are
 // renewed with the module.
 //
 // [Resolver.ServeDNS] and [Resolver.ServeWire] have no access control: they are for clients that

@@ -30,22 +30,21 @@ var (
 	// ErrNoServerAddress: none of a zone's name servers has an address that is known, can
 	// be looked up and may be asked.
 	ErrNoServerAddress = failure.ErrNoServerAddress
-	// ErrCircular: a name server's address depends on itself, or a Dial function asks, with the
-	// context that it gets, for what it is called for.
+	// ErrCircular: a name server's address depends on itself, or a Dial function asks, with the context
+	// that it gets, for the name it is called for.
 	ErrCircular = failure.ErrCircular
-	// ErrIntercepted: a resolver between this host and the root servers answers in their
-	// place. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
-	// asked.
+	// ErrIntercepted: a resolver between this host and the root servers answers instead of them. Remedy: a
+	// forward route for "." (Options.Routes) to a resolver that may be asked.
 	ErrIntercepted = failure.ErrIntercepted
 	// ErrBlocked: no root server answered at all, nor has any other server within the last
 	// minute. Remedy: a forward route for "." (Options.Routes) to a resolver that may be
 	// asked.
 	ErrBlocked = failure.ErrBlocked
-	// ErrNoNetwork: this host sends no query to any root server: it has no route to them, or
-	// its own packet filter forbids it. It is a case of ErrBlocked, and wraps it.
+	// ErrNoNetwork: this host can send no query to any root server: it has no route to them, or its own
+	// packet filter forbids it. It is a special case of ErrBlocked, and wraps it.
 	ErrNoNetwork = failure.ErrNoNetwork
-	// ErrOnlyTCP goes with another cause: the servers were asked over TCP, since DNS over UDP does
-	// not get through in this network (Stats.Network). Zones whose servers have no TCP fail there.
+	// ErrOnlyTCP accompanies another cause: the servers were asked over TCP, since this network lets no DNS
+	// over UDP through (Stats.Network). Zones whose servers have no TCP fail there.
 	ErrOnlyTCP = failure.ErrOnlyTCP
 	// ErrNoDescriptors: this process, or this host, has as many files and sockets open as
 	// it may (EMFILE, ENFILE). It says nothing about servers. Remedy: a higher limit
@@ -82,14 +81,14 @@ var ErrFiltered = failure.ErrFiltered
 // ErrRouteLoop: a route leads back to this resolver, directly or by way of others.
 var ErrRouteLoop = failure.ErrRouteLoop
 
-// ErrZoneDenied is the Problem of a Zone whose servers deny the name that it begins at, or its NS or
-// SOA records: they do not know the zone, or wrongly.
+// ErrZoneDenied is the Problem of a Zone whose servers deny the apex, or its NS or SOA records: they do not
+// know the zone, or are misconfigured.
 var ErrZoneDenied = failure.ErrZoneDenied
 
 // ErrOutsideZone: the name is not at or below the zone whose servers are to be asked.
 var ErrOutsideZone = failure.ErrOutsideZone
 
-// ErrNoZone: AskServers got a zone that FindZone has not returned, or that has no servers, since the
+// ErrNoZone: AskServers was given a zone that FindZone did not return, or one without servers, because the
 // resolver answers it itself.
 var ErrNoZone = failure.ErrNoZone
 
@@ -115,10 +114,10 @@ type Error struct {
 	// Zone is the zone whose servers were asked last, or were being asked when the question ended
 	// with its context or with Limits.Time; "" if none was.
 	Zone string
-	// Servers are the addresses tried in Zone, in order, each once. With ErrCached they are those
-	// that were tried when the question failed, of more than 4 the last.
+	// Servers are the addresses tried in Zone, in order, each once. With ErrCached they are those that were
+	// tried when the question failed, at most the last 4.
 	Servers []netip.AddrPort
-	// Down are addresses in Zone that were not tried, as they are marked down; 8 at most.
+	// Down are addresses in Zone that were not tried because they are marked down; at most 8.
 	Down []DownServer
 	// Status is Bogus when the answer failed validation, also when that is cached from a
 	// moment ago (ErrCached); else Indeterminate.
@@ -128,9 +127,9 @@ type Error struct {
 	// signatures. Data that could not be fetched is a link without records. With the same
 	// trust anchors dnssec.VerifyChain finds the same fault.
 	//
-	// It is filled for questions asked with WithChain whose response was validated just
-	// now. It is nil for a cached failure (ErrCached), of which the other fields are kept; for the evidence, ask again when the failure has expired, after 5 s to 5
-	// minutes (RFC 9520 §3.2).
+	// It is filled for questions asked with WithChain whose response was validated just now. It is nil for
+	// a cached failure (ErrCached), which keeps the other fields; for the evidence, ask again when the
+	// failure has expired, after 5 s to 5 minutes (RFC 9520 §3.2).
 	Chain []dnssec.Link
 	// Extended is the cause as an extended DNS error (RFC 8914). With ErrCached it is that
 	// of the cached failure; replies have "Cached Error" beside it.
@@ -169,8 +168,8 @@ func pendingOf(e *Error) *failure.PendingError {
 	return p
 }
 
-// DownServer is a server that was not asked, because it has not replied for a while: only single
-// queries are sent to it, to find out when it does again.
+// DownServer is a server that was not asked because it has not replied for a while: only single queries are
+// sent to it, to find out when it replies again.
 type DownServer struct {
 	Addr   netip.AddrPort
 	Lost   int           // how many queries in a row it has not replied to
@@ -200,8 +199,8 @@ func nameAndType(q dns.Question) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// As lets the resolver read an error that it has returned, or another resolver has, where the
-// program hands it in again. The types that it fills in are not exported.
+// As lets a resolver read an error that it or another resolver has returned, when the program passes it
+// back in. The types that it fills in are not exported.
 func (e *Error) As(target any) bool {
 	told, ok := target.(**failure.ToldError)
 	if ok {

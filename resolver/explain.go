@@ -19,11 +19,11 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// Explain says in one paragraph for a person what an error of this package means: what
-// happened, with the servers that were asked, why, and what can be done about it. It takes
-// the errors of all methods of Resolver, of New and of ParseRoute, wrapped or not. An error
-// of another package is returned as its own text. The result is one printable line, and ""
-// for nil. Its words may change; programs use errors.Is and errors.As.
+// Explain tells a person in one paragraph what an error of this package means: what happened, with the
+// servers that were asked, why, and what can be done about it. It takes the errors of all methods of
+// Resolver, of New and of ParseRoute, wrapped or not. An error of another package is returned as its own
+// text. The result is one printable line, and "" for nil. Its words may change; programs use errors.Is and
+// errors.As.
 func Explain(err error) string {
 	if err == nil {
 		return ""

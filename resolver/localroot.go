@@ -18,33 +18,31 @@ import (
 	roothints "github.com/iterdns/iterdns/rootHints"
 )
 
-// LocalRoot is a copy of the root zone that answers in the place of the root servers (RFC 8806).
-// The zero value fetches it from public servers and keeps it in memory.
+// LocalRoot is a copy of the root zone that answers instead of the root servers (RFC 8806). The zero value
+// fetches it from public servers and keeps it in memory.
 //
-// A copy is used only if it is verified (RFC 8976 §4): a ZONEMD record of the scheme SIMPLE with
-// SHA-384 or SHA-512 is right, its serial number is that of the SOA, and the signatures over ZONEMD,
-// SOA and DNSKEY are Secure by Options.TrustAnchors, whatever Options.Validation says. Where no
-// trust anchor is for the root, as in private roots that are not signed, ZONEMD is a checksum, and
-// the source is trusted.
+// A copy is used only if it is verified (RFC 8976 §4): a ZONEMD record with scheme SIMPLE and SHA-384 or
+// SHA-512 matches, its serial number is that of the SOA, and ZONEMD, SOA and DNSKEY are Secure by
+// Options.TrustAnchors, whatever Options.Validation says. Without a trust anchor for the root, as for
+// private roots that are not signed, ZONEMD is a checksum, and the source is trusted.
 //
-// The copy is asked for again by the timers of its SOA, shortened by up to a quarter, and is no
-// longer used when that says that it has expired (7 days after a source confirmed it last), or when
-// its signatures have. Until the first copy is there, and whenever there is none, the root servers
-// are asked; so they are when an answer turns out bogus that rests on the copy. A copy that cannot
-// be verified, or is older than the one in use, changes nothing.
+// The copy is refreshed by the timers of its SOA, shortened by up to a quarter, and is no longer used when
+// it has expired by its SOA (7 days after a source last confirmed it), or when its signatures have expired.
+// While there is no copy, the root servers are asked; so they are when an answer based on the copy turns
+// out bogus. A copy that cannot be verified, or is older than the one in use, changes nothing.
 //
-// Its replies pass through the same checks, validation and cache as those of servers. The root zone
-// of 2026 takes 2.3 MB, and up to 20 MB for the part of a second in which it is read.
+// Its replies pass through the same checks, validation and cache as those of servers. The root zone of 2026
+// takes 2.3 MB, and up to 20 MB for the fraction of a second in which it is read.
 type LocalRoot struct {
 	// Sources are tried in order. Nil: LocalRootServers.
 	Sources []LocalRootSource
-	// File is the path of a file that the newest copy is kept in, so that there is one from the
-	// beginning when the program starts again. It is replaced in one step, and its modification
-	// time is when the copy was confirmed last. The copy in it is verified like any other. "": none.
+	// File is the path of a file in which the newest copy is kept, so that a restarted program has one at
+	// once. It is replaced atomically, and its modification time is when the copy was last confirmed. The
+	// copy in it is verified like any other. "": none.
 	File string
-	// Changed is called when a copy was taken, when a round through the sources failed, when one
-	// went well again, and when File could not be written. It is called by one goroutine, and must
-	// not call Close. Nil: no call.
+	// Changed is called when a copy was loaded, when a round through the sources failed, when one succeeded
+	// again, and when File could not be written. It is called by one goroutine, and must not call Close.
+	// Nil: no call.
 	Changed func(LocalRootChange)
 }
 
@@ -56,12 +54,12 @@ type LocalRootChange struct {
 }
 
 // LocalRootSource is where a copy of the root zone comes from. LocalRootFile, LocalRootReader,
-// LocalRootFunc and LocalRootAXFR make one. A copy has at most 16 MiB and 200,000 records, and one
-// round through all sources takes two minutes at most.
+// LocalRootFunc and LocalRootAXFR make one. A copy has at most 16 MiB and 200,000 records, and one round
+// through all sources takes at most two minutes.
 type LocalRootSource struct{ source localroot.Source }
 
-// LocalRootFile is a zone file (RFC 1035 §5.1) that another program keeps up to date. Its
-// modification time is taken for when the copy was up to date.
+// LocalRootFile is a zone file (RFC 1035 §5.1) that another program keeps up to date. Its modification time
+// counts as the time when the copy was up to date.
 func LocalRootFile(path string) LocalRootSource {
 	return LocalRootSource{localroot.Source{Name: path, Path: path}}
 }
@@ -78,22 +76,22 @@ func LocalRootReader(name string, r io.Reader) LocalRootSource {
 	return LocalRootSource{localroot.Source{Name: name, Open: open, Once: true}}
 }
 
-// ErrLocalRootUnchanged is what a function given to LocalRootFunc returns when the copy with the
-// serial number that it was called with is the newest.
+// A function given to LocalRootFunc returns ErrLocalRootUnchanged when the copy with the serial number that
+// it was called with is the newest.
 var ErrLocalRootUnchanged = localroot.ErrUnchanged
 
-// LocalRootFunc is a zone file that open returns, as from https://www.internic.net/domain/root.zone.
-// held is the serial number of the copy in use, 0 for none; with ErrLocalRootUnchanged that stays in
-// use. open has to return when ctx ends, and the text is closed then. For HTTP it has to look at the
-// status: a page of another status is no zone file; package roothttp does. Compressed text (gzip) is
-// refused. name is for people.
+// LocalRootFunc is a zone file that open returns, as from https://www.internic.net/domain/root.zone. held
+// is the serial number of the copy in use, 0 for none; on ErrLocalRootUnchanged that copy stays in use.
+// open has to return when ctx ends, and the text is closed then. For HTTP it has to check the status, since
+// an error page is no zone file; package roothttp does. Compressed text (gzip) is refused. name is for
+// people.
 func LocalRootFunc(name string, open func(ctx context.Context, held uint32) (io.ReadCloser, error)) LocalRootSource {
 	return LocalRootSource{localroot.Source{Name: name, Open: open}}
 }
 
 // LocalRootAXFR is a server that transfers the root zone (RFC 5936) over TCP, or, if config is not
 // nil, over TLS (RFC 9103), for which the usual port is 853. Connections are opened by Options.Dial.
-// A server that has the copy in use is only asked for its SOA.
+// Once there is a copy, the server is first asked for its SOA, and not for a copy already in use.
 func LocalRootAXFR(server netip.AddrPort, config *tls.Config) LocalRootSource {
 	name := "axfr " + server.String()
 	if config != nil {
@@ -122,8 +120,8 @@ var transferAddrs = [...]string{
 	"192.0.32.132", "2620:0:2d0:202::132", // xfr.lax.dns.icann.org
 }
 
-// LocalRootServers returns the public servers that transfer the root zone to everybody, in an order
-// that differs from call to call (RFC 8806 appendix A): the root servers b, c, d, f, g and k, and
+// LocalRootServers returns the public servers that transfer the root zone to everybody, in an order that
+// varies from call to call (RFC 8806 appendix A): the root servers b, c, d, f, g and k, and
 // xfr.cjr.dns.icann.org and xfr.lax.dns.icann.org, over TCP without TLS.
 func LocalRootServers() []LocalRootSource {
 	var sources []LocalRootSource
@@ -150,14 +148,14 @@ const (
 	LocalRootSourceFailed LocalRootFault = "source"
 	// LocalRootSize: more bytes, records or time than allowed.
 	LocalRootSize LocalRootFault = "size"
-	// LocalRootSyntax: what came is no zone, or not the whole of one.
+	// LocalRootSyntax: what was received is no zone, or an incomplete one.
 	LocalRootSyntax LocalRootFault = "syntax"
 	// LocalRootUnverifiable: no ZONEMD record, or none of a known scheme and hash algorithm.
 	LocalRootUnverifiable LocalRootFault = "unverifiable"
-	// LocalRootDigest: the zone is not the one that its ZONEMD record is about.
+	// LocalRootDigest: the zone does not match its ZONEMD record.
 	LocalRootDigest LocalRootFault = "digest"
-	// LocalRootSignature: ZONEMD, SOA or DNSKEY are not signed as the trust anchors require, or no
-	// longer, or not yet.
+	// LocalRootSignature: ZONEMD, SOA or DNSKEY are not signed as the trust anchors require, or their
+	// signatures are expired or not yet valid.
 	LocalRootSignature LocalRootFault = "signature"
 	// LocalRootSerial: it is older than the copy in use.
 	LocalRootSerial LocalRootFault = "serial"
@@ -180,7 +178,7 @@ var localRootFaults = [localroot.Faults]LocalRootFault{
 	localroot.FaultFile:         LocalRootFileFailed,
 }
 
-// LocalRootError says why a copy of the root zone was not taken, or not kept. The copy in use, if
+// LocalRootError says why a copy of the root zone was not accepted, or not kept. The copy in use, if
 // there is one, stays in use.
 type LocalRootError struct {
 	Fault  LocalRootFault
@@ -209,19 +207,19 @@ func localRootError(err error) error {
 	return &LocalRootError{Fault: localRootFaults[e.Fault], Source: e.Source, Serial: e.Serial, Err: shown(e.Err)}
 }
 
-// LocalRootState is what is known of the local root. The zero value is that of a resolver without.
+// LocalRootState is what is known about the local root. The zero value is that of a resolver without one.
 type LocalRootState struct {
 	// InUse: the copy answers; otherwise the root servers are asked.
 	InUse bool
-	// Secure: it is signed as a trust anchor requires; otherwise ZONEMD was a checksum.
+	// Secure: it is signed as a trust anchor requires; otherwise ZONEMD was only a checksum.
 	Secure bool
-	Serial uint32 // of the copy in use, or of the one that has expired; 0: there was none
+	Serial uint32 // of the copy in use, or of the expired one; 0: there was none
 	Source string // where that came from
-	// Loaded is when it was taken, Confirmed when a source said last that it is up to date, Refresh
-	// when the sources are asked next, and Expires when it is no longer used, by Options.Now.
+	// Loaded is when it was loaded, Confirmed when a source last said that it is up to date, Refresh when
+	// the sources are asked next, and Expires when it is no longer used, by Options.Now.
 	Loaded, Confirmed, Refresh, Expires time.Time
 	Records, Bytes                      int // records in the copy, and bytes in memory
-	// Err is why the last round through the sources failed, a *LocalRootError; nil: it went well.
+	// Err is why the last round through the sources failed, a *LocalRootError; nil: it succeeded.
 	Err error
 }
 
@@ -257,11 +255,11 @@ func (r *Resolver) LocalRootState() LocalRootState {
 	return publicLocalRoot(r.iterate.LocalRoot.State())
 }
 
-// AwaitLocalRoot waits until a copy of the root zone is in use. It returns a *LocalRootError as soon
-// as the first round through all sources has failed, after which the resolver goes on trying, the
-// cause of ctx's end, and ErrClosed after Close. New waits for nothing; a program that wants no
-// query to reach the root servers calls AwaitLocalRoot before it asks the first question. Without
-// Options.LocalRoot it returns an *OptionError.
+// AwaitLocalRoot waits until a copy of the root zone is in use. It returns a *LocalRootError as soon as the
+// first round through all sources has failed, after which the resolver goes on trying, the cause of ctx
+// when that ends, and ErrClosed after Close. New does not wait; a program that wants no query to reach the
+// root servers calls AwaitLocalRoot before its first question. Without Options.LocalRoot it returns an
+// *OptionError.
 func (r *Resolver) AwaitLocalRoot(ctx context.Context) error {
 	if r.iterate.LocalRoot == nil {
 		return optionError("LocalRoot", "there is none to wait for")
@@ -275,15 +273,14 @@ func (r *Resolver) AwaitLocalRoot(ctx context.Context) error {
 
 // LocalRootStats counts the uses of Options.LocalRoot, as a part of Stats.
 type LocalRootStats struct {
-	// InUse is 1 while a copy of the root zone answers, and else 0. Serial is its serial number.
+	// InUse is 1 while a copy of the root zone answers, otherwise 0. Serial is its serial number.
 	InUse  int    `json:"in_use"`
 	Serial uint64 `json:"serial"`
-	// Age is how long ago a source confirmed the copy, and Left for how long it may still be used,
-	// in seconds.
+	// Age is how long ago a source confirmed the copy, and Left how long it may still be used, in seconds.
 	Age  int `json:"age_seconds"`
 	Left int `json:"left_seconds"`
-	// Loaded counts the copies taken, Unchanged how often a source said that the one in use is the
-	// newest, and Replies the replies made of them, each in the place of a query to a root server.
+	// Loaded counts the copies loaded, Unchanged how often a source said that the one in use is the newest,
+	// and Replies the replies made from them, each instead of a query to a root server.
 	Loaded    uint64 `json:"loaded"`
 	Unchanged uint64 `json:"unchanged"`
 	Replies   uint64 `json:"replies"`

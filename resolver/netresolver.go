@@ -17,23 +17,22 @@ import (
 // NetResolver returns a net.Resolver whose questions this resolver answers, for code that
 // takes one: net.Dialer, http.Transport through it, database drivers, gRPC.
 //
-// The servers of /etc/resolv.conf are not asked, but Go still reads that file and the
-// system's hosts file: its search list, ndots and timeouts apply. Go allows a question 5 s,
-// twice for each server in resolv.conf; a question that takes longer is worked on until the
-// next try joins it. The validation status and the TTL are lost on this way; the methods of
-// Resolver return them. Of a failure the text of the *net.DNSError is left, which says why and
-// what servers were asked. Package net itself puts a server of /etc/resolv.conf before that text
-// and into the field Server, though it was not asked; the text says that too. One case has no
-// such text: an answer of which a filter removed all addresses (ErrFiltered) is to package net
-// one without records, and becomes a bare "no such host".
+// The servers of /etc/resolv.conf are not asked, but Go still reads that file and the system's hosts file:
+// its search list, ndots and timeouts apply. Go allows a question 5 s, twice for each server in
+// resolv.conf; a question that takes longer is worked on until the next try joins it. The validation status
+// and the TTL are lost this way; the methods of Resolver return them. Of a failure only the text of the
+// *net.DNSError remains, which says why it failed and which servers were asked. Package net itself puts a
+// server of /etc/resolv.conf before that text and into the field Server, though it was not asked; the text
+// says that too. One case has no such text: when a filter removed all addresses of an answer (ErrFiltered),
+// package net sees one without records and returns a bare "no such host".
 //
-// Package net asks for A and AAAA together and returns the error that came last. A host
-// with one family that fails and one that does not exist must not become "no such host", on
-// which mailers bounce. Therefore such a NODATA waits for the other family's question, if
-// that is under way or arrives within 20 ms, and becomes SERVFAIL, a temporary error, if
-// that question fails or has failed just now. No query is sent for that. It does not help
-// with "options single-request" in resolv.conf, where the question that fails may begin
-// when the other one has been answered; the methods of Resolver always tell the two apart.
+// Package net asks for A and AAAA together and returns the error that came last. A host without addresses
+// of one family, whose look-up for the other fails, must not become "no such host", on which mailers
+// bounce. Therefore such a NODATA waits for the other family's question, if that is under way or arrives
+// within 20 ms, and becomes SERVFAIL, a temporary error, if that question fails or has failed just now. No
+// query is sent for that. It does not help with "options single-request" in resolv.conf, where the question
+// that fails may begin when the other one has been answered; the methods of Resolver always tell the two
+// apart.
 func (r *Resolver) NetResolver() *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,

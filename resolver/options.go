@@ -223,11 +223,11 @@ type Options struct {
 	// those of routes, and not to LocalZones, special-use names and the hosts file; the
 	// cache keeps the whole answer.
 	//
-	// Like Unbound's private-address it removes single records, of SVCB and HTTPS the whole
-	// record; Result.Extended says so, and what remains is not Secure, having lost its
-	// signatures. When nothing remains the error is ErrFiltered, which the methods of
-	// package net call "no such host", while Exchange and ServeDNS answer without records,
-	// like dnsmasq's stop-dns-rebind. Both name the extended error Blocked.
+	// Like Unbound's private-address it removes single records, of SVCB and HTTPS the whole record;
+	// Result.Extended says so, and what remains is not Secure, having lost its signatures. When nothing
+	// remains the error is ErrFiltered, which the methods of package net call "no such host", while
+	// Exchange and ServeDNS answer without records, like dnsmasq's stop-dns-rebind. Both name the extended
+	// error Blocked.
 	//
 	// It judges answers of DNS only. An address in a URL or in a redirect is never asked for,
 	// and localhost is exempt as a special-use name. An http.Client for URLs of strangers
@@ -412,14 +412,14 @@ type SecondLevelChange struct {
 	Err error
 }
 
-// AnchorChange is what Options.AnchorsChanged is told.
+// AnchorChange is the argument of Options.AnchorsChanged.
 type AnchorChange struct {
-	// Zone is the zone whose keys it is about; "" for the store.
+	// Zone is the zone whose keys are concerned; "" for the store.
 	Zone string
-	// Keys is what is known of the zone's keys now; nil for the store.
+	// Keys is what is known about the zone's keys now; nil for the store.
 	Keys []dnssec.RolloverKey
-	// Err is what began to fail: asking the zone for its keys, their validation, or the store. It
-	// wraps dnssec.ErrNoAnchorLeft when no key is trusted any more. Nil: the keys have
-	// changed, or it works again.
+	// Err says what began to fail: asking the zone for its keys, validating them, or the store. It wraps
+	// dnssec.ErrNoAnchorLeft when no key is trusted any more. Nil: the keys have changed, or everything
+	// works again.
 	Err error
 }

@@ -85,8 +85,8 @@ func New(o Options) (*Resolver, error) {
 // what Options.AnchorStore has made of them, as DS records. The slice is the caller's.
 func (r *Resolver) TrustAnchors() []dnssec.Anchor { return slices.Clone(r.routes.Anchors()) }
 
-// Rollovers returns what is known of the keys of each zone with trust anchors, in the order of
-// their names; nil without Options.AnchorStore. It is a copy.
+// Rollovers returns what is known about the keys of each zone with trust anchors, in the order of their
+// names; nil without Options.AnchorStore. It is a copy.
 func (r *Resolver) Rollovers() []dnssec.Rollover {
 	if r.anchors == nil {
 		return nil
@@ -94,12 +94,10 @@ func (r *Resolver) Rollovers() []dnssec.Rollover {
 	return r.anchors.States()
 }
 
-// Options returns the options as New got them, with the defaults in the place of zero values,
-// but for Limits and AllowServer. What
-// SetLocalZones, SetRoutes and SetNegativeTrustAnchors have replaced since is not in them, nor is
-// what became of TrustAnchors by an AnchorStore (Resolver.TrustAnchors). Cache is
-// the one in use, so that a program can look into it, or save it, that has given none. Slices and
-// maps are shared: do not change them.
+// Options returns the options given to New, with defaults instead of zero values, except for Limits and
+// AllowServer. They do not reflect later calls of SetLocalZones, SetRoutes and SetNegativeTrustAnchors, nor
+// changes of TrustAnchors by an AnchorStore (Resolver.TrustAnchors). Cache is the one in use, so that a
+// program that has given none can look into it, or save it. Slices and maps are shared: do not change them.
 func (r *Resolver) Options() Options { return r.config.Options }
 
 // msgOptions returns what the options say about the replies to messages.

@@ -38,18 +38,17 @@ type Result struct {
 	// FromCache is set when the whole answer was known before and no server was asked for
 	// it.
 	FromCache bool
-	// Fallback is set when a part comes from Options.Fallback, because no root server could be
-	// asked. Secure data is as good as any other; what is not signed is what the fallback says,
-	// and an extended DNS error says so too.
+	// Fallback is set when a part comes from Options.Fallback, because no root server could be asked.
+	// Secure data is as good as any other; unsigned data is only the fallback's word, and has an extended
+	// DNS error that says so.
 	Fallback bool
 	// Extended are the extended DNS errors that say more about the answer (RFC 8914). Nil:
 	// none.
 	Extended []ExtendedError
-	// NotKept says why the cache did not keep a part of the answer, or kept it, over the
-	// limit MaxEntry, for cache.MaxBriefTTL at most, so that it costs queries again and
-	// again. It is a *cache.LimitError, which names the field of cache.Options that raises
-	// the limit; Extended has it too. Nil for answers that were kept, came from the cache,
-	// or have a TTL of 0.
+	// NotKept says why the cache did not keep a part of the answer, or kept it, being over the limit
+	// MaxEntry, for cache.MaxBriefTTL at most, so that it costs queries again and again. It is a
+	// *cache.LimitError, which names the field of cache.Options that raises the limit; Extended has it too.
+	// Nil for answers that were kept, came from the cache, or have a TTL of 0.
 	NotKept error
 	// Chain is the evidence for Status, from the keys of a trust anchor down: every DNSKEY
 	// and DS RRset, or denial of a DS, with its signatures, each after those that it rests
@@ -57,9 +56,9 @@ type Result struct {
 	// anchors it can be validated again without a network (dnssec.VerifyChain), as of a
 	// time when its signatures are valid.
 	//
-	// It is filled for questions asked with WithChain. For an answer from the cache it is
-	// put together, and validated, anew; keys that have expired meanwhile are then fetched.
-	// It is nil when that fails, and when nothing is validated.
+	// It is filled for questions asked with WithChain. For an answer from the cache it is assembled and
+	// validated again; keys that have expired meanwhile are then fetched. It is nil when that fails, and
+	// when nothing is validated.
 	Chain []dnssec.Link
 }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
-// Route sends questions for the names at and below a zone elsewhere than to the name
-// servers found from the root down. Of several routes the one with the longest Zone
-// decides; each name of an alias chain has the route of its own.
+// Route sends questions for the names at and below a zone to other servers than those found from the root
+// down. Of several routes the one with the longest Zone decides; each name of an alias chain has its own
+// route.
 //
-// What is learnt over a route is kept apart: it answers nothing that is outside its zone or
-// has a longer route, and what iteration learnt answers nothing inside it, be it records,
-// delegations, addresses of name servers, denials or failures (MaginotDNS). The DS records
-// of Zone itself belong to the zone above, and are asked for there.
+// What is learnt over a route (records, delegations, addresses of name servers, denials, failures) is kept
+// separate: it answers nothing that is outside its zone or has a longer route, and what iteration learnt
+// answers nothing inside it (MaginotDNS). The DS records of Zone itself belong to the zone above, and are
+// asked for there.
 //
 // A route takes precedence over the special-use names that are answered locally when its
 // zone is as long as theirs or longer: a route for 10.in-addr.arpa. gets the questions for
@@ -216,9 +216,8 @@ var (
 //	corp.example=ns.example.net,stub             the same, by name
 //	pub.corp.example=iterate                     exempt from the route above it
 //
-// The zone may have one label; a server's name of one label is written with its final dot, so
-// that an unknown word is an error. The error says which part is wrong, and why. New and
-// SetRoutes check the rest.
+// The zone may have one label; a server's name of one label needs its final dot, so that an unknown word is
+// an error. The error says which part is wrong, and why. New and SetRoutes check the rest.
 func ParseRoute(text string) (Route, error) {
 	zone, list, ok := strings.Cut(text, "=")
 	zone = strings.TrimSpace(zone)

@@ -64,14 +64,14 @@ func (r *Resolver) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, erro
 // then; examples/server does that. The MsgAcceptFunc of a dns.Server should be AcceptQuery.
 func (r *Resolver) ServeDNS(w dns.ResponseWriter, query *dns.Msg) { r.messages.ServeDNS(w, query) }
 
-// AcceptQuery decides by its header whether a message is unpacked at all: it is the
-// MsgAcceptFunc of a dns.Server that a Resolver answers for. Otherwise sections that are of
-// no use in a query could become megabytes of records.
+// AcceptQuery decides by its header whether a message is unpacked at all: it is the MsgAcceptFunc of a
+// dns.Server that a Resolver answers for. Without it, sections that are of no use in a query could become
+// megabytes of records.
 //
-// It accepts what dns.DefaultMsgAcceptFunc accepts, so that an answer section may have one
-// record, an authority section one and the additional section two, with two differences: no
-// opcode other than QUERY, which a resolver has no use for; and also a query without a
-// question where an OPT record may have a cookie (RFC 7873 §5.4).
+// It accepts what dns.DefaultMsgAcceptFunc accepts, so that an answer section may have one record, an
+// authority section one and the additional section two, with two differences: it accepts no opcode other
+// than QUERY, since a resolver has no use for others; and it also accepts a query without a question if an
+// OPT record may have a cookie (RFC 7873 §5.4).
 func AcceptQuery(h dns.Header) dns.MsgAcceptAction { return serve.AcceptQuery(h) }
 
 // AppendHit answers a query in wire format from the cache, without decoding either: it
@@ -99,12 +99,11 @@ func (r *Resolver) AppendHit(dst, query []byte, maxSize int) ([]byte, bool) {
 
 // WireClient is the sender of a query in wire format, and how the reply goes to it.
 type WireClient struct {
-	// Addr is what hooks get from ClientAddr, and what the client's server cookie is made
-	// for (RFC 9018 §4.4). The zero AddrPort: it is not known.
+	// Addr is the address that hooks get from ClientAddr, and for which the server cookie is made (RFC 9018
+	// §4.4). The zero AddrPort: it is not known.
 	Addr netip.AddrPort
-	// MaxSize is the largest datagram that may be sent, in bytes: 1232 passes everywhere
-	// (RFC 9715). What is below 512 counts as 512 (RFC 1035 §4.2.1). 0, or 65,535 and more:
-	// the reply goes over a stream.
+	// MaxSize is the largest datagram that may be sent, in bytes: 1232 passes everywhere (RFC 9715). Less
+	// than 512 counts as 512 (RFC 1035 §4.2.1). 0, or 65,535 and more: the reply goes over a stream.
 	MaxSize int
 	// Encrypted is set for TLS, HTTPS and QUIC, over which the replies to padded queries are
 	// padded (RFC 8467).
@@ -114,17 +113,15 @@ type WireClient struct {
 	Missed bool
 }
 
-// ServeWire answers a query in wire format with a reply in wire format, as ServeDNS does with
-// messages of miekg/dns: it waits as long, and says the same. It is for servers that use
-// another DNS package, or none, and makes no object of any record, unless there are hooks,
-// which get records decoded.
+// ServeWire answers a query in wire format with a reply in wire format, as ServeDNS does with messages of
+// miekg/dns, with the same waits and replies. It is for servers that use another DNS package, or none, and
+// decodes no record unless there are hooks, which get decoded records.
 //
-// send is called once with the reply, whose bytes are the caller's until send returns. It is
-// never called when query is no query but a response, or shorter than a header. It may be
-// called from another goroutine: a question that is shed for others (Limits.Questions) is
-// answered at once, while the work on it may go on in the goroutine of the caller, because
-// others wait for the same. ServeWire never returns before send has, so that whatever send uses
-// is free afterwards. query must not change meanwhile.
+// send is called once with the reply, whose bytes are the caller's until send returns. It is never called
+// when query is no query but a response, or shorter than a header. It may be called from another goroutine:
+// a question that is shed for others (Limits.Questions) is answered at once, while the work on it may go on
+// in the goroutine of the caller, because others wait for the same. ServeWire never returns before send
+// has, so that whatever send uses can be reused afterwards. query must not change meanwhile.
 //
 // The reply has no more bytes than MaxSize, the client and its transport allow. One that would
 // have more has TC set, and the records that fit; options that do not fit are left out. A

@@ -34,9 +34,8 @@ type Stats struct {
 	FromCache uint64 `json:"from_cache"`
 	// Stale counts those answered with expired data (Options.ServeStale and ServeStaleOverBogus).
 	Stale uint64 `json:"stale"`
-	// StaleOverBogus counts those of Stale that were answered so because the new data is bogus
-	// (Options.ServeStaleOverBogus): of one zone, as in an outage of a top-level domain, or of
-	// all, as when a clock is wrong.
+	// StaleOverBogus counts those of Stale whose new data was bogus (Options.ServeStaleOverBogus): of one
+	// zone, as in an outage of a top-level domain, or of all, as when a clock is wrong.
 	StaleOverBogus uint64 `json:"stale_over_bogus"`
 	// Failures counts the questions that failed, by FailureReason.
 	Failures map[FailureReason]uint64 `json:"failures"`
@@ -83,10 +82,10 @@ type Stats struct {
 	// LocalRoot are the counts of Options.LocalRoot; zero without one.
 	LocalRoot LocalRootStats `json:"local_root"`
 
-	// FromFallback counts those answered by Options.Fallback, or from what is cached of it.
+	// FromFallback counts the questions answered by Options.Fallback, or from its cached data.
 	FromFallback uint64 `json:"from_fallback"`
-	// Network is what this network lets through to the root servers, as far as is known, and
-	// TurnsToTCP and TurnsToClosed how often that changed to NetworkOnlyTCP and NetworkClosed.
+	// Network is what this network lets through to the root servers, as far as known; TurnsToTCP and
+	// TurnsToClosed count how often that changed to NetworkOnlyTCP and NetworkClosed.
 	Network       Network `json:"network"`
 	TurnsToTCP    uint64  `json:"turns_to_tcp"`
 	TurnsToClosed uint64  `json:"turns_to_closed"`
@@ -117,13 +116,12 @@ const (
 	// NetworkOpen: UDP, or nothing else is known. Servers are asked over UDP, and over TCP where a
 	// reply needs it.
 	NetworkOpen Network = "open"
-	// NetworkOnlyTCP: UDP to the root servers is dropped, or answered by something else, and TCP
-	// reaches them. All servers that delegations lead to are asked over TCP; one query over UDP
-	// tests after 30 s at first, and every 8 minutes at last, whether that is still so, and three
-	// that succeed end it.
+	// NetworkOnlyTCP: UDP to the root servers is dropped, or answered by something else, and TCP reaches
+	// them. All servers that delegations lead to are asked over TCP; one query over UDP tests whether that
+	// is still so, after 30 s at first and later every 8 minutes, and three successes end it.
 	NetworkOnlyTCP Network = "tcp"
-	// NetworkClosed: neither UDP nor TCP reaches a root server (ErrBlocked, ErrIntercepted). One
-	// query each 15 s tests whether that is still so, and three that succeed end it.
+	// NetworkClosed: neither UDP nor TCP reaches a root server (ErrBlocked, ErrIntercepted). One query
+	// every 15 s tests whether that is still so, and three successes end it.
 	NetworkClosed Network = "closed"
 )
 
@@ -265,15 +263,14 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.Deadline:          FailureTimeout,
 }
 
-// Reason returns in one word why a method of Resolver failed, for programs that count or sort
-// failures; Explain says it in a sentence, and (*Error).Temporary whether asking again may help.
-// Wrapped errors are read too. It returns "" for nil, and FailureOther for what it does not know.
+// Reason returns in one word why a method of Resolver failed, for programs that count or sort failures;
+// Explain says it in a paragraph, and (*Error).Temporary whether asking again may help. Wrapped errors are
+// read too. It returns "" for nil, and FailureOther for unknown errors.
 //
-// Stats counts the same reasons, with three differences. The reason of a failure that is
-// remembered (ErrCached) is that of the failure itself, and FailureCached where that was not kept.
-// A denial is FailureNotFound, which Stats does not count as a failure. And FailureQuestion,
-// FailureFiltered, refusals by Options.Hooks (FailureHook) and loops of routes (FailureLoop) are told from
-// FailureOther.
+// Stats counts the same reasons, with three differences. The reason of a remembered failure (ErrCached) is
+// that of the original failure, or FailureCached where that was not kept. A denial is FailureNotFound,
+// which Stats does not count as a failure. And FailureQuestion, FailureFiltered, refusals by Options.Hooks
+// (FailureHook) and loops of routes (FailureLoop) are distinguished from FailureOther.
 func Reason(err error) FailureReason {
 	if err == nil {
 		return ""
@@ -380,7 +377,7 @@ func (r *Resolver) Stats() Stats {
 	return s
 }
 
-// AnchorStats tells of the trust anchors that are kept in Options.AnchorStore.
+// AnchorStats are the counts of the trust anchors in Options.AnchorStore.
 type AnchorStats struct {
 	Refreshed     uint64 `json:"refreshed"`      // times that a zone's keys were asked for and taken in
 	RefreshFailed uint64 `json:"refresh_failed"` // times that they could not be had, did not validate, or left none to trust
@@ -390,7 +387,7 @@ type AnchorStats struct {
 	Trusted int `json:"trusted"`
 	Pending int `json:"pending"`
 	Revoked int `json:"revoked"`
-	// Unsaved is set while there is something that the store does not have yet.
+	// Unsaved is set while the store does not have the latest state yet.
 	Unsaved bool `json:"unsaved"`
 }
 
@@ -401,23 +398,23 @@ type KnownServer struct {
 	// Route is the zone of the route (Options.Routes) whose server it is; "" for an authoritative
 	// server that delegations led to.
 	Route string
-	// RTT is its smoothed round-trip time, or 0 when it has not answered within a quarter of an
-	// hour, and Measured when that was measured last, by Options.Now; zero: never.
+	// RTT is its smoothed round-trip time, or 0 when it has not answered within a quarter of an hour;
+	// Measured is when it was measured last, by Options.Now; zero: never.
 	RTT      time.Duration
 	Measured time.Time
-	// Timeouts is how many queries were lost since its last reply.
+	// Timeouts is how many queries were lost after its last reply.
 	Timeouts int
-	// Down is set while it is marked down: since three queries or more were lost in a row, it gets
-	// no query before DownTill but a probe when no other server is left.
+	// Down is set while it is marked down: after three or more lost queries in a row, it gets no query
+	// before DownTill, except a probe when no other server is left.
 	Down     bool
 	DownTill time.Time
-	// EDNS is set when it has answered with EDNS, NoEDNS while it is taken not to know EDNS (RFC
-	// 6891 §7). Neither: that is not known.
+	// EDNS is set when it has answered with EDNS, NoEDNS while it is assumed not to support EDNS (RFC 6891
+	// §7). Neither: that is not known.
 	EDNS, NoEDNS bool
-	// NoOption is set while it is taken to refuse EDNS options, and NoCase while it is taken not to
+	// NoOption is set while it is assumed to refuse EDNS options, and NoCase while it is assumed not to
 	// echo, or to refuse, mixed letter case.
 	NoOption, NoCase bool
-	// Cookies is set while its replies must have the cookie that it has sent before (RFC 7873 §5.3).
+	// Cookies is set while its replies must have a cookie, as earlier ones had (RFC 7873 §5.3).
 	Cookies bool
 }
 

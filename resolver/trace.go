@@ -31,8 +31,8 @@ type Trace struct {
 	// SecondLevel is called after Options.SecondLevel has been read for a reply of a zone's
 	// servers; after a hit they are not asked.
 	SecondLevel func(SecondLevelInfo)
-	// LocalRoot is called when Options.LocalRoot has replied in the place of the root servers,
-	// which are then not asked.
+	// LocalRoot is called when Options.LocalRoot has replied instead of the root servers, which are then
+	// not asked.
 	LocalRoot func(LocalRootInfo)
 	// Start is called when a walk starts at a zone cut.
 	Start func(StartInfo)
@@ -111,11 +111,11 @@ type StartInfo struct {
 	Step
 	Cut   *glue.Delegation
 	Hints bool // the cut is the root hints
-	// LocalRoot: the cut is the root, for whose servers Options.LocalRoot replies.
+	// LocalRoot: the cut is the root, and Options.LocalRoot replies instead of its servers.
 	LocalRoot bool
 }
 
-// LocalRootInfo is the argument of Trace.LocalRoot: a reply made of the local root.
+// LocalRootInfo is the argument of Trace.LocalRoot: a reply made from the local root.
 type LocalRootInfo struct {
 	Step
 	Asked dns.Question // may be less than the walk's question (RFC 9156)
@@ -163,8 +163,8 @@ const (
 	ReasonLoop QueryReason = "loop"
 	// ReasonConnection: the server had closed the connection that was reused.
 	ReasonConnection QueryReason = "connection"
-	// ReasonNetwork: TCP is used, since UDP does not lead to the root servers in this network, or
-	// seems not to.
+	// ReasonNetwork: TCP is used, since UDP does not, or seems not to, reach the root servers from this
+	// network.
 	ReasonNetwork QueryReason = "network"
 )
 
@@ -206,7 +206,7 @@ type ReferralInfo struct {
 	From string // the zone that refers
 	Cut  *glue.Delegation
 	DS   []dns.RR // nil: none came with the referral
-	// LocalRoot: the referral was made of Options.LocalRoot.
+	// LocalRoot: the referral was made from Options.LocalRoot.
 	LocalRoot bool
 }
 

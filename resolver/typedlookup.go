@@ -141,8 +141,7 @@ func (r *Resolver) LookupSSHFP(ctx context.Context, host string) (Records[*dns.S
 	return Lookup[*dns.SSHFP](ctx, r, host)
 }
 
-// Detail is what a look-up of package net leaves out: how far its values may be believed, and for
-// how long.
+// Detail is what a look-up of package net leaves out: how far its values may be trusted, and for how long.
 type Detail struct {
 	// Status is the worst DNSSEC status of all answers that the look-up rests on: those for
 	// both address families, the aliases, and the denials of the names of the search list
@@ -159,10 +158,9 @@ type Detail struct {
 	Canonical string
 }
 
-// Detailed has the look-ups of package net with one more result, the same for all of them: a
-// Detail beside the values. Names, values, their order and errors are those of the methods of the
-// same names of Resolver. Programs that need to know whether a mail server's name is secure (RFC
-// 7672 §2.2.1), or when to ask again, use them instead.
+// Detailed has the look-ups of package net with one more result, the same for all of them: a Detail. Names,
+// values, their order and errors are those of the methods of the same names of Resolver. Programs that need
+// to know whether a mail server's name is secure (RFC 7672 §2.2.1), or when to ask again, use them instead.
 //
 //	servers, detail, err := r.Detailed().LookupMX(ctx, "example.com")
 type Detailed struct{ r *Resolver }

@@ -20,58 +20,56 @@ import (
 	"github.com/iterdns/iterdns/internal/zonecheck"
 )
 
-// FindZoneOptions says how FindZone looks. The zero value is the usual way.
+// FindZoneOptions says how FindZone searches. The zero value is the usual way.
 type FindZoneOptions struct {
-	// FollowAliases finds the zone of the name that the aliases (CNAME, DNAME) of the name lead to,
-	// as the records there are those that count: for the TXT of an ACME challenge, RFC 8555 §8.4.
-	// Without it the zone is that which has the alias.
+	// FollowAliases finds the zone of the name that the aliases (CNAME, DNAME) lead to, whose records are
+	// the ones that count: for the TXT of an ACME challenge, RFC 8555 §8.4. Without it the zone is the one
+	// that has the alias.
 	FollowAliases bool
-	// WithoutCache asks servers for everything but the delegations and keys of the root and of
-	// top-level domains. Answers, denials, failures and delegations that were cached before do not
-	// count; what is learnt replaces them.
+	// WithoutCache asks servers for everything except the delegations and keys of the root and of top-level
+	// domains. Answers, denials, failures and delegations cached before are ignored; what is learnt
+	// replaces them.
 	WithoutCache bool
 }
 
-// Zone is the zone that holds a name, by its parent and by its own servers. It belongs to the
+// Zone is the zone that holds a name, as its parent and its own servers describe it. It belongs to the
 // caller, who may change it; AskServers uses what FindZone has found.
 type Zone struct {
-	// Name is the name that the zone holds, absolute and in lower case: that asked for, or, with
+	// Name is the name that the zone holds, absolute and in lower case: the one asked for, or, with
 	// FollowAliases, the one that its aliases lead to.
 	Name string
-	// Apex is the name of the zone. With a Problem it may be that of a zone above, the deepest one
-	// that the search came to.
+	// Apex is the name of the zone. With a Problem it may be that of a zone above, the deepest one that the
+	// search reached.
 	Apex string
-	// Parent is the zone above; "" for the root and local zones, and where its servers do not
-	// answer.
+	// Parent is the zone above; "" for the root and local zones, and when its servers do not answer.
 	Parent string
 	// Local is set for names that the resolver answers itself, without a query: special-use names
 	// (RFC 6761, RFC 6303), unless DisableLocalZones is set, and Options.LocalZones. Such a zone
 	// has a Name, an Apex and an SOA only.
 	Local bool
-	// Missing is set when the zone denies that Name exists (NXDOMAIN), from which it does not
-	// follow that it cannot be added.
+	// Missing is set when the zone denies that Name exists (NXDOMAIN); it may still be added.
 	Missing bool
-	// Aliases are those of the names asked for: one, of which the name is the owner, or with
-	// FollowAliases all that lead to Name, in order.
+	// Aliases are those of the name asked for: the one that it owns, or, with FollowAliases, all that lead
+	// to Name, in order.
 	Aliases []ZoneAlias
-	// Delegation is what the parent's servers refer to: name servers, of which at most 13 are kept
-	// (picked at random), with their glue. Nil for the root, and where servers of the parent serve
-	// the zone too and so never refer to it, or do not answer.
+	// Delegation is the parent's referral: name servers, at most 13 (picked at random), with their glue.
+	// Nil for the root, and when the parent's servers do not answer, or serve the zone too and so never
+	// refer to it.
 	Delegation *glue.Delegation
-	// DS are those at the parent (RFC 4034 §5). Nil: none.
+	// DS are the DS records at the parent (RFC 4034 §5). Nil: none.
 	DS []*dns.DS
-	// NS, DNSKEY and SOA are the zone's own. Nil: it has none, or its servers do not answer.
+	// NS, DNSKEY and SOA are the zone's own records. Nil: it has none, or its servers do not answer.
 	NS     []*dns.NS
 	DNSKEY []*dns.DNSKEY
 	SOA    *dns.SOA
-	// Status is that of what the zone says about its apex: Secure; Insecure, when it is proven to
-	// be unsigned; Bogus, when that or what it says about the name is wrong; Indeterminate where
-	// nothing is validated or its servers do not answer.
+	// Status is that of the zone's data about its apex: Secure; Insecure, when it is proven to be unsigned;
+	// Bogus, when that data, or the data about the name, fails validation; Indeterminate when nothing is
+	// validated or its servers do not answer.
 	Status dnssec.Status
 	// Extended says why the zone has a Problem (RFC 8914). Zero: it has none.
 	Extended ExtendedError
-	// Problem is what is wrong with the zone, first of all that its data is bogus, its servers do not
-	// answer, or they deny the apex (ErrZoneDenied). Nil: nothing was found. It is an *Error.
+	// Problem is what is wrong with the zone: mainly that its data is bogus, its servers do not answer, or
+	// they deny the apex (ErrZoneDenied). Nil: nothing was found. It is an *Error.
 	Problem error
 
 	found *zonecheck.Zone
@@ -191,7 +189,7 @@ func typedRecords[RR dns.RR](set *dnssec.RRset) (records []RR, err error) {
 	return records, err
 }
 
-// ServerAnswers is what all servers of a zone say to one question, at one time.
+// ServerAnswers is what all servers of a zone answer to one question, at one time.
 type ServerAnswers struct {
 	Question dns.Question
 	Zone     string // its apex
@@ -216,36 +214,35 @@ type ServerAnswer struct {
 	// Lame is set for a server that does not serve the zone: it refuses, refers upward, or answers
 	// without authority.
 	Lame bool
-	// Answer is what was asked for, or the CNAME or DNAME in its place, without signatures. Nothing
-	// is validated.
+	// Answer is what was asked for, or the CNAME or DNAME instead, without signatures. Nothing is
+	// validated.
 	Answer []dns.RR
-	// TTL is that of Answer, or for how long a denial may be kept (RFC 2308 §5).
+	// TTL is that of Answer, or how long a denial may be kept (RFC 2308 §5).
 	TTL time.Duration
-	// Serial is that of the zone's SOA, which is asked for if the answer has none. HasSerial is
-	// unset where the server has not sent it.
+	// Serial is that of the zone's SOA, which is asked for if the answer has none. HasSerial is false if
+	// the server has not sent it.
 	Serial    uint32
 	HasSerial bool
 	RTT       time.Duration   // of the query that was answered
 	Network   string          // that it was answered over: "udp" or "tcp", or one of a route; "": none
 	NSID      string          // the server's identity (RFC 5001), which may hold any bytes: see Printable; "": none
 	Extended  []ExtendedError // RFC 8914; nil: none
-	// Err is why there is no answer, or the address was not asked: ErrServerNotAllowed for private
-	// and other addresses that may not be (Options.AllowServer), or of a family that is not used.
+	// Err is why there is no answer, or why the address was not asked: ErrServerNotAllowed for private and
+	// other addresses that may not be asked (Options.AllowServer), or are of a family that is not used.
 	Err error
 }
 
-// AskServers asks every address of every server of a zone directly, in parallel, and never the cache:
-// those that the parent's delegation names, and those that the zone itself does. It looks up their
-// addresses. Each address is asked once whatever the number of its names, again when it is silent,
-// three times at most, and once if it is known to be down. Silence, lame servers and errors
-// are entries of the result. The name has to be at or below zone.Apex, and zone one that FindZone has
-// returned of this resolver.
+// AskServers asks every address of every server of a zone directly, in parallel, and never the cache: those
+// that the parent's delegation names, and those that the zone itself names. It looks up their addresses.
+// Each address is asked once, however many names it has; a silent one is asked up to three times, and one
+// known to be down once. Silence, lame servers and errors are entries of the result. The name has to be at
+// or below zone.Apex, and zone must come from this resolver's FindZone.
 //
-// Looking up addresses is bounded by the Limits of one question, asking by 26 name servers, 64
-// addresses and Limits.Time. The same question is put to a zone's servers once a second, and
-// another one 50 ms later: a call waits for that. The error, an *Error, is ErrOutsideZone, or ErrNoZone
-// for a local zone and one that is not of FindZone, or that the work ended before servers were asked.
-// Within a route (Options.Routes) its servers are asked.
+// Looking up addresses is bounded by the Limits of one question, and asking by 26 name servers, 64
+// addresses and Limits.Time. The same question is sent to a zone's servers at most once a second, and a
+// different one 50 ms later at the earliest: a call waits for that. The error, an *Error, wraps
+// ErrOutsideZone, ErrNoZone for a local zone or one not from FindZone, or the reason why the work ended
+// before servers were asked. Within a route (Options.Routes) its servers are asked.
 func (r *Resolver) AskServers(ctx context.Context, zone *Zone, name string, qtype uint16) (*ServerAnswers, error) {
 	var answers *ServerAnswers
 	err := r.aboutZone(ctx, name, qtype, func(st *iterate.QueryState, q answer.Question) (bool, error) {
@@ -261,10 +258,10 @@ func (r *Resolver) AskServers(ctx context.Context, zone *Zone, name string, qtyp
 	return answers, err
 }
 
-// WaitFor asks the servers of a zone as AskServers does, again and again, until done returns true
-// for what they say, or ctx ends: a change has reached all of them. Between the rounds it waits for
-// 2 s, and twice as long each time, 30 s at most, and for an hour in all. It returns the answers of the
-// last round, also with an error; nil if there was none. Rounds that fail by a limit are repeated.
+// WaitFor asks the servers of a zone as AskServers does, again and again, until done returns true for their
+// answers (a change has reached all of them), or ctx ends. Between the rounds it waits for 2 s, and twice
+// as long each time, up to 30 s, and for at most an hour in all. It returns the answers of the last round,
+// also with an error; nil if there was none. Rounds that fail by a limit are repeated.
 func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype uint16, done func(*ServerAnswers) bool) (*ServerAnswers, error) {
 	ctx, cancel := context.WithTimeout(ctx, zonecheck.WaitInAll)
 	defer cancel()
@@ -321,7 +318,7 @@ func newServerAnswers(round *zonecheck.Round) (*ServerAnswers, error) {
 	return all, nil
 }
 
-// Answered reports whether the server has answered as one of the zone.
+// Answered reports whether the server has answered as a server of the zone.
 func (s *ServerAnswer) Answered() bool { return s.Kind != "" && s.Err == nil && !s.Lame }
 
 // HasTXT reports whether the answer has a TXT record whose strings, joined, are value.
@@ -332,8 +329,8 @@ func (s *ServerAnswer) HasTXT(value string) bool {
 	})
 }
 
-// Every reports whether is returns true for each server that has answered as one of the zone, and
-// one has at least. Silent and lame servers do not count, as resolvers pass over them.
+// Every reports whether at least one server has answered as a server of the zone, and is returns true for
+// each that has. Silent and lame servers do not count, since resolvers pass over them.
 func (a *ServerAnswers) Every(is func(*ServerAnswer) bool) bool {
 	any := false
 	for i := range a.Servers {
@@ -348,8 +345,8 @@ func (a *ServerAnswers) Every(is func(*ServerAnswer) bool) bool {
 	return any
 }
 
-// Agree reports whether all servers that have answered as those of the zone say the same, TTLs and
-// the order of records apart, and have the same serial where it is known.
+// Agree reports whether all servers that have answered as servers of the zone say the same, apart from TTLs
+// and the order of records, and have the same serial where it is known.
 func (a *ServerAnswers) Agree() bool {
 	var first []string
 	same := a.Every(func(s *ServerAnswer) bool {
@@ -374,7 +371,7 @@ func (s *ServerAnswer) content() []string {
 	return content
 }
 
-// Serials returns the serials of the zone that its servers have, each once, in numerical order.
+// Serials returns the zone's serials on its servers, each once, in numerical order.
 func (a *ServerAnswers) Serials() []uint32 {
 	var serials []uint32
 	for _, s := range a.Servers {
