@@ -41,6 +41,8 @@ func (z *zoneQuery) goesOverTCP(to *slist.Server) bool {
 	case z.st.Budget.OverTCP.Load(), z.r.way() == reach.OverTCP:
 	case !z.asksRoot(), z.byTCP >= maxRootTCP, !z.seemsCut(to):
 		return false
+	case z.forbidden && z.r.way() == reach.Closed: // TCP is silent then, where UDP has failed at once
+		return false
 	default:
 		to.TCPUnproven = true
 	}
@@ -55,7 +57,7 @@ func (z *zoneQuery) seemsCut(to *slist.Server) bool {
 	if to.Estimate.Dead {
 		silentTries = 1
 	}
-	return z.alien >= alienReplies || !z.responded && z.lost >= silentTries
+	return z.cutOff || z.alien >= alienReplies || !z.responded && z.lost >= silentTries
 }
 
 // noteReach takes in what an exchange shows about the network.
@@ -64,16 +66,20 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 	if z.cut.Source.Route != nil || o.Unsent {
 		return
 	}
-	if o.TimedOut && !o.Heard && !overTCP {
+	// This host's own filter may let TCP through, as that of a network may.
+	forbidden := !overTCP && upstream.IsForbidden(o.Err)
+	silent := !o.Heard && !overTCP && (o.TimedOut || forbidden)
+	if silent {
 		z.lost++
 	}
+	z.forbidden = z.forbidden || forbidden
 	if !z.asksRoot() {
 		z.noteOthers(o)
 		return
 	}
 	of := len(z.servers.Addrs)
 	switch {
-	case o.TimedOut && !o.Heard && !overTCP:
+	case silent:
 		known.FailedUDP(now, o.Server.Addr, of, z.q, false)
 	case o.Reply == nil:
 	case o.Stripped:
@@ -129,7 +135,7 @@ func (z *zoneQuery) noteRootFailure(failed failure.Failure) {
 	if z.ownFailure || failed.Is(failure.NoDescriptors) || len(z.tried) == 0 {
 		return
 	}
-	if why != nil || !z.responded && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)) {
+	if why != nil || !z.responded && z.areSilent() {
 		known.Failed(now, z.q)
 	}
 }
@@ -224,6 +230,20 @@ func (r *Iterator) awaitCheck(ctx context.Context) reach.Way {
 		resume()
 	}
 	return r.way()
+}
+
+// rootOnceMore lets root servers that were all silent be asked again, over TCP: of few there may be none
+// left to ask when it is seen that the others were silent, to this question or to those beside it.
+func (z *zoneQuery) rootOnceMore(ctx context.Context) bool {
+	if z.cutOff || !z.asksRoot() || z.responded || z.byTCP > 0 || !z.areSilent() || ctx.Err() != nil {
+		return false
+	}
+	if z.lost == 0 && len(z.errs) > 0 { // this host has no route to them, over TCP either
+		return false
+	}
+	z.cutOff = true
+	z.servers.Again(z.r.Settings.Now())
+	return z.send(ctx, events.ReasonNone) || z.awaitProbe()
 }
 
 // onceMoreOverTCP lets the servers of a zone that were all silent be asked again when that turns out

@@ -64,12 +64,17 @@ func (z *zoneQuery) rootFailure() error {
 		return nil
 	case z.intercepted > 0:
 		return failure.ErrIntercepted
-	case len(z.tried) > 0 && !z.responded && !slices.ContainsFunc(z.errs, func(err error) bool { return !upstream.IsNoRoute(err) }):
+	case len(z.tried) > 0 && !z.responded && !slices.ContainsFunc(z.errs, func(err error) bool { return !upstream.IsNoRoute(err) && !(z.forbidden && failure.Of(err).IsTimeout()) }):
 		return failure.ErrNoNetwork
-	case len(z.tried) > 0 && !z.responded && !z.cut.Source.Infra.HeardLately(z.r.Settings.Now()) && z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs)):
+	case len(z.tried) > 0 && !z.responded && !z.cut.Source.Infra.HeardLately(z.r.Settings.Now()) && z.areSilent():
 		return failure.ErrBlocked
 	}
 	return nil
+}
+
+// areSilent reports whether so many servers are silent that it may be port 53 that is blocked.
+func (z *zoneQuery) areSilent() bool {
+	return z.servers.Silent() >= min(blockedAfter, len(z.servers.Addrs))
 }
 
 // blockedAfter is how many root servers must be silent before port 53 is taken to be

@@ -110,6 +110,8 @@ type zoneQuery struct {
 	plainRetried  bool // the plain retry was made
 	plainRetrying bool // r.plainRetries waits for the result
 	lost          int  // queries over UDP that nothing came back to
+	forbidden     bool // this host has refused to send over UDP
+	cutOff        bool // all root servers were silent over UDP
 	alien         int  // replies over UDP that are no root server's
 	byTCP         int  // queries to root servers over TCP, to see whether it leads there
 	refusals      int  // servers that refused the question in every form
@@ -152,7 +154,7 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 	defer z.forgetDeadProbe()
 	defer z.leavePlainRetry(slist.PlainRetryUnknown)
 	z.advance(ctx)
-	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.plainRetry(ctx) || z.onceMoreOverTCP(ctx) {
+	for z.inFlight+z.lookups > 0 || z.awaitProbe() || z.rootOnceMore(ctx) || z.plainRetry(ctx) || z.onceMoreOverTCP(ctx) {
 		done, late, err := z.await(ctx)
 		switch {
 		case done != nil || err != nil:
@@ -323,6 +325,9 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 	z.noteReach(now, &o)
 	o.Server.Busy = false
 	if o.Unsent {
+		if o.Server.OverTCP {
+			z.byTCP--
+		}
 		z.noteResult(o.Server.Addr)
 		z.servers.PutBack(now, o.Server)
 		z.putBackPlainRetry(o.Server)

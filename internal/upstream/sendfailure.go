@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/iterdns/iterdns/internal/failure"
@@ -137,3 +138,6 @@ func certificateFault(err error) string {
 	}
 	return ""
 }
+
+// IsForbidden reports whether err is that of a query over UDP that this host's own filter has refused.
+func IsForbidden(err error) bool { return IsNoRoute(err) && errors.Is(err, fs.ErrPermission) }

@@ -32,27 +32,26 @@ func (p Product) arguments(config string) []string {
 	return nil
 }
 
-// config returns the product's configuration for zones served at addr, with all
+// config returns the product's configuration for zones served at addrs, with all
 // files in dir.
-func (p Product) config(dir string, addr netip.AddrPort, zones []hostedZone) string {
+func (p Product) config(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	switch p {
 	case NSD:
-		return nsdConfig(dir, addr, zones)
+		return nsdConfig(dir, addrs, zones)
 	case Knot:
-		return knotConfig(dir, addr, zones)
+		return knotConfig(dir, addrs, zones)
 	case BIND:
-		return bindConfig(dir, addr, zones)
+		return bindConfig(dir, addrs, zones)
 	}
 	return ""
 }
 
 // nsdConfig turns the rate limit off, which Debian builds in with 200 answers a
 // second, and lets NSD answer ANY in full.
-func nsdConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+func nsdConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
-	ip-address: %[2]s@%[3]d
-	server-count: 1
+%[2]s	server-count: 1
 	username: ""
 	zonesdir: %[1]q
 	database: ""
@@ -65,7 +64,7 @@ func nsdConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
 	rrl-whitelist-ratelimit: 0
 remote-control:
 	control-enable: no
-`, dir, addr.Addr(), addr.Port())
+`, dir, eachAddr(addrs, "\tip-address: %s@%d\n"))
 	for _, z := range zones {
 		fmt.Fprintf(&b, "zone:\n\tname: %q\n\tzonefile: %q\n\tprovide-xfr: 127.0.0.0/8 NOKEY\n", z.origin, z.file)
 	}
@@ -73,13 +72,12 @@ remote-control:
 }
 
 // knotConfig keeps no journal, so that nothing but the zone file is served.
-func knotConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+func knotConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
     rundir: %[1]q
     pidfile: "%[1]s/knot.pid"
-    listen: %[2]s@%[3]d
-    udp-workers: 1
+%[2]s    udp-workers: 1
     tcp-workers: 1
     background-workers: 1
 control:
@@ -101,7 +99,7 @@ template:
     zonefile-load: whole
     journal-content: none
 zone:
-`, dir, addr.Addr(), addr.Port())
+`, dir, eachAddr(addrs, "    listen: %s@%d\n"))
 	for _, z := range zones {
 		fmt.Fprintf(&b, "  - domain: %q\n    file: %q\n", z.origin, z.file)
 	}
@@ -110,12 +108,11 @@ zone:
 
 // bindConfig makes named authoritative only: no recursion, no empty zones of its
 // own, no key files or control channel of the host.
-func bindConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
+func bindConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `options {
 	directory %[1]q;
-	listen-on port %[3]d { %[2]s; };
-	listen-on-v6 { none; };
+%[2]s	listen-on-v6 { none; };
 	pid-file none;
 	lock-file none;
 	session-keyfile none;
@@ -128,9 +125,18 @@ func bindConfig(dir string, addr netip.AddrPort, zones []hostedZone) string {
 	notify no;
 };
 controls { };
-`, dir, addr.Addr(), addr.Port())
+`, dir, eachAddr(addrs, "\tlisten-on port %[2]d { %[1]s; };\n"))
 	for _, z := range zones {
 		fmt.Fprintf(&b, "zone %q { type primary; file %q; };\n", z.origin, z.file)
+	}
+	return b.String()
+}
+
+// eachAddr writes a line of a configuration for each address.
+func eachAddr(addrs []netip.AddrPort, format string) string {
+	var b strings.Builder
+	for _, a := range addrs {
+		fmt.Fprintf(&b, format, a.Addr(), a.Port())
 	}
 	return b.String()
 }

@@ -50,7 +50,7 @@ func Start(t testing.TB, product Product, zones ...Zone) *Server {
 	t.Helper()
 	Need(t, product)
 	for attempt := 1; ; attempt++ {
-		s := start(t, product, zones)
+		s := start(t, product, []netip.AddrPort{FreeAddr(t)}, zones)
 		err := s.awaitReady(zones)
 		if err == nil {
 			return s
@@ -63,20 +63,32 @@ func Start(t testing.TB, product Product, zones ...Zone) *Server {
 	}
 }
 
-// Addr is the address at which the server answers, over UDP and TCP.
+// StartAt is [Start] with the addresses at which the server answers, all of which must be free.
+// NSD and Knot DNS can have any that the kernel takes for its own; BIND has those of interfaces.
+func StartAt(t testing.TB, product Product, addrs []netip.AddrPort, zones ...Zone) *Server {
+	t.Helper()
+	Need(t, product)
+	s := start(t, product, addrs, zones)
+	if err := s.awaitReady(zones); err != nil {
+		t.Fatalf("%v is not ready: %v", product, err)
+	}
+	return s
+}
+
+// Addr is the address, or the first one, at which the server answers, over UDP and TCP.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 // Product tells which software the server is.
 func (s *Server) Product() Product { return s.product }
 
 // start writes the server's files and runs it until the test ends.
-func start(t testing.TB, product Product, zones []Zone) *Server {
+func start(t testing.TB, product Product, addrs []netip.AddrPort, zones []Zone) *Server {
 	t.Helper()
-	dir, addr := TempDir(t), FreeAddr(t)
+	dir := TempDir(t)
 	config := filepath.Join(dir, configFile)
 	hosted, err := writeZones(dir, zones)
 	if err == nil {
-		err = os.WriteFile(config, []byte(product.config(dir, addr, hosted)), 0o600)
+		err = os.WriteFile(config, []byte(product.config(dir, addrs, hosted)), 0o600)
 	}
 	if err != nil {
 		t.Fatalf("files of %v: %v", product, err)
@@ -86,7 +98,7 @@ func start(t testing.TB, product Product, zones []Zone) *Server {
 		t.Fatalf("start %v: %v", product, err)
 	}
 	process.EndWith(t)
-	return &Server{Process: process, product: product, addr: addr}
+	return &Server{Process: process, product: product, addr: addrs[0]}
 }
 
 // awaitReady returns when the server answers for all zones over UDP and TCP.
