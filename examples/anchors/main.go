@@ -68,10 +68,10 @@ func exitCode(err error) int {
 func run(ctx context.Context, args []string, o resolver.Options, stdout io.Writer) error {
 	flags := flag.NewFlagSet("anchors", flag.ContinueOnError)
 	flags.SetOutput(stdout)
-	file := flags.String("state", "", "keep what is known in this `file`")
-	first := flags.String("anchors", "", "begin with the trust anchors of this `file` instead of those built in")
-	follow := flags.Bool("follow", false, "ask again when it is time, until interrupted")
-	restart := flags.Bool("restart", false, "forget what is known, and begin with -anchors or those built in")
+	file := flags.String("state", "", "keep the state in this `file`")
+	first := flags.String("anchors", "", "begin with the trust anchors of this `file` instead of the built-in ones")
+	follow := flags.Bool("follow", false, "ask again whenever it is due, until interrupted")
+	restart := flags.Bool("restart", false, "forget the stored state, and begin with -anchors or the built-in anchors")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ name, _PORT._tcp.HOST, which are looked up and validated from the root servers d
 Without such records, or when their zone is not signed, the certificate is checked
 against root certificates, as browsers do. When DNSSEC validation fails, nothing is
 sent to the server. Exit status: 0 the server is who it says it is, 1 it is not or
-cannot be reached, 2 this command line makes no sense.
+cannot be reached, 2 the command line is invalid.
 
     dane www.example.com:443
     dane -roots own-ca.pem db.example.com:5432

@@ -45,11 +45,11 @@ const (
 	exitUsage = 2
 )
 
-const usage = `usage: evidence get -o FILE NAME TYPE          ask, and keep the answer with its proof
+const usage = `usage: evidence get -o FILE NAME TYPE          ask, and store the answer with its proof
        evidence caa -o FILE -issuer DOMAIN NAME   may the authority issue for NAME?
-       evidence show FILE                      what a file says
-       evidence verify [flags] FILE            whether it is true, without a network
-       evidence export -o CHAIN FILE           the chain in the form of RFC 9102
+       evidence show FILE                      show the contents of a file
+       evidence verify [flags] FILE            verify a file, without a network
+       evidence export -o CHAIN FILE           write the chain in the form of RFC 9102
 
 `
 

@@ -28,10 +28,10 @@ Answers DNS questions, which it resolves itself from the root servers down. Exam
                                                  for a network, over IPv4
   proxy -route .=tls://192.0.2.53#dns.example    forward everything, over TLS
   proxy -local-zone lan=lan.zone -hosts /etc/hosts
-                                                 names of one's own
+                                                 names of your own
   proxy -cache-bytes 256M -snapshot /var/lib/iterdns/cache
 
-README.md says more of each flag.
+README.md describes each flag.
 `
 
 // printHelp writes the flags in their groups.

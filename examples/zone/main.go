@@ -80,10 +80,10 @@ func parseArgs(args []string, stderr io.Writer) (*command, error) {
 	c := &command{name: mockName, rrtype: dns.TypeA}
 	flags := flag.NewFlagSet("zone", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&c.follow, "follow", false, "the zone that the name's aliases lead to")
+	flags.BoolVar(&c.follow, "follow", false, "find the zone that the name's aliases lead to")
 	flags.BoolVar(&c.asJSON, "json", false, "print one JSON object")
 	flags.StringVar(&c.picture, "svg", "", "draw the zone into this `file`")
-	flags.StringVar(&c.mocked, "mock", "", "on the mock Internet of this `file` (see package resolvertest)")
+	flags.StringVar(&c.mocked, "mock", "", "ask in the mock Internet of this `file` (see package resolvertest)")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
