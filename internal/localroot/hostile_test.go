@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/expiring"
 	"github.com/iterdns/iterdns/internal/test/rootsigner"
 )
 
@@ -109,4 +110,42 @@ func TestReplyBelowApexDNAME(t *testing.T) {
 	if z.Reply(dnsname.Root, dns.TypeDNAME) == nil || z.Reply(dnsname.Root, dns.TypeMX) == nil {
 		t.Error("the name of the DNAME itself is not answered")
 	}
+}
+
+// A clock that is set back lengthens no life: the sources are asked at the first question, once.
+func TestClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offset time.Duration
+		w := newWorld(t, rootsigner.Options{Serial: 1, Refresh: 1800, Expire: 7200}, func(c *Config) {
+			c.Now = func() time.Time { return time.Now().Add(offset) }
+		})
+		w.start(t)
+		for i, back := range []time.Duration{time.Second, time.Minute, time.Hour, 20 * 365 * 24 * time.Hour} {
+			offset -= back
+			if ok := w.Zone() != nil; ok != (back <= expiring.ClockSlack) {
+				t.Errorf("set back by %v: in use: %t", back, ok)
+			}
+			synctest.Wait()
+			for range 10 {
+				w.Zone()
+				synctest.Wait()
+			}
+			if s := w.State(); !s.InUse || back > expiring.ClockSlack && s.Confirmed.Sub(time.Now()) != offset || len(w.rounds()) != max(1, i+1) {
+				t.Errorf("set back by %v: got %+v, %d rounds", back, s, len(w.rounds()))
+			}
+		}
+		w.mu.Lock()
+		w.text = ""
+		w.mu.Unlock()
+		offset -= time.Hour
+		for range 10 {
+			if w.Zone() != nil {
+				t.Error("in use, though nobody knows how old it is")
+			}
+			synctest.Wait()
+		}
+		if got := len(w.rounds()); got != 5 {
+			t.Errorf("got %d rounds, want one for all questions", got)
+		}
+	})
 }

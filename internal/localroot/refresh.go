@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/expiring"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
@@ -74,7 +75,7 @@ func (r *Root) untilDue() time.Duration {
 	if h == nil {
 		return 0
 	}
-	wait := h.due.Sub(r.config.Now())
+	wait := h.due().Sub(r.config.Now())
 	if wait > 0 {
 		r.endFirst()
 	}
@@ -93,7 +94,7 @@ func (r *Root) planned(failures int) time.Duration {
 	}
 	wait = jittered(min(max(wait, minInterval), maxInterval))
 	next := *h
-	next.due = r.config.Now().Add(wait)
+	next.next = expiring.Value[struct{}]{Since: r.config.Now(), TTL: wait}
 	r.current.Store(&next)
 	select {
 	case <-r.wake: // it was due before this round
@@ -202,7 +203,7 @@ func (r *Root) take(source string, f fetched, save bool) error {
 		return withSerial(err, serial)
 	}
 	next := &held{Zone: z, source: source, loaded: r.config.Now(), confirmed: f.asOf}
-	next.due = f.asOf.Add(min(max(z.refresh, minInterval), maxInterval))
+	next.next = expiring.Value[struct{}]{Since: f.asOf, TTL: min(max(z.refresh, minInterval), maxInterval)}
 	if !next.usable(r.config.Now(), r.config.SignatureTime()) {
 		return &Error{Fault: FaultExpired, Serial: serial, Err: errExpired}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/expiring"
 )
 
 // Config says where copies come from, and how they are judged.
@@ -67,17 +69,21 @@ type held struct {
 	*Zone
 	source            string
 	loaded, confirmed time.Time
-	due               time.Time // sources are asked again then
+	next              expiring.Value[struct{}] // sources are asked again when it does not hold
 }
+
+// due is when sources are asked again.
+func (h *held) due() time.Time { return h.next.Since.Add(h.next.TTL) }
 
 // expires is when the copy is no longer used: by its SOA, counted from when a source last said that
 // it is up to date (RFC 1035 §3.3.13, RFC 8806 §2).
 func (h *held) expires() time.Time { return h.confirmed.Add(h.expire) }
 
 // usable reports whether the copy may be used at a time, where signed is the time that signatures
-// are judged at.
+// are judged at. Neither a host that slept nor a clock that was set back lengthens its life.
 func (h *held) usable(now, signed time.Time) bool {
-	return now.Before(h.expires()) && (!h.Secure || signed.Before(h.signedUntil))
+	life := expiring.Value[*Zone]{Value: h.Zone, Since: h.confirmed, TTL: h.expire}
+	return life.Holds(now) && (!h.Secure || signed.Before(h.signedUntil))
 }
 
 // New returns a Root without a copy; Run fetches it.
@@ -96,7 +102,7 @@ func (r *Root) Zone() *Zone {
 		return nil
 	}
 	now := r.config.Now()
-	if !now.Before(h.due) { // timers stand still while a host sleeps
+	if !h.next.Holds(now) { // timers stand still while a host sleeps
 		select {
 		case r.wake <- struct{}{}:
 		default:
@@ -121,7 +127,7 @@ func (r *Root) State() State {
 		return s
 	}
 	s.InUse, s.Secure, s.Serial, s.Source = h.usable(r.config.Now(), r.config.SignatureTime()), h.Secure, h.Serial, h.source
-	s.Loaded, s.Confirmed, s.Expires, s.Refresh = h.loaded, h.confirmed, h.expires(), h.due
+	s.Loaded, s.Confirmed, s.Expires, s.Refresh = h.loaded, h.confirmed, h.expires(), h.due()
 	if h.Secure && h.signedUntil.Before(s.Expires) {
 		s.Expires = h.signedUntil
 	}

@@ -402,6 +402,7 @@ func TestEnd(t *testing.T) {
 			if err := r.Await(wait, base); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: got %v", name, err)
 			}
+			synctest.Wait() // so that it does wait for the source
 			end()
 			<-done
 			if r.Counts.Failures[FaultSource].Load() > 0 {

@@ -74,7 +74,7 @@ var rooms = []room{
 		"it says what the network lets through: it sends nothing"},
 	{"internal/keycache", "dnssec internal/answer internal/dnsname internal/expiring",
 		"it keeps what was validated: it validates nothing"},
-	{"internal/localroot", "dnssec internal/dnsname internal/rescue internal/wire internal/zonetext",
+	{"internal/localroot", "dnssec internal/dnsname internal/expiring internal/rescue internal/wire internal/zonetext",
 		"it is a copy of one zone, verified, and where it comes from: what is cached or asked has no say"},
 	{"internal/flight", "internal/budget internal/events internal/failure internal/limits internal/rescue",
 		"it does equal work once: what the work is has no say"},
