@@ -29,7 +29,8 @@ import (
 // The copy is refreshed by the timers of its SOA, shortened by up to a quarter, and is no longer used when
 // it has expired by its SOA (7 days after a source last confirmed it), or when its signatures have expired.
 // While there is no copy, the root servers are asked; so they are when an answer based on the copy turns
-// out bogus. A copy that cannot be verified, or is older than the one in use, changes nothing.
+// out bogus, and for the keys that Options.AnchorStore follows. A copy that cannot be verified, or is older
+// than the one in use, changes nothing.
 //
 // Its replies pass through the same checks, validation and cache as those of servers. The root zone of 2026
 // takes 2.3 MB, and up to 20 MB for the fraction of a second in which it is read.
@@ -41,8 +42,8 @@ type LocalRoot struct {
 	// copy in it is verified like any other. "": none.
 	File string
 	// Changed is called when a copy was loaded, when a round through the sources failed, when one succeeded
-	// again, and when File could not be written. It is called by one goroutine, and must not call Close.
-	// Nil: no call.
+	// again, and when File could not be written. It is called by one goroutine, which waits for it, and
+	// must call neither Close nor AwaitLocalRoot. Nil: no call.
 	Changed func(LocalRootChange)
 }
 

@@ -2,6 +2,8 @@ package resolver_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/test/rootsigner"
 	"github.com/iterdns/iterdns/resolver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // Whatever is asked for, by whichever client, under whichever options, is answered by the local root
@@ -162,6 +165,39 @@ func TestLocalRootEndsInUse(t *testing.T) {
 			if s := r.LocalRootState(); s.InUse != step.inUse {
 				t.Errorf("%v: in use: %t, want %t", clock, s.InUse, step.inUse)
 			}
+		}
+	})
+}
+
+// A copy of the root zone may be days old: whether a key was revoked is asked of the root servers, and
+// of the copy only where none of them replies.
+func TestLocalRootHidesNoRevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLocalRootWorld(t, rootsigner.Options{})
+		private := ed25519.NewKeyFromSeed(slices.Repeat([]byte{1}, ed25519.SeedSize)) // as rootsigner's
+		public := base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey))
+		old := rootKey{&dns.DNSKEY{
+			Hdr:   dns.RR_Header{Name: ".", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: rootKeysTTL},
+			Flags: 257, Protocol: 3, Algorithm: dns.ED25519, PublicKey: public,
+		}, private}
+		fresh := newRootKey(t, dns.ECDSAP256SHA256)
+		o := w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{w.reader()}})
+		o.AnchorStore, o.TrustAnchors = new(memoryStore), []dnssec.Anchor{old.anchor(t), fresh.anchor(t)}
+		w.Fault(localRootAddr, resolvertest.Drop())
+		r := newLocalRootResolver(t, o)
+		time.Sleep(day)
+		if c := r.Stats().Anchors; c.Refreshed == 0 || stateOf(r, old) != "Valid" {
+			t.Errorf("no root server replies: got %+v, %q", c, stateOf(r, old))
+		}
+		w.Fault(localRootAddr, resolvertest.Mend())
+		w.Fault(localRootAddr, resolvertest.Hook(func(_, reply *dns.Msg) {
+			gone := old.revoked()
+			set := []dns.RR{dns.Copy(gone.record), dns.Copy(fresh.record)}
+			reply.Answer = append(set, gone.sign(t, time.Now(), set), fresh.sign(t, time.Now(), set))
+		}).When(resolvertest.Name("."), resolvertest.Type(dns.TypeDNSKEY)))
+		time.Sleep(2 * day)
+		if got := stateOf(r, old); got != "Revoked" || !r.LocalRootState().InUse {
+			t.Errorf("got the old key %q, the copy %v", got, r.LocalRootState())
 		}
 	})
 }

@@ -343,8 +343,25 @@ func (r *Iterator) ChainOf(ctx context.Context, st *QueryState, a *answer.Answer
 
 // FetchKeys asks the servers of a zone for its DNSKEY RRset, past the cache, and returns it as they
 // sent it, with the servers: the caller judges it (RFC 5011 §2.3). Servers to avoid are asked only
-// if there are no others.
+// if there are no others, and the local root, which may be days old, only if no root server replies:
+// it could hide that a key was revoked.
 func (r *Iterator) FetchKeys(ctx context.Context, zone dnsname.Name, avoid map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
+	if !zone.IsRoot() || r.LocalRoot.Zone() == nil {
+		return r.fetchKeys(ctx, zone, avoid)
+	}
+	servers := maps.Clone(avoid)
+	if servers == nil {
+		servers = make(map[netip.AddrPort]bool)
+	}
+	servers[localRootAddr] = true
+	set, from, err := r.fetchKeys(ctx, zone, servers)
+	if err != nil && ctx.Err() == nil {
+		return r.fetchKeys(ctx, zone, avoid)
+	}
+	return set, from, err
+}
+
+func (r *Iterator) fetchKeys(ctx context.Context, zone dnsname.Name, avoid map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
 	q := answer.Question{Name: zone, Type: dns.TypeDNSKEY}
 	st := r.NewQueryState(q, cache.Unchecked)
 	st.needSignatures, st.avoidServers = true, avoid
