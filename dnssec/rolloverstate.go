@@ -43,9 +43,8 @@ func FormatRollovers(states []Rollover) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// ParseRollovers reads what FormatRollovers has written, and checks it: it fails with
-// ErrRollover if Update could do nothing with one of the states, if a zone is there twice, and
-// if there is none.
+// ParseRollovers reads what FormatRollovers has written, and checks it: it fails with ErrRollover if Update
+// could not use one of the states, if a zone occurs twice, and if there is none.
 func ParseRollovers(text []byte) ([]Rollover, error) {
 	if len(text) > maxAnchorFile {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrRollover, maxAnchorFile)
@@ -97,10 +96,10 @@ func storedAnchors(text []byte) ([]Anchor, error) {
 	return all, err
 }
 
-// Adopt returns r with anchors that came by another way, such as those of a newer version of
-// this package: keys that r does not know, or has not seen for the hold-down time, are Valid
-// from now on. Those that have been revoked stay so: no list brings them back. It fails with
-// ErrRollover when an anchor is of another zone, or there are too many.
+// Adopt returns r with anchors from another source, such as a newer version of this package: keys that r
+// does not know, or has not seen for the hold-down time, are Valid from now on. Those that have been
+// revoked stay so: no list brings them back. It fails with ErrRollover when an anchor is of another zone,
+// or there are too many.
 func (r Rollover) Adopt(anchors []Anchor, now time.Time) (Rollover, error) {
 	known, err := r.parse()
 	if err != nil {
@@ -126,9 +125,9 @@ func (r Rollover) Adopt(anchors []Anchor, now time.Time) (Rollover, error) {
 	return r, nil
 }
 
-// KeepRevoked returns r where every key that from has as Revoked or Removed is that too: what
-// has been revoked once stays so, whoever stored an older state meanwhile. It fails with
-// ErrRollover when r or from cannot be used.
+// KeepRevoked returns r in which every key that is Revoked or Removed in from is so too: a revoked key
+// stays revoked, even if an older state was stored meanwhile. It fails with ErrRollover when r or from
+// cannot be used.
 func (r Rollover) KeepRevoked(from Rollover) (Rollover, error) {
 	known, err := r.parse()
 	if err != nil {

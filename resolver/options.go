@@ -21,12 +21,12 @@ type Options struct {
 	// AllowServer says.
 	RootHints *glue.Delegation
 
-	// LocalRoot is a copy of the root zone that answers in the place of the root servers (RFC
-	// 8806), once it is verified by its ZONEMD record (RFC 8976) and TrustAnchors. Delegations of
-	// top-level domains, denials of those that do not exist, and questions about the root itself
-	// then cost no query. It is fetched in the background, and as long as there is none the root
-	// servers are asked; Resolver.AwaitLocalRoot waits for it. Names of Routes are not affected.
-	// &LocalRoot{} fetches it from the public servers. Nil: none.
+	// LocalRoot is a copy of the root zone that answers instead of the root servers (RFC 8806), once it is
+	// verified by its ZONEMD record (RFC 8976) and TrustAnchors. Delegations of top-level domains, denials
+	// of those that do not exist, and questions about the root itself then cost no query. It is fetched in
+	// the background, and as long as there is none the root servers are asked; Resolver.AwaitLocalRoot
+	// waits for it. Names of Routes are not affected. &LocalRoot{} fetches it from the public servers. Nil:
+	// none.
 	LocalRoot *LocalRoot
 
 	// TrustAnchors are the keys that chains of trust begin with, at any zone (RFC 4035
@@ -34,40 +34,38 @@ type Options struct {
 	// Validation is off: nothing would ever be validated, unnoticed.
 	TrustAnchors []dnssec.Anchor
 
-	// AnchorStore has the resolver follow the keys of every zone of TrustAnchors through their
-	// rollovers (RFC 5011), and keep what it knows of them in the store, such as a file of
-	// dnssec/anchorfile. Each of these zones is asked for its keys from New on, in the
-	// background: at half the TTL or half the time that its signatures are good for, at
-	// least an hour and at most 15 days apart. A key that is new is trusted when it has been
-	// seen for 30 days or its TTL, whichever is longer; one that its owner has revoked is not from
-	// that moment on. The answers after that are validated with the keys of then, and nothing
-	// that was cached before is used.
+	// AnchorStore has the resolver follow the keys of every zone of TrustAnchors through their rollovers
+	// (RFC 5011), and keep their state in the store, such as a file of dnssec/anchorfile. Each of these
+	// zones is asked for its keys from New on, in the background: at half the TTL or half the time that its
+	// signatures are good for, at least an hour and at most 15 days apart. A new key is trusted when it has
+	// been seen for 30 days or its TTL, whichever is longer; a key that its owner revokes is distrusted at
+	// once. Later answers are validated with the current keys, and nothing that was cached before is used.
 	//
-	// TrustAnchors begin, and count beside the store from then on: a key among them, or built
-	// in, that the store does not have is trusted, so that an update of this library helps a
-	// program whose store is old. One that the store has as revoked stays so. Zones that only
-	// the store has are followed too.
+	// TrustAnchors are the start, and count in addition to the store afterwards: a key among them, or built
+	// in, that the store does not have is trusted, so that an update of this library helps a program whose
+	// store is old. One that the store has as revoked stays revoked. Zones that only the store has are
+	// followed too.
 	//
-	// New fails when the store cannot be read, when it has something else than the states
-	// of trust anchors (dnssec.ErrRollover), which is left as it is, and when no key of a zone
-	// is trusted any more (dnssec.ErrNoAnchorLeft). When the store fails later, and when it cannot
-	// be written, the resolver goes on with what it has seen itself, tries again each hour, and
-	// says so by AnchorsChanged and Stats. When no key is left later, the zone is bogus, and not
-	// unvalidated as RFC 5011 §5 has it, unless another anchor above leads to it.
+	// New fails when the store cannot be read, when it has anything but states of trust anchors
+	// (dnssec.ErrRollover), which is left unchanged, and when no key of a zone is trusted any more
+	// (dnssec.ErrNoAnchorLeft). When the store fails later, or cannot be written, the resolver goes on with
+	// what it has seen itself, tries again every hour, and reports it by AnchorsChanged and Stats. When no
+	// key is left later, the zone is bogus, not unvalidated as in RFC 5011 §5, unless an anchor above leads
+	// to it.
 	//
-	// A store has 10 s for each call. One that goes on after its context has ended is waited
-	// for a second more by Close. Times are those of SignatureTime. Neither ValidFrom and
-	// ValidUntil of TrustAnchors nor ValidateOff go with a store.
+	// A store has 10 s for each call. Close waits one second more for a call that goes on after its context
+	// has ended. Times are those of SignatureTime. Neither ValidFrom and ValidUntil of TrustAnchors nor
+	// ValidateOff can be combined with a store.
 	//
 	// Nil: the anchors stay as they are for as long as the resolver does. When the root's keys are
 	// replaced by some that are not among them, every answer of a signed zone is bogus until the
 	// program is built with a newer library, or started with other TrustAnchors.
 	AnchorStore dnssec.RolloverStore
 
-	// AnchorsChanged is called when what is known of a zone's keys has changed, when its keys
-	// cannot be had or do not validate, or the store does not work, and when that is over. An
-	// outage is one change. It is called from one goroutine, which waits for it, and must not call
-	// the Resolver's Close. Nil: no call; Stats still counts.
+	// AnchorsChanged is called when what is known about a zone's keys has changed, when its keys cannot be
+	// fetched or do not validate, or the store does not work, and when that is over. An outage is one
+	// change. It is called from one goroutine, which waits for it, and must not call the Resolver's Close.
+	// Nil: no call; Stats still counts.
 	AnchorsChanged func(AnchorChange)
 
 	// NegativeTrustAnchors are zones to be treated as unsigned (RFC 7646), for zones known
@@ -91,19 +89,17 @@ type Options struct {
 	// or at certain authoritative servers. Resolver.SetRoutes replaces them. Nil: none.
 	Routes []Route
 
-	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is
-	// used only while no root server can be asked (NetworkClosed): several questions have failed at
-	// all of them, over UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is
-	// not allowed. It is asked for no name that a route or local zone has, nor below a delegation
-	// in the cache whose servers answer. One query each 15 s tests whether root servers answer
-	// again, and three that succeed end its use.
+	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is used only
+	// while no root server can be asked (NetworkClosed): several questions have failed at all of them, over
+	// UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is not allowed. It is asked
+	// for no name that a route or local zone has, nor below a delegation in the cache whose servers answer.
+	// One query every 15 s tests whether root servers answer again, and three successes end its use.
 	//
-	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an
-	// extended DNS error. They are cached apart, are used only while it is, and never prefetched.
-	// Fresh data goes before expired data: with ServeStale, an expired answer is returned when the
-	// fallback fails too, or after StaleAfter. The error of a question that fails at both tells
-	// both. New and SetRoutes refuse it beside a route for ".", which is used for all names. Nil:
-	// none.
+	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an extended
+	// DNS error. They are cached separately, used only while the fallback is, and never prefetched. Fresh
+	// data takes precedence over expired data: with ServeStale, an expired answer is returned when the
+	// fallback fails too, or after StaleAfter. The error of a question that fails at both names both. New
+	// and SetRoutes refuse it together with a route for ".", which is used for all names. Nil: none.
 	Fallback *Route
 
 	// Cache holds what was learnt. Nil: a cache of the resolver's own with default bounds.
@@ -155,25 +151,24 @@ type Options struct {
 	// Indeterminate.
 	ServeStale bool
 
-	// ServeStaleOverBogus returns expired data that was Secure where what comes now is bogus, as
-	// when a top-level domain is signed wrongly for some hours. It is independent of ServeStale,
-	// and off by default: somebody who can spoil replies keeps old data alive by it, for as long
-	// as its signatures and MaxStale last (SECURITY.md).
+	// ServeStaleOverBogus returns expired data that was Secure where new data is bogus, as when a top-level
+	// domain is signed wrongly for some hours. It is independent of ServeStale, and off by default: an
+	// attacker who can corrupt replies can use it to keep old data alive for as long as its signatures and
+	// MaxStale last (SECURITY.md).
 	//
-	// The servers are always asked first, and what they say that is valid is the answer. Expired
-	// data is returned only while it would still be judged Secure if it came anew: its signatures,
-	// and those of each DS and DNSKEY RRset from the trust anchor down, are valid at
-	// SignatureTime. These are the ones that were proven last: data dies with the key that made its
-	// signature once the zone's DNSKEY RRset is proven without that key, or the parent's DS
-	// proven to be gone or to be of other keys. Denials are returned on the same terms. Data that
-	// was not Secure never is, nor data whose chain of trust is not remembered (the keys and
-	// delegations of the last 10,000 zones are). Of aliases, each link that is bogus is replaced
-	// by itself. Questions with CD get what is bogus, as ever.
+	// The servers are always asked first, and valid data from them is the answer. Expired data is returned
+	// only while it would still be Secure if it arrived now: its signatures, and those of each DS and
+	// DNSKEY RRset from the trust anchor down, are valid at SignatureTime. These are the RRsets that were
+	// proven last: data is dropped once the zone's DNSKEY RRset is proven without the key that signed it,
+	// or the parent's DS is proven to be gone or to be of other keys. Denials are returned on the same
+	// terms. Never returned are data that was not Secure, and data whose chain of trust is not remembered
+	// (the keys and delegations of the last 10,000 zones are). In an alias chain, each bogus link is
+	// replaced separately. Questions with CD get the bogus data, as always.
 	//
 	// Result.Stale is set, the status is Secure, clients may keep it for 30 s, and there are two
-	// extended DNS errors: Stale Answer (3, or 19 for a name error), and the one that says why
-	// the new data is bogus. The servers are asked again when the failure is no longer remembered:
-	// after 5 s, later after up to 5 minutes (RFC 9520 §3.2). It takes validation.
+	// extended DNS errors: Stale Answer (3, or 19 for a name error), and the one that says why the
+	// new data is bogus. The servers are asked again when the failure is no longer remembered:
+	// after 5 s, later after up to 5 minutes (RFC 9520 §3.2). It requires validation.
 	ServeStaleOverBogus bool
 
 	// MaxStale is how long after its expiry data may be returned, by ServeStale and by
