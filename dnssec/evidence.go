@@ -34,6 +34,8 @@ type Evidence struct {
 	memory   SignatureMemory // nil: none
 	idBuffer []byte          // used again for the next signature
 
+	newest time.Time // when the newest signature that is good was made
+
 	searched int // names asked for DS in search of a zone cut
 
 	// Of the call under way: what it waits for.

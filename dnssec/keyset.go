@@ -96,13 +96,7 @@ func (e *Evidence) judgeKeys(zone dnsname.Name, set *RRset, trusted []trustedKey
 		return nil, reason, err
 	}
 	find := func(tag uint16, algorithm uint8) []*zoneKey {
-		var found []*zoneKey
-		for _, key := range entries {
-			if key.Tag == tag && key.Algorithm == algorithm {
-				found = append(found, key)
-			}
-		}
-		return found
+		return withTag(entries, tag, algorithm)
 	}
 	good, reason, err := e.verify(set, zone, find)
 	if err != nil || reason.Code != ReasonNone {

@@ -202,7 +202,8 @@ type Reason struct {
 	Type uint16 // 0: the reason is about the zone Name
 	// KeyTag is the key's, where the reason is about one signature or key.
 	KeyTag uint16
-	// Cause is why something could not be had, as the caller of Fail said.
+	// Cause is why something could not be had, as the caller of Fail said, or the *ClockError
+	// where the clock is to blame.
 	Cause error
 }
 
@@ -224,7 +225,15 @@ func (r Reason) String() string {
 	if r.KeyTag != 0 {
 		s += fmt.Sprintf(" (key %d)", r.KeyTag)
 	}
+	if r.isClock() {
+		s += "; " + r.Cause.Error()
+	}
 	return s
+}
+
+func (r Reason) isClock() bool {
+	_, ok := r.Cause.(*ClockError)
+	return ok
 }
 
 // further returns the reason of the two that was found later on the way of checking
@@ -241,11 +250,11 @@ type BogusError struct{ Reason Reason }
 
 // Error returns the reason in words, with the cause where a link of the chain could not be had.
 func (e *BogusError) Error() string {
-	if e.Reason.Cause != nil {
+	if e.Reason.Cause != nil && !e.Reason.isClock() { // which the reason says itself
 		return "bogus: " + e.Reason.String() + ": " + e.Reason.Cause.Error()
 	}
 	return "bogus: " + e.Reason.String()
 }
 
-// Unwrap returns the cause where a link of the chain could not be had.
+// Unwrap returns the cause where a link of the chain could not be had, or a *ClockError.
 func (e *BogusError) Unwrap() error { return e.Reason.Cause }

@@ -49,6 +49,7 @@ func (e *Evidence) verify(set *RRset, zone dnsname.Name, find func(tag uint16, a
 			reason = reason.further(Reason{code, set.Owner, set.Type, sig.KeyTag, nil})
 			continue
 		}
+		e.newest = latest(e.newest, e.moment(sig.Inception))
 		return verified{
 			wildcard: sig.sourceOfSynthesis(set.Owner),
 			ttl:      min(set.TTL, sig.OriginalTTL, sig.left(e.signatureTime)),
@@ -92,6 +93,14 @@ func (e *Evidence) tryKeys(keys []*zoneKey, sig *Signature) (ReasonCode, error) 
 // admissible checks all that RFC 4035 §5.3.1 asks of a signature and that takes no
 // key.
 func (e *Evidence) admissible(set *RRset, sig *Signature) ReasonCode {
+	if code := e.fits(set, sig); code != ReasonNone {
+		return code
+	}
+	return sig.validAt(e.signatureTime, e.v.inceptionSkew, e.v.expirationSkew)
+}
+
+// fits is admissible at any time.
+func (e *Evidence) fits(set *RRset, sig *Signature) ReasonCode {
 	labels := int(sig.Labels)
 	switch {
 	case sig.TypeCovered != set.Type:
@@ -107,7 +116,7 @@ func (e *Evidence) admissible(set *RRset, sig *Signature) ReasonCode {
 	case !e.v.algorithms.supports(sig.Algorithm):
 		return ReasonSignatureAlgorithm
 	}
-	return sig.validAt(e.signatureTime, e.v.inceptionSkew, e.v.expirationSkew)
+	return ReasonNone
 }
 
 // validAt compares times in serial arithmetic (RFC 4034 §3.1.5), all in seconds.

@@ -90,9 +90,7 @@ func (o Options) fill() (config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.SignatureTime == nil {
-		c.SignatureTime = c.Now
-	}
+	c.SignatureTime = orNow(c.SignatureTime, c.Now)
 	if err := c.checkSecrets(); err != nil {
 		return config{}, err
 	}
@@ -339,4 +337,36 @@ func asOptionError(err error) error {
 
 func optionError(option, format string, args ...any) error {
 	return &OptionError{option, fmt.Errorf(format, args...)}
+}
+
+// orNow returns the function read, or now where that is nil or does not know the time.
+func orNow(read, now func() time.Time) func() time.Time {
+	if read == nil {
+		return now
+	}
+	return func() time.Time {
+		if t := read(); !t.IsZero() {
+			return t
+		}
+		return now()
+	}
+}
+
+// NotBefore returns a function for Options.SignatureTime: the time of the clock, but no earlier than
+// earliest and what has passed since this call. It is for hosts that start without the right time
+// but know a moment that has passed, such as when they were shut down, when the program was built, or
+// the answer of a time server. A clock that is ahead is not corrected.
+//
+// Signatures that ended before earliest are refused, whatever the clock says, so that it takes
+// nothing from validation. But it only helps if earliest is not long ago: the root zone's signatures
+// are good for one to three weeks. The zero time makes it the clock alone.
+func NotBefore(earliest time.Time) func() time.Time {
+	begin := time.Now()
+	return func() time.Time {
+		now := time.Now()
+		if least := earliest.Add(now.Sub(begin)); least.After(now) {
+			return least
+		}
+		return now
+	}
 }

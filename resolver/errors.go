@@ -71,6 +71,14 @@ var (
 	ErrHookResult = failure.ErrHookResult
 )
 
+// ErrClock is the cause, beside dnssec.Bogus, where an answer is bogus most likely because this host's
+// clock is wrong; with ErrCached too. The tree of the error has a *ClockError, except with ErrCached.
+// Remedy: set the clock, or see Options.SignatureTime.
+var ErrClock = failure.ErrClock
+
+// ClockError is an ErrClock that says how far the clock is wrong.
+type ClockError = dnssec.ClockError
+
 // ErrName is the error of a question whose name is not a domain name. It wraps the reason.
 var ErrName = failure.ErrName
 

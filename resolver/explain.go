@@ -211,29 +211,6 @@ func explainLookup(err error) (what, remedy string) {
 	return lookup.Err, ""
 }
 
-// explainLocalRoot explains why a copy of the root zone was not taken.
-func explainLocalRoot(e *LocalRootError) (what, remedy string) {
-	what = "the copy of the root zone from " + e.Source + " is not used (" + briefly(e.Err) + "); a copy in use before stays in use, and without one the root servers are asked"
-	switch e.Fault {
-	case LocalRootSourceFailed:
-		return what, "Check that the source can be reached from here, and gives the zone to everybody"
-	case LocalRootSize, LocalRootSyntax:
-		return what, "The source gives something else than a root zone, or not the whole of it: look at what it gives"
-	case LocalRootUnverifiable:
-		return what, "Only a zone with a ZONEMD record (RFC 8976) of a known kind can be verified: use another source"
-	case LocalRootDigest:
-		return what, "It was damaged or changed on the way or at the source: use another source"
-	case LocalRootSignature:
-		return what, "Either it is too old, or of another root than Options.TrustAnchors are for, or the clock of this host is wrong"
-	case LocalRootSerial, LocalRootExpired:
-		return what, "The source is out of date: use another one"
-	case LocalRootFileFailed:
-		return "the copy of the root zone could not be kept in " + e.Source + " (" + briefly(e.Err) + "); it is used all the same",
-			"Check that the folder is there, and that this program may write to it"
-	}
-	return what, ""
-}
-
 func explainMissing(e *NotFoundError) (what, remedy string) {
 	switch {
 	case e.specialUse.Name != "":
@@ -266,6 +243,9 @@ const newAnchorsRemedy = "Update the library, or take the keys from https://data
 var noRootKey = dnssec.Reason{Code: dnssec.ReasonDSMismatch, Name: dnsname.Root}.String()
 
 func explainBogus(e *Error) (what, remedy string) {
+	if errors.Is(e.Err, ErrClock) {
+		return explainClock(e)
+	}
 	if e.Extended.Text == noRootKey {
 		return "the root zone has none of the keys that are trusted here: the root's keys have been replaced while this program did not run, " +
 			"or since the library was released, unless somebody forges answers", newAnchorsRemedy
@@ -283,6 +263,16 @@ func explainBogus(e *Error) (what, remedy string) {
 	}
 	return what, inPlainWords(e.Extended.Code) + "Either the zone's operator has made a mistake, or somebody forges answers: tell the operator. " +
 		"For a zone that is known to be broken there is Options.NegativeTrustAnchors"
+}
+
+// explainClock explains that the clock of this host is wrong. The code tells slow from fast.
+func explainClock(e *Error) (what, remedy string) {
+	what = "the answer failed DNSSEC validation because the clock of this host is most likely wrong (" + bogusReason(e) + ")"
+	if e.Extended.Code == dns.ExtendedErrorCodeSignatureExpired {
+		what += ", unless somebody on the way gives old answers of the root zone"
+	}
+	return what, "Set the clock (NTP, or by hand). A program that has to work before that gives the right time as Options.SignatureTime, " +
+		"which NotBefore makes of a moment that is known to have passed"
 }
 
 // inPlainWords says what a fault that the validator has found is, for people who do not know DNSSEC,

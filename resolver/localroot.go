@@ -374,3 +374,26 @@ func (r *Resolver) mayTransferFrom(addr netip.Addr) bool {
 	}
 	return r.env.IPv6 && r.config.Family != FamilyIPv4Only
 }
+
+// explainLocalRoot explains why a copy of the root zone was not taken.
+func explainLocalRoot(e *LocalRootError) (what, remedy string) {
+	what = "the copy of the root zone from " + e.Source + " is not used (" + briefly(e.Err) + "); a copy in use before stays in use, and without one the root servers are asked"
+	switch e.Fault {
+	case LocalRootSourceFailed:
+		return what, "Check that the source can be reached from here, and gives the zone to everybody"
+	case LocalRootSize, LocalRootSyntax:
+		return what, "The source gives something else than a root zone, or not the whole of it: look at what it gives"
+	case LocalRootUnverifiable:
+		return what, "Only a zone with a ZONEMD record (RFC 8976) of a known kind can be verified: use another source"
+	case LocalRootDigest:
+		return what, "It was damaged or changed on the way or at the source: use another source"
+	case LocalRootSignature:
+		return what, "Either it is too old, or of another root than Options.TrustAnchors are for, or the clock of this host is wrong"
+	case LocalRootSerial, LocalRootExpired:
+		return what, "The source is out of date: use another one"
+	case LocalRootFileFailed:
+		return "the copy of the root zone could not be kept in " + e.Source + " (" + briefly(e.Err) + "); it is used all the same",
+			"Check that the folder is there, and that this program may write to it"
+	}
+	return what, ""
+}

@@ -295,8 +295,12 @@ type Options struct {
 	// Timeouts and round-trip times are always measured with time.Now.
 	Now func() time.Time
 
-	// SignatureTime returns the time at which signatures are checked, for validating old
-	// captures. Nil: Now.
+	// SignatureTime returns the time at which signatures, and ValidFrom and ValidUntil of trust
+	// anchors, are checked: for hosts whose clock is wrong (NotBefore), and for old captures. Nothing
+	// else goes by it; TTLs count by Now. The zero time means that it is not known: then, and where
+	// this is nil, it is that of Now. It is read once or more for each response validated, from many
+	// goroutines; a panic goes to the caller. Where it jumps, what was validated before stays cached
+	// for its TTL, and failures for the time of a signature are not remembered across the jump.
 	SignatureTime func() time.Time
 
 	// DisableCaseRandomisation turns off random letter case in questions

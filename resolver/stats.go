@@ -199,6 +199,8 @@ type FailureReason string
 const (
 	// FailureBogus: the answer failed validation.
 	FailureBogus FailureReason = "bogus"
+	// FailureClock: the answer failed validation because the clock of this host is wrong (ErrClock).
+	FailureClock FailureReason = "clock"
 	// FailureLimit: a limit other than time was reached.
 	FailureLimit FailureReason = "limit"
 	// FailureTimeout: Limits.Time, or the caller's time, ran out.
@@ -244,6 +246,7 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.Closed:            FailureClosed,
 	failure.NotCached:         FailureRefused,
 	failure.HookResult:        FailureHook,
+	failure.Clock:             FailureClock,
 	failure.Bogus:             FailureBogus,
 	failure.Cached:            FailureCached,
 	failure.QuestionLimit:     FailureLimit,

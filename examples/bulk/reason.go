@@ -80,6 +80,7 @@ func reasonOf(err error) reason {
 var byFailure = map[resolver.FailureReason]reason{
 	resolver.FailureQuestion:    reasonName,
 	resolver.FailureBogus:       reasonBogus,
+	resolver.FailureClock:       reasonBogus,
 	resolver.FailureLoop:        reasonLoop,
 	resolver.FailureLimit:       reasonLimit,
 	resolver.FailureTimeout:     reasonTimeout,

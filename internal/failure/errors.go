@@ -252,6 +252,17 @@ var ExtendedCached = ExtendedError{dns.ExtendedErrorCodeCachedError, ErrCached.E
 // isBogus reports whether the failure was one of validation.
 func (e *CachedError) isBogus() bool { return isBogusCode(e.Failure.Cause) }
 
+// Is reports whether target is ErrClock, and that was the cause.
+func (e *CachedError) Is(target error) bool {
+	return target == ErrClock && IsOfTime(e.Failure.Cause) && strings.Contains(e.Failure.Text, ErrClock.Error())
+}
+
+// IsOfTime reports whether a failure with that extended DNS error is that signatures are not valid at
+// the time: another time may be right.
+func IsOfTime(code uint16) bool {
+	return code == dns.ExtendedErrorCodeSignatureExpired || code == dns.ExtendedErrorCodeSignatureNotYetValid
+}
+
 // isBogusCode reports whether a failure with that extended DNS error (RFC 8914 §4) is one
 // of validation: these codes are the faults that the validator found. It found none where
 // the code is DNSSEC Indeterminate (§4.6, RFC 4035 §4.3): data that it needs could not be

@@ -44,6 +44,7 @@ const (
 	HookResult  // a hook returns what cannot be used
 	Filtered    // no address of the answer is allowed
 	Undecodable // records of the answer cannot be decoded
+	Clock       // a response fails validation, and this host's clock is to blame
 	Bogus       // a response fails validation
 	Cached      // the question failed a moment ago
 
@@ -118,6 +119,7 @@ var Table = [...]struct {
 	HookResult:  {ErrHookResult, noCode, Named | Explaining},
 	Filtered:    {ErrFiltered, dns.ExtendedErrorCodeBlocked, Explaining},
 	Undecodable: {ErrUndecodable, dns.ExtendedErrorCodeInvalidData, 0},
+	Clock:       {ErrClock, noCode, Named},                            // it is Bogus too
 	Bogus:       {nil, dns.ExtendedErrorCodeDNSBogus, Named},          // or as the validator says
 	Cached:      {ErrCached, dns.ExtendedErrorCodeCachedError, Named}, // or as it failed before
 

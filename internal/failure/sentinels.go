@@ -3,6 +3,7 @@ package failure
 import (
 	"errors"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
 
@@ -30,6 +31,7 @@ var (
 	ErrZoneDenied              = errors.New("the zone's own servers deny its apex")
 	ErrOutsideZone             = errors.New("name is not in the zone")
 	ErrNoZone                  = errors.New("not a zone whose servers can be asked")
+	ErrClock                   = dnssec.ErrClock
 	ErrServerNotAllowed        = errors.New("address may not be asked")
 )
 

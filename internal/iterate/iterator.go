@@ -29,6 +29,7 @@ import (
 	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/budget"
+	"github.com/iterdns/iterdns/internal/clock"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/events"
@@ -51,6 +52,7 @@ type Iterator struct {
 	routes   *routes.Router
 	servers  *slist.Lister
 	upstream *upstream.Client
+	clock    *clock.Clock // that signatures are checked by
 
 	Network         reach.Network // what it lets through to the root servers
 	checkMu         sync.Mutex
@@ -69,7 +71,7 @@ type Iterator struct {
 func New(e *env.Env, routes *routes.Router, servers *slist.Lister, upstream *upstream.Client, local localzone.Zones) *Iterator {
 	most := &e.Settings.Limits
 	r := &Iterator{
-		Env: e, routes: routes, servers: servers, upstream: upstream,
+		Env: e, routes: routes, servers: servers, upstream: upstream, clock: clock.New(e.Settings.SignatureTime),
 		LocalZones:     localzone.NewTable(local),
 		plainRetries:   slist.NewPlainRetries(),
 		probeWaitSlots: budget.NewConcurrencyLimits[netip.AddrPort](limits.Quarter(most.Questions)),

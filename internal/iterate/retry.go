@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/env"
@@ -231,6 +232,26 @@ func (r *Iterator) walkRetryingBogus(ctx context.Context, st *QueryState, q answ
 		return nil, first
 	}
 	return f, nil
+}
+
+// blameClock returns the error of a bogus answer with this host's clock as its reason, if that is to
+// blame: once all servers have been asked, since one of them may have old data.
+func (r *Iterator) blameClock(ctx context.Context, st *QueryState, err error) error {
+	bogus, ok := err.(*failure.BogusError)
+	if !ok || st.validation == nil {
+		return err
+	}
+	evidence := st.validation.view.Validator.Evidence(r.Settings.Now(), r.Settings.SignatureTime(), st.Budget.Work())
+	evidence.Remember(r.upstream.KeyCache.Signatures())
+	evidence.StopWhen(ctx.Err)
+	wrong := evidence.ClockError(bogus.Verdict.Chain(bogus.Response), r.clock.Earliest())
+	if wrong == nil {
+		return err
+	}
+	blamed := *bogus
+	blamed.Reason = wrong.Reason()
+	blamed.Err = &dnssec.BogusError{Reason: blamed.Reason}
+	return &blamed
 }
 
 // unsignedServer is a server that was asked without EDNS, and so could send no signatures.

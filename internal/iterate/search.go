@@ -194,6 +194,7 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 		}
 	}
 	if err != nil {
+		err = r.blameClock(ctx, st, err)
 		failed := failure.Of(err)
 		r.keepFailure(r.routes.ViewOf(now, q), st, q, err)
 		if a, ok := r.staleOverBogus(ctx, st, q, failed); ok {
@@ -236,11 +237,17 @@ func (r *Iterator) lookOnward(now time.Time, st *QueryState, q answer.Question) 
 			known.Failure = &f
 		}
 	}
-	if known.Failure != nil && !st.RetryFailure {
+	if known.Failure != nil && !st.RetryFailure && !r.isOutdated(known.Failure, now) {
 		st.Events.Cache(st.WalkRef(), events.Cache{Hit: true, Failure: true})
 		return nil, start, &failure.CachedError{Failure: *known.Failure, Now: now}
 	}
 	return nil, walkStart{cuts: v.Cache, cut: known.Cut, noCut: known.NoCut}, nil
+}
+
+// isOutdated reports whether a failure was due to the time at which signatures were checked, and the
+// clock has been set since.
+func (r *Iterator) isOutdated(f *cache.Failure, now time.Time) bool {
+	return failure.IsOfTime(f.Cause) && r.clock.SetSince(f.At(), now)
 }
 
 // keepFailure remembers that q failed (RFC 9520), unless that was due to how it came to be
@@ -251,6 +258,9 @@ func (r *Iterator) keepFailure(v *routes.View, st *QueryState, q answer.Question
 		return
 	}
 	e := f.Extended()
+	if failure.IsOfTime(e.Code) {
+		r.clock.Look(r.Settings.Now()) // so that it is seen when the clock is set from now on
+	}
 	v.Cache.KeepFailure(r.Settings.Now(), q.Name, q.Type, st.Trust, e.Code, e.Text, originOf(st, f, err))
 }
 

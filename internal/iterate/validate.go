@@ -234,6 +234,7 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 		case len(needs) == 0 && verdict.Status == dnssec.Bogus && val.ownFailure != nil:
 			return nil, val.ownFailure // it was not the zone's fault that something is missing
 		case len(needs) == 0:
+			val.r.clock.Passed(val.evidence.SignedAt())
 			now := val.r.Settings.Now()
 			for _, d := range val.keyCache.Save(now, resp.Name, val.evidence) {
 				val.r.keepDS(now, val.st.table(), d)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -344,5 +345,31 @@ func TestZones(t *testing.T) {
 	}
 	if errors.Is(resolver.ErrZoneDenied, resolver.ErrServerNotAllowed) {
 		t.Error("one error")
+	}
+}
+
+// TestClock calls what tells of a clock that is wrong.
+func TestClock(t *testing.T) {
+	in := resolvertest.New(t, "-- zone example. signed --\n@ A 192.0.2.1\n")
+	past := time.Now().Add(-1000 * 24 * time.Hour)
+	for _, read := range []func() time.Time{func() time.Time { return past }, resolver.NotBefore(time.Now())} {
+		r := in.Resolver(t, func(o *resolver.Options) { o.SignatureTime = read })
+		_, err := r.Resolve(t.Context(), "example", dns.TypeA)
+		var wrong *resolver.ClockError
+		switch {
+		case read().Equal(past):
+			if !errors.Is(err, resolver.ErrClock) || !errors.As(err, &wrong) || !wrong.IsSlow() || !wrong.Is(dnssec.ErrClock) || wrong.Error() == "" || wrong.AtLeast() > wrong.AtMost() || wrong.Reason().Code != dnssec.ReasonNotYetValid {
+				t.Error(err)
+			}
+		case err != nil:
+			t.Error(err)
+		}
+	}
+	v, err := dnssec.New(dnssec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := v.Evidence(past, past, dnssec.NewWork(dnssec.Limits{})); e.ClockError(nil, past) != nil || !e.SignedAt().IsZero() {
+		t.Error("a clock is wrong by no evidence")
 	}
 }
