@@ -130,7 +130,7 @@ func TestClockIsSetBack(t *testing.T) {
 				w.Zone()
 				synctest.Wait()
 			}
-			if s := w.State(); !s.InUse || back > expiring.ClockSlack && s.Confirmed.Sub(time.Now()) != offset || len(w.rounds()) != max(1, i+1) {
+			if s := w.State(); !s.InUse || back > expiring.ClockSlack && time.Until(s.Confirmed) != offset || len(w.rounds()) != max(1, i+1) {
 				t.Errorf("set back by %v: got %+v, %d rounds", back, s, len(w.rounds()))
 			}
 		}
