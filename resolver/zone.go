@@ -259,8 +259,8 @@ func (r *Resolver) AskServers(ctx context.Context, zone *Zone, name string, qtyp
 }
 
 // WaitFor asks the servers of a zone as AskServers does, again and again, until done returns true for their
-// answers (a change has reached all of them), or ctx ends. Between the rounds it waits for 2 s, and twice
-// as long each time, up to 30 s, and for at most an hour in all. It returns the answers of the last round,
+// answers (a change has reached all of them), or ctx or the resolver ends. Between the rounds it waits for
+// 2 s, and twice as long each time, up to 30 s, and for at most an hour in all. It returns the answers of the last round,
 // also with an error; nil if there was none. Rounds that fail by a limit are repeated.
 func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype uint16, done func(*ServerAnswers) bool) (*ServerAnswers, error) {
 	ctx, cancel := context.WithTimeout(ctx, zonecheck.WaitInAll)

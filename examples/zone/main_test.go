@@ -65,6 +65,26 @@ func TestWell(t *testing.T) {
 	}
 }
 
+// TestUnseen: where servers have the zone and the one above, it is said that what the latter names is
+// not known, and no server is called missing there.
+func TestUnseen(t *testing.T) {
+	mock := filepath.Join(t.TempDir(), "mock.txt")
+	text := "-- zone example. at 198.51.100.1 --\n-- zone shop.example. at 198.51.100.1 --\n@ NS ns1\n@ NS ns2\nns1 A 198.51.100.1\nns2 A 198.51.100.1\n"
+	if err := os.WriteFile(mock, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := show(t, exitWell, "-mock", mock, "shop.example", "SOA")
+	if !strings.Contains(out, "its name servers are unknown") || strings.Contains(out, "only the") {
+		t.Errorf("got %s", out)
+	}
+	if out, _ = show(t, exitBroken); strings.Contains(out, "are unknown") {
+		t.Errorf("of a zone that is referred to: %s", out)
+	}
+	if out, _ = show(t, exitWell, "-mock", mock, "."); strings.Contains(out, "are unknown") {
+		t.Errorf("of the root: %s", out)
+	}
+}
+
 // TestPicture: it is well-formed, and shows both sides, the servers and the faults.
 func TestPicture(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "zone.svg")

@@ -36,6 +36,7 @@ type report struct {
 type side struct {
 	Servers []string `json:"servers"`
 	Keys    []string `json:"keys"`
+	Note    string   `json:"note,omitempty"` // why Servers are not known; "": they are
 }
 
 // server is one address of a server, or a name without one.
@@ -66,6 +67,9 @@ func newReport(z *resolver.Zone, a *resolver.ServerAnswers) *report {
 		for _, s := range z.Delegation.Servers {
 			r.Above.Servers = append(r.Above.Servers, strings.TrimSpace(s.Name.String()+" "+drawing.JoinAddrs(s.Addrs)))
 		}
+	} else if z.Parent != "" {
+		// Nobody who serves both tells what the zone above has.
+		r.Above.Note = "its name servers are unknown: nobody refers to the zone"
 	}
 	for _, ds := range z.DS {
 		r.Above.Keys = append(r.Above.Keys, fmt.Sprintf("DS %d %s", ds.KeyTag, dnssec.AlgorithmName(ds.Algorithm)))
@@ -202,7 +206,13 @@ func (r *report) text() string {
 	return b.String()
 }
 
-func (s side) lines() []string { return slices.Concat(s.Servers, s.Keys) }
+func (s side) lines() []string {
+	lines := slices.Concat(s.Servers, s.Keys)
+	if s.Note != "" {
+		lines = slices.Insert(lines, 0, s.Note)
+	}
+	return lines
+}
 
 func at(lines []string, i int) string {
 	if i < len(lines) {

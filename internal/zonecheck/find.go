@@ -88,6 +88,9 @@ type finder struct {
 	z     *Zone
 	mute  bool // what is asked is about the zone above: its faults are not those of the zone
 	lost  bool // the zone's servers could not be asked
+	// hasSOA is set when the zone's servers have answered for its SOA, rather than sent it with a
+	// denial, which they may do of a zone that they then say has none.
+	hasSOA bool
 }
 
 func (f *finder) find(ctx context.Context, follow bool) error {
@@ -99,6 +102,7 @@ func (f *finder) find(ctx context.Context, follow bool) error {
 	z := f.z
 	z.Name, z.Aliases, z.Missing = at.name, at.aliases, at.missing
 	z.Apex, z.SOA, z.Local = at.apex, at.soa, at.local
+	f.hasSOA = at.answered
 	if z.Status != dnssec.Bogus {
 		z.Status = at.status
 	}
@@ -155,6 +159,8 @@ type place struct {
 	status  dnssec.Status
 	missing bool
 	local   bool
+
+	answered bool // soa is an answer
 }
 
 // locate finds the zone that holds a name by the SOA records that its servers answer or deny with.
@@ -213,7 +219,7 @@ func (f *finder) settle(p *place, at dnsname.Name, a *answer.Answer, cut *routes
 	p.status, p.local = a.Status, a.Local
 	switch {
 	case a.Kind == answer.KindAnswer:
-		p.apex, p.soa = at, a.Sets[0]
+		p.apex, p.soa, p.answered = at, a.Sets[0], true
 		return
 	case a.SOA != nil:
 		p.apex, p.soa = a.SOA.Owner, a.SOA
@@ -308,19 +314,22 @@ func (f *finder) askZone(ctx context.Context) error {
 		into   **dnssec.RRset
 		must   bool // every zone has it
 	}{{dns.TypeDNSKEY, &z.DNSKEY, false}, {dns.TypeNS, &z.NS, true}, {dns.TypeSOA, &z.SOA, true}} {
-		if *part.into != nil {
+		if part.rrtype == dns.TypeSOA && f.hasSOA {
 			continue
 		}
 		a, _, err := f.ask(ctx, answer.Question{Name: z.Apex, Type: part.rrtype})
 		if err != nil {
 			return err
 		}
-		*part.into = setOf(a)
+		set := setOf(a)
 		switch {
-		case *part.into != nil && z.Status != dnssec.Bogus:
+		case set != nil && z.Status != dnssec.Bogus:
 			z.Status = a.Status // that of a denial may be less, as in a range of opt-out (RFC 5155 §6)
-		case *part.into == nil && part.must:
+		case set == nil && part.must:
 			f.note(deniedBy(z.Apex))
+		}
+		if set != nil {
+			*part.into = set
 		}
 	}
 	return nil
