@@ -15,7 +15,7 @@ import (
 
 const (
 	attackIndex   = "ATTACKS.md"
-	attackClasses = 45 // known at the end of 2026
+	attackClasses = 46 // known at the end of 2026
 )
 
 var (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type config struct {
 	allow        func(netip.Addr) bool
 	filter       *policy.AddressFilter // nil: all addresses are allowed
 	zones        localzone.Zones       // the first LocalZones
+	tls          *routes.TLSRules      // nil: none
 
 	ownSignatureTime bool // SignatureTime was given
 }
@@ -53,7 +55,7 @@ func (c *config) settings() env.Settings {
 		Minimise:  env.Minimisation(c.Minimise), Family: env.Family(c.Family), Port: c.Port,
 		DisableCaseRandomisation: c.DisableCaseRandomisation,
 		AllowServer:              c.allow, OwnAllowServer: c.AllowServer != nil, Dial: c.Dial,
-		Filter: c.filter, DisableLocalZones: c.DisableLocalZones,
+		Filter: c.filter, DisableLocalZones: c.DisableLocalZones, RequireTLS: c.tls.Text(),
 	}
 	if tell := c.SecondLevelChanged; tell != nil {
 		s.SecondLevelChanged = func(use secondlevel.Use, why error) { tell(SecondLevelChange{use == secondlevel.Writes, why}) }
@@ -107,7 +109,7 @@ func (o Options) fill() (config, error) {
 		return config{}, err
 	}
 	if o.SecondLevel != nil && o.ViewName == "" && c.hasFunctions() {
-		return config{}, optionError("ViewName", "empty: SecondLevel with Dial, Exchanger, AllowServer or SignatureTime needs one")
+		return config{}, optionError("ViewName", "empty: SecondLevel with Dial, Exchanger, AllowServer, SignatureTime or a TLSConfig of RequireTLS needs one")
 	}
 	if err := c.checkLocalRoot(); err != nil {
 		return config{}, err
@@ -186,7 +188,8 @@ const maxNSID = 255
 // or an interface, whose values cannot be compared.
 func (c *config) hasFunctions() bool {
 	o := &c.Options
-	return o.Dial != nil || o.Exchanger != nil || o.AllowServer != nil || c.ownSignatureTime
+	return o.Dial != nil || o.Exchanger != nil || o.AllowServer != nil || c.ownSignatureTime ||
+		slices.ContainsFunc(o.RequireTLS, func(q TLSRequirement) bool { return q.TLSConfig != nil })
 }
 
 func (c *config) checkEnums() error {
@@ -217,6 +220,9 @@ func (c *config) checkEnums() error {
 func (c *config) fillPolicy() error {
 	var err error
 	if c.filter, err = c.addressFilter(); err != nil {
+		return err
+	}
+	if c.tls, err = c.tlsRules(); err != nil {
 		return err
 	}
 	c.zones, err = localZones(c.LocalZones)

@@ -53,6 +53,10 @@ var (
 	// ErrCertificate: a server that is asked over TLS has a certificate that has expired,
 	// is not for its name, or is not from a trusted authority. It wraps the reason.
 	ErrCertificate = failure.ErrCertificate
+	// ErrTLSRequired: the servers of a zone have to be asked over TLS (Options.RequireTLS), and none
+	// of them could be. The error says why: no connection, no reply, or a certificate, for
+	// which it wraps ErrCertificate too. They were not asked in clear.
+	ErrTLSRequired = failure.ErrTLSRequired
 	// ErrMetaType: the question is for a type that is not data: OPT, AXFR and the like (RFC
 	// 6895 §3.1).
 	ErrMetaType = failure.ErrMetaType

@@ -91,6 +91,7 @@ var knownCauses = []struct {
 	{ErrClosed, "", "the resolver has been closed", "Make a new one, or close it later", false},
 	{ErrAborted, "", "a function of this program that worked on the question (Dial, an Exchanger, a hook or a Trace) panicked or ended its goroutine", "Mend that function", false},
 	{ErrNoDescriptors, "", "this process, or this host, has as many files and sockets open as it may", "Raise the limit (RLIMIT_NOFILE, ulimit -n), or lower Limits.Sockets", false},
+	{ErrTLSRequired, "", "its servers have to be asked over TLS (Options.RequireTLS), none of them could be, and they are not asked in clear", "Check that they answer over TLS on port 853, with a certificate for the names or keys that are required", true},
 	{ErrCertificate, "", "a server that is asked over TLS has a certificate that cannot be trusted", "Check the route's name behind #, and the server's certificate", true},
 	{ErrRouteLoop, "", "a route (Options.Routes) leads back to this resolver, so that the question would go round for ever", "Let the route name a server that does not forward to this one", true},
 	{ErrIntercepted, "port 53 is intercepted", "port 53 is intercepted: a recursive resolver in between answers in place of the root servers", forwardRemedy("that leaves DNS alone"), false},

@@ -92,7 +92,8 @@ type Options struct {
 	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is used only
 	// while no root server can be asked (NetworkClosed): several questions have failed at all of them, over
 	// UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is not allowed. It is asked
-	// for no name that a route or local zone has, nor below a delegation in the cache whose servers answer.
+	// for no name that a route, local zone or zone of RequireTLS has, nor below a delegation in the cache
+	// whose servers answer.
 	// One query every 15 s tests whether root servers answer again, and three successes end its use.
 	//
 	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an extended
@@ -101,6 +102,10 @@ type Options struct {
 	// fallback fails too, or after StaleAfter. The error of a question that fails at both names both. New
 	// and SetRoutes refuse it together with a route for ".", which is used for all names. Nil: none.
 	Fallback *Route
+
+	// RequireTLS are authoritative servers, by zone or by address, that are asked over TLS only
+	// (RFC 7858), and never in clear. See TLSRequirement. Nil: none.
+	RequireTLS []TLSRequirement
 
 	// Cache holds what was learnt. Nil: a cache of the resolver's own with default bounds.
 	// Resolvers may share one; only those with the same anchors, hints and policy see each
@@ -122,7 +127,7 @@ type Options struct {
 	// through it. Resolvers share entries only if they agree on everything that sharing a
 	// Cache requires, and on SecondLevelKey. Since functions cannot be compared between
 	// processes, a ViewName is required where Dial, Exchanger, AllowServer or SignatureTime
-	// is set, or one of Routes has an Exchanger or TLSConfig. Nil: none.
+	// is set, or one of Routes or RequireTLS has an Exchanger or TLSConfig. Nil: none.
 	SecondLevel cache.SecondLevel
 
 	// SecondLevelKey is a secret of the resolvers that share a SecondLevel, for example 32

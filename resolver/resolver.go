@@ -54,6 +54,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	r := &Resolver{config: c, anchors: anchors, env: env.New(c.settings(), c.Dial != nil || c.Exchanger != nil || routesIPv6(), (*audience)(nil))}
 	r.routes = &routes.Router{Env: r.env}
+	r.routes.RequireTLS(c.tls)
 	r.servers = slist.NewLister(r.env, r.routes)
 	if c.Exchanger != nil {
 		r.upstream = upstream.New(r.env, r.routes, checked{c.Exchanger}, nil)
@@ -191,6 +192,7 @@ func (r *Resolver) resolve(ctx context.Context, st *iterate.QueryState, q answer
 	if wantsChain(ctx) {
 		result.Chain = r.iterate.ChainOf(ctx, st, found)
 	}
+	result.Queries, result.QueriesTLS = st.Budget.Sent()
 	return result, nil
 }
 

@@ -42,6 +42,11 @@ type Result struct {
 	// Secure data is as good as any other; unsigned data is only the fallback's word, and has an extended
 	// DNS error that says so.
 	Fallback bool
+	// Queries is how many queries left this host for this question, those for zones on the way and
+	// for keys and addresses of name servers included, and QueriesTLS how many of them went over
+	// TLS. Both are 0 where the answer was known before (FromCache), or came from an equal
+	// question that was being asked already: how that was asked is not kept.
+	Queries, QueriesTLS int
 	// Extended are the extended DNS errors that say more about the answer (RFC 8914). Nil:
 	// none.
 	Extended []ExtendedError

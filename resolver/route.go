@@ -127,6 +127,99 @@ const (
 // none.
 func (t RouteTransport) String() string { return routes.Transport(t).String() }
 
+// TLSRequirement says which authoritative servers are asked over TLS only (RFC 7858), wherever
+// delegations lead to them. It has either a Zone or Servers. Connections are kept for a while, and
+// queries padded (RFC 8467). A server that cannot be reached over TLS, or whose certificate is not
+// the one required, has failed: it is never asked in clear, and the next server is asked instead.
+// Where no other is left, the error wraps ErrTLSRequired.
+//
+// A zone's names are then learnt from no other servers: those above it may refer to it, be asked
+// for its DS, and see what query minimisation shows them. If they answer for its names
+// themselves, as where one server has both zones, the error is ErrTLSRequired too: require it of
+// the zone above as well. What they refer to is not secret, and not
+// signed: somebody who can change their replies can name other servers, with valid certificates. Only
+// Name or Pins, or DNSSEC, are safe from that.
+//
+// Where an address and a zone both require it, the requirement for the address says how; of several
+// zones or prefixes, the longest does. New and SetRoutes refuse routes for names of such zones, and
+// routes that ask such addresses in clear, apart from RouteIterate. Options.LocalRoot, if it
+// transfers the zone, is not affected.
+type TLSRequirement struct {
+	// Zone is a zone whose servers are asked over TLS, and those of the zones below it.
+	Zone string
+	// Servers are addresses of servers: netip.PrefixFrom(addr, addr.BitLen()) is one. Whatever zone
+	// leads to them is asked over TLS there; its other servers may be asked in clear.
+	Servers netip.Prefix
+	// Name is the host name that the certificates have to be for. "": the name of the NS record for
+	// a Zone, and the address for Servers (RFC 8310 §5.1); with Pins, no name is verified.
+	Name string
+	// Pins are public keys of which the server has to have one, as the base64 of the SHA-256 of its
+	// SubjectPublicKeyInfo (RFC 7858 §4.2 and appendix A). With a name to verify, which is Name or
+	// that of TLSConfig, any key of the verified chain will do. Without one only the
+	// server's own key is looked at, and neither authority nor dates. Nil: none.
+	Pins []string
+	// Port is the port for TLS. 0: 853.
+	Port uint16
+	// TLSConfig is used as a Route's is. Its ServerName is used where Name is "", and its
+	// MinVersion is 1.2 at least; InsecureSkipVerify takes Pins or VerifyConnection. As with the other
+	// functions, Options.ViewName stands for it between resolvers that share a cache.
+	// Nil: the system's roots.
+	TLSConfig *tls.Config
+}
+
+// ParseTLSRequirement parses the text of a TLSRequirement, as flags and configuration files have it: a
+// zone or addresses, a name behind #, and pins.
+//
+//	corp.example                                 the zone, by the names of its name servers
+//	corp.example#dns.corp.example                the zone, by that name
+//	192.0.2.53#ns1.example.net                   an address
+//	2001:db8::/64,pin=BASE64,pin=BASE64          all of these addresses, by keys
+//
+// The error says which part is wrong. New checks the rest.
+func ParseTLSRequirement(text string) (TLSRequirement, error) {
+	scope, pins, pinned := strings.Cut(text, ",")
+	var q TLSRequirement
+	scope, q.Name, _ = strings.Cut(scope, "#")
+	if addr, err := netip.ParseAddr(scope); err == nil {
+		q.Servers = netip.PrefixFrom(addr, addr.BitLen())
+	} else if prefix, err := netip.ParsePrefix(scope); err == nil {
+		q.Servers = prefix
+	} else if _, err := dnsname.Parse(scope); err != nil || scope == "" || strings.Contains(scope, "/") {
+		return TLSRequirement{}, fmt.Errorf("resolver: TLS requirement %q: %w", text, errTLSForm)
+	} else {
+		q.Zone = scope
+	}
+	if !pinned {
+		return q, nil
+	}
+	for part := range strings.SplitSeq(pins, ",") {
+		pin, ok := strings.CutPrefix(part, "pin=")
+		if !ok {
+			return TLSRequirement{}, fmt.Errorf("resolver: TLS requirement %q: %q: %w", text, part, errTLSForm)
+		}
+		q.Pins = append(q.Pins, pin)
+	}
+	return q, nil
+}
+
+var errTLSForm = errors.New(`not of the form ZONE[#NAME][,pin=BASE64…] or ADDRESS[/BITS][#NAME][,pin=BASE64…]`)
+
+// tlsRules returns the engine's form of Options.RequireTLS.
+func (o *Options) tlsRules() (*routes.TLSRules, error) {
+	if len(o.RequireTLS) > 0 && o.Exchanger != nil {
+		return nil, optionError("RequireTLS", "an Options.Exchanger carries all queries, and knows no TLS")
+	}
+	specs := make([]routes.TLSSpec, len(o.RequireTLS))
+	for i, q := range o.RequireTLS {
+		specs[i] = routes.TLSSpec(q)
+	}
+	rules, err := routes.NewTLSRules(specs)
+	if err != nil {
+		return nil, &OptionError{"RequireTLS", err}
+	}
+	return rules, nil
+}
+
 // SetRoutes replaces Options.Routes. Questions asked from then on use the new routes; those
 // under way may end by either. Names that keep their route keep what is cached of them; the
 // cached data of other names is used again when they get their route back. On an error

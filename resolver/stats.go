@@ -44,6 +44,9 @@ type Stats struct {
 	// those that never left this host. Every call of an Options.Exchanger counts as sent.
 	SentUDP uint64 `json:"sent_udp"`
 	SentTCP uint64 `json:"sent_tcp"`
+	// SentTLS counts those of SentTCP that went over DNS over TLS: to servers of Options.RequireTLS, and
+	// of routes.
+	SentTLS uint64 `json:"sent_tls"`
 	// Received counts the bytes of the replies to them, malformed ones included.
 	Received uint64 `json:"received_octets"`
 	// TimedOut counts the queries without a reply in time.
@@ -227,6 +230,9 @@ const (
 	FailureDescriptors FailureReason = "descriptors"
 	// FailureCertificate: a server's certificate is not valid (ErrCertificate).
 	FailureCertificate FailureReason = "certificate"
+	// FailureTLS: servers have to be asked over TLS, and could not be (ErrTLSRequired), for another
+	// reason than their certificates.
+	FailureTLS FailureReason = "tls"
 	// FailureOther: all else.
 	FailureOther FailureReason = "other"
 
@@ -255,6 +261,7 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.Canceled:          FailureCanceled,
 	failure.NoDescriptors:     FailureDescriptors,
 	failure.Certificate:       FailureCertificate,
+	failure.TLSRequired:       FailureTLS,
 	failure.Intercepted:       FailureNetwork,
 	failure.NoNetwork:         FailureNetwork,
 	failure.Blocked:           FailureNetwork,
@@ -344,7 +351,7 @@ func (r *Resolver) Stats() Stats {
 		Cache:     r.config.Cache.Stats(),
 		Questions: c.Questions.Sum(), FromCache: c.FromCache.Sum(), Stale: c.Stale.Load(), StaleOverBogus: c.StaleOverBogus.Load(),
 		Failures: make(map[FailureReason]uint64),
-		SentUDP:  c.SentUDP.Load(), SentTCP: c.SentTCP.Load(), Received: c.Received.Load(), TimedOut: c.TimedOut.Load(),
+		SentUDP:  c.SentUDP.Load(), SentTCP: c.SentTCP.Load(), SentTLS: c.SentTLS.Load(), Received: c.Received.Load(), TimedOut: c.TimedOut.Load(),
 		Limits: make(map[string]uint64, len(limits.Table)), Dropped: make(map[DropReason]uint64, len(dropReasons)),
 		LeftOut: make(map[Excess]uint64, len(excesses)), Bogus: make(map[string]uint64, len(c.Bogus)),
 		Prefetched: c.Prefetched.Load(), PrefetchFailed: c.PrefetchFailed.Load(), PrefetchDropped: c.PrefetchDropped.Load(),

@@ -175,7 +175,7 @@ type QueryInfo struct {
 	Zone       string
 	Server     netip.AddrPort
 	ServerName string
-	Network    string // "udp" or "tcp"; of a route also "tls", and "https" for an Exchanger
+	Network    string // "udp", "tcp" or "tls"; "https" for an Exchanger of a route
 	Asked      dns.Question
 	Minimised  bool // Asked is less than the walk's question (RFC 9156)
 	Reason     QueryReason
@@ -241,11 +241,12 @@ type ValidatedInfo struct {
 // DoneInfo is the argument of Trace.Done: how the question ended and what it cost.
 type DoneInfo struct {
 	Step
-	Result  *Result // nil on error
-	Err     error
-	Sends   int // queries sent
-	Bytes   int // bytes received
-	Elapsed time.Duration
+	Result   *Result // nil on error
+	Err      error
+	Sends    int // queries sent
+	SendsTLS int // those of them that have left over TLS
+	Bytes    int // bytes received
+	Elapsed  time.Duration
 	// Validation is what validating the answer has cost so far.
 	Validation dnssec.Spent
 }

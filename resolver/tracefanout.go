@@ -154,10 +154,11 @@ func (l *listener) end(st *iterate.QueryState, result *Result, err error) error 
 	}
 	if l.trace.Done != nil {
 		t := st.Budget.Took()
+		_, overTLS := st.Budget.Sent()
 		tellOne(l, true, l.trace.Done, func() DoneInfo {
 			return DoneInfo{
 				Step: stepNow(st.WalkRef()), Result: result, Err: err,
-				Sends: t.Queries, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
+				Sends: t.Queries, SendsTLS: overTLS, Bytes: t.Bytes, Elapsed: t.Elapsed, Validation: t.Validation,
 			}
 		})
 	}

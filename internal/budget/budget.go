@@ -32,6 +32,8 @@ type Budget struct {
 	Walks   atomic.Int64 // numbers walks and queries for traces
 	OverTCP atomic.Bool  // set once UDP has shown not to lead to the root servers
 	Queries atomic.Int64
+
+	sent, sentTLS atomic.Int64 // queries that have left this host
 }
 
 func New(l *limits.Limits, reached *limits.Counters) *Budget {
@@ -52,6 +54,25 @@ func (b *Budget) AddPart(part *Budget) {
 	b.Walks.Store(part.Walks.Load())
 	b.Queries.Store(part.Queries.Load())
 	b.bytes.Add(part.bytes.Load())
+	b.sent.Add(part.sent.Load())
+	b.sentTLS.Add(part.sentTLS.Load())
+}
+
+// NoteSent counts a query that has left this host.
+func (b *Budget) NoteSent(overTLS bool) {
+	b.sent.Add(1)
+	if overTLS {
+		b.sentTLS.Add(1)
+	}
+}
+
+// Sent returns how many queries have left this host, and how many of them over TLS: none, where a hit
+// in the cache took no budget and b is nil.
+func (b *Budget) Sent() (all, overTLS int) {
+	if b == nil {
+		return 0, 0
+	}
+	return int(b.sent.Load()), int(b.sentTLS.Load())
 }
 
 // Work returns what validation charges, the same for all that is validated.

@@ -17,6 +17,7 @@ type Counters struct {
 	Stale, StaleOverBogus                       atomic.Uint64
 	FromFallback                                atomic.Uint64 // questions answered by the fallback
 	SentUDP, SentTCP, Received, TimedOut        atomic.Uint64
+	SentTLS                                     atomic.Uint64 // of SentTCP
 	Prefetched, PrefetchFailed, PrefetchDropped atomic.Uint64
 
 	Failures      [len(failure.Table)]atomic.Uint64
@@ -52,7 +53,10 @@ func (c *Counters) Asked(fromCache, stale bool, err error) {
 }
 
 // Sent counts a query to a server.
-func (c *Counters) Sent(network string) {
+func (c *Counters) Sent(network string, overTLS bool) {
+	if overTLS {
+		c.SentTLS.Add(1)
+	}
 	if network == "tcp" {
 		c.SentTCP.Add(1)
 		return

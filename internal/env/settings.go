@@ -51,6 +51,8 @@ type Settings struct {
 	OwnAllowServer           bool // AllowServer was given, and is not the default
 	Dial                     func(ctx context.Context, network, address string) (net.Conn, error)
 
+	RequireTLS string // what Options.RequireTLS says, as text
+
 	Filter            *policy.AddressFilter // nil: all addresses are allowed
 	DisableLocalZones bool
 }
@@ -88,6 +90,7 @@ func (c *Settings) Digest(anchors []dnssec.Anchor) [32]byte {
 	if c.LocalRoot && !slices.ContainsFunc(anchors, func(a dnssec.Anchor) bool { return a.Zone() == "." }) {
 		fmt.Fprint(h, " local root") // which nothing but its source vouches for
 	}
+	fmt.Fprint(h, c.RequireTLS)
 	for _, a := range anchors {
 		fmt.Fprintf(h, " anchor %q %d %d", a, a.ValidFrom.Unix(), a.ValidUntil.Unix())
 	}

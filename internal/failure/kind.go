@@ -56,6 +56,7 @@ const (
 	Canceled      // nobody waits any more
 	NoDescriptors // this host has no sockets left
 	Certificate   // of a server
+	TLSRequired   // the servers have to be asked over TLS, and cannot be
 	Intercepted   // the root servers cannot be asked from here
 	NoNetwork     // likewise: this host sends nothing
 	Blocked       // likewise
@@ -131,6 +132,7 @@ var Table = [...]struct {
 	Canceled:          {context.Canceled, noCode, Named | answered | ofLeader | fleeting},
 	NoDescriptors:     {ErrNoDescriptors, dns.ExtendedErrorCodeOther, Named | fleeting | OwnMeans | Explaining},
 	Certificate:       {ErrCertificate, noCode, Named},
+	TLSRequired:       {ErrTLSRequired, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
 	Intercepted:       {ErrIntercepted, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
 	NoNetwork:         {ErrNoNetwork, dns.ExtendedErrorCodeNetworkError, Named | Explaining},
 	Blocked:           {ErrBlocked, dns.ExtendedErrorCodeNetworkError, Named | Explaining},

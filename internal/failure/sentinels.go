@@ -19,6 +19,7 @@ var (
 	ErrNoNetwork         error = &narrowed{"no network: this host can send no query", ErrBlocked}
 	ErrOnlyTCP                 = errors.New("asked over TCP, since this network lets no DNS over UDP through")
 	ErrNoDescriptors           = errors.New("no file descriptors are left to ask servers with")
+	ErrTLSRequired             = errors.New("no server could be asked over TLS, as is required")
 	ErrCertificate             = errors.New("certificate of a server is not valid")
 	ErrMetaType                = errors.New("not a type that can be resolved")
 	ErrAliasLoop               = errors.New("alias loop")

@@ -63,7 +63,7 @@ func (r *Iterator) foundAnswer(v *routes.View, q answer.Question, f *cache.Found
 	case f.Chain != nil:
 		a, ok := wholeAnswer(q, *f.Chain)
 		if ok {
-			a.Aliases = r.trimToView(v, a.Aliases) // routes may have changed
+			a.Aliases = r.trimToView(v, nil, a.Aliases) // routes may have changed
 		}
 		return a, ok
 	case f.Negative != nil:

@@ -46,7 +46,7 @@ func (r *Iterator) finish(ctx context.Context, w *walk, asked answer.Question, m
 func (r *Iterator) judge(ctx context.Context, w *walk, asked answer.Question, m *upstream.Reply) (fresh, error) {
 	f := fresh{Answer: &answer.Answer{
 		Q: asked, Kind: m.Kind,
-		Sets: m.Answer, Aliases: r.trimToView(w.view, m.Aliases), SOA: m.SOA, Denial: m.Denial,
+		Sets: m.Answer, Aliases: r.trimToView(w.view, w.cut, m.Aliases), SOA: m.SOA, Denial: m.Denial,
 	}}
 	if f.Kind == answer.KindRecursive {
 		f.Kind = kindOfRecursive(&m.Reply)
@@ -81,8 +81,9 @@ func (r *Iterator) judge(ctx context.Context, w *walk, asked answer.Question, m 
 
 // trimToView returns the steps of an alias chain, from its start, that belong to the view:
 // the server of a zone does not know where names below it are searched that have a route,
-// and a forwarder does not know the names that this resolver answers itself.
-func (r *Iterator) trimToView(v *routes.View, steps []scrub.Alias) []scrub.Alias {
+// and a forwarder does not know the names that this resolver answers itself. Nor are servers believed
+// about the names of a zone below that has to be asked over TLS; cut is nil for what is cached.
+func (r *Iterator) trimToView(v *routes.View, cut *routes.ZoneCut, steps []scrub.Alias) []scrub.Alias {
 	now, rt := r.Settings.Now(), r.routes.CurrentRoutes()
 	rt = rt.While(v.IsFallback(rt))
 	for i, step := range steps {
@@ -92,6 +93,11 @@ func (r *Iterator) trimToView(v *routes.View, steps []scrub.Alias) []scrub.Alias
 		q := answer.Question{Name: step.From, Type: dns.TypeCNAME}
 		if rt.ViewOf(now, q).ID != v.ID {
 			return steps[:i]
+		}
+		if cut != nil {
+			if _, above := r.routes.TLSZone(cut, step.From); above {
+				return steps[:i]
+			}
 		}
 		if _, special := r.specialUse(cache.Checked, q, false); special {
 			return steps[:i]

@@ -288,7 +288,8 @@ var errRootsClosed = fmt.Errorf("%w: found out a moment ago", failure.ErrBlocked
 // that no route has a say about.
 func (r *Iterator) hasFallback(st *QueryState, q answer.Question) bool {
 	rt := r.routes.CurrentRoutes()
-	return rt.Fallback != nil && st.depth == 0 && !st.priming && !st.Prefetching && rt.Match(routes.SearchedFrom(q)) == nil
+	return rt.Fallback != nil && st.depth == 0 && !st.priming && !st.Prefetching && rt.Match(routes.SearchedFrom(q)) == nil &&
+		!r.routes.InTLSZone(routes.SearchedFrom(q))
 }
 
 // prefersFallback reports whether q is asked of the fallback at once: the root servers cannot be asked,

@@ -2,6 +2,7 @@ package iterate
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -96,6 +97,9 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 			}
 			return nil, w.failure(err)
 		}
+		if err := w.mustRefer(asked, m); err != nil {
+			return nil, err
+		}
 		w.silenceErr = nil
 		if m.RoundUDP {
 			st.Budget.OverTCP.Store(true)
@@ -123,6 +127,23 @@ func (w *walk) run(ctx context.Context) (*answer.Answer, error) {
 		case answer.KindLame, answer.KindUnusable:
 			// ask goes on to the next server by itself and returns neither.
 		}
+	}
+}
+
+// mustRefer returns why a reply is not used from servers above a zone that has to be asked over TLS:
+// they may say only where that zone is, and what zone cuts there are above it. Whatever else they say
+// of its names came in clear, in the place of its servers.
+func (w *walk) mustRefer(asked answer.Question, m *upstream.Reply) error {
+	zone, above := w.r.routes.TLSZone(w.cut, routes.SearchedFrom(w.q))
+	switch {
+	case !above, m.Kind == answer.KindReferral:
+		return nil
+	case asked != w.q && asked.Name != zone && zone.IsAtOrBelow(asked.Name) && m.Kind != answer.KindNameError:
+		return nil // it shows that there is no zone cut
+	}
+	return &failure.ZoneError{
+		Zone: w.cut.Zone, Servers: []netip.AddrPort{m.Server.Addr}, Responded: true,
+		Err: fmt.Errorf("%w: the servers of %s do not refer to %s", failure.ErrTLSRequired, w.cut.Zone, zone),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/flight"
+	"github.com/iterdns/iterdns/internal/slist"
 	"github.com/iterdns/iterdns/internal/upstream"
 )
 
@@ -28,6 +29,9 @@ func (z *zoneQuery) failure(cause error) error {
 	default:
 		err = failure.WrapCause(failure.ErrNoServerAddress, err)
 	}
+	if z.needsTLS() {
+		err = fmt.Errorf("%w: %w", failure.ErrTLSRequired, err)
+	}
 	if root := z.rootFailure(); root != nil && !failed.Is(failure.NoDescriptors) {
 		err = fmt.Errorf("%w: %w", root, err)
 	}
@@ -46,6 +50,12 @@ func (z *zoneQuery) failure(cause error) error {
 		err = rt.Failed(err)
 	}
 	return &failure.ZoneError{Zone: z.cut.Zone, Servers: slices.Clone(z.tried), Down: z.down(), Responded: z.responded, Err: err}
+}
+
+// needsTLS reports whether no server answered, and all that were found have to be asked over TLS.
+func (z *zoneQuery) needsTLS() bool {
+	return !z.responded && len(z.servers.Addrs) > 0 &&
+		!slices.ContainsFunc(z.servers.Addrs, func(c *slist.Server) bool { return !c.MustBeTLS() })
 }
 
 // ended is the failure of a query that cause has ended, the end of its context. It says what was

@@ -33,7 +33,7 @@ type Route struct {
 	guards loopGuards          // of the servers whose addresses are looked up
 }
 
-// Forwarder is one server of a route.
+// Forwarder is one server of a route, or one that has to be asked over TLS.
 type Forwarder struct {
 	Addr      netip.AddrPort
 	Name      dnsname.Name // "" if it has none
@@ -43,6 +43,16 @@ type Forwarder struct {
 	transport *transport.Transport
 	key       tlsKey
 	Guard     LoopGuard
+	Required  bool // a server of a delegation that has to be asked over TLS, and not one of a route
+}
+
+// SamePeer reports whether f is how a server is asked that o asks, over the same connections; both
+// may be nil, for servers that are asked in clear.
+func (f *Forwarder) SamePeer(o *Forwarder) bool {
+	if f == nil || o == nil {
+		return f == o
+	}
+	return f.Required && o.Required && f.Addr == o.Addr && f.Sender == o.Sender
 }
 
 // IsDatagram reports whether a server is asked over UDP; the receiver is nil for those of a
@@ -170,6 +180,8 @@ func (m *routeTableBuilder) server(rt *Route, s ServerSpec) error {
 		return nil
 	case addr.Addr().IsUnspecified() || addr.Addr().IsMulticast():
 		return errUnspecifiedAddr
+	case s.Transport != transportTLS && m.r.tlsRules != nil && m.r.tlsRules.ofAddr(addr.Addr()) != nil:
+		return errPlainServer
 	}
 	rt.Addrs[addr.Addr()] = true
 	rt.Forwarders = append(rt.Forwarders, m.forwarder(addr, name, s))

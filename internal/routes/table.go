@@ -15,6 +15,7 @@ import (
 	"github.com/iterdns/iterdns/internal/env"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/infra"
+	"github.com/iterdns/iterdns/internal/transport"
 )
 
 // Table says which servers are asked about which names, and which names are not
@@ -48,6 +49,9 @@ type Router struct {
 	viewCount     uint32     // views made so far; guarded by changeMu
 	functionCount uint64     // functions numbered so far; guarded by changeMu
 	viewSalt      [16]byte   // of the views of routes with functions, without a ViewName
+
+	tlsRules     *TLSRules            // nil: no server has to be asked over TLS
+	tlsTransport *transport.Transport // for those that have to; nil without rules
 }
 
 // Begin installs the first route table. The resolver is not in use yet.
@@ -198,6 +202,9 @@ func (m *routeTableBuilder) build() error {
 		}
 		rt.View = m.view(rt, own)
 	}
+	if err := m.checkTLS(); err != nil {
+		return err
+	}
 	return m.buildFallback(validator)
 }
 
@@ -345,6 +352,9 @@ func (r *Router) retire(old, next *Table) {
 func (r *Router) Close() {
 	r.changeMu.Lock()
 	defer r.changeMu.Unlock()
+	if r.tlsTransport != nil {
+		r.tlsTransport.Close()
+	}
 	for rt := range r.routeTable.Load().All {
 		for _, f := range rt.Forwarders {
 			if f.transport != nil {
@@ -354,9 +364,13 @@ func (r *Router) Close() {
 	}
 }
 
-// Connections returns how many connections to servers of routes are open.
+// Connections returns how many connections are open to servers of routes, and to those that have to
+// be asked over TLS.
 func (r *Router) Connections() int {
 	n := 0
+	if r.tlsTransport != nil {
+		_, n = r.tlsTransport.Open()
+	}
 	for rt := range r.routeTable.Load().All {
 		for _, f := range rt.Forwarders {
 			if f.transport != nil {

@@ -191,18 +191,22 @@ func (r *Lister) AddTo(l *List, now time.Time, cut *routes.ZoneCut, name dnsname
 			r.Counts.LimitsReached.Count(limits.AddressesPerServer)
 			return
 		}
-		if !r.Usable(a) || !cut.IsConfigured() && !r.MayAsk(cut, a) || l.has(a) {
+		over := r.routes.TLSServer(cut, name, a)
+		if !r.Usable(a) || !cut.IsConfigured() && !r.MayAsk(cut, a) || l.has(a, over) {
 			continue
 		}
 		added++
 		addr := netip.AddrPortFrom(a, r.Settings.Port)
+		if over != nil {
+			addr = over.Addr
+		}
 		guard := cut.GuardOf(addr)
 		if guard != nil && guard.LeadsBackKnown() && !l.IncludeLoops {
 			l.LoopExcluded = true
 			continue
 		}
 		l.add(now, cut.Zone, Server{
-			Addr: addr, Name: name, Guard: guard, apexOnly: cut.ApexServer(name),
+			Addr: addr, Name: name, Forwarder: over, Guard: guard, apexOnly: cut.ApexServer(name),
 			lowPriority: lowPriority,
 		})
 	}
@@ -214,8 +218,9 @@ func (r *Lister) MayAsk(cut *routes.ZoneCut, a netip.Addr) bool {
 	return r.hintAddrs[a] || cut.Source.Route != nil && cut.Source.Route.Addrs[a] || r.Settings.AllowServer(a)
 }
 
-func (l *List) has(a netip.Addr) bool {
-	return slices.ContainsFunc(l.Addrs, func(c *Server) bool { return c.Forwarder == nil && c.Addr.Addr() == a })
+// has reports whether an address is on the list, to be asked in the same way: over is nil in clear.
+func (l *List) has(a netip.Addr, over *routes.Forwarder) bool {
+	return slices.ContainsFunc(l.Addrs, func(c *Server) bool { return c.Addr.Addr() == a && c.Forwarder.SamePeer(over) })
 }
 
 // serversAtOnce is how many servers memory is taken for at a time: the addresses of two usual name

@@ -206,7 +206,7 @@ func TestAddressesAreAddedOnce(t *testing.T) {
 	from := &routes.Source{Infra: infra.NewTable()}
 	servers := &Lister{Env: &env.Env{Settings: env.Settings{
 		Port: 53, AllowServer: func(a netip.Addr) bool { return a != addr(9) }, Limits: limits.Limits{AddressesPerServer: 3},
-	}}}
+	}}, routes: new(routes.Router)}
 	l := &List{Infra: from.Infra, triesPerServer: 3, Random: unseeded}
 	cut := &routes.ZoneCut{Delegation: &glue.Delegation{Zone: dnsname.MustParse("shop.example.")}, Source: from}
 	for i := range 3 {

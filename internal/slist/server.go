@@ -13,7 +13,7 @@ import (
 type Server struct {
 	Addr      netip.AddrPort
 	Name      dnsname.Name      // of the name server
-	Forwarder *routes.Forwarder // set for a server of a route that is given by address
+	Forwarder *routes.Forwarder // set for a server of a route that is given by address, and where TLS is required
 	Guard     *routes.LoopGuard // nil: not a server of a route
 	Estimate  infra.Estimate
 	score     time.Duration
@@ -73,6 +73,12 @@ func (c *Server) Network() string {
 func (c *Server) IsEncrypted() bool {
 	return c.Forwarder != nil && c.Forwarder.Stream && c.Forwarder.Network != "tcp"
 }
+
+// IsOverTLS reports whether the query goes over DNS over TLS (RFC 7858).
+func (c *Server) IsOverTLS() bool { return c.Forwarder != nil && c.Forwarder.Network == "tls" }
+
+// MustBeTLS reports whether Options.RequireTLS has the server.
+func (c *Server) MustBeTLS() bool { return c.Forwarder != nil && c.Forwarder.Required }
 
 // GetsSlowTimeout reports whether the only server gets the slow timeout of package upstream:
 // in the last send to it, and in the one before if nothing is known of it. It does once only,

@@ -14,6 +14,7 @@ import (
 // on them; nothing is read, written, opened or closed under it.
 type pool struct {
 	dial           func(ctx context.Context, network, address string) (net.Conn, error)
+	dialPeer       func(ctx context.Context, peer any, network, address string) (net.Conn, error)
 	ctx            context.Context // ends with Close
 	goroutines     *sync.WaitGroup
 	maxOpen        int
@@ -23,22 +24,23 @@ type pool struct {
 
 	mu      sync.Mutex
 	closed  bool
-	servers map[netip.AddrPort][]*stream // those that have not ended
-	open    int                          // connections whose descriptor may exist
-	changed chan struct{}                // closed, and replaced, when a waiting send may find a place
-	waiting int                          // how many sends wait for that
+	servers map[place][]*stream // those that have not ended
+	open    int                 // connections whose descriptor may exist
+	changed chan struct{}       // closed, and replaced, when a waiting send may find a place
+	waiting int                 // how many sends wait for that
 }
 
 func newPool(ctx context.Context, goroutines *sync.WaitGroup, o Options) *pool {
 	p := &pool{
 		dial:           o.Dial,
+		dialPeer:       o.DialPeer,
 		ctx:            ctx,
 		goroutines:     goroutines,
 		maxOpen:        o.MaxConns,
 		maxPerServer:   o.MaxConnsPerServer,
 		idleTimeout:    o.IdleTimeout,
 		connectTimeout: o.ConnectTimeout,
-		servers:        make(map[netip.AddrPort][]*stream),
+		servers:        make(map[place][]*stream),
 		changed:        make(chan struct{}),
 	}
 	if p.dial == nil {
@@ -48,24 +50,38 @@ func newPool(ctx context.Context, goroutines *sync.WaitGroup, o Options) *pool {
 	return p
 }
 
+// place is where connections lead to: those to one place can stand for each other.
+type place struct {
+	addr netip.AddrPort
+	peer any // Watch.Peer
+}
+
+// dialTo opens a connection to a place.
+func (p *pool) dialTo(ctx context.Context, to place) (net.Conn, error) {
+	if to.peer != nil && p.dialPeer != nil {
+		return p.dialPeer(ctx, to.peer, "tcp", to.addr.String())
+	}
+	return p.dial(ctx, "tcp", to.addr.String())
+}
+
 // send is Send for "tcp".
-func (p *pool) send(ctx context.Context, server netip.AddrPort, query []byte, watch Watch) ([]byte, error) {
+func (p *pool) send(ctx context.Context, server place, query []byte, watch Watch) ([]byte, error) {
 	w := newWaiter(query)
 	c, err := p.join(ctx, server, w, watch)
 	if err != nil {
-		return nil, &Error{Op: opWait, Network: "tcp", Server: server, Err: err}
+		return nil, &Error{Op: opWait, Network: "tcp", Server: server.addr, Err: err}
 	}
 	return c.await(ctx, w, watch)
 }
 
 // join puts w on a connection to server: an open one, one that is being opened,
 // or a new one. It waits while all places are taken.
-func (p *pool) join(ctx context.Context, server netip.AddrPort, w *waiter, watch Watch) (*stream, error) {
+func (p *pool) join(ctx context.Context, server place, w *waiter, watch Watch) (*stream, error) {
 	over := func() {}
 	defer func() { over() }()
 	told := watch.Waits == nil
 	for {
-		c, changed, err := p.place(server, w)
+		c, changed, err := p.tryJoin(server, w)
 		if changed == nil {
 			return c, err
 		}
@@ -86,9 +102,9 @@ func (p *pool) join(ctx context.Context, server netip.AddrPort, w *waiter, watch
 	}
 }
 
-// place is one try of join. If there is no place, it counts the caller as waiting and
+// tryJoin is one try of join. If there is no place, it counts the caller as waiting and
 // returns the channel that says when to try again, with an error that says what is full.
-func (p *pool) place(server netip.AddrPort, w *waiter) (*stream, <-chan struct{}, error) {
+func (p *pool) tryJoin(server place, w *waiter) (*stream, <-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -134,7 +150,7 @@ func longestIdle(best *stream, streams []*stream) *stream {
 
 // start opens a connection with its first query. Opening does not end with the
 // context of that query, since others join: it ends when no query waits any more.
-func (p *pool) start(server netip.AddrPort, w *waiter, replaced net.Conn) *stream {
+func (p *pool) start(server place, w *waiter, replaced net.Conn) *stream {
 	ctx, cancel := context.WithTimeout(p.ctx, p.connectTimeout)
 	c := newStream(p, server, cancel)
 	p.servers[server] = append(p.servers[server], c)
@@ -146,7 +162,7 @@ func (p *pool) start(server netip.AddrPort, w *waiter, replaced net.Conn) *strea
 
 // remove takes c out of the list of connections.
 func (p *pool) remove(c *stream) {
-	list := p.servers[c.server]
+	list := p.servers[c.place]
 	for i := range list {
 		if list[i] == c {
 			// A new list: copying within would keep pointers behind its end.
@@ -155,9 +171,9 @@ func (p *pool) remove(c *stream) {
 		}
 	}
 	if len(list) == 0 {
-		delete(p.servers, c.server)
+		delete(p.servers, c.place)
 	} else {
-		p.servers[c.server] = list
+		p.servers[c.place] = list
 	}
 }
 

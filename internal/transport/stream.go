@@ -40,7 +40,8 @@ const (
 // pool.mu.
 type stream struct {
 	pool       *pool
-	server     netip.AddrPort
+	place      place
+	server     netip.AddrPort // its address
 	cancelDial context.CancelFunc
 	wake       chan struct{} // there is something to write, or the idle time starts; one place
 	done       chan struct{} // closed when the stream ends
@@ -57,10 +58,11 @@ type stream struct {
 	idleSince time.Time       // when the last waiter left
 }
 
-func newStream(p *pool, server netip.AddrPort, cancelDial context.CancelFunc) *stream {
+func newStream(p *pool, to place, cancelDial context.CancelFunc) *stream {
 	return &stream{
 		pool:       p,
-		server:     server,
+		place:      to,
+		server:     to.addr,
 		cancelDial: cancelDial,
 		wake:       make(chan struct{}, 1),
 		done:       make(chan struct{}),
@@ -121,7 +123,7 @@ func (c *stream) open(ctx context.Context, replaced net.Conn) bool {
 	if replaced != nil {
 		closeConn(replaced)
 	}
-	conn, failure := c.pool.dial(ctx, "tcp", c.server.String())
+	conn, failure := c.pool.dialTo(ctx, c.place)
 	c.cancelDial()
 	if failure == nil && !c.opened(conn) {
 		closeConn(conn) // everybody left meanwhile

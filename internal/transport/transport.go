@@ -65,6 +65,10 @@ type Options struct {
 	// which for "tcp" is not the context of the caller: a connection is shared.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// DialPeer, if not nil, opens the connections for sends with a Watch.Peer in the place of
+	// Dial, on the same terms.
+	DialPeer func(ctx context.Context, peer any, network, address string) (net.Conn, error)
+
 	// MaxSockets is how many UDP sockets may be open at once; 0: 1,000. A send
 	// beyond waits for one to be closed, as long as its context lasts.
 	MaxSockets int
@@ -141,7 +145,7 @@ func (t *Transport) Send(ctx context.Context, network string, server netip.AddrP
 		return nil, &Error{Op: opDial, Network: network, Server: server, Err: net.ErrClosed}
 	}
 	defer t.exit(nil)
-	return t.streams.send(ctx, server, query, w)
+	return t.streams.send(ctx, place{server, w.Peer}, query, w)
 }
 
 // Exchange is Send with a zero Watch: the first message is the reply.
@@ -252,6 +256,11 @@ type Watch struct {
 	// the ICMP message behind it can be forged: it is a reason to ask another
 	// server as well, not to give up.
 	Unreachable func()
+
+	// Peer, if not nil, is what the connection has to be made for beside the address, as the
+	// host name that is verified. Sends over TCP share a connection only if their Peers are
+	// equal, which therefore are of a type that can be compared.
+	Peer any
 
 	// Waits, if not nil, is called as Check is when all connections (Options.MaxConns)
 	// are in use; over is called when one has become free or the wait has ended.

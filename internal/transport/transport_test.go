@@ -73,12 +73,12 @@ func TestDialArguments(t *testing.T) {
 	})
 }
 
-// Every field but Dial has a default, so that none is forgotten.
+// Every field but the functions has a default, so that none is forgotten.
 func TestOptionsDefaults(t *testing.T) {
 	o := reflect.ValueOf(Options{}.withDefaults())
 	for i := range o.NumField() {
 		name := o.Type().Field(i).Name
-		if o.Field(i).IsZero() != (name == "Dial") {
+		if o.Field(i).IsZero() != (name == "Dial" || name == "DialPeer") {
 			t.Errorf("%s: got %v, want a default", name, o.Field(i))
 		}
 	}

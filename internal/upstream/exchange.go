@@ -259,7 +259,8 @@ func (x *exchange) sender() routes.Sender {
 // onSent is called when a query has left this host.
 func (x *exchange) onSent() {
 	x.hasLeft = true
-	x.r.Counts.Sent(x.network)
+	x.r.Counts.Sent(x.network, x.to.IsOverTLS())
+	x.Budget.NoteSent(x.to.IsOverTLS())
 }
 
 // onUnreachable is called when the host reports the server's port as unreachable.

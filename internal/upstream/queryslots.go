@@ -67,6 +67,9 @@ func (s *sendSlots) leave() {
 // That is not part of the time that the server has to answer.
 func (x *exchange) waitSocketSlot(ctx context.Context) (s sendSlots, err error) {
 	switch {
+	case x.to.MustBeTLS(): // a hostile zone may have chosen it
+		s.connection, err = budget.Acquire(ctx, x.Budget, x.r.connectionSlots, x.Cut.Zone, limits.Connections)
+		return s, err
 	case x.to.Forwarder != nil && x.to.Forwarder.Sender != nil, x.r.transport == nil:
 		return s, nil // its own transport limits itself
 	case x.network == "tcp" && x.Cut.Source.Forwards():

@@ -152,7 +152,11 @@ func (c *Checker) add(list []*Server, cut *routes.ZoneCut, n named) []*Server {
 			}
 			taken++
 			at = len(list)
-			list = append(list, &Server{Addr: netip.AddrPortFrom(a, c.Settings.Port), Err: c.judge(cut, a)})
+			s := &Server{Addr: netip.AddrPortFrom(a, c.Settings.Port), Err: c.judge(cut, a)}
+			if over := c.routes.TLSServer(cut, n.name, a); over != nil {
+				s.Addr, s.forwarder = over.Addr, &slist.Server{Forwarder: over}
+			}
+			list = append(list, s)
 		}
 		s := list[at]
 		if !slices.Contains(s.Names, n.name) {

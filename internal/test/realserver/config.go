@@ -34,21 +34,21 @@ func (p Product) arguments(config string) []string {
 
 // config returns the product's configuration for zones served at addrs, with all
 // files in dir.
-func (p Product) config(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
+func (p Product) config(dir string, addrs []netip.AddrPort, files TLS, zones []hostedZone) string {
 	switch p {
 	case NSD:
-		return nsdConfig(dir, addrs, zones)
+		return nsdConfig(dir, addrs, files, zones)
 	case Knot:
 		return knotConfig(dir, addrs, zones)
 	case BIND:
-		return bindConfig(dir, addrs, zones)
+		return bindConfig(dir, addrs, files, zones)
 	}
 	return ""
 }
 
 // nsdConfig turns the rate limit off, which Debian builds in with 200 answers a
 // second, and lets NSD answer ANY in full.
-func nsdConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
+func nsdConfig(dir string, addrs []netip.AddrPort, files TLS, zones []hostedZone) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
 %[2]s	server-count: 1
@@ -62,9 +62,12 @@ func nsdConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	refuse-any: no
 	rrl-ratelimit: 0
 	rrl-whitelist-ratelimit: 0
-remote-control:
-	control-enable: no
 `, dir, eachAddr(addrs, "\tip-address: %s@%d\n"))
+	if files.CertFile != "" {
+		fmt.Fprintf(&b, "\tip-address: %s@%d\n\ttls-port: %[2]d\n\ttls-service-pem: %q\n\ttls-service-key: %q\n",
+			files.addr.Addr(), files.addr.Port(), files.CertFile, files.KeyFile)
+	}
+	b.WriteString("remote-control:\n\tcontrol-enable: no\n")
 	for _, z := range zones {
 		fmt.Fprintf(&b, "zone:\n\tname: %q\n\tzonefile: %q\n\tprovide-xfr: 127.0.0.0/8 NOKEY\n", z.origin, z.file)
 	}
@@ -108,11 +111,16 @@ zone:
 
 // bindConfig makes named authoritative only: no recursion, no empty zones of its
 // own, no key files or control channel of the host.
-func bindConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
+func bindConfig(dir string, addrs []netip.AddrPort, files TLS, zones []hostedZone) string {
 	var b strings.Builder
+	listenTLS := ""
+	if files.CertFile != "" {
+		fmt.Fprintf(&b, "tls own { cert-file %q; key-file %q; };\n", files.CertFile, files.KeyFile)
+		listenTLS = fmt.Sprintf("\tlisten-on port %d tls own { %s; };\n", files.addr.Port(), files.addr.Addr())
+	}
 	fmt.Fprintf(&b, `options {
 	directory %[1]q;
-%[2]s	listen-on-v6 { none; };
+%[2]s%[3]s	listen-on-v6 { none; };
 	pid-file none;
 	lock-file none;
 	session-keyfile none;
@@ -125,7 +133,7 @@ func bindConfig(dir string, addrs []netip.AddrPort, zones []hostedZone) string {
 	notify no;
 };
 controls { };
-`, dir, eachAddr(addrs, "\tlisten-on port %[2]d { %[1]s; };\n"))
+`, dir, eachAddr(addrs, "\tlisten-on port %[2]d { %[1]s; };\n"), listenTLS)
 	for _, z := range zones {
 		fmt.Fprintf(&b, "zone %q { type primary; file %q; };\n", z.origin, z.file)
 	}

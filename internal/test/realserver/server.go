@@ -31,6 +31,7 @@ type Server struct {
 	*Process
 	product Product
 	addr    netip.AddrPort
+	tls     netip.AddrPort
 }
 
 // Zone is a zone to serve: the origin in presentation format, with or without
@@ -48,9 +49,32 @@ type Zone struct {
 // failed.
 func Start(t testing.TB, product Product, zones ...Zone) *Server {
 	t.Helper()
+	return startAgain(t, product, TLS{}, zones)
+}
+
+// TLS are the PEM files of the certificate and the key of a server over TLS; without them there is none.
+type TLS struct {
+	CertFile, KeyFile string
+
+	addr netip.AddrPort
+}
+
+// StartTLS is Start for a server that answers over TLS as well, at TLSAddr. Knot DNS does from 3.4 on
+// only.
+func StartTLS(t testing.TB, product Product, files TLS, zones ...Zone) *Server {
+	t.Helper()
+	return startAgain(t, product, files, zones)
+}
+
+// startAgain starts a server, at other ports if need be.
+func startAgain(t testing.TB, product Product, files TLS, zones []Zone) *Server {
+	t.Helper()
 	Need(t, product)
 	for attempt := 1; ; attempt++ {
-		s := start(t, product, []netip.AddrPort{FreeAddr(t)}, zones)
+		if files.CertFile != "" {
+			files.addr = FreeAddr(t)
+		}
+		s := start(t, product, files, []netip.AddrPort{FreeAddr(t)}, zones)
 		err := s.awaitReady(zones)
 		if err == nil {
 			return s
@@ -68,7 +92,7 @@ func Start(t testing.TB, product Product, zones ...Zone) *Server {
 func StartAt(t testing.TB, product Product, addrs []netip.AddrPort, zones ...Zone) *Server {
 	t.Helper()
 	Need(t, product)
-	s := start(t, product, addrs, zones)
+	s := start(t, product, TLS{}, addrs, zones)
 	if err := s.awaitReady(zones); err != nil {
 		t.Fatalf("%v is not ready: %v", product, err)
 	}
@@ -78,17 +102,20 @@ func StartAt(t testing.TB, product Product, addrs []netip.AddrPort, zones ...Zon
 // Addr is the address, or the first one, at which the server answers, over UDP and TCP.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
 
+// TLSAddr is the address at which the server answers over TLS.
+func (s *Server) TLSAddr() netip.AddrPort { return s.tls }
+
 // Product tells which software the server is.
 func (s *Server) Product() Product { return s.product }
 
 // start writes the server's files and runs it until the test ends.
-func start(t testing.TB, product Product, addrs []netip.AddrPort, zones []Zone) *Server {
+func start(t testing.TB, product Product, files TLS, addrs []netip.AddrPort, zones []Zone) *Server {
 	t.Helper()
 	dir := TempDir(t)
 	config := filepath.Join(dir, configFile)
 	hosted, err := writeZones(dir, zones)
 	if err == nil {
-		err = os.WriteFile(config, []byte(product.config(dir, addrs, hosted)), 0o600)
+		err = os.WriteFile(config, []byte(product.config(dir, addrs, files, hosted)), 0o600)
 	}
 	if err != nil {
 		t.Fatalf("files of %v: %v", product, err)
@@ -98,7 +125,7 @@ func start(t testing.TB, product Product, addrs []netip.AddrPort, zones []Zone) 
 		t.Fatalf("start %v: %v", product, err)
 	}
 	process.EndWith(t)
-	return &Server{Process: process, product: product, addr: addrs[0]}
+	return &Server{Process: process, product: product, addr: addrs[0], tls: files.addr}
 }
 
 // awaitReady returns when the server answers for all zones over UDP and TCP.

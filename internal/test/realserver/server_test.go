@@ -74,7 +74,7 @@ func TestAwaitReadyProcessEnds(t *testing.T) {
 	for _, product := range Products() {
 		t.Run(product.String(), func(t *testing.T) {
 			Need(t, product)
-			s := start(t, product, []netip.AddrPort{FreeAddr(t)}, []Zone{{Origin: "not..a name", Text: zoneText}})
+			s := start(t, product, TLS{}, []netip.AddrPort{FreeAddr(t)}, []Zone{{Origin: "not..a name", Text: zoneText}})
 			err := s.awaitReady([]Zone{{Origin: "shop.example."}})
 			if !errors.Is(err, errEnded) {
 				t.Errorf("awaitReady of a server with a broken configuration: got %v, want %v", err, errEnded)

@@ -279,6 +279,15 @@ func TestPolicy(t *testing.T) {
 		t.Error(err)
 	}
 
+	demand, err := resolver.ParseTLSRequirement("shop.example#dns.example")
+	if err != nil || demand.Zone != "shop.example" || demand.Name != "dns.example" {
+		t.Fatal(demand, err)
+	}
+	encrypted := in.Resolver(t, func(o *resolver.Options) { o.RequireTLS = []resolver.TLSRequirement{demand} })
+	if _, err := encrypted.Resolve(t.Context(), "www.shop.example", dns.TypeA); !errors.Is(err, resolver.ErrTLSRequired) || encrypted.Stats().SentTLS != 0 {
+		t.Error(err)
+	}
+
 	small := in.Resolver(t, func(o *resolver.Options) { o.Limits.Sends = 1 })
 	_, err = small.Resolve(t.Context(), "www.shop.example", dns.TypeA)
 	var limit *resolver.LimitError

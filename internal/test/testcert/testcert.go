@@ -22,17 +22,23 @@ const Name = "dns.example"
 // New makes a certificate that signs itself, with its Leaf, valid for a day.
 func New(t testing.TB, serial int64) tls.Certificate {
 	t.Helper()
+	return For(t, serial, time.Now().Add(24*time.Hour), Name)
+}
+
+// For makes a certificate as New does, for other names and the 25 hours before notAfter.
+func For(t testing.TB, serial int64, notAfter time.Time, names ...string) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(serial),
-		Subject:               pkix.Name{CommonName: Name},
-		DNSNames:              []string{Name},
+		Subject:               pkix.Name{CommonName: names[0]},
+		DNSNames:              names,
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(24 * time.Hour),
+		NotBefore:             notAfter.Add(-25 * time.Hour),
+		NotAfter:              notAfter,
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
