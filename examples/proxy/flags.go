@@ -36,6 +36,7 @@ type config struct {
 	port                   uint
 	routes                 []resolver.Route
 	fallback               *resolver.Route // nil: none
+	requireTLS             []resolver.TLSRequirement
 	hostsFile              string
 	localZones             []string // ZONE=FILE
 	rebindProtection       bool
@@ -89,6 +90,7 @@ func (c *config) flagSet() *flag.FlagSet {
 
 	f.Var((*routeList)(&c.routes), "route", "`ZONE=SERVER,…`: ask these for the names of a zone; SERVER is [tcp://|tls://]IP[:PORT][#NAME], or a file like /etc/resolv.conf; the words stub, iterate and unsigned change what the route is")
 	f.Func("fallback", "`SERVER,…`: ask these, as of -route, while no root server can be asked (default: none)", c.setFallback)
+	f.Func("require-tls", "`ZONE[#NAME]`: ask the authoritative servers of a zone, or at an address or prefix, over TLS only, with NAME or that of the name server in the certificate; ,pin=BASE64 behind it is a key; can be repeated", c.addRequireTLS)
 	f.StringVar(&c.hostsFile, "hosts", "", "`FILE` in the form of /etc/hosts whose names are answered from it")
 	f.Var((*zoneFiles)(&c.localZones), "local-zone", "`ZONE=FILE`: answer a zone from a zone file")
 	f.BoolVar(&c.rebindProtection, "rebind-protection", false, "leave private addresses out of answers")

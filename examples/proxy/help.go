@@ -13,7 +13,7 @@ var flagGroups = []struct {
 }{
 	{"Where it listens", []string{"listen", "tls-listen", "https-listen", "cert", "key", "metrics", "debug"}},
 	{"Who may ask, and how much", []string{"allow-client", "client-rate", "client-questions", "client-connections", "questions", "time-limit"}},
-	{"Where answers are found", []string{"route", "fallback", "hosts", "local-zone", "hints", "anchors", "anchors-file", "local-root", "local-root-file", "dnssec", "allow-server", "port"}},
+	{"Where answers are found", []string{"route", "fallback", "require-tls", "hosts", "local-zone", "hints", "anchors", "anchors-file", "local-root", "local-root-file", "dnssec", "allow-server", "port"}},
 	{"What is changed in answers", []string{"rebind-protection", "private-domain", "rotate", "nsid"}},
 	{"What is kept", []string{"cache-bytes", "stale", "stale-over-bogus", "prefetch", "snapshot", "snapshot-interval"}},
 	{"How it runs", []string{"log", "log-queries", "drain", "threads"}},

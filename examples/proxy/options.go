@@ -25,6 +25,7 @@ func (c *config) options() (resolver.Options, error) {
 
 		Routes:              c.routes,
 		Fallback:            c.fallback,
+		RequireTLS:          c.requireTLS,
 		RebindingProtection: c.rebindProtection,
 		PrivateDomains:      c.privateDomains,
 		NSID:                c.nsid,

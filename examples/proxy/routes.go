@@ -54,6 +54,15 @@ func (c *config) setFallback(words string) error {
 	return nil
 }
 
+// addRequireTLS is the flag for servers that are asked over TLS only.
+func (c *config) addRequireTLS(text string) error {
+	q, err := resolver.ParseTLSRequirement(text)
+	if err == nil {
+		c.requireTLS = append(c.requireTLS, q)
+	}
+	return err
+}
+
 // parseServer reads [TRANSPORT://]IP[:PORT][#NAME].
 func parseServer(text string) (resolver.RouteServer, error) {
 	var s resolver.RouteServer
