@@ -45,9 +45,12 @@ type batch struct {
 	start    time.Time
 	stats    resolver.Stats // when the resolver was closed
 
-	ended   chan task
+	tasks   chan *task // for the workers
+	ended   chan *task
 	waiting waitingTasks // for another attempt
 	flying  int
+	workers int // as many as there were tasks under way at most
+	working sync.WaitGroup
 
 	seen windowCounts
 }
@@ -66,7 +69,7 @@ func newBatch(c *config, p *place, out *output, before *written) (*batch, error)
 	b := &batch{
 		config: c, place: p, out: out, before: before, pacer: newPacer(c.serverRate),
 		control: newController(c.minConcurrency, c.maxConcurrency), tally: &tally{}, start: time.Now(),
-		ended: make(chan task),
+		tasks: make(chan *task, c.maxConcurrency), ended: make(chan *task, c.maxConcurrency),
 	}
 	b.tally.add(&before.tally)
 	b.tally.before = before.lines
@@ -152,6 +155,10 @@ func (b *batch) work(ctx context.Context, cancel context.CancelCauseFunc, questi
 	defer watch.Stop()
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
+	defer b.working.Wait()
+	defer close(b.tasks) // no task is under way then
+	collector := newCollector(b.config)
+	defer collector.end()
 	var failed error
 	for {
 		if failed == nil && ctx.Err() != nil {
@@ -167,7 +174,7 @@ func (b *batch) work(ctx context.Context, cancel context.CancelCauseFunc, questi
 		}
 		if failed == nil && b.flying < b.control.limit && len(b.waiting) > 0 {
 			if pause := time.Until(b.waiting[0].again); pause <= 0 {
-				b.begin(ctx, heap.Pop(&b.waiting).(task))
+				b.begin(ctx, heap.Pop(&b.waiting).(*task))
 				continue
 			} else {
 				retry.Reset(pause)
@@ -193,6 +200,7 @@ func (b *batch) work(ctx context.Context, cancel context.CancelCauseFunc, questi
 		case <-watch.C:
 			b.control.observe(b.seen.end(b.flying, b.pacer.waits()))
 			b.progress.update(b.flying, len(b.waiting))
+			collector.adjust()
 		case <-ctx.Done():
 			if failed != nil {
 				b.await()
@@ -222,21 +230,30 @@ func (b *batch) take(ctx context.Context, q question) error {
 	case q.duplicate && b.config.duplicates == duplicatesRefused:
 		return b.write(recordNotAsked(q, reasonDuplicate, errDuplicate))
 	}
-	b.begin(ctx, task{question: q, record: newRecord(q)})
+	b.begin(ctx, &task{question: q, record: newRecord(q)})
 	return nil
 }
 
-// begin begins an attempt.
-func (b *batch) begin(ctx context.Context, t task) {
-	b.flying++
-	go func() {
-		b.attempt(ctx, &t)
+// begin begins an attempt. A goroutine makes one after another, since its stack, which an attempt
+// makes grow, is costly to get anew.
+func (b *batch) begin(ctx context.Context, t *task) {
+	if b.flying++; b.flying > b.workers {
+		b.workers++
+		b.working.Go(func() { b.attempts(ctx) })
+	}
+	b.tasks <- t
+}
+
+// attempts makes attempts until the run ends.
+func (b *batch) attempts(ctx context.Context) {
+	for t := range b.tasks {
+		b.attempt(ctx, t)
 		b.ended <- t
-	}()
+	}
 }
 
 // end writes what came of a question, or puts it back for another attempt.
-func (b *batch) end(t task, stopping bool) error {
+func (b *batch) end(t *task, stopping bool) error {
 	b.seen.done()
 	switch {
 	case stopping:
@@ -386,16 +403,16 @@ func (w *watcher) heard(i resolver.ResponseInfo) {
 }
 
 // waitingTasks are the questions that wait for another attempt, the next one first.
-type waitingTasks []task
+type waitingTasks []*task
 
 func (w waitingTasks) Len() int           { return len(w) }
 func (w waitingTasks) Less(i, j int) bool { return w[i].again.Before(w[j].again) }
 func (w waitingTasks) Swap(i, j int)      { w[i], w[j] = w[j], w[i] }
-func (w *waitingTasks) Push(t any)        { *w = append(*w, t.(task)) }
+func (w *waitingTasks) Push(t any)        { *w = append(*w, t.(*task)) }
 func (w *waitingTasks) Pop() any {
 	last := len(*w) - 1
 	t := (*w)[last]
-	(*w)[last] = task{}
+	(*w)[last] = nil
 	*w = (*w)[:last]
 	return t
 }

@@ -30,6 +30,9 @@ const (
 	questionTime = 20 * time.Second
 	// spareDescriptors are for files, the terminal and Redis.
 	spareDescriptors = 100
+	// moreSockets is for which part of the questions under way there is another socket: one whose
+	// server is late asks a second one, and a query that has to wait for a socket costs more.
+	moreSockets = 8
 	// leastKey is the shortest secret, in bytes.
 	leastKey = 16
 	// keepLog is how often the log of a mock Internet, which nobody reads, is emptied.
@@ -56,7 +59,7 @@ func newPlace(c *config) (*place, error) {
 	o.Cache = cache.New(cache.Options{MaxBytes: int64(c.cacheMiB) << 20})
 	o.DisablePrefetch = true // each name is asked for once
 	o.DisableHostsFile = true
-	sockets := min(max(1000, c.maxConcurrency), max(64, descriptors()-spareDescriptors))
+	sockets := min(max(1000, c.maxConcurrency+c.maxConcurrency/moreSockets), max(64, descriptors()-spareDescriptors))
 	o.Limits = resolver.Limits{
 		Time: questionTime, Questions: c.maxConcurrency + warmAtATime, Sockets: sockets,
 		QueriesPerServer: c.serverQueries, QueriesPerZone: max(200, 10*c.serverQueries),
