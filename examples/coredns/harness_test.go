@@ -124,6 +124,25 @@ func (s *server) signal(t *testing.T, sig syscall.Signal) {
 	}
 }
 
+// reload has the server read its Corefile again. It answers questions before it takes signals, and
+// one that comes too early is lost: another one is sent then.
+func (s *server) reload(t *testing.T) {
+	t.Helper()
+	const taken, again = "SIGUSR1: Reloading", 5 * time.Second
+	before := s.output.count(taken)
+	var sent time.Time
+	eventually(t, "the server takes the signal", func() bool {
+		if s.output.count(taken) > before {
+			return true
+		}
+		if time.Since(sent) > again {
+			s.signal(t, syscall.SIGUSR1)
+			sent = time.Now()
+		}
+		return false
+	})
+}
+
 // ask sends one query, once.
 func (s *server) ask(network, qname string, qtype uint16, change ...func(*dns.Msg)) (*dns.Msg, error) {
 	query := new(dns.Msg)

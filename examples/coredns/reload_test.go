@@ -75,7 +75,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		eventually(t, "clients ask", func() bool { return asked.Load() > before+50 })
 		questions := s.scrape(t)[`coredns_iterdns_questions_total{zones="."}`]
 		s.write(t, fmt.Sprintf(reloadCorefile, 91+i))
-		s.signal(t, syscall.SIGUSR1)
+		s.reload(t)
 		eventually(t, "the server has reloaded", func() bool { return s.output.count("Reloading complete") == i+1 })
 		if got := s.scrape(t)[`coredns_iterdns_questions_total{zones="."}`]; got < questions {
 			t.Errorf("got %v questions after the reload, want %v of before it at least", got, questions)
@@ -98,7 +98,7 @@ func TestReloadFails(t *testing.T) {
 	}
 	for i, test := range broken {
 		s.write(t, test.corefile)
-		s.signal(t, syscall.SIGUSR1)
+		s.reload(t)
 		eventually(t, "the reload has failed", func() bool { return s.output.count("[ERROR] SIGUSR1") == i+1 })
 		if s.output.count(test.want) == 0 {
 			t.Errorf("the log lacks %q", test.want)
@@ -108,7 +108,7 @@ func TestReloadFails(t *testing.T) {
 		}
 	}
 	s.write(t, fmt.Sprintf(reloadCorefile, 92))
-	s.signal(t, syscall.SIGUSR1)
+	s.reload(t)
 	eventually(t, "the server has reloaded", func() bool { return s.output.count("Reloading complete") == 1 })
 	if got := sorted(addresses(s.mustAsk(t, "www.shop.example.", dns.TypeA))); got != shopAddresses {
 		t.Errorf("got %q after the reload, want %s", got, shopAddresses)
