@@ -88,6 +88,8 @@ func TestWrongFlags(t *testing.T) {
 		{"-route corp.example=dns.example", `-route: "dns.example": want`},
 		{"-route corp.example=quic://192.0.2.1", `-route: "quic://192.0.2.1": want udp, tcp or tls`},
 		{"-route corp..example=192.0.2.1", `route`},
+		{"-require-tls bank.example,unsigned", `-require-tls: .*: "unsigned": not of the form`},
+		{"-require-tls bank.example -route bank.example=192.0.2.1", `Routes: route "bank.example.": Options.RequireTLS has`},
 		{"-fallback dns.example", `-fallback: "dns.example": want`},
 		{"-fallback 192.0.2.1,stub", `[Ff]allback: not recursive servers`},
 		{"-fallback 192.0.2.1 -route .=192.0.2.2", `[Ff]allback: never used beside a route`},
