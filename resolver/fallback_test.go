@@ -293,6 +293,43 @@ func TestFallbackFails(t *testing.T) {
 	})
 }
 
+// TestFallbackLieEndsNoStale: what a fallback makes up about a name neither ends the expired data
+// that is known of it nor is remembered as what the name's own servers said.
+func TestFallbackLieEndsNoStale(t *testing.T) {
+	withFallback(t, "", func(o *resolver.Options) { o.ServeStale = true }, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+		wantSecure(t, r, "www.shop.example.")
+		time.Sleep(2 * time.Hour)
+		beyond := resolvertest.New(t, severalRoots).Resolver(t)
+		in.Handle(fallbackAddr, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			if reply, err := beyond.Exchange(t.Context(), q); err == nil {
+				for _, rr := range reply.Answer {
+					if a, ok := rr.(*dns.A); ok {
+						a.A = []byte{203, 0, 113, 66}
+					}
+				}
+				w.WriteMsg(reply)
+			}
+		}))
+		in.Update(closedNetwork)
+		for i := range 3 {
+			r.Resolve(t.Context(), topLevel(i), dns.TypeA)
+		}
+		for range 3 {
+			result, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)
+			if err != nil || !result.Stale || strings.Contains(result.Answer[0].String(), "203.0.113.66") {
+				t.Fatalf("got %+v, %v, want expired data", result, err)
+			}
+			time.Sleep(time.Minute)
+		}
+		in.Update("-- fault * --\nmend")
+		for i := range 6 {
+			time.Sleep(16 * time.Second)
+			r.Resolve(t.Context(), fmt.Sprintf("m%d.plain.example.", i), dns.TypeA)
+		}
+		wantSecure(t, r, "www.shop.example.")
+	})
+}
+
 // TestFallbackIsFiltered like every other source.
 func TestFallbackIsFiltered(t *testing.T) {
 	more := "-- zone inside.test. at 198.51.100.20 --\nwww A 10.1.2.3\n"

@@ -25,6 +25,8 @@ type Failure struct {
 	Refusal     *RefusedError
 	Told        *ToldError
 
+	fallback bool // the fallback was asked too, in vain
+
 	network bool // a net.Error was read: the first one says whether it is a timeout
 }
 
@@ -207,6 +209,8 @@ func (f *Failure) readType(err error) {
 		}
 	case *ZoneError:
 		f.Zone = firstOf(f.Zone, err)
+	case *FallbackError:
+		f.fallback = true
 	case *CertificateError:
 		f.certificate = firstOf(f.certificate, err)
 	case *HeldError:
@@ -292,6 +296,8 @@ func (f Failure) IsTimeout() bool { return f.Is(Timeout) || f.Is(Deadline) }
 // we never do, except where keys could not be fetched.
 func (f Failure) IsOutage() bool {
 	switch {
+	case f.fallback: // which is asked in an outage only, and what it says does not end that
+		return !f.Is(Canceled) && !f.Is(Closed)
 	case f.Bogus != nil:
 		return f.Bogus.Reason.Code == dnssec.ReasonUnavailable
 	case f.cached != nil:

@@ -189,9 +189,9 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	st.tellCache(nil)
 	f, err := r.walkRetryingBogus(ctx, st, q, &start)
 	if err != nil && r.needsFallback(ctx, now, st, q, err) {
-		if f, err = r.askFallback(ctx, st, q, err); err == nil {
-			return f, nil
-		}
+		r.keepFailure(r.routes.ViewOf(now, q), st, q, err) // what the fallback says is kept apart
+		f, err = r.askFallback(ctx, st, q, err)
+		return f, r.blameClock(ctx, st, err)
 	}
 	if err != nil {
 		err = r.blameClock(ctx, st, err)
