@@ -80,7 +80,8 @@ var (
 // Remedy: set the clock, or see Options.SignatureTime.
 var ErrClock = failure.ErrClock
 
-// ClockError is an ErrClock that says how far the clock is wrong.
+// ClockError is an ErrClock that says how far the clock is wrong. A program on a host whose clock is not
+// set may get the time from time servers first: examples/recipes/clock.go.
 type ClockError = dnssec.ClockError
 
 // ErrName is the error of a question whose name is not a domain name. It wraps the reason.
