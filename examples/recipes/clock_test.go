@@ -109,18 +109,18 @@ func TestClock(t *testing.T) {
 		time.Sleep(time.Hour) // the program runs before there is a network
 		b.wantNoTime()
 		if err := b.set(timeA, timeB, timeC); err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		b.wantTime() // at once: the failure is not remembered
 		time.Sleep(20 * day)
 		b.wantTime()
 	})
 	onBoard(t, 11*time.Hour, func(b *board) { // 10 hours before the signatures: the clock is not blamed
-		if _, err := b.r.Resolve(t.Context(), "www.shop.example.", dns.TypeA); resolver.Reason(err) != resolver.FailureBogus {
-			t.Errorf("got %v, want bogus", err)
+		if _, err := b.r.Resolve(b.Context(), "www.shop.example.", dns.TypeA); resolver.Reason(err) != resolver.FailureBogus {
+			b.Errorf("got %v, want bogus", err)
 		}
 		if err := b.set(timeA, timeB, timeC); err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		b.wantTime()
 	})
@@ -133,7 +133,7 @@ func TestClockOneLiar(t *testing.T) {
 		onBoard(t, 100*day, func(b *board) {
 			b.says["192.0.2.1"] = lie
 			if err := b.set(timeA, timeB, timeC); err != nil {
-				t.Fatal(err)
+				b.Fatal(err)
 			}
 			b.wantTime()
 		})
@@ -142,7 +142,7 @@ func TestClockOneLiar(t *testing.T) {
 		b.silent["192.0.2.4"] = true
 		begin := time.Now()
 		if err := b.set(timeA, timeB, timeC); err != nil || time.Since(begin) < timeServerWithin || time.Since(begin) > 2*timeServerWithin {
-			t.Errorf("after %v: got %v", time.Since(begin), err)
+			b.Errorf("after %v: got %v", time.Since(begin), err)
 		}
 		b.wantTime()
 	})
@@ -163,12 +163,12 @@ func TestClockRefuses(t *testing.T) {
 			onBoard(t, 100*day, func(b *board) {
 				b.says["192.0.2.1"], b.says["192.0.2.2"], b.says["192.0.2.3"], b.says["192.0.2.4"] = c.a, c.b, c.b, c.c
 				if err := b.set(timeA, timeB, timeC); err == nil || !strings.Contains(err.Error(), c.says) {
-					t.Errorf("got %v, want %q", err, c.says)
+					b.Errorf("got %v, want %q", err, c.says)
 				}
 				b.wantNoTime()
 				clear(b.says)
 				if err := b.set(timeA, timeB, timeC); err != nil {
-					t.Error(err)
+					b.Error(err)
 				}
 				b.wantTime()
 			})
@@ -176,10 +176,10 @@ func TestClockRefuses(t *testing.T) {
 	}
 	onBoard(t, 100*day, func(b *board) {
 		if err := b.set(); err == nil {
-			t.Error("no servers: got no error")
+			b.Error("no servers: got no error")
 		}
 		if err := b.set(timeA, "none.a.example.", "none.b.example."); err == nil || !strings.Contains(err.Error(), "none.b.example.") {
-			t.Errorf("two names that are not there: got %v", err)
+			b.Errorf("two names that are not there: got %v", err)
 		}
 		b.wantNoTime()
 	})
@@ -190,19 +190,19 @@ func TestClockRefuses(t *testing.T) {
 func TestClockValidatesWhenItCan(t *testing.T) {
 	onBoard(t, 100*day, func(b *board) {
 		if err := b.set(timeBogus); err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		b.wantTime()
 		time.Sleep(time.Hour)
 		if err := b.set(timeBogus); resolver.Reason(err) != resolver.FailureBogus {
-			t.Errorf("with the time known: got %v, want bogus", err)
+			b.Errorf("with the time known: got %v, want bogus", err)
 		}
 		before := b.unvalidated.Stats().Questions
 		if err := b.set(timeA, timeB, timeC); err != nil {
-			t.Error(err)
+			b.Error(err)
 		}
 		if n := b.unvalidated.Stats().Questions - before; before == 0 || n > 0 {
-			t.Errorf("%d questions were asked without validation before the time was known, and %d after that; want some, and none", before, n)
+			b.Errorf("%d questions were asked without validation before the time was known, and %d after that; want some, and none", before, n)
 		}
 	})
 	onBoard(t, 100*day, func(b *board) {
@@ -210,7 +210,7 @@ func TestClockValidatesWhenItCan(t *testing.T) {
 			b.says[fmt.Sprintf("192.0.2.%d", addr)] = -50 * day
 		}
 		if err := b.set(timeA, timeB, timeC); err == nil {
-			t.Error("got no error")
+			b.Error("got no error")
 		}
 		b.wantNoTime()
 	})
