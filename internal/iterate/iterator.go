@@ -106,6 +106,7 @@ type QueryState struct {
 	Prefetching  bool // this is a prefetch: the cache has an answer to q that is about to expire
 	fallback     bool // it is asked of the fallback
 	priming      bool // it belongs to no client question, but to priming
+	checking     bool // it finds out what the network lets through
 	// needSignatures is set when an answer without signatures is of no use.
 	needSignatures bool
 	walkID         int

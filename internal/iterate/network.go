@@ -57,7 +57,17 @@ func (z *zoneQuery) seemsCut(to *slist.Server) bool {
 	if to.Estimate.Dead {
 		silentTries = 1
 	}
-	return z.cutOff || z.alien >= alienReplies || !z.responded && z.lost >= silentTries
+	return z.cutOff || z.alien >= z.aliensNeeded() || !z.responded && z.lost >= silentTries
+}
+
+// aliensNeeded is how many replies that are no root server's are needed before TCP is tried. A check of
+// the network collects as many as show that it is the network.
+func (z *zoneQuery) aliensNeeded() int {
+	needed := alienReplies
+	if z.st.checking {
+		needed = reach.AddrsNeeded
+	}
+	return min(needed, len(z.servers.Addrs))
 }
 
 // noteReach takes in what an exchange shows about the network.
@@ -99,6 +109,9 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 // noteOthers takes in what servers other than the root's show. Where several are silent, or something
 // recurses in their place, the root servers show whether that is the network.
 func (z *zoneQuery) noteOthers(o *upstream.Result) {
+	if o.Reply != nil && !o.Server.OverTCP && (o.Reply.Kind == answer.KindRecursive || o.Reply.Kind == answer.KindLame) {
+		z.foreign++
+	}
 	switch {
 	case o.Server.OverTCP:
 	case o.Reply != nil && o.Reply.Kind == answer.KindRecursive, !z.responded && z.lost == silentTries && o.TimedOut && len(z.tried) > 1:
@@ -203,6 +216,7 @@ func (r *Iterator) checkNetwork() <-chan struct{} {
 				}
 			}()
 			st, cut := r.ofNetwork(q)
+			st.checking = true
 			ctx, cancel := context.WithDeadline(r.Base, st.Budget.Deadline)
 			defer cancel()
 			_, _ = r.ask(ctx, st, cut, q, askMode{}) // what it shows is noted on the way
@@ -232,13 +246,15 @@ func (r *Iterator) awaitCheck(ctx context.Context) reach.Way {
 	return r.way()
 }
 
-// rootOnceMore lets root servers that were all silent be asked again, over TCP: of few there may be none
-// left to ask when it is seen that the others were silent, to this question or to those beside it.
+// rootOnceMore lets root servers be asked again, over TCP, when all were silent or something else answered
+// in their place: of few there may be none left to ask when that is seen, of this question or of those
+// beside it.
 func (z *zoneQuery) rootOnceMore(ctx context.Context) bool {
-	if z.cutOff || !z.asksRoot() || z.responded || z.byTCP > 0 || !z.areSilent() || ctx.Err() != nil {
+	if z.cutOff || !z.asksRoot() || z.byTCP > 0 || ctx.Err() != nil {
 		return false
 	}
-	if z.lost == 0 && len(z.errs) > 0 { // this host has no route to them, over TCP either
+	silent := !z.responded && z.areSilent() && (z.lost > 0 || len(z.errs) == 0) // else this host has no route to them, over TCP either
+	if !silent && z.alien < z.aliensNeeded() {
 		return false
 	}
 	z.cutOff = true
@@ -246,15 +262,18 @@ func (z *zoneQuery) rootOnceMore(ctx context.Context) bool {
 	return z.send(ctx, events.ReasonNone) || z.awaitProbe()
 }
 
-// onceMoreOverTCP lets the servers of a zone that were all silent be asked again when that turns out
-// to be the network's doing. They are asked as often as is left of their tries.
+// onceMoreOverTCP lets the servers of a zone be asked again that were all silent, or did not serve the
+// zone, when that turns out to be the network's doing. They are asked as often as is left of their
+// tries.
 func (z *zoneQuery) onceMoreOverTCP(ctx context.Context) bool {
+	silent, foreign := !z.responded && z.lost >= silentTries, z.foreign >= min(alienReplies, len(z.servers.Addrs)) && z.foreign > 0
 	switch {
-	case z.asksRoot(), z.cut.Source.Route != nil, z.responded, z.lost < silentTries, z.byTCP > 0, ctx.Err() != nil:
+	case z.asksRoot(), z.cut.Source.Route != nil, !silent && !foreign, z.byTCP > 0, ctx.Err() != nil:
 		return false
 	case z.r.awaitCheck(ctx) != reach.OverTCP:
 		return false
 	}
+	z.fallback = nil // it is the network's
 	z.servers.Again(z.r.Settings.Now())
 	return z.send(ctx, events.ReasonNone)
 }

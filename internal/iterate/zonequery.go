@@ -113,6 +113,7 @@ type zoneQuery struct {
 	forbidden     bool // this host has refused to send over UDP
 	cutOff        bool // all root servers were silent over UDP
 	alien         int  // replies over UDP that are no root server's
+	foreign       int  // the same of others: servers that do not serve the zone, or recurse
 	byTCP         int  // queries to root servers over TCP, to see whether it leads there
 	refusals      int  // servers that refused the question in every form
 	ownFailure    bool // a server was not asked or heard because of the question's own limits, this host, or a panic

@@ -20,9 +20,9 @@ const (
 )
 
 const (
-	// addrsNeeded is how many root servers must fail over UDP before the network is blamed: they
+	// AddrsNeeded is how many root servers must fail over UDP before the network is blamed: they
 	// are operated apart, and two of them are never down together.
-	addrsNeeded = 3
+	AddrsNeeded = 3
 	// questionsNeeded is how many different questions must fail, at some or at all root servers:
 	// one may fail for what it asks, as a filter drops some names only.
 	questionsNeeded = 2
@@ -121,7 +121,7 @@ func (n *Network) FailedUDP(now time.Time, server netip.AddrPort, of int, q answ
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.age(now)
-	n.silent, n.of = addOnce(n.silent, server, addrsNeeded), of
+	n.silent, n.of = addOnce(n.silent, server, AddrsNeeded), of
 	n.questions = addOnce(n.questions, q, questionsNeeded)
 	if alien {
 		n.aliens++
@@ -255,7 +255,7 @@ func (n *Network) succeeded(now time.Time, overTCP bool) {
 
 // decide moves to TCP when enough has been observed.
 func (n *Network) decide(now time.Time) {
-	if Way(n.way.Load()) == Open && len(n.silent) >= min(addrsNeeded, n.of) && len(n.questions) >= questionsNeeded && n.replies >= repliesNeeded {
+	if Way(n.way.Load()) == Open && len(n.silent) >= min(AddrsNeeded, n.of) && len(n.questions) >= questionsNeeded && n.replies >= repliesNeeded {
 		n.set(now, OverTCP)
 	}
 }
