@@ -264,6 +264,8 @@ func TestParseRollovers(t *testing.T) {
 	} {
 		if states, err := ParseRollovers([]byte(bad)); !errors.Is(err, ErrRollover) || states != nil {
 			t.Errorf("%s: got %v, %v", label, states, err)
+		} else if empty := strings.TrimSpace(bad) == ""; empty != strings.HasSuffix(err.Error(), ": empty") {
+			t.Errorf("%s: got %v", label, err)
 		}
 	}
 	many := Rollover{Zone: "example."}

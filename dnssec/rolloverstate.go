@@ -55,6 +55,8 @@ func ParseRollovers(text []byte) ([]Rollover, error) {
 		switch err := in.Decode(&r); {
 		case err == io.EOF && len(states) > 0:
 			return states, nil
+		case err == io.EOF:
+			return nil, fmt.Errorf("%w: empty", ErrRollover)
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", ErrRollover, err)
 		}

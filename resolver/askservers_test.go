@@ -312,6 +312,9 @@ func TestWaitForEnds(t *testing.T) {
 		if answers == nil || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &told) || took != 5*time.Second {
 			w.Errorf("with a deadline: %v, %v after %v", answers, err, took)
 		}
+		if text := resolver.Explain(err); !strings.Contains(text, "the wait for a change ended") || resolver.Reason(err) != resolver.FailureTimeout {
+			w.Errorf("with a deadline: %v: %q", resolver.Reason(err), text)
+		}
 	})
 	inWorld(t, text, func(w *world) {
 		answers, took, err := wait(w, w.Context(), "x.shop.example")

@@ -174,6 +174,9 @@ func (c *config) openAnchors() (*anchorkeeper.Keeper, error) {
 	}
 	keeper, anchors, err := anchorkeeper.Open(o)
 	if err != nil {
+		if name, ok := c.AnchorStore.(fmt.Stringer); ok && errors.Is(err, dnssec.ErrRollover) {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
 		return nil, &OptionError{"AnchorStore", err}
 	}
 	c.TrustAnchors = anchors
@@ -331,6 +334,19 @@ func (e *OptionError) Error() string { return "resolver: options: " + e.text() }
 func (e *OptionError) Unwrap() error { return e.Err }
 
 func (e *OptionError) text() string { return e.Option + ": " + e.Err.Error() }
+
+// explain says what is wrong with the option, or with what the store has that it names.
+func (e *OptionError) explain() (what, remedy string) {
+	switch {
+	case errors.Is(e.Err, anchorkeeper.ErrLoad):
+		return "the store of trust anchors (Options.AnchorStore) cannot be read (" + briefly(e.Err) + ")",
+			"It may be empty at first, but the folder of a file has to exist, and nobody else may write the file"
+	case errors.Is(e.Err, dnssec.ErrRollover):
+		return "the store of trust anchors (Options.AnchorStore) has something else than their states (" + briefly(e.Err) + ")",
+			"Name the right store; without its file, a program starts anew from Options.TrustAnchors"
+	}
+	return "the options make no sense: " + e.text(), ""
+}
 
 // asOptionError returns an error of the engine about options as callers see it.
 func asOptionError(err error) error {

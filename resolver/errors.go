@@ -16,7 +16,6 @@ import (
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/failure"
 	"github.com/iterdns/iterdns/internal/limits"
-	"github.com/iterdns/iterdns/internal/printable"
 	"github.com/iterdns/iterdns/internal/routes"
 )
 
@@ -158,7 +157,7 @@ func (e *Error) Error() string {
 	if e.Zone != "" {
 		fmt.Fprintf(&b, ": zone %s", e.Zone)
 	}
-	b.WriteString(": " + printable.Lines(fmt.Sprint(e.Err)))
+	b.WriteString(": " + Printable(strings.ReplaceAll(fmt.Sprint(e.Err), "\n", "; ")))
 	var tried []string
 	if n := len(e.Servers); n > 0 && pendingOf(e) == nil { // which says so itself
 		tried = append(tried, fmt.Sprintf("%s tried, last %s", failure.CountServers(n), e.Servers[n-1]))

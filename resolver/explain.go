@@ -45,7 +45,7 @@ func Explain(err error) string {
 		sentences = append(sentences, remembered(told.Err))
 	}
 	var fallback *failure.FallbackError
-	if errors.As(err, &fallback) {
+	if errors.As(err, &fallback) && !strings.Contains(sentences[0], "(fallback: ") { // which says so
 		sentences = append(sentences, "The fallback (Options.Fallback) was of no use either: "+briefly(fallback.Err))
 	}
 	if errors.Is(err, ErrOnlyTCP) {
@@ -100,6 +100,7 @@ var knownCauses = []struct {
 	{ErrMetaType, "", "the type is not one of data, which servers could be asked for", "Ask for a type such as A, AAAA, MX or TXT", true},
 	{ErrName, "", "it is no domain name", "A name has labels of 1 to 63 bytes between dots, and at most 255 bytes", true},
 	{ErrRecordType, "", "the type parameter of Lookup does not stand for exactly one type of records", "Use a type of miekg/dns such as *dns.TLSA", true},
+	{errNotAsWanted, "", "the wait for a change ended before all servers of the zone answered as wanted", "The answers that WaitFor returned say which did not: allow more time, or ask their operator", false},
 	{ErrZoneDenied, "", "the zone above delegates the name to servers that deny it: they do not have the zone, or not as it should be", "Only the zone's operator can mend that, in the delegation or at the servers", false},
 	{ErrOutsideZone, "", "the servers of a zone are to be asked for a name that the zone does not hold", "Let FindZone find the zone of that name", true},
 	{ErrNoZone, "", "the servers of no zone are to be asked", "AskServers and WaitFor take a Zone that FindZone has returned, and that is not Local", true},
@@ -139,7 +140,7 @@ func explained(err error, told *Error) (what, remedy string) {
 	case errors.Is(err, dnssec.ErrNoAnchorLeft):
 		return "every key that this program trusted has been revoked by its owner while it did not run, and it has seen no new one for long enough (" + briefly(err) + ")", newAnchorsRemedy
 	case errors.As(err, &option):
-		return "the options make no sense: " + option.text(), ""
+		return option.explain()
 	case errors.As(err, &missing):
 		return explainMissing(missing)
 	case errors.As(err, &refusal):

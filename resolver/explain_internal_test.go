@@ -20,6 +20,15 @@ import (
 	"github.com/iterdns/iterdns/internal/stub"
 )
 
+// TestExplainFallbackOnce: what is told as the cause is not told again as the fallback's failure.
+func TestExplainFallbackOnce(t *testing.T) {
+	failed := &failure.FallbackError{Cause: ErrBlocked, Err: &failure.CertificateError{What: "certificate of a server is for another name", Err: errors.New("x509")}}
+	got := Explain(wrap(dns.Question{Name: "www.shop.example.", Qtype: dns.TypeA}, failed))
+	if n := strings.Count(got, "certificate of a server is for another name"); n != 1 || !strings.Contains(got, "it was asked because: ") {
+		t.Errorf("the fallback's failure is there %d times: %q", n, got)
+	}
+}
+
 // TestExplain has a row for every kind of error that this package returns.
 func TestExplain(t *testing.T) {
 	q := dns.Question{Name: "www.shop.example.", Qtype: dns.TypeA, Qclass: dns.ClassINET}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -217,7 +218,8 @@ type LocalRootState struct {
 	Serial uint32 // of the copy in use, or of the expired one; 0: there was none
 	Source string // where that came from
 	// Loaded is when it was loaded, Confirmed when a source last said that it is up to date, Refresh when
-	// the sources are asked next, and Expires when it is no longer used, by Options.Now.
+	// the sources are asked next, and Expires when it is no longer used. They are times of Options.Now,
+	// except that Expires is one of Options.SignatureTime where the signatures end first.
 	Loaded, Confirmed, Refresh, Expires time.Time
 	Records, Bytes                      int // records in the copy, and bytes in memory
 	// Err is why the last round through the sources failed, a *LocalRootError; nil: it succeeded.
@@ -277,7 +279,8 @@ type LocalRootStats struct {
 	// InUse is 1 while a copy of the root zone answers, otherwise 0. Serial is its serial number.
 	InUse  int    `json:"in_use"`
 	Serial uint64 `json:"serial"`
-	// Age is how long ago a source confirmed the copy, and Left how long it may still be used, in seconds.
+	// Age is how long ago a source confirmed the copy, and Left how long it may still be used, in seconds by
+	// Options.Now: Left can be below 0 while InUse is 1, where Options.SignatureTime is behind that.
 	Age  int `json:"age_seconds"`
 	Left int `json:"left_seconds"`
 	// Loaded counts the copies loaded, Unchanged how often a source said that the one in use is the newest,
@@ -380,6 +383,9 @@ func explainLocalRoot(e *LocalRootError) (what, remedy string) {
 	what = "the copy of the root zone from " + e.Source + " is not used (" + briefly(e.Err) + "); a copy in use before stays in use, and without one the root servers are asked"
 	switch e.Fault {
 	case LocalRootSourceFailed:
+		if errors.As(e.Err, new(*fs.PathError)) {
+			return what, "Check that the file is there, and that this program may read it"
+		}
 		return what, "Check that the source can be reached from here, and gives the zone to everybody"
 	case LocalRootSize, LocalRootSyntax:
 		return what, "The source gives something else than a root zone, or not the whole of it: look at what it gives"

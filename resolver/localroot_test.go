@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -690,6 +691,14 @@ func TestLocalRootExplained(t *testing.T) {
 				t.Errorf("got %q, want %q in it", got, want)
 			}
 			r.Close()
+		}
+		r, err := resolver.New(w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{resolver.LocalRootFile(filepath.Join(t.TempDir(), "root.zone"))}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if got := resolver.Explain(r.AwaitLocalRoot(t.Context())); !strings.HasSuffix(got, "Check that the file is there, and that this program may read it.") {
+			t.Errorf("no file: got %q", got)
 		}
 	})
 }

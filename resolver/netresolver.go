@@ -23,8 +23,11 @@ import (
 // and the TTL are lost this way; the methods of Resolver return them. Of a failure only the text of the
 // *net.DNSError remains, which says why it failed and which servers were asked. Package net itself puts a
 // server of /etc/resolv.conf before that text and into the field Server, though it was not asked; the text
-// says that too. One case has no such text: when a filter removed all addresses of an answer (ErrFiltered),
-// package net sees one without records and returns a bare "no such host".
+// says that too. Two cases have no such text. When a filter removed all addresses of an answer (ErrFiltered),
+// package net sees one without records and returns a bare "no such host". When the caller's context ends, it
+// does not wait for the text, and returns "i/o timeout" or "operation was canceled" with that server's address,
+// so that the error looks as if that server had failed; the methods of Resolver say what was still waited
+// for, where that is known, and have the context's cause.
 //
 // Package net asks for A and AAAA together and returns the error that came last. A host without addresses
 // of one family, whose look-up for the other fails, must not become "no such host", on which mailers

@@ -243,6 +243,9 @@ func TestNetResolverCancel(t *testing.T) {
 		if took := time.Since(start); took != 300*time.Millisecond || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v after %v, want context.Canceled after 300ms", err, took)
 		}
+		if !strings.HasSuffix(err.Error(), ": operation was canceled") {
+			t.Errorf("got %v, want the words of package net alone, as NetResolver's comment says", err)
+		}
 		before := in.Count()
 		time.Sleep(time.Minute)
 		if after := in.Count(); after != before {

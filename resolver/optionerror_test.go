@@ -3,6 +3,8 @@ package resolver_test
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/dnssec/anchorfile"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -77,6 +80,33 @@ func TestAnchorDigestLength(t *testing.T) {
 		}
 		if _, err := dnssec.NewAnchor(rr); errors.Is(err, dnssec.ErrAnchor) == fits {
 			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+// TestAnchorStoreExplained: an error about what the store has names the file, and is no mistake in the options.
+func TestAnchorStoreExplained(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "anchors.json")
+	for text, wants := range map[string][]string{
+		"":      {file + ": unusable state of trust anchors: empty", "has something else than their states"},
+		"hello": {file + ": unusable state of trust anchors: ", "has something else than their states"},
+		"none":  {"no such file or directory", "cannot be read", "the folder of a file has to exist"},
+	} {
+		path := file
+		if text == "none" {
+			path = filepath.Join(t.TempDir(), "missing", "anchors.json")
+		} else if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := resolver.New(resolver.Options{AnchorStore: anchorfile.New(path)})
+		var option *resolver.OptionError
+		if !errors.As(err, &option) || option.Option != "AnchorStore" {
+			t.Fatalf("%q: got %v", text, err)
+		}
+		for _, want := range wants {
+			if got := resolver.Explain(err); !strings.Contains(got, want) || strings.Contains(got, "make no sense") {
+				t.Errorf("%q: got %q, want %q in it", text, got, want)
+			}
 		}
 	}
 }

@@ -91,9 +91,9 @@ type Options struct {
 
 	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is used only
 	// while no root server can be asked (NetworkClosed): several questions have failed at all of them, over
-	// UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is not allowed. It is asked
-	// for no name that a route, local zone or zone of RequireTLS has, nor below a delegation in the cache
-	// whose servers answer.
+	// UDP and TCP. Its zone is "." or "", its kind RouteForward, and Unsigned is not allowed: that of
+	// ParseRoute(".=tls://192.0.2.53#dns.example") is one over TLS. It is asked for no name that a route,
+	// local zone or zone of RequireTLS has, nor below a delegation in the cache whose servers answer.
 	// One query every 15 s tests whether root servers answer again, and three successes end its use.
 	//
 	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an extended

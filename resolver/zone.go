@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -258,10 +259,14 @@ func (r *Resolver) AskServers(ctx context.Context, zone *Zone, name string, qtyp
 	return answers, err
 }
 
+// errNotAsWanted is beside the end of a context that ended WaitFor after a round.
+var errNotAsWanted = errors.New("the zone's servers did not all answer as wanted")
+
 // WaitFor asks the servers of a zone as AskServers does, again and again, until done returns true for their
 // answers (a change has reached all of them), or ctx or the resolver ends. Between the rounds it waits for
-// 2 s, and twice as long each time, up to 30 s, and for at most an hour in all. It returns the answers of the last round,
-// also with an error; nil if there was none. Rounds that fail by a limit are repeated.
+// 2 s, and twice as long each time, up to 30 s, and for at most an hour in all. It returns the answers of the
+// last round, also with an error, to see which servers do not have the change; nil if there was none. Rounds
+// that fail by a limit are repeated.
 func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype uint16, done func(*ServerAnswers) bool) (*ServerAnswers, error) {
 	ctx, cancel := context.WithTimeout(ctx, zonecheck.WaitInAll)
 	defer cancel()
@@ -284,7 +289,12 @@ func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype u
 			timer.Stop() // the next round says so
 		case <-ctx.Done():
 			timer.Stop()
-			return last, wrap(dns.Question{Name: dns.CanonicalName(name), Qtype: qtype, Qclass: dns.ClassINET}, context.Cause(ctx))
+			q := dns.Question{Name: dns.CanonicalName(name), Qtype: qtype, Qclass: dns.ClassINET}
+			cause := context.Cause(ctx)
+			if last != nil {
+				cause = fmt.Errorf("%w: %w", errNotAsWanted, cause)
+			}
+			return last, wrap(q, cause)
 		}
 	}
 }

@@ -137,7 +137,7 @@ func (c *command) do(ctx context.Context, verb string, args []string) error {
 	want, ok := map[string]int{"get": 2, "caa": 1, "show": 1, "verify": 1, "export": 1}[verb]
 	switch {
 	case !ok || len(args) != want:
-		return fmt.Errorf("%q with %d arguments: %w", verb, len(args), errUsage)
+		return fmt.Errorf("%q with %d arguments, want %d behind the flags: %w", verb, len(args), want, errUsage)
 	case (verb == "get" || verb == "caa" || verb == "export") && c.out == "":
 		return fmt.Errorf("no -o: %w", errUsage)
 	}

@@ -143,6 +143,9 @@ func TestRefused(t *testing.T) {
 	} {
 		e.run(exitUsage, args...)
 	}
+	if out := e.run(exitUsage, "verify", "file:x", "-anchors", "file:y"); !strings.Contains(out, "with 3 arguments, want 1 behind the flags") {
+		t.Errorf("flags behind the file: got %s", out)
+	}
 	if out := e.run(exitGood, "-h"); !strings.Contains(out, "verify") {
 		t.Errorf("got %s", out)
 	}

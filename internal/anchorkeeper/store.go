@@ -33,6 +33,9 @@ func newBoundedStore(s dnssec.RolloverStore) *boundedStore {
 	return &boundedStore{store: s, slot: make(chan struct{}, 1)}
 }
 
+// ErrLoad says that the store could not be read.
+var ErrLoad = errors.New("load the state of trust anchors")
+
 func (s *boundedStore) load(ctx context.Context) (text []byte, err error) {
 	var got []byte
 	err = s.call(ctx, func(ctx context.Context) (err error) {
@@ -40,7 +43,7 @@ func (s *boundedStore) load(ctx context.Context) (text []byte, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load the state of trust anchors: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrLoad, err)
 	}
 	return got, nil
 }
