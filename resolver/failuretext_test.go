@@ -185,7 +185,7 @@ No answer for inner.shop.example. A: every address of the answer is private or n
 resolve www.shop.example. A: limit Referrals (1) reached
 No answer for www.shop.example. A: it took more work than is allowed: limit Referrals (1) reached. That is a sign of a broken or hostile zone, or of too many questions at once; where it is neither, Options.Limits.Referrals allows more.
 # the root is silent
-resolve www.shop.example. A: zone .: no root server can be reached: port 53 may be blocked: no reachable server: 198.18.0.1: read udp: timed out (1 server tried, last 198.18.0.1:53)
+resolve www.shop.example. A: zone .: no root server can be reached: port 53 may be blocked: no reachable server: 198.18.0.1: read udp: timed out; 198.18.0.1: dial tcp: timed out (1 server tried, last 198.18.0.1:53)
 No answer for www.shop.example. A: port 53 is blocked: no root server answers. Asked: 198.18.0.1:53. The way out: forward to a resolver that may be asked (a Route for "." in Options.Routes), or use a network that lets DNS through.
 # empty label
 resolve www..shop.example A: malformed domain name: empty label in domain name

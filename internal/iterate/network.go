@@ -82,7 +82,7 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 	if silent {
 		z.lost++
 	}
-	z.forbidden = z.forbidden || forbidden
+	z.forbidden, z.spoilt = z.forbidden || forbidden, z.spoilt || o.UDPSpoilt
 	if !z.asksRoot() {
 		z.noteOthers(o)
 		return
@@ -253,7 +253,7 @@ func (z *zoneQuery) rootOnceMore(ctx context.Context) bool {
 	if z.cutOff || !z.asksRoot() || z.byTCP > 0 || ctx.Err() != nil {
 		return false
 	}
-	silent := !z.responded && z.areSilent() && (z.lost > 0 || len(z.errs) == 0) // else this host has no route to them, over TCP either
+	silent := !z.responded && !z.spoilt && z.areSilent() && (z.lost > 0 || len(z.errs) == 0) // else this host has no route to them, over TCP either
 	if !silent && z.alien < z.aliensNeeded() {
 		return false
 	}

@@ -111,6 +111,7 @@ type zoneQuery struct {
 	plainRetrying bool // r.plainRetries waits for the result
 	lost          int  // queries over UDP that nothing came back to
 	forbidden     bool // this host has refused to send over UDP
+	spoilt        bool // a server was asked over TCP, since what came over UDP was not a reply
 	cutOff        bool // all root servers were silent over UDP
 	alien         int  // replies over UDP that are no root server's
 	foreign       int  // the same of others: servers that do not serve the zone, or recurse
