@@ -72,7 +72,7 @@ type Limits struct {
 	// QueriesPerServer is the same for one server address. Default 100.
 	QueriesPerServer int
 	// Questions is how many questions may be under way at once; further ones wait. Default
-	// 10,000: each holds five goroutines and some 40 KiB. A quarter of them may wait to see
+	// 10,000: each holds one goroutine or two and some 16 KiB. A quarter of them may wait to see
 	// whether a server that is marked down is up again. When clients' messages (Exchange,
 	// ServeDNS) have to wait, the oldest of those under way are shed: they end with a
 	// LimitError after half a second, so that names below slow servers cannot take all

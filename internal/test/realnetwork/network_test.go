@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,8 +94,8 @@ func (w *world) awaitNetwork(t *testing.T, r *resolver.Resolver, want resolver.N
 // what follows goes over TCP at once, and over UDP when that is back.
 func TestOnlyTCP(t *testing.T) {
 	w := newWorld(t)
-	var lie func(*dns.Msg) *dns.Msg
-	startLiar(t, func(q *dns.Msg) *dns.Msg { return lie(q) })
+	var lie atomic.Pointer[func(*dns.Msg) *dns.Msg]
+	startLiar(t, func(q *dns.Msg) *dns.Msg { return (*lie.Load())(q) })
 	for _, tt := range []struct {
 		name  string
 		rules rules
@@ -112,7 +113,9 @@ func TestOnlyTCP(t *testing.T) {
 		{"led to denials", ledTo(liar), rcode(dns.RcodeNameError)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			lie = tt.lie
+			if tt.lie != nil {
+				lie.Store(&tt.lie)
+			}
 			r := w.resolver(t, nil)
 			setRules(t, tt.rules)
 			answerOf(t, r, "www.alpha.")
