@@ -3,6 +3,7 @@ package stub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 )
 
@@ -42,7 +43,7 @@ func MalformedNames(name string) *net.DNSError {
 // WithContext makes ctx's own error reachable too: err may have its cause only.
 func WithContext(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-		return errors.Join(err, ended)
+		return fmt.Errorf("%w; %w", err, ended)
 	}
 	return err
 }
