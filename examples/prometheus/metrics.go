@@ -120,6 +120,16 @@ var metrics = []metric{
 		}
 	}),
 
+	counter("queries_tls_total", "Queries sent over TLS, which are among those over TCP.", func(s *resolver.Stats) uint64 { return s.SentTLS }),
+	labelled("anchor_refreshes_total", "Times that a zone with trust anchors was asked for its keys, and that the store failed.", "result",
+		func(s *resolver.Stats) map[string]float64 {
+			a := &s.Anchors
+			return map[string]float64{"taken": float64(a.Refreshed), "failed": float64(a.RefreshFailed), "store_failed": float64(a.StoreFailed)}
+		}),
+	gauge("anchors_trusted", "Keys that are trusted.", func(s *resolver.Stats) int64 { return int64(s.Anchors.Trusted) }),
+	gauge("anchors_pending", "Keys that have not been seen for long enough yet.", func(s *resolver.Stats) int64 { return int64(s.Anchors.Pending) }),
+	gauge("anchors_revoked", "Keys that their owners have revoked.", func(s *resolver.Stats) int64 { return int64(s.Anchors.Revoked) }),
+	gauge("anchors_unsaved", "1 while the store lacks the latest states of keys.", func(s *resolver.Stats) int64 { return flag01(s.Anchors.Unsaved) }),
 	gauge("local_root_in_use", "1 while a copy of the root zone answers.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.InUse) }),
 	gauge("local_root_serial", "Serial number of the copy.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.Serial) }),
 	gauge("local_root_age_seconds", "How long ago a source confirmed the copy.", func(s *resolver.Stats) int64 { return int64(s.LocalRoot.Age) }),
