@@ -15,8 +15,8 @@ var ErrClock = errors.New("this computer's clock seems wrong")
 
 const (
 	// minClockSlow is how far a signature of the root zone has to begin in the future before the
-	// clock is blamed. Any such signature shows that the clock is slow, or that of whoever signed
-	// the root is fast; the latter by hours at most, as when a clock has local time for UTC.
+	// clock is blamed. Any such signature shows that the clock is slow, or the root signer's
+	// clock is fast; the latter by hours at most, as when a clock has local time for UTC.
 	minClockSlow = 24 * time.Hour
 	// minClockFast is how long ago all signatures of the root zone's keys have to have expired
 	// before the clock is blamed. The root's keys are signed for 21 days, anew after 10, so that no

@@ -122,7 +122,7 @@ func (w *world) wantServers(answers *resolver.ServerAnswers, want ...string) {
 	}
 }
 
-// TestAskServers: every server is in the result, whoever names it, with what it says, or why it says
+// TestAskServers: every server is in the result, whether the parent or the zone names it, with what it says, or why it says
 // nothing. An address with two names is asked once.
 func TestAskServers(t *testing.T) {
 	inWorld(t, serversWorld, func(w *world) {

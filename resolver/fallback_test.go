@@ -188,7 +188,7 @@ func TestFallbackLies(t *testing.T) {
 }
 
 // TestFallbackIsNotNeeded: it gets no query while root servers can be asked in any way, nor about names
-// that others have a say about.
+// that belong to others.
 func TestFallbackIsNotNeeded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault  string

@@ -30,7 +30,7 @@ www   A  192.0.2.1
 `
 
 // TestUnanswered: the error of a question that is ended before there is an answer names the zone
-// that was being asked and the servers that had not replied, whoever ended it and however.
+// that was being asked and the servers that had not replied, however it was ended.
 func TestUnanswered(t *testing.T) {
 	const third = 300 * time.Millisecond
 	type end int

@@ -25,6 +25,6 @@ func syncDir(path string) error {
 	return errors.Join(err, dir.Close())
 }
 
-// everybodyWrites reports whether a file has a permission that it must not have: whoever writes
-// it decides what is trusted.
+// everybodyWrites reports whether all users may write to a file. They must not, since its contents
+// decide what is trusted.
 func everybodyWrites(mode fs.FileMode) bool { return mode.Perm()&0o002 != 0 }

@@ -73,7 +73,7 @@ func (c *Clock) Look(now time.Time) {
 }
 
 // SetSince reads the clock, and reports whether it has been set since that moment. What was
-// concluded then from the time counts no longer. Both times are those of whoever asks.
+// concluded then from the time counts no longer. Both times are the caller's.
 func (c *Clock) SetSince(moment, now time.Time) bool {
 	c.Look(now)
 	c.mu.Lock()

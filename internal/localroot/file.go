@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// save puts a copy into a file, in the place of the one there in one step: whoever reads the file,
-// and whenever this process ends, it is whole. The file's time is when a source said that the copy
+// save replaces the file by a copy in one step, so that readers find a whole file at any time, also
+// after a crash. The file's time is when a source said that the copy
 // is up to date.
 func (z *contents) save(path string, asOf time.Time) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")

@@ -19,7 +19,7 @@ func TestNoFile(t *testing.T) {
 		t.Skip(err)
 	}
 	written := make(chan struct{})
-	go func() { // so that whoever opens the pipe goes on
+	go func() { // so that opening the pipe for reading returns
 		defer close(written)
 		if w, err := os.OpenFile(pipe, os.O_WRONLY, 0); err == nil {
 			w.Close()

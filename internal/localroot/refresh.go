@@ -184,7 +184,7 @@ func (r *Root) try(ctx context.Context, s *Source) error {
 func (r *Root) take(source string, f fetched, save bool) error {
 	h := r.current.Load()
 	serial := f.contents.serial()
-	// A copy that has expired may be replaced by any that is good: whoever has it is no worse off.
+	// A copy that has expired may be replaced by any good one, which is no worse.
 	if h != nil && h.usable(r.config.Now(), r.config.SignatureTime()) {
 		switch {
 		case older(serial, h.Serial):

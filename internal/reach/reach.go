@@ -41,8 +41,8 @@ const (
 	// fails doubles it. Each is one query.
 	testFirst = 30 * time.Second
 	testMax   = 8 * time.Minute
-	// testClosed is the time between two tests while no root server can be asked at all: whoever
-	// logs in to a captive portal does not wait for long.
+	// testClosed is the time between two tests while no root server can be asked at all, so
+	// that a user who logs in to a captive portal does not wait for long.
 	testClosed = 15 * time.Second
 	// testAgain is the time between two tests when the last one succeeded.
 	testAgain = 5 * time.Second
