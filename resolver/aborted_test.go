@@ -313,13 +313,13 @@ func TestBackgroundThatDoesNotReturn(t *testing.T) {
 	for _, end := range []func(){func() { panic("boom") }, runtime.Goexit} {
 		synctest.Test(t, func(t *testing.T) {
 			var broken atomic.Bool
+			var fetched atomic.Int64
 			in := resolvertest.New(t, "-- zone shop.example. at 198.51.100.3 --\nwww 300 A 192.0.2.80\n")
-			fetched := 0
 			r := in.Resolver(t, narrow, func(o *resolver.Options) {
 				dial := o.Dial
 				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 					if broken.Load() {
-						fetched++
+						fetched.Add(1)
 						end()
 					}
 					return dial(ctx, network, address)
@@ -340,8 +340,8 @@ func TestBackgroundThatDoesNotReturn(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 			}
-			if fetched != 3 {
-				t.Errorf("%d refreshes were tried, want one each time", fetched)
+			if n := fetched.Load(); n != 3 {
+				t.Errorf("%d refreshes were tried, want one each time", n)
 			}
 		})
 	}

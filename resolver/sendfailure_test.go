@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -42,11 +43,12 @@ func TestFaultsAreNamed(t *testing.T) {
 		t.Run(test.about, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in := resolvertest.New(t, "-- zone shop.example. --\nwww A 192.0.2.80\n")
-				broken := true
+				var broken atomic.Bool
+				broken.Store(true)
 				r := in.Resolver(t, func(o *resolver.Options) {
 					dial := o.Dial
 					o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-						if broken {
+						if broken.Load() {
 							return nil, test.fault
 						}
 						return dial(ctx, network, address)
@@ -71,7 +73,7 @@ func TestFaultsAreNamed(t *testing.T) {
 					t.Errorf("clients get %v, want %s", told.Extended, test.text)
 				}
 				if test.is == resolver.ErrNoDescriptors && !test.route {
-					broken = false
+					broken.Store(false)
 					if got, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA); err != nil || len(got.Answer) != 1 {
 						t.Errorf("as soon as there are some: got %v, %v, want the answer", got, err)
 					}

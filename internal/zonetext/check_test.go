@@ -53,6 +53,8 @@ func TestDedent(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	f.Add("www A 192.0.2.1\n")
 	f.Add("  m A 192.0.2.1\n$TTL h\n")
+	f.Add(")(0\n)B")
+	f.Add("  ( a\n)\n  ( b )")
 	f.Add("  a MX ( 1\n b )\n  b A 192.0.2.1")
 	f.Fuzz(func(t *testing.T, text string) {
 		err := Check(text)

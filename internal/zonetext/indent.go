@@ -62,5 +62,6 @@ func common(text string, all []span) string {
 			prefix = prefix[:len(prefix)-1]
 		}
 	}
-	return strings.TrimRight(prefix, "(") // which is no blank
+	blanks := len(prefix) - len(strings.TrimLeft(prefix, " \t")) // parentheses can stand between them
+	return prefix[:blanks]
 }
