@@ -4,14 +4,9 @@ import (
 	"container/heap"
 	"context"
 	"errors"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/miekg/dns"
-
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -21,10 +16,6 @@ const (
 	// mostRests is how often a question comes back because a server's rate was used up, beside its
 	// attempts.
 	mostRests = 100
-	// sampleLatencies is how many round-trip times of a window are looked at.
-	sampleLatencies = 512
-	// timerTest is the timer whose lateness says how busy the processor is.
-	timerTest = 20 * time.Millisecond
 )
 
 // errInterrupted is the error of a run that was told to end.
@@ -292,116 +283,6 @@ func (b *batch) write(r *record) error {
 	return b.out.add(line)
 }
 
-// attempt asks a question once.
-func (b *batch) attempt(ctx context.Context, t *task) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r := t.record
-	r.Attempts++
-	r.EDE, r.Opinion, r.Outcomes = nil, opinionNone, nil // of the attempt before
-	begun := time.Now()
-	w := &watcher{batch: b}
-	trace := &resolver.Trace{
-		Query: func(i resolver.QueryInfo) {
-			w.asked(i)
-			b.pacer.pass(ctx, cancel, sentAs(i))
-		},
-		Response: func(i resolver.ResponseInfo) {
-			w.heard(i)
-			b.pacer.heard(i)
-		},
-		Done: func(i resolver.DoneInfo) { w.queries = i.Sends },
-	}
-	d := &denial{}
-	if b.opinions != nil {
-		b.opinions.watch(trace, d)
-	}
-	result, err := b.r.Resolve(resolver.WithTrace(ctx, trace), t.name, t.qtype)
-	if err != nil && errors.Is(context.Cause(ctx), errRate) {
-		err = errRate
-	}
-	t.err = err
-	r.Queries += w.queries
-	r.addServers(w.servers)
-	if err == nil {
-		b.judge(ctx, t, result, d)
-	}
-	if t.err != nil {
-		r.Outcomes = w.outcomes
-	}
-	r.addTime(time.Since(begun))
-}
-
-// judge fills in an answer. If the name does not exist, by the word of one server, another may be
-// asked.
-func (b *batch) judge(ctx context.Context, t *task, result *resolver.Result, d *denial) {
-	r := t.record
-	*r = record{
-		Seq: r.Seq, Input: r.Input, Name: r.Name, Type: r.Type, Duplicate: r.Duplicate,
-		Servers: r.Servers, Queries: r.Queries, TimeMS: r.TimeMS, Attempts: r.Attempts,
-	}
-	if b.opinions != nil && result.Rcode == dns.RcodeNameError && !isSecure(result) {
-		said, asked := b.opinions.of(ctx, result, d)
-		r.Opinion = said
-		r.Queries += len(asked)
-		r.addServers(asked)
-		if said == opinionContradicts {
-			b.place.options.Cache.Purge(result.Canonical()) // fails for what is no name only
-			t.err = errDisagreement
-			return
-		}
-	}
-	r.setResult(t.question, result, b.config.signatures)
-}
-
-// sentAs returns a query as the pacer counts it.
-func sentAs(i resolver.QueryInfo) sentQuery {
-	return sentQuery{server: i.Server, asked: i.Asked, walk: i.Walk, id: i.ID}
-}
-
-// watcher notes what an attempt costs. Its methods are never called concurrently.
-type watcher struct {
-	batch    *batch
-	queries  int
-	servers  []netip.AddrPort
-	outcomes map[string]int
-}
-
-// mostServers is how many addresses a line has.
-const mostServers = 64
-
-func (w *watcher) asked(i resolver.QueryInfo) {
-	if !slices.Contains(w.servers, i.Server) && len(w.servers) < mostServers {
-		w.servers = append(w.servers, i.Server)
-	}
-}
-
-// heard counts what came of a query, in a word.
-func (w *watcher) heard(i resolver.ResponseInfo) {
-	what := i.Kind
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(i.Err, context.Canceled):
-		return // another server was quicker
-	case i.Err == nil || i.Message != nil:
-		w.batch.seen.reply(i.RTT)
-	default:
-		w.batch.seen.silence()
-	}
-	switch {
-	case what == "" && errors.As(i.Err, &timeout) && timeout.Timeout():
-		what = "silent"
-	case what == "":
-		what = "failed"
-	case i.Rcode != dns.RcodeSuccess:
-		what += " " + rcodeText(i.Rcode)
-	}
-	if w.outcomes == nil {
-		w.outcomes = make(map[string]int)
-	}
-	w.outcomes[what]++
-}
-
 // waitingTasks are the questions that wait for another attempt, the next one first.
 type waitingTasks []*task
 
@@ -416,66 +297,3 @@ func (w *waitingTasks) Pop() any {
 	*w = (*w)[:last]
 	return t
 }
-
-// windowCounts is what the controller sees of a window.
-type windowCounts struct {
-	mu        sync.Mutex
-	seen      observation     // guarded by mu
-	latencies []time.Duration // guarded by mu: the first ones
-}
-
-func (w *windowCounts) reply(rtt time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen.sent++
-	if len(w.latencies) < sampleLatencies {
-		w.latencies = append(w.latencies, rtt)
-	}
-}
-
-func (w *windowCounts) change(by func(*observation)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	by(&w.seen)
-}
-
-func (w *windowCounts) silence() {
-	w.change(func(o *observation) { o.sent, o.lost = o.sent+1, o.lost+1 })
-}
-func (w *windowCounts) done()   { w.change(func(o *observation) { o.done++ }) }
-func (w *windowCounts) starve() { w.change(func(o *observation) { o.starved = true }) }
-func (w *windowCounts) woken(late time.Duration) {
-	w.change(func(o *observation) { o.late = max(o.late, late) })
-}
-
-// end returns the window, and begins the next.
-func (w *windowCounts) end(inFlight, paced int) observation {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	o := w.seen
-	o.inFlight, o.paced = inFlight, paced
-	if len(w.latencies) > 0 {
-		slices.Sort(w.latencies)
-		o.latency = w.latencies[len(w.latencies)/2]
-	}
-	w.seen, w.latencies = observation{}, w.latencies[:0]
-	return o
-}
-
-// watchTimer measures how late a timer is.
-func (b *batch) watchTimer(ctx context.Context) {
-	timer := time.NewTimer(timerTest)
-	defer timer.Stop()
-	for {
-		due := time.Now().Add(timerTest)
-		timer.Reset(timerTest)
-		select {
-		case <-timer.C:
-			b.seen.woken(time.Since(due))
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func isSecure(result *resolver.Result) bool { return result.Status == dnssec.Secure }
