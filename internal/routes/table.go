@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type Table struct {
 	Routes          map[dnsname.Name]*Route
 	NegativeAnchors []dnssec.NegativeAnchor // empty when nothing is validated
 	Iteration       *View
+	rootAnchored    bool          // the root zone has a trust anchor
 	Fallback        *Route        // asked while the root servers cannot be; nil: none
 	underFallback   *Table        // this one as it is then; nil without a Fallback
 	watched         []*resolvConf // read again when they change
@@ -177,6 +179,7 @@ func (m *routeTableBuilder) build() error {
 	if validator == nil {
 		m.table.NegativeAnchors = nil
 	}
+	m.table.rootAnchored = slices.ContainsFunc(m.table.anchors, func(a dnssec.Anchor) bool { return a.Zone() == "." })
 	m.table.Iteration = m.view(nil, validator)
 	m.table.Routes = make(map[dnsname.Name]*Route, len(m.table.givenRoutes))
 	for _, given := range m.table.givenRoutes {

@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/internal/env"
 )
@@ -44,5 +46,54 @@ func TestRoutingForgets(t *testing.T) {
 			}
 			seen[rt.View.ID] = true
 		}
+	}
+}
+
+// Whether the root is validated follows the trust anchors and the negative ones as they change.
+func TestValidatesRootFollowsAnchors(t *testing.T) {
+	now := time.Now()
+	at := func(zone string) []dnssec.Anchor {
+		a, err := dnssec.ParseAnchors(strings.NewReader(zone + " IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	r := &Router{Env: env.New(env.Settings{
+		Now: time.Now, Cache: cache.New(cache.Options{}), RootHints: new(glue.Delegation), Validates: true, TrustAnchors: at("example."),
+	}, false, nil)}
+	if err := r.Begin(nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Running.Wait()
+	defer r.Close()
+	defer r.Flights.Stop(r.End)
+	for i, step := range []struct {
+		change func() error
+		want   bool
+	}{
+		{func() error { return nil }, false},
+		{func() error { return r.SetAnchors(at(".")) }, true},
+		{func() error { return r.SetNegativeAnchors([]NegativeAnchorSpec{{Zone: "."}}) }, false},
+		{func() error { return r.SetNegativeAnchors([]NegativeAnchorSpec{{Zone: ".", Until: now}}) }, false},
+		{func() error { return r.SetNegativeAnchors(nil) }, true},
+		{func() error { return r.SetRoutes([]Spec{{Zone: "example.", Kind: Iterate}}) }, true},
+		{func() error { return r.SetAnchors(at("example.")) }, false},
+	} {
+		if err := step.change(); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.CurrentRoutes().ValidatesRoot(now.Add(-time.Second)); got != step.want {
+			t.Errorf("step %d: got %t", i, got)
+		}
+	}
+	if err := r.SetAnchors(at(".")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetNegativeAnchors([]NegativeAnchorSpec{{Zone: ".", Until: now}}); err != nil {
+		t.Fatal(err)
+	}
+	if !r.CurrentRoutes().ValidatesRoot(now) {
+		t.Error("not validated after the end of the negative trust anchor")
 	}
 }

@@ -104,7 +104,8 @@ func (rt *Table) negativeAnchorFor(now time.Time, name dnsname.Name) dnsname.Nam
 	return longest
 }
 
-// ValidatesRoot reports whether no negative trust anchor makes the root zone unsigned.
+// ValidatesRoot reports whether the root zone has a trust anchor, and no negative one makes it
+// unsigned.
 func (rt *Table) ValidatesRoot(now time.Time) bool {
-	return rt.negativeAnchorFor(now, dnsname.Root) == ""
+	return rt.rootAnchored && rt.negativeAnchorFor(now, dnsname.Root) == ""
 }

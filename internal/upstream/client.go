@@ -2,9 +2,7 @@ package upstream
 
 import (
 	"net/netip"
-	"slices"
 
-	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/env"
@@ -24,8 +22,7 @@ type Client struct {
 	// DialsAtOnce: opening a socket is not waited for, as it is with a Dial function of the
 	// caller's, so that the first query can go out in the goroutine of the search. Tests set it for
 	// networks in memory.
-	DialsAtOnce  bool
-	rootAnchored bool // the root zone has a trust anchor: what its servers send is signed
+	DialsAtOnce bool
 
 	serverSlots        *budget.ConcurrencyLimits[netip.AddrPort] // queries to one server
 	zoneSlots          *budget.ConcurrencyLimits[dnsname.Name]   // queries to the servers of one zone
@@ -38,7 +35,6 @@ func New(e *env.Env, r *routes.Router, s routes.Sender, t *transport.Transport) 
 	most := &e.Settings.Limits
 	return &Client{
 		Env: e, routes: r, KeyCache: keycache.New(), sender: s, transport: t, DialsAtOnce: e.Settings.Dial == nil,
-		rootAnchored:       slices.ContainsFunc(e.Settings.TrustAnchors, func(a dnssec.Anchor) bool { return a.Zone() == "." }),
 		serverSlots:        budget.NewConcurrencyLimits[netip.AddrPort](most.QueriesPerServer),
 		zoneSlots:          budget.NewConcurrencyLimits[dnsname.Name](most.QueriesPerZone),
 		socketSlots:        budget.NewConcurrencyLimits[struct{}](most.Sockets),

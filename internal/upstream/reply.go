@@ -103,7 +103,7 @@ func (x *exchange) lacksSignatures(m *Reply) bool {
 
 // rootIsSigned reports whether data of the root zone is validated.
 func (r *Client) rootIsSigned() bool {
-	return r.Settings.Validates && r.rootAnchored && r.routes.CurrentRoutes().ValidatesRoot(r.Settings.Now())
+	return r.Settings.Validates && r.routes.CurrentRoutes().ValidatesRoot(r.Settings.Now())
 }
 
 // hasSignatures reports whether any part of a reply is signed.
