@@ -357,6 +357,16 @@ func asOptionError(err error) error {
 	return err
 }
 
+// textError is an error of a text that stands for the value of an option (ParseRoute and its like).
+type textError struct{ err error }
+
+func (e *textError) Error() string { return "resolver: " + e.err.Error() }
+
+// Unwrap returns the reason.
+func (e *textError) Unwrap() error { return e.err }
+
+func badText(format string, args ...any) error { return &textError{fmt.Errorf(format, args...)} }
+
 func optionError(option, format string, args ...any) error {
 	return &OptionError{option, fmt.Errorf(format, args...)}
 }

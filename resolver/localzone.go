@@ -64,10 +64,10 @@ func ParseLocalZone(zone string, text io.Reader) (LocalZone, error) {
 		z.Records, err = zonetext.Records(string(data), zone, localZoneTTL)
 	}
 	if err != nil {
-		return LocalZone{}, fmt.Errorf("resolver: local zone %s: %w", zone, err)
+		return LocalZone{}, badText("local zone %s: %w", zone, err)
 	}
 	if _, err := z.data(); err != nil {
-		return LocalZone{}, fmt.Errorf("resolver: %w", err)
+		return LocalZone{}, badText("%w", err)
 	}
 	return z, nil
 }
@@ -186,7 +186,7 @@ const maxHostsPointers = 16
 func ParseHosts(text io.Reader) (LocalZone, error) {
 	h, err := stub.ReadHosts(text)
 	if err != nil {
-		return LocalZone{}, fmt.Errorf("resolver: hosts file: %w", err)
+		return LocalZone{}, badText("hosts file: %w", err)
 	}
 	z := LocalZone{Zone: ".", Transparent: true}
 	for _, name := range slices.Sorted(maps.Keys(h.Names)) {

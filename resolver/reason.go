@@ -53,14 +53,21 @@ const (
 	// FailureOther: all else.
 	FailureOther FailureReason = "other"
 
-	// FailureNotFound, FailureQuestion and FailureFiltered are returned by Reason, and are no keys of
-	// Stats.Failures. FailureNotFound: the name does not exist, or has no records of the type.
+	// The following are returned by Reason, and are no keys of Stats.Failures.
+
+	// FailureNotFound: the name does not exist, or has no records of the type.
 	FailureNotFound FailureReason = "not-found"
-	// FailureQuestion: what was asked for is no domain name, or no type of data (ErrName,
-	// ErrMetaType).
+	// FailureQuestion: what was asked for is no domain name, no type of data, or not in the zone whose
+	// servers are to be asked (ErrName, ErrMetaType, ErrRecordType, ErrOutsideZone, ErrNoZone).
 	FailureQuestion FailureReason = "question"
 	// FailureFiltered: every address of the answer is filtered (ErrFiltered).
 	FailureFiltered FailureReason = "filtered"
+	// FailureOptions: an option makes no sense, or cannot be used (an *OptionError), or a text that
+	// stands for one cannot be parsed (ParseRoute, ParseTLSRequirement, ParseLocalZone, ParseHosts).
+	FailureOptions FailureReason = "options"
+	// FailureLocalRoot: the copy of the root zone could not be fetched, verified or kept (a
+	// *LocalRootError, whose Fault says which), unless the clock of this host is wrong (FailureClock).
+	FailureLocalRoot FailureReason = "local-root"
 )
 
 // failureReasons lists the reason of each kind of failure that is counted. It never changes.
@@ -90,14 +97,15 @@ var failureReasons = [len(failure.Table)]FailureReason{
 	failure.Deadline:          FailureTimeout,
 }
 
-// Reason returns in one word why a method of Resolver failed, for programs that count or sort failures;
-// Explain says it in a paragraph, and (*Error).Temporary whether asking again may help. Wrapped errors are
-// read too. It returns "" for nil, and FailureOther for unknown errors.
+// Reason returns in one word why a function or method of this package failed, for programs that count or
+// sort failures; Explain says it in a paragraph, and (*Error).Temporary whether asking again may help.
+// Wrapped errors are read too. It returns "" for nil, and FailureOther for unknown errors, and for known
+// ones that have no reason of their own, such as ErrAborted and ErrZoneDenied.
 //
-// Stats counts the same reasons, with three differences. The reason of a remembered failure (ErrCached) is
-// that of the original failure, or FailureCached where that was not kept. A denial is FailureNotFound,
-// which Stats does not count as a failure. And FailureQuestion, FailureFiltered, refusals by Options.Hooks
-// (FailureHook) and loops of routes (FailureLoop) are distinguished from FailureOther.
+// Of questions, Stats counts the same reasons, with three differences. The reason of a remembered failure
+// (ErrCached) is that of the original failure, or FailureCached where that was not kept. A denial is
+// FailureNotFound, which Stats does not count as a failure. And FailureQuestion, FailureFiltered, refusals
+// by Options.Hooks (FailureHook) and loops of routes (FailureLoop) are distinguished from FailureOther.
 func Reason(err error) FailureReason {
 	if err == nil {
 		return ""
@@ -107,14 +115,19 @@ func Reason(err error) FailureReason {
 	var told *Error
 	var missing *NotFoundError
 	var lookup *net.DNSError
+	if !errors.As(err, &told) {
+		if reason := reasonBeforeQuestions(err, f); reason != "" {
+			return reason
+		}
+	}
 	switch {
 	case f.Is(failure.RouteLoop):
 		return FailureLoop
-	case counted == failure.Cached && errors.As(err, &told):
+	case counted == failure.Cached && told != nil:
 		return rememberedReason(told.Extended)
 	case counted != failure.Other:
 		return failureReasons[counted]
-	case f.Is(failure.MetaType), f.Is(failure.Name):
+	case f.Is(failure.MetaType), f.Is(failure.Name), f.Is(failure.OutsideZone), f.Is(failure.NoZone), errors.Is(err, ErrRecordType):
 		return FailureQuestion
 	case f.Is(failure.Filtered):
 		return FailureFiltered
@@ -131,6 +144,20 @@ func Reason(err error) FailureReason {
 		return FailureNotFound
 	}
 	return FailureOther
+}
+
+// reasonBeforeQuestions returns the reason of an error that no question led to; "": it is another one.
+func reasonBeforeQuestions(err error, f failure.Failure) FailureReason {
+	var option *OptionError
+	var text *textError
+	var root *LocalRootError
+	switch {
+	case errors.As(err, &option), errors.As(err, &text):
+		return FailureOptions
+	case errors.As(err, &root) && !f.Is(failure.Clock):
+		return FailureLocalRoot
+	}
+	return ""
 }
 
 // isMistake reports whether a name was not looked up because it is no domain name, of which package net

@@ -1,14 +1,18 @@
 package resolver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/dnssec/anchorfile"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -92,10 +96,34 @@ func TestReasonOfErrors(t *testing.T) {
 		{&resolver.Error{Err: resolver.ErrCached, Extended: resolver.ExtendedError{Text: (&resolver.LimitError{Limit: "Time", Value: 1}).Error()}}, resolver.FailureTimeout},
 		{&resolver.Error{Err: resolver.ErrCached, Extended: resolver.ExtendedError{Code: dns.ExtendedErrorCodeNoReachableAuthority}}, resolver.FailureUnreachable},
 		{&resolver.Error{Err: resolver.ErrCached, Extended: resolver.ExtendedError{Code: dns.ExtendedErrorCodeNetworkError}}, resolver.FailureNetwork},
+		{&resolver.LocalRootError{Fault: resolver.LocalRootSourceFailed, Err: context.DeadlineExceeded}, resolver.FailureLocalRoot},
+		{&resolver.LocalRootError{Fault: resolver.LocalRootSignature, Err: resolver.ErrClock}, resolver.FailureClock},
+		{&resolver.Error{Err: &resolver.OptionError{Option: "Port", Err: context.Canceled}}, resolver.FailureCanceled},
+		{fmt.Errorf("wrapped: %w", &resolver.Error{Err: resolver.ErrOutsideZone}), resolver.FailureQuestion},
+		{&resolver.Error{Err: resolver.ErrNoZone}, resolver.FailureQuestion},
+		{&resolver.Error{Err: resolver.ErrRecordType}, resolver.FailureQuestion},
+		{resolver.ErrAborted, resolver.FailureOther},
 		{io.EOF, resolver.FailureOther},
 	} {
 		if got := resolver.Reason(tt.err); got != tt.reason {
 			t.Errorf("%v: got %q, want %q", tt.err, got, tt.reason)
+		}
+	}
+}
+
+// TestReasonOfOptions: what is wrong before there is a resolver is the options' fault, or that of a text
+// that stands for one.
+func TestReasonOfOptions(t *testing.T) {
+	_, port := resolver.New(resolver.Options{Family: 9})
+	_, store := resolver.New(resolver.Options{AnchorStore: anchorfile.New("/nowhere/at/all")})
+	_, route := resolver.ParseRoute("corp=https://192.0.2.53")
+	_, form := resolver.ParseRoute("corp")
+	_, tls := resolver.ParseTLSRequirement("corp,key=x")
+	_, zone := resolver.ParseLocalZone("corp", strings.NewReader("www A nonsense\n"))
+	_, hosts := resolver.ParseHosts(iotest.ErrReader(context.DeadlineExceeded))
+	for what, err := range map[string]error{"port": port, "store": store, "route": route, "form": form, "tls": tls, "zone": zone, "hosts": hosts} {
+		if got := resolver.Reason(fmt.Errorf("wrapped: %w", err)); got != resolver.FailureOptions {
+			t.Errorf("%s: got %q of %v", what, got, err)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func ParseTLSRequirement(text string) (TLSRequirement, error) {
 	} else if prefix, err := netip.ParsePrefix(scope); err == nil {
 		q.Servers = prefix
 	} else if _, err := dnsname.Parse(scope); err != nil || scope == "" || strings.Contains(scope, "/") {
-		return TLSRequirement{}, fmt.Errorf("resolver: TLS requirement %q: %w", text, errTLSForm)
+		return TLSRequirement{}, badText("TLS requirement %q: %w", text, errTLSForm)
 	} else {
 		q.Zone = scope
 	}
@@ -195,7 +195,7 @@ func ParseTLSRequirement(text string) (TLSRequirement, error) {
 	for part := range strings.SplitSeq(pins, ",") {
 		pin, ok := strings.CutPrefix(part, "pin=")
 		if !ok {
-			return TLSRequirement{}, fmt.Errorf("resolver: TLS requirement %q: %q: %w", text, part, errTLSForm)
+			return TLSRequirement{}, badText("TLS requirement %q: %q: %w", text, part, errTLSForm)
 		}
 		q.Pins = append(q.Pins, pin)
 	}
@@ -296,6 +296,7 @@ var (
 	errRouteForm = errors.New(`not of the form ZONE=SERVER[,SERVER…], such as "corp.example=192.0.2.53" or ".=tls://192.0.2.53#dns.example"`)
 	errRouteWord = errors.New("neither a word (stub, iterate, unsigned), nor an address, nor a host name with a dot (a name of one label takes one at its end)")
 	errTLSName   = errors.New("only tls:// takes a name to verify")
+	errHTTPS     = errors.New("DNS over HTTPS takes a transport of the program's own: add a RouteServer with an Exchanger to Route.Servers")
 )
 
 // ParseRoute parses the text of a Route, as flags and configuration files have it:
@@ -309,21 +310,22 @@ var (
 //	corp.example=ns.example.net,stub             the same, by name
 //	pub.corp.example=iterate                     exempt from the route above it
 //
+// DNS over HTTPS has no text: its Route is made in the program, with an Exchanger that carries the queries.
 // The zone may have one label; a server's name of one label needs its final dot, so that an unknown word is
 // an error. The error says which part is wrong, and why. New and SetRoutes check the rest.
 func ParseRoute(text string) (Route, error) {
 	zone, list, ok := strings.Cut(text, "=")
 	zone = strings.TrimSpace(zone)
 	if !ok || zone == "" || list == "" {
-		return Route{}, fmt.Errorf("resolver: route %q: %w", text, errRouteForm)
+		return Route{}, badText("route %q: %w", text, errRouteForm)
 	}
 	if _, err := dnsname.Parse(zone); err != nil {
-		return Route{}, fmt.Errorf("resolver: route %q: %w", text, err)
+		return Route{}, badText("route %q: %w", text, err)
 	}
 	rt := Route{Zone: zone}
 	for part := range strings.SplitSeq(list, ",") {
 		if err := rt.add(strings.TrimSpace(part)); err != nil {
-			return Route{}, fmt.Errorf("resolver: route %q: %q: %w", text, part, err)
+			return Route{}, badText("route %q: %q: %w", text, part, err)
 		}
 	}
 	return rt, nil
@@ -363,6 +365,8 @@ func parseRouteServer(text string) (RouteServer, error) {
 		s.Transport = TransportTCP
 	case "tls":
 		s.Transport = TransportTLS
+	case "https":
+		return s, errHTTPS
 	default:
 		return s, fmt.Errorf("unknown transport %q: udp, tcp or tls", scheme)
 	}
