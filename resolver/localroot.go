@@ -40,7 +40,11 @@ type LocalRoot struct {
 	Sources []LocalRootSource
 	// File is the path of a file in which the newest copy is kept, so that a restarted program has one at
 	// once. It is replaced atomically, and its modification time is when the copy was last confirmed. The
-	// copy in it is verified like any other. "": none.
+	// copy in it is verified like any other. A symbolic link to it is preserved, and its mode is kept. If it
+	// was deleted, damaged or replaced by an older copy, it is written anew when the copy in use is confirmed
+	// next. Several processes may share it. The folder must be writable; files in it that are named as File
+	// with ".tmp-localroot-" and a number behind it are those of processes that were killed, and removed. "":
+	// none.
 	File string
 	// Changed is called when a copy was loaded, when a round through the sources failed, when one succeeded
 	// again, and when File could not be written. It is called by one goroutine, which waits for it, and
@@ -56,8 +60,9 @@ type LocalRootChange struct {
 }
 
 // LocalRootSource is where a copy of the root zone comes from. LocalRootFile, LocalRootReader,
-// LocalRootFunc and LocalRootAXFR make one. A copy has at most 16 MiB and 200,000 records, and one round
-// through all sources takes at most two minutes.
+// LocalRootFunc and LocalRootAXFR make one. A copy has at most 16 MiB and 200,000 records. One round
+// through all sources takes at most two minutes, of which each source has half of what is left, and the
+// last one all of it.
 type LocalRootSource struct{ source localroot.Source }
 
 // LocalRootFile is a zone file (RFC 1035 §5.1) that another program keeps up to date. Its modification time

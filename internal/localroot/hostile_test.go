@@ -96,6 +96,32 @@ func TestCloseOfTextPanics(t *testing.T) {
 	})
 }
 
+// A source that is slow does not keep those behind it from being asked.
+func TestSlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		drips := Source{Name: "drips", Open: func(context.Context, uint32) (io.ReadCloser, error) {
+			return io.NopCloser(readerFunc(func(b []byte) (int, error) { time.Sleep(time.Second); return copy(b, ";"), nil })), nil
+		}}
+		w := newWorld(t, rootsigner.Options{Serial: 1}, func(c *Config) {
+			read := Source{Name: "read once", Once: true} // is not waited for
+			c.Sources = []Source{drips, drips, drips, c.Sources[0], read}
+		})
+		begun := time.Now()
+		if err := w.round(t.Context()); err != nil || w.State().Source != "source" || w.Counts.Failures[FaultSize].Load() != 3 {
+			t.Errorf("got %v, %+v", err, w.State())
+		}
+		if took := time.Since(begun); took >= roundTime {
+			t.Errorf("took %v", took)
+		}
+		w.config.Sources = []Source{drips, {Name: "read once", Once: true}}
+		begun = time.Now()
+		err := w.round(t.Context())
+		if took := time.Since(begun); from("", err).Fault != FaultSize || took < roundTime || took > roundTime+time.Second {
+			t.Errorf("alone: got %v after %v", err, took)
+		}
+	})
+}
+
 // A DNAME at the apex makes names below it others, which the copy leaves to the servers.
 func TestReplyBelowApexDNAME(t *testing.T) {
 	text := rootsigner.Sign(t, smallRoot+". 60 DNAME org.\n", rootsigner.Options{Signed: time.Now(), Serial: 1})

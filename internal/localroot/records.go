@@ -67,16 +67,11 @@ func (c *collector) add(owner dnsname.Name, rrtype, class uint16, ttl uint32, rd
 
 // finish puts the records in order, each once, and finds the SOA.
 func (c *collector) finish() (*contents, error) {
-	slices.SortFunc(c.records, func(a, b record) int {
-		if a.owner != b.owner {
-			return dnsname.Compare(a.owner, b.owner)
-		}
-		return cmp.Or(cmp.Compare(a.rrtype, b.rrtype), cmp.Compare(a.canon, b.canon))
-	})
-	all := slices.CompactFunc(c.records, func(a, b record) bool {
+	z := &contents{apex: c.apex, records: c.records}
+	z.sort()
+	z.records = slices.CompactFunc(z.records, func(a, b record) bool {
 		return a.owner == b.owner && a.rrtype == b.rrtype && a.canon == b.canon
 	})
-	z := &contents{apex: c.apex, records: all}
 	soa := z.of(c.apex, dns.TypeSOA)
 	switch {
 	case len(soa) == 0:
@@ -90,6 +85,16 @@ func (c *collector) finish() (*contents, error) {
 		return nil, faultf(FaultSyntax, "malformed SOA record")
 	}
 	return z, nil
+}
+
+// sort puts the records in canonical order (RFC 8976 §3.3.1).
+func (z *contents) sort() {
+	slices.SortFunc(z.records, func(a, b record) int {
+		if a.owner != b.owner {
+			return dnsname.Compare(a.owner, b.owner)
+		}
+		return cmp.Or(cmp.Compare(a.rrtype, b.rrtype), cmp.Compare(a.canon, b.canon))
+	})
 }
 
 // of returns the records of an owner and type.

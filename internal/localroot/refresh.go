@@ -121,7 +121,7 @@ func (r *Root) round(base context.Context) error {
 		if s.Once && s.Open == nil {
 			continue
 		}
-		if err = r.try(ctx, s); err == nil || base.Err() != nil {
+		if err = r.tryFor(ctx, s, r.share(ctx, i)); err == nil || base.Err() != nil {
 			break
 		}
 		e := from(s.Name, err)
@@ -135,6 +135,26 @@ func (r *Root) round(base context.Context) error {
 		r.ended(err, r.Counts.Loaded.Load() > before)
 	}
 	return err
+}
+
+// share is how long a source may take: half of the time that is left, so that one which is slow does
+// not keep those behind it from being asked, round after round; the last one all of it.
+func (r *Root) share(ctx context.Context, i int) time.Duration {
+	end, _ := ctx.Deadline()
+	left := time.Until(end)
+	for _, s := range r.config.Sources[i+1:] {
+		if !s.Once || s.Open != nil {
+			return left / 2
+		}
+	}
+	return left
+}
+
+// tryFor asks one source for some time.
+func (r *Root) tryFor(ctx context.Context, s *Source, most time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, most, faultf(FaultSize, "the source took longer than %v", most.Round(time.Second)))
+	defer cancel()
+	return r.try(ctx, s)
 }
 
 // ended notes how a round ended, and tells it unless nothing has changed.
@@ -229,7 +249,7 @@ func (r *Root) confirm(h *held, asOf time.Time) {
 	next.confirmed = asOf
 	r.current.Store(&next)
 	if r.config.File != "" {
-		r.saved(os.Chtimes(r.config.File, asOf, asOf))
+		r.saved(h.keep(r.config.File, asOf))
 	}
 }
 
@@ -247,6 +267,7 @@ func (r *Root) loadFile(base context.Context) {
 	if r.config.File == "" {
 		return
 	}
+	removeUnfinished(r.config.File)
 	s := Source{Name: r.config.File, Path: r.config.File}
 	err := r.try(base, &s)
 	switch {

@@ -3,7 +3,6 @@ package localroot
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -119,11 +118,16 @@ func (z *contents) writeText(w io.Writer) error {
 		}
 		return err
 	}
-	errs := []error{write(z.soa)}
+	if err := write(z.soa); err != nil {
+		return err
+	}
 	for _, r := range z.records {
-		if r.owner != z.apex || r.rrtype != dns.TypeSOA {
-			errs = append(errs, write(r))
+		if r.owner == z.apex && r.rrtype == dns.TypeSOA {
+			continue
+		}
+		if err := write(r); err != nil { // where the disk is full, all others fail for the same reason
+			return err
 		}
 	}
-	return errors.Join(append(errs, out.Flush())...)
+	return out.Flush()
 }
