@@ -65,6 +65,9 @@ func New(o Options) (*Resolver, error) {
 		r.upstream = upstream.New(r.env, r.routes, t, t)
 	}
 	r.iterate = iterate.New(r.env, r.routes, r.servers, r.upstream, c.zones)
+	if r.anchors != nil {
+		r.iterate.KeysReceived = r.anchors.Saw
+	}
 	r.mesh = mesh.New(r.env, r.routes, r.iterate)
 	r.zones = zonecheck.New(r.env, r.routes, r.servers, r.iterate, r.mesh)
 	r.messages = serve.New(r.env, r.routes, r.iterate, r.mesh, r.msgOptions())

@@ -1,8 +1,9 @@
 // Package anchorkeeper follows the rollovers of trust anchors (RFC 5011) while a resolver runs.
 //
 // In come the anchors of the options, a store of earlier states, and the DNSKEY RRsets of the zones that
-// have anchors; out come the anchors to validate with, and the states to store. The package decides when a
-// zone is asked for its keys (RFC 5011 §2.3), which of two states counts when memory, the store and the
+// have anchors, both those that it asks for and those that validation receives; out come the anchors to
+// validate with, and the states to store. The package decides when a zone is asked for its keys (RFC 5011
+// §2.3), what of the keys seen otherwise counts, which of two states counts when memory, the store and the
 // options disagree, and what is trusted when no key is left.
 //
 // It trusts only keys that the state machine of package dnssec has accepted, and never a key that this

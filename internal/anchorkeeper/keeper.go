@@ -59,11 +59,17 @@ type Keeper struct {
 	refused   map[string]error     // why zones could not be refreshed the last time
 	notBefore map[string]time.Time // when they may be asked again, by a clock that nobody sets
 
+	wake chan struct{} // of capacity 1; holds a token when there is something to look at
+
 	mu       sync.Mutex
 	states   []dnssec.Rollover // guarded by mu: in the order of the zones
 	unsaved  map[string]bool   // guarded by mu: the zones whose state the store does not have
 	storeErr error             // guarded by mu: of the last call; nil: it works
 	counts   Counts            // guarded by mu
+
+	seen     map[string][]*dnssec.RRset // guarded by mu: DNSKEY RRsets of each zone that wait for a look
+	looked   map[string]*dnssec.RRset   // guarded by mu: of each zone, the last one looked at without an error
+	lastLook time.Time                  // guarded by mu
 }
 
 // Open reads what the store has, and returns the keeper with the anchors to begin with. It fails
@@ -73,6 +79,7 @@ func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 	k := &Keeper{
 		o: o, store: newBoundedStore(o.Store),
 		refused: make(map[string]error), notBefore: make(map[string]time.Time), unsaved: make(map[string]bool),
+		wake: make(chan struct{}, 1), seen: make(map[string][]*dnssec.RRset), looked: make(map[string]*dnssec.RRset),
 	}
 	now := o.Now()
 	text, err := k.store.load(context.Background())
@@ -106,6 +113,7 @@ func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 func (k *Keeper) Run(ctx context.Context, e Engine) {
 	k.engine = e
 	for {
+		k.look(ctx)
 		for _, r := range k.States() {
 			if k.untilDue(r) <= 0 {
 				k.refresh(ctx, r.Zone)
@@ -120,6 +128,8 @@ func (k *Keeper) Run(ctx context.Context, e Engine) {
 			timer.Stop()
 			return
 		case <-timer.C:
+		case <-k.wake:
+			timer.Stop()
 		}
 	}
 }
@@ -129,9 +139,13 @@ func (k *Keeper) untilDue(r dnssec.Rollover) time.Duration {
 	return max(untilDue(r, k.o.Now()), time.Until(k.notBefore[r.Zone]))
 }
 
-// untilNext returns how long to sleep: until the first zone is to be asked, and at most a tick.
+// untilNext returns how long to sleep: until the first zone is to be asked, or something may be looked
+// at, and at most a tick.
 func (k *Keeper) untilNext() time.Duration {
 	wait := tick
+	if look, some := k.untilLook(); some {
+		wait = look
+	}
 	for _, r := range k.States() {
 		wait = min(wait, k.untilDue(r))
 	}
@@ -223,6 +237,9 @@ func (k *Keeper) update(ctx context.Context, r dnssec.Rollover) (dnssec.Rollover
 		updated, again, err := r.UpdateWith(k.o.Validator, set, k.o.Now())
 		var bogus *dnssec.BogusError
 		if !errors.As(err, &bogus) {
+			if err == nil {
+				k.noteLooked(set)
+			}
 			return updated, again, err
 		}
 		if first == nil {

@@ -144,6 +144,7 @@ type world struct {
 	servers int   // how many there are, asked in turn; 0: one
 
 	fetches   int
+	asked     int // how often the clock was read
 	installed []dnssec.Anchor
 	changes   []Change
 	keeper    *Keeper
@@ -152,6 +153,8 @@ type world struct {
 
 func (w *world) now() time.Time {
 	meet()
+	defer meet()
+	w.asked++
 	return time.Now().Add(w.offset)
 }
 

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/budget"
 	"github.com/iterdns/iterdns/internal/clock"
@@ -62,6 +63,7 @@ type Iterator struct {
 	secondLevel     *secondLevel                              // nil: no SecondLevel
 	LocalRoot       *localroot.Root                           // nil: none
 	LocalZones      *localzone.Table
+	KeysReceived    func(*dnssec.RRset) // is told of DNSKEY RRsets before they are judged; nil: nobody is
 	LoopProbes      routes.LoopProbes
 	ClientQuestions routes.ClientQuestions
 	priming         atomic.Bool

@@ -222,6 +222,7 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 	// A question that no caller waits for, or that has run out of time, computes no further:
 	// what a hostile zone makes it compute takes many times as long as its packets.
 	val.evidence.StopWhen(ctx.Err)
+	val.r.tellKeys(resp)
 	for range maxValidationRounds {
 		verdict, needs, err := val.evidence.Validate(resp)
 		switch {
@@ -292,11 +293,25 @@ func (val *validation) addFetched(f fetched) {
 		return
 	}
 	for _, resp := range f.responses {
+		val.r.tellKeys(resp)
 		val.evidence.Add(resp)
 	}
 	val.addServers(f.servers...)
 	val.writes = append(val.writes, f.writes...)
 	val.noteSenders(f.q, f.servers...)
+}
+
+// tellKeys tells of keys, whether they will be found valid or not: a revocation signs for itself (RFC 5011
+// §2.1).
+func (r *Iterator) tellKeys(resp *dnssec.Response) {
+	if r.KeysReceived == nil || resp.Type != dns.TypeDNSKEY {
+		return
+	}
+	for _, set := range resp.Answer {
+		if set.Type == dns.TypeDNSKEY {
+			r.KeysReceived(set)
+		}
+	}
 }
 
 // tell reports the result of validating a response of the servers of zone.
