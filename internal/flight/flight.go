@@ -261,7 +261,7 @@ func (f *Group) join(ctx context.Context, key string, by Waiter, work Work) (fl 
 	if !fl.here {
 		fl.ended = make(chan struct{})
 		go func() { // last, so that the leader hears the first event too
-			GrowStack(0)
+			growQuestionStack(0)
 			f.run(fl)
 		}()
 	}
