@@ -23,6 +23,8 @@ type FailureOrigin struct {
 	Zone    dnssec.Name      // whose servers were asked last; "": none
 	Servers []netip.AddrPort // of Zone, in the order in which they were asked; of more than 4 the last are kept
 	Reason  string           // the cause in words; of more than 300 bytes the first are kept
+	// Clock says how far the clock is wrong that is to blame; nil: none is.
+	Clock *dnssec.ClockError
 }
 
 // KeepFailure is PutFailure that keeps the origin of the failure too.
@@ -46,8 +48,50 @@ func (f Failure) Origin() (o FailureOrigin) {
 		o.Servers = append(o.Servers, netip.AddrPortFrom(addr, be16(b[1+n:])))
 		b = b[3+n:]
 	}
-	o.Reason = b
+	if b[0] == 1 {
+		o.Clock = unpackClock(b[1:])
+	}
+	o.Reason = b[1+clockSize*int(b[0]):]
 	return o
+}
+
+// Clock returns FailureOrigin.Clock of the failure alone.
+func (f Failure) Clock() *dnssec.ClockError {
+	b := f.origin
+	if b == "" {
+		return nil
+	}
+	b = b[1+int(b[0]):]
+	count := int(b[0])
+	b = b[1:]
+	for range count {
+		b = b[3+int(b[0]):]
+	}
+	if b[0] == 0 {
+		return nil
+	}
+	return unpackClock(b[1:])
+}
+
+// clockSize is how many bytes packClock appends.
+const clockSize = 8 + 4 + 8 + 8 + 2
+
+func packClock(b []byte, c *dnssec.ClockError) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Clock.Unix()))
+	b = binary.BigEndian.AppendUint32(b, uint32(c.Clock.Nanosecond()))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Signed.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Expires.Unix()))
+	return binary.BigEndian.AppendUint16(b, c.KeyTag)
+}
+
+func unpackClock(packed string) *dnssec.ClockError {
+	b := []byte(packed[:clockSize])
+	seconds := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
+	return &dnssec.ClockError{
+		Clock:  time.Unix(seconds(0), int64(binary.BigEndian.Uint32(b[8:]))).UTC(),
+		Signed: time.Unix(seconds(12), 0).UTC(), Expires: time.Unix(seconds(20), 0).UTC(),
+		KeyTag: binary.BigEndian.Uint16(b[28:]),
+	}
 }
 
 // At returns when the question failed.
@@ -55,7 +99,7 @@ func (f Failure) At() time.Time { return f.Until.Add(-failureWait(f.Count)) }
 
 // packed returns the origin as Origin reads it.
 func (o FailureOrigin) packed() string {
-	if o.Zone == "" && len(o.Servers) == 0 && o.Reason == "" {
+	if o.Zone == "" && len(o.Servers) == 0 && o.Reason == "" && o.Clock == nil {
 		return ""
 	}
 	servers := o.Servers[max(0, len(o.Servers)-maxFailureServers):]
@@ -65,6 +109,11 @@ func (o FailureOrigin) packed() string {
 		addr := s.Addr().AsSlice()
 		b = append(append(b, byte(len(addr))), addr...)
 		b = binary.BigEndian.AppendUint16(b, s.Port())
+	}
+	if o.Clock != nil {
+		b = packClock(append(b, 1), o.Clock)
+	} else {
+		b = append(b, 0)
 	}
 	return string(append(b, o.Reason[:min(len(o.Reason), maxFailureReason)]...))
 }

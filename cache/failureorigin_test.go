@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 )
 
 // TestFailureOrigin: the zone, the last servers and the first part of the reason come back, whatever
@@ -20,14 +22,16 @@ func TestFailureOrigin(t *testing.T) {
 		return all
 	}
 	long := strings.Repeat("x", 5000)
+	clock := &dnssec.ClockError{Clock: time.Unix(-10, 5).UTC(), Signed: time.Unix(1<<31, 0).UTC(), Expires: time.Unix(1<<33, 0).UTC(), KeyTag: 20326}
 	for _, test := range []struct{ put, want FailureOrigin }{
 		{},
 		{FailureOrigin{Reason: "no reason"}, FailureOrigin{Reason: "no reason"}},
+		{FailureOrigin{Clock: clock}, FailureOrigin{Clock: clock}},
 		{FailureOrigin{Zone: name(".")}, FailureOrigin{Zone: name(".")}},
 		{FailureOrigin{Servers: servers("[2001:db8::1]:5353")}, FailureOrigin{Servers: servers("[2001:db8::1]:5353")}},
 		{
-			FailureOrigin{name("example.com"), servers("192.0.2.1:53", "192.0.2.2:53", "[2001:db8::3]:53", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:65535"), long},
-			FailureOrigin{name("example.com"), servers("[2001:db8::3]:53", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:65535"), long[:maxFailureReason]},
+			FailureOrigin{name("example.com"), servers("192.0.2.1:53", "192.0.2.2:53", "[2001:db8::3]:53", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:65535"), long, clock},
+			FailureOrigin{name("example.com"), servers("[2001:db8::3]:53", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:65535"), long[:maxFailureReason], clock},
 		},
 	} {
 		v, n := newView(Options{}), name("dead.example.com")
@@ -35,6 +39,9 @@ func TestFailureOrigin(t *testing.T) {
 		got, ok := v.GetFailure(start.Add(time.Second), n, dns.TypeA, Checked)
 		if !ok || got.Cause != 22 || got.Text != "all dead" || !reflect.DeepEqual(got.Origin(), test.want) || !reflect.DeepEqual(put.Origin(), test.want) {
 			t.Errorf("got %+v and %+v, want %+v", got.Origin(), put.Origin(), test.want)
+		}
+		if c := got.Clock(); !reflect.DeepEqual(c, test.want.Clock) {
+			t.Errorf("got the clock %+v, want %+v", c, test.want.Clock)
 		}
 		if !got.At().Equal(start) {
 			t.Errorf("it failed at %v, want %v", got.At(), start)
@@ -46,7 +53,7 @@ func TestFailureOrigin(t *testing.T) {
 // it takes, and takes no more than a kilobyte. Those of random names push one another out.
 func TestFailureOriginIsCounted(t *testing.T) {
 	long := name(strings.Repeat(strings.Repeat("z", 61)+".", 4))
-	worst := FailureOrigin{long, make([]netip.AddrPort, 100), strings.Repeat("x", 100_000)}
+	worst := FailureOrigin{long, make([]netip.AddrPort, 100), strings.Repeat("x", 100_000), &dnssec.ClockError{}}
 	for i := range worst.Servers {
 		worst.Servers[i] = netip.AddrPortFrom(netip.IPv6LinkLocalAllNodes(), 53)
 	}

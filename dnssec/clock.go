@@ -37,8 +37,8 @@ type ClockError struct {
 	// Signed and Expires are from when until when the root zone's keys are signed: the true time
 	// lies between them if the answer is of today.
 	Signed, Expires time.Time
-
-	tag uint16 // of the key that made the signature
+	// KeyTag is the tag of the root zone's key that signed them.
+	KeyTag uint16
 }
 
 // IsSlow reports whether the clock is behind the true time; else it is ahead.
@@ -76,7 +76,7 @@ func (e *ClockError) Is(target error) bool { return target == ErrClock }
 
 // Reason returns the reason of a verdict that the clock is to blame for.
 func (e *ClockError) Reason() Reason {
-	r := Reason{Code: ReasonExpired, Name: dnsname.Root, Type: dns.TypeDNSKEY, KeyTag: e.tag, Cause: e}
+	r := Reason{Code: ReasonExpired, Name: dnsname.Root, Type: dns.TypeDNSKEY, KeyTag: e.KeyTag, Cause: e}
 	if e.IsSlow() {
 		r.Code = ReasonNotYetValid
 	}
@@ -168,7 +168,7 @@ func (e *Evidence) clockByKeys(set *RRset) *ClockError {
 		case !e.at.Before(signed) && !e.at.After(expires):
 			return nil
 		case c == nil:
-			c = &ClockError{Clock: e.at, Signed: signed, Expires: expires, tag: sig.KeyTag}
+			c = &ClockError{Clock: e.at, Signed: signed, Expires: expires, KeyTag: sig.KeyTag}
 		default:
 			c.Signed, c.Expires = latest(c.Signed, signed), latest(c.Expires, expires)
 		}

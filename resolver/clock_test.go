@@ -108,13 +108,16 @@ func wantClock(t *testing.T, err error, code uint16, says string) {
 		return
 	}
 	var wrong *resolver.ClockError
-	blamed, remembered := says != "", errors.Is(err, resolver.ErrCached)
+	blamed := says != ""
 	reason := resolver.FailureBogus
 	if blamed {
 		reason = resolver.FailureClock
 	}
-	if errors.Is(err, resolver.ErrClock) != blamed || errors.As(err, &wrong) != (blamed && !remembered) || resolver.Reason(err) != reason {
+	if errors.Is(err, resolver.ErrClock) != blamed || errors.As(err, &wrong) != blamed || resolver.Reason(err) != reason {
 		t.Errorf("%v: is ErrClock %t, has a ClockError %t, reason %s; want the clock blamed: %t", err, errors.Is(err, resolver.ErrClock), wrong != nil, resolver.Reason(err), blamed)
+	}
+	if wrong != nil && !strings.Contains(wrong.Error(), says) {
+		t.Errorf("got %v, want %q in it", wrong, says)
 	}
 	for _, text := range []string{err.Error(), told.Extended.Text, resolver.Explain(err)} {
 		if strings.Contains(text, "clock seems wrong") != blamed || !strings.Contains(text, says) {
@@ -135,9 +138,17 @@ func TestClockError(t *testing.T) {
 				o.SignatureTime = func() time.Time { return time.Now().Add(off) }
 			})
 			_, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)
-			var wrong *resolver.ClockError
+			var wrong, remembered *resolver.ClockError
 			if !errors.As(err, &wrong) {
 				t.Fatalf("%v off: got %v, want a ClockError", off, err)
+			}
+			time.Sleep(time.Second)
+			_, err = r.Resolve(t.Context(), "www.shop.example.", dns.TypeA)
+			if !errors.Is(err, resolver.ErrCached) || !errors.As(err, &remembered) {
+				t.Fatalf("%v off: got %v, want a ClockError that is remembered", off, err)
+			}
+			if !remembered.Clock.Equal(wrong.Clock) || !remembered.Signed.Equal(wrong.Signed) || !remembered.Expires.Equal(wrong.Expires) || remembered.KeyTag != wrong.KeyTag {
+				t.Errorf("%v off: got %+v, remembered as %+v", off, wrong, remembered)
 			}
 			if wrong.IsSlow() != (off < 0) || wrong.AtLeast() > off.Abs() || wrong.AtMost() < off.Abs() || wrong.AtMost()-wrong.AtLeast() != 30*day+time.Hour {
 				t.Errorf("%v off: got slow %t, %v to %v", off, wrong.IsSlow(), wrong.AtLeast(), wrong.AtMost())

@@ -75,7 +75,8 @@ var (
 )
 
 // ErrClock is the cause, beside dnssec.Bogus, where an answer is bogus most likely because this host's
-// clock is wrong; with ErrCached too. The tree of the error has a *ClockError, except with ErrCached.
+// clock is wrong. The tree of the error has a *ClockError; with ErrCached too, as it was when the question
+// failed.
 // Remedy: set the clock, or see Options.SignatureTime.
 var ErrClock = failure.ErrClock
 

@@ -254,7 +254,22 @@ func (e *CachedError) isBogus() bool { return isBogusCode(e.Failure.Cause) }
 
 // Is reports whether target is ErrClock, and that was the cause.
 func (e *CachedError) Is(target error) bool {
-	return target == ErrClock && IsOfTime(e.Failure.Cause) && strings.Contains(e.Failure.Text, ErrClock.Error())
+	return target == ErrClock && e.Failure.Clock() != nil
+}
+
+// As sets target, if that is of this type, to the *dnssec.ClockError that was the cause, as it was
+// when the question failed.
+func (e *CachedError) As(target any) bool {
+	to, ok := target.(**dnssec.ClockError)
+	if !ok {
+		return false
+	}
+	wrong := e.Failure.Clock()
+	if wrong == nil {
+		return false
+	}
+	*to = wrong
+	return true
 }
 
 // IsOfTime reports whether a failure with that extended DNS error is that signatures are not valid at

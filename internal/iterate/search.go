@@ -274,7 +274,8 @@ func originOf(st *QueryState, f failure.Failure, err error) cache.FailureOrigin 
 	}
 	switch {
 	case f.Bogus != nil:
-		return cache.FailureOrigin{Zone: f.Bogus.Zone, Servers: []netip.AddrPort{f.Bogus.Server}, Reason: f.Bogus.Err.Error()}
+		wrong, _ := f.Bogus.Reason.Cause.(*dnssec.ClockError)
+		return cache.FailureOrigin{Zone: f.Bogus.Zone, Servers: []netip.AddrPort{f.Bogus.Server}, Reason: f.Bogus.Err.Error(), Clock: wrong}
 	case zone != nil:
 		return cache.FailureOrigin{Zone: zone.Zone, Servers: zone.Servers, Reason: zone.Err.Error()}
 	}

@@ -174,8 +174,8 @@ func TestDenialsOfACache(t *testing.T) {
 	if o := f.Origin(); o.Reason != "" || !f.At().Equal(start) {
 		t.Errorf("a failure of %v with the origin %v", f.At(), o)
 	}
-	from := cache.FailureOrigin{Zone: no, Reason: "down"}
-	if again := v.KeepFailure(start, no, dns.TypeTXT, cache.Checked, dns.ExtendedErrorCodeNetworkError, "down", from); again.Origin().Zone != no {
+	from := cache.FailureOrigin{Zone: no, Reason: "down", Clock: &dnssec.ClockError{KeyTag: 20326}}
+	if again := v.KeepFailure(start, no, dns.TypeTXT, cache.Checked, dns.ExtendedErrorCodeNetworkError, "down", from); again.Origin().Zone != no || again.Clock().KeyTag != 20326 {
 		t.Errorf("got the origin %v", again.Origin())
 	}
 	if kept, ok := v.GetFailure(start, no, dns.TypeMX, cache.Checked); !ok || kept.Cause != f.Cause || kept.Text != "down" {
