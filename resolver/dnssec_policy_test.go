@@ -86,6 +86,7 @@ func TestNegativeTrustAnchorIsDisclosed(t *testing.T) {
 www             A       192.0.2.80
 away            CNAME   www.other.example.
 cd              A       192.0.2.84
+inside          CNAME   www
 -- zone other.example. at 198.51.100.5 --
 www             A       192.0.2.82
 into            CNAME   www.shop.example.
@@ -122,9 +123,39 @@ www             A       192.0.2.83
 				}
 			}
 		}
-		o := w.ask("www.shop.example.", dns.TypeA)
-		if want := "Negative Trust Anchor: negative trust anchor: shop.example."; o.err != nil || len(o.Extended) != 1 || o.Extended[0].String() != want {
-			t.Errorf("got %v, want %q", o.Extended, want)
+		// Of what others have brought into the cache, and as a message too.
+		for _, name := range []string{"www.shop.example.", "none.shop.example.", "away.shop.example.", "into.other.example.", "inside.shop.example."} {
+			for _, edns := range []func(*dns.Msg){withEDNS, withDO} {
+				for _, cd := range []bool{false, true} {
+					query := ask(name, dns.TypeA, edns)
+					query.CheckingDisabled = cd
+					var want []uint16
+					if !cd {
+						want = []uint16{33}
+					}
+					if reply := exchanged(w.T, w.r, query); !slices.Equal(codes(reply), want) || reply.AuthenticatedData {
+						t.Errorf("%s, CD %t: got %v, AD %t, want %v", name, cd, codes(reply), reply.AuthenticatedData, want)
+					}
+					packed, err := query.Pack()
+					if err != nil {
+						t.Fatal(err)
+					}
+					reply := new(dns.Msg)
+					wire, err := w.r.ExchangeWire(w.Context(), nil, packed, 1232)
+					if err != nil || reply.Unpack(wire) != nil || !slices.Equal(codes(reply), want) {
+						t.Errorf("%s, CD %t: ExchangeWire: got %v, %v, want %v", name, cd, codes(reply), err, want)
+					}
+					if hit, ok := w.r.AppendHit(nil, packed, 0); ok && !cd {
+						t.Errorf("%s: AppendHit: got %x, which lacks the reason", name, hit)
+					}
+				}
+			}
+		}
+		for _, name := range []string{"www.shop.example.", "inside.shop.example."} {
+			o := w.ask(name, dns.TypeA)
+			if want := "Negative Trust Anchor: negative trust anchor: shop.example."; o.err != nil || len(o.Extended) != 1 || o.Extended[0].String() != want {
+				t.Errorf("%s: got %v, want %q once", name, o.Extended, want)
+			}
 		}
 	}, ipv4Only, func(o *resolver.Options) {
 		o.NegativeTrustAnchors = []resolver.NegativeTrustAnchor{{Zone: "shop.example."}}

@@ -30,7 +30,11 @@ func (a *Answer) Join(next *Answer) *Answer {
 	a.Fallback = a.Fallback || next.Fallback
 	a.Stale, a.Due = a.Stale || next.Stale, append(a.Due, next.Due...)
 	a.OverBogus = a.OverBogus || next.OverBogus
-	a.Extended = append(a.Extended, next.Extended...)
+	for _, e := range next.Extended {
+		if !slices.Contains(a.Extended, e) { // as where a negative trust anchor is above both
+			a.Extended = append(a.Extended, e)
+		}
+	}
 	if next.NotKept != nil {
 		a.NotKept = next.NotKept
 	}

@@ -42,15 +42,16 @@ func (r *Iterator) look(v *routes.View, now time.Time, asked cache.Question, dir
 	}
 	a, ok := r.foundAnswer(v, q, f)
 	if ok {
-		disclose(v, a)
+		disclose(v, asked.Trust, a)
 	}
 	return a, ok
 }
 
 // disclose adds to an answer that a negative trust anchor was used. The cache does not keep
-// that: the view has it.
-func disclose(v *routes.View, a *answer.Answer) {
-	if v.NegativeAnchor != "" && a.Status == dnssec.Insecure {
+// that: the view has it. It was not used for a client that does not want its answer validated,
+// though the answer may be one that another client has brought into the cache.
+func disclose(v *routes.View, trust cache.Trust, a *answer.Answer) {
+	if v.NegativeAnchor != "" && trust == cache.Checked && a.Status == dnssec.Insecure {
 		a.Extended = append(a.Extended, failure.ExtendedNegativeAnchor(v.NegativeAnchor))
 	}
 }
@@ -97,7 +98,7 @@ func expiredAsKept(v *routes.View, now time.Time, trust cache.Trust, q answer.Qu
 		return nil, false
 	}
 	a.Stale, a.TTL = true, min(a.TTL, cache.StaleTTL)
-	disclose(v, a)
+	disclose(v, trust, a)
 	return a, true
 }
 

@@ -68,7 +68,7 @@ func (r *Iterator) judge(ctx context.Context, w *walk, asked answer.Question, m 
 		}
 	}
 	f.accept(verdict)
-	disclose(w.view, f.Answer)
+	disclose(w.view, w.st.Trust, f.Answer)
 	f.CapTTLs(verdict)
 	if m.RestsOnProof() && f.Status != dnssec.Secure && verdict.Reason.Code != dnssec.ReasonOptOut {
 		return fresh{}, &failure.ZoneError{
