@@ -1,18 +1,23 @@
 package resolver_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/cache"
 	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/test/rootsigner"
 	"github.com/iterdns/iterdns/resolver"
@@ -28,6 +33,7 @@ func TestLocalRootAsTheServers(t *testing.T) {
 			".", "com.", "test.", "example.", "TEST.", "net.", "missing.", "*.", "www.*.", `\000.`, `a\.b.`, `\255\255.`, `te\000st.`, `\032.`,
 			"www.test.", "www.example.", "ns.test.", "a.root-servers.net.", "x.y.missing.", strings.Repeat("a", 63) + ".",
 			strings.Repeat("a.", 126), "tes.", "testt.", "_ta-4a5c.", "_.",
+			"a-b.", "-.", "te-st.", "xn--a.", `\001\002.`, "_tcp.test.", `www.\255test.`,
 		}
 		types := []uint16{
 			dns.TypeA, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypeDNSKEY, dns.TypeNSEC, dns.TypeRRSIG, dns.TypeANY,
@@ -198,6 +204,157 @@ func TestLocalRootHidesNoRevocation(t *testing.T) {
 		time.Sleep(2 * day)
 		if got := stateOf(r, old); got != "Revoked" || !r.LocalRootState().InUse {
 			t.Errorf("got the old key %q, the copy %v", got, r.LocalRootState())
+		}
+	})
+}
+
+// answering answers any A question with an address.
+func answering(address string) dns.Handler {
+	return dns.HandlerFunc(func(to dns.ResponseWriter, query *dns.Msg) {
+		reply := new(dns.Msg).SetReply(query)
+		reply.Authoritative = true
+		if q := query.Question[0]; q.Qtype == dns.TypeA {
+			reply.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}, A: net.ParseIP(address)}}
+		}
+		to.WriteMsg(reply)
+	})
+}
+
+// When a copy is replaced, what older ones have said is used for its TTL and no longer: in memory, out of
+// a snapshot and from a second level, with prefetching and stale answers, and though the root servers have
+// not changed. A missing name is not missing for longer either.
+func TestLocalRootNewerThanTheCaches(t *testing.T) {
+	const delegation, denial = 48 * time.Hour, 24 * time.Hour // the TTLs in the root zone
+	const step, moved = 10 * time.Minute, "192.0.2.55"
+	for _, mode := range []string{"memory", "snapshot", "second level"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newLocalRootWorld(t, rootsigner.Options{})
+			w.Handle("198.18.0.5", answering(moved))
+			source, store := new(sourceOf), newStore()
+			source.set(w.text)
+			start := func(change func(*resolver.Options)) *resolver.Resolver {
+				o := w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{source.source()}})
+				o.ServeStale = true
+				if mode == "second level" {
+					o.SecondLevel, o.ViewName = store, "test"
+				}
+				if change != nil {
+					change(&o)
+				}
+				return newLocalRootResolver(t, o)
+			}
+			ask := func(r *resolver.Resolver, name string) string {
+				result, err := r.Resolve(context.Background(), name, dns.TypeA)
+				switch {
+				case err != nil:
+					t.Errorf("%s: %s: %v", mode, name, err)
+					return err.Error()
+				case len(result.Answer) == 1:
+					return result.Answer[0].(*dns.A).A.String()
+				}
+				return dns.RcodeToString[result.Rcode]
+			}
+			r := start(nil)
+			if a, b := ask(r, "www.test."), ask(r, "www.new."); a != "192.0.2.1" || b != "NXDOMAIN" {
+				t.Fatalf("%s: got %s, %s", mode, a, b)
+			}
+			records := strings.Replace(localRootRecords, "ns.test. A 198.18.0.3", "ns.test. A 198.18.0.5", 1) + "new. NS ns.new.\nns.new. A 198.18.0.5\n"
+			source.set(rootsigner.Sign(t, records+exampleDS(t), rootsigner.Options{Signed: time.Now(), Serial: 2026010101}))
+			begun := time.Now()
+			if mode != "memory" {
+				synctest.Wait()
+				var kept bytes.Buffer
+				if _, err := r.Options().Cache.WriteTo(&kept); err != nil {
+					t.Fatal(err)
+				}
+				restored := cache.New(cache.Options{KeepStale: day})
+				if mode == "snapshot" {
+					if _, err := restored.ReadFrom(&kept); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.Close()
+				r = start(func(o *resolver.Options) { o.Cache = restored })
+			} else {
+				time.Sleep(30 * time.Minute)
+			}
+			if s := r.LocalRootState(); s.Serial != 2026010101 {
+				t.Fatalf("%s: got %+v", mode, s)
+			}
+			var testMoved, newFound time.Duration
+			for time.Since(begun) < delegation+2*time.Hour {
+				a, b := ask(r, "www.test."), ask(r, "www.new.")
+				if testMoved == 0 && a == moved {
+					testMoved = time.Since(begun)
+				} else if testMoved > 0 && a != moved {
+					t.Errorf("%s: back to %s after %v", mode, a, time.Since(begun))
+				}
+				if newFound == 0 && b == moved {
+					newFound = time.Since(begun)
+				} else if newFound > 0 && b != moved {
+					t.Errorf("%s: back to %s after %v", mode, b, time.Since(begun))
+				}
+				time.Sleep(step)
+			}
+			t.Logf("%s: the new server is asked after %v, the new name found after %v", mode, testMoved, newFound)
+			if testMoved == 0 || testMoved > delegation+step || newFound == 0 || newFound > denial+step {
+				t.Errorf("%s: the new server is asked after %v, the new name found after %v", mode, testMoved, newFound)
+			}
+			if root, _ := w.rootQueries(0); len(root) > 0 {
+				t.Errorf("%s: root servers are asked for %v", mode, root)
+			}
+		})
+	}
+}
+
+// A thousand questions at once get the same answers while copies are replaced, expire and come back.
+func TestLocalRootThousandQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLocalRootWorld(t, rootsigner.Options{})
+		source := new(sourceOf)
+		sign := func(serial uint32) {
+			source.set(rootsigner.Sign(t, localRootRecords+exampleDS(t), rootsigner.Options{Signed: time.Now(), Serial: serial, Expire: 3600}))
+		}
+		sign(2026010100)
+		r := newLocalRootResolver(t, w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{source.source()}}))
+		var asking sync.WaitGroup
+		var with, without atomic.Int32
+		for i := range 1000 {
+			asking.Go(func() {
+				for n := range 8 {
+					time.Sleep(31*time.Minute + time.Duration(i)*time.Millisecond)
+					name, qtype, rcode := fmt.Sprintf("a%d.missing-%d.", n, i), dns.TypeA, dns.RcodeNameError
+					switch i % 3 {
+					case 1:
+						name, rcode = fmt.Sprintf("www%d-%d.example.", n, i), dns.RcodeNameError
+					case 2:
+						name, qtype, rcode = "example.", dns.TypeDS, dns.RcodeSuccess
+					}
+					result, err := r.Resolve(context.Background(), name, qtype)
+					if err != nil || result.Rcode != rcode || result.Status != dnssec.Secure {
+						t.Errorf("%s: got %v, %v", name, result, err)
+					}
+					if r.LocalRootState().InUse {
+						with.Add(1)
+					} else {
+						without.Add(1)
+					}
+					if i == 0 {
+						r.Options().Cache.Clear()
+					}
+				}
+			})
+		}
+		for n := range uint32(3) {
+			time.Sleep(29 * time.Minute)
+			sign(2026010101 + n)
+		}
+		source.set("") // until it expires
+		time.Sleep(90 * time.Minute)
+		sign(2026010110)
+		asking.Wait()
+		if with.Load() == 0 || without.Load() == 0 || r.LocalRootState().Serial != 2026010110 {
+			t.Errorf("got %d with a copy, %d without, %+v", with.Load(), without.Load(), r.LocalRootState())
 		}
 	})
 }

@@ -57,7 +57,12 @@ func FuzzText(f *testing.F) {
 		}
 		again, err := readText(t.Context(), strings.NewReader(b.String()), dnsname.Root)
 		if err != nil || len(again.records) != len(c.records) {
-			t.Errorf("written and read again: %v\n%s", err, b.String())
+			t.Fatalf("written and read again: %v\n%s", err, b.String())
+		}
+		for i, r := range c.records {
+			if again.records[i] != r {
+				t.Fatalf("written and read again: got %+v, want %+v, as\n%s", again.records[i], r, b.String())
+			}
 		}
 	})
 }

@@ -62,6 +62,17 @@ func TestVerify(t *testing.T) {
 		{"a wrong digest", rootsigner.Options{Digest: strings.Repeat("ab", 48)}, 0, FaultDigest, false},
 		{"of another serial", rootsigner.Options{ZONEMDSerial: 1}, 0, FaultDigest, false},
 		{"expired", rootsigner.Options{Valid: time.Second}, 0, FaultSignature, false},
+		{"SHA-384 and SHA-512", rootsigner.Options{Also: []*dns.ZONEMD{{Scheme: 1, Hash: 2}}}, 0, 0, true},
+		{"one wrong, one right", rootsigner.Options{Digest: strings.Repeat("ab", 48), Also: []*dns.ZONEMD{{Scheme: 1, Hash: 2}}}, 0, 0, true},
+		{"both wrong", rootsigner.Options{Digest: strings.Repeat("ab", 48), Also: []*dns.ZONEMD{{Scheme: 1, Hash: 2, Digest: strings.Repeat("cd", 64)}}}, 0, FaultDigest, false},
+		{"one of another serial, one right", rootsigner.Options{ZONEMDSerial: 1, Also: []*dns.ZONEMD{{Scheme: 1, Hash: 2}}}, 0, 0, true},
+		{"both of another serial", rootsigner.Options{ZONEMDSerial: 1, Also: []*dns.ZONEMD{{Serial: 1, Scheme: 1, Hash: 2}}}, 0, FaultDigest, false},
+		{"one private, one right", rootsigner.Options{Hash: 240, Also: []*dns.ZONEMD{{Scheme: 1, Hash: 2}}}, 0, 0, true},
+		{"private schemes and algorithms", rootsigner.Options{Scheme: 240, Also: []*dns.ZONEMD{{Scheme: 1, Hash: 240}, {Scheme: 255, Hash: 255}}}, 0, FaultUnverifiable, false},
+		{"SHA-384 twice, one right", rootsigner.Options{Also: []*dns.ZONEMD{{Scheme: 1, Hash: 1, Digest: strings.Repeat("ab", 48)}}}, 0, FaultUnverifiable, false},
+		{"SHA-384 twice, of two serials", rootsigner.Options{Also: []*dns.ZONEMD{{Serial: 1, Scheme: 1, Hash: 1}}}, 0, FaultUnverifiable, false},
+		{"SHA-384 twice, SHA-512 once", rootsigner.Options{Also: []*dns.ZONEMD{{Scheme: 1, Hash: 1, Digest: strings.Repeat("ab", 48)}, {Scheme: 1, Hash: 2}}}, 0, 0, true},
+		{"the digest of SHA-512 as SHA-384", rootsigner.Options{Digest: strings.Repeat("ab", 64)}, 0, FaultUnverifiable, false},
 	} {
 		c.options.Signed = signedAt
 		z, err := parseText(t.Context(), rootsigner.Sign(t, smallRoot, c.options), dnsname.Root)
@@ -241,6 +252,70 @@ func TestSignaturesExpire(t *testing.T) {
 		time.Sleep(time.Second)
 		if w.Zone() != nil {
 			t.Error("used with expired signatures")
+		}
+	})
+}
+
+// Timers of any size ask neither without a pause nor never again, and keep no copy longer than its
+// signatures.
+func TestTimersOfAnySize(t *testing.T) {
+	const most = 1<<32 - 1
+	for _, c := range []struct {
+		options    rootsigner.Options
+		inUse      bool
+		least, max int // rounds in a day
+		until      time.Duration
+	}{
+		{rootsigner.Options{ZeroTimers: true}, false, 24 * 4, 24*4*4/3 + 10, 0},
+		{rootsigner.Options{Refresh: 1, Retry: 1, Expire: 1}, false, 24 * 60, 24*60*4/3 + 10, time.Second},
+		{rootsigner.Options{Refresh: 1, Retry: 1}, true, 24 * 60, 24*60*4/3 + 10, 7 * 24 * time.Hour},
+		{rootsigner.Options{Refresh: 1 << 31, Retry: 1 << 31, Expire: 1 << 31}, true, 2, 2, 13 * 24 * time.Hour},
+		{rootsigner.Options{Refresh: most, Retry: most, Expire: most}, true, 2, 2, 13 * 24 * time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, c.options, nil)
+			signed := time.Now()
+			w.start(t)
+			if (w.Zone() != nil) != (c.until > 0) || c.until == 0 && w.Counts.Failures[FaultExpired].Load() != 1 {
+				t.Errorf("%+v: got %+v", c.options, w.State())
+			}
+			if s := w.State(); c.until > 0 && !s.Expires.Equal(signed.Add(c.until)) {
+				t.Errorf("%+v: expires %v", c.options, s.Expires)
+			}
+			time.Sleep(24 * time.Hour)
+			if n := len(w.rounds()); n < c.least || n > c.max {
+				t.Errorf("%+v: got %d rounds in a day, want %d to %d", c.options, n, c.least, c.max)
+			}
+			w.mu.Lock()
+			w.text = ""
+			w.mu.Unlock()
+			time.Sleep(12 * time.Hour)
+			if inUse := w.Zone() != nil; inUse != c.inUse {
+				t.Errorf("%+v: in use: %t", c.options, inUse)
+			}
+			time.Sleep(13 * 24 * time.Hour)
+			if w.Zone() != nil {
+				t.Errorf("%+v: in use after its signatures have expired", c.options)
+			}
+		})
+	}
+}
+
+// Serial numbers are compared as RFC 1982 says, where they begin again too.
+func TestSerialNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, rootsigner.Options{Serial: 1<<32 - 2}, nil)
+		w.start(t)
+		for _, c := range []struct {
+			serial uint32
+			taken  bool
+		}{{1<<32 - 3, false}, {1<<32 - 1, true}, {1, true}, {1<<32 - 1, false}, {1 << 31, true}, {1<<31 - 1, false}, {1<<32 - 1, true}, {1<<31 - 1, false}, {1<<31 - 2, true}} {
+			before := w.State().Serial
+			w.set(t, rootsigner.Options{Serial: c.serial})
+			time.Sleep(31 * time.Minute)
+			if s := w.State(); !s.InUse || (s.Serial == c.serial) != c.taken || !c.taken && (s.Serial != before || from("", s.Err).Fault != FaultSerial) {
+				t.Errorf("%d after %d: got %+v, want it taken: %t", c.serial, before, s, c.taken)
+			}
 		}
 	})
 }

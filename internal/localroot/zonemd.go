@@ -27,12 +27,17 @@ func (z *contents) checkDigest() error {
 		return faultf(FaultUnverifiable, "no ZONEMD record")
 	}
 	err := faultf(FaultUnverifiable, "its ZONEMD records are all of unknown or private schemes or hash algorithms")
-	for i := range set {
-		sum, ok := digestOf(set, i)
-		if !ok {
+	kinds := make(map[kind]int)
+	for _, r := range set {
+		kinds[kindOf(r.rdata)]++
+	}
+	for _, r := range set {
+		rdata := r.rdata
+		sum, ok := digestOf(rdata)
+		// Of several with the same scheme and algorithm none counts (RFC 8976 §2.2.4).
+		if !ok || kinds[kindOf(rdata)] > 1 {
 			continue
 		}
-		rdata := set[i].rdata
 		if serial := binary.BigEndian.Uint32([]byte(rdata[:4])); serial != z.serial() {
 			err = faultf(FaultDigest, "the ZONEMD record is of serial %d, and the SOA of %d", serial, z.serial())
 			continue
@@ -46,19 +51,24 @@ func (z *contents) checkDigest() error {
 	return err
 }
 
-// digestOf returns the hash function of a ZONEMD record; false: it cannot be verified. Of several
-// with the same scheme and algorithm none counts (RFC 8976 §2.2.4).
-func digestOf(set []record, at int) (hash.Hash, bool) {
-	rdata := set[at].rdata
-	if len(rdata) < zonemdHead || rdata[4] != schemeSimple {
+// kind is the scheme and the hash algorithm of a ZONEMD record.
+type kind struct{ scheme, hash byte }
+
+// kindOf returns the kind of a ZONEMD record; zeros, which are reserved, for a malformed one.
+func kindOf(rdata string) kind {
+	if len(rdata) < zonemdHead {
+		return kind{}
+	}
+	return kind{rdata[4], rdata[5]}
+}
+
+// digestOf returns the hash function of a ZONEMD record; false: it cannot be verified.
+func digestOf(rdata string) (hash.Hash, bool) {
+	k := kindOf(rdata)
+	if k.scheme != schemeSimple {
 		return nil, false
 	}
-	for i, other := range set {
-		if i != at && len(other.rdata) >= zonemdHead && other.rdata[4:6] == rdata[4:6] {
-			return nil, false
-		}
-	}
-	switch rdata[5] {
+	switch k.hash {
 	case hashSHA384:
 		return sha512.New384(), len(rdata) == zonemdHead+sha512.Size384
 	case hashSHA512:

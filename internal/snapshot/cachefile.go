@@ -45,10 +45,11 @@ func (f File) Probe() error {
 }
 
 func (f File) removeUnfinished() error {
-	dir := filepath.Dir(string(f))
+	path := f.target()
+	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), filepath.Base(string(f))+".") && strings.HasSuffix(e.Name(), unfinished) {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+".") && strings.HasSuffix(e.Name(), unfinished) {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // the next start tries again
 		}
 	}
@@ -68,7 +69,7 @@ func (f File) Read(c *cache.Cache) error {
 }
 
 // Write replaces the file. The old one stays until the new one is complete, so that there is
-// always a whole one.
+// always a whole one. A symbolic link to it is preserved.
 func (f File) Write(c *cache.Cache) error {
 	writing.Lock()
 	defer writing.Unlock()
@@ -81,7 +82,7 @@ func (f File) Write(c *cache.Cache) error {
 	_, err = c.WriteTo(out)
 	err = errors.Join(err, out.Flush(), next.Sync(), next.Close())
 	if err == nil {
-		err = os.Rename(next.Name(), string(f))
+		err = os.Rename(next.Name(), f.target())
 	}
 	return nameless(err)
 }
@@ -92,7 +93,16 @@ const unfinished = ".unfinished"
 // create opens a file beside the snapshot, for its owner only: whatever can write a snapshot
 // can write the cache.
 func (f File) create() (*os.File, error) {
-	return os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*"+unfinished)
+	path := f.target()
+	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinished)
+}
+
+// target returns where a symbolic link leads to, so that it still does when the file is replaced.
+func (f File) target() string {
+	if target, err := filepath.EvalSymlinks(string(f)); err == nil {
+		return target
+	}
+	return string(f)
 }
 
 // nameless takes the name of the unfinished file out of an error. It is another one each time,

@@ -54,6 +54,33 @@ func TestWriteAndRead(t *testing.T) {
 	}
 }
 
+// A link in the place of the file stays, and what is written is beside the file that it leads to.
+func TestLink(t *testing.T) {
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real", "cache"), filepath.Join(dir, "link")
+	if err := os.Mkdir(filepath.Dir(real), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, real, "old")
+	write(t, real+".12"+unfinished, "left")
+	if err := os.Symlink(filepath.Join("real", "cache"), link); err != nil {
+		t.Skip(err)
+	}
+	file, c := File(link), cache.New(cache.Options{})
+	if err := errors.Join(file.Probe(), file.Write(c), file.Read(c)); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link: got %v, %v", info, err)
+	}
+	if err := File(real).Read(c); err != nil {
+		t.Error(err)
+	}
+	if got := names(t, filepath.Dir(real)); !slices.Equal(got, []string{"cache"}) {
+		t.Errorf("got %v, want the file alone", got)
+	}
+}
+
 // What was left is taken away, and nothing else.
 func TestProbeRemovesLeftovers(t *testing.T) {
 	dir := t.TempDir()

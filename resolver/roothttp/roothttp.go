@@ -17,7 +17,7 @@ const IANA = "https://www.internic.net/domain/root.zone"
 
 // Source is a copy of the root zone at a URL, such as IANA, that client fetches; nil: http.DefaultClient.
 // If the server sent an ETag or Last-Modified with the copy in use, it is only asked for a newer one (RFC
-// 9110 §13.1). Any status other than 200 and 304 is an error. A client that resolves the host of the URL
+// 9110 §13.1). Any status other than 200, and 304 where that was asked, is an error. A client that resolves the host of the URL
 // with this same resolver asks the root servers for it until there is a copy.
 func Source(client *http.Client, url string) resolver.LocalRootSource {
 	if client == nil {
@@ -52,21 +52,24 @@ func (s *source) open(ctx context.Context, held uint32) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if held != 0 && s.taken.tag != "" {
-		request.Header.Set("If-None-Match", s.taken.tag)
+	conditional := false
+	condition := func(header, value string) {
+		if held != 0 && value != "" {
+			request.Header.Set(header, value)
+			conditional = true
+		}
 	}
-	if held != 0 && s.taken.modified != "" {
-		request.Header.Set("If-Modified-Since", s.taken.modified)
-	}
+	condition("If-None-Match", s.taken.tag)
+	condition("If-Modified-Since", s.taken.modified)
 	response, err := s.client.Do(request)
 	if err != nil {
 		return nil, err
 	}
-	switch response.StatusCode {
-	case http.StatusOK:
+	switch {
+	case response.StatusCode == http.StatusOK:
 		s.latest = validator{response.Header.Get("ETag"), response.Header.Get("Last-Modified")}
 		return response.Body, nil
-	case http.StatusNotModified:
+	case response.StatusCode == http.StatusNotModified && conditional: // to another request it says nothing
 		s.latest = s.taken
 		response.Body.Close()
 		return nil, resolver.ErrLocalRootUnchanged

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -163,5 +164,115 @@ func TestSource(t *testing.T) {
 	again(func(s resolver.LocalRootStats) bool { return s.Loaded == 2 || s.Unchanged > unchanged })
 	if state := r.LocalRootState(); state.Serial != 3 {
 		t.Errorf("got %+v", state)
+	}
+}
+
+// What servers may do beside serving the zone: each is a source that has failed, in bounded size, and
+// changes nothing.
+func TestHostileServers(t *testing.T) {
+	const headers = "Content-Encoding"
+	zone := rootsigner.Sign(t, records, rootsigner.Options{Signed: time.Now()})
+	anchor, err := dnssec.NewAnchor(rootsigner.Key(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, zone) }))
+	defer other.Close()
+	for name, c := range map[string]struct {
+		serve http.HandlerFunc
+		fault resolver.LocalRootFault // "": it is used
+	}{
+		"endless": {func(w http.ResponseWriter, _ *http.Request) {
+			line := []byte(strings.Repeat("; more\n", 1000))
+			for {
+				if _, err := w.Write(line); err != nil {
+					return
+				}
+			}
+		}, resolver.LocalRootSize},
+		"a gzip bomb": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(headers, "gzip")
+			z := gzip.NewWriter(w)
+			zeros := make([]byte, 1<<20)
+			for range 1000 {
+				if _, err := z.Write(zeros); err != nil {
+					return
+				}
+			}
+			z.Close()
+		}, resolver.LocalRootSize},
+		"compressed on the way": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(headers, "gzip")
+			z := gzip.NewWriter(w)
+			io.WriteString(z, zone)
+			z.Close()
+		}, ""},
+		"damaged gzip": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(headers, "gzip")
+			io.WriteString(w, zone)
+		}, resolver.LocalRootSourceFailed},
+		"elsewhere":            {http.RedirectHandler(other.URL, http.StatusFound).ServeHTTP, ""},
+		"elsewhere and back":   {http.RedirectHandler("/", http.StatusFound).ServeHTTP, resolver.LocalRootSourceFailed},
+		"elsewhere, no scheme": {http.RedirectHandler("file:///etc/hostname", http.StatusFound).ServeHTTP, resolver.LocalRootSourceFailed},
+		"not modified, unasked": {
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) },
+			resolver.LocalRootSourceFailed,
+		},
+		"a part": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusPartialContent)
+			io.WriteString(w, zone)
+		}, resolver.LocalRootSourceFailed},
+		"no content": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, resolver.LocalRootSourceFailed},
+		"nothing":    {func(http.ResponseWriter, *http.Request) {}, resolver.LocalRootSyntax},
+		"less than announced": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000000")
+			io.WriteString(w, zone)
+		}, resolver.LocalRootSourceFailed},
+		"hangs up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, resolver.LocalRootSourceFailed},
+		"another zone": {
+			func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, strings.ReplaceAll(zone, "192.0.2.1", "192.0.2.2"))
+			},
+			resolver.LocalRootDigest,
+		},
+	} {
+		server := httptest.NewServer(c.serve)
+		r, err := resolver.New(resolver.Options{
+			TrustAnchors: []dnssec.Anchor{anchor},
+			LocalRoot:    &resolver.LocalRoot{Sources: []resolver.LocalRootSource{roothttp.Source(server.Client(), server.URL)}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.AwaitLocalRoot(t.Context())
+		var failed *resolver.LocalRootError
+		if c.fault == "" && err != nil || c.fault != "" && (!errors.As(err, &failed) || failed.Fault != c.fault || r.LocalRootState().InUse) {
+			t.Errorf("%s: got %v, want %q", name, err, c.fault)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close() // which waits for its handlers
+	}
+}
+
+// A server that says "not modified" to a request without a condition confirms nothing.
+func TestNotModifiedUnasked(t *testing.T) {
+	var status atomic.Int32
+	status.Store(http.StatusOK)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // without a tag or time
+		w.WriteHeader(int(status.Load()))
+	}))
+	defer server.Close()
+	open := roothttp.OpenerOf(server.Client(), server.URL)
+	for _, held := range []uint32{0, 1, 1} {
+		text, err := open(t.Context(), held)
+		if ok := status.Load() == http.StatusOK; ok && err != nil || !ok && (err == nil || errors.Is(err, resolver.ErrLocalRootUnchanged)) {
+			t.Errorf("held %d, status %d: got %v", held, status.Load(), err)
+		}
+		if text != nil {
+			text.Close()
+		}
+		status.Store(http.StatusNotModified)
 	}
 }

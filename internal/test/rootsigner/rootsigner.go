@@ -26,6 +26,7 @@ type Options struct {
 	Refresh uint32        // of the SOA, in seconds; 0: 1800
 	Retry   uint32        // 0: 900
 	Expire  uint32        // 0: 604800
+	Also    []*dns.ZONEMD // further records, whose header is set; serial 0: that of the SOA; digest "": the right one
 
 	// What may be wrong.
 	Scheme, Hash uint8 // of ZONEMD; 0: SIMPLE, SHA-384
@@ -34,6 +35,7 @@ type Options struct {
 	ZONEMDSerial uint32 // 0: that of the SOA
 	Unsigned     bool   // no DNSSEC at all
 	Seed         byte   // of the key
+	ZeroTimers   bool   // refresh, retry and expire are 0
 }
 
 // Key returns the key that zones are signed with, as a DS.
@@ -67,11 +69,8 @@ func Sign(t testing.TB, records string, o Options) string {
 		t.Fatal(err)
 	}
 	key, private := keyOf(o.Seed)
-	var md *dns.ZONEMD
-	if !o.NoZONEMD {
-		md = &dns.ZONEMD{Hdr: header(".", dns.TypeZONEMD, 86400), Serial: o.ZONEMDSerial, Scheme: o.Scheme, Hash: o.Hash, Digest: strings.Repeat("00", sizeOf(o.Hash))}
-		zone = append(zone, md)
-	}
+	digests := o.digests()
+	zone = append(zone, digests...)
 	if !o.Unsigned {
 		zone = append(zone, key)
 		zone = append(zone, chain(zone)...)
@@ -79,14 +78,14 @@ func Sign(t testing.TB, records string, o Options) string {
 			zone = append(zone, signature(t, set, key, private, o))
 		}
 	}
-	if md != nil {
-		if md.Digest = o.Digest; md.Digest == "" {
-			md.Digest = digest(t, zone, o.Hash)
+	for _, rr := range digests {
+		if md := rr.(*dns.ZONEMD); md.Digest == "" {
+			md.Digest = digest(t, zone, md.Hash)
 		}
-		for i, rr := range zone {
-			if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == dns.TypeZONEMD {
-				zone[i] = signature(t, []dns.RR{md}, key, private, o)
-			}
+	}
+	for i, rr := range zone {
+		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == dns.TypeZONEMD {
+			zone[i] = signature(t, digests, key, private, o)
 		}
 	}
 	var b strings.Builder
@@ -107,10 +106,32 @@ func (o *Options) fill() {
 	set(&o.Retry, 900)
 	set(&o.Expire, 604800)
 	set(&o.ZONEMDSerial, o.Serial)
+	if o.ZeroTimers {
+		o.Refresh, o.Retry, o.Expire = 0, 0, 0
+	}
 	if o.Valid == 0 {
 		o.Valid = 13 * 24 * time.Hour
 	}
 	o.Scheme, o.Hash = max(o.Scheme, 1), max(o.Hash, 1)
+}
+
+// digests returns the ZONEMD records, those with the right digest still without it.
+func (o *Options) digests() []dns.RR {
+	if o.NoZONEMD {
+		return nil
+	}
+	records := []dns.RR{&dns.ZONEMD{Serial: o.ZONEMDSerial, Scheme: o.Scheme, Hash: o.Hash, Digest: o.Digest}}
+	for _, also := range o.Also {
+		md := *also
+		if md.Serial == 0 {
+			md.Serial = o.Serial
+		}
+		records = append(records, &md)
+	}
+	for _, rr := range records {
+		*rr.Header() = header(".", dns.TypeZONEMD, 86400)
+	}
+	return records
 }
 
 func signature(t testing.TB, set []dns.RR, key *dns.DNSKEY, private crypto.Signer, o Options) *dns.RRSIG {
@@ -191,13 +212,6 @@ func chain(zone []dns.RR) []dns.RR {
 		})
 	}
 	return records
-}
-
-func sizeOf(algorithm uint8) int {
-	if algorithm == dns.ZoneMDHashAlgSHA512 {
-		return sha512.Size
-	}
-	return sha512.Size384
 }
 
 // digest is RFC 8976 §3.3 for zones whose names have no capitals.
