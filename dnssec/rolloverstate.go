@@ -30,9 +30,13 @@ var ErrStoreChanged = errors.New("what is stored has changed meanwhile")
 const maxTrustPoints = 100
 
 // FormatRollovers writes the states of several zones as JSON texts one after another, for
-// people to read.
+// people to read. It fails with ErrRollover when ParseRollovers would not read them for their number or
+// their size.
 func FormatRollovers(states []Rollover) ([]byte, error) {
 	var text bytes.Buffer
+	if len(states) > maxTrustPoints {
+		return nil, tooManyZones()
+	}
 	for _, r := range states {
 		one, err := json.MarshalIndent(r, "", "\t")
 		if err != nil {
@@ -40,14 +44,23 @@ func FormatRollovers(states []Rollover) ([]byte, error) {
 		}
 		text.Write(append(one, '\n'))
 	}
+	if text.Len() > maxAnchorFile {
+		return nil, tooLarge()
+	}
 	return text.Bytes(), nil
 }
+
+func tooManyZones() error {
+	return fmt.Errorf("%w: more than %d zones", ErrRollover, maxTrustPoints)
+}
+
+func tooLarge() error { return fmt.Errorf("%w: more than %d bytes", ErrRollover, maxAnchorFile) }
 
 // ParseRollovers reads what FormatRollovers has written, and checks it: it fails with ErrRollover if Update
 // could not use one of the states, if a zone occurs twice, and if there is none.
 func ParseRollovers(text []byte) ([]Rollover, error) {
 	if len(text) > maxAnchorFile {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrRollover, maxAnchorFile)
+		return nil, tooLarge()
 	}
 	var states []Rollover
 	for in := json.NewDecoder(bytes.NewReader(text)); ; {
@@ -67,7 +80,7 @@ func ParseRollovers(text []byte) ([]Rollover, error) {
 			return nil, fmt.Errorf("%w: zone %q is there twice", ErrRollover, r.Zone)
 		}
 		if states = append(states, r); len(states) > maxTrustPoints {
-			return nil, fmt.Errorf("%w: more than %d zones", ErrRollover, maxTrustPoints)
+			return nil, tooManyZones()
 		}
 	}
 }

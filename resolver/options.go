@@ -38,9 +38,10 @@ type Options struct {
 	// (RFC 5011), and keep their state in the store, such as a file of dnssec/anchorfile. Each of these
 	// zones is asked for its keys from New on, in the background: at half the TTL or half the time that its
 	// signatures are good for, at least an hour and at most 15 days apart. A new key is trusted when it has
-	// been seen for 30 days or its TTL, whichever is longer; a key that its owner revokes is distrusted at
-	// once, also when it is an ordinary question that receives the revoked key. Later answers are validated
-	// with the current keys, and nothing that was cached before is used.
+	// been seen for 30 days or its TTL, whichever is longer; setting the clock forward shortens that only
+	// while no process runs, and a host that sleeps lengthens it. A key that its owner revokes is distrusted
+	// at once, also when it is an ordinary question that receives the revoked key. Later answers are
+	// validated with the current keys, and nothing that was cached before is used.
 	//
 	// TrustAnchors are the start, and count in addition to the store afterwards: a key among them, or built
 	// in, that the store does not have is trusted, so that an update of this library helps a program whose

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -56,8 +55,9 @@ type Keeper struct {
 	// Only the goroutine of Run uses these.
 	engine    Engine
 	installed []dnssec.Anchor
-	refused   map[string]error     // why zones could not be refreshed the last time
-	notBefore map[string]time.Time // when they may be asked again, by a clock that nobody sets
+	refused   map[string]error         // why zones could not be refreshed the last time
+	schedules map[string]schedule      // when they are asked again
+	holdDowns map[holdDownKey]holdDown // of new keys
 
 	wake chan struct{} // of capacity 1; holds a token when there is something to look at
 
@@ -78,7 +78,7 @@ type Keeper struct {
 func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 	k := &Keeper{
 		o: o, store: newBoundedStore(o.Store),
-		refused: make(map[string]error), notBefore: make(map[string]time.Time), unsaved: make(map[string]bool),
+		refused: make(map[string]error), schedules: make(map[string]schedule), holdDowns: make(map[holdDownKey]holdDown), unsaved: make(map[string]bool),
 		wake: make(chan struct{}, 1), seen: make(map[string][]*dnssec.RRset), looked: make(map[string]*dnssec.RRset),
 	}
 	now := o.Now()
@@ -103,26 +103,30 @@ func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 			k.unsaved[r.Zone] = true // the options have added something
 		}
 	}
+	if _, err := dnssec.FormatRollovers(k.states); err != nil {
+		return nil, nil, err // it could not be read again
+	}
 	if k.installed, err = anchorsOf(k.states); err != nil {
 		return nil, nil, err
 	}
+	k.noteHoldDowns(k.states)
 	return k, k.installed, nil
 }
 
-// Run keeps the states until ctx ends.
+// Run keeps the states until ctx ends. A function of the program that panics or ends its goroutine, such as
+// the clock, does not end it.
 func (k *Keeper) Run(ctx context.Context, e Engine) {
 	k.engine = e
 	for {
-		k.look(ctx)
-		for _, r := range k.States() {
-			if k.untilDue(r) <= 0 {
-				k.refresh(ctx, r.Zone)
-			}
-		}
-		if ctx.Err() == nil && k.Counts().Unsaved {
-			k.synchronise(ctx)
-		}
-		timer := time.NewTimer(k.untilNext())
+		wait := tick
+		var failed error
+		var round sync.WaitGroup
+		round.Go(rescue.Guarded(&failed, func() {
+			k.round(ctx)
+			wait = k.untilNext()
+		}))
+		round.Wait()
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -134,9 +138,17 @@ func (k *Keeper) Run(ctx context.Context, e Engine) {
 	}
 }
 
-// untilDue returns how long it is until a zone is to be asked.
-func (k *Keeper) untilDue(r dnssec.Rollover) time.Duration {
-	return max(untilDue(r, k.o.Now()), time.Until(k.notBefore[r.Zone]))
+// round does what is to be done now.
+func (k *Keeper) round(ctx context.Context) {
+	k.look(ctx)
+	for _, r := range k.States() {
+		if k.untilDue(r) <= 0 {
+			k.refresh(ctx, r.Zone)
+		}
+	}
+	if ctx.Err() == nil && k.Counts().Unsaved {
+		k.synchronise(ctx)
+	}
 }
 
 // untilNext returns how long to sleep: until the first zone is to be asked, or something may be looked
@@ -194,22 +206,23 @@ func (k *Keeper) refresh(ctx context.Context, zone string) {
 		}
 	}()
 	defer rescue.Into(&err)
-	k.notBefore[zone] = time.Now().Add(minInterval) // however this ends
+	k.schedules[zone] = within(minInterval) // however this ends
+	planned, _ := k.state(zone)
 	k.reload(ctx)
 	r, ok := k.state(zone)
-	if wait := untilDue(r, k.o.Now()); !ok || wait > 0 {
-		// Another process has asked. It is let go first the next time too.
-		k.notBefore[zone] = time.Now().Add(wait + rand.N(yield))
+	if wait := untilDue(r, k.o.Now()); !ok || wait > 0 && !r.Next.Equal(planned.Next) {
+		k.schedules[zone] = yielding(wait) // another process has asked
 		err = nil
 		return
 	}
 	updated, next, err := k.update(ctx, r)
 	now := k.o.Now()
 	next = jittered(now, next)
-	k.notBefore[zone] = time.Now().Add(next.Sub(now))
+	k.schedules[zone] = within(next.Sub(now))
 	if err != nil && !errors.Is(err, dnssec.ErrNoAnchorLeft) {
 		return
 	}
+	updated = k.holdBack(r, updated)
 	updated.Next = next
 	k.count(func(c *Counts) { c.Refreshed++ })
 	k.setState(updated)
@@ -236,7 +249,8 @@ func (k *Keeper) update(ctx context.Context, r dnssec.Rollover) (dnssec.Rollover
 		}
 		updated, again, err := r.UpdateWith(k.o.Validator, set, k.o.Now())
 		var bogus *dnssec.BogusError
-		if !errors.As(err, &bogus) {
+		var limit *dnssec.LimitError
+		if !errors.As(err, &bogus) && !errors.As(err, &limit) {
 			if err == nil {
 				k.noteLooked(set)
 			}
@@ -285,6 +299,7 @@ func (k *Keeper) setStates(states []dnssec.Rollover, unsaved ...string) {
 	}
 	k.mu.Unlock()
 	k.install(states)
+	k.noteHoldDowns(states)
 	for _, r := range states {
 		if i := find(before, r.Zone); i < 0 || !sameKeys(before[i], r) {
 			k.tell(Change{Zone: r.Zone, Keys: slices.Clone(r.Keys)})

@@ -24,8 +24,9 @@ func begin(r dnssec.Rollover, a dnssec.Anchor, now time.Time) (dnssec.Rollover, 
 // merge decides what counts of the states that were stored, those in memory, and the anchors of
 // the options. What was stored counts, since another process may have gone on with it, or an
 // operator may have edited it; but what this process could not store yet counts for more. Either
-// way a key that one of them knows as revoked is revoked, and anchors of the options that none
-// knows are added. The result has every zone of all.
+// way a key that one of them knows as revoked is revoked; where that leaves no key, as when an old
+// copy was restored after a rollover, the other one counts. Anchors of the options that none knows
+// are added. The result has every zone of all.
 func merge(stored, memory []dnssec.Rollover, unsaved map[string]bool, anchors []dnssec.Anchor, now time.Time) ([]dnssec.Rollover, error) {
 	merged := slices.Clone(stored)
 	for _, r := range memory {
@@ -41,6 +42,11 @@ func merge(stored, memory []dnssec.Rollover, unsaved map[string]bool, anchors []
 		kept, err := base.KeepRevoked(other)
 		if err != nil {
 			return nil, err
+		}
+		if isLost(kept) {
+			if kept, err = other.KeepRevoked(base); err != nil {
+				return nil, err
+			}
 		}
 		merged[i] = kept
 	}

@@ -23,7 +23,7 @@ func (k *Keeper) synchronise(ctx context.Context) {
 		}
 		var text []byte
 		if text, err = dnssec.FormatRollovers(k.States()); err == nil && !bytes.Equal(text, was) {
-			err = k.store.save(ctx, text, was)
+			err = k.save(ctx, text, was)
 		}
 		if err == nil {
 			k.mu.Lock()
@@ -35,6 +35,30 @@ func (k *Keeper) synchronise(ctx context.Context) {
 		}
 	}
 	k.noteStore(ctx, err)
+}
+
+// errNotStored means that a store has said that it has saved, and has something else.
+var errNotStored = errors.New("the store does not have what it has saved")
+
+// save saves, and reads what was saved: a store that loses it would otherwise have the keys in memory
+// replaced by older ones each time, so that no new key was ever seen for long enough.
+func (k *Keeper) save(ctx context.Context, text, was []byte) error {
+	if err := k.store.save(ctx, text, was); err != nil {
+		return err
+	}
+	now, err := k.store.load(ctx)
+	switch {
+	case err != nil:
+		return err
+	case bytes.Equal(now, text):
+		return nil
+	case bytes.Equal(now, was):
+		return errNotStored
+	}
+	if _, err := dnssec.ParseRollovers(now); err != nil {
+		return errors.Join(errNotStored, err)
+	}
+	return dnssec.ErrStoreChanged // by another process, since then
 }
 
 // reload takes in what the store has, and returns its text. On an error nothing is taken in.
@@ -50,13 +74,16 @@ func (k *Keeper) reload(ctx context.Context) ([]byte, error) {
 		merged, err = merge(stored, k.states, k.unsaved, k.o.Anchors, k.o.Now())
 		k.mu.Unlock()
 	}
+	if err == nil {
+		_, err = dnssec.FormatRollovers(merged) // it has to be small enough
+	}
 	if err != nil {
 		k.noteStore(ctx, err)
 		return nil, err
 	}
 	var unsaved []string
 	for _, r := range merged {
-		if find(stored, r.Zone) < 0 {
+		if i := find(stored, r.Zone); i < 0 || !sameKeys(stored[i], r) {
 			unsaved = append(unsaved, r.Zone)
 		}
 	}

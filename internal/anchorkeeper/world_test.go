@@ -140,8 +140,11 @@ type world struct {
 	anchors []dnssec.Anchor
 	offset  time.Duration // of the clock that signatures are judged by
 	keys    func(zone dnsname.Name) ([]key, []key)
-	fetch   error // instead of keys
-	servers int   // how many there are, asked in turn; 0: one
+	fetch   error               // instead of keys
+	servers int                 // how many there are, asked in turn; 0: one
+	clock   func()              // is called when the clock is read; nil: nothing
+	told    func()              // is called when a change is told; nil: nothing
+	spoil   func(*dnssec.RRset) // changes what is fetched; nil: nothing
 
 	fetches   int
 	asked     int // how often the clock was read
@@ -155,6 +158,9 @@ func (w *world) now() time.Time {
 	meet()
 	defer meet()
 	w.asked++
+	if w.clock != nil {
+		w.clock()
+	}
 	return time.Now().Add(w.offset)
 }
 
@@ -167,6 +173,9 @@ func (w *world) start() error {
 			meet()
 			defer meet()
 			w.changes = append(w.changes, c)
+			if w.told != nil {
+				w.told()
+			}
 		},
 	})
 	if err != nil {
@@ -178,16 +187,23 @@ func (w *world) start() error {
 	go func() {
 		defer close(done)
 		k.Run(ctx, Engine{
-			Fetch: func(_ context.Context, zone dnsname.Name, _ map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
+			Fetch: func(ctx context.Context, zone dnsname.Name, _ map[netip.AddrPort]bool) (*dnssec.RRset, []netip.AddrPort, error) {
 				meet()
 				defer meet()
 				w.fetches++
+				if ctx.Err() != nil {
+					return nil, nil, ctx.Err()
+				}
 				if w.fetch != nil {
 					return nil, nil, w.fetch
 				}
 				keys, signers := w.keys(zone)
 				server := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(w.fetches%max(w.servers, 1)))
-				return sign(w.t, w.now(), keys, signers...), []netip.AddrPort{server}, nil
+				set := sign(w.t, w.now(), keys, signers...)
+				if w.spoil != nil {
+					w.spoil(set)
+				}
+				return set, []netip.AddrPort{server}, nil
 			},
 			Install: func(a []dnssec.Anchor) error {
 				meet()
