@@ -84,17 +84,30 @@ func (f *File) read() ([]byte, error) {
 	return text, nil
 }
 
-// target returns where a symbolic link leads to, so that it still does when the file is replaced.
+// maxLinks is how many symbolic links are followed one after the other, as Linux does.
+const maxLinks = 40
+
+// target returns where a symbolic link leads to, so that it still does when the file is replaced, or
+// written anew after it was deleted.
 func (f *File) target() string {
-	if target, err := filepath.EvalSymlinks(f.path); err == nil {
-		return target
+	path := f.path
+	for range maxLinks {
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path // no link, or nothing yet
+		}
+		if !filepath.IsAbs(to) {
+			folder, _ := filepath.Split(path)
+			to = folder + to // not cleaned: ".." behind a link to a folder is that folder's parent
+		}
+		path = to
 	}
-	return f.path
+	return path
 }
 
 // Save replaces the file atomically with one that holds state, and syncs file and folder to the disk before
 // it returns: a program or a machine that stops meanwhile leaves the old text or the new one. The file
-// keeps its mode, and a symbolic link to it is preserved. When the content of the file is no longer was
+// keeps its mode, and a symbolic link to it is preserved, even if there is no file yet. When the content of the file is no longer was
 // (nil for no file), Save fails with dnssec.ErrStoreChanged; two processes that save at the same instant
 // may still both succeed, and one of the texts stays. On an error the file is unchanged, unless syncing the
 // folder failed.

@@ -77,6 +77,61 @@ func TestModeAndLink(t *testing.T) {
 	}
 }
 
+// A link that leads to a file that is not there yet, or that was deleted, stays; what a crash has left beside
+// the file disturbs nothing; and a link that leads to itself is an error.
+func TestLinkToNothing(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if err := os.MkdirAll(filepath.Join(data, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{
+		"relative": "data/relative.json", "absolute": filepath.Join(data, "absolute.json"),
+		"chain": "chain2", "chain2": "data/chain.json", "through": "folder/../through.json", "folder": "data/below",
+		"loop": "loop", "nowhere": "no/such/folder.json",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	for _, name := range []string{"relative", "absolute", "chain", "through"} {
+		f, file := anchorfile.New(filepath.Join(dir, name)), filepath.Join(data, name+".json")
+		if err := os.WriteFile(file+"-123.tmp", []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if text, err := f.Load(t.Context()); text != nil || err != nil {
+				t.Errorf("%s: got %q, %v, want nothing yet", name, text, err)
+			}
+			if err := f.Save(t.Context(), []byte("new"), nil); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			info, err := os.Lstat(filepath.Join(dir, name))
+			if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+				t.Errorf("%s: the link is gone: %v, %v", name, info, err)
+			}
+			if text, err := os.ReadFile(file); string(text) != "new" || err != nil {
+				t.Errorf("%s: got %q, %v", name, text, err)
+			}
+			if err := os.Remove(file); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, name := range []string{"loop", "nowhere"} {
+		f := anchorfile.New(filepath.Join(dir, name))
+		if text, err := f.Load(t.Context()); err == nil {
+			t.Errorf("%s: got %q", name, text)
+		}
+		if err := f.Save(t.Context(), []byte("new"), nil); err == nil {
+			t.Errorf("%s: was saved", name)
+		}
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			t.Errorf("%s: the link is gone: %v, %v", name, info, err)
+		}
+	}
+}
+
 // What is no file to take anchors from is an error, and stays as it is.
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
