@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -123,6 +124,43 @@ www       200   A     192.0.2.90
 		for range 2 {
 			if o := w.ask("www.shop.example.", dns.TypeA); o.err != nil || o.TTL.Seconds() != 30 {
 				w.Errorf("got %v with TTL %v, want 30 s", o, o.TTL)
+			}
+		}
+	})
+}
+
+// TestAliasLoopIsNamed: the error has the names of the loop, without those that lead into it, and of a
+// long loop the first few.
+func TestAliasLoopIsNamed(t *testing.T) {
+	const text = `
+-- zone shop.example. at 198.51.100.3 --
+self    CNAME   self
+in      CNAME   a
+a       CNAME   b
+b       CNAME   a
+d       DNAME   d
+n0      CNAME   n1
+n1      CNAME   n2
+n2      CNAME   n3
+n3      CNAME   n4
+n4      CNAME   n0
+`
+	inWorld(t, text, func(w *world) {
+		for name, want := range map[string]string{
+			"self": "self -> self", "in": "a -> b -> a", "x.d": "x.d -> x.d", "n0": "n0 -> n1 -> n2 -> 2 more -> n0",
+		} {
+			want = "alias loop: " + strings.Join(strings.Split(want, " -> "), ".shop.example. -> ") + ".shop.example."
+			want = strings.Replace(want, "more.shop.example.", "more", 1)
+			_, err := w.r.Resolve(w.Context(), name+".shop.example.", dns.TypeA)
+			if !errors.Is(err, resolver.ErrAliasLoop) || !strings.HasSuffix(err.Error(), ": "+want) {
+				t.Errorf("%s: got %v, want %s", name, err, want)
+			}
+			if strings.HasPrefix(name, "x.") {
+				continue // FindZone finds the zone of the DNAME
+			}
+			_, err = w.r.FindZone(w.Context(), name+".shop.example.", resolver.FindZoneOptions{FollowAliases: true})
+			if !errors.Is(err, resolver.ErrAliasLoop) || !strings.HasSuffix(err.Error(), ": "+want) {
+				t.Errorf("FindZone of %s: got %v, want %s", name, err, want)
 			}
 		}
 	})

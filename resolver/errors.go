@@ -59,7 +59,8 @@ var (
 	// ErrMetaType: the question is for a type that is not data: OPT, AXFR and the like (RFC
 	// 6895 §3.1).
 	ErrMetaType = failure.ErrMetaType
-	// ErrAliasLoop: a chain of aliases leads back to one of its names.
+	// ErrAliasLoop: a chain of aliases leads back to one of its names. The text of the error has the names
+	// of the loop.
 	ErrAliasLoop = failure.ErrAliasLoop
 	// ErrAborted: a function of the program's (Dial, an Exchanger, a Trace and so on)
 	// panicked or ended its goroutine, as testing.T.FailNow does, while it worked on this

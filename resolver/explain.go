@@ -159,6 +159,9 @@ func explained(err error, told *Error) (what, remedy string) {
 	}
 	if i := knownCause(err, told); i >= 0 {
 		k := &knownCauses[i]
+		if loop, ok := errors.AsType[*failure.AliasLoopError](err); ok && k.cause == ErrAliasLoop {
+			return k.what + " (" + shortened(loop.Loop()) + ")", k.remedy
+		}
 		if k.needsItsCause {
 			return k.what + " (" + briefly(causeBehind(err, told)) + ")", k.remedy
 		}

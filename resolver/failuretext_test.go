@@ -176,8 +176,8 @@ No answer for www.sure.example. A: the answer failed DNSSEC validation (DNSKEY m
 resolve www.sure.example. A: zone sure.example.: failed 1s ago: bogus: DNSKEY missing: sure.example. DNSKEY: zone sure.example.: no reachable server: 198.51.100.4: read udp: timed out (1 server tried, last 198.51.100.4:53)
 No answer for www.sure.example. A: the answer failed DNSSEC validation (DNSKEY missing: sure.example. DNSKEY), so that it may be forged and is not used. Asked: 198.51.100.4:53. It failed 1s ago, and is not asked again for 4s. The keys that vouch for it could not be fetched (zone sure.example.: no reachable server: 198.51.100.4: read udp: timed out): ask again later.
 # circle of aliases
-resolve loop.shop.example. A: alias loop
-No answer for loop.shop.example. A: its aliases (CNAME or DNAME) lead in a circle. Only the operator of these zones can mend that.
+resolve loop.shop.example. A: alias loop: loop.shop.example. -> loop2.shop.example. -> loop.shop.example.
+No answer for loop.shop.example. A: its aliases (CNAME or DNAME) lead in a circle (loop.shop.example. -> loop2.shop.example. -> loop.shop.example.). Only the operator of these zones can mend that.
 # filtered
 resolve inner.shop.example. A: no address of the answer is allowed
 No answer for inner.shop.example. A: every address of the answer is private or not allowed here (Options.RebindingProtection, Options.AllowAddress). If the name is meant to have such addresses, add its domain to Options.PrivateDomains.

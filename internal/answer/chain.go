@@ -57,7 +57,7 @@ func (a *Answer) Follow(steps int, pay func() error) (more bool, err error) {
 			a.Aliases, a.Rcode = a.Aliases[:i+1], dns.RcodeYXDomain
 			return false, nil
 		case a.visited(i):
-			return false, failure.ErrAliasLoop
+			return false, a.loop(i)
 		case step.IsDNAME() && IsAliasType(a.Q.Type):
 			a.Aliases = a.Aliases[:i+1] // the CNAME made of it is what was asked for
 			return false, nil
@@ -72,6 +72,15 @@ func (a *Answer) Follow(steps int, pay func() error) (more bool, err error) {
 func (a *Answer) visited(i int) bool {
 	to := a.Aliases[i].To
 	return to == a.Q.Name || slices.ContainsFunc(a.Aliases[:i], func(step scrub.Alias) bool { return step.To == to })
+}
+
+// loop returns the error of a chain whose i-th step leads back.
+func (a *Answer) loop(i int) error {
+	names := []dnsname.Name{a.Q.Name}
+	for _, step := range a.Aliases[:i+1] {
+		names = append(names, step.To)
+	}
+	return &failure.AliasLoopError{Names: names[slices.Index(names, a.Aliases[i].To):]}
 }
 
 // Target is the name that a chain has reached.

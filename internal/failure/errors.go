@@ -191,6 +191,33 @@ func CountServers(n int) string {
 // Unwrap returns why the wait has ended. What came of other servers is told, and no cause.
 func (e *PendingError) Unwrap() error { return e.Err }
 
+// AliasLoopError is an ErrAliasLoop that names the aliases.
+type AliasLoopError struct {
+	Names []dnsname.Name // in order; the last one is the first again
+}
+
+// maxLoopNames is how many names of a loop the text has, apart from the last one.
+const maxLoopNames = 3
+
+func (e *AliasLoopError) Error() string { return ErrAliasLoop.Error() + ": " + e.Loop() }
+
+// Loop returns the names in order. Those beyond a few are only counted, since a chain has up to a dozen.
+func (e *AliasLoopError) Loop() string {
+	var b strings.Builder
+	round := e.Names[:len(e.Names)-1]
+	for _, name := range round[:min(len(round), maxLoopNames)] {
+		b.WriteString(name.String() + " -> ")
+	}
+	if more := len(round) - maxLoopNames; more > 0 {
+		fmt.Fprintf(&b, "%d more -> ", more)
+	}
+	b.WriteString(round[0].String())
+	return b.String()
+}
+
+// Unwrap returns ErrAliasLoop.
+func (e *AliasLoopError) Unwrap() error { return ErrAliasLoop }
+
 // BogusError is the error of a response that failed validation.
 type BogusError struct {
 	Zone     dnsname.Name

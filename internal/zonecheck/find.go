@@ -190,11 +190,21 @@ func (f *finder) locate(ctx context.Context, name dnsname.Name, follow bool) (pl
 			at = above(at, step, a.Status)
 			continue
 		}
-		if at = step.To; slices.ContainsFunc(p.aliases, func(s scrub.Alias) bool { return s.From == at }) {
-			return p, failure.ErrAliasLoop
+		at = step.To
+		if i := slices.IndexFunc(p.aliases, func(s scrub.Alias) bool { return s.From == at }); i >= 0 {
+			return p, aliasLoop(p.aliases[i:])
 		}
 		p.name = at
 	}
+}
+
+// aliasLoop returns the error of aliases whose last one leads to the first.
+func aliasLoop(steps []scrub.Alias) error {
+	names := []dnsname.Name{steps[0].From}
+	for _, step := range steps {
+		names = append(names, step.To)
+	}
+	return &failure.AliasLoopError{Names: names}
 }
 
 // above returns the name to go on at to find the zone that an alias is in: the zone itself where it
