@@ -148,7 +148,7 @@ func explained(err error, told *Error) (what, remedy string) {
 	case told != nil && told.Status == dnssec.Bogus:
 		return explainBogus(told)
 	case errors.Is(err, context.Canceled):
-		return "interrupted by the caller, before there was an answer", ""
+		return "interrupted by the caller, before there was an answer" + whyCanceled(err, told), ""
 	case told != nil && errors.As(err, &limit):
 		return explainLimit(limit)
 	}
@@ -176,6 +176,8 @@ func explained(err error, told *Error) (what, remedy string) {
 	case told != nil && (errors.Is(err, ErrNoReachableServer) || told.Extended.Text == ErrNoReachableServer.Error()):
 		return inZone(told) + "no name server sent a usable answer (" + firstReason(told) + ")",
 			"If other names can be resolved, the zone's servers are down or misconfigured, and only their operator can mend that"
+	case pendingOf(told) != nil: // by a context with a cause of the program's own
+		return "ended by the caller, before there was an answer (" + briefly(pendingOf(told).Err) + ")", ""
 	case told != nil:
 		return inZone(told) + firstReason(told), ""
 	}
@@ -300,6 +302,25 @@ func explainLimit(e *LimitError) (what, remedy string) {
 		return what, "Its servers are slow or do not answer; Options.Limits.Time allows more"
 	}
 	return what, "That is a sign of a broken or hostile zone, or of too many questions at once; where it is neither, Options.Limits." + e.Limit + " allows more"
+}
+
+// whyCanceled returns the cause that the program gave to the end of its context, in parentheses; "": none.
+func whyCanceled(err error, told *Error) string {
+	var cause error
+	if p := pendingOf(told); p != nil {
+		cause = p.Err
+	} else if told != nil {
+		cause = told.Err
+	} else if ended, ok := errors.AsType[*stub.EndedError](err); ok {
+		cause = ended.Err
+	} else {
+		return ""
+	}
+	text := strings.TrimSuffix(briefly(cause), "; "+context.Canceled.Error()) // as stub.WithContext writes it
+	if text == context.Canceled.Error() {
+		return ""
+	}
+	return " (" + text + ")"
 }
 
 // inZone returns in which zone the search ended, for the beginning of a sentence.

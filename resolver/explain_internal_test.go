@@ -97,7 +97,15 @@ func TestExplain(t *testing.T) {
 		{"limit", inZone(limits.Sends.Reached(100)), []string{subject + "it took more work than is allowed: ", "Sends", "Options.Limits.Sends allows more."}},
 		{"limit of time", of(limits.Time.Reached(10_000)), []string{subject + "it took more work than is allowed: ", "Options.Limits.Time allows more."}},
 		{"deadline", of(context.DeadlineExceeded), []string{subject + "the time that the caller allowed ran out", "allow more time. If only names of one zone fail so, its servers are down"}},
-		{"cancelled", of(context.Canceled), []string{subject + "interrupted by the caller"}},
+		{"cancelled", of(context.Canceled), []string{subject + "interrupted by the caller, before there was an answer."}},
+		{"cancelled with a cause", of(fmt.Errorf("shutting down: %w", context.Canceled)), []string{
+			subject + "interrupted by the caller, before there was an answer (shutting down: context canceled)."}},
+		{"cancelled with a cause, waiting", of(&failure.PendingError{Servers: servers, Asked: 2, Known: 2, Err: fmt.Errorf("shutting down: %w", context.Canceled)}), []string{
+			"an answer (shutting down: context canceled).", "no reply yet from 192.0.2.1:53 and 192.0.2.2:53"}},
+		{"ended by another cause, waiting", of(&failure.PendingError{Servers: servers, Asked: 2, Known: 2, Err: errors.New("a key was pressed")}), []string{
+			subject + "ended by the caller, before there was an answer (a key was pressed). It ended"}},
+		{"net: cancelled with a cause", &net.OpError{Op: "dial", Net: "tcp", Err: &stub.EndedError{Err: fmt.Errorf("%w; %w", errors.New("a key was pressed"), context.Canceled)}}, []string{
+			"interrupted by the caller, before there was an answer (a key was pressed)."}},
 		{"refusal", of(&Refusal{}), []string{subject + "this program's own hooks refuse it (Blocked)."}},
 		{"other", of(errors.New("out of cheese")), []string{subject + "out of cheese."}},
 		{"wrapped", fmt.Errorf("mail: %w", of(ErrAliasLoop)), []string{subject + "its aliases"}},

@@ -100,7 +100,8 @@ var failureReasons = [len(failure.Table)]FailureReason{
 // Reason returns in one word why a function or method of this package failed, for programs that count or
 // sort failures; Explain says it in a paragraph, and (*Error).Temporary whether asking again may help.
 // Wrapped errors are read too. It returns "" for nil, and FailureOther for unknown errors, and for known
-// ones that have no reason of their own, such as ErrAborted and ErrZoneDenied.
+// ones that have no reason of their own, such as ErrAborted and ErrZoneDenied. Of a context that ended with
+// a cause (context.Cause) the methods return the cause, and its reason counts.
 //
 // Of questions, Stats counts the same reasons, with three differences. The reason of a remembered failure
 // (ErrCached) is that of the original failure, or FailureCached where that was not kept. A denial is

@@ -279,6 +279,8 @@ func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype u
 			if done(answers) {
 				return answers, nil
 			}
+		case ctx.Err() != nil && last != nil:
+			return last, notAsWanted(err)
 		case ctx.Err() != nil || !failure.Of(err).Has(failure.OwnMeans):
 			return last, err
 		}
@@ -290,13 +292,31 @@ func (r *Resolver) WaitFor(ctx context.Context, zone *Zone, name string, qtype u
 		case <-ctx.Done():
 			timer.Stop()
 			q := dns.Question{Name: dns.CanonicalName(name), Qtype: qtype, Qclass: dns.ClassINET}
-			cause := context.Cause(ctx)
+			err = wrap(q, context.Cause(ctx))
 			if last != nil {
-				cause = fmt.Errorf("%w: %w", errNotAsWanted, cause)
+				err = notAsWanted(err)
 			}
-			return last, wrap(q, cause)
+			return last, err
 		}
 	}
+}
+
+// notAsWanted returns the error of a wait that a context ended after a round, within the next one or
+// before it.
+func notAsWanted(err error) error {
+	told, ok := errors.AsType[*Error](err)
+	if !ok || errors.Is(err, ErrClosed) {
+		return err
+	}
+	of := *told
+	if p := pendingOf(told); p != nil {
+		pending := *p
+		pending.Err = fmt.Errorf("%w: %w", errNotAsWanted, p.Err)
+		of.Err = &pending
+	} else {
+		of.Err = fmt.Errorf("%w: %w", errNotAsWanted, told.Err)
+	}
+	return &of
 }
 
 // newServerAnswers makes ServerAnswers of a round.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,41 @@ func TestWaitForClosed(t *testing.T) {
 			w.Errorf("got %v, %v after %v", answers, err, time.Since(begun))
 		}
 	})
+}
+
+// TestWaitForEndsInRound: an end within a round says which zone it is about and who is silent, as that of
+// any other question, also to callers that joined the round; after a first round it says too that the
+// answers were not as wanted.
+func TestWaitForEndsInRound(t *testing.T) {
+	inWorld(t, shopZone, func(w *world) {
+		z := w.zoneOf("shop.example", resolver.FindZoneOptions{})
+		const pending = "no reply yet from 198.51.100.3:53 (1 of 1 server asked)"
+		wait := func(patience time.Duration, text, explained string) {
+			ctx, cancel := context.WithTimeout(w.Context(), patience)
+			defer cancel()
+			_, err := w.r.WaitFor(ctx, z, "x.shop.example", dns.TypeTXT, func(*resolver.ServerAnswers) bool {
+				w.in.Fault("shop.example", resolvertest.Dead())
+				return false
+			})
+			var told *resolver.Error
+			if !errors.As(err, &told) || !errors.Is(err, context.DeadlineExceeded) || told.Zone != "shop.example." || len(told.Servers) != 1 ||
+				err.Error() != "resolve x.shop.example. TXT: zone shop.example.: "+pending+": "+text {
+				w.Errorf("got %v, want %s", err, text)
+			}
+			if got := resolver.Explain(err); !strings.Contains(got, explained) || !strings.Contains(got, "It ended in the zone shop.example.: "+pending+".") ||
+				resolver.Reason(err) != resolver.FailureTimeout {
+				w.Errorf("%s: %q", resolver.Reason(err), got)
+			}
+		}
+		wait(2100*time.Millisecond, "the zone's servers did not all answer as wanted: context deadline exceeded", "the wait for a change ended")
+		time.Sleep(time.Minute)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { wait(300*time.Millisecond, "context deadline exceeded", "the time that the caller allowed ran out") })
+		}
+		both.Wait()
+		w.wantNobodyWorking()
+	}, ipv4Only)
 }
 
 // TestWaitForCallback: what the callback does to the context, or a panic of it, ends the wait and

@@ -146,6 +146,10 @@ type PendingError struct {
 	Err     error            // why the wait has ended
 }
 
+// maxPending is how many servers the text names: a search waits for two or three, a question to all
+// servers of a zone for dozens.
+const maxPending = 4
+
 func (e *PendingError) Error() string { return e.Pending() + ": " + e.Err.Error() }
 
 // Pending returns the text without the cause.
@@ -154,11 +158,14 @@ func (e *PendingError) Pending() string {
 	switch {
 	case len(e.Servers) > 0:
 		b.WriteString("no reply yet from ")
-		for i, s := range e.Servers {
+		for i, s := range e.Servers[:min(len(e.Servers), maxPending)] {
 			if i > 0 {
 				b.WriteString(" and ")
 			}
 			b.WriteString(s.String())
+		}
+		if more := len(e.Servers) - maxPending; more > 0 {
+			fmt.Fprintf(&b, " and %d more", more)
 		}
 	case e.LookUps:
 		b.WriteString("the addresses of its servers are not found yet")

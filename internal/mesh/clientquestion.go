@@ -74,8 +74,10 @@ func (r *Mesh) fetchAnswer(ctx context.Context, st *iterate.QueryState, q answer
 }
 
 // Work does a piece of work of several questions, in one slot of Limits.Questions and within the
-// budget of st. Equal work at the same time, by its key, is done once.
-func (r *Mesh) Work(ctx context.Context, st *iterate.QueryState, key string, work func(context.Context, *iterate.QueryState) (any, error)) (any, error) {
+// budget of st. Equal work at the same time, by its key, is done once. waiting, which other goroutines
+// call, returns what the work waits for apart from flights; nil: nothing.
+func (r *Mesh) Work(ctx context.Context, st *iterate.QueryState, key string, waiting func() *failure.ZoneError,
+	work func(context.Context, *iterate.QueryState) (any, error)) (any, error) {
 	st.Begin()
 	var slot jostleSlot
 	if err := r.admit(ctx, st, &slot, nil); err != nil {
@@ -83,14 +85,37 @@ func (r *Mesh) Work(ctx context.Context, st *iterate.QueryState, key string, wor
 	}
 	defer slot.leave()
 	by := flight.Waiter{Events: st.Events, Budget: st.Budget, Parent: r.Flights.Of(ctx)}
-	v, err := r.Flights.Do(ctx, key, by, flight.Func(func(fl *flight.Flight) (any, error) {
+	p := &pieceOfWork{r: r, waiting: waiting, Func: func(fl *flight.Flight) (any, error) {
 		v, err := work(fl.Ctx, st.InFlight(fl))
 		return v, st.Budget.End(err)
-	}))
-	if err != nil && r.Base.Err() != nil {
+	}}
+	v, err := r.Flights.Do(ctx, key, by, p)
+	switch {
+	case err != nil && r.Base.Err() != nil:
 		err = failure.ErrClosed // whichever part Close ended first
+	case err != nil && p.unanswered != nil:
+		err = p.unanswered.EndedBy(err)
 	}
 	return v, err
+}
+
+// pieceOfWork is what Work does in a flight.
+type pieceOfWork struct {
+	flight.Func
+	r       *Mesh
+	waiting func() *failure.ZoneError
+
+	unanswered *failure.ZoneError // as that of a clientQuestion
+}
+
+// Leaving notes what the caller did not wait for any longer, which whoever leads the flight knows.
+func (p *pieceOfWork) Leaving(fl *flight.Flight) {
+	if led, ok := fl.Work().(*pieceOfWork); ok && led.waiting != nil {
+		p.unanswered = led.waiting()
+	}
+	if p.unanswered == nil {
+		p.unanswered = p.r.iterate.Unanswered(fl)
+	}
 }
 
 // clientQuestion is a question of a client that the cache has no answer to.

@@ -3,6 +3,8 @@ package zonecheck
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,11 +76,12 @@ func (c *Checker) Ask(ctx context.Context, st *iterate.QueryState, z *Zone, q an
 		return nil, fmt.Errorf("%w: %s is not below %s", failure.ErrOutsideZone, q.Name, z.Apex)
 	}
 	key := fmt.Sprintf("round %p %d %s", z, q.Type, string(q.Name))
-	v, err := c.mesh.Work(ctx, st, key, func(ctx context.Context, st *iterate.QueryState) (any, error) {
+	var asked askedServers
+	v, err := c.mesh.Work(ctx, st, key, asked.unanswered, func(ctx context.Context, st *iterate.QueryState) (any, error) {
 		if err := c.rounds.wait(ctx, z.Apex, q); err != nil {
 			return nil, err
 		}
-		return c.round(ctx, st, z, q)
+		return c.round(ctx, st, z, q, &asked)
 	})
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func (c *Checker) Ask(ctx context.Context, st *iterate.QueryState, z *Zone, q an
 
 // round is one round: the addresses are looked for within the budget of the question, and asked
 // within one that the number of addresses bounds.
-func (c *Checker) round(ctx context.Context, st *iterate.QueryState, z *Zone, q answer.Question) (*Round, error) {
+func (c *Checker) round(ctx context.Context, st *iterate.QueryState, z *Zone, q answer.Question, asked *askedServers) (*Round, error) {
 	found := c.iterate.ClosestCut(st, answer.Question{Name: z.Apex, Type: dns.TypeNS})
 	servers, omitted := c.serversOf(ctx, st, z, &found)
 	if ctx.Err() != nil {
@@ -102,6 +105,7 @@ func (c *Checker) round(ctx context.Context, st *iterate.QueryState, z *Zone, q 
 	all := &Round{Q: q, Zone: z.Apex, Omitted: omitted}
 	var ended sync.WaitGroup
 	aborted := make([]error, len(servers))
+	asked.begin(z.Apex, servers)
 	for i, s := range servers {
 		r := &Reply{Server: *s}
 		all.Replies = append(all.Replies, r)
@@ -113,6 +117,7 @@ func (c *Checker) round(ctx context.Context, st *iterate.QueryState, z *Zone, q 
 		ended.Add(1)
 		c.Spawn(func() {
 			defer ended.Done()
+			defer asked.done(r.Addr)
 			aborted[i] = rescue.ErrAborted
 			defer rescue.Into(&aborted[i])
 			c.askOne(ctx, one, &cut, q, r)
@@ -128,6 +133,46 @@ func (c *Checker) round(ctx context.Context, st *iterate.QueryState, z *Zone, q 
 		}
 	}
 	return all, nil
+}
+
+// askedServers is which servers of a round are waited for, for callers that do not wait any longer.
+type askedServers struct {
+	mu     sync.Mutex // guards what follows
+	zone   dnsname.Name
+	all    []netip.AddrPort
+	silent []netip.AddrPort // those of them that are waited for
+}
+
+// begin notes the servers that are asked at the same time.
+func (a *askedServers) begin(zone dnsname.Name, servers []*Server) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.zone = zone
+	for _, s := range servers {
+		if s.Err == nil {
+			a.all = append(a.all, s.Addr)
+		}
+	}
+	a.silent = slices.Clone(a.all)
+}
+
+// done notes that a server is not waited for any longer.
+func (a *askedServers) done(server netip.AddrPort) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.silent = slices.DeleteFunc(a.silent, func(s netip.AddrPort) bool { return s == server })
+}
+
+// unanswered returns what the round waits for; nil: for no server.
+func (a *askedServers) unanswered() *failure.ZoneError {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.silent) == 0 {
+		return nil
+	}
+	return &failure.ZoneError{Zone: a.zone, Servers: slices.Clone(a.all), Err: &failure.PendingError{
+		Servers: slices.Clone(a.silent), Asked: len(a.all), Known: len(a.all),
+	}}
 }
 
 // roundLimits returns the limits of asking all servers of a zone.

@@ -66,7 +66,7 @@ type Options struct {
 // work ended before the zone was known, or that not even the servers of the root answer.
 func (c *Checker) Find(ctx context.Context, st *iterate.QueryState, name dnsname.Name, o Options) (*Zone, error) {
 	key := fmt.Sprintf("zone %t %t %d %d %s", o.FollowAliases, o.WithoutCache, c.routes.CurrentRoutes().Generation, c.iterate.LocalZones.Generation(), string(name))
-	v, err := c.mesh.Work(ctx, st, key, func(ctx context.Context, st *iterate.QueryState) (any, error) {
+	v, err := c.mesh.Work(ctx, st, key, nil, func(ctx context.Context, st *iterate.QueryState) (any, error) {
 		f := &finder{c: c, st: st, z: &Zone{Name: name}}
 		if o.WithoutCache {
 			f.fresh = new(iterate.Fresh)
