@@ -16,6 +16,6 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("cache: RRset not kept: over the limit %s = %d", e.Option, e.Limit)
 }
 
-// ErrNotKept says that data was not kept for another reason than a limit: it has no
-// time to live or is no data of class IN, or what is there is worth more.
+// ErrNotKept says that data was not kept for another reason than a limit: its TTL is 0,
+// it is no data of class IN, or what is there ranks higher.
 var ErrNotKept = errors.New("cache: RRset not kept")

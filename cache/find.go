@@ -49,9 +49,8 @@ type Found struct {
 //   - an answer kept briefly.
 //
 // An RRset made from a wildcard is no answer without its proof. Where there is one, Find
-// looks for neither a CNAME, nor a denial, nor a DNAME. Of the types at a name that there may
-// be when ANY is asked for, only what was kept briefly is an answer, else that there is no such
-// name, or a DNAME above it.
+// looks for neither a CNAME, nor a denial, nor a DNAME. A question for ANY is answered only by
+// what was kept briefly, by a denial of the name, or by a DNAME above it.
 //
 // With Onward, GetFailure, GetCut and NoCut come after that. For DS records the delegation is
 // one above the name, since those are on the parent's side (RFC 4035 §3.1.4.1).

@@ -46,8 +46,8 @@ func (c *Chain) isBare() bool {
 	return len(c.Answer)+len(c.Authority) == 0 && c.Rcode == dns.RcodeSuccess && c.Status != dnssec.Secure
 }
 
-// GetBrief looks for an answer of PutBrief that is alive at now. A reader of Unchecked data is
-// given Checked data where there is some.
+// GetBrief looks for an answer of PutBrief that is alive at now. For
+// Unchecked it returns Checked data if there is some.
 func (v *View) GetBrief(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	s := v.spot(name)
 	if !s.may(markBrief) {

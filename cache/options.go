@@ -40,9 +40,8 @@ type Options struct {
 	MaxTTL time.Duration
 	// MaxNegativeTTL caps how long negative answers live.
 	MaxNegativeTTL time.Duration
-	// KeepStale is how long data may still be given by GetStale after its end (RFC
-	// 8767 §5 suggests one to three days). Zero means not at all, as that is off by
-	// default.
+	// KeepStale is how long after its expiry data may still be returned by GetStale and its like
+	// (RFC 8767 §5 suggests one to three days). Zero means not at all.
 	KeepStale time.Duration
 	// Now is the clock of ReadFrom, which takes no time as an argument. Nil: time.Now.
 	Now func() time.Time

@@ -4,8 +4,8 @@ import (
 	"github.com/iterdns/iterdns/dnssec"
 )
 
-// Rank says how much the place where data stood is worth. RFC 2181 §5.4.1, from the
-// least trustworthy up.
+// Rank says how trustworthy data is by the section of the reply it was in (RFC 2181 §5.4.1), in
+// ascending order.
 type Rank uint8
 
 const (
@@ -13,7 +13,7 @@ const (
 	RankGlue Rank = iota
 	// RankReferral: the NS records of a referral. Never an answer.
 	RankReferral
-	// RankNonAuthoritative: the answer of a reply without AA, as forwarders give it.
+	// RankNonAuthoritative: the answer of a reply without AA, as forwarders send it.
 	RankNonAuthoritative
 	// RankAuthority: the authority section of an authoritative reply.
 	RankAuthority

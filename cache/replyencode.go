@@ -60,8 +60,8 @@ type Hit struct {
 // the aliases that lead to it; a chain; or a denial, as bytes that were never decoded.
 // Names are compressed (RFC 1035 §4.1.4), so that as much fits into a datagram as when the
 // message was made from its records. It allocates nothing when dst has room.
-// Without a hit dst comes back as it was, and nothing is counted. What comes with an extended
-// DNS error (Meta.Extended) is none for a query with EDNS, as this writes no options.
+// Without a hit it returns dst unchanged, and counts nothing. Data with an extended
+// DNS error (Meta.Extended) is no hit for a query with EDNS, as AppendReply writes no options.
 func (v *View) AppendReply(dst []byte, now time.Time, q ReplyTo) ([]byte, Hit, bool) {
 	i := v.cache.at(now)
 	p, ok := v.parts(i, q)

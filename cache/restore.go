@@ -12,14 +12,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// ReadFrom reads a snapshot into the cache, beside what is there and by the same
-// rules: higher ranks stay, as does what was learnt later, bounds hold. What expired
+// ReadFrom adds the entries of a snapshot to the cache by the same rules as other data: what
+// ranks higher or was learnt later stays, and the bounds hold. What has expired
 // meanwhile by the wall clock is left out, and nothing lives longer than the options
 // allow. After an error, which wraps ErrSnapshot when the input is to blame, the cache is
-// empty. It reads to the end of the snapshot, and buffers, so that more may have been taken from r. It
+// empty. It reads to the end of the snapshot, and buffers, so that it may have read more from r. It
 // implements io.ReaderFrom.
 //
-// A snapshot is believed, statuses included: keep it where nobody else can write.
+// A snapshot is trusted, security statuses included: keep it where nobody else can write.
 func (c *Cache) ReadFrom(r io.Reader) (int64, error) {
 	in := &snapshotReader{c: c, r: bufio.NewReader(r), now: c.options.Now(), views: make(map[uint32]*View)}
 	err := in.read()

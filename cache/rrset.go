@@ -51,8 +51,7 @@ func (m Meta) standing() standing { return standing{m.Rank, m.Status} }
 func (m Meta) note() note { return noteOf(m.Status, m.Extended) }
 
 // Get looks for an RRset of at least the given rank that is alive at now, and counts
-// as a use of it. A reader of Unchecked data is given Checked data where there is
-// some.
+// as a use of it. For Unchecked it returns Checked data if there is some.
 func (v *View) Get(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
 	i, s := v.cache.at(now), v.hashed(name)
 	if trust != Checked { // which are two places, mostly of name servers, and for little
@@ -127,7 +126,7 @@ func (e entry) item(i instant) Item {
 }
 
 // Put keeps a copy of the set, or returns why it does not: a *LimitError or ErrNotKept. The
-// set can be used all the same. It does not keep sets without a TTL to live, of another
+// set can be used all the same. It does not keep sets with a TTL of 0, of another
 // class than IN, of types that are no data (OPT, ANY and the like), over a limit of
 // Options, or Bogus yet said to be Checked; nor sets that may not replace what is there. A
 // set that is kept ends a failure of its name and type, and denials that it contradicts

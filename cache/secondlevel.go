@@ -10,11 +10,11 @@ import (
 // into its own Cache first, then here, then asks servers. It keeps opaque values under
 // opaque keys, and need not understand, protect or keep any of them:
 //
-//   - What comes out of it is checked like a reply off the network: limits, allow list,
+//   - What comes out of it is checked like a reply from the network: limits, allow list,
 //     validation. A store that lies can make a Secure answer cost more, but cannot change
 //     it. It can forge unsigned answers, as anybody on the path to a server can, unless the
 //     resolvers share a key that the store does not have.
-//   - It may lose, refuse and forget any value. Nothing but hits is lost by that.
+//   - It may lose, refuse and forget any value. That costs hits, and nothing else.
 //   - A store that is slow or down is marked down after a few failures, and probed now and
 //     then. No answer waits long for it.
 //
@@ -30,8 +30,8 @@ import (
 //   - To report what is not there as an error. It is a nil value and a nil error; an
 //     error says that the store does not work.
 //   - To take keys and values for text. They hold any bytes.
-//   - To keep values for longer than ttl. That is no danger, as they carry their own end,
-//     but fills the store. To round ttl down to 0 is worse where 0 means for ever.
+//   - To keep values for longer than ttl. That does no harm to answers, since each value
+//     has its own expiry in it, but fills the store. Worse is to round ttl down to 0 where 0 means for ever.
 //   - Timeouts of seconds, and pools that make callers queue, in the client library.
 type SecondLevel interface {
 	// Get returns the value last stored under key, or nil when there is none. The caller

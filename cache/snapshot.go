@@ -24,8 +24,8 @@ const (
 	snapshotEntry = 'e'
 )
 
-// ErrSnapshot says that what ReadFrom was given is no snapshot of a version it knows,
-// or damaged. The error that wraps it says more.
+// ErrSnapshot says that the input of ReadFrom is no snapshot, is one of an unknown version, or is
+// damaged. The error that wraps it says which.
 var ErrSnapshot = errors.New("cache: not a whole snapshot")
 
 // WriteTo writes a snapshot of all that is worth having after a restart: everything

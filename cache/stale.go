@@ -11,7 +11,7 @@ import (
 
 // The numbers of RFC 8767 §5 that concern a cache and its reader.
 const (
-	// StaleTTL is the TTL in seconds that expired data is given out with.
+	// StaleTTL is the TTL in seconds that expired data is returned with.
 	StaleTTL = 30
 	// StaleRefreshWait is for how long other callers of ClaimRefresh get false.
 	StaleRefreshWait = 30 * time.Second
@@ -21,8 +21,8 @@ const (
 )
 
 // GetStale looks for an RRset that expired no longer than Options.KeepStale before
-// now, for the case that nobody can be reached (RFC 8767). What is alive is Get's
-// business. It finds nothing where something newer is known, alive or not: a denial of
+// now, for use when no server can be reached (RFC 8767). Data that has not expired is
+// returned by Get only. It finds nothing where something newer is known, alive or not: a denial of
 // the name or of one above it, or an alias instead; nor what is bogus. Item.TTL is
 // StaleTTL.
 func (v *View) GetStale(now time.Time, name dnssec.Name, rrtype uint16, trust Trust, least Rank) (Item, bool) {
@@ -45,7 +45,7 @@ func (v *View) GetStale(now time.Time, name dnssec.Name, rrtype uint16, trust Tr
 }
 
 // GetStaleNegative is GetStale for denials of the name and type themselves; those of
-// an ancestor, and synthesised ones, are not given out once they have expired, nor those
+// an ancestor, and synthesised ones, are not returned once they have expired, nor those
 // of a type at a name that was found to be an alias since.
 func (v *View) GetStaleNegative(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Negative, bool) {
 	i, s := v.cache.at(now), v.spot(name)
@@ -112,7 +112,7 @@ func (v *View) superseded(i instant, e entry) bool {
 	return false
 }
 
-// EndStale drops what GetStale, GetStaleNegative and GetStaleChain would still give for
+// EndStale drops what GetStale, GetStaleNegative and GetStaleChain would still return for
 // name and type, because a newer answer is known to be different or was found to be
 // bogus. What is alive stays. An answer that was not Checked says nothing about what was.
 func (v *View) EndStale(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) {

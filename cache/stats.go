@@ -6,7 +6,7 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// Stats is what a cache holds and how it fared. The counts of events only grow, and Clear does
+// Stats is what a cache holds, and how often it was used and how. The counts of events only grow, and Clear does
 // not reset them. Each is exact, but they are not taken at one moment.
 type Stats struct {
 	Entries  int   `json:"entries"`   // what the cache holds, expired things not yet overwritten included
@@ -99,7 +99,7 @@ func (v *View) countMany(name dnsname.Name, what counter, times uint64) {
 	}
 }
 
-// Stats returns what the cache holds and how it fared.
+// Stats returns what the cache holds, and counts of its use.
 func (c *Cache) Stats() Stats {
 	var sum [counters]uint64
 	for i := range c.tally {

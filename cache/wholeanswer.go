@@ -49,8 +49,8 @@ func (c *Chain) setTTL(ttl uint32) {
 // DNAME it may come from and with what proves a wildcard, stay below it.
 const maxChain = 254
 
-// GetChain looks for a chain that is alive at now and counts as a use of it. A reader
-// of Unchecked data is given Checked data where there is some.
+// GetChain looks for a chain that is alive at now and counts as a use of it. For
+// Unchecked it returns Checked data if there is some.
 func (v *View) GetChain(now time.Time, name dnssec.Name, rrtype uint16, trust Trust) (Chain, bool) {
 	return v.chainAt(v.cache.at(now), v.spot(name), name, rrtype, trust)
 }
@@ -70,7 +70,7 @@ func (v *View) chainAt(i instant, s spot, name dnssec.Name, rrtype uint16, trust
 
 // PutChain keeps a chain and reports whether it did. It lives as long as its
 // shortest-lived part, and a denial at its end as long as a Negative would. What has
-// no TTL to live is not kept, nor what is too large or no answer at all. A chain that
+// a TTL of 0 is not kept, nor what is too large or no answer at all. A chain that
 // is kept ends a failure of its name and type, and what it contradicts unless that has
 // better standing.
 func (v *View) PutChain(now time.Time, c Chain, m Meta) bool {

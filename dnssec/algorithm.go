@@ -13,16 +13,16 @@ import (
 
 // Why a public key cannot be used.
 var (
-	// ErrUnsupportedKey says that a key is in order but of a size that is not
+	// ErrUnsupportedKey says that a key is well-formed but of a size that is not
 	// supported. A zone that only has such keys is Insecure.
 	ErrUnsupportedKey = errors.New("public key of a size that is not supported")
 	// ErrMalformedKey says that bytes are no public key of the algorithm.
 	ErrMalformedKey = errors.New("malformed public key")
 )
 
-// Algorithm is one way to sign. Implementations are given foreign bytes: they
+// Algorithm is a signature algorithm. Implementations receive bytes from the network: they
 // check sizes before they compute, must not panic, keep no state and are called
-// from several goroutines.
+// concurrently.
 type Algorithm interface {
 	// ParseKey reads the public key field of a DNSKEY record. It fails with
 	// ErrUnsupportedKey or ErrMalformedKey.

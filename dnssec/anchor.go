@@ -206,11 +206,11 @@ func (a Anchor) matches(zone dnsname.Name, key *zoneKey) bool {
 }
 
 // NegativeAnchor makes everything at and below a zone Insecure until a time, for a
-// zone whose operator broke it and is known to be at work on it (RFC 7646). A trust
+// zone that its operator has broken and is known to be repairing (RFC 7646). A trust
 // anchor below the zone still holds.
 type NegativeAnchor struct {
 	Zone Name
-	// Until ends it; the zero time never comes. RFC 7646 §2 asks for a short time;
+	// Until is when it ends; zero: never. RFC 7646 §2 asks for a short time;
 	// more than a week is bad practice.
 	Until time.Time
 }

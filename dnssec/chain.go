@@ -16,7 +16,7 @@ import (
 // Link is one step of a chain of trust: a response, reduced to what a verdict rests
 // on. A chain begins with the DNSKEY RRset of an anchored zone, goes down by DS (or
 // its denial) and DNSKEY, and ends with the response itself. A link without records says
-// that they could not be had.
+// that they could not be obtained.
 type Link struct {
 	Name Name
 	Type uint16 // DNSKEY, DS, or of the last link what was asked for

@@ -29,8 +29,8 @@ const (
 // checked by is wrong: the root zone's own keys, which trust anchors match and have signed, are
 // signed for another time altogether, and so nothing below them can be Secure.
 //
-// That a clock is slow is sure as far as AtLeast: nobody has signatures from the future. That it is
-// fast is likely: somebody on the way may also give old answers of the root zone.
+// A slow clock is certain, and AtLeast how far: nobody has signatures from the future. A fast one is
+// only likely: somebody on the path may also be replaying old answers of the root zone.
 type ClockError struct {
 	// Clock is what the clock said.
 	Clock time.Time

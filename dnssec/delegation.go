@@ -17,10 +17,10 @@ type DelegationKind uint8
 const (
 	// DelegationBogus: nothing is proven. It is the zero value.
 	DelegationBogus DelegationKind = iota
-	// DelegationSigned: the name is a zone with a DS of use.
+	// DelegationSigned: the name is a zone with a usable DS.
 	DelegationSigned
 	// DelegationUnsigned: everything at and below the name is Insecure: it is a zone
-	// without DS, with a DS of no use, or may be one in an opt-out range.
+	// without DS, without a usable DS, or may be one in an opt-out range.
 	DelegationUnsigned
 	// NotDelegated: the name is no zone cut, or does not exist.
 	NotDelegated
@@ -52,7 +52,7 @@ type Delegation struct {
 	// Reason says why it is Bogus or Unsigned.
 	Reason Reason
 	// DS is the RRset of a DelegationSigned, and of a DelegationUnsigned whose DS is
-	// of no use.
+	// not usable.
 	DS *RRset
 	// Proof are the records that deny the DS.
 	Proof []*RRset

@@ -1,8 +1,8 @@
 // Package dnssec decides the security status of a response (Secure, Insecure, Bogus or
 // Indeterminate, RFC 4035 §4.3), and why.
 //
-// In come trust anchors, the responses of the walk from the root, and the time; out
-// comes a [Verdict], or the list of the responses that are still needed. It never sends
+// It takes trust anchors, the responses of the walk from the root, and the time; it
+// returns a [Verdict], or the list of the responses that are still needed. It never sends
 // a query, reads a clock or keeps anything between questions: its caller does.
 //
 // A [Validator] is made once, of trust anchors. For each question an [Evidence] takes
@@ -31,8 +31,8 @@
 //
 // A proof of nonexistence uses records of exactly one zone, which has to be the zone
 // that holds the name: signatures of zones above a known zone cut are not counted.
-// Verified are the records that a verdict rests on, and beside a Secure denial the other
-// NSEC and NSEC3 records of its zone; everything else is not looked at.
+// The records that a verdict rests on are verified, and with a Secure denial the other
+// NSEC and NSEC3 records of its zone; everything else in a response is ignored.
 //
 // # Limitations
 //

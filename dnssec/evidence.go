@@ -146,7 +146,7 @@ func (e *Evidence) AddDelegation(d *Delegation) {
 }
 
 // Fail notes that a Need could not be met and why. A zone whose keys or DS cannot be
-// had is Bogus, unless the need was a refresh: then what is cached counts.
+// obtained is Bogus, unless the need was a refresh: then what is cached counts.
 func (e *Evidence) Fail(n Need, cause error) {
 	switch {
 	case n.Type == dns.TypeDNSKEY:

@@ -14,7 +14,7 @@ const (
 	// DefaultFailedChecks is how many of them may fail. BIND allows 1 a fetch, of
 	// which a question makes up to 50.
 	DefaultFailedChecks = 16
-	// DefaultCostUnits is the computing all checks may take, in P-256 checks.
+	// DefaultCostUnits is the computation that all checks may take, in P-256 checks.
 	DefaultCostUnits = 200
 	// DefaultSignaturesPerRRset is how many RRSIGs of one RRset are tried, as
 	// Unbound does.
@@ -116,8 +116,8 @@ func (l Limit) String() string {
 	return "unknown limit"
 }
 
-// LimitError says that judging would take more work than allowed. It is no verdict
-// on the data.
+// LimitError says that judging would take more work than allowed. It says nothing about
+// the data.
 type LimitError struct {
 	Limit Limit
 	Max   int

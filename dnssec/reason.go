@@ -84,7 +84,7 @@ const (
 	ReasonAlias
 	// ReasonNotDelegated: a referral to a name that is proven to be none.
 	ReasonNotDelegated
-	// ReasonUnavailable: DS or DNSKEY could not be had.
+	// ReasonUnavailable: DS or DNSKEY could not be obtained.
 	ReasonUnavailable
 )
 
@@ -202,7 +202,7 @@ type Reason struct {
 	Type uint16 // 0: the reason is about the zone Name
 	// KeyTag is the key's, where the reason is about one signature or key.
 	KeyTag uint16
-	// Cause is why something could not be had, as the caller of Fail said, or the *ClockError
+	// Cause is why something could not be obtained, as the caller of Fail said, or the *ClockError
 	// where the clock is to blame.
 	Cause error
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
-// Packed is a row of RDATA fields as they stand on the wire, each behind its two
-// bytes of length, names uncompressed and in the letter case received. It is
+// Packed is a sequence of RDATA fields in wire format, each behind its length in two
+// bytes, names uncompressed and in the letter case received. It is
 // immutable, so that cache, callers and validator may share it.
 type Packed string
 

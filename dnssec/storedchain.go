@@ -39,8 +39,8 @@ type StoredChain struct {
 	Chain []Link
 }
 
-// What a StoredChain holds at most. The largest part that can come from strangers is the answer: a
-// message, of up to 64 KiB.
+// What a StoredChain holds at most. The largest part that can come from the network is the answer: a
+// message of up to 64 KiB.
 const (
 	// MaxStoredRecords is how many bytes the records of a chain take: those of 16 messages of the
 	// greatest length. A chain through ten zones takes 20 KiB.
@@ -69,7 +69,7 @@ var ErrStoredChain = errors.New("not a stored chain")
 // the chain is about another question or shows another Status than the author says, and with
 // ErrChain when there is no chain.
 //
-// That Answered is true nothing proves: it is only known that the signatures were valid then.
+// Nothing proves that Answered is true: only that the signatures were valid then.
 func (s *StoredChain) Verify(anchors []Anchor, at time.Time) (*Verdict, error) {
 	if at.IsZero() {
 		at = s.Answered

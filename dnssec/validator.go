@@ -22,7 +22,7 @@ type Options struct {
 	// NegativeAnchors make zones Insecure. At the same zone they win over Anchors.
 	NegativeAnchors []NegativeAnchor
 	// Algorithms adds signature algorithms, by number, to those of the standard
-	// library: 5, 7, 8, 10, 13, 14, 15. A nil value takes one away, so that 5 and 7,
+	// library: 5, 7, 8, 10, 13, 14, 15. A nil value removes one, so that 5 and 7,
 	// which rest on SHA-1, can be refused (RFC 9905). Zones that have no other are
 	// Insecure.
 	Algorithms map[uint8]Algorithm

@@ -2,9 +2,9 @@
 // serve them, faults on demand, and a log of every query. It is to package
 // resolver what net/http/httptest is to net/http.
 //
-// It decides what each server answers and when. In come texts of zones and faults,
-// and queries; out come replies, and the log. It never resolves a name itself, never
-// reaches the real Internet, and checks nothing of what a resolver makes of its replies.
+// It decides what each server answers and when. It takes texts of zones and faults,
+// and queries; it returns replies, and the log. It never resolves a name itself, never
+// reaches the real Internet, and does not check what a resolver makes of the replies.
 //
 //	in := resolvertest.New(t, `
 //	-- zone shop.example. at 198.51.100.3 2001:db8::3 --
@@ -15,9 +15,8 @@
 //	addrs, err := r.LookupNetIP(t.Context(), "ip", "www.shop.example")
 //
 // Everything is in memory: no socket is opened and no goroutine started, except by
-// Listen and Handle. Inside
-// testing/synctest latencies, timeouts and TTLs pass in virtual time, exactly and
-// at once. Programs that cannot take a Dial use Listen and LoopbackDial, which put
+// Listen, ListenAt and Handle. Inside testing/synctest, latencies, timeouts and TTLs pass in
+// virtual time, exactly and at once. Programs that cannot take a Dial use Listen and LoopbackDial, which put
 // the same servers on sockets of the loopback interface. Without package testing,
 // use NewInternet.
 //
@@ -54,8 +53,8 @@
 // # Text
 //
 // A text has sections; each begins with a header line `-- … --`. A line that
-// begins with # is a comment. A text may be indented as the program is that has it: the blanks
-// that all records of a zone begin with are taken away. A mistake is an error that names
+// begins with # is a comment. A text may be indented like the program around it: the blanks
+// that all records of a zone begin with are removed. A mistake is an error that names
 // the line, the word, and what was expected.
 //
 //	-- zone NAME at ADDRESS... --
@@ -125,7 +124,7 @@
 //
 //	-- fault TARGET... --
 //
-// has one fault a line. A target is an address, a prefix such as ::/0, a zone (all
+// has one fault on each line. A target is an address, a prefix such as ::/0, a zone (all
 // its servers), or *. The faults are, with the functions that they stand for:
 //
 //	latency 20ms             Latency, a round-trip time

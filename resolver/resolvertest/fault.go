@@ -9,14 +9,14 @@ import (
 	"github.com/iterdns/iterdns/internal/dnsname"
 )
 
-// Fault is something that a server does otherwise than a plain, quick and
+// Fault is a way in which a server differs from a plain, quick and
 // correct one. Not every Fault is a defect: latency and cookies are Faults too.
 //
 // The faults of a server all apply to each query that they are for, in the order
 // in which they were added. Edits of the reply therefore build on each other:
 // Replace, then Add.
 //
-// Fault is a value; its methods give changed copies. The zero Fault does nothing.
+// Fault is a value; its methods return changed copies. The zero Fault does nothing.
 type Fault struct {
 	apply   func(*exchange)
 	moments moment
@@ -102,7 +102,7 @@ func onWire(edit func(x *exchange, reply []byte) []byte) Fault {
 	})
 }
 
-// Mend takes away all faults that the servers had before. A resolver still remembers the failures
+// Mend removes all faults that the servers had before. A resolver still remembers the failures
 // that they caused, each for 5 s, and longer when it repeats (RFC 9520): let that pass with
 // Internet.Advance, or with time.Sleep in a synctest bubble.
 func Mend() Fault { return Fault{mends: true} }
@@ -183,7 +183,7 @@ func Drip(pause time.Duration) Fault {
 	return onQuery(func(x *exchange) { x.dripping = pause })
 }
 
-// WrongAddress sends replies from an address that nobody asked. On loopback
+// WrongAddress sends replies from an address that no query went to. On loopback
 // sockets they arrive at unconnected sockets only, in memory never.
 func WrongAddress() Fault { return onQuery(func(x *exchange) { x.wrongSource = true }) }
 

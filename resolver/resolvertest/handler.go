@@ -15,7 +15,7 @@ import (
 // zones: a recursive one, say, by the ServeDNS of another Resolver, for a test of
 // forwarding. It gets what is sent in memory, by Dial, over "udp" and "tcp"; w.RemoteAddr
 // says which. Faults do not apply to it, and Listen does not know it; the log does. A nil
-// handler takes it away again.
+// handler removes it again.
 //
 // Unlike the rest this needs goroutines: one for a connection, until its client closes it,
 // and one for each call of the handler.

@@ -14,7 +14,7 @@ import (
 )
 
 // TB is the part of testing.TB that an Internet needs. Programs that have no test
-// give their own, or nil: then what would fail a test panics.
+// pass one of their own, or nil: then what would fail a test panics.
 type TB interface {
 	Helper()
 	Logf(format string, args ...any)
@@ -23,9 +23,8 @@ type TB interface {
 	Cleanup(func())
 }
 
-// Internet is a DNS of its own: zones, the servers that serve them, what is
-// wrong with these, and a log of the queries they got. Its methods may be called
-// concurrently.
+// Internet is a simulated DNS: zones, the servers that serve them, their faults,
+// and a log of the queries that they received. Its methods may be called concurrently.
 type Internet struct {
 	t    TB // may be nil
 	seed uint64
@@ -48,7 +47,7 @@ type Internet struct {
 // Option changes how an Internet is made.
 type Option func(*Internet)
 
-// Seed sets the seed of all chances; without it the seed is 1, so that runs
+// Seed sets the seed of everything random; without it the seed is 1, so that runs
 // repeat.
 func Seed(seed uint64) Option { return func(in *Internet) { in.seed = seed } }
 
@@ -116,7 +115,7 @@ func (in *Internet) Close() {
 	l.close()
 }
 
-// Now is the time of this Internet: the clock's, and what Advance has added.
+// Now returns the time of this Internet: the clock's, plus what Advance has added.
 func (in *Internet) Now() time.Time {
 	in.mu.RLock()
 	defer in.mu.RUnlock()

@@ -35,8 +35,8 @@ type listeners struct {
 const maxPortTries = 100
 
 // Listen puts every server on real sockets of the loopback interface, for
-// programs that cannot take Dial, or to try real transports. LoopbackDial finds
-// them. Servers that come later are not there. Listening twice does nothing.
+// programs that cannot take Dial, or to try real transports. LoopbackDial connects to
+// them. Servers added later have no sockets. Calling Listen again does nothing.
 func (in *Internet) Listen() error { return in.listen(0) }
 
 // ListenAt is Listen for programs that take no Dial at all, such as a resolver with the

@@ -167,8 +167,8 @@ func (in *Internet) install(s *server) {
 	s.faults = faults
 }
 
-// middleboxAddr is the address that the box of an intercept section has in its
-// own eyes; nobody sees it.
+// middleboxAddr stands for the address of the box of an intercept section; no
+// client sees it.
 var middleboxAddr = netip.IPv4Unspecified()
 
 func (in *Internet) newMiddlebox() *server {
