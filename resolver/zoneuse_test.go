@@ -82,7 +82,9 @@ func TestWaitForEndsInRound(t *testing.T) {
 		time.Sleep(time.Minute)
 		var both sync.WaitGroup
 		for range 2 {
-			both.Go(func() { wait(300*time.Millisecond, "context deadline exceeded", "the time that the caller allowed ran out") })
+			both.Go(func() {
+				wait(300*time.Millisecond, "context deadline exceeded", "the time that the caller allowed ran out")
+			})
 		}
 		both.Wait()
 		w.wantNobodyWorking()
