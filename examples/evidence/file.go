@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -113,6 +114,9 @@ func (c *command) verify(name string) error {
 		} else if err != nil {
 			bad++
 			fmt.Fprintf(c.stdout, "BAD  %v: at %s: %v\n", s, stamp(at), err)
+			if foreign(s, anchors, at, err) {
+				fmt.Fprintf(c.stdout, "     none of the trust anchors here is for its keys: it may be from another root, whose anchors -anchors takes\n")
+			}
 		} else {
 			good++
 			fmt.Fprintf(c.stdout, "good %v: at %s: %s\n", s, stamp(at), found(s, verdict))
@@ -122,6 +126,16 @@ func (c *command) verify(name string) error {
 		return fmt.Errorf("%s: of %d chains %d hold and %d do not", name, len(chains), good, bad)
 	}
 	return nil
+}
+
+// foreign reports whether a chain does not hold because the trust anchors are not those of the DNS that
+// it comes from: they match none of its uppermost keys, or are for other zones.
+func foreign(s *dnssec.StoredChain, anchors []dnssec.Anchor, at time.Time, err error) bool {
+	if bogus, ok := errors.AsType[*dnssec.BogusError](err); ok {
+		return bogus.Reason.Code == dnssec.ReasonDSMismatch && bogus.Reason.Name == s.Chain[0].Name
+	}
+	verdict, err := dnssec.VerifyChain(s.Chain, anchors, at)
+	return err == nil && verdict.Reason.Code == dnssec.ReasonNoAnchor && s.Status != dnssec.Indeterminate
 }
 
 // found says in words what a verdict shows.

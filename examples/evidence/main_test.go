@@ -58,6 +58,10 @@ func TestEvidence(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(e.dir, "anchors"), []byte(anchors.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := strings.ReplaceAll("\n"+anchors.String(), "\n.", "\nelsewhere.example.")
+	if err := os.WriteFile(filepath.Join(e.dir, "elsewhere"), []byte(elsewhere), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ name, qtype, status, found string }{
 		{"www.shop.example", "A", "secure", "records, signed by shop.example."},
 		{"www.shop.example", "caa", "secure", "no records of the type, signed by shop.example."},
@@ -81,11 +85,14 @@ func TestEvidence(t *testing.T) {
 			t.Errorf("got %s, want %s", out, c.found)
 		}
 		e.run(exitGood, "verify", "-anchors", "file:anchors", "-at", in.Now().Format(time.RFC3339), file)
-		if out := e.run(exitBad, "verify", "-anchors", "file:anchors", "-at", "2090-01-01T00:00:00Z", file); !strings.HasPrefix(out, "BAD ") {
+		if out := e.run(exitBad, "verify", "-anchors", "file:anchors", "-at", "2090-01-01T00:00:00Z", file); !strings.HasPrefix(out, "BAD ") || strings.Contains(out, "-anchors") {
 			t.Errorf("in 2090: got %s", out)
 		}
-		if out := e.run(exitBad, "verify", file); !strings.HasPrefix(out, "BAD ") { // the real root's anchors
+		if out := e.run(exitBad, "verify", file); !strings.HasPrefix(out, "BAD ") || !strings.Contains(out, "-anchors") { // the real root's anchors
 			t.Errorf("with other anchors: got %s", out)
+		}
+		if out := e.run(exitBad, "verify", "-anchors", "file:elsewhere", file); !strings.HasPrefix(out, "BAD ") || !strings.Contains(out, "-anchors") {
+			t.Errorf("with anchors of another zone: got %s", out)
 		}
 		e.run(exitGood, "export", "-o", file+".chain", file)
 		chain, err := os.ReadFile(filepath.Join(e.dir, c.name+c.qtype+".chain"))
