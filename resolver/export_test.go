@@ -6,8 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"github.com/iterdns/iterdns/dnssec"
 	"github.com/iterdns/iterdns/internal/answer"
 	"github.com/iterdns/iterdns/internal/dnsname"
+	"github.com/iterdns/iterdns/internal/keycache"
 	"github.com/iterdns/iterdns/internal/limits"
 )
 
@@ -45,3 +49,20 @@ func (r *Resolver) AwaitHere() { r.upstream.DialsAtOnce = true }
 
 // Filled returns limits with their defaults in the place of zeros.
 func (l Limits) Filled() Limits { return Limits(limits.Limits(l).Fill()) }
+
+// ForgetProof forgets what was proven of a zone's keys or of its DS, as when it is pushed out.
+func (r *Resolver) ForgetProof(zone string, types ...uint16) {
+	v, err := dnssec.New(dnssec.Options{})
+	if err != nil {
+		panic(err)
+	}
+	for _, rrtype := range types {
+		e, n := v.Evidence(time.Time{}, time.Time{}, dnssec.NewWork(dnssec.Limits{})), dnsname.MustParse(zone)
+		if rrtype == dns.TypeDNSKEY { // what must not be kept ends what was
+			e.AddKeySet(&dnssec.KeySet{Zone: n})
+		} else {
+			e.AddDelegation(&dnssec.Delegation{Name: n, Kind: dnssec.DelegationSigned})
+		}
+		r.upstream.KeyCacheNow().Save(r.env.Settings.Now(), n, e, new(keycache.Known))
+	}
+}

@@ -34,6 +34,7 @@ type validation struct {
 	st               *QueryState
 	view             *routes.View // whose validator is used
 	keyCache         keycache.View
+	known            keycache.Known // what of the evidence the key cache has or had
 	evidence         *dnssec.Evidence
 	pending          map[answer.Question]dnssec.Need      // nil until something is fetched
 	fetched          chan fetched                         // likewise
@@ -79,7 +80,7 @@ func (val *validation) addKnown(ctx context.Context, cut *routes.ZoneCut, name d
 	if val.st.fresh != nil {
 		known = name.Ancestor(min(1, name.Labels()))
 	}
-	val.keyCache.Load(val.r.Settings.Now(), known, val.evidence)
+	val.keyCache.Load(val.r.Settings.Now(), known, val.evidence, &val.known)
 	if !cut.Source.Forwards() { // a route may begin anywhere in a zone
 		val.evidence.AddCut(cut.Zone)
 	}
@@ -237,9 +238,10 @@ func (val *validation) validate(ctx context.Context, resp *dnssec.Response) (*dn
 		case len(needs) == 0:
 			val.r.clock.Passed(val.evidence.SignedAt())
 			now := val.r.Settings.Now()
-			for _, d := range val.keyCache.Save(now, resp.Name, val.evidence) {
+			for _, d := range val.keyCache.Save(now, resp.Name, val.evidence, &val.known) {
 				val.r.keepDS(now, val.st.table(), d)
 			}
+			val.keyCache.EndContradicted(now, resp, verdict)
 			val.r.Counts.Judged(verdict)
 			return verdict, nil
 		}
@@ -345,9 +347,9 @@ func (r *Iterator) ChainOf(ctx context.Context, st *QueryState, a *answer.Answer
 	ctx, cancel := context.WithDeadline(ctx, st.Budget.Deadline)
 	defer cancel()
 	now := r.Settings.Now()
-	val.keyCache.Load(now, a.Q.Name, val.evidence)
+	val.keyCache.Load(now, a.Q.Name, val.evidence, &val.known)
 	for _, step := range a.Aliases {
-		val.keyCache.Load(now, step.To, val.evidence)
+		val.keyCache.Load(now, step.To, val.evidence, &val.known)
 	}
 	response := a.Response("") // of several zones, with the aliases
 	verdict, err := val.validate(ctx, response)

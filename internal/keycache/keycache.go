@@ -1,6 +1,7 @@
 package keycache
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -126,17 +127,36 @@ func (c View) IsSigned(now time.Time, zone dnsname.Name) bool {
 	return ok && d.Kind == dnssec.DelegationSigned
 }
 
+// Known is what of an evidence is, or was, in the cache: Load has brought it, or Save has kept it.
+// Save does not keep it again: its time began when it was proven, and what has taken its place
+// meanwhile was proven later.
+type Known struct {
+	keys        []*dnssec.KeySet
+	delegations []*dnssec.Delegation
+}
+
+// addIfNew adds a value to some, and reports whether it was none of them.
+func addIfNew[T comparable](some *[]T, value T) bool {
+	if slices.Contains(*some, value) {
+		return false
+	}
+	*some = append(*some, value)
+	return true
+}
+
 // Load adds to the evidence the validated keys and delegations of name and the zones above
-// it.
-func (c View) Load(now time.Time, name dnsname.Name, into *dnssec.Evidence) {
+// it, and notes them.
+func (c View) Load(now time.Time, name dnsname.Name, into *dnssec.Evidence, known *Known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
 		if k, ok := c.keys.get(c.keyOf(now, zone, dns.TypeDNSKEY), now); ok {
 			into.AddKeySet(k)
+			addIfNew(&known.keys, k)
 		}
 		if d, ok := c.delegations.get(c.keyOf(now, zone, dns.TypeDS), now); ok {
 			into.AddDelegation(d)
+			addIfNew(&known.delegations, d)
 		}
 		if zone.IsRoot() {
 			return
@@ -165,16 +185,16 @@ func (c View) LoadExpired(now time.Time, name dnsname.Name, ago time.Duration, i
 }
 
 // Save keeps the keys and delegations of name and the zones above it that the evidence has
-// validated, and returns the delegations that are new. Those that may not be kept at all only
-// end what was kept before.
-func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (added []*dnssec.Delegation) {
+// validated and that are not known, and returns the delegations that are new. Those that may not
+// be kept at all only end what was kept before.
+func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence, known *Known) (added []*dnssec.Delegation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for zone := name; ; zone = zone.Parent() {
-		if k := from.KeySet(zone); k != nil {
+		if k := from.KeySet(zone); k != nil && addIfNew(&known.keys, k) {
 			c.keys.addIfNew(c.keyOf(now, zone, dns.TypeDNSKEY), k, now, k.TTL)
 		}
-		if d := from.Delegation(zone); d != nil && d.Kind != dnssec.DelegationBogus {
+		if d := from.Delegation(zone); d != nil && d.Kind != dnssec.DelegationBogus && addIfNew(&known.delegations, d) {
 			if c.delegations.addIfNew(c.keyOf(now, zone, dns.TypeDS), d, now, d.TTL) {
 				added = append(added, d)
 			}
@@ -183,4 +203,64 @@ func (c View) Save(now time.Time, name dnsname.Name, from *dnssec.Evidence) (add
 			return added
 		}
 	}
+}
+
+// EndContradicted forgets what is kept of zones and a Secure answer contradicts, alive or expired:
+// keys and DS records that are others now, and zone cuts below the zone that has signed the
+// answer, down to the name that it is about. What Save keeps is what the answer was judged by;
+// that the answer itself speaks of a zone's keys, or of there being no such zone, is this one's.
+func (c View) EndContradicted(now time.Time, r *dnssec.Response, v *dnssec.Verdict) {
+	if v.Status != dnssec.Secure {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range v.Sets {
+		switch set, signer := v.Sets[i].Set, v.Sets[i].Zone; set.Type {
+		case dns.TypeNSEC, dns.TypeNSEC3: // those of a zone cut are of the zone above
+		case dns.TypeDS:
+			c.endCuts(now, signer, set.Owner.Parent())
+			c.endOtherDS(now, set.Owner, set)
+		case dns.TypeDNSKEY:
+			k := c.keyOf(now, set.Owner, dns.TypeDNSKEY)
+			if kept, ok := c.keys.entries.Peek(k); ok && !sameRecords(kept.Value.Value.RRset, set) {
+				c.keys.entries.Remove(k)
+			}
+		default:
+			c.endCuts(now, signer, set.Owner)
+		}
+	}
+	switch {
+	case v.Denial == nil, len(r.Answer) > 0: // the target of an alias is asked for by itself
+	case r.Type == dns.TypeDS && !v.Denial.NameError:
+		c.endCuts(now, v.Zone, r.Name.Parent())
+		c.endOtherDS(now, r.Name, nil)
+	default:
+		c.endCuts(now, v.Zone, r.Name)
+	}
+}
+
+// endCuts forgets the zones strictly below one, down to name. The caller holds mu.
+func (c View) endCuts(now time.Time, above, name dnsname.Name) {
+	if above == "" {
+		return
+	}
+	for cut := name; cut.IsBelow(above); cut = cut.Parent() {
+		c.keys.entries.Remove(c.keyOf(now, cut, dns.TypeDNSKEY))
+		c.endOtherDS(now, cut, nil)
+	}
+}
+
+// endOtherDS forgets that a zone has a DS, unless that is set. The caller holds mu.
+func (c View) endOtherDS(now time.Time, zone dnsname.Name, set *dnssec.RRset) {
+	k := c.keyOf(now, zone, dns.TypeDS)
+	kept, ok := c.delegations.entries.Peek(k)
+	if ok && kept.Value.Value.Kind == dnssec.DelegationSigned && (set == nil || !sameRecords(kept.Value.Value.DS, set)) {
+		c.delegations.entries.Remove(k)
+	}
+}
+
+// sameRecords reports whether two RRsets have the same records, in any order.
+func sameRecords(a, b *dnssec.RRset) bool {
+	return a.Records == b.Records || slices.Equal(slices.Sorted(a.Records.All()), slices.Sorted(b.Records.All()))
 }
