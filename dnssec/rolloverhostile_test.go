@@ -236,6 +236,55 @@ func TestRolloverAdopt(t *testing.T) {
 	}
 }
 
+// A zone that publishes new keys by the hundred keeps out neither an anchor of a newer library nor a
+// revocation: its newest key that is not trusted yet gives way, then the one missing for the longest time.
+func TestRolloverFull(t *testing.T) {
+	z := &rollingZone{t: t}
+	valid, adopted, revoked := z.key("valid", 257), z.key("adopted", 257), z.key("revoked", 257)
+	full := func(state KeyState) Rollover {
+		r := newRollingZone(t, valid).r
+		for i := range maxRolloverKeys - 1 {
+			r.Keys = append(r.Keys, RolloverKey{
+				Record: z.key(fmt.Sprint(i), 257).dnskey.String(), State: state,
+				Since: testTime.AddDate(0, 0, i), HoldDown: testTime.AddDate(0, 0, i+30),
+			})
+		}
+		return r
+	}
+	a, err := NewAnchor(adopted.dnskey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := newRollingZone(t, revoked).r
+	from.Keys[0].State, from.Keys[0].HoldDown = KeyRevoked, testTime.AddDate(0, 0, 30)
+	for state, gone := range map[KeyState]int{KeyAddPend: maxRolloverKeys - 1, KeyMissing: 1} {
+		r := full(state)
+		for label, change := range map[string]func() (Rollover, error){
+			tagged(adopted, "Valid"):   func() (Rollover, error) { return r.Adopt([]Anchor{a}, testTime) },
+			tagged(revoked, "Revoked"): func() (Rollover, error) { return r.KeepRevoked(from) },
+		} {
+			got, err := change()
+			if err != nil {
+				t.Fatalf("%v, %s: %v", state, label, err)
+			}
+			want := slices.Concat(states(t, r)[:gone], states(t, r)[gone+1:], []string{label})
+			if !slices.Equal(states(t, got), want) {
+				t.Errorf("%v: got %q, want %q", state, states(t, got), want)
+			}
+		}
+		if len(r.Keys) != maxRolloverKeys || r.Keys[gone].State != state {
+			t.Errorf("%v: the receiver has changed", state)
+		}
+	}
+	r := full(KeyValid)
+	if _, err := r.Adopt([]Anchor{a}, testTime); !errors.Is(err, ErrRollover) {
+		t.Errorf("all are trusted: got %v", err)
+	}
+	if _, err := r.KeepRevoked(from); !errors.Is(err, ErrRollover) {
+		t.Errorf("all are trusted: got %v", err)
+	}
+}
+
 // Several zones are one text; what is no such text is refused as a whole.
 func TestParseRollovers(t *testing.T) {
 	z := &rollingZone{t: t}

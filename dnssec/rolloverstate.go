@@ -113,8 +113,8 @@ func storedAnchors(text []byte) ([]Anchor, error) {
 
 // Adopt returns r with anchors from another source, such as a newer version of this package: keys that r
 // does not know, or has not seen for the hold-down time, are Valid from now on. Those that have been
-// revoked stay so: no list brings them back. It fails with ErrRollover when an anchor is of another zone,
-// or there are too many.
+// revoked stay so: no list brings them back. Where there are too many, keys that are not trusted yet give way,
+// then missing ones. It fails with ErrRollover when an anchor is of another zone, or there are still too many.
 func (r Rollover) Adopt(anchors []Anchor, now time.Time) (Rollover, error) {
 	known, err := r.parse()
 	if err != nil {
@@ -128,6 +128,9 @@ func (r Rollover) Adopt(anchors []Anchor, now time.Time) (Rollover, error) {
 		i := slices.IndexFunc(known, a.isSameKey)
 		switch {
 		case i < 0:
+			if full := r.leastUseful(); full >= 0 {
+				r.Keys, known = slices.Delete(r.Keys, full, full+1), slices.Delete(known, full, full+1)
+			}
 			r.Keys = append(r.Keys, RolloverKey{Record: a.String(), State: KeyValid, Since: now})
 			known = append(known, a)
 		case r.Keys[i].State == KeyAddPend:
@@ -140,9 +143,28 @@ func (r Rollover) Adopt(anchors []Anchor, now time.Time) (Rollover, error) {
 	return r, nil
 }
 
+// leastUseful returns which key gives way to one that has to be there, when there is no room: the newest one
+// that is not trusted yet, since a zone may publish any number of them, else the one that has been missing for
+// the longest time; -1 for none.
+func (r Rollover) leastUseful() int {
+	least := -1
+	if len(r.Keys) < maxRolloverKeys {
+		return least
+	}
+	for i, k := range r.Keys {
+		if k.State == KeyAddPend && (least < 0 || !k.Since.Before(r.Keys[least].Since)) {
+			least = i
+		}
+	}
+	if least >= 0 {
+		return least
+	}
+	return r.longestMissing()
+}
+
 // KeepRevoked returns r in which every key that is Revoked or Removed in from is so too: a revoked key
-// stays revoked, even if an older state was stored meanwhile. It fails with ErrRollover when r or from
-// cannot be used.
+// stays revoked, even if an older state was stored meanwhile. Others give way to it as in Adopt. It
+// fails with ErrRollover when r or from cannot be used, or there are too many keys.
 func (r Rollover) KeepRevoked(from Rollover) (Rollover, error) {
 	known, err := r.parse()
 	if err != nil {
@@ -163,6 +185,9 @@ func (r Rollover) KeepRevoked(from Rollover) (Rollover, error) {
 	}
 	for j, k := range from.Keys {
 		if k.State >= KeyRevoked && !slices.ContainsFunc(known, others[j].isSameKey) {
+			if full := out.leastUseful(); full >= 0 {
+				out.Keys = slices.Delete(out.Keys, full, full+1)
+			}
 			out.add(k)
 		}
 	}

@@ -79,17 +79,23 @@ func (r *Rollover) makeRoom() bool {
 	if len(r.Keys) < maxRolloverKeys {
 		return true
 	}
+	oldest := r.longestMissing()
+	if oldest < 0 {
+		return false
+	}
+	r.Keys = slices.Delete(r.Keys, oldest, oldest+1)
+	return true
+}
+
+// longestMissing returns the key that has been missing for the longest time; -1 for none.
+func (r Rollover) longestMissing() int {
 	oldest := -1
 	for i, k := range r.Keys {
 		if k.State == KeyMissing && (oldest < 0 || k.Since.Before(r.Keys[oldest].Since)) {
 			oldest = i
 		}
 	}
-	if oldest < 0 {
-		return false
-	}
-	r.Keys = slices.Delete(r.Keys, oldest, oldest+1)
-	return true
+	return oldest
 }
 
 // find returns the key of the set that a known record stands for, revoked or not.
