@@ -208,8 +208,12 @@ func parseType(word string) (uint16, error) {
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("%.40q is no record type", word)
-	case t == 0, t == dns.TypeOPT, t >= 128 && t <= 254: // RFC 6895 §3.1
-		return 0, fmt.Errorf("%s is no type of data", dns.Type(t))
+	case t == 0: // RFC 6895 §3.1
+		return 0, errors.New("TYPE0 is reserved: no name has records of it")
+	case t == dns.TypeAXFR, t == dns.TypeIXFR:
+		return 0, fmt.Errorf("%s asks for the transfer of a zone, not for records of a name", dns.Type(t))
+	case t == dns.TypeOPT, t >= 128 && t <= 254: // RFC 6895 §3.1
+		return 0, fmt.Errorf("%s is a type of queries or messages: no name has records of it", dns.Type(t))
 	}
 	return t, nil
 }

@@ -64,6 +64,15 @@ type extended struct {
 	Text string `json:"text,omitempty"`
 }
 
+// Package dns has texts that zone files cannot have: without them it writes TYPE0 and TYPE65535 (RFC
+// 3597 section 5), in data too. In a reply to a query without TSIG the response code 16 is that of RFC
+// 6891, not BADSIG.
+func init() {
+	delete(dns.TypeToString, dns.TypeNone)
+	delete(dns.TypeToString, dns.TypeReserved)
+	dns.RcodeToString[dns.RcodeBadVers] = "BADVERS"
+}
+
 // typeText returns the type of a question as the output has it; "" for lines that are none.
 func typeText(q question) string {
 	if q.err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -79,6 +80,42 @@ func TestRecord(t *testing.T) {
 		}
 		if !strings.Contains(got.stderr, "1 questions: 1 answers") {
 			t.Errorf("got the summary %q", got.stderr)
+		}
+	})
+}
+
+// TestTypeTexts: each type is written so that the schema allows it and a list can have it, in the data of
+// signatures too, and each response code so that the schema allows it.
+func TestTypeTexts(t *testing.T) {
+	mnemonic := regexp.MustCompile("^[A-Z][A-Z0-9-]*$")
+	for n := range 1 << 16 {
+		text := typeText(question{qtype: uint16(n)})
+		if !mnemonic.MatchString(text) {
+			t.Errorf("type %d is written %q", n, text)
+		}
+		if got, err := parseType(text); err == nil && got != uint16(n) || err != nil && !strings.HasPrefix(err.Error(), text) {
+			t.Errorf("type %d is written %q, and read as %d, %v", n, text, got, err)
+		}
+	}
+	for n := range 1 << 12 {
+		if text := rcodeText(n); !mnemonic.MatchString(text) {
+			t.Errorf("response code %d is written %q", n, text)
+		}
+	}
+	if got := rcodeText(dns.RcodeBadVers); got != "BADVERS" {
+		t.Errorf("response code 16 is written %q, want that of a reply without TSIG", got)
+	}
+	signature := newAnswerRecord(&dns.RRSIG{Hdr: dns.RR_Header{Name: "a.", Rrtype: dns.TypeRRSIG}, TypeCovered: dns.TypeReserved, SignerName: "."})
+	if !strings.HasPrefix(signature.Data, "TYPE65535 ") {
+		t.Errorf("got a signature of %q, want of TYPE65535", signature.Data)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got := bulk(t, "n1.host0.example type65535\nn1.host0.example type0\n", "-mock", "mock.txt")
+		if r := bySeq(t, got.records)[1]; r.Type != "TYPE65535" || r.Status != statusNoData {
+			t.Errorf("got %+v, want no data of TYPE65535", r)
+		}
+		if r := bySeq(t, got.records)[2]; !strings.Contains(r.Error, "TYPE0 is reserved") {
+			t.Errorf("got %+v, want that TYPE0 is reserved", r)
 		}
 	})
 }
