@@ -9,7 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -61,6 +63,7 @@ const (
 	tlsGarbage              // not TLS
 	tlsRefuses
 	tlsSilent
+	tlsHangsUp // after the handshake
 )
 
 // tlsFront is a server at port 853, before that of a mock zone.
@@ -169,12 +172,12 @@ func (n *tlsNet) serve(front tlsFront, raw net.Conn, behind string) {
 		go io.Copy(io.Discard, raw)
 		raw.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"))
 		return
-	case tlsServes, tlsCloses, tlsRefuses:
+	case tlsServes, tlsCloses, tlsRefuses, tlsHangsUp:
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{front.cert}}
 	config.SetSessionTicketKeys([][32]byte{{1}}) // of all connections
 	conn := tls.Server(raw, config)
-	if conn.Handshake() != nil {
+	if conn.Handshake() != nil || front.does == tlsHangsUp {
 		return
 	}
 	n.mu.Lock()
@@ -218,6 +221,20 @@ func frame(r io.Reader) ([]byte, error) {
 	message := make([]byte, binary.BigEndian.Uint16(length))
 	_, err := io.ReadFull(r, message)
 	return append(length, message...), err
+}
+
+// connsTo returns how many connections to a server at port 853 were tried.
+func (n *tlsNet) connsTo(server string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns[server]
+}
+
+// set replaces what is at port 853.
+func (n *tlsNet) set(fronts map[string]tlsFront) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fronts = fronts
 }
 
 // clearOf returns which of the addresses were asked in clear.
@@ -362,6 +379,90 @@ func TestRequireTLSFailures(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A server that cannot be had over TLS is marked down: with another one beside it, it costs few
+// handshakes, and without any, few of them too, and none in clear. Once it is mended it is used again.
+func TestRequireTLSMarksDown(t *testing.T) {
+	for _, tt := range []struct {
+		fault string
+		does  tlsBehaviour
+		cert  bool // it is the certificate
+	}{{"certificate", tlsServes, true}, {"garbage", tlsGarbage, false}, {"refuses", tlsRefuses, false}, {"closes after the handshake", tlsHangsUp, false}} {
+		for _, both := range []bool{false, true} {
+			t.Run(tt.fault, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := newTLSNet(t, tlsWorld)
+					good := maps.Clone(n.fronts)
+					broken := bankServers[:1]
+					if both {
+						broken = bankServers[:2]
+					}
+					for i, server := range broken {
+						f := tlsFront{good[server].cert, tt.does}
+						if tt.cert {
+							f.cert = testcert.For(t, int64(30+i), time.Now().Add(time.Hour), "ns1.bank.example", "ns2.bank.example")
+						}
+						n.fronts[server] = f
+					}
+					r := n.resolver(t)
+					ask := func(i int) (*resolver.Result, error) {
+						return r.Resolve(t.Context(), fmt.Sprintf("n%d.bank.example.", i), dns.TypeA)
+					}
+					for i := range 200 {
+						_, err := ask(i)
+						if both != (err != nil) || both && !errors.Is(err, resolver.ErrTLSRequired) {
+							t.Fatalf("question %d: got %v", i, err)
+						}
+						if both && errors.Is(err, resolver.ErrCertificate) != tt.cert {
+							t.Fatalf("question %d: does not say why: %v", i, err)
+						}
+						time.Sleep(100 * time.Millisecond)
+					}
+					for _, server := range broken { // 3 at once, and then after 4, 8, 15 s; with another after 1, 2, 4, 8 s
+						if got := n.connsTo(server); got > 8 {
+							t.Errorf("%d connections to %s within 20 s", got, server)
+						}
+					}
+					n.set(good)
+					time.Sleep(16 * time.Second)
+					if _, err := ask(1000); err != nil {
+						t.Errorf("once they are mended: %v", err)
+					}
+					if clear := n.clearOf(bankServers...); len(clear) > 0 {
+						t.Errorf("asked in clear: %v", clear)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A zone that names the servers of another one, by names that their certificates do not have, does not
+// have them marked down for that one.
+func TestRequireTLSMarksDownByName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTLSNet(t, tlsWorld+`
+-- zone evil.example. at 198.51.100.66 --
+@               NS      ns1
+@               NS      ns2
+ns1             A       198.51.100.9
+ns2             A       198.51.100.10
+`)
+		r := n.resolver(t, func(o *resolver.Options) {
+			o.RequireTLS = append(o.RequireTLS, resolver.TLSRequirement{Zone: "evil.example", TLSConfig: &tls.Config{RootCAs: n.roots}})
+		})
+		for i := range 10 {
+			if _, err := r.Resolve(t.Context(), fmt.Sprintf("n%d.evil.example.", i), dns.TypeA); !errors.Is(err, resolver.ErrTLSRequired) {
+				t.Errorf("of the other zone: got %v", err)
+			}
+		}
+		for i := range 4 {
+			if _, err := r.Resolve(t.Context(), fmt.Sprintf("n%d.bank.example.", i), dns.TypeA); err != nil {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
 }
 
 // A server that has to be asked over TLS by its address has failed without TLS, and the next one is

@@ -131,7 +131,9 @@ func (t RouteTransport) String() string { return routes.Transport(t).String() }
 // delegations lead to them. It has either a Zone or Servers. Connections are kept for a while, and
 // queries padded (RFC 8467). A server that cannot be reached over TLS, or whose certificate is not
 // the one required, has failed: it is never asked in clear, and the next server is asked instead.
-// Where no other is left, the error wraps ErrTLSRequired.
+// Where no other is left, the error wraps ErrTLSRequired. Such a server is marked down for a second, twice
+// as long each further time, up to 15 s: others are asked meanwhile, and after three failures in a
+// row it is not asked at all during that time.
 //
 // A zone's names are then learnt from no other servers: those above it may refer to it, be asked
 // for its DS, and see what query minimisation shows them. If they answer for its names

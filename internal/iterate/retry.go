@@ -164,7 +164,7 @@ func (z *zoneQuery) probing() deadProbe {
 		if ended := z.servers.Infra.Probing(c.Addr); ended != nil {
 			return deadProbe{server: c, ended: ended, resume: z.r.Flights.Stagger.Pause()}
 		}
-		if !z.servers.Infra.Estimate(z.r.Settings.Now(), c.Addr).Dead {
+		if !c.IsDown(z.r.Settings.Now(), z.servers.Infra) {
 			return deadProbe{server: c, ended: endedProbe(), resume: z.r.Flights.Stagger.Pause()}
 		}
 	}
@@ -180,7 +180,7 @@ func (z *zoneQuery) takeDeadProbe() {
 	if c.Busy {
 		return
 	}
-	c.Estimate = z.servers.Infra.Estimate(z.r.Settings.Now(), c.Addr)
+	c.Expect(z.r.Settings.Now(), z.servers.Infra)
 	if c.Estimate.Dead {
 		c.Excluded = true
 		z.servers.Probes++

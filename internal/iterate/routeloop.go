@@ -109,7 +109,8 @@ func (r *Iterator) leadsBack(ctx context.Context, rt *routes.Route, to *slist.Se
 	ctx, cancel := context.WithDeadline(ctx, st.Budget.Deadline)
 	defer cancel()
 	asked := *to
-	asked.Tries, asked.Estimate = 1, rt.View.Infra.Estimate(r.Settings.Now(), to.Addr)
+	asked.Tries = 1
+	asked.Expect(r.Settings.Now(), rt.View.Infra)
 	cut := &routes.ZoneCut{Delegation: rt.Cut, Source: rt.View.Source}
 	done := make(chan struct{})
 	var ended error

@@ -1,6 +1,7 @@
 package iterate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -17,6 +18,7 @@ func (z *zoneQuery) failure(cause error) error {
 	if cause != nil {
 		return z.ended(cause)
 	}
+	z.noteFaults()
 	err := failure.Join(z.errs)
 	failed := failure.Of(err)
 	switch {
@@ -51,6 +53,18 @@ func (z *zoneQuery) failure(cause error) error {
 	}
 	return &failure.ZoneError{Zone: z.cut.Zone, Servers: slices.Clone(z.tried), Down: z.down(), Responded: z.responded, Err: err}
 }
+
+// noteFaults notes why servers that have to be asked over TLS were not asked.
+func (z *zoneQuery) noteFaults() {
+	for _, c := range z.servers.Addrs {
+		if c.Fault.Err != nil && !slices.Contains(z.tried, c.Addr) {
+			z.noteError(&failure.ServerError{Server: c.Addr, Err: fmt.Errorf("%w, and is not asked again at once: %w", errNotOverTLS, c.Fault.Err)})
+		}
+	}
+}
+
+// errNotOverTLS is why a server is marked down that has to be asked over TLS.
+var errNotOverTLS = errors.New("could not be asked over TLS a moment ago")
 
 // needsTLS reports whether no server answered, and all that were found have to be asked over TLS.
 func (z *zoneQuery) needsTLS() bool {

@@ -335,7 +335,7 @@ func (z *zoneQuery) takeResult(o upstream.Result) *upstream.Reply {
 		z.putBackPlainRetry(o.Server)
 		return nil
 	}
-	o.Server.Estimate = z.cut.Source.Infra.Estimate(now, o.Server.Addr)
+	o.Server.Expect(now, z.cut.Source.Infra)
 	// Silence may be a lost packet, and damaged packets may be forged; but these are
 	// tolerated once only.
 	o.Server.Excluded = o.Server.UDPSpoilt || o.Server.ExtraSend || !o.TimedOut && !o.UDPSpoilt

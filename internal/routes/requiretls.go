@@ -219,6 +219,7 @@ func (p tlsPeer) configFor(address string) *tls.Config {
 type tlsSender struct {
 	transport *transport.Transport
 	peer      tlsPeer
+	faults    *tlsFaults
 }
 
 // Send implements Sender.
@@ -261,7 +262,7 @@ func (r *Router) TLSServer(cut *ZoneCut, name dnsname.Name, addr netip.Addr) *Fo
 	}
 	return &Forwarder{
 		Addr: netip.AddrPortFrom(addr, rule.port), Name: name, Network: transportTLS.String(), Stream: true,
-		Sender: tlsSender{r.tlsTransport, peer}, Required: true,
+		Sender: tlsSender{r.tlsTransport, peer, &r.tlsFaults}, Required: true,
 	}
 }
 

@@ -54,6 +54,7 @@ type Router struct {
 
 	tlsRules     *TLSRules            // nil: no server has to be asked over TLS
 	tlsTransport *transport.Transport // for those that have to; nil without rules
+	tlsFaults    tlsFaults            // of those
 }
 
 // Begin installs the first route table. The resolver is not in use yet.

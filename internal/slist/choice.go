@@ -78,7 +78,7 @@ func (l *List) Silent() int {
 // RecordSilence records that all servers that were asked were silent.
 func (l *List) RecordSilence(now time.Time) {
 	for _, c := range l.Addrs {
-		if c.Tries > 0 {
+		if c.Tries > 0 && !c.FaultNoted {
 			l.Infra.Silent(now, c.Addr, c.replies)
 		}
 	}
@@ -96,7 +96,7 @@ func (l *List) take(c *Server) *Server {
 func (l *List) Again(now time.Time) {
 	for _, c := range l.Addrs {
 		c.Tries, c.Excluded, c.Plain, c.ExtraSend = 0, false, false, false
-		c.Estimate = l.Infra.Estimate(now, c.Addr)
+		c.Expect(now, l.Infra)
 	}
 	l.Probes = 0
 }
@@ -104,7 +104,7 @@ func (l *List) Again(now time.Time) {
 // PutBack puts back a server that was not asked after all. If it is marked down by now, it
 // can be probed.
 func (l *List) PutBack(now time.Time, c *Server) {
-	c.Estimate = l.Infra.Estimate(now, c.Addr)
+	c.Expect(now, l.Infra)
 	c.Tries--
 	l.Tries--
 }
@@ -123,7 +123,7 @@ func (l *List) appendAskable(open []*Server, want func(*Server) bool) []*Server 
 
 // mayAsk reports whether a server could be asked.
 func (l *List) mayAsk(c *Server) bool {
-	return !c.Excluded && !c.Busy && c.Tries < l.triesOf(c) && !c.leadsBackKnown()
+	return !c.Excluded && !c.Busy && !c.Fault.Barred && c.Tries < l.triesOf(c) && !c.leadsBackKnown()
 }
 
 // triesOf is how often one server may be asked.
@@ -167,6 +167,9 @@ func (l *List) probe(now time.Time, dead []*Server, urgent bool) *Server {
 		return nil
 	}
 	for _, i := range l.Random.Perm(len(dead)) {
+		if !urgent && now.Before(dead[i].Fault.Until) {
+			continue
+		}
 		if end := l.Infra.Probe(now, dead[i].Addr, urgent); end != nil {
 			l.Probes++
 			dead[i].EndProbe = end

@@ -231,6 +231,7 @@ const serversAtOnce = 4
 func (l *List) add(now time.Time, zone dnsname.Name, c Server) {
 	var lame bool
 	c.Estimate, lame = l.Infra.Candidate(now, c.Addr, zone)
+	c.expect(now, c.Estimate)
 	c.lowPriority = c.lowPriority || lame || l.avoid[c.Addr]
 	c.replies = c.Estimate.Replies
 	c.Jitter = time.Duration(l.Random.IntN(int(maxJitter)))

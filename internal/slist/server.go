@@ -16,7 +16,11 @@ type Server struct {
 	Forwarder *routes.Forwarder // set for a server of a route that is given by address, and where TLS is required
 	Guard     *routes.LoopGuard // nil: not a server of a route
 	Estimate  infra.Estimate
-	score     time.Duration
+	Fault     routes.Fault // why it could not be asked over TLS, if it has to be
+	// FaultNoted: it could not be asked over TLS now, which is remembered of it as it is verified, and
+	// not of its address.
+	FaultNoted bool
+	score      time.Duration
 	// Jitter is added to how long a reply is waited for: next to nothing, but never the same
 	// twice. So two queries that are lost together never time out at one instant, and what
 	// is learnt about the server does not depend on which of them is handled first.
@@ -76,6 +80,25 @@ func (c *Server) IsEncrypted() bool {
 
 // IsOverTLS reports whether the query goes over DNS over TLS (RFC 7858).
 func (c *Server) IsOverTLS() bool { return c.Forwarder != nil && c.Forwarder.Network == "tls" }
+
+// Expect reads anew what is to be expected of the server. One that could not be asked over TLS, as it
+// has to be, is marked down for that.
+func (c *Server) Expect(now time.Time, t *infra.Table) {
+	c.expect(now, t.Estimate(now, c.Addr))
+}
+
+func (c *Server) expect(now time.Time, e infra.Estimate) {
+	c.Estimate, c.Fault = e, routes.Fault{}
+	if c.MustBeTLS() {
+		c.Fault = c.Forwarder.Fault(now)
+		c.Estimate.Dead = e.Dead || c.Fault.Err != nil
+	}
+}
+
+// IsDown reports whether the server is marked down now.
+func (c *Server) IsDown(now time.Time, t *infra.Table) bool {
+	return t.Estimate(now, c.Addr).Dead || c.MustBeTLS() && c.Forwarder.Fault(now).Err != nil
+}
 
 // MustBeTLS reports whether Options.RequireTLS has the server.
 func (c *Server) MustBeTLS() bool { return c.Forwarder != nil && c.Forwarder.Required }

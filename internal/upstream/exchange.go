@@ -128,7 +128,7 @@ func (x *exchange) run(ctx context.Context, unreachable chan<- struct{}) Result 
 		return x.fail(err)
 	}
 	defer x.slots.leave()
-	x.isDown = x.Cut.Source.Infra.Estimate(x.r.Settings.Now(), x.to.Addr).Dead
+	x.isDown = x.to.IsDown(x.r.Settings.Now(), x.Cut.Source.Infra)
 	if x.markedDownMeanwhile() {
 		return Result{Server: x.to, Unsent: true}
 	}

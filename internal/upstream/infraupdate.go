@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"bytes"
+	"errors"
+	"syscall"
 	"time"
 )
 
@@ -18,9 +20,27 @@ func (x *exchange) lateLoss() {
 	}
 }
 
+// noteFault marks a server down that could not be asked over TLS, as it has to be, so that not every
+// question pays for a handshake. That this host has no route says nothing about the server, and one that
+// has answered others meanwhile fails because of the question.
+func (x *exchange) noteFault(err error) {
+	if !x.to.MustBeTLS() || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
+		return
+	}
+	now := x.r.Settings.Now()
+	if x.Cut.Source.Infra.Estimate(now, x.to.Addr).Replies != x.to.Estimate.Replies {
+		return
+	}
+	x.to.Forwarder.NoteFault(now, x.sent, err)
+	x.to.FaultNoted = true
+}
+
 // recordReply remembers that the server is alive, its round-trip time, and its cookie.
 func (x *exchange) recordReply(rtt time.Duration) {
 	now, addr := x.r.Settings.Now(), x.to.Addr
+	if x.to.MustBeTLS() {
+		x.to.Forwarder.NoteReply()
+	}
 	if x.network == "udp" || x.streamOnly() {
 		x.Cut.Source.Infra.Answered(now, addr, rtt)
 	} else {

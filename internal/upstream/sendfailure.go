@@ -56,6 +56,9 @@ func (x *exchange) handleFailure(err error) (again bool, out Result) {
 		x.lateLoss()
 		return false, x.fail(err)
 	case f.IsTimeout():
+		if !x.hasLeft { // neither a connection nor a handshake came about
+			x.noteFault(err)
+		}
 		x.Cut.Source.Infra.TimedOut(x.r.Settings.Now(), addr, x.to.Estimate.Replies)
 		if x.sawOurID && x.network == "udp" && !x.to.UDPSpoilt && !x.to.Plain {
 			x.udpSpoilt = true
@@ -63,6 +66,7 @@ func (x *exchange) handleFailure(err error) (again bool, out Result) {
 		}
 		return false, Result{Server: x.to, Err: err, TimedOut: true}
 	}
+	x.noteFault(err)
 	return false, x.endInVain(err)
 }
 

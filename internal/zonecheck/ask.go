@@ -207,7 +207,7 @@ func (c *Checker) exchange(ctx context.Context, st *iterate.QueryState, cut *rou
 	for {
 		to.Tries++
 		to.LastTry = to.Tries == tries
-		to.Estimate = cut.Source.Infra.Estimate(c.Settings.Now(), s.Addr)
+		to.Expect(c.Settings.Now(), cut.Source.Infra)
 		o := c.iterate.AskServer(ctx, st, cut, q, to)
 		spoilt := o.UDPSpoilt && !to.UDPSpoilt
 		to.UDPSpoilt = to.UDPSpoilt || o.UDPSpoilt
