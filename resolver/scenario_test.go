@@ -48,10 +48,15 @@ type player struct {
 	change   []func(*resolver.Options)
 	resolver *resolver.Resolver // made by the first question
 	took     time.Duration      // by the last question
+	zones    string             // as the file begins
 }
 
 func play(t *testing.T, file string, sc *scenario.Scenario) {
 	p := &player{t: t, file: file, in: resolvertest.New(t, sc.Network)}
+	var err error
+	if p.zones, err = scenario.Keep(sc.Network, func(s scenario.Section) bool { return s.Kind == "zone" }); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
 	for _, step := range sc.Steps {
 		p.step(step)
 	}
@@ -71,6 +76,15 @@ func (p *player) step(step scenario.Step) {
 		p.option(place, *step.Option)
 	case step.Expect != nil:
 		p.expect(place, step.Expect)
+	case step.NegativeAnchors != nil:
+		anchors := make([]resolver.NegativeTrustAnchor, len(*step.NegativeAnchors))
+		for i, zone := range *step.NegativeAnchors {
+			anchors[i].Zone = zone
+		}
+		p.begin()
+		if err := p.resolver.SetNegativeTrustAnchors(anchors); err != nil {
+			p.t.Fatalf("%s: %v", place, err)
+		}
 	case step.Update != nil:
 		if err := p.in.Update(*step.Update); err != nil {
 			p.t.Fatalf("%s: %v", place, err)
@@ -81,9 +95,7 @@ func (p *player) step(step scenario.Step) {
 // ask puts a question and compares the result, as text that could be put into the
 // scenario.
 func (p *player) ask(place string, ask *scenario.Ask) {
-	if p.resolver == nil {
-		p.resolver = p.in.Resolver(p.t, p.change...)
-	}
+	p.begin()
 	p.in.ResetLog()
 	start := time.Now()
 	result, err := p.resolver.Resolve(p.t.Context(), ask.Name, ask.Type)
@@ -94,13 +106,20 @@ func (p *player) ask(place string, ask *scenario.Ask) {
 	}
 }
 
+// begin makes the resolver.
+func (p *player) begin() {
+	if p.resolver == nil {
+		p.resolver = p.in.Resolver(p.t, p.change...)
+	}
+}
+
 // expected writes what a scenario wants.
 func expected(ask *scenario.Ask) string {
 	if ask.Error {
 		return strings.Join(append([]string{"error"}, ask.Words...), " ")
 	}
 	var lines []string
-	lines = append(lines, strings.TrimSpace(dns.RcodeToString[ask.Rcode]+" "+ask.Status))
+	lines = append(lines, strings.TrimSpace(dns.RcodeToString[ask.Rcode]+" "+ask.Status+" "+ask.Kind))
 	lines = append(lines, inOrder(ask.Answer)...)
 	if ask.HasAuthority {
 		lines = append(lines, "authority:")
@@ -121,6 +140,16 @@ func received(ask *scenario.Ask, result *resolver.Result, err error) string {
 	status := ""
 	if ask.Status != "" || ask.Error {
 		status = " " + result.Status.String()
+	}
+	if ask.Kind != "" {
+		kind := "fresh"
+		switch {
+		case result.Stale:
+			kind = "stale"
+		case result.Fallback:
+			kind = "fallback"
+		}
+		status += " " + kind
 	}
 	lines := []string{dns.RcodeToString[result.Rcode] + status}
 	lines = append(lines, inOrder(texts(result.Answer))...)
@@ -180,6 +209,22 @@ func (p *player) option(place string, o scenario.Option) {
 		p.change = append(p.change, func(o *resolver.Options) { o.Routes = append(o.Routes, route) })
 		return
 	}
+	switch o.Name {
+	case "fallback":
+		beyond := resolvertest.New(p.t, p.zones).Resolver(p.t)
+		p.in.Handle(o.Value, dns.HandlerFunc(beyond.ServeDNS))
+		p.change = append(p.change, func(ro *resolver.Options) { ro.Fallback = &resolver.Route{Servers: server(o.Value)} })
+		return
+	case "clock":
+		off, err := time.ParseDuration(o.Value)
+		if err != nil {
+			p.t.Fatalf("%s: %v", place, err)
+		}
+		p.change = append(p.change, func(o *resolver.Options) {
+			o.SignatureTime = func() time.Time { return time.Now().Add(off) }
+		})
+		return
+	}
 	settings := map[string]func(*resolver.Options){
 		"minimise=relaxed": func(o *resolver.Options) { o.Minimise = resolver.MinimiseRelaxed },
 		"minimise=strict":  func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict },
@@ -191,6 +236,7 @@ func (p *player) option(place string, o scenario.Option) {
 		"validation=off":   func(o *resolver.Options) { o.Validation = resolver.ValidateOff },
 		"case=plain":       func(o *resolver.Options) { o.DisableCaseRandomisation = true },
 		"stale=on":         serveStale,
+		"stale=bogus":      func(o *resolver.Options) { o.ServeStaleOverBogus = true },
 		"servers=public":   func(o *resolver.Options) { o.AllowServer = nil },
 	}
 	set, ok := settings[o.Name+"="+o.Value]
@@ -202,6 +248,10 @@ func (p *player) option(place string, o scenario.Option) {
 
 func (p *player) expect(place string, e *scenario.Expect) {
 	switch e.What {
+	case "network":
+		if got := string(p.resolver.Stats().Network); got != e.Network {
+			p.t.Errorf("%s: got %s", place, got)
+		}
 	case "time":
 		if p.took != e.Time && !(e.AtMost && p.took < e.Time) {
 			p.t.Errorf("%s: took %v, want %v", place, p.took, e.Time)

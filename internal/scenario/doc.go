@@ -20,15 +20,20 @@
 // headers, resolvertest the rest. The other kinds are steps:
 //
 //	-- option NAME=VALUE --      a setting of the resolver; before the first ask.
-//	                             route=ZONE=SERVER,… adds a route (resolver.ParseRoute)
+//	                             route=ZONE=SERVER,… adds a route (resolver.ParseRoute);
+//	                             fallback=ADDRESS is a resolver outside, which no change of
+//	                             the network reaches; clock=DURATION sets the clock wrong
 //	-- ask NAME TYPE --          a question, with the result below
 //	-- expect queries N --       how many queries the last question took; <= before
 //	                             N for at most, and after it any of: to ADDRESS,
 //	                             name NAME, not-name NAME, type TYPE, over NETWORK
 //	-- expect time DURATION --   how long the last question took; <= for at most
+//	-- expect network NAME --    what the network lets through: open, tcp or closed
+//	-- negative-anchors ZONE … -- replaces the negative trust anchors; none ends them
 //	-- sleep DURATION --         time passes
 //
-// Below an ask stands the RCODE and, if it matters, the DNSSEC status; then the
+// Below an ask stands the RCODE and, if it matters, the DNSSEC status, and behind it what
+// the answer has to be: stale, from the fallback, or fresh, which is neither; then the
 // records of the answer, signatures left out; then, after a line `authority:` and
 // if that matters, those of the authority section. A line `error`, with words that
 // the text of the error must have, says that the question fails.

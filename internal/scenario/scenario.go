@@ -30,6 +30,8 @@ type Step struct {
 	Sleep   *time.Duration
 	Option  *Option
 	Expect  *Expect
+	// NegativeAnchors are the zones that replace the negative trust anchors.
+	NegativeAnchors *[]string
 	// Update is the text of a zone, fault or intercept section that changes the
 	// network, blanked like Network.
 	Update *string
@@ -54,6 +56,8 @@ type Ask struct {
 	// Rcode and Status are those of the result; any status matches if it is "".
 	Rcode  int
 	Status string
+	// Kind is stale, fallback or fresh, which is neither; "": not looked at.
+	Kind string
 	// Answer holds the records of the answer section, signatures apart, in
 	// zone-file text as dns.RR prints it.
 	Answer []string
@@ -66,18 +70,22 @@ type Ask struct {
 // come before the first question.
 type Option struct{ Name, Value string }
 
-// Expect is a bound on the queries or the time of the last question:
+// Expect is a bound on the queries or the time of the last question, or what it has found out
+// about the network:
 //
 //	-- expect queries 3 --
 //	-- expect queries <= 4 to 198.51.100.3 name www.shop.example. type A over udp --
 //	-- expect time <= 500ms --
+//	-- expect network closed --
 type Expect struct {
-	// What is "queries" or "time".
+	// What is "queries", "time" or "network".
 	What string
 	// AtMost says that less than the value passes too.
 	AtMost bool
 	Count  int
 	Time   time.Duration
+	// Network is the name of what the network lets through.
+	Network string
 	// Filters choose the queries that are counted: words "to", "name", "not-name",
 	// "type", "over", each with its value.
 	Filters [][2]string
@@ -128,6 +136,9 @@ func parseStep(text string, s Section) (Step, error) {
 		step.Option, err = parseOption(s)
 	case "expect":
 		step.Expect, err = parseExpect(s)
+	case "negative-anchors":
+		zones := s.Args
+		step.NegativeAnchors, err = &zones, noBody(s)
 	default:
 		err = s.Errorf(s.Line, "unknown kind of section")
 	}
@@ -171,7 +182,7 @@ func parseExpect(s Section) (*Expect, error) {
 	}
 	e := &Expect{AtMost: len(args) < len(s.Args)}
 	if len(args) < 2 {
-		return nil, s.Errorf(s.Line, "expect queries or time, and a value")
+		return nil, s.Errorf(s.Line, "expect queries, time or network, and a value")
 	}
 	e.What = args[0]
 	var err error
@@ -184,8 +195,12 @@ func parseExpect(s Section) (*Expect, error) {
 		if e.Time, err = time.ParseDuration(args[1]); err != nil || e.Time < 0 {
 			return nil, s.Errorf(s.Line, "%q is no duration such as 500ms", args[1])
 		}
+	case "network":
+		if e.Network = args[1]; !slices.Contains([]string{"open", "tcp", "closed"}, e.Network) || e.AtMost || len(args) > 2 {
+			return nil, s.Errorf(s.Line, "expect network open, tcp or closed")
+		}
 	default:
-		return nil, s.Errorf(s.Line, "expect queries or time, not %q", e.What)
+		return nil, s.Errorf(s.Line, "expect queries or time, or network, not %q", e.What)
 	}
 	if e.Filters, err = parseFilters(s, args[2:]); err != nil {
 		return nil, err
@@ -232,12 +247,17 @@ func (a *Ask) parseStatus(s Section, line Line) error {
 		return nil
 	}
 	rcode, ok := dns.StringToRcode[words[0]]
-	if !ok || len(words) > 2 {
+	if !ok || len(words) > 3 {
 		return s.Errorf(line.Number, "an RCODE and a status, or error, not %q", line.Text)
 	}
 	a.Rcode = rcode
 	if len(words) == 1 {
 		return nil
+	}
+	if len(words) == 3 {
+		if a.Kind = words[2]; !slices.Contains([]string{"stale", "fallback", "fresh"}, a.Kind) {
+			return s.Errorf(line.Number, "an RCODE and a status, and stale, fallback or fresh, not %q", a.Kind)
+		}
 	}
 	a.Status = words[1]
 	switch a.Status {

@@ -33,6 +33,9 @@ shop.example.   300   IN NS ns1.shop.example.
 -- expect queries 3 --
 -- expect queries <= 4 to 198.51.100.3 name www.shop.example. --
 -- expect time <= 60ms --
+-- expect network tcp --
+-- negative-anchors a. b.example. --
+-- negative-anchors --
 -- sleep 5m --
 -- fault * --
 dead
@@ -42,6 +45,8 @@ www A 192.0.2.81
 error no reachable
 -- ask nx.shop.example. AAAA --
 NXDOMAIN
+-- ask nx.shop.example. A --
+NXDOMAIN secure stale
 `
 
 func TestParse(t *testing.T) {
@@ -67,11 +72,15 @@ func TestParse(t *testing.T) {
 		"17: expect queries 3 false 0s []",
 		"18: expect queries 4 true 0s [[to 198.51.100.3] [name www.shop.example.]]",
 		"19: expect time 0 true 60ms []",
-		"20: sleep 5m0s",
-		"21: update \"-- fault * --\\ndead\"",
-		"23: update \"-- zone shop.example. --\\nwww A 192.0.2.81\"",
-		"25: ask www.shop.example. TYPE65280: error [no reachable]",
-		"27: ask nx.shop.example. AAAA: NXDOMAIN  [] authority false []",
+		"20: expect network tcp",
+		"21: negative-anchors [a. b.example.]",
+		"22: negative-anchors []",
+		"23: sleep 5m0s",
+		"24: update \"-- fault * --\\ndead\"",
+		"26: update \"-- zone shop.example. --\\nwww A 192.0.2.81\"",
+		"28: ask www.shop.example. TYPE65280: error [no reachable]",
+		"30: ask nx.shop.example. AAAA: NXDOMAIN  [] authority false []",
+		"32: ask nx.shop.example. A: NXDOMAIN secure stale [] authority false []",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -86,11 +95,15 @@ func describe(s Step) string {
 		return line + fmt.Sprintf("ask %s %s: error %v", s.Ask.Name, dns.Type(s.Ask.Type), s.Ask.Words)
 	case s.Ask != nil:
 		return line + fmt.Sprintf("ask %s %s: %s %s %v authority %v %v", s.Ask.Name, dns.Type(s.Ask.Type),
-			dns.RcodeToString[s.Ask.Rcode], s.Ask.Status, s.Ask.Answer, s.Ask.HasAuthority, s.Ask.Authority)
+			dns.RcodeToString[s.Ask.Rcode], strings.TrimSpace(s.Ask.Status+" "+s.Ask.Kind), s.Ask.Answer, s.Ask.HasAuthority, s.Ask.Authority)
 	case s.Sleep != nil:
 		return line + fmt.Sprintf("sleep %v", *s.Sleep)
 	case s.Option != nil:
 		return line + fmt.Sprintf("option %s %s", s.Option.Name, s.Option.Value)
+	case s.NegativeAnchors != nil:
+		return line + fmt.Sprintf("negative-anchors %v", *s.NegativeAnchors)
+	case s.Expect != nil && s.Expect.What == "network":
+		return line + "expect network " + s.Expect.Network
 	case s.Expect != nil:
 		return line + fmt.Sprintf("expect %s %d %v %v %v", s.Expect.What, s.Expect.Count, s.Expect.AtMost, s.Expect.Time, s.Expect.Filters)
 	case s.Update != nil:
@@ -105,11 +118,11 @@ func TestUpdateKeepsLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sections, err := Split(*sc.Steps[6].Update)
-	if err != nil || len(sections) != 1 || sections[0].Line != 21 {
-		t.Fatalf("got %+v, %v, want the section of line 21", sections, err)
+	_, sections, err := Split(*sc.Steps[9].Update)
+	if err != nil || len(sections) != 1 || sections[0].Line != 24 {
+		t.Fatalf("got %+v, %v, want the section of line 24", sections, err)
 	}
-	if got := sections[0].Lines(); len(got) != 1 || got[0] != (Line{Number: 22, Text: "dead"}) {
+	if got := sections[0].Lines(); len(got) != 1 || got[0] != (Line{Number: 25, Text: "dead"}) {
 		t.Errorf("got %+v", got)
 	}
 }
