@@ -1,8 +1,11 @@
 package resolver_test
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/test/testcert"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
@@ -57,10 +61,11 @@ const closedNetwork = "-- fault * --\ndead"
 // and then at once. Its answers are validated, and marked.
 func TestFallback(t *testing.T) {
 	for name, fault := range map[string]string{
-		"silent":      closedNetwork,
-		"intercepted": "-- fault * --\nreplace NOERROR @ 60 A 192.0.2.66\nset ra\nclear aa",
-		"reset":       "-- fault * --\nwhen udp: drop\nwhen tcp: reset",
-		"no route":    "-- fault * --\nunreachable",
+		"silent":                     closedNetwork,
+		"intercepted":                "-- fault * --\nreplace NOERROR @ 60 A 192.0.2.66\nset ra\nclear aa",
+		"reset":                      "-- fault * --\nwhen udp: drop\nwhen tcp: reset",
+		"no route":                   "-- fault * --\nunreachable",
+		"lies with AA, over TCP too": "-- fault * --\nreplace NOERROR @ 60 A 192.0.2.66\nset aa",
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
@@ -199,6 +204,8 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 		"no UDP":          {"-- fault * --\nwhen udp: drop", nil, []string{"www.shop.example.", "www.test."}},
 		"a zone is dead":  {"-- fault test. --\ndead", nil, []string{"www.test.", "mail.test.", "none.test."}},
 		"a zone is bogus": {"-- fault test. --\nremove answer RRSIG", nil, []string{"www.test."}},
+		"one family dead": {"-- fault ::/0 --\ndead", nil, []string{"www.shop.example.", "www.test.", "t1.", "t2.", "t3."}},
+		"one strips all":  {"-- fault 198.41.0.1 --\nremove answer RRSIG\nremove authority RRSIG\nremove authority NSEC\nremove authority DS", nil, []string{"www.shop.example.", "www.test.", "t1.", "t2.", "t3."}},
 		"one root server": {"-- fault 198.41.0.1 198.41.0.2 --\ndead", nil, []string{"www.shop.example.", "www.test."}},
 		"roots refuse":    {"", func(o *resolver.Options) { o.AllowServer = nil }, []string{"localhost.", "1.0.0.10.in-addr.arpa."}},
 		"local zone": {closedNetwork, func(o *resolver.Options) {
@@ -384,6 +391,138 @@ func TestFallbackOutlivesSetRoutes(t *testing.T) {
 		}
 		if result, err := r.Resolve(t.Context(), "www.plain.example.", dns.TypeA); err != nil || !result.Fallback {
 			t.Errorf("got %+v, %v", result, err)
+		}
+	})
+}
+
+// TestFallbackWithoutPermission: what AllowServer says is about servers that the network names, and
+// neither about the root servers nor about the fallback.
+func TestFallbackWithoutPermission(t *testing.T) {
+	none := func(o *resolver.Options) { o.AllowServer = func(netip.Addr) bool { return false } }
+	withFallback(t, "", none, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+		in.Update(closedNetwork)
+		if result, err := r.Resolve(t.Context(), "www.shop.example.", dns.TypeA); err != nil || !result.Fallback || result.Status != dnssec.Secure {
+			t.Errorf("got %+v, %v", result, err)
+		}
+	})
+}
+
+// TestFallbackUnvalidated: without validation it is used as well, and all of its answers are marked.
+func TestFallbackUnvalidated(t *testing.T) {
+	off := func(o *resolver.Options) { o.Validation = resolver.ValidateOff }
+	withFallback(t, "", off, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+		in.Update(closedNetwork)
+		r.Resolve(t.Context(), "www.test.", dns.TypeA) // without keys to ask for, it takes all its time to find the network closed
+		for _, name := range []string{"www.shop.example.", "www.plain.example."} {
+			if result, err := r.Resolve(t.Context(), name, dns.TypeA); err != nil || !result.Fallback || len(result.Extended) != 1 {
+				t.Errorf("%s: got %+v, %v", name, result, err)
+			}
+		}
+	})
+}
+
+// TestFallbackStops: the end of a question, and that of the resolver, end the wait for a fallback that is
+// silent, and leave nothing behind.
+func TestFallbackStops(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+			in.Update(closedNetwork)
+			for i := range 3 {
+				if _, err := r.Resolve(t.Context(), topLevel(i), dns.TypeA); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in.Handle(fallbackAddr, dns.HandlerFunc(func(dns.ResponseWriter, *dns.Msg) {}))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := r.Resolve(ctx, "www.shop.example.", dns.TypeA)
+				done <- err
+			}()
+			time.Sleep(500 * time.Millisecond)
+			synctest.Wait()
+			before := time.Now()
+			if closes {
+				r.Close()
+			} else {
+				cancel()
+			}
+			err := <-done
+			synctest.Wait()
+			if s := r.Stats(); err == nil || s.Sockets+s.Connections != 0 || time.Since(before) != 0 {
+				t.Errorf("closes %t: got %v, %d sockets, %d connections after %v", closes, err, s.Sockets, s.Connections, time.Since(before))
+			}
+		})
+	}
+}
+
+// TestFallbackToOurselves is found out, and costs few queries.
+func TestFallbackToOurselves(t *testing.T) {
+	withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+		in.Handle(fallbackAddr, dns.HandlerFunc(r.ServeDNS))
+		in.Update(closedNetwork)
+		for i := range 4 {
+			in.ResetLog()
+			if result, err := r.Resolve(t.Context(), topLevel(i), dns.TypeA); err == nil {
+				t.Fatalf("got %+v of nowhere", result)
+			}
+			if n, _ := atFallback(in); n > 8 {
+				t.Errorf("question %d: %d queries to ourselves", i, n)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// TestFallbackFlaps: a network that comes and goes costs no answer, and does not have the way change with
+// each turn.
+func TestFallbackFlaps(t *testing.T) {
+	withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
+		in.Fault("*", resolvertest.Drop().When(func(q resolvertest.Query) bool {
+			return q.Server.String() != fallbackAddr && time.Now().Unix()/20%2 == 0
+		}))
+		for i := range 28 {
+			if result, err := r.Resolve(t.Context(), topLevel(i), dns.TypeA); err != nil || result.Rcode != dns.RcodeSuccess {
+				t.Errorf("%s: got %+v, %v", topLevel(i), result, err)
+			}
+			time.Sleep(6 * time.Second)
+		}
+		if s := r.Stats(); s.TurnsToClosed == 0 || s.TurnsToClosed > 5 {
+			t.Errorf("the way changed %d times", s.TurnsToClosed)
+		}
+	})
+}
+
+// TestFallbackRootsOverTLS: root servers that have to be asked over TLS, and can be again, end its use.
+func TestFallbackRootsOverTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTLSNet(t, tlsWorld)
+		beyond := resolvertest.New(t, tlsWorld)
+		n.in.Handle(fallbackAddr, dns.HandlerFunc(beyond.Resolver(t).ServeDNS))
+		root := tlsFront{cert: n.trust(testcert.For(t, 50, time.Now().Add(24*time.Hour), "root.example"))}
+		n.fronts["198.18.0.1"] = root
+		r := n.resolver(t, func(o *resolver.Options) {
+			o.Fallback = &resolver.Route{Servers: server(fallbackAddr)}
+			o.RequireTLS = []resolver.TLSRequirement{{Servers: netip.MustParsePrefix("198.18.0.1/32"), Name: "root.example", TLSConfig: &tls.Config{RootCAs: n.roots}}}
+		})
+		n.set(map[string]tlsFront{"198.18.0.1": {root.cert, tlsRefuses}})
+		for i := range 4 {
+			r.Resolve(t.Context(), fmt.Sprintf("n%d.example.", i), dns.TypeA)
+			time.Sleep(5 * time.Second)
+		}
+		result, err := r.Resolve(t.Context(), "www.example.", dns.TypeA)
+		if err != nil || !result.Fallback || r.Stats().Network != resolver.NetworkClosed {
+			t.Fatalf("got %+v, %v, network %s; want it of the fallback", result, err, r.Stats().Network)
+		}
+		n.set(map[string]tlsFront{"198.18.0.1": root})
+		for i := range 8 {
+			time.Sleep(16 * time.Second)
+			r.Resolve(t.Context(), fmt.Sprintf("m%d.example.", i), dns.TypeA)
+		}
+		result, err = r.Resolve(t.Context(), "to.bank.example.", dns.TypeA)
+		if err != nil || result.Fallback || r.Stats().Network != resolver.NetworkOpen {
+			t.Errorf("got %+v, %v, network %s; want it of the zone's servers", result, err, r.Stats().Network)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 func (z *zoneQuery) goesOverTCP(to *slist.Server) bool {
 	to.TCPUnproven = false
 	switch {
-	case z.cut.Source.Route != nil: // inside the network, or the caller's choice
+	case z.cut.Source.Route != nil, to.MustBeTLS(): // inside the network, or the caller's choice
 		return false
 	case z.st.Budget.OverTCP.Load(), z.r.way() == reach.OverTCP:
 	case !z.asksRoot(), z.byTCP >= maxRootTCP, !z.seemsCut(to):
@@ -76,6 +77,12 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 	if z.cut.Source.Route != nil || o.Unsent {
 		return
 	}
+	if o.Server.MustBeTLS() { // which says nothing about port 53
+		if z.asksRoot() && o.Reply != nil && z.r.upstream.IsRootServers(o.Reply, z.q) {
+			known.ReachedOverTLS(now)
+		}
+		return
+	}
 	// This host's own filter may let TCP through, as that of a network may.
 	forbidden := !overTCP && upstream.IsForbidden(o.Err)
 	silent := !o.Heard && !overTCP && (o.TimedOut || forbidden)
@@ -97,9 +104,12 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 		known.FailedUDP(now, o.Server.Addr, of, z.q, true)
 		known.Reached(now, true)
 	case !z.r.upstream.IsRootServers(o.Reply, z.q):
-		if o.Network == "udp" {
+		switch {
+		case o.Network == "udp":
 			z.alien++
 			known.FailedUDP(now, o.Server.Addr, of, z.q, true)
+		case o.Reply.AA: // such an answer settles the question, and is bogus; others leave it to the next server
+			known.AlienTCP(now, o.Server.Addr, of, z.q)
 		}
 	case o.Network == "udp", overTCP:
 		known.Reached(now, overTCP)
@@ -183,13 +193,20 @@ func (r *Iterator) testNetwork(overTCP bool) {
 	defer cancel()
 	var servers slist.List
 	r.servers.Fill(&servers, r.Settings.Now(), cut, questionNS, 1, true, nil)
-	if len(servers.Addrs) == 0 {
+	choice := slices.DeleteFunc(slices.Clone(servers.Addrs), (*slist.Server).MustBeTLS)
+	if len(choice) == 0 { // no root server is asked at port 53
+		choice = servers.Addrs
+	}
+	if len(choice) == 0 {
 		return
 	}
-	to := servers.Addrs[servers.Random.IntN(len(servers.Addrs))]
+	to := choice[servers.Random.IntN(len(choice))]
 	to.OverTCP = overTCP
+	if to.MustBeTLS() { // which says nothing about TCP at port 53
+		overTCP = false
+	}
 	o := r.upstream.Exchange(ctx, st.request(cut, questionNS), to, events.ReasonNetwork, make(chan struct{}, 1))
-	reached = o.Reply != nil && (overTCP || o.Network == "udp") && r.upstream.IsRootServers(o.Reply, questionNS)
+	reached = o.Reply != nil && (overTCP || o.Network == "udp" || to.MustBeTLS()) && r.upstream.IsRootServers(o.Reply, questionNS)
 }
 
 // checkNetwork asks the root servers two questions, if they have not answered lately, to find out

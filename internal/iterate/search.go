@@ -189,7 +189,9 @@ func (r *Iterator) find(ctx context.Context, st *QueryState, q answer.Question) 
 	st.tellCache(nil)
 	f, err := r.walkRetryingBogus(ctx, st, q, &start)
 	if err != nil && r.needsFallback(ctx, now, st, q, err) {
-		r.keepFailure(r.routes.ViewOf(now, q), st, q, err) // what the fallback says is kept apart
+		if !failure.Of(err).IsBogus() { // else the fallback would not be preferred next time
+			r.keepFailure(r.routes.ViewOf(now, q), st, q, err) // what the fallback says is kept apart
+		}
 		f, err = r.askFallback(ctx, st, q, err)
 		return f, r.blameClock(ctx, st, err)
 	}
@@ -329,7 +331,10 @@ func (r *Iterator) needsFallback(ctx context.Context, now time.Time, st *QuerySt
 		return false
 	}
 	f := failure.Of(err)
-	return !f.IsBogus() && f.IsOutage() && (r.way() == reach.Closed || r.awaitCheck(ctx) == reach.Closed)
+	if f.IsBogus() { // of what something said in the place of the root servers, the fallback's data is not less validated
+		return f.Bogus != nil && f.Bogus.Zone.IsRoot() && r.way() == reach.Closed
+	}
+	return f.IsOutage() && (r.way() == reach.Closed || r.awaitCheck(ctx) == reach.Closed)
 }
 
 // askFallback asks the fallback, or returns what is cached of it. cause is why the root servers are not

@@ -71,6 +71,8 @@ type Network struct {
 	questions []answer.Question // that were asked of them
 	replies   int               // over TCP meanwhile
 	failed    []answer.Question // questions that failed at all root servers, with no reply from one between
+	aliensTCP []netip.AddrPort  // root servers in whose place something else answered over TCP, with no reply from one between
+	toAliens  []answer.Question // that were asked there
 
 	heardUDP  time.Time // the last reply of a root server over UDP
 	checked   time.Time // the last check
@@ -148,7 +150,7 @@ func (n *Network) Reached(now time.Time, overTCP bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.age(now)
-	n.failed = nil
+	n.forgetFailures()
 	switch Way(n.way.Load()) {
 	case Open:
 		if !overTCP {
@@ -166,6 +168,34 @@ func (n *Network) Reached(now time.Time, overTCP bool) {
 		}
 	case Closed:
 		n.succeeded(now, overTCP)
+	}
+}
+
+// AlienTCP records that something else than one of so many addresses of root servers answered q over
+// TCP too.
+func (n *Network) AlienTCP(now time.Time, server netip.AddrPort, of int, q answer.Question) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.age(now)
+	n.aliensTCP, n.toAliens = addOnce(n.aliensTCP, server, AddrsNeeded), addOnce(n.toAliens, q, questionsNeeded)
+	n.doubted.Store(true)
+	switch {
+	case Way(n.way.Load()) == Closed:
+		n.confirmed = now
+	case len(n.aliensTCP) >= min(AddrsNeeded, of) && len(n.toAliens) >= questionsNeeded:
+		n.set(now, Closed)
+	}
+}
+
+// ReachedOverTLS records that a root server has answered over TLS, as Options.RequireTLS asks for: it
+// can be asked, and that says nothing about UDP and TCP at port 53.
+func (n *Network) ReachedOverTLS(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.age(now)
+	n.forgetFailures()
+	if Way(n.way.Load()) == Closed {
+		n.succeeded(now, false)
 	}
 }
 
@@ -262,8 +292,9 @@ func (n *Network) decide(now time.Time) {
 
 // set changes the way.
 func (n *Network) set(now time.Time, way Way) {
+	n.forgetFailures()
 	n.forgetObservations()
-	n.failed, n.back, n.testTCP = nil, 0, false
+	n.back, n.testTCP = 0, false
 	n.confirmed, n.testWait = now, testFirst
 	if way == Closed {
 		n.testWait = testClosed
@@ -282,15 +313,18 @@ func (n *Network) age(now time.Time) {
 		n.since = now
 	}
 	if !recent(now, n.since, evidenceFor) {
+		n.forgetFailures()
 		n.forgetObservations()
-		n.failed, n.since = nil, now
+		n.since = now
 	}
 }
 
 func (n *Network) forgetObservations() {
 	n.silent, n.questions, n.aliens, n.replies = nil, nil, 0, 0
-	n.doubted.Store(len(n.failed) > 0)
+	n.doubted.Store(len(n.failed)+len(n.aliensTCP) > 0)
 }
+
+func (n *Network) forgetFailures() { n.failed, n.aliensTCP, n.toAliens = nil, nil, nil }
 
 // addOnce adds one that is not there yet, up to most of them.
 func addOnce[T comparable](all []T, one T, most int) []T {

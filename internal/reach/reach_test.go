@@ -118,6 +118,37 @@ func TestTurnsToClosed(t *testing.T) {
 	}
 }
 
+// TestAliensOverTCP: what answers over TCP in the place of several root servers closes the network, unless
+// one of them answers between.
+func TestAliensOverTCP(t *testing.T) {
+	for name, tt := range map[string]struct {
+		servers, questions int
+		between            func(n *Network)
+		want               Way
+	}{
+		"enough":                   {3, 2, func(*Network) {}, Closed},
+		"two servers":              {2, 9, func(*Network) {}, Open},
+		"one question":             {9, 1, func(*Network) {}, Open},
+		"a root server between":    {3, 2, func(n *Network) { n.Reached(start, true) }, Open},
+		"one over TLS between":     {3, 2, func(n *Network) { n.ReachedOverTLS(start) }, Open},
+		"another server, over UDP": {3, 2, func(n *Network) { n.Heard() }, Closed},
+	} {
+		n := new(Network)
+		for i := range 3 {
+			if i == 2 {
+				if n.Way(start) != Open {
+					t.Errorf("%s: two were enough", name)
+				}
+				tt.between(n)
+			}
+			n.AlienTCP(start, root(i%tt.servers), 26, question(i%tt.questions))
+		}
+		if got := n.Way(start); got != tt.want {
+			t.Errorf("%s: got %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
 // TestEnds: what is known ends by itself, and with the network.
 func TestEnds(t *testing.T) {
 	local := netip.MustParseAddr("192.0.2.1")

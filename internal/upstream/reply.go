@@ -90,7 +90,12 @@ func (x *exchange) handleReply(msg []byte) (again bool, out Result) {
 // zone is signed: something on the way answers in place of the root servers, or takes DNSSEC out of
 // what they say. Whether it does is seen over TCP.
 func (x *exchange) lacksSignatures(m *Reply) bool {
-	if x.network != "udp" || x.edns == ednsNone || !x.Cut.Zone.IsRoot() || x.Cut.Source.Route != nil || !x.r.rootIsSigned() {
+	return x.network == "udp" && x.edns != ednsNone && x.Cut.Zone.IsRoot() && x.Cut.Source.Route == nil && x.r.isStripped(m)
+}
+
+// isStripped reports whether a reply for the root zone has no signature, though the zone is signed.
+func (r *Client) isStripped(m *Reply) bool {
+	if !r.rootIsSigned() {
 		return false
 	}
 	switch m.Kind {
@@ -114,7 +119,7 @@ func hasSignatures(m *scrub.Reply) bool {
 }
 
 // IsRootServers reports whether a reply to q can be that of a root server: none recurses or refuses,
-// and each has the root zone's own records, with signatures if it is signed.
+// and each has the root zone's own records, with signatures if it is signed and they were asked for.
 func (r *Client) IsRootServers(m *Reply, q answer.Question) bool {
 	switch {
 	case m.RA && !m.AA, m.Kind == answer.KindRecursive, m.Kind == answer.KindLame, m.Kind == answer.KindUnusable:
@@ -122,7 +127,7 @@ func (r *Client) IsRootServers(m *Reply, q answer.Question) bool {
 	case q.Name.IsRoot() && (q.Type == dns.TypeNS || q.Type == dns.TypeSOA):
 		return m.Kind == answer.KindAnswer && (hasSignatures(&m.Reply) || !r.rootIsSigned())
 	}
-	return true
+	return m.WithoutEDNS || !r.isStripped(m)
 }
 
 // cutsBelowNoCut reports whether a reply that may be forged refers to a zone at a name where
