@@ -44,7 +44,7 @@ type LocalRoot struct {
 	// copy in it is verified like any other. A symbolic link to it is preserved, and its mode is kept. If it
 	// was deleted, damaged or replaced by an older copy, it is written anew when the copy in use is confirmed
 	// next. Several processes may share it. The folder must be writable; files in it that are named as File
-	// with ".tmp-localroot-" and a number behind it are those of processes that were killed, and removed. "":
+	// with ".unfinished-" and a number behind it are those of processes that were killed, and removed. "":
 	// none.
 	File string
 	// Changed is called when a copy was loaded, when a round through the sources failed, when one succeeded

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/atomicfile"
 )
 
 // File is a dnssec.RolloverStore in one file. Its methods may be called concurrently, by other
@@ -53,10 +54,11 @@ func (f *File) Load(context.Context) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return text, err
 	}
-	if _, err := os.Stat(filepath.Dir(f.target())); err != nil {
-		return nil, err
+	target, err := atomicfile.Target(f.path)
+	if err == nil {
+		_, err = os.Stat(filepath.Dir(target))
 	}
-	return nil, nil
+	return nil, err
 }
 
 func (f *File) read() ([]byte, error) {
@@ -84,27 +86,6 @@ func (f *File) read() ([]byte, error) {
 	return text, nil
 }
 
-// maxLinks is how many symbolic links are followed one after the other, as Linux does.
-const maxLinks = 40
-
-// target returns where a symbolic link leads to, so that it still does when the file is replaced, or
-// written anew after it was deleted.
-func (f *File) target() string {
-	path := f.path
-	for range maxLinks {
-		to, err := os.Readlink(path)
-		if err != nil {
-			return path // no link, or nothing yet
-		}
-		if !filepath.IsAbs(to) {
-			folder, _ := filepath.Split(path)
-			to = folder + to // not cleaned: ".." behind a link to a folder is that folder's parent
-		}
-		path = to
-	}
-	return path
-}
-
 // Save replaces the file atomically with one that holds state, and syncs file and folder to the disk before
 // it returns: a program or a machine that stops meanwhile leaves the old text or the new one. The file
 // keeps its mode, and a symbolic link to it is preserved, even if there is no file yet. When the content of the file is no longer was
@@ -112,21 +93,22 @@ func (f *File) target() string {
 // may still both succeed, and one of the texts stays. On an error the file is unchanged, unless syncing the
 // folder failed.
 func (f *File) Save(_ context.Context, state, was []byte) error {
-	path, mode := f.target(), fs.FileMode(newMode)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+	if err := f.unchanged(was); err != nil {
+		return err
 	}
-	temporary, err := writeBeside(path, state, mode)
+	out, err := atomicfile.Create(f.path)
 	if err != nil {
 		return err
 	}
-	if err = f.unchanged(was); err == nil {
-		err = os.Rename(temporary, path)
+	defer out.Discard()
+	_, err = out.Write(state)
+	if err = errors.Join(err, out.Finish(out.Mode(newMode))); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary))
+	if err := f.unchanged(was); err != nil { // meanwhile
+		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return out.Replace()
 }
 
 // unchanged returns why the file must not be replaced by somebody who knows it as was.
@@ -142,17 +124,4 @@ func (f *File) unchanged(was []byte) error {
 		return fmt.Errorf("%s: %w", f.path, dnssec.ErrStoreChanged)
 	}
 	return nil
-}
-
-// writeBeside writes a file in the folder of path, so that it can take its place.
-func writeBeside(path string, text []byte, mode fs.FileMode) (name string, err error) {
-	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*.tmp")
-	if err != nil {
-		return "", err
-	}
-	_, err = out.Write(text)
-	if err = errors.Join(err, out.Chmod(mode), out.Sync(), out.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(out.Name()))
-	}
-	return out.Name(), nil
 }

@@ -250,7 +250,7 @@ func TestSnapshotOverRestart(t *testing.T) {
 	} {
 		t.Run(about, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "cache")
-			if err := os.WriteFile(file+".12.unfinished", []byte("half a snapsh"), 0o600); err != nil {
+			if err := os.WriteFile(file+".unfinished-12", []byte("half a snapsh"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			s := start(t, fmt.Sprintf(snapshotCorefile, file, c.interval))

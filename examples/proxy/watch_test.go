@@ -50,7 +50,7 @@ func TestFaultsAreLoggedOnce(t *testing.T) {
 func TestSnapshotInterval(t *testing.T) {
 	w := newInternet(t)
 	file := filepath.Join(t.TempDir(), "cache")
-	left := file + ".123.unfinished"
+	left := file + ".unfinished-123"
 	write(t, left, "half a snapshot")
 	flags := w.flags("-snapshot", file, "-snapshot-interval", "50ms")
 	p := startProxy(t, flags...)

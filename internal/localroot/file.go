@@ -5,111 +5,45 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/iterdns/iterdns/internal/atomicfile"
 	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // newMode is the mode of a file that was not there before.
 const newMode = 0o644
 
-// unfinished stands between the name of the file and a number in the name of one that is being
-// written. It says whose file that is, since such files are removed.
-const unfinished = ".tmp-localroot-"
-
-// maxLinks is how many symbolic links are followed one after the other, as Linux does.
-const maxLinks = 40
-
-var (
-	errNotRegular = errors.New("not a regular file")
-	errLinks      = errors.New("too many symbolic links")
-)
-
 // save replaces the file by a copy. The file's time is when a source said that the copy is up to
 // date.
 func (z *contents) save(path string, asOf time.Time) error { return replace(path, asOf, z.writeText) }
 
 // replace replaces a file by what write writes, in one step, so that readers find a whole file at any
-// time, also after a crash. A symbolic link to it stays, and so does its mode.
+// time, also after a crash. Symbolic links to it stay, and so does its mode.
 func replace(path string, asOf time.Time, write func(io.Writer) error) error {
-	path, mode, err := target(path)
-	if err != nil {
-		return err
-	}
-	err = replaceOnce(path, mode, asOf, write)
+	err := replaceOnce(path, asOf, write)
 	if errors.Is(err, fs.ErrNotExist) { // another process, which starts with the same file, has removed the unfinished one
-		err = replaceOnce(path, mode, asOf, write)
+		err = replaceOnce(path, asOf, write)
 	}
 	return err
 }
 
-func replaceOnce(path string, mode fs.FileMode, asOf time.Time, write func(io.Writer) error) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+unfinished+"*")
+func replaceOnce(path string, asOf time.Time, write func(io.Writer) error) error {
+	w, err := atomicfile.Create(path)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(file.Name())
-		}
-	}()
-	if err := errors.Join(write(file), file.Chmod(mode), file.Sync(), file.Close()); err != nil {
+	defer w.Discard()
+	if err := errors.Join(write(w), w.Finish(w.Mode(newMode))); err != nil {
 		return err
 	}
-	if err := os.Chtimes(file.Name(), asOf, asOf); err != nil {
+	if err := os.Chtimes(w.Name(), asOf, asOf); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
-}
-
-// target returns the file that a path leads to through symbolic links, whether it is there yet or
-// not, and the mode that it has or is to have. What is no regular file must not be replaced: it is a
-// folder, or a device that other programs need.
-func target(path string) (string, fs.FileMode, error) {
-	for range maxLinks {
-		info, err := os.Lstat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return path, newMode, nil
-		case err != nil:
-			return "", 0, err
-		case info.Mode().IsRegular():
-			return path, info.Mode().Perm(), nil
-		case info.Mode()&fs.ModeSymlink == 0:
-			return "", 0, &fs.PathError{Op: "replace", Path: path, Err: errNotRegular}
-		}
-		to, err := os.Readlink(path)
-		if err != nil {
-			return "", 0, err
-		}
-		if !filepath.IsAbs(to) {
-			folder, _ := filepath.Split(path)
-			to = folder + to // not cleaned: ".." behind a link to a folder is that folder's parent
-		}
-		path = to
-	}
-	return "", 0, &fs.PathError{Op: "replace", Path: path, Err: errLinks}
-}
-
-// removeUnfinished removes what was left of a file by writers that were killed. One that is being
-// written by another process now is written again by that.
-func removeUnfinished(path string) {
-	path, _, err := target(path)
-	if err != nil {
-		return
-	}
-	folder := filepath.Dir(path)
-	entries, _ := os.ReadDir(folder) // the next start tries again
-	for _, e := range entries {
-		number, ours := strings.CutPrefix(e.Name(), filepath.Base(path)+unfinished)
-		if ours && e.Type().IsRegular() && number != "" && strings.Trim(number, "0123456789") == "" {
-			_ = os.Remove(filepath.Join(folder, e.Name()))
-		}
-	}
+	return w.Replace()
 }
 
 // serialIn returns the serial number of the copy in a file; false: there is none that begins as save

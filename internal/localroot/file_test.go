@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/atomicfile"
 	"github.com/iterdns/iterdns/internal/dnsname"
 	"github.com/iterdns/iterdns/internal/test/rootsigner"
 )
@@ -148,6 +149,7 @@ func TestFileKeepsItsMode(t *testing.T) {
 // What a writer that was killed has left is removed at the next start, and nothing else.
 func TestUnfinishedFilesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const unfinished = ".unfinished-"
 		folder := t.TempDir()
 		others := []string{
 			"other.zone" + unfinished + "12", "root.zone.tmp", "root.zone.tmp12", "root.zone" + unfinished, "root.zone" + unfinished + "1a",
@@ -178,7 +180,7 @@ func TestUnfinishedFileIsTakenAway(t *testing.T) {
 	writes := 0
 	err := replace(path, time.Now(), func(w io.Writer) error {
 		if writes++; writes == 1 {
-			removeUnfinished(path)
+			_ = atomicfile.RemoveUnfinished(path)
 		}
 		_, err := io.WriteString(w, "whole")
 		return err

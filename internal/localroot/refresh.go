@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/iterdns/iterdns/internal/atomicfile"
 	"github.com/iterdns/iterdns/internal/expiring"
 	"github.com/iterdns/iterdns/internal/rescue"
 )
@@ -267,7 +268,7 @@ func (r *Root) loadFile(base context.Context) {
 	if r.config.File == "" {
 		return
 	}
-	removeUnfinished(r.config.File)
+	_ = atomicfile.RemoveUnfinished(r.config.File) // the next start tries again
 	s := Source{Name: r.config.File, Path: r.config.File}
 	err := r.try(base, &s)
 	switch {

@@ -10,11 +10,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/iterdns/iterdns/cache"
+	"github.com/iterdns/iterdns/internal/atomicfile"
 )
 
 // File is the path of a file that keeps a cache. Its content is believed: nobody else may be
@@ -31,29 +30,14 @@ var writing sync.Mutex
 func (f File) Probe() error {
 	writing.Lock()
 	defer writing.Unlock()
-	if info, err := os.Stat(string(f)); err == nil && !info.Mode().IsRegular() {
-		return errors.New("it is no regular file")
-	}
-	if err := f.removeUnfinished(); err != nil {
+	if err := atomicfile.RemoveUnfinished(string(f)); err != nil {
 		return nameless(err)
 	}
-	next, err := f.create()
-	if err != nil {
-		return nameless(err)
+	next, err := atomicfile.Create(string(f))
+	if err == nil {
+		next.Discard()
 	}
-	return nameless(errors.Join(next.Close(), os.Remove(next.Name())))
-}
-
-func (f File) removeUnfinished() error {
-	path := f.target()
-	dir := filepath.Dir(path)
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), filepath.Base(path)+".") && strings.HasSuffix(e.Name(), unfinished) {
-			_ = os.Remove(filepath.Join(dir, e.Name())) // the next start tries again
-		}
-	}
-	return err
+	return nameless(err)
 }
 
 // Read fills c from the file. The error is fs.ErrNotExist if there is none yet, and
@@ -73,37 +57,21 @@ func (f File) Read(c *cache.Cache) error {
 func (f File) Write(c *cache.Cache) error {
 	writing.Lock()
 	defer writing.Unlock()
-	next, err := f.create()
+	next, err := atomicfile.Create(string(f))
 	if err != nil {
 		return nameless(err)
 	}
-	defer os.Remove(next.Name()) // fails once it is renamed
+	defer next.Discard()
 	out := bufio.NewWriter(next)
 	_, err = c.WriteTo(out)
-	err = errors.Join(err, out.Flush(), next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), f.target())
+	if err = errors.Join(err, out.Flush(), next.Finish(mode)); err == nil {
+		err = next.Replace()
 	}
 	return nameless(err)
 }
 
-// unfinished ends the names of files that are being written.
-const unfinished = ".unfinished"
-
-// create opens a file beside the snapshot, for its owner only: whatever can write a snapshot
-// can write the cache.
-func (f File) create() (*os.File, error) {
-	path := f.target()
-	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinished)
-}
-
-// target returns where a symbolic link leads to, so that it still does when the file is replaced.
-func (f File) target() string {
-	if target, err := filepath.EvalSymlinks(string(f)); err == nil {
-		return target
-	}
-	return string(f)
-}
+// mode is for the owner only: whatever can write a snapshot can write the cache.
+const mode = 0o600
 
 // nameless takes the name of the unfinished file out of an error. It is another one each time,
 // so that a program that logs only changes of the error would log all.

@@ -62,7 +62,7 @@ func TestLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, real, "old")
-	write(t, real+".12"+unfinished, "left")
+	write(t, real+".unfinished-12", "left")
 	if err := os.Symlink(filepath.Join("real", "cache"), link); err != nil {
 		t.Skip(err)
 	}
@@ -84,13 +84,13 @@ func TestLink(t *testing.T) {
 // What was left is taken away, and nothing else.
 func TestProbeRemovesLeftovers(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"cache", "cache.12" + unfinished, "cache.34" + unfinished, "cache.old", "other.12" + unfinished, "cache2" + unfinished} {
+	for _, name := range []string{"cache", "cache.unfinished-12", "cache.unfinished-34", "cache.old", "other.unfinished-12", "cache2.unfinished-1"} {
 		write(t, filepath.Join(dir, name), "text")
 	}
 	if err := File(filepath.Join(dir, "cache")).Probe(); err != nil {
 		t.Error(err)
 	}
-	if got, want := names(t, dir), []string{"cache", "cache.old", "cache2" + unfinished, "other.12" + unfinished}; !slices.Equal(got, want) {
+	if got, want := names(t, dir), []string{"cache", "cache.old", "cache2.unfinished-1", "other.unfinished-12"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
