@@ -206,6 +206,8 @@ func parseType(word string) (uint16, error) {
 		t, ok = uint16(n), err == nil
 	}
 	switch {
+	case word == "":
+		return 0, errors.New("a type is missing before or after a comma")
 	case !ok:
 		return 0, fmt.Errorf("%.40q is no record type", word)
 	case t == 0: // RFC 6895 §3.1

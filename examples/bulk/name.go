@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -20,13 +20,14 @@ const maxLine = 4096
 // maxShown is how many bytes of a line that is no question are written.
 const maxShown = 1024
 
+// maxQuoted is how many characters of a name are in its error: the line has it whole.
+const maxQuoted = 60
+
 // Errors of lines that are no question. The text is what the output has.
 var (
 	errLineLong = fmt.Errorf("the line is longer than %d bytes", maxLine)
 	errBinary   = errors.New("the line is not text: it has control characters or is not UTF-8")
-	errWords    = errors.New("a line is a name, or a name and types, separated by blanks")
-	errURL      = errors.New("a URL is no domain name")
-	errAddress  = errors.New("an IP address is no domain name")
+	errWords    = errors.New("a line is a name, or a name and types separated by commas, such as example.com MX,TXT")
 	errWildcard = errors.New("a wildcard stands for names and is none (-wildcards asks for it)")
 	errIDN      = errors.New("not a valid internationalised name")
 )
@@ -109,50 +110,54 @@ func shownLine(line []byte) string {
 // parseWords reads the name and the types of a line.
 func parseWords(words []string, c *config) (name string, types []uint16, err error) {
 	types = c.types
-	if len(words) == 2 {
+	if name, err = parseName(words[0], c.wildcards); err != nil {
+		return "", nil, err
+	}
+	if len(words) > 1 {
 		if types, err = parseTypes(words[1]); err != nil {
-			return "", nil, fmt.Errorf("%w: %w", errWords, err)
+			return "", nil, fmt.Errorf("%w; %w", err, errWords)
 		}
 	}
 	if len(words) > 2 {
-		return "", nil, errWords
+		return "", nil, fmt.Errorf("%q is a word too many; %w", cut(words[2]), errWords)
 	}
-	name, err = parseName(words[0], c.wildcards)
-	return name, types, err
+	return name, types, nil
 }
 
 // parseName returns the name to ask for: absolute, in the form of zone files.
 func parseName(word string, wildcards bool) (string, error) {
-	switch {
-	case strings.Contains(word, "://"), strings.ContainsAny(word, "/?") && strings.Contains(word, "."):
-		return "", errURL
-	case isAddress(word):
-		return "", errAddress
+	if err := otherThing(word); err != nil {
+		return "", err
 	}
 	name := word
 	if !isASCII(word) {
 		ascii, err := profile.ToASCII(word)
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", errIDN, err)
+			return "", fmt.Errorf("%w: %s", errIDN, cut(strings.TrimPrefix(err.Error(), "idna: ")))
 		}
 		name = ascii
+		if err := otherThing(name); err != nil { // full-width characters have become those of ASCII
+			return "", err
+		}
 	}
 	if (name == "*" || strings.HasPrefix(name, "*.")) && !wildcards {
 		return "", errWildcard
 	}
 	if _, err := dnssec.ParseName(name); err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %q", cmp.Or(errors.Unwrap(err), err), cut(name))
 	}
 	return dns.Fqdn(name), nil
 }
 
-// isAddress reports whether a word is an IP address, in brackets or with a port or not.
-func isAddress(word string) bool {
-	if _, err := netip.ParseAddrPort(word); err == nil {
-		return true
+// cut returns the beginning of a text that is longer than maxQuoted characters.
+func cut(text string) string {
+	n := 0
+	for i := range text {
+		if n++; n > maxQuoted {
+			return text[:i] + "…"
+		}
 	}
-	_, err := netip.ParseAddr(strings.Trim(word, "[]"))
-	return err == nil
+	return text
 }
 
 func isASCII(word string) bool {

@@ -39,6 +39,43 @@ func TestParseLine(t *testing.T) {
 		{"192.0.2.1:53", "", errAddress},
 		{"2001:db8::1", "", errAddress},
 		{"[2001:db8::1]", "", errAddress},
+		{"192.0.2.1.", "", errAddress},
+		{"0x7f000001", "", errAddress},
+		{"１９２.0.2.1", "", errAddress}, // full-width digits
+		{"192.0.2.0/24", "", errPrefix},
+		{"2001:db8::/32", "", errPrefix},
+		{"n0.host0.example:53", "", errPort},
+		{"localhost:8080", "", errPort},
+		{"bücher.example:53", "", errPort},
+		{"bücher.example：53", "", errPort},
+		{"user@host1.example", "", errMail},
+		{"mailto:user@host1.example", "", errMail},
+		{"bücher＠host1.example", "", errMail},
+		{`a\\@host1.example`, "", errMail}, // what is escaped is the backslash
+		{"http:host1.example", "", errColon},
+		{"host1.example:", "", errColon},
+		{"host1.example:53:54", "", errColon},
+		{`"quoted.example"`, "", errQuoted},
+		{`"quoted.example","1"`, "", errQuoted},
+		{`"three words quoted"`, "", errQuoted},
+		{"'quoted.example'", "", errQuoted},
+		{"1,www.example.com", "", errTable},
+		{"www.example.com; MX", "", errTable},
+		{"# a comment", "", errComment},
+		{"; a comment", "", errComment},
+		{"1.2.3", "1.2.3.", nil},
+		{"1.2.3.4.in-addr.arpa", "1.2.3.4.in-addr.arpa.", nil},
+		{"128/26.2.0.192.in-addr.arpa", "128/26.2.0.192.in-addr.arpa.", nil},
+		{"host", "host.", nil},
+		{"0x7f.example", "0x7f.example.", nil},
+		{`a\@b.example`, `a\@b.example.`, nil},
+		{`a\064b.example`, `a\064b.example.`, nil},
+		{`a\:53`, `a\:53.`, nil},
+		{`a\05853`, `a\05853.`, nil},
+		{`a\,b\;c\"d\/e.example`, `a\,b\;c\"d\/e.example.`, nil},
+		{`\"a\".example`, `\"a\".example.`, nil},
+		{`\#a.example`, `\#a.example.`, nil},
+		{"it's.example", "it's.example.", nil},
 		{"*.example.com", "", errWildcard},
 		{"a..example.com", "", nil},
 		{".example.com", "", nil},
@@ -57,6 +94,34 @@ func TestParseLine(t *testing.T) {
 		}
 		if got[0].name != test.name || (test.name == "") != (got[0].err != nil) || test.err != nil && !errors.Is(got[0].err, test.err) {
 			t.Errorf("%q: got %q, %v, want %q, %v", test.line, got[0].name, got[0].err, test.name, test.err)
+		}
+	}
+}
+
+// TestLineErrors: the error of a line says what is wrong with it, in few words however long the line is.
+func TestLineErrors(t *testing.T) {
+	c := &config{types: []uint16{dns.TypeA}}
+	label := strings.Repeat("a", 63)
+	const form = "; a line is a name, or a name and types separated by commas, such as example.com MX,TXT"
+	for line, want := range map[string]string{
+		"a mx txt":          `"txt" is a word too many` + form,
+		"a mx, txt":         "a type is missing before or after a comma" + form,
+		"foo bar baz":       `"bar" is no record type` + form,
+		"a.example. IN A":   `"IN" is no record type` + form,
+		"a TYPE0":           "TYPE0 is reserved: no name has records of it" + form,
+		"a..example":        `empty label in domain name: "a..example"`,
+		label + "a.example": `label longer than 63 bytes: "` + label[:60] + `…"`,
+		strings.Repeat(label+".", 60) + "example": `domain name longer than 255 bytes: "` + label[:60] + `…"`,
+	} {
+		got := parseLine([]byte(line), false, c)
+		if len(got) != 1 || got[0].err == nil || got[0].err.Error() != want {
+			t.Errorf("%.80q: got %v, want the error %s", line, got, want)
+		}
+	}
+	for _, word := range []string{"ü" + strings.Repeat("x", 1000) + "\u200db", "xn--ü" + strings.Repeat("x", 1000)} {
+		got := parseLine([]byte(word), false, c)
+		if len(got) != 1 || got[0].err == nil || len(got[0].err.Error()) > 200 || strings.Contains(got[0].err.Error(), "idna:") {
+			t.Errorf("%.80q: got %v, want a short error", word, got)
 		}
 	}
 }
