@@ -263,14 +263,15 @@ func TestTimersOfAnySize(t *testing.T) {
 	for _, c := range []struct {
 		options    rootsigner.Options
 		inUse      bool
-		least, max int // rounds in a day
+		over       time.Duration
+		least, max int // rounds in that time
 		until      time.Duration
 	}{
-		{rootsigner.Options{ZeroTimers: true}, false, 24 * 4, 24*4*4/3 + 10, 0},
-		{rootsigner.Options{Refresh: 1, Retry: 1, Expire: 1}, false, 24 * 60, 24*60*4/3 + 10, time.Second},
-		{rootsigner.Options{Refresh: 1, Retry: 1}, true, 24 * 60, 24*60*4/3 + 10, 7 * 24 * time.Hour},
-		{rootsigner.Options{Refresh: 1 << 31, Retry: 1 << 31, Expire: 1 << 31}, true, 2, 2, 13 * 24 * time.Hour},
-		{rootsigner.Options{Refresh: most, Retry: most, Expire: most}, true, 2, 2, 13 * 24 * time.Hour},
+		{rootsigner.Options{ZeroTimers: true}, false, 2 * time.Hour, 8, 20, 0},
+		{rootsigner.Options{Refresh: 1, Retry: 1, Expire: 1}, false, 2 * time.Hour, 120, 170, time.Second},
+		{rootsigner.Options{Refresh: 1, Retry: 1}, true, 2 * time.Hour, 120, 170, 7 * 24 * time.Hour},
+		{rootsigner.Options{Refresh: 1 << 31, Retry: 1 << 31, Expire: 1 << 31}, true, 24 * time.Hour, 2, 2, 13 * 24 * time.Hour},
+		{rootsigner.Options{Refresh: most, Retry: most, Expire: most}, true, 24 * time.Hour, 2, 2, 13 * 24 * time.Hour},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, c.options, nil)
@@ -282,9 +283,9 @@ func TestTimersOfAnySize(t *testing.T) {
 			if s := w.State(); c.until > 0 && !s.Expires.Equal(signed.Add(c.until)) {
 				t.Errorf("%+v: expires %v", c.options, s.Expires)
 			}
-			time.Sleep(24 * time.Hour)
+			time.Sleep(c.over)
 			if n := len(w.rounds()); n < c.least || n > c.max {
-				t.Errorf("%+v: got %d rounds in a day, want %d to %d", c.options, n, c.least, c.max)
+				t.Errorf("%+v: got %d rounds in %v, want %d to %d", c.options, n, c.over, c.least, c.max)
 			}
 			w.mu.Lock()
 			w.text = ""
@@ -293,7 +294,7 @@ func TestTimersOfAnySize(t *testing.T) {
 			if inUse := w.Zone() != nil; inUse != c.inUse {
 				t.Errorf("%+v: in use: %t", c.options, inUse)
 			}
-			time.Sleep(13 * 24 * time.Hour)
+			time.Sleep(time.Until(signed.Add(13 * 24 * time.Hour)))
 			if w.Zone() != nil {
 				t.Errorf("%+v: in use after its signatures have expired", c.options)
 			}
