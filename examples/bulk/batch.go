@@ -19,7 +19,7 @@ const (
 )
 
 // errInterrupted is the error of a run that was told to end.
-var errInterrupted = errors.New("interrupted: the list is not done, and -resume goes on with it")
+var errInterrupted = errors.New("interrupted")
 
 // batch is a run.
 type batch struct {
@@ -64,6 +64,7 @@ func newBatch(c *config, p *place, out *output, before *written) (*batch, error)
 	}
 	b.tally.add(&before.tally)
 	b.tally.before = before.lines
+	out.tally = b.tally
 	p.noteStore(func(text string) { b.progress.note(text) })
 	var err error
 	if b.r, err = resolver.New(p.options); err != nil {
@@ -279,8 +280,7 @@ func (b *batch) write(r *record) error {
 	if err != nil {
 		return err
 	}
-	b.tally.count(r.Status, r.Reason, r.Duplicate)
-	return b.out.add(line)
+	return b.out.add(line, ending{r.Status, r.Reason, r.Duplicate})
 }
 
 // waitingTasks are the questions that wait for another attempt, the next one first.

@@ -97,7 +97,7 @@ func (c *config) resolve(ctx context.Context, stdin io.Reader, stdout, stderr io
 	if err != nil {
 		err = errors.Join(err, out.close())
 		if ctx.Err() != nil {
-			return fail(exitInterrupted, err)
+			return fail(exitInterrupted, fmt.Errorf("%w: %s", errInterrupted, out.notDone()))
 		}
 		return fail(exitUsage, err)
 	}
@@ -117,11 +117,13 @@ func (c *config) resolve(ctx context.Context, stdin io.Reader, stdout, stderr io
 	fmt.Fprint(resolver.PrintableWriter(stderr), b.summary(err == nil))
 	switch {
 	case errors.Is(err, errInterrupted):
-		return fail(exitInterrupted, err)
+		return fail(exitInterrupted, fmt.Errorf("%w: %s", err, out.notDone()))
 	case errors.Is(err, errOtherList):
 		return fail(exitUsage, err)
+	case errors.Is(err, errUnread):
+		return fail(exitIncomplete, fmt.Errorf("%w: %s, once it can be read", err, out.notDone()))
 	case err != nil:
-		return fail(exitIncomplete, err)
+		return fail(exitIncomplete, fmt.Errorf("%w: %s", err, out.notDone()))
 	case b.tally.failed() > 0:
 		return exitFailures
 	}

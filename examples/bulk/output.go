@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,9 @@ type output struct {
 	mu     sync.Mutex
 	to     sink
 	buffer []byte
-	size   int64 // of whole lines, on disk
+	ends   []ending // of the lines in buffer
+	tally  *tally   // of the lines that are written
+	size   int64    // of whole lines, on disk
 	synced time.Time
 	err    error // the first; nothing is written after it
 }
@@ -98,14 +101,23 @@ func seekTo(file *os.File, size int64) error {
 	return err
 }
 
-// add writes a line, now or soon. The error is that of any line before, too.
-func (o *output) add(line []byte) error {
+// notDone says, for people, what becomes of a list that is not done.
+func (o *output) notDone() string {
+	if o.to.truncate == nil {
+		return "the list is not done, and -resume cannot continue it: that needs -o with a regular file"
+	}
+	return "the list is not done, and the same command with -resume continues it"
+}
+
+// add writes a line, now or soon, and counts it then. The error is that of any line before, too.
+func (o *output) add(line []byte, e ending) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
 	}
 	o.buffer = append(append(o.buffer, line...), '\n')
+	o.ends = append(o.ends, e)
 	if len(o.buffer) >= flushAt {
 		o.flush()
 	}
@@ -131,18 +143,15 @@ func (o *output) flush() {
 		return
 	}
 	n, err := o.to.Write(o.buffer)
-	if err == nil {
-		o.size += int64(n)
-		o.buffer = o.buffer[:0]
-		return
-	}
-	whole := 0
-	for i, b := range o.buffer[:max(0, min(n, len(o.buffer)))] {
-		if b == '\n' {
-			whole = i + 1
-		}
+	whole := bytes.LastIndexByte(o.buffer[:max(0, min(n, len(o.buffer)))], '\n') + 1
+	for _, e := range o.ends[:bytes.Count(o.buffer[:whole], []byte("\n"))] {
+		o.tally.count(e)
 	}
 	o.size += int64(whole)
+	o.buffer, o.ends = o.buffer[:0], o.ends[:0]
+	if err == nil {
+		return
+	}
 	o.fail(err)
 	if o.to.truncate != nil {
 		if err := o.to.truncate(o.size); err != nil {

@@ -120,7 +120,7 @@ func (w *written) add(line []byte, each func(brief)) error {
 	w.marks[b.Seq-1] = w.mark(b.Input, b.Type)
 	w.lines++
 	w.last = max(w.last, b.Seq)
-	w.tally.count(b.Status, b.Reason, b.Duplicate)
+	w.tally.count(ending{b.Status, b.Reason, b.Duplicate})
 	each(b)
 	return nil
 }

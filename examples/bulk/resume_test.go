@@ -123,16 +123,21 @@ func countQuestions(t *testing.T, list string, types int) int {
 	return n
 }
 
+// continued is what is said of a list that is not done.
+const continued = "the list is not done, and the same command with -resume continues it"
+
 // TestInterrupted: SIGINT leaves whole lines, and the run goes on later.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	list, out := listOfMock(t, 1000), filepath.Join(t.TempDir(), "out")
 	args := []string{"-mock", "mock.txt", "-server-rate", "50", "-resume", "-o", out, list}
 	cmd := program(t, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	startAndWait(t, cmd, out, 100)
 	cmd.Process.Signal(os.Interrupt)
-	if got := exitStatus(t, cmd.Wait()); got != exitInterrupted {
-		t.Errorf("got status %d, want %d", got, exitInterrupted)
+	if got := exitStatus(t, cmd.Wait()); got != exitInterrupted || !strings.HasSuffix(stderr.String(), "bulk: interrupted: "+continued+"\n") {
+		t.Errorf("got status %d and %q, want %d and how to go on", got, stderr.String(), exitInterrupted)
 	}
 	half := readFile(t, out)
 	if n := len(parseRecords(t, half)); n < 100 || n >= 999 || !strings.HasSuffix(half, "\n") {
@@ -167,6 +172,9 @@ func TestBrokenPipe(t *testing.T) {
 	if got := exitStatus(t, cmd.Wait()); got != exitIncomplete || !strings.Contains(stderr.String(), syscall.EPIPE.Error()) {
 		t.Errorf("got status %d and %q, want %d and a broken pipe", got, stderr.String(), exitIncomplete)
 	}
+	if !strings.Contains(stderr.String(), "the list is not done") {
+		t.Errorf("got %q, want that the list is not done", stderr.String())
+	}
 }
 
 // TestOutputLimit: where the file may not grow, whole lines stay, and the run goes on when it may.
@@ -181,6 +189,9 @@ func TestOutputLimit(t *testing.T) {
 		t.Errorf("got status %d and %s, want %d and a limit", got, text, exitIncomplete)
 	}
 	half := readFile(t, out)
+	if summary := fmt.Sprintf("%d questions: ", strings.Count(half, "\n")); !strings.HasPrefix(string(text), summary) || !strings.HasSuffix(string(text), continued+"\n") {
+		t.Errorf("got %s, want the summary %q of what is written, and how to go on", text, summary)
+	}
 	if !strings.HasSuffix(half, "\n") || len(parseRecords(t, half)) < 20 {
 		t.Errorf("got %d bytes, want some whole lines", len(half))
 	}
@@ -295,7 +306,7 @@ func TestStdinResumes(t *testing.T) {
 func TestUnreadList(t *testing.T) {
 	whole := compressed(t, strings.Repeat("n1.host0.example\nn2.host0.example\n", 2000))
 	got := bulk(t, "", "-mock", "mock.txt", "-server-rate", "0", writeFile(t, "list.gz", whole[:len(whole)-4]))
-	if got.status != exitIncomplete || !strings.Contains(got.stderr, io.ErrUnexpectedEOF.Error()) || len(got.records) < 1000 {
+	if got.status != exitIncomplete || !strings.Contains(got.stderr, io.ErrUnexpectedEOF.Error()+": the list is not done") || len(got.records) < 1000 {
 		t.Errorf("got status %d, %d lines and %q", got.status, len(got.records), got.stderr)
 	}
 }

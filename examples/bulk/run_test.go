@@ -385,14 +385,14 @@ func (f *tornFile) Write(b []byte) (int, error) {
 // TestOutputFull: a disk that is full in the middle of a line keeps the lines before it.
 func TestOutputFull(t *testing.T) {
 	disk := &tornFile{room: 100}
-	out := &output{to: sink{Writer: disk, truncate: func(size int64) error {
+	out := &output{tally: &tally{}, to: sink{Writer: disk, truncate: func(size int64) error {
 		disk.text = disk.text[:size]
 		return nil
 	}}}
 	line := strings.Repeat("x", 29)
 	var err error
 	for range 10 {
-		err = errors.Join(err, out.add([]byte(line)))
+		err = errors.Join(err, out.add([]byte(line), ending{status: statusAnswer}))
 	}
 	err = errors.Join(err, out.tick(time.Now()))
 	if !errors.Is(err, errOutput) || !errors.Is(err, syscall.ENOSPC) {
@@ -401,7 +401,10 @@ func TestOutputFull(t *testing.T) {
 	if got := string(disk.text); got != strings.Repeat(line+"\n", 3) {
 		t.Errorf("got %q, want three whole lines", got)
 	}
-	if err := out.add([]byte(line)); err == nil {
+	if n := out.tally.all(); n != 3 {
+		t.Errorf("%d lines are counted, want the three that are written", n)
+	}
+	if err := out.add([]byte(line), ending{status: statusAnswer}); err == nil {
 		t.Error("a line after the error is taken")
 	}
 	if err := out.close(); err != nil {
@@ -413,6 +416,9 @@ func TestOutputDevFull(t *testing.T) {
 	got := bulk(t, "n1.host0.example\n", "-mock", "mock.txt", "-o", "/dev/full")
 	if got.status != exitIncomplete || !strings.Contains(got.stderr, syscall.ENOSPC.Error()) {
 		t.Errorf("got status %d and %q, want %d and a full disk", got.status, got.stderr, exitIncomplete)
+	}
+	if !strings.HasPrefix(got.stderr, "0 questions: ") || !strings.Contains(got.stderr, "the list is not done, and -resume cannot continue it") {
+		t.Errorf("got %q, want that no question is done, and that the list is not", got.stderr)
 	}
 }
 

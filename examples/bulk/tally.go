@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// tally counts what came of the questions. The zero value has counted nothing.
+// tally counts what came of the questions whose lines are written. The zero value has counted nothing.
 type tally struct {
 	before                    uint64 // lines that were there at the start, among the others
 	answers, noData, nxDomain atomic.Uint64
@@ -15,12 +15,19 @@ type tally struct {
 	failures                  [16]atomic.Uint64 // by place in reasons
 }
 
+// ending is what a line says came of its question.
+type ending struct {
+	status    status
+	reason    reason
+	duplicate bool
+}
+
 // count adds a line.
-func (t *tally) count(s status, why reason, duplicate bool) {
-	if duplicate {
+func (t *tally) count(e ending) {
+	if e.duplicate {
 		t.duplicates.Add(1)
 	}
-	switch s {
+	switch e.status {
 	case statusAnswer:
 		t.answers.Add(1)
 	case statusNoData:
@@ -28,7 +35,7 @@ func (t *tally) count(s status, why reason, duplicate bool) {
 	case statusNXDomain:
 		t.nxDomain.Add(1)
 	case statusError:
-		t.failures[placeOf(why)].Add(1)
+		t.failures[placeOf(e.reason)].Add(1)
 	}
 }
 
