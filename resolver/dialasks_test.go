@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,9 +57,10 @@ type dialledFor struct{}
 func testDialAsksItself(t *testing.T, self string, asks map[string]string, via, here bool, want error) {
 	in := resolvertest.New(t, dialWorld)
 	var r, second *resolver.Resolver
-	armed := false
-	asked := 0
-	var innermost error
+	var armed atomic.Bool
+	var asked atomic.Int64
+	var mu sync.Mutex
+	var innermost error // guarded by mu
 	ask := func(ctx context.Context, r *resolver.Resolver, name string) error {
 		_, err := r.Resolve(context.WithValue(ctx, dialledFor{}, name), name, dns.TypeA)
 		return err
@@ -68,11 +71,11 @@ func testDialAsksItself(t *testing.T, self string, asks map[string]string, via, 
 		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			name, _ := ctx.Value(dialledFor{}).(string)
 			next := asks[name]
-			if !armed || next == "" || !strings.HasPrefix(address, "198.51.100.4:") {
+			if !armed.Load() || next == "" || !strings.HasPrefix(address, "198.51.100.4:") {
 				return dial(ctx, network, address)
 			}
 			to := r
-			if asked++; via && asked == 1 {
+			if n := asked.Add(1); via && n == 1 {
 				to = second
 			}
 			start := time.Now()
@@ -80,6 +83,8 @@ func testDialAsksItself(t *testing.T, self string, asks map[string]string, via, 
 			if err == nil {
 				return dial(ctx, network, address)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if took := time.Since(start); innermost == nil && took != 0 {
 				t.Errorf("Dial was told after %v, want at once", took)
 			}
@@ -101,12 +106,14 @@ func testDialAsksItself(t *testing.T, self string, asks map[string]string, via, 
 	}
 	time.Sleep(time.Minute)
 	synctest.Wait()
-	armed = true
+	armed.Store(true)
 	if err := ask(t.Context(), r, self); (err == nil) != (want == nil) {
 		t.Errorf("the question itself: got %v", err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if !errors.Is(innermost, want) || (innermost == nil) != (want == nil) {
-		t.Errorf("Dial asked %d times, and was told %v, want %v", asked, innermost, want)
+		t.Errorf("Dial asked %d times, and was told %v, want %v", asked.Load(), innermost, want)
 	}
 	if s := r.Stats(); s.InFlight != 0 || s.Sockets != 0 {
 		t.Errorf("%d questions and %d sockets are left", s.InFlight, s.Sockets)

@@ -152,9 +152,9 @@ func TestLocalRootForged(t *testing.T) {
 func TestLocalRootEndsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newLocalRootWorld(t, rootsigner.Options{Expire: 3600})
-		clock := time.Duration(0)
+		var clock atomic.Int64
 		o := w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{w.reader()}})
-		o.Now = func() time.Time { return time.Now().Add(clock) }
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }
 		o.SignatureTime = time.Now
 		r := newLocalRootResolver(t, o)
 		const year = 365 * 24 * time.Hour
@@ -162,14 +162,14 @@ func TestLocalRootEndsInUse(t *testing.T) {
 			clock time.Duration
 			inUse bool
 		}{{0, true}, {-20 * year, false}, {0, true}, {time.Hour, false}, {30 * 24 * time.Hour, false}, {10 * year, false}, {59 * time.Minute, true}} {
-			clock = step.clock
+			clock.Store(int64(step.clock))
 			r.Options().Cache.Clear()
 			result, err := r.Resolve(context.Background(), "www.example.", dns.TypeA)
 			if err != nil || result.Status != dnssec.Secure {
-				t.Errorf("%v: got %v, %v", clock, result, err)
+				t.Errorf("%v: got %v, %v", step.clock, result, err)
 			}
 			if s := r.LocalRootState(); s.InUse != step.inUse {
-				t.Errorf("%v: in use: %t, want %t", clock, s.InUse, step.inUse)
+				t.Errorf("%v: in use: %t, want %t", step.clock, s.InUse, step.inUse)
 			}
 		}
 	})

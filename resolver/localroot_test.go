@@ -249,10 +249,15 @@ func TestLocalRootOrTheNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newLocalRootWorld(t, rootsigner.Options{Expire: 3600})
 		source := new(sourceOf)
-		var changes []error
+		var mu sync.Mutex
+		var changes []error // guarded by mu
 		o := w.options(&resolver.LocalRoot{
 			Sources: []resolver.LocalRootSource{source.source()},
-			Changed: func(c resolver.LocalRootChange) { changes = append(changes, c.Err) },
+			Changed: func(c resolver.LocalRootChange) {
+				mu.Lock()
+				defer mu.Unlock()
+				changes = append(changes, c.Err)
+			},
 		})
 		r, err := resolver.New(o)
 		if err != nil {
@@ -293,6 +298,8 @@ func TestLocalRootOrTheNetwork(t *testing.T) {
 		if stats.Loaded != 1 || stats.Replies == 0 || stats.InUse != 0 || stats.Failures[resolver.LocalRootSourceFailed] < 2 {
 			t.Errorf("got %+v", stats)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if len(changes) < 3 || changes[0] == nil || changes[1] != nil {
 			t.Errorf("got %v", changes)
 		}

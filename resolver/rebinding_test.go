@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -191,7 +192,8 @@ func TestRebindingProtectionNet(t *testing.T) {
 }
 
 func TestAllowAddress(t *testing.T) {
-	var names []string
+	var mu sync.Mutex
+	var names []string // guarded by mu
 	inWorld(t, rebindWorld, func(w *world) {
 		o := w.ask("abroad.evil.example.", dns.TypeA)
 		if got, want := withoutSignatures(o.Answer), []string{"abroad.evil.example. CNAME nas.corp.example.", "nas.corp.example. A 192.168.0.2"}; !slices.Equal(got, want) {
@@ -203,10 +205,14 @@ func TestAllowAddress(t *testing.T) {
 		checkFiltered(w, "refused by the function", w.ask("half.evil.example.", dns.TypeA))
 	}, minimiseOff, func(o *resolver.Options) {
 		o.AllowAddress = func(name string, a netip.Addr) bool {
+			mu.Lock()
+			defer mu.Unlock()
 			names = append(names, name)
 			return a != netip.MustParseAddr("192.0.2.80")
 		}
 	})
+	mu.Lock()
+	defer mu.Unlock()
 	if want := []string{"abroad.evil.example.", "half.evil.example."}; !slices.Equal(names, want) {
 		t.Errorf("asked about %q, want %q", names, want)
 	}

@@ -141,13 +141,13 @@ func TestReplyBelowApexDNAME(t *testing.T) {
 // A clock that is set back lengthens no life: the sources are asked at the first question, once.
 func TestClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var offset time.Duration
+		var offset atomic.Int64
 		w := newWorld(t, rootsigner.Options{Serial: 1, Refresh: 1800, Expire: 7200}, func(c *Config) {
-			c.Now = func() time.Time { return time.Now().Add(offset) }
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
 		})
 		w.start(t)
 		for i, back := range []time.Duration{time.Second, time.Minute, time.Hour, 20 * 365 * 24 * time.Hour} {
-			offset -= back
+			offset.Add(-int64(back))
 			if ok := w.Zone() != nil; ok != (back <= expiring.ClockSlack) {
 				t.Errorf("set back by %v: in use: %t", back, ok)
 			}
@@ -156,14 +156,14 @@ func TestClockIsSetBack(t *testing.T) {
 				w.Zone()
 				synctest.Wait()
 			}
-			if s := w.State(); !s.InUse || back > expiring.ClockSlack && time.Until(s.Confirmed) != offset || len(w.rounds()) != max(1, i+1) {
+			if s := w.State(); !s.InUse || back > expiring.ClockSlack && time.Until(s.Confirmed) != time.Duration(offset.Load()) || len(w.rounds()) != max(1, i+1) {
 				t.Errorf("set back by %v: got %+v, %d rounds", back, s, len(w.rounds()))
 			}
 		}
 		w.mu.Lock()
 		w.text = ""
 		w.mu.Unlock()
-		offset -= time.Hour
+		offset.Add(-int64(time.Hour))
 		for range 10 {
 			if w.Zone() != nil {
 				t.Error("in use, though nobody knows how old it is")

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,7 +333,7 @@ const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>` + "\x1b]0
 func TestHostileText(t *testing.T) {
 	label := `<script>alert\(1\)</script>\"'\027&.evil.example.`
 	inSite(t, "-- zone evil.example. at 198.51.100.3 --\n@ SOA ns hostmaster 1 3600 600 86400 60\n", debugpage.Options{Ask: true}, func(s *site) {
-		broken := false
+		var broken atomic.Bool
 		s.in.Fault("198.51.100.3", resolvertest.Hook(func(query, m *dns.Msg) {
 			q := query.Question[0]
 			h := dns.RR_Header{Name: q.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 60}
@@ -349,7 +350,7 @@ func TestHostileText(t *testing.T) {
 				m.Rcode, m.Ns = dns.RcodeSuccess, nil
 				m.Answer = []dns.RR{&dns.CNAME{Hdr: h, Target: "target." + label}}
 			}
-			if broken {
+			if broken.Load() {
 				m.Rcode, m.Answer, m.Ns = dns.RcodeServerFailure, nil, nil
 				m.SetEdns0(1232, false)
 				m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: evil})
@@ -361,7 +362,7 @@ func TestHostileText(t *testing.T) {
 				wantAll(t, qtype, textOf(page), "evil.example.")
 			}
 		}
-		broken = true
+		broken.Store(true)
 		s.explain("failing."+label, "A", false)
 		for _, target := range []string{
 			"", "servers", "cache", "delegations", "explain", "cache?kind=failure", "cache?name=" + url.QueryEscape(label), "delegations?name=example",

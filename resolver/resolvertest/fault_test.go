@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -545,5 +547,32 @@ func TestFaultTargets(t *testing.T) {
 		if failures := failuresOf(func(t TB) { New(t, text).Fault(target, Dead()) }); len(failures) != 1 {
 			t.Errorf("target %q: got failures %q, want one", target, failures)
 		}
+	}
+}
+
+// TestHookSharesRecords: hooks and handlers may put the same records into the replies to several queries
+// at once: what is sent is a copy, since to pack a record writes to it.
+func TestHookSharesRecords(t *testing.T) {
+	in := New(t, shop)
+	shared := &dns.A{Hdr: dns.RR_Header{Name: "www.shop.example.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(192, 0, 2, 99)}
+	in.Fault(shopServer, Hook(func(_, reply *dns.Msg) { reply.Answer = []dns.RR{shared} }))
+	in.Handle("198.51.100.99", dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		reply := new(dns.Msg).SetReply(q)
+		reply.Answer = []dns.RR{shared}
+		w.WriteMsg(reply)
+	}))
+	var all sync.WaitGroup
+	for _, server := range []string{shopServer, "198.51.100.99"} {
+		for range 4 {
+			all.Go(func() {
+				if reply := ask(t, in, server, query("www.shop.example.", dns.TypeA)); len(reply.Answer) != 1 {
+					t.Errorf("%s: got %v", server, reply)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if shared.Hdr.Rdlength != 0 {
+		t.Error("a record of the hook's own was written to")
 	}
 }

@@ -1,6 +1,8 @@
 package resolvertest
 
 import (
+	"slices"
+
 	"bytes"
 	"encoding/hex"
 	"fmt"
@@ -35,8 +37,27 @@ func (s Section) of(m *dns.Msg) *[]dns.RR {
 }
 
 // Hook calls f with each query and the reply to it, which f may change. f is
-// called concurrently, must not keep the messages, and must not block.
-func Hook(f func(query, reply *dns.Msg)) Fault { return onReply(f) }
+// called concurrently, must not keep the messages, and must not block. The records that it puts
+// into the reply are copied, so that several replies may get the same ones.
+func Hook(f func(query, reply *dns.Msg)) Fault {
+	return onReply(func(query, reply *dns.Msg) {
+		own := slices.Concat(reply.Answer, reply.Ns, reply.Extra)
+		f(query, reply)
+		copyOthers(reply, own)
+	})
+}
+
+// copyOthers replaces the records of a message by copies, except its own: to pack a record writes to it.
+func copyOthers(m *dns.Msg, own []dns.RR) {
+	for _, section := range []*[]dns.RR{&m.Answer, &m.Ns, &m.Extra} {
+		*section = slices.Clone(*section)
+		for i, rr := range *section {
+			if rr != nil && !contains(own, rr) {
+				(*section)[i] = dns.Copy(rr)
+			}
+		}
+	}
+}
 
 // RawHook calls f with the bytes of each query and of the reply, and sends what
 // it returns; nothing if that is nil. It is called like a Hook, after the Hooks.

@@ -99,8 +99,11 @@ type handlerWriter struct{ *handlerConn }
 func (w *handlerWriter) LocalAddr() net.Addr  { return netAddr(w.network, w.addr) }
 func (w *handlerWriter) RemoteAddr() net.Addr { return netAddr(w.network, netip.AddrPort{}) }
 
+// WriteMsg packs and sends a copy, since handlers of several queries may send the same records.
 func (w *handlerWriter) WriteMsg(m *dns.Msg) error {
-	b, err := m.Pack()
+	own := *m
+	copyOthers(&own, nil)
+	b, err := own.Pack()
 	if err != nil {
 		return err
 	}
