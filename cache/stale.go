@@ -92,7 +92,7 @@ func (v *View) GetStaleChain(now time.Time, name dnssec.Name, rrtype uint16, tru
 
 // superseded reports whether what is known of e's name, and can have expired too, is
 // newer than e and says otherwise: that the name does not exist, or one above it, as
-// nameErrorAbove counts it, or that it is an alias.
+// nameErrorAbove counts it, that it is an alias, or that a DNAME above it leads elsewhere.
 func (v *View) superseded(i instant, e entry) bool {
 	newer := func(k key) bool {
 		other, _, ok := v.entry(k, false)
@@ -106,6 +106,9 @@ func (v *View) superseded(i instant, e entry) bool {
 	}
 	for name := e.name(); !name.IsRoot(); name = name.Parent() {
 		if newer(key{name: name, kind: KindNameError, trust: Checked}) {
+			return true
+		}
+		if newer(key{name: name.Parent(), rrtype: dns.TypeDNAME, kind: KindRRset, trust: e.trust()}) {
 			return true
 		}
 	}

@@ -19,6 +19,7 @@ func TestStale(t *testing.T) {
 		aliases := []*dnssec.RRset{set(t, "www.example.com. 10 IN CNAME a.example.com."), set(t, "a.example.com. 10 IN CNAME b.example.com.")}
 		v.PutChain(at, Chain{Name: n, Type: dns.TypeCNAME, Answer: aliases}, answer)
 	}
+	dname := set(t, "example.com. 10 IN DNAME other.example.")
 	for _, tt := range []struct {
 		about            string
 		keep             time.Duration
@@ -47,6 +48,13 @@ func TestStale(t *testing.T) {
 		{"aliases of the name alone since", day, func(v *View) { put(v); alone(v, start.Add(30*time.Second)) }, 61 * time.Second, false, false},
 		{"denial expired, aliases of the name alone since", day, func(v *View) { deny(v, false, start); alone(v, start.Add(30*time.Second)) }, 61 * time.Second, false, false},
 		{"aliases of the name alone before", day, func(v *View) { alone(v, start.Add(-10*time.Second)); put(v) }, 61 * time.Second, true, false},
+		{"a DNAME above since", day, func(v *View) { put(v); v.Put(start.Add(30*time.Second), dname, answer) }, 61 * time.Second, false, false},
+		{"denial expired, a DNAME above since", day, func(v *View) { deny(v, false, start); v.Put(start.Add(30*time.Second), dname, answer) }, 61 * time.Second, false, false},
+		{"a DNAME above before", day, func(v *View) { v.Put(start.Add(-10*time.Second), dname, answer); put(v) }, 61 * time.Second, true, false},
+		{"a DNAME of the name itself since", day, func(v *View) {
+			put(v)
+			v.Put(start.Add(30*time.Second), set(t, "www.example.com. 10 IN DNAME other.example."), answer)
+		}, 61 * time.Second, true, false},
 		{"glue", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankGlue}) }, 61 * time.Second, false, false},
 		{"unchecked", day, func(v *View) { v.Put(start, addressSet(n, 60, anyAddr), Meta{Rank: RankAnswer, Trust: Unchecked}) }, 61 * time.Second, false, false},
 	} {
