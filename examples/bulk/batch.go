@@ -191,7 +191,8 @@ func (b *batch) work(ctx context.Context, cancel context.CancelCauseFunc, questi
 			err = b.out.tick(time.Now())
 		case <-watch.C:
 			b.control.observe(b.seen.end(b.flying, b.pacer.waits()))
-			b.progress.update(b.flying, len(b.waiting))
+			next, last := b.waiting.due()
+			b.progress.update(underWay{flying: b.flying, later: len(b.waiting), next: next, last: last})
 			collector.adjust()
 		case <-ctx.Done():
 			if failed != nil {
@@ -285,6 +286,19 @@ func (b *batch) write(r *record) error {
 
 // waitingTasks are the questions that wait for another attempt, the next one first.
 type waitingTasks []*task
+
+// due returns when the next of them is tried again, and when the last; zero times if there is none.
+func (w waitingTasks) due() (next, last time.Time) {
+	for i, t := range w {
+		if i == 0 {
+			next = t.again
+		}
+		if t.again.After(last) {
+			last = t.again
+		}
+	}
+	return next, last
+}
 
 func (w waitingTasks) Len() int           { return len(w) }
 func (w waitingTasks) Less(i, j int) bool { return w[i].again.Before(w[j].again) }

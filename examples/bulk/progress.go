@@ -44,9 +44,15 @@ type progress struct {
 	bars *mpb.Progress // nil: no bar
 	bar  *mpb.Bar
 
-	mu            sync.Mutex
-	flying, later int       // guarded by mu
-	begun, last   time.Time // last line; guarded by mu
+	mu          sync.Mutex
+	now         underWay  // guarded by mu
+	begun, last time.Time // last line; guarded by mu
+}
+
+// underWay is what a run is busy with.
+type underWay struct {
+	flying, later int       // questions that are being asked, and that wait for another attempt
+	next, last    time.Time // when the first and the last of those that wait are tried again
 }
 
 // newProgress chooses the form. total is the number of questions; 0: not known.
@@ -78,10 +84,10 @@ func (p *progress) startBar(stderr io.Writer) {
 	p.bar.SetCurrent(int64(p.tally.all()))
 }
 
-// update takes how many questions are under way, and wait for another attempt.
-func (p *progress) update(flying, later int) {
+// update takes what is under way.
+func (p *progress) update(now underWay) {
 	p.mu.Lock()
-	p.flying, p.later = flying, later
+	p.now = now
 	due := p.lines && time.Since(p.last) >= p.every
 	if due {
 		p.last = time.Now()
@@ -128,14 +134,31 @@ func (p *progress) doneText() string {
 // rateText returns how fast it goes, the time left, the failures and what is under way.
 func (p *progress) rateText() string {
 	p.mu.Lock()
-	flying, later := p.flying, p.later
+	now := p.now
 	p.mu.Unlock()
+	rate := float64(p.tally.all()-p.tally.before) / max(time.Since(p.begun).Seconds(), 0.001)
+	return fmt.Sprintf("%.0f a second%s, %s, %d under way, %d tried again later",
+		rate, p.leftText(rate, now), p.tally.kinds(), now.flying, now.later)
+}
+
+// leftText returns how long it takes at a rate, or until what waits is tried again: the rate says nothing
+// about that.
+func (p *progress) leftText(rate float64, now underWay) string {
 	all := p.tally.all()
-	rate := float64(all-p.tally.before) / max(time.Since(p.begun).Seconds(), 0.001)
-	left := ""
-	if p.total > all && rate > 0 {
-		seconds := float64(p.total-all) / rate
-		left = fmt.Sprintf(", %v left", time.Duration(min(seconds, 1e9)*float64(time.Second)).Round(time.Second))
+	if now.later > 0 && now.flying == 0 {
+		return fmt.Sprintf(", waiting %v to try again", inSeconds(time.Until(now.next)))
 	}
-	return fmt.Sprintf("%.0f a second%s, %s, %d under way, %d tried again later", rate, left, p.tally.kinds(), flying, later)
+	if p.total <= all || rate == 0 {
+		return ""
+	}
+	left := time.Duration(min(float64(p.total-all)/rate, 1e9) * float64(time.Second))
+	if now.later > 0 {
+		left = max(left, time.Until(now.last))
+	}
+	return fmt.Sprintf(", %v left", inSeconds(left))
+}
+
+// inSeconds rounds what is to come up, so that it is not 0 before it is over.
+func inSeconds(d time.Duration) time.Duration {
+	return max(0, d+time.Second-1).Truncate(time.Second)
 }

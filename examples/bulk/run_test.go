@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -458,4 +459,48 @@ func TestProgress(t *testing.T) {
 	if strings.Contains(none.stderr, "under way") || !strings.Contains(none.stderr, "4 questions") {
 		t.Errorf("got %q, want the summary only", none.stderr)
 	}
+}
+
+// TestTimeLeft: the time left is no less than until the last question is tried again; when nothing else is
+// under way, that is what is said.
+func TestTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := &tally{}
+		p := newProgress(&config{progress: progressNone}, io.Discard, 1010, done)
+		for range 1000 {
+			done.count(ending{status: statusAnswer})
+		}
+		time.Sleep(10 * time.Second)
+		in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+		waiting := waitingTasks{{again: in(9500 * time.Millisecond)}, {again: in(24 * time.Second)}, {again: in(12 * time.Second)}}
+		next, last := waiting.due()
+		for _, test := range []struct {
+			now  underWay
+			want string
+		}{
+			{underWay{flying: 10}, "100 a second, 1s left, "},
+			{underWay{flying: 7, later: 3, next: next, last: last}, "100 a second, 24s left, "},
+			{underWay{later: 3, next: next, last: last}, "100 a second, waiting 10s to try again, "},
+			{underWay{later: 3, next: in(-time.Second), last: last}, "100 a second, waiting 0s to try again, "},
+		} {
+			p.update(test.now)
+			if got := p.rateText(); !strings.HasPrefix(got, test.want) {
+				t.Errorf("%+v: got %q, want %q", test.now, got, test.want)
+			}
+		}
+		if next, last := (waitingTasks{}).due(); !next.IsZero() || !last.IsZero() {
+			t.Errorf("got %v and %v of none, want zero times", next, last)
+		}
+	})
+}
+
+// TestTimeLeftShown: a run that waits says so.
+func TestTimeLeftShown(t *testing.T) {
+	list := writeFile(t, "list", "n1.host0.example\nn3.dead.example\n")
+	synctest.Test(t, func(t *testing.T) {
+		got := bulk(t, "", "-mock", "mock.txt", "-progress", "lines", "-progress-every", "1s", list)
+		if strings.Contains(got.stderr, " 0s ") || !strings.Contains(got.stderr, "waiting 5s to try again") {
+			t.Errorf("got %q, want no time left of 0 and how long it waits", got.stderr)
+		}
+	})
 }
