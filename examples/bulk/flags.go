@@ -113,7 +113,9 @@ func parseArgs(args []string, stderr io.Writer) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.files = flags.Args()
+	if c.files, err = filesOf(args, flags.Args()); err != nil {
+		return nil, err
+	}
 	if c.types, err = parseTypes(*types); err != nil {
 		return nil, fmt.Errorf("-type: %w", err)
 	}
@@ -124,6 +126,20 @@ func parseArgs(args []string, stderr io.Writer) (*config, error) {
 		return nil, err
 	}
 	return c, c.check()
+}
+
+// filesOf returns the files of a command line: rest is what follows its flags. A flag after a file would be
+// taken for a file.
+func filesOf(args, rest []string) ([]string, error) {
+	if before := len(args) - len(rest); before > 0 && args[before-1] == "--" {
+		return rest, nil
+	}
+	for i, word := range rest {
+		if i > 0 && len(word) > 1 && word[0] == '-' {
+			return nil, fmt.Errorf("%.40q follows the file %.80q: flags go before the files (the file of that name is ./%.40s)", word, rest[i-1], word)
+		}
+	}
+	return rest, nil
 }
 
 func (c *config) setAllow(list string) error {

@@ -442,6 +442,47 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestFlagsAfterFiles: a flag after a file is no file, but where it is named as one.
+func TestFlagsAfterFiles(t *testing.T) {
+	for args, want := range map[string]string{
+		"-mock mock.txt s.txt -type MX": `"-type" follows the file "s.txt": flags go before the files`,
+		"s.txt -h":                      `"-h" follows the file "s.txt": flags go before the files`,
+		"-compare a b -o c":             `"-o" follows the file "b": flags go before the files`,
+		"-mock-list 3 x -type MX":       `flags go before the files`,
+		"no-such-file ./-type":          "open no-such-file",
+		"-- no-such-file -type":         "open no-such-file",
+		"-type MX -- no-such-file -o":   "open no-such-file",
+		"no-such-file -":                "-, for standard input, goes with no other file",
+	} {
+		if got := bulk(t, "", strings.Fields(args)...); got.status != exitUsage || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: got status %d and %q, want %d and %q", args, got.status, got.stderr, exitUsage, want)
+		}
+	}
+}
+
+// TestCompare: the status says whether two outputs have the same statuses.
+func TestCompare(t *testing.T) {
+	const one = `{"seq":1,"input":"a","name":"a.","type":"A","status":"nodata"}` + "\n"
+	for name, test := range map[string]struct {
+		other string
+		want  int
+	}{
+		"the same":            {one, exitDone},
+		"a torn line after":   {one + `{"seq":2`, exitDone},
+		"another status":      {strings.ReplaceAll(one, "nodata", "answer"), exitFailures},
+		"a question more":     {one + strings.ReplaceAll(one, `"seq":1`, `"seq":2`), exitFailures},
+		"no output":           {"a list\n", exitUsage},
+		"damage, and another": {"{}\n" + one, exitUsage},
+	} {
+		if got := bulk(t, "", "-compare", writeFile(t, "one", one), writeFile(t, "other", test.other)); got.status != test.want {
+			t.Errorf("%s: got status %d, %q, want %d", name, got.status, got.stdout+got.stderr, test.want)
+		}
+	}
+	if got := bulk(t, "", "-compare", writeFile(t, "one", one), "no-such-file"); got.status != exitUsage {
+		t.Errorf("a file that is missing: got status %d, want %d", got.status, exitUsage)
+	}
+}
+
 // TestProgress: lines where there is no terminal, and a bar where that is asked for; names from the
 // list are not obeyed by a terminal.
 func TestProgress(t *testing.T) {
