@@ -17,11 +17,11 @@ func Dot(p *Picture) string {
 	ids := make(map[*box]int)
 	for i, z := range p.boxes {
 		ids[z] = i
-		lines := []string{z.name + "   " + z.status.String()}
+		lines := []string{z.name + "   " + z.look().text}
 		for _, line := range z.texts() {
 			lines = append(lines, line.text)
 		}
-		fmt.Fprintf(&b, "\tz%d [label=%s, %s];\n", i, dotText(lines...), dotPaint(z.status))
+		fmt.Fprintf(&b, "\tz%d [label=%s, %s];\n", i, dotText(lines...), dotPaint(z.look().paint))
 	}
 	for i, z := range p.boxes {
 		var texts []string

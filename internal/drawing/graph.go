@@ -26,8 +26,10 @@ type Picture struct {
 type box struct {
 	name   string
 	status dnssec.Status
+	walked bool // nobody judged it: its servers were asked on the way
 	why    string
-	above  *box // nil: it hangs below nothing
+	note   string // on why
+	above  *box   // nil: it hangs below nothing
 	depth  int
 	link   link
 	keys   []Key
@@ -50,7 +52,7 @@ func NewPicture(question string, t *Trust, walk *Walk) *Picture {
 	p.outcome = outcomeOf(t, walk)
 	for _, z := range t.Zones {
 		p.boxes = append(p.boxes, &box{
-			name: z.Name, status: z.Status, why: z.Why, link: linkOf(z), keys: z.Keys, sets: z.Sets,
+			name: z.Name, status: z.Status, why: z.Why, note: z.Mismatch, link: linkOf(z), keys: z.Keys, sets: z.Sets,
 		})
 	}
 	for _, z := range walk.zones {
@@ -94,6 +96,40 @@ func linkOf(z *Zone) link {
 	return l
 }
 
+// look is how the box of a zone is drawn: its status, or that of data in it that is worse.
+func (b *box) look() look {
+	switch {
+	case b.walked:
+		return wayLook
+	case b.holdsBogus():
+		return look{dnssec.Bogus.String(), "keys secure, data bogus", dnssec.Bogus}
+	}
+	return look{b.status.String(), b.status.String(), b.status}
+}
+
+// linkLook is how the line to a box is drawn.
+func (b *box) linkLook() string {
+	if b.walked {
+		return wayLook.class
+	}
+	return b.status.String()
+}
+
+// holdsBogus reports whether the keys of a zone are secure, and not what they signed.
+func (b *box) holdsBogus() bool {
+	return b.status == dnssec.Secure && slices.ContainsFunc(b.sets, func(s Set) bool { return s.Status == dnssec.Bogus })
+}
+
+// look is the class of the style sheet, what stands in the corner, and the colours.
+type look struct {
+	class, text string
+	paint       dnssec.Status
+}
+
+// wayLook is that of zones that were only walked through: not in the colour of a warning, for nothing is
+// wrong with them as far as anybody has looked.
+var wayLook = look{"way", "on the way", dnssec.Insecure}
+
 // box returns the box of a zone; one that only the walk came to is as little secure as
 // that above it.
 func (p *Picture) box(name string) *box {
@@ -107,10 +143,10 @@ func (p *Picture) box(name string) *box {
 		}
 	}
 	b := &box{name: name}
-	if above != nil && above.status != dnssec.Secure {
+	if above != nil && above.status != dnssec.Secure && !above.walked {
 		b.status, b.why = above.status, "below "+quoted(above.name)
 	} else {
-		b.why = "on the way only"
+		b.walked = true
 	}
 	p.boxes = append(p.boxes, b)
 	return b

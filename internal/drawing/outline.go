@@ -34,6 +34,9 @@ func (z *Zone) lines() [][2]string {
 	if len(z.Denial) > 0 && len(z.DS) == 0 {
 		lines = append(lines, [2]string{"no DS", signedText(z.Vouched) + ": " + strings.Join(firsts(z.Denial), ", ")})
 	}
+	if z.Mismatch != "" {
+		lines = append(lines, [2]string{z.Mismatch, ""})
+	}
 	for _, k := range firsts(z.Keys) {
 		lines = append(lines, [2]string{"DNSKEY " + keyText(k.Key), k.role()})
 	}

@@ -67,6 +67,8 @@ func writePaint(b *strings.Builder, indent, paper, ink, faint string, paintOf fu
 		fmt.Fprintf(b, "%s.picture .box.%s { fill: %s; stroke: %s; stroke-dasharray: %s; }\n", indent, status, p.fill, p.stroke, dashes(p))
 		fmt.Fprintf(b, "%s.picture .line.%s { stroke: %s; stroke-dasharray: %s; }\n", indent, status, p.stroke, dashes(p))
 	}
+	fmt.Fprintf(b, "%s.picture .box.way { fill: %s; stroke: %s; stroke-width: 1px; }\n", indent, paper, faint)
+	fmt.Fprintf(b, "%s.picture .line.way { stroke: %s; stroke-width: 1px; }\n%[1]s.picture text.way, .picture .head.way { fill: %[2]s; }\n", indent, faint)
 }
 
 func dashes(p paint) string {

@@ -24,7 +24,7 @@ func PanelsSVG(title, outcome string, status dnssec.Status, notes []string, rows
 		p.aliases = append(p.aliases, OneLine(note))
 	}
 	rows = rows[:min(len(rows), maxPanels)]
-	d := &svgDrawing{right: svgMinWidth}
+	d := &svgDrawing{right: svgMinWidth, svgFormat: wideFormat}
 	for _, text := range append([]string{p.title, p.outcome}, p.aliases...) {
 		d.right = max(d.right, svgMargin+svgWidth(text))
 	}
@@ -39,7 +39,7 @@ func PanelsSVG(title, outcome string, status dnssec.Status, notes []string, rows
 	for _, row := range rows {
 		d.row(row)
 	}
-	return d.document(p, "<style>\n"+Style()+"</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n")
+	return d.document(p, "picture", "<style>\n"+Style()+"</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n")
 }
 
 // width is how wide a panel has to be for its texts.

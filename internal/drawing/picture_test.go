@@ -43,6 +43,7 @@ func FuzzPicture(f *testing.F) {
 		p := hostilePicture(text)
 		checkSVG(t, SVG(p))
 		checkSVG(t, InlineSVG(p))
+		checkSVG(t, NarrowSVG(p))
 		checkDot(t, Dot(p))
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/iterdns/iterdns/glue"
 	"github.com/iterdns/iterdns/resolver"
 )
@@ -16,7 +18,8 @@ type Tree struct {
 	root    *Node
 	walks   map[int]*walkNode
 	lookups map[lookupKey]*Node
-	queries map[int]*Node // by the query's number
+	queries map[int]*askedNode // by the query's number
+	reasons map[resolver.QueryReason]bool
 	summary string
 	lines   int
 }
@@ -25,6 +28,12 @@ type Tree struct {
 type walkNode struct {
 	question *Node
 	zone     *Node
+}
+
+// askedNode is the line of a query, and what was asked.
+type askedNode struct {
+	*Node
+	asked dns.Question
 }
 
 // lookupKey is the search for the address of a name server on behalf of a walk.
@@ -39,7 +48,8 @@ func NewTree() *Tree {
 		root:    &Node{},
 		walks:   make(map[int]*walkNode),
 		lookups: make(map[lookupKey]*Node),
-		queries: make(map[int]*Node),
+		queries: make(map[int]*askedNode),
+		reasons: make(map[resolver.QueryReason]bool),
 	}
 }
 
@@ -125,6 +135,7 @@ func (t *Tree) start(i resolver.StartInfo) {
 		right = "local root"
 	}
 	w.zone = t.add(w.question, i.Step, i.Cut.Zone.String(), right)
+	w.zone.begins = true
 }
 
 func (t *Tree) referral(i resolver.ReferralInfo) {
@@ -181,10 +192,15 @@ func serversText(cut *glue.Delegation) string {
 func (t *Tree) query(i resolver.QueryInfo) {
 	w := t.walk(i.Step)
 	right := "→ " + i.Server.Addr().String() + " " + i.ServerName + OverTCP(i.Network)
+	meaning := ""
 	if i.Reason != resolver.ReasonBest && i.Reason != resolver.ReasonUnknown {
 		right += ", " + string(i.Reason)
+		meaning = queryReasons[i.Reason]
+		t.reasons[i.Reason] = true
 	}
-	t.queries[i.ID] = t.add(w.zone, i.Step, QuestionText(i.Asked), right)
+	n := t.add(w.zone, i.Step, QuestionText(i.Asked), right)
+	n.Meaning = meaning
+	t.queries[i.ID] = &askedNode{n, i.Asked}
 }
 
 func (t *Tree) response(i resolver.ResponseInfo) {
@@ -194,7 +210,7 @@ func (t *Tree) response(i resolver.ResponseInfo) {
 	}
 	delete(t.queries, i.ID)
 	if i.Err == nil && !PassedOver(i.Kind) {
-		n.Right += fmt.Sprintf(": %s. Received %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
+		n.Right += fmt.Sprintf(": %s. Received %d bytes in %s", KindText(i, n.asked), len(i.Message), Millis(i.RTT))
 		return
 	}
 	i.Network = "" // the line says it
@@ -226,7 +242,8 @@ func (t *Tree) alias(i resolver.AliasInfo) {
 }
 
 func (t *Tree) validated(i resolver.ValidatedInfo) {
-	t.add(t.walk(i.Step).zone, i.Step, ValidatedText(i), i.Status.String()+ExtendedText(i.Extended))
+	n := t.add(t.walk(i.Step).zone, i.Step, ValidatedText(i), i.Status.String()+ExtendedText(i.Extended))
+	n.validated = true
 }
 
 // done puts the answer at the end.

@@ -14,8 +14,12 @@ import (
 type Node struct {
 	At          time.Duration // since the first event
 	Left, Right string        // what, and what came of it
+	Meaning     string        // of a word on the right that needs one; "": none does
+	Folded      bool          // those below repeat what is above, and may be hidden
 	above       *Node
 	Below       []*Node
+	begins      bool // a walk begins here, or begins again
+	validated   bool // it says what validation found
 }
 
 // MaxLeft bounds the left column, so that one deep line does not push the right one

@@ -28,9 +28,11 @@ type Zone struct {
 	Anchors []uint16    // tags of the trust anchors at this very zone
 	DS      []dnssec.DS // from the zone above
 	Denial  []string    // instead of DS: the records that deny it
-	Vouched []uint16    // tags of the keys that signed the DS or its denial
-	Keys    []Key
-	Sets    []Set // of the answer
+	// Mismatch says where no key matches what vouches for the zone: in the tag, or in the digest only.
+	Mismatch string
+	Vouched  []uint16 // tags of the keys that signed the DS or its denial
+	Keys     []Key
+	Sets     []Set // of the answer
 }
 
 // Key is a key of a zone.
@@ -158,11 +160,34 @@ func (z *Zone) judge(e *dnssec.Evidence, links []dnssec.Link) bool {
 		z.Why = fmt.Sprintf("%s of %s not looked at", dns.Type(needs[0].Type), needs[0].Name)
 	default:
 		z.Status, z.Why = v.Status, v.Reason.String()
+		if v.Reason.Code == dnssec.ReasonDSMismatch {
+			z.Mismatch = z.mismatch()
+		}
 		for i := range z.Keys {
 			z.Keys[i].Trusted = z.Keys[i].Trusted && v.Reason.Code != dnssec.ReasonDSMismatch
 		}
 	}
 	return true
+}
+
+// mismatch says in what way keys do not match the DS records or the trust anchors.
+func (z *Zone) mismatch() string {
+	tags := slices.Clone(z.Anchors)
+	for _, ds := range z.DS {
+		same := slices.ContainsFunc(z.Keys, func(k Key) bool { return k.Tag == ds.KeyTag && k.Algorithm == ds.Algorithm })
+		if same {
+			return fmt.Sprintf("the key tag %d matches that of the DS, the digest does not", ds.KeyTag)
+		}
+		tags = append(tags, ds.KeyTag)
+	}
+	if len(tags) == 0 || len(z.Keys) == 0 {
+		return ""
+	}
+	texts := make([]string, 0, len(tags))
+	for _, tag := range firsts(tags) {
+		texts = append(texts, fmt.Sprint(tag))
+	}
+	return "the zone has no key with the tag " + strings.Join(texts, " or ")
 }
 
 // judgeAnswer judges the answer itself and adds each RRset to its zone.

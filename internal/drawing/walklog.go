@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/iterdns/iterdns/resolver"
@@ -26,14 +27,27 @@ type walkedZone struct {
 type walkStep struct {
 	at   time.Time
 	text string
+	same string // what it has in common with those that repeat it
 }
 
-// texts returns the steps in order, also of those that happened at the same time.
+// texts returns the steps in order, also of those that happened at the same time. What repeats one of
+// them is counted there.
 func (z *walkedZone) texts() []string {
 	slices.SortStableFunc(z.steps, func(a, b walkStep) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.text, b.text)) })
-	texts := make([]string, len(z.steps))
-	for i, s := range z.steps {
-		texts[i] = s.text
+	times := make(map[string]int)
+	for _, s := range z.steps {
+		times[s.same]++
+	}
+	var texts []string
+	for _, s := range z.steps {
+		switch n := times[s.same]; {
+		case n == 0: // it repeats one that is there
+			continue
+		case n > 1:
+			s.text += fmt.Sprintf(" (asked %d times, the same)", n)
+		}
+		texts = append(texts, s.text)
+		times[s.same] = 0
 	}
 	return texts
 }
@@ -93,10 +107,14 @@ func (l *Walk) response(i resolver.ResponseInfo) {
 	}
 	z := l.zone(i.Zone)
 	text := QuestionText(q.Asked) + " → " + i.Server.Addr().String() + ": "
+	var same string
 	if i.Err == nil && !PassedOver(i.Kind) {
-		text += fmt.Sprintf("%s, %d bytes in %s", i.Kind, len(i.Message), Millis(i.RTT))
+		kind := KindText(i, q.Asked)
+		same = strings.Join([]string{QuestionText(q.Asked), kind, fmt.Sprint(i.Rcode)}, "\n")
+		text += fmt.Sprintf("%s, %d bytes in %s", kind, len(i.Message), Millis(i.RTT))
 	} else {
 		text += Outcome(i)
+		same = fmt.Sprint(i.ID) // which server fails, and when, matters
 	}
-	z.steps = append(z.steps, walkStep{i.At, text})
+	z.steps = append(z.steps, walkStep{i.At, text, same})
 }

@@ -2,6 +2,7 @@ package debugpage
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -28,11 +29,14 @@ type cached struct {
 	Wrong   string // what is wrong with Asked
 	Views   bool   // there are entries of more than one view
 	Lines   []cacheLine
+	Others  int            // entries of kinds that the page does not show
+	Terms   []drawing.Term // words of the lines that need a meaning
 }
 
 type cacheLine struct {
 	Name, Kind, Type, TTL, Status string
 	View                          string
+	Meaning                       string // of Status
 	Data                          []string
 	Failed                        bool
 }
@@ -71,8 +75,12 @@ func (p *Page) cache(r *http.Request, delegations bool) (*cached, error) {
 	if i := slices.IndexFunc(wanted, func(k kindMeaning) bool { return k.Name() == c.Kind }); i >= 0 {
 		wanted = wanted[i : i+1]
 	}
-	at, err := dnssec.ParseName(cmp.Or(strings.TrimSpace(c.Asked), "."))
-	if err != nil {
+	at, err := parseName(cmp.Or(strings.TrimSpace(c.Asked), "."))
+	switch {
+	case errors.Is(err, errBlank):
+		c.Wrong = blankText
+		return c, nil
+	case err != nil:
 		c.Wrong = "That is no domain name: " + resolver.Printable(err.Error()) + "."
 		return c, nil
 	}
@@ -91,6 +99,9 @@ func (c *cached) fill(r *http.Request, o resolver.Options, at dnssec.Name, wante
 	views := make(map[[32]byte]bool)
 	found := firsts[cache.Entry]{n: (pageOf(r) + 1) * perPage, order: byName}
 	o.Cache.Walk(now, func(e cache.Entry) bool {
+		if !isShown(e.Kind) {
+			c.Others++
+		}
 		isWanted := slices.ContainsFunc(wanted, func(k kindMeaning) bool { return k.kind == e.Kind })
 		if isWanted && (e.Name == at || !c.Exactly && e.Name.IsBelow(at)) {
 			found.add(e)
@@ -105,8 +116,59 @@ func (c *cached) fill(r *http.Request, o resolver.Options, at dnssec.Name, wante
 	c.paging, from, to = turn(r, found.total)
 	c.Views = len(views) > 1
 	for _, e := range found.kept[min(from, len(found.kept)):min(to, len(found.kept))] {
-		c.Lines = append(c.Lines, cacheLineOf(now, e))
+		line := cacheLineOf(now, e)
+		if e.Kind == cache.KindChain {
+			line.Data = aliasText(o.Cache.View(e.View).Uncounted(), now, e)
+		}
+		c.Lines = append(c.Lines, line)
 	}
+	for _, status := range []dnssec.Status{dnssec.Indeterminate, dnssec.Insecure} {
+		if slices.ContainsFunc(c.Lines, func(l cacheLine) bool { return l.Status == status.String() }) {
+			c.Terms = append(c.Terms, drawing.Term{Word: status.String(), Meaning: statusMeanings[status]})
+		}
+	}
+}
+
+// isShown reports whether the page of the cache shows a kind.
+func isShown(kind cache.Kind) bool {
+	return slices.ContainsFunc(cacheKinds, func(k kindMeaning) bool { return k.kind == kind })
+}
+
+// statusMeanings say what the status of an entry means, where its word alone may worry a reader.
+var statusMeanings = map[dnssec.Status]string{
+	dnssec.Secure:        "signed, up to a trust anchor",
+	dnssec.Insecure:      "proven not to be signed",
+	dnssec.Bogus:         "validation failed",
+	dnssec.Indeterminate: "not validated itself, as keys and DS records are not that are kept to validate others; no fault",
+}
+
+// aliasText says where the aliases of a chain lead.
+func aliasText(v *cache.View, now time.Time, e cache.Entry) []string {
+	chain, ok := v.GetChain(now, e.Name, e.Type, e.Trust)
+	if !ok {
+		if chain, ok = v.GetBrief(now, e.Name, e.Type, e.Trust); !ok {
+			return nil // it has expired, or gone meanwhile
+		}
+	}
+	var rrs []dns.RR
+	for _, set := range chain.Answer {
+		rrs, _ = set.AppendRRs(rrs, 0, false) // what is malformed is left out
+	}
+	var lines []string
+	if path := drawing.AliasPath(e.Name.String(), ".", rrs); path != "" {
+		lines = append(lines, shorten("alias to "+path))
+	}
+	for _, set := range chain.Answer {
+		if set.Type == e.Type && e.Type != dns.TypeCNAME && e.Type != dns.TypeDNAME {
+			for _, data := range drawing.DataOf(set) {
+				lines = append(lines, shorten(dns.Type(set.Type).String()+" "+data))
+			}
+		}
+	}
+	if chain.Rcode != dns.RcodeSuccess {
+		lines = append(lines, drawing.RcodeText(chain.Rcode)+" there")
+	}
+	return lines
 }
 
 func byName(a, b cache.Entry) int {
@@ -117,6 +179,7 @@ func byName(a, b cache.Entry) int {
 // cacheLineOf says what an entry holds.
 func cacheLineOf(now time.Time, e cache.Entry) cacheLine {
 	line := cacheLine{Name: e.Name.String(), Kind: e.Kind.String(), View: fmt.Sprintf("%x", e.View[:3]), TTL: span(time.Duration(e.TTL) * time.Second)}
+	line.Meaning = statusMeanings[e.Status]
 	if e.TTL == 0 {
 		line.TTL = "expired"
 	}

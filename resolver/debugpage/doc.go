@@ -21,7 +21,7 @@
 //
 // Requests for another host name than those of Options.Hosts are refused, so that a web page
 // elsewhere cannot read this one by DNS rebinding, and so are requests that a browser makes for
-// another site. Only POST asks a question, and GET changes nothing.
+// another site. Only POST asks a question; GET changes nothing but which aliases count as lately used.
 //
 // All text from the network is escaped and printable, and the Content-Security-Policy allows no
 // script and no inline style.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/miekg/dns"
 
@@ -36,8 +37,10 @@ type answer struct {
 	Notes     []string
 	Records   []string
 	Picture   template.HTML
+	Narrow    template.HTML // the picture for narrow screens
 	Trust     []*drawing.Node
 	Walk      []*drawing.Node
+	Terms     []drawing.Term // words of the walk that need a meaning
 	Effort    string
 }
 
@@ -64,8 +67,11 @@ func (p *Page) explain(w http.ResponseWriter, r *http.Request) (*explained, erro
 		e.Wrong = "That is no record type; one is A, AAAA, MX, TXT or TYPE65534."
 		return e, nil
 	}
-	if _, err := dnssec.ParseName(e.Asked); err != nil || e.Asked == "" {
+	if _, err := parseName(e.Asked); err != nil || e.Asked == "" {
 		e.Wrong = "That is no domain name. A name has labels of 1 to 63 bytes between dots, and at most 255 bytes."
+		if errors.Is(err, errBlank) {
+			e.Wrong = blankText
+		}
 		return e, nil
 	}
 	// The server may have deadlines that are shorter than a question takes. Each request sets them
@@ -101,18 +107,49 @@ func (p *Page) ask(ctx context.Context, name string, qtype uint16, anew bool) (*
 	a := &answer{Question: drawing.QuestionText(dns.Question{Name: dns.Fqdn(name), Qtype: qtype}), Anew: anew}
 	chain := a.outcome(result, err)
 	a.Walk, a.Effort = tree.Lines()
+	drawing.Fold(a.Walk)
+	a.Terms = tree.Terms()
 	trust := &drawing.Trust{}
 	if len(chain) > 0 {
 		o := r.Options()
 		o.TrustAnchors = r.TrustAnchors()
 		if judged, err := drawing.Judge(chain, o, o.SignatureTime()); err == nil {
 			trust, a.Trust = judged, judged.Outline()
+			a.mismatches(judged)
 		}
 	}
 	if picture := drawing.NewPicture(a.Question, trust, walk); picture.Zones() > 0 {
 		a.Picture = template.HTML(drawing.InlineSVG(picture)) // it escapes what it draws
+		a.Narrow = template.HTML(drawing.NarrowSVG(picture))  // so does this
 	}
 	return a, nil
+}
+
+// mismatches notes in what way keys and DS records of a zone do not match.
+func (a *answer) mismatches(t *drawing.Trust) {
+	for _, z := range t.Zones {
+		if z.Mismatch != "" {
+			a.Notes = append(a.Notes, "In the zone "+hostIn(z.Name)+", "+z.Mismatch+".")
+		}
+	}
+}
+
+// errBlank: a name has a blank that its reader has not escaped.
+var errBlank = errors.New("a blank in a name")
+
+const blankText = `That is no domain name: there is a blank in it. Write \032 for a blank that is part of the name.`
+
+// parseName reads a name that a person has typed. A blank there is a mistake, though DNS allows it; one
+// that is meant has a backslash before it.
+func parseName(text string) (dnssec.Name, error) {
+	escaped := false
+	for _, r := range text {
+		if unicode.IsSpace(r) && !escaped {
+			return "", errBlank
+		}
+		escaped = r == '\\' && !escaped
+	}
+	return dnssec.ParseName(text)
 }
 
 // freshCache is the memory of a resolver for one question.

@@ -40,7 +40,7 @@ var meanings = map[resolver.FailureReason]string{
 	resolver.FailureUnreachable: "no server sent a usable answer, or none has an address",
 	resolver.FailureNetwork:     "the root servers are blocked or intercepted",
 	resolver.FailureLoop:        "aliases or name servers depend on themselves",
-	resolver.FailureCached:      "it failed a moment ago and is not tried again yet",
+	resolver.FailureCached:      "it failed a moment ago and is not tried again yet; the cause is counted where it failed",
 	resolver.FailureRefused:     "only the cache was allowed to answer, and has nothing",
 	resolver.FailureHook:        "a hook of this program returned what cannot be used",
 	resolver.FailureClosed:      "the resolver was closed",
@@ -68,7 +68,7 @@ func (p *Page) overview(refreshing bool) *overview {
 	o := &overview{Refreshing: refreshing, Every: p.options.Every, Stats: s, Plots: p.plotsOf(readings)}
 	o.Times = []plot{p.serverTimes()}
 	if counts := p.watched.counts(); slices.Max(counts) > 0 {
-		o.Times = append(o.Times, barPlot("Question times, ms", counts))
+		o.Times = append(o.Times, barPlot("Question times, ms", "Questions by the time they took. Each label is the upper bound of its bar.", counts))
 	}
 	o.Failures = reasonsOf(s.Failures, func(r resolver.FailureReason) string { return meanings[r] })
 	before := readings[0].byReason
@@ -154,5 +154,5 @@ func (p *Page) serverTimes() plot {
 		}
 		return true
 	})
-	return barPlot("Server round trips, ms", counts)
+	return barPlot("Server round trips, ms", "Servers by their round-trip time. Each label is the upper bound of its bar.", counts)
 }

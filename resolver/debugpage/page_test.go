@@ -34,8 +34,12 @@ www A 192.0.2.80
 cdn CNAME www.plain.example.
 -- zone plain.example. at 198.51.100.4 --
 www A 192.0.2.85
+loop CNAME b
+b CNAME loop
 -- zone broken.example. signed break=expired:www/A at 198.51.100.5 --
 www A 192.0.2.66
+-- zone wrongds.example. signed break=ds-digest at 198.51.100.8 --
+www A 192.0.2.69
 -- zone silent.example. at 198.51.100.6 --
 www A 192.0.2.67
 -- zone lame.example. at 198.51.100.7 --
@@ -257,12 +261,58 @@ func TestAnswers(t *testing.T) {
 			{"cdn.shop.example", "a", []string{"cdn.shop.example is an alias of www.plain.example.", "DNSSEC does not protect it", "insecure"}},
 			{"missing.shop.example", "TYPE1", []string{"There is no name missing.shop.example, as the zone shop.example says.", "DNSSEC proves it"}},
 			{"www.shop.example", "TXT", []string{"exists, but has no TXT records, as the zone shop.example says"}},
-			{"a b..c", "A", []string{"That is no domain name."}},
+			{"a..c", "A", []string{"That is no domain name."}},
+			{"foo bar", "A", []string{"there is a blank in it"}},
+			{`foo\\ bar`, "A", []string{"there is a blank in it"}},
+			{`foo\ bar.shop.example`, "A", []string{"There is no name foo\\ bar.shop.example"}},
+			{`foo\032bar.shop.example`, "A", []string{"There is no name foo\\ bar.shop.example"}},
 			{"www.shop.example", "NONSENSE", []string{"That is no record type"}},
 			{"www.shop.example", "AXFR", []string{"no answer"}},
 		} {
 			wantAll(t, test.name+" "+test.qtype, textOf(s.explain(test.name, test.qtype, false)), test.want...)
 		}
+	})
+}
+
+// TestAliasLoop: where aliases lead is in the walk, in the picture and in the cache.
+func TestAliasLoop(t *testing.T) {
+	inSite(t, world, debugpage.Options{Ask: true}, func(s *site) {
+		const loop = "loop.plain.example"
+		page := s.explain(loop, "A", false)
+		way := "alias to b.plain.example, then back to " + loop
+		wantAll(t, "asked", textOf(page), "no answer", way+". Received", way+", ")
+		wantAll(t, "asked", page, `<a href="cache?name=loop.plain.example&amp;exactly=1">cache</a>`)
+		wantAll(t, "cache", textOf(s.get("cache?kind=chain")), loop+". CNAME chain insecure 5 min 0 s "+way)
+	})
+}
+
+// TestFolded: a bogus answer is asked for again, and the page says so in one line, for each zone too.
+func TestFolded(t *testing.T) {
+	inSite(t, world, debugpage.Options{Ask: true}, func(s *site) {
+		page := s.explain("www.broken.example", "A", true)
+		wantAll(t, "walk", page, "<details><summary class=\"line\"><span class=\"what\">asked again 2 times, with the same result</span>")
+		wantAll(t, "picture", page, `class="picture"`, `class="picture narrow"`, "keys secure, data bogus", "(asked 3 times, the same)")
+		page = textOf(s.explain("www.wrongds.example", "A", true))
+		wantAll(t, "mismatch", page, "In the zone wrongds.example, the key tag ", " matches that of the DS, the digest does not.")
+	})
+}
+
+// TestTerms: words of the resolver's own have their meaning on the page.
+func TestTerms(t *testing.T) {
+	inSite(t, world, debugpage.Options{Ask: true}, func(s *site) {
+		page := s.explain("www.silent.example", "A", true)
+		wantAll(t, "walk", page, `title="the servers asked before sent nothing usable"`, "<dt>next</dt>", "on the way: its servers were asked")
+		if strings.Contains(page, `class="box indeterminate"`) {
+			t.Error("zones on the way have the colour of a warning")
+		}
+		if page = s.explain("www.shop.example", "A", true); strings.Contains(page, "<dt>next</dt>") || strings.Contains(page, "<dl class=\"terms\">") {
+			t.Error("terms that are not there are explained")
+		}
+		s.explain("www.shop.example", "A", false)
+		wantAll(t, "cache", s.get("cache"), "<dt>indeterminate</dt>", `title="not validated itself`)
+		wantAll(t, "cache", textOf(s.get("cache")), "entries of other kinds")
+		s.explain("loop.plain.example", "A", false)
+		wantAll(t, "overview", textOf(s.get("")), "Servers by their round-trip time. Each label is the upper bound of its bar.", "Aliases that lead in a circle are there as aliases")
 	})
 }
 

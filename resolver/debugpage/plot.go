@@ -28,6 +28,7 @@ type plot struct {
 	Title   string
 	Now     string // the last value, written out
 	Legend  []series
+	Note    string // what is counted, where Legend does not say it
 	Picture template.HTML
 }
 
@@ -87,12 +88,12 @@ func linePlot(title string, times []time.Time, axis scale, lines ...series) plot
 }
 
 // barPlot draws how many times fell into each bucket of a histogram.
-func barPlot(title string, counts []uint64) plot {
+func barPlot(title, note string, counts []uint64) plot {
 	var sum, top uint64
 	for _, n := range counts {
 		sum, top = sum+n, max(top, n)
 	}
-	p := plot{Title: title, Now: "none yet"}
+	p := plot{Title: title, Note: note, Now: "none yet"}
 	if sum > 0 {
 		p.Now = "median " + medianOf(counts, sum)
 	}
