@@ -33,10 +33,10 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/dnssec/anchorfile"
 	"github.com/iterdns/iterdns/resolver"
 )
 
@@ -174,33 +174,18 @@ func load(file string) (dnssec.Rollover, error) {
 	return state, nil
 }
 
-// newFileMode lets everybody read the state, which is no secret: servers run as other users.
-const newFileMode = 0o644
-
 // save replaces the file in one step: a program that is interrupted leaves the old state
-// or the new one. The file keeps its mode, and a symbolic link still leads to it.
+// or the new one. The file keeps its mode, and a symbolic link still leads to it. A file that
+// everybody may write is refused, since it decides what is trusted.
 func save(file string, state dnssec.Rollover) error {
 	text, err := json.MarshalIndent(state, "", "\t")
 	if err != nil {
 		return err
 	}
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target
-	}
-	mode := fs.FileMode(newFileMode)
-	if info, err := os.Stat(file); err == nil {
-		mode = info.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+"-*")
+	store := anchorfile.New(file)
+	was, err := store.Load(context.Background())
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return store.Save(context.Background(), append(text, '\n'), was)
 }
