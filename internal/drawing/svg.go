@@ -20,14 +20,15 @@ const (
 	svgGap      = 18 // above a box and what it hangs by
 	svgGlyph    = 7.85
 	svgStep     = 28  // of a line that belongs to the one above
-	svgMaxText  = 112 // characters; the rest is cut off
+	svgMaxText  = 112 // characters of a line; the rest is wrapped
+	svgMaxLines = 3   // of a text, as long as that; the rest is cut off
 	svgMinWidth = 560
 )
 
 // svgFormat is what a picture is drawn for.
 type svgFormat struct {
 	margin, indent float64 // around all; of a zone below its parent
-	width          float64 // of all, where texts are wrapped to fit; 0: as wide as the texts are, which are cut
+	width          float64 // of all, where texts are wrapped to fit; 0: as wide as the texts are, up to svgMaxText
 }
 
 var (
@@ -49,12 +50,13 @@ func (f svgFormat) x(b *box) float64 {
 
 // fit returns lines that are no longer than there is room for.
 func (f svgFormat) fit(lines []svgText, room float64) []svgText {
+	most := int(room / svgGlyph)
 	if f.width == 0 {
-		return lines
+		most = svgMaxText
 	}
 	var fitting []svgText
 	for _, line := range lines {
-		for i, text := range wrap(cut(line.text), int((room-line.indent())/svgGlyph), svgWrapped) {
+		for i, text := range wrap(cutTo(line.text, svgMaxLines*svgMaxText), most-int(line.indent()/svgGlyph), svgWrapped) {
 			part := line
 			part.text, part.wrapped = text, i > 0
 			fitting = append(fitting, part)
@@ -159,12 +161,14 @@ func drawSVG(p *Picture, f svgFormat) *svgDrawing {
 // svgWidth is how wide a text is drawn.
 func svgWidth(text string) float64 { return svgGlyph * float64(utf8.RuneCountInString(cut(text))) }
 
-// cut shortens a text to what is drawn of it.
-func cut(text string) string {
-	if utf8.RuneCountInString(text) <= svgMaxText {
+// cut shortens a text to what is drawn of it in one line.
+func cut(text string) string { return cutTo(text, svgMaxText) }
+
+func cutTo(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
 		return text
 	}
-	return string([]rune(text)[:svgMaxText-1]) + "…"
+	return string([]rune(text)[:n-1]) + "…"
 }
 
 // texts are the lines within a box, below its name.
