@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/miekg/dns"
 )
 
 // lists are the files of names, read one after the other.
@@ -219,10 +221,6 @@ func surveyLists(ctx context.Context, c *config, in *lists, before *written) (su
 
 // topLevelOf returns the last label of an absolute name, with the final dot.
 func topLevelOf(name string) string {
-	for i := len(name) - 2; i >= 0; i-- {
-		if name[i] == '.' && (i == 0 || name[i-1] != '\\') {
-			return name[i+1:]
-		}
-	}
-	return name
+	begin, _ := dns.PrevLabel(name, 1)
+	return name[begin:]
 }

@@ -109,7 +109,7 @@ func TestReadStops(t *testing.T) {
 }
 
 func TestTopLevelOf(t *testing.T) {
-	for name, want := range map[string]string{"www.example.com.": "com.", "com.": "com.", ".": ".", `a\.b.`: `a\.b.`, `x.a\.b.`: `a\.b.`} {
+	for name, want := range map[string]string{"www.example.com.": "com.", "com.": "com.", ".": ".", `a\.b.`: `a\.b.`, `x.a\.b.`: `a\.b.`, `x\\.com.`: "com."} {
 		if got := topLevelOf(name); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
