@@ -282,6 +282,7 @@ func TestAliasLoop(t *testing.T) {
 		way := "alias to b.plain.example, then back to " + loop
 		wantAll(t, "asked", textOf(page), "no answer", way+". Received", way+", ")
 		wantAll(t, "asked", page, `<a href="cache?name=loop.plain.example&amp;exactly=1">cache</a>`)
+		wantAll(t, "asked again", textOf(s.explain(loop, "A", false)), "known already", loop+". -> b.plain.example. -> "+loop)
 		wantAll(t, "cache", textOf(s.get("cache?kind=chain")), loop+". CNAME chain insecure 5 min 0 s "+way)
 	})
 }
