@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -192,5 +191,8 @@ func DigestName(number uint8) string {
 
 // typeName returns the mnemonic of an RR type, or TYPEn (RFC 3597 §5).
 func typeName(rrtype uint16) string {
-	return strings.TrimPrefix(dns.Type(rrtype).String(), " ")
+	if rrtype == dns.TypeNone || rrtype == dns.TypeReserved { // whose texts are no mnemonics
+		return fmt.Sprintf("TYPE%d", rrtype)
+	}
+	return dns.Type(rrtype).String()
 }

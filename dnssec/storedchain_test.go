@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -358,6 +359,17 @@ func TestStoredChainWritesWhatIsRead(t *testing.T) {
 		var read StoredChain
 		if err != nil || read.UnmarshalBinary(b) != nil || !reflect.DeepEqual(&read, s) {
 			t.Errorf("got %v, %+v", err, read)
+		}
+	}
+}
+
+// Every type has a text of the form that zone files use, and reads back from it.
+func TestStoredTypes(t *testing.T) {
+	form := regexp.MustCompile(`^[A-Z][A-Z0-9-]*$`)
+	for rrtype := range 1 << 16 {
+		text := typeName(uint16(rrtype))
+		if _, got, err := parseQuestion("example.", text); !form.MatchString(text) || err != nil || got != uint16(rrtype) {
+			t.Errorf("type %d: %q reads back as %d, %v", rrtype, text, got, err)
 		}
 	}
 }
