@@ -238,7 +238,7 @@ func TestAskedWhateverTheClock(t *testing.T) {
 func TestClockShortensNoHoldDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newKey(t, "."), newKey(t, ".")
-		year1970 := time.Unix(86400, 0).Sub(time.Now())
+		year1970 := time.Until(time.Unix(86400, 0))
 		for _, test := range []struct {
 			label      string
 			seen, then time.Duration // offsets
