@@ -94,7 +94,8 @@ type Options struct {
 	// Fallback is a route to recursive servers, over UDP, TCP, TLS or by an Exchanger, that is used only
 	// while no root server can be asked (NetworkClosed): several questions have failed at all of them, over
 	// UDP and TCP, or something else has answered them in the place of several, without the signatures of
-	// the root zone. With ValidateOff, what answers like a root server is not told from one. Its zone is "." or "", its kind RouteForward, and Unsigned is not allowed: that of
+	// the root zone. With ValidateOff, what answers like a root server cannot be distinguished from one. Its
+	// zone is "." or "", its kind RouteForward, and Unsigned is not allowed: that of
 	// ParseRoute(".=tls://192.0.2.53#dns.example") is one over TLS. It is asked for no name that a route,
 	// local zone or zone of RequireTLS has, nor below a delegation in the cache whose servers answer.
 	// One query every 15 s tests whether root servers answer again, and three successes end its use.
@@ -104,7 +105,8 @@ type Options struct {
 	// data takes precedence over expired data: with ServeStale, an expired answer is returned when the
 	// fallback fails too, or says what is bogus, or after StaleAfter. ServeStaleOverBogus is about what a
 	// zone's own servers say, and returns nothing for what the fallback says. The error of a question that
-	// fails at both names both. New and SetRoutes refuse it together with a route for ".", which is used for all names. Nil: none.
+	// fails at both names both. New and SetRoutes refuse it together with a route for ".", which is used for
+	// all names. Nil: none.
 	Fallback *Route
 
 	// RequireTLS are authoritative servers, by zone or by address, that are asked over TLS only

@@ -315,7 +315,7 @@ func TestRequireTLSOfZone(t *testing.T) {
 	})
 }
 
-// Where a server cannot be had over TLS, the other one is asked, and where neither can, the question
+// Where a server cannot be reached over TLS, the other one is asked, and where neither can, the question
 // fails, says why, and nothing is asked in clear.
 func TestRequireTLSFailures(t *testing.T) {
 	for _, tt := range []struct {
@@ -381,7 +381,7 @@ func TestRequireTLSFailures(t *testing.T) {
 	}
 }
 
-// A server that cannot be had over TLS is marked down: with another one beside it, it costs few
+// A server that cannot be reached over TLS is marked down: with another one beside it, it costs few
 // handshakes, and without any, few of them too, and none in clear. Once it is mended it is used again.
 func TestRequireTLSMarksDown(t *testing.T) {
 	for _, tt := range []struct {

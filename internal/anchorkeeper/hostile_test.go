@@ -308,7 +308,7 @@ func TestFunctionsThatDoNotReturn(t *testing.T) {
 			w.want("told", "Valid", "Valid")
 			pass(2 * time.Hour)
 			if c := w.keeper.Counts(); c.Unsaved || !w.trusts(fresh) {
-				t.Errorf("whoever is told %s: %+v", label, c)
+				t.Errorf("those who are told %s: %+v", label, c)
 			}
 			w.stop()
 		})

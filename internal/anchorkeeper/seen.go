@@ -20,7 +20,7 @@ const (
 
 // Saw is told of each DNSKEY RRset that validation receives, of any zone, validated or not. One that may
 // revoke a key is looked at soon, without waiting for the next query of the keeper: its own signature
-// revokes a key, whoever sends it (RFC 5011 §2.1). It returns at once, and may be called concurrently.
+// revokes a key, whichever server sends it (RFC 5011 §2.1). It returns at once, and may be called concurrently.
 func (k *Keeper) Saw(set *dnssec.RRset) {
 	if !revokesSomething(set) {
 		return

@@ -22,7 +22,7 @@ func newSeenWorld(t *testing.T, old, fresh key) *world {
 	return w
 }
 
-// A revocation that validation sees counts at once, without a query, whoever else has signed the keys.
+// A revocation that validation sees counts at once, without a query, also when other keys have signed the set.
 // Nothing else of what validation sees counts.
 func TestSeenRevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -108,7 +108,7 @@ type pieceOfWork struct {
 	unanswered *failure.ZoneError // as that of a clientQuestion
 }
 
-// Leaving notes what the caller did not wait for any longer, which whoever leads the flight knows.
+// Leaving notes what the caller did not wait for any longer, which the leader of the flight knows.
 func (p *pieceOfWork) Leaving(fl *flight.Flight) {
 	if led, ok := fl.Work().(*pieceOfWork); ok && led.waiting != nil {
 		p.unanswered = led.waiting()
