@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/dnssec"
+	"github.com/iterdns/iterdns/internal/test/rootsigner"
 	"github.com/iterdns/iterdns/internal/test/testcert"
 	"github.com/iterdns/iterdns/resolver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
@@ -528,6 +530,46 @@ func TestFallbackRootsOverTLS(t *testing.T) {
 		result, err = r.Resolve(t.Context(), "to.bank.example.", dns.TypeA)
 		if err != nil || result.Fallback || r.Stats().Network != resolver.NetworkOpen {
 			t.Errorf("got %+v, %v, network %s; want it of the zone's servers", result, err, r.Stats().Network)
+		}
+	})
+}
+
+// TestFallbackWithLocalRoot: a copy of the root zone, which is asked in the place of the root servers, does not
+// hide that no server can be reached, nor keep the fallback in use afterwards.
+func TestFallbackWithLocalRoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, beyond := newLocalRootWorld(t, rootsigner.Options{}), newLocalRootWorld(t, rootsigner.Options{})
+		var dead atomic.Bool
+		w.Fault("*", resolvertest.Drop().When(func(q resolvertest.Query) bool {
+			return dead.Load() && q.Server.String() != fallbackAddr
+		}))
+		w.Handle(fallbackAddr, dns.HandlerFunc(newLocalRootResolver(t, beyond.options(nil)).ServeDNS))
+		o := w.options(&resolver.LocalRoot{Sources: []resolver.LocalRootSource{w.reader()}})
+		o.Fallback = &resolver.Route{Servers: server(fallbackAddr)}
+		r := newLocalRootResolver(t, o)
+		ask := func(name string, rcode int, fallback bool, status dnssec.Status) {
+			t.Helper()
+			result, err := r.Resolve(t.Context(), name, dns.TypeA)
+			if err != nil || result.Rcode != rcode || result.Fallback != fallback || result.Status != status {
+				t.Errorf("%s: got %+v, %v, network %s", name, result, err, r.Stats().Network)
+			}
+		}
+		ask("www.test.", dns.RcodeSuccess, false, dnssec.Insecure)
+		dead.Store(true)
+		ask("www.example.", dns.RcodeSuccess, true, dnssec.Secure)
+		ask("ns.test.", dns.RcodeSuccess, true, dnssec.Insecure)
+		ask("www.missing.", dns.RcodeNameError, true, dnssec.Secure) // it goes before all else then
+		if n := r.Stats().Network; n != resolver.NetworkClosed {
+			t.Errorf("the network is %s", n)
+		}
+		dead.Store(false)
+		for i := range 6 { // three successes, 15 s apart, end it
+			r.Resolve(t.Context(), fmt.Sprintf("n%d.test.", i), dns.TypeA)
+			time.Sleep(16 * time.Second)
+		}
+		ask("ns.example.", dns.RcodeSuccess, false, dnssec.Secure)
+		if n := r.Stats().Network; n != resolver.NetworkOpen {
+			t.Errorf("the network is %s", n)
 		}
 	})
 }
