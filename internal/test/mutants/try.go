@@ -116,7 +116,7 @@ func (t *trial) judge(ctx context.Context, mu *mutant) result {
 		}
 	}
 	if number := t.numbers[mu]; number != 0 {
-		return t.judgeRun(t.execute(ctx, t.binaries[words[0]], words, number))
+		return t.judgeRuns(ctx, t.binaries[words[0]], words, number)
 	}
 	return t.judgeAlone(ctx, mu, words, changes)
 }
@@ -137,7 +137,23 @@ func (t *trial) judgeAlone(ctx context.Context, mu *mutant, words []string, chan
 	if message, err := t.build.compile(ctx, words[0], overlay, binary); err != nil {
 		return result{verdict: broken, detail: "does not compile, which is no test", log: message}
 	}
-	return t.judgeRun(t.execute(ctx, binary, words, 0))
+	return t.judgeRuns(ctx, binary, words, 0)
+}
+
+// survivorRuns is how often a test that passes with a mutant is run before the mutant counts as survived.
+// Tests draw servers and times at random, so that some notice a mutant in most runs only.
+const survivorRuns = 5
+
+// judgeRuns judges a mutant by its test, which is run again while it passes. The result says which run
+// has failed, if it is not the first, so that such tests can be made to look harder.
+func (t *trial) judgeRuns(ctx context.Context, binary string, words []string, number int) result {
+	r := t.judgeRun(t.execute(ctx, binary, words, number))
+	for run := 2; r.verdict == survived && run <= survivorRuns && ctx.Err() == nil; run++ {
+		if r = t.judgeRun(t.execute(ctx, binary, words, number)); r.verdict == killed {
+			r.detail += fmt.Sprintf(", in run %d only", run)
+		}
+	}
+	return r
 }
 
 // passesPlain runs a test without a mutant, once: there it has to run and to pass, or its
