@@ -34,10 +34,11 @@ func (v *View) KeepFailure(now time.Time, name dnssec.Name, rrtype uint16, trust
 
 // Origin returns where the question failed. It is zero for a failure that PutFailure kept.
 func (f Failure) Origin() (o FailureOrigin) {
-	b := f.origin
-	if b == "" {
+	if f.origin == "" {
 		return o
 	}
+	o.Clock = f.Clock()
+	b := f.origin[1+clockSize*int(f.origin[0]):]
 	n := int(b[0])
 	o.Zone, b = dnsname.Name(b[1:1+n]), b[1+n:]
 	count := int(b[0])
@@ -48,29 +49,16 @@ func (f Failure) Origin() (o FailureOrigin) {
 		o.Servers = append(o.Servers, netip.AddrPortFrom(addr, be16(b[1+n:])))
 		b = b[3+n:]
 	}
-	if b[0] == 1 {
-		o.Clock = unpackClock(b[1:])
-	}
-	o.Reason = b[1+clockSize*int(b[0]):]
+	o.Reason = b
 	return o
 }
 
 // Clock returns FailureOrigin.Clock of the failure alone.
 func (f Failure) Clock() *dnssec.ClockError {
-	b := f.origin
-	if b == "" {
+	if f.origin == "" || f.origin[0] == 0 {
 		return nil
 	}
-	b = b[1+int(b[0]):]
-	count := int(b[0])
-	b = b[1:]
-	for range count {
-		b = b[3+int(b[0]):]
-	}
-	if b[0] == 0 {
-		return nil
-	}
-	return unpackClock(b[1:])
+	return unpackClock(f.origin[1:])
 }
 
 // clockSize is how many bytes packClock appends.
@@ -97,23 +85,22 @@ func unpackClock(packed string) *dnssec.ClockError {
 // At returns when the question failed.
 func (f Failure) At() time.Time { return f.Until.Add(-failureWait(f.Count)) }
 
-// packed returns the origin as Origin reads it.
+// packed returns the origin as Origin and Clock read it.
 func (o FailureOrigin) packed() string {
 	if o.Zone == "" && len(o.Servers) == 0 && o.Reason == "" && o.Clock == nil {
 		return ""
 	}
 	servers := o.Servers[max(0, len(o.Servers)-maxFailureServers):]
-	b := append([]byte{byte(len(o.Zone))}, o.Zone...)
+	b := []byte{0}
+	if o.Clock != nil {
+		b = packClock([]byte{1}, o.Clock)
+	}
+	b = append(append(b, byte(len(o.Zone))), o.Zone...)
 	b = append(b, byte(len(servers)))
 	for _, s := range servers {
 		addr := s.Addr().AsSlice()
 		b = append(append(b, byte(len(addr))), addr...)
 		b = binary.BigEndian.AppendUint16(b, s.Port())
-	}
-	if o.Clock != nil {
-		b = packClock(append(b, 1), o.Clock)
-	} else {
-		b = append(b, 0)
 	}
 	return string(append(b, o.Reason[:min(len(o.Reason), maxFailureReason)]...))
 }

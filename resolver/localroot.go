@@ -34,8 +34,8 @@ import (
 // than the one in use, changes nothing.
 //
 // Its replies pass through the same checks, validation and cache as those of servers: what was cached keeps
-// its TTL when the copy is replaced. The root zone of 2026
-// takes 2.3 MB, and up to 20 MB for the fraction of a second in which it is read.
+// its TTL when the copy is replaced. The root zone of 2026 takes 2.3 MB, and up to 20 MB for the fraction of a
+// second in which it is read.
 type LocalRoot struct {
 	// Sources are tried in order. Nil: LocalRootServers.
 	Sources []LocalRootSource

@@ -88,10 +88,10 @@ func (f *File) read() ([]byte, error) {
 
 // Save replaces the file atomically with one that holds state, and syncs file and folder to the disk before
 // it returns: a program or a machine that stops meanwhile leaves the old text or the new one. The file
-// keeps its mode, and a symbolic link to it is preserved, even if there is no file yet. When the content of the file is no longer was
-// (nil for no file), Save fails with dnssec.ErrStoreChanged; two processes that save at the same instant
-// may still both succeed, and one of the texts stays. On an error the file is unchanged, unless syncing the
-// folder failed.
+// keeps its mode, and a symbolic link to it is preserved, even if there is no file yet. When the content of
+// the file is no longer was (nil for no file), Save fails with dnssec.ErrStoreChanged; two processes that
+// save at the same instant may still both succeed, and one of the texts stays. On an error the file is
+// unchanged, unless syncing the folder failed.
 func (f *File) Save(_ context.Context, state, was []byte) error {
 	if err := f.unchanged(was); err != nil {
 		return err

@@ -78,8 +78,8 @@ type Keeper struct {
 func Open(o Options) (*Keeper, []dnssec.Anchor, error) {
 	k := &Keeper{
 		o: o, store: newBoundedStore(o.Store),
-		refused: make(map[string]error), schedules: make(map[string]schedule), holdDowns: make(map[holdDownKey]holdDown), unsaved: make(map[string]bool),
-		wake: make(chan struct{}, 1), seen: make(map[string][]*dnssec.RRset), looked: make(map[string]*dnssec.RRset),
+		refused: make(map[string]error), schedules: make(map[string]schedule), holdDowns: make(map[holdDownKey]holdDown),
+		unsaved: make(map[string]bool), wake: make(chan struct{}, 1), seen: make(map[string][]*dnssec.RRset), looked: make(map[string]*dnssec.RRset),
 	}
 	now := o.Now()
 	text, err := k.store.load(context.Background())

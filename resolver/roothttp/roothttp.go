@@ -17,8 +17,8 @@ const IANA = "https://www.internic.net/domain/root.zone"
 
 // Source is a copy of the root zone at a URL, such as IANA, that client fetches; nil: http.DefaultClient.
 // If the server sent an ETag or Last-Modified with the copy in use, it is only asked for a newer one (RFC
-// 9110 §13.1). Any status other than 200, and 304 where that was asked, is an error. A client that resolves the host of the URL
-// with this same resolver asks the root servers for it until there is a copy.
+// 9110 §13.1). Any status other than 200, and 304 where that was asked, is an error. A client that resolves
+// the host of the URL with this same resolver asks the root servers for it until there is a copy.
 func Source(client *http.Client, url string) resolver.LocalRootSource {
 	if client == nil {
 		client = http.DefaultClient
