@@ -434,6 +434,7 @@ func TestFallbackStops(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			time.Sleep(10 * time.Second) // priming, which belongs to no question, has its own end
 			in.Handle(fallbackAddr, dns.HandlerFunc(func(dns.ResponseWriter, *dns.Msg) {}))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

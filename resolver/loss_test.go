@@ -96,12 +96,15 @@ func measure(t *testing.T, seeds int, text string, faults func(in *resolvertest.
 // TestLoss: exchanges are lost everywhere; zones have four addresses. Every name resolves,
 // and most of them as if nothing had been lost.
 func TestLoss(t *testing.T) {
+	// The worst of a thousand is chance, 1.0 to 3.3 s in a hundred runs; what must hold of it is that no
+	// question comes near its end after ten seconds.
+	const worst = 7 * time.Second
 	for _, test := range []struct {
 		loss        float64
 		cold, fresh bounds
 	}{
-		{0.2, bounds{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}, bounds{150 * time.Millisecond, 500 * time.Millisecond, 3 * time.Second}},
-		{0.3, bounds{700 * time.Millisecond, 2 * time.Second, 4 * time.Second}, bounds{200 * time.Millisecond, 650 * time.Millisecond, 3 * time.Second}},
+		{0.2, bounds{500 * time.Millisecond, 1500 * time.Millisecond, worst}, bounds{150 * time.Millisecond, 500 * time.Millisecond, worst}},
+		{0.3, bounds{700 * time.Millisecond, 2 * time.Second, worst}, bounds{200 * time.Millisecond, 650 * time.Millisecond, worst}},
 	} {
 		cold, fresh := measure(t, 20, fourServers(zonesPerWorld), func(in *resolvertest.Internet) {
 			in.Fault("*", resolvertest.Loss(test.loss))
