@@ -81,18 +81,26 @@ func (c *CatchAll) delegate(text string) error {
 	return parser.Err()
 }
 
+// portTries is how many ports are tried until one is found that is free for TCP and UDP: the system
+// chooses one that is free for TCP, and another socket may have it for UDP.
+const portTries = 100
+
 // listen opens a TCP and a UDP socket with the same port.
 func listen() (net.Listener, net.PacketConn, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
-	}
-	packets, err := net.ListenPacket("udp", listener.Addr().String())
-	if err != nil {
+	for try := 1; ; try++ {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := net.ListenPacket("udp", listener.Addr().String())
+		if err == nil {
+			return listener, packets, nil
+		}
 		_ = listener.Close() // the first error is the one to report
-		return nil, nil, err
+		if try == portTries {
+			return nil, nil, err
+		}
 	}
-	return listener, packets, nil
 }
 
 // serve runs a server until the test ends.

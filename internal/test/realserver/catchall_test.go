@@ -94,17 +94,35 @@ func TestCatchAllDelegatesOnlyZones(t *testing.T) {
 	}
 }
 
+// A port that is free for TCP is passed over if it is taken for UDP, as many are here.
+func TestListenPassesOverPorts(t *testing.T) {
+	for range 1000 {
+		taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+	}
+	for range 300 {
+		listener, packets, err := listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close()
+		packets.Close()
+	}
+}
+
 // The server answers over sockets, through a router that knows one route, and every
 // query is in the log.
 func TestRouter(t *testing.T) {
 	c := StartCatchAll(t, parseRoot(t), delegated)
-	closed, packets, err := listen()
+	client, err := net.Dial("tcp", c.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := closed.Addr().(*net.TCPAddr).AddrPort()
-	closed.Close()
-	packets.Close()
+	defer client.Close()
+	nobody := client.LocalAddr().(*net.TCPAddr).AddrPort() // a port that is taken, and takes no connections
 
 	r := NewRouter(c.Addr())
 	root := parseRoot(t)
