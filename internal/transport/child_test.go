@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func echoInChild(t testing.TB) netip.AddrPort {
 func TestChild(t *testing.T) {
 	job, argument, _ := strings.Cut(os.Getenv(childJob), " ")
 	if job != "" && job != "echo" {
-		time.AfterFunc(20*time.Second, func() { debug.SetTraceback("all"); panic("stuck") })
+		time.AfterFunc(time.Minute, func() { debug.SetTraceback("all"); panic("stuck") })
 	}
 	switch job {
 	case "":
@@ -94,28 +95,33 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// starvedFor is how long a wait of TestStarved lasts: enough to stop the process meanwhile.
-const starvedFor = 200 * time.Millisecond
+// starvedFor is how long the waits of TestStarved last, which run at once: enough to stop the process
+// meanwhile on a machine that is busy too.
+const starvedFor = 5 * time.Second
 
 // starve waits in each way for a reply, and says what came of it.
 func starve(server netip.AddrPort) {
+	var waits sync.WaitGroup
 	for _, way := range ways {
 		for _, how := range []string{"Await", "Send"} {
-			tr := way.make(Options{})
-			until := time.Now().Add(starvedFor)
-			var err error
-			if how == "Send" {
-				ctx, cancel := context.WithDeadline(context.Background(), until)
-				_, err = tr.Exchange(ctx, "udp", server, message(7, 40, 'q'))
-				cancel()
-			} else if p, failed := tr.Begin(context.Background(), server, message(7, 40, 'q')); failed == nil {
-				_, err = p.Await(until, nil)
-				p.Close()
-			}
-			fmt.Printf("outcome %s, %s: %v after its time %t\n", way.name, how, err, time.Now().After(until))
-			tr.Close()
+			waits.Go(func() {
+				tr := way.make(Options{})
+				defer tr.Close()
+				until := time.Now().Add(starvedFor)
+				var err error
+				if how == "Send" {
+					ctx, cancel := context.WithDeadline(context.Background(), until)
+					defer cancel()
+					_, err = tr.Exchange(ctx, "udp", server, message(7, 40, 'q'))
+				} else if p, failed := tr.Begin(context.Background(), server, message(7, 40, 'q')); failed == nil {
+					_, err = p.Await(until, nil)
+					p.Close()
+				}
+				fmt.Printf("outcome %s, %s: %v after its time %t\n", way.name, how, err, time.Now().After(until))
+			})
 		}
 	}
+	waits.Wait()
 }
 
 // A host that had no time to look at the reply while it was in time does not take it for late.
@@ -126,21 +132,30 @@ func TestStarved(t *testing.T) {
 	server := newPeer(t)
 	child, _, lines := startChild(t, "starve "+server.addr.String())
 	defer child.Process.Signal(syscall.SIGCONT) // or it would not end
+	var from []netip.AddrPort
+	want := make(map[string]bool)
 	for _, way := range ways {
 		for _, how := range []string{"Await", "Send"} {
-			_, from := server.query()
-			child.Process.Signal(syscall.SIGSTOP)
-			var status syscall.WaitStatus
-			if _, err := syscall.Wait4(child.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-				t.Fatalf("the child did not stop: %v, %v", status, err)
-			}
-			server.send(from, message(7, 40, 'r'))
-			time.Sleep(starvedFor + 50*time.Millisecond)
-			child.Process.Signal(syscall.SIGCONT)
-			want := fmt.Sprintf("%s, %s: <nil> after its time true", way.name, how)
-			if got := childLine(t, lines, "outcome"); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
+			_, addr := server.query()
+			from = append(from, addr)
+			want[fmt.Sprintf("%s, %s: <nil> after its time true", way.name, how)] = true
+		}
+	}
+	child.Process.Signal(syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(child.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("the child did not stop: %v, %v", status, err)
+	}
+	for _, addr := range from {
+		server.send(addr, message(7, 40, 'r'))
+	}
+	time.Sleep(starvedFor + 50*time.Millisecond)
+	child.Process.Signal(syscall.SIGCONT)
+	for range from {
+		if got := childLine(t, lines, "outcome"); !want[got] {
+			t.Errorf("got %q, want one of %v", got, want)
+		} else {
+			delete(want, got)
 		}
 	}
 }

@@ -172,13 +172,10 @@ func TestDatagramAbandon(t *testing.T) {
 
 // Nobody listens, nobody answers: the wait lasts as long as the context.
 func TestDatagramUnreachable(t *testing.T) {
-	gone := listenUDP(t, "udp4", "127.0.0.1:0")
-	server := addrPort(gone)
-	gone.Close()
 	tr := New(Options{})
 	defer tr.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := tr.Send(ctx, "udp", server, message(7, 40, 'q'), Watch{Unreachable: cancel})
+	_, err := tr.Send(ctx, "udp", closedPort(t), message(7, 40, 'q'), Watch{Unreachable: cancel})
 	wantError(t, err, context.Canceled, "read", false)
 }
 

@@ -219,7 +219,7 @@ func wantOpen(t *testing.T, tr *Transport, udp, tcp int) {
 // runtime's timers and of test servers may take a moment.
 func wantGoroutines(t *testing.T, before int) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}

@@ -112,12 +112,12 @@ func TestLoopbackClosedWhileIdle(t *testing.T) {
 }
 
 func TestLoopbackStreamRefused(t *testing.T) {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	client, err := net.Dial("tcp4", tcpServer(t, func(c *net.TCPConn) { echo(c) }).String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
+	defer client.Close()
+	server := client.LocalAddr().(*net.TCPAddr).AddrPort() // its port is taken, and takes no connections
 	tr := New(Options{})
 	defer tr.Close()
 	_, err = tr.Exchange(t.Context(), "tcp", server, message(1, 40, 'q'))

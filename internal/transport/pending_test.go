@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -195,15 +196,35 @@ func TestPendingLooksOnceMore(t *testing.T) {
 	})
 }
 
+// lateContext is a context whose deadline is set once the query is sent, so that a busy machine does
+// not spend the time before.
+type lateContext struct {
+	context.Context // ends with the deadline
+	deadline        time.Time
+}
+
+func (c *lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func (c *lateContext) Err() error {
+	if c.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // The end of a context by its deadline does not end Send before it has looked at what lies there.
 func TestSendLooksOnceMore(t *testing.T) {
 	inEachWay(t, Options{}, func(t *testing.T, tr *Transport, server *peer) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		parent, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		ctx := &lateContext{Context: parent, deadline: time.Now().Add(time.Hour)}
 		reply, err := tr.Send(ctx, "udp", server.addr, message(7, 40, 'q'), Watch{
 			Sent: func() {
 				_, from := server.query()
 				server.send(from, message(7, 40, 'x'), message(7, 40, 'r'))
+				const wait = 20 * time.Millisecond
+				ctx.deadline = time.Now().Add(wait)
+				time.AfterFunc(wait, cancel)
 			},
 			Check: func(m []byte) Verdict {
 				<-ctx.Done()
@@ -244,7 +265,7 @@ func TestPendingWrongMessages(t *testing.T) {
 // Of several that wait at once, each has its reply in time, however the others end: with a
 // reply, late or closed, before or while it waits.
 func TestPendingOneAfterAnother(t *testing.T) {
-	const long, limit = 4 * time.Second, 3 * time.Second
+	const long, limit = 40 * time.Second, 30 * time.Second
 	type ending func(p *Pending, reply func()) (wait time.Duration)
 	later := func(after time.Duration) ending {
 		return func(_ *Pending, reply func()) time.Duration { time.AfterFunc(after, reply); return long }
@@ -389,7 +410,9 @@ func TestPendingCloseWhileWaiting(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				closed := make(chan struct{})
 				time.AfterFunc(5*time.Millisecond, func() {
+					defer close(closed)
 					if cause == context.Canceled {
 						cancel()
 					}
@@ -397,6 +420,7 @@ func TestPendingCloseWhileWaiting(t *testing.T) {
 				})
 				_, err = p.Await(until, nil)
 				wantError(t, err, cause, "read", false)
+				<-closed // on a busy machine it may be before the wait
 				wantOpen(t, tr, 0, 0)
 				cancel()
 			}
@@ -534,23 +558,21 @@ func TestPendingPorts(t *testing.T) {
 // A port in use is passed over; one that cannot be had is an error.
 func TestPendingPortTaken(t *testing.T) {
 	inEachWay(t, Options{}, func(t *testing.T, tr *Transport, server *peer) {
-		taken, free := listenUDP(t, "udp4", "0.0.0.0:0"), listenUDP(t, "udp4", "0.0.0.0:0")
-		ports := []uint16{addrPort(taken).Port(), addrPort(taken).Port(), addrPort(free).Port()}
-		free.Close()
-		drawn := 0
-		s, err := tr.openHost(server.addr, func() uint16 { drawn++; return ports[drawn-1] })
+		taken := addrPort(listenUDP(t, "udp4", "0.0.0.0:0")).Port()
+		ports := takenTwice{port: taken}
+		s, err := tr.openHost(server.addr, ports.draw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := s.write(message(7, 40, 'q')); err != nil {
 			t.Error(err)
 		}
-		if _, from := server.query(); from.Port() != ports[2] || drawn != 3 {
-			t.Errorf("port: got %d after %d draws, want %d after 3", from.Port(), drawn, ports[2])
+		if _, from := server.query(); from.Port() != ports.last || ports.drawn < 3 {
+			t.Errorf("port: got %d after %d draws, want the last one, %d, after 3", from.Port(), ports.drawn, ports.last)
 		}
 		s.close()
-		drawn = 0
-		_, err = tr.openHost(server.addr, func() uint16 { drawn++; return ports[0] })
+		drawn := 0
+		_, err = tr.openHost(server.addr, func() uint16 { drawn++; return taken })
 		if !portTaken(err) || drawn != maxBinds {
 			t.Errorf("all ports taken: got %v after %d draws, want port taken after %d", err, drawn, maxBinds)
 		}
@@ -582,10 +604,15 @@ func TestPendingStress(t *testing.T) {
 		go server.unreliable()
 		end := time.Now().Add(length / time.Duration(len(ways)))
 		var work sync.WaitGroup
-		var replies, strays atomic.Int64
+		var queries, replies, strays atomic.Int64
+		goesOn := func() bool { // a machine may have no time at all before the end
+			now := time.Now()
+			return !t.Failed() && (now.Before(end) || replies.Load() == 0 && now.Before(end.Add(time.Minute)))
+		}
 		for worker := range 50 {
 			work.Go(func() {
-				for n := uint16(0); time.Now().Before(end) && !t.Failed(); n++ {
+				for n := uint16(0); goesOn(); n++ {
+					queries.Add(1)
 					if stressOne(t, tr, server.addr, n<<6|uint16(worker), &strays) {
 						replies.Add(1)
 					}
@@ -593,10 +620,11 @@ func TestPendingStress(t *testing.T) {
 			})
 		}
 		work.Wait()
-		// A late reply meets another query if that has drawn the same port meanwhile: one of
-		// 20,000, of those that follow at once.
-		if replies.Load() == 0 || strays.Load() > 5+replies.Load()/1000 {
-			t.Errorf("got %d replies and %d to other queries", replies.Load(), strays.Load())
+		// A late reply meets another query if that has drawn the same port meanwhile. Each query has
+		// two replies at most, which a busy machine may send when 40 others have a port of 64,501.
+		mean := 2 * 40 * float64(queries.Load()) / 64501
+		if replies.Load() == 0 || float64(strays.Load()) > mean+6*math.Sqrt(mean)+10 {
+			t.Errorf("%d queries: got %d replies and %d to other queries", queries.Load(), replies.Load(), strays.Load())
 		}
 	})
 }
