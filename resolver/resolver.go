@@ -76,12 +76,12 @@ func New(o Options) (*Resolver, error) {
 		return nil, asOptionError(err)
 	}
 	r.iterate.OpenSecondLevel()
+	r.openLocalRoot() // before anything asks, as what asks reads it
 	if r.anchors != nil {
 		r.env.Spawn(func() {
 			r.anchors.Run(r.env.Base, anchorkeeper.Engine{Fetch: r.iterate.FetchKeys, Install: r.routes.SetAnchors})
 		})
 	}
-	r.openLocalRoot()
 	return r, nil
 }
 
