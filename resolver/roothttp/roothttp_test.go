@@ -122,6 +122,10 @@ func TestSource(t *testing.T) {
 	// again asks for the copy once more, and waits until that has an end.
 	again := func(until func(resolver.LocalRootStats) bool) {
 		t.Helper()
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		for !r.LocalRootState().Refresh.After(now()) { // the round before plans the next one by the clock
+			time.Sleep(time.Millisecond)
+		}
 		ahead.Add(int64(time.Hour))
 		for !until(r.Stats().LocalRoot) {
 			r.Resolve(t.Context(), "missing.", 1)
