@@ -265,7 +265,7 @@ func TestPendingWrongMessages(t *testing.T) {
 // Of several that wait at once, each has its reply in time, however the others end: with a
 // reply, late or closed, before or while it waits.
 func TestPendingOneAfterAnother(t *testing.T) {
-	const long, limit = 40 * time.Second, 30 * time.Second
+	const long, limit = 15 * time.Second, 10 * time.Second
 	type ending func(p *Pending, reply func()) (wait time.Duration)
 	later := func(after time.Duration) ending {
 		return func(_ *Pending, reply func()) time.Duration { time.AfterFunc(after, reply); return long }
