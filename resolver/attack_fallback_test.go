@@ -174,6 +174,12 @@ func refusing(answer func(q, r *dns.Msg), when resolvertest.Filter) resolvertest
 	}).When(when)
 }
 
+// manyLetters is a label that is never all in lower case where letters are mixed, but once in 2^48.
+const manyLetters = "abcdefghijklmnopqrstuvwxabcdefghijklmnopqrstuvwx"
+
+// longName is a name in ladderWorld, of whose letters some are capitals if they are mixed.
+func longName(i int) string { return fmt.Sprintf("%s%d.shop.example.", manyLetters, i) }
+
 // ladderWorld has a zone with these servers and this signing.
 func ladderWorld(servers, signing string) string {
 	var names strings.Builder
@@ -181,7 +187,7 @@ func ladderWorld(servers, signing string) string {
 		fmt.Fprintf(&names, "%s A 192.0.2.80\n", name)
 	}
 	for i := range 40 {
-		fmt.Fprintf(&names, "n%[1]d A 192.0.2.80\na-long-name-%[1]d A 192.0.2.80\n", i)
+		fmt.Fprintf(&names, "n%[1]d A 192.0.2.80\n%[2]s A 192.0.2.80\n", i, longName(i))
 	}
 	return fmt.Sprintf(`
 -- zone example. at 198.51.100.2 signed --
@@ -238,8 +244,7 @@ func TestOneRefusalIsForgotten(t *testing.T) {
 				}))
 				w.find("first.shop.example.", dnssec.Insecure)
 				for i := range 3 {
-					name := fmt.Sprintf("n%d.shop.example.", i)
-					w.find(name, dnssec.Insecure).atMost(w, 1)
+					w.find(longName(i), dnssec.Insecure).atMost(w, 1)
 					w.count(1, resolvertest.To("198.51.100.5"), func(q resolvertest.Query) bool { return q.Cookie != nil && q.Name != strings.ToLower(q.Name) })
 				}
 			}, ipv4Only, minimiseOff)
@@ -258,11 +263,11 @@ func TestMixedCaseRefused(t *testing.T) {
 					inWorld(t, ladderWorld(servers, signing), func(w *world) {
 						w.in.Fault("shop.example.", refusing(refusers[how], isMixed))
 						for i := range 8 {
-							w.find(fmt.Sprintf("a-long-name-%d.shop.example.", i), status)
+							w.find(longName(i), status)
 							w.wantFewSends()
 						}
 						if how != "silence" && !strings.Contains(servers, " ") { // from silence nothing is learnt
-							w.find("a-long-name-8.shop.example.", status).atMost(w, 1)
+							w.find(longName(8), status).atMost(w, 1)
 						}
 					}, ipv4Only, minimiseOff)
 				})
@@ -272,7 +277,7 @@ func TestMixedCaseRefused(t *testing.T) {
 	// With MinimiseStrict the caller gets what the servers say.
 	inWorld(t, ladderWorld("198.51.100.5", ""), func(w *world) {
 		w.in.Fault("shop.example.", refusing(refusers["SERVFAIL"], isMixed))
-		w.wantError("a-long-name.shop.example.", dns.TypeA, resolver.ErrNoReachableServer)
+		w.wantError(longName(0), dns.TypeA, resolver.ErrNoReachableServer)
 	}, ipv4Only, func(o *resolver.Options) { o.Minimise = resolver.MinimiseStrict })
 }
 
@@ -303,7 +308,7 @@ func TestSilenceOfMany(t *testing.T) {
 				inWorld(t, ladderWorld("198.51.100.5 198.51.100.6 198.51.100.7 198.51.100.8", signing), func(w *world) {
 					w.in.Fault("shop.example.", resolvertest.Drop().When(odd))
 					for i := range 6 {
-						o := w.find(fmt.Sprintf("a-long-name-%d.shop.example.", i), status)
+						o := w.find(longName(i), status)
 						w.wantFewSends()
 						if o.err != nil {
 							w.Fatalf("silent to %s, %s:\n%s", what, signing, resolvertest.Table(w.in.Log()))
@@ -323,8 +328,7 @@ func TestCaseFoldedWithoutTCP(t *testing.T) {
 		for _, servers := range []string{"198.51.100.5", "198.51.100.5 198.51.100.6"} {
 			t.Run(tcp+", "+servers, func(t *testing.T) {
 				inWorld(t, ladderWorld(servers, "")+"-- fault shop.example. --\nfold-case\nwhen tcp: "+tcp+"\n", func(w *world) {
-					name := func(i int) string { return fmt.Sprintf("a-long-name-%d.shop.example.", i) }
-					w.find(name(0), dnssec.Insecure)
+					w.find(longName(0), dnssec.Insecure)
 					for addr := range strings.FieldsSeq(servers) {
 						if n := w.in.Count(resolvertest.To(addr), resolvertest.Over("udp")); n > 3 {
 							w.Errorf("%s: %d sends over UDP, want 3 at most", addr, n)
@@ -332,11 +336,11 @@ func TestCaseFoldedWithoutTCP(t *testing.T) {
 					}
 					for i := range 30 {
 						time.Sleep(100 * time.Second)
-						w.find(name(i+1), dnssec.Insecure)
+						w.find(longName(i+1), dnssec.Insecure)
 						if len(strings.Fields(servers)) > 1 {
 							continue // the other one may be asked for the first time
 						}
-						if n := w.in.Count(resolvertest.Name(name(i + 1))); n > 2 {
+						if n := w.in.Count(resolvertest.Name(longName(i + 1))); n > 2 {
 							w.Errorf("question %d: %d sends, want 2 at most:\n%s", i, n, resolvertest.Table(w.in.Log()))
 						}
 						w.count(0, resolvertest.Over("tcp"))
@@ -345,6 +349,22 @@ func TestCaseFoldedWithoutTCP(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestNameWithoutLetters: a server that lowers names sends one that has no letters as it was asked
+// for, which does not mean that it would keep them.
+func TestNameWithoutLetters(t *testing.T) {
+	const text = "-- zone 4711. at 198.51.100.5 --\n1 A 192.0.2.80\n-- fault 198.51.100.5 --\nfold-case\nwhen tcp: refuse\n"
+	inWorld(t, ladderWorld("198.51.100.5", "")+text, func(w *world) {
+		for i := range 2 { // twice, to be sure
+			w.find(longName(i), dnssec.Insecure)
+		}
+		time.Sleep(16 * time.Minute) // it is tried again
+		w.find("1.4711.", dnssec.Insecure)
+		w.find(longName(2), dnssec.Insecure)
+		w.count(2, resolvertest.Name(longName(2)))
+		w.count(0, resolvertest.Over("tcp"))
+	}, ipv4Only, minimiseOff)
 }
 
 // TestCookieStops: a server that has sent a cookie and sends none any more is asked over

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/iterdns/iterdns/internal/wire"
 )
 
 // lateLoss is called when another server answered first, or the question needs the reply no
@@ -75,7 +77,9 @@ func (x *exchange) cookieOfReply() []byte {
 // the server accepts, and, once that is confirmed, what it does not.
 func (x *exchange) learnForm() {
 	table, now, addr := x.Cut.Source.Infra, x.r.Settings.Now(), x.to.Addr
-	hasEDNS, mixed := x.edns != ednsNone && x.accepted.EDNS != nil, x.case0x20 && x.network == "udp"
+	hasEDNS := x.edns != ednsNone && x.accepted.EDNS != nil
+	// A name of few letters may be all in lower case by chance, which says nothing of the server.
+	mixed := x.case0x20 && x.network == "udp" && hasCapital(wire.QuestionName(x.query))
 	full := x.edns == ednsCookie && (mixed || x.r.Settings.DisableCaseRandomisation)
 	if hasEDNS && !x.features.EDNS || full && !x.features.Full || x.features.Doubted {
 		table.Took(now, addr, hasEDNS, x.edns == ednsCookie, mixed, full)

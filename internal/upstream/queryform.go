@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -113,4 +114,9 @@ func randomiseCase(name []byte) {
 			name[i] = b - ('a' - 'A')
 		}
 	}
+}
+
+// hasCapital reports whether a name in wire format has a capital letter.
+func hasCapital(name []byte) bool {
+	return slices.ContainsFunc(name, func(b byte) bool { return 'A' <= b && b <= 'Z' })
 }
