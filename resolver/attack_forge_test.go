@@ -15,6 +15,7 @@ import (
 // forgeWorld has one server for the zone that forgers aim at, 20 ms away.
 const forgeWorld = `
 -- zone shop.example. at 198.51.100.3 --
+` + manyLetters + ` A 192.0.2.82
 www             A     192.0.2.80
 mail            A     192.0.2.81
 -- fault * --
@@ -171,16 +172,16 @@ func TestWrongIDOverTCP(t *testing.T) {
 func TestCaseMismatch(t *testing.T) {
 	inWorld(t, forgeWorld+"-- fault 198.51.100.3 --\nwhen udp first 1: random-case\n", func(w *world) {
 		w.wantGenuine().atMost(w, 4)
-		w.want("mail.shop.example.", dns.TypeA, 0, "mail.shop.example. A 192.0.2.81")
+		w.want(manyLetters+".shop.example.", dns.TypeA, 0, manyLetters+".shop.example. A 192.0.2.82")
 		w.wantMixedCase(true)
 	}, ipv4Only)
 	inWorld(t, forgeWorld+`
 -- zone fine.example. at 198.51.100.4 --
-www             A     192.0.2.90
+`+manyLetters+` A 192.0.2.90
 -- fault 198.51.100.3 --
 fold-case
 `, func(w *world) {
-		w.ask("www.shop.example.", dns.TypeA)
+		w.ask(manyLetters+".shop.example.", dns.TypeA)
 		w.count(2, target, resolvertest.Over("udp"))
 		w.count(1, target, resolvertest.Over("tcp"))
 		w.wantGenuine()
@@ -189,11 +190,11 @@ fold-case
 			w.wantMixedCase(false)
 			time.Sleep(310 * time.Second / 2)
 		}
-		w.want("www.fine.example.", dns.TypeA, 0, "www.fine.example. A 192.0.2.90")
+		w.want(manyLetters+".fine.example.", dns.TypeA, 0, manyLetters+".fine.example. A 192.0.2.90")
 		w.wantMixedCase(true)
 		time.Sleep(15 * time.Minute)
 		w.in.Fault("198.51.100.3", resolvertest.Mend())
-		w.want("mail.shop.example.", dns.TypeA, 0, "mail.shop.example. A 192.0.2.81")
+		w.want(manyLetters+".shop.example.", dns.TypeA, 0, manyLetters+".shop.example. A 192.0.2.82")
 		w.wantMixedCase(true)
 	}, ipv4Only)
 }
