@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // name. A miss is looked for by AppendReply and then by Find; name servers without addresses
 // of their own in the cache cost no look.
 func TestCostOfQuestions(t *testing.T) {
-	v := newView(Options{})
+	v := roomyView("com", "example.com", "w.example.com", "new.w.example.com", "www.example.com", "ns1.example.com")
 	for _, zone := range []string{".", "com", "example.com"} {
 		v.PutCut(start, someDelegation(name(zone), 300), referral)
 	}
@@ -52,6 +53,20 @@ func TestCostOfQuestions(t *testing.T) {
 		t.Logf("%s: %+v", tt.about, got)
 		if got != tt.cost {
 			t.Errorf("%s: got %+v, want %+v", tt.about, got, tt.cost)
+		}
+	}
+}
+
+// roomyView makes a cache in which these names and the root share no slot of what is counted: two of
+// them do once in some thousand caches, and a look is lost there.
+func roomyView(names ...string) *View {
+	for {
+		v, taken := newView(Options{}), make(map[*atomic.Uint64]bool)
+		for _, n := range append(names, ".") {
+			taken[v.cache.presence.slot(marked{name: name(n), view: v.id})] = true
+		}
+		if len(taken) == len(names)+1 {
+			return v
 		}
 	}
 }
