@@ -133,23 +133,31 @@ type drain struct {
 	clients sync.WaitGroup
 	answers atomic.Int64 // of any kind but SERVFAIL
 	failed  atomic.Int64 // SERVFAIL
+	asking  sync.RWMutex // read-locked by who asks on
 }
 
 // underWay asks for names that take a while, over both transports, and returns when they
-// are with the servers of their zone. Every one has to be answered.
-func (d *drain) underWay(prefix string, n int) {
+// are with the servers of their zone. Every one has to be answered. Those that have been answered
+// before anybody has looked are followed by others.
+func (d *drain) underWay(n int) {
 	d.t.Helper()
-	for i := range n {
-		d.clients.Go(func() {
-			qname := fmt.Sprintf("%s%d.slow.example.", prefix, i)
-			reply, err := d.ask([]string{"udp", "tcp"}[i%2], qname, dns.TypeA)
-			if err != nil || reply.Rcode != dns.RcodeSuccess {
-				d.t.Errorf("%s: got %v and %v, want the answer", qname, reply, err)
-			}
-		})
-	}
+	asked, waiting := 0, new(atomic.Int64)
 	eventually(d.t, "the questions are under way", func() bool {
-		return d.scrape(d.t)[`coredns_iterdns_questions_in_flight{zones="."}`] >= float64(n)
+		for ; waiting.Load() < int64(n); asked++ {
+			qname, network := fmt.Sprintf("a%d.slow.example.", asked), []string{"udp", "tcp"}[asked%2]
+			waiting.Add(1)
+			d.clients.Go(func() {
+				defer waiting.Add(-1)
+				reply, err := d.ask(network, qname, dns.TypeA)
+				if err != nil || reply.Rcode != dns.RcodeSuccess {
+					d.t.Errorf("%s: got %v and %v, want the answer", qname, reply, err)
+				}
+			})
+		}
+		d.asking.Lock() // so that no other question is under way
+		defer d.asking.Unlock()
+		all := waiting.Load()
+		return all == int64(n) && d.scrape(d.t)[`coredns_iterdns_questions_in_flight{zones="."}`] >= float64(all)
 	})
 }
 
@@ -165,7 +173,9 @@ func (d *drain) askOn(stop <-chan struct{}) {
 				return
 			case <-time.After(time.Millisecond):
 			}
+			d.asking.RLock()
 			reply, _, err := client.Exchange(query, net.JoinHostPort(d.host, port))
+			d.asking.RUnlock()
 			switch {
 			case err != nil:
 			case reply.Rcode == dns.RcodeServerFailure:
@@ -199,12 +209,13 @@ func TestShutdownIsNoServfail(t *testing.T) {
 			d.mustAsk(t, "www.shop.example.", dns.TypeA)
 			d.mustAsk(t, "w.slow.example.", dns.TypeA) // knows the zone's servers
 			stop := make(chan struct{})
-			for range 3 {
+			const asking = 3
+			for range asking {
 				d.askOn(stop)
 			}
 			eventually(t, "clients are answered", func() bool { return d.answers.Load() > 20 })
 			if c.sig != syscall.SIGINT { // which waits for nobody
-				d.underWay("a", 6)
+				d.underWay(6)
 			}
 			d.signal(t, c.sig)
 			if c.sig == syscall.SIGUSR1 {
@@ -213,7 +224,8 @@ func TestShutdownIsNoServfail(t *testing.T) {
 				eventually(t, "clients are answered", func() bool { return d.answers.Load() > before+20 })
 			} else {
 				if before := d.answers.Load(); c.lameduck != "" {
-					eventually(t, "clients are answered in the time of lameduck", func() bool { return d.answers.Load() > before+20 })
+					// More than had been asked before the signal.
+					eventually(t, "clients are answered in the time of lameduck", func() bool { return d.answers.Load() > before+asking })
 				}
 				<-d.ended
 			}
@@ -258,6 +270,7 @@ func TestSnapshotOverRestart(t *testing.T) {
 				t.Errorf("got %v and %v, want that what was left is gone", entries, err)
 			}
 			s.mustAsk(t, "www.shop.example.", dns.TypeA)
+			eventually(t, "the server knows the root too", func() bool { return s.scrape(t)[`coredns_iterdns_ready{zones="."}`] == 1 })
 			asked := time.Now()
 			if c.sig == syscall.SIGKILL {
 				// The second one from here on has been begun after the answer.

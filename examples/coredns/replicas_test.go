@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"regexp"
@@ -20,15 +21,17 @@ import (
 func startRedis(t *testing.T) string {
 	t.Helper()
 	realserver.Program(t, "redis-server")
-	address := realserver.FreeAddr(t)
-	redis, err := realserver.Run(realserver.TempDir(t), "redis-server", "--bind", address.Addr().String(), "--port", fmt.Sprint(address.Port()),
+	// An address of its own: nobody takes the port before the server does.
+	host := fmt.Sprintf("127.%d.%d.%d", 1+mathrand.IntN(250), mathrand.IntN(250), 1+mathrand.IntN(250))
+	address := net.JoinHostPort(host, "6379")
+	redis, err := realserver.Run(realserver.TempDir(t), "redis-server", "--bind", host, "--port", "6379",
 		"--save", "", "--appendonly", "no", "--requirepass", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	redis.EndWith(t)
 	err = redis.Await(func(context.Context) error {
-		conn, err := net.Dial("tcp", address.String())
+		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
 		}
@@ -37,7 +40,7 @@ func startRedis(t *testing.T) string {
 	if err != nil {
 		t.Fatalf("redis-server does not listen: %v", err)
 	}
-	return "redis://:secret@" + address.String() + "/0"
+	return "redis://:secret@" + address + "/0"
 }
 
 // What one replica has learnt, another one finds in the store. When the store is away

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/miekg/dns"
 	"go.opentelemetry.io/otel/codes"
@@ -60,36 +61,38 @@ func attributes(s trace.ReadOnlySpan) string {
 }
 
 func TestResolve(t *testing.T) {
-	in := resolvertest.New(t, internet)
-	r := in.Resolver(t)
-	o, spans, reader := watch(t, true)
-	if _, err := o.Resolve(t.Context(), r, "alias.shop.example.", dns.TypeA); err != nil {
-		t.Fatal(err)
-	}
-	ended := spans.Ended()
-	question := ended[len(ended)-1]
-	got := attributes(question)
-	for _, want := range []string{
-		"dns.question.name=alias.shop.example.", "iterdns.question.type=A", "iterdns.rcode=NOERROR", "iterdns.status=secure",
-		"event=cache", "event=referral", "event=alias", "iterdns.alias.to=www.shop.example.", "event=validated",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("got the span %s with %s, want %s", question.Name(), got, want)
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, internet)
+		r := in.Resolver(t)
+		o, spans, reader := watch(t, true)
+		if _, err := o.Resolve(t.Context(), r, "alias.shop.example.", dns.TypeA); err != nil {
+			t.Fatal(err)
 		}
-	}
-	queries := ended[:len(ended)-1]
-	if len(queries) == 0 || len(queries) > in.Count() {
-		t.Errorf("got %d spans of queries, of %d that servers saw", len(queries), in.Count())
-	}
-	for _, q := range queries {
-		if q.Name() != "dns query" || q.Parent().SpanID() != question.SpanContext().SpanID() ||
-			!strings.Contains(attributes(q), "server.address=") || q.EndTime().Before(q.StartTime()) {
-			t.Errorf("got the span %s below %v with %s, want a query below the question", q.Name(), q.Parent().SpanID(), attributes(q))
+		ended := spans.Ended()
+		question := ended[len(ended)-1]
+		got := attributes(question)
+		for _, want := range []string{
+			"dns.question.name=alias.shop.example.", "iterdns.question.type=A", "iterdns.rcode=NOERROR", "iterdns.status=secure",
+			"event=cache", "event=referral", "event=alias", "iterdns.alias.to=www.shop.example.", "event=validated",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("got the span %s with %s, want %s", question.Name(), got, want)
+			}
 		}
-	}
-	if names := measured(t, reader); len(names) < 5 {
-		t.Errorf("got the metrics %v, want 5", names)
-	}
+		queries := ended[:len(ended)-1]
+		if len(queries) == 0 || len(queries) > in.Count() {
+			t.Errorf("got %d spans of queries, of %d that servers saw", len(queries), in.Count())
+		}
+		for _, q := range queries {
+			if q.Name() != "dns query" || q.Parent().SpanID() != question.SpanContext().SpanID() ||
+				!strings.Contains(attributes(q), "server.address=") || q.EndTime().Before(q.StartTime()) {
+				t.Errorf("got the span %s below %v with %s, want a query below the question", q.Name(), q.Parent().SpanID(), attributes(q))
+			}
+		}
+		if names := measured(t, reader); len(names) < 5 {
+			t.Errorf("got the metrics %v, want 5", names)
+		}
+	})
 }
 
 // measured returns the names of all metrics, and fails if one has a name of DNS or an
@@ -113,42 +116,46 @@ func measured(t *testing.T, reader *metric.ManualReader) []string {
 }
 
 func TestResolveFails(t *testing.T) {
-	r := resolvertest.New(t, internet).Resolver(t)
-	o, spans, reader := watch(t, false)
-	if _, err := o.Resolve(t.Context(), r, "www.broken.example.", dns.TypeA); err == nil {
-		t.Fatal("got no error")
-	}
-	ended := spans.Ended()
-	if got := ended[len(ended)-1].Status(); got.Code != codes.Error || got.Description != "No Reachable Authority" {
-		t.Errorf("got %v, want an error that says why", got)
-	}
-	measured(t, reader)
-	// Names stay out unless the options say otherwise.
-	for _, s := range ended {
-		if text := attributes(s) + s.Status().Description; strings.Contains(text, "example") || strings.Contains(text, "198.18") {
-			t.Errorf("a name or an address in %s: %s", s.Name(), text)
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, internet).Resolver(t)
+		o, spans, reader := watch(t, false)
+		if _, err := o.Resolve(t.Context(), r, "www.broken.example.", dns.TypeA); err == nil {
+			t.Fatal("got no error")
 		}
-	}
+		ended := spans.Ended()
+		if got := ended[len(ended)-1].Status(); got.Code != codes.Error || got.Description != "No Reachable Authority" {
+			t.Errorf("got %v, want an error that says why", got)
+		}
+		measured(t, reader)
+		// Names stay out unless the options say otherwise.
+		for _, s := range ended {
+			if text := attributes(s) + s.Status().Description; strings.Contains(text, "example") || strings.Contains(text, "198.18") {
+				t.Errorf("a name or an address in %s: %s", s.Name(), text)
+			}
+		}
+	})
 }
 
 // A method that asks two questions has a span for each.
 func TestContext(t *testing.T) {
-	r := resolvertest.New(t, internet).Resolver(t)
-	o, spans, _ := watch(t, true)
-	addrs, err := r.LookupNetIP(o.Context(t.Context()), "ip", "www.shop.example.")
-	if err != nil || len(addrs) != 2 {
-		t.Fatalf("got %v, %v, want two addresses", addrs, err)
-	}
-	var types []string
-	for _, s := range spans.Ended() {
-		if s.Name() == "dns resolve" {
-			_, rest, _ := strings.Cut(attributes(s), "iterdns.question.type=")
-			rrtype, _, _ := strings.Cut(rest, " ")
-			types = append(types, rrtype)
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, internet).Resolver(t)
+		o, spans, _ := watch(t, true)
+		addrs, err := r.LookupNetIP(o.Context(t.Context()), "ip", "www.shop.example.")
+		if err != nil || len(addrs) != 2 {
+			t.Fatalf("got %v, %v, want two addresses", addrs, err)
 		}
-	}
-	slices.Sort(types)
-	if !slices.Equal(types, []string{"A", "AAAA"}) {
-		t.Errorf("got questions for %v, want A and AAAA", types)
-	}
+		var types []string
+		for _, s := range spans.Ended() {
+			if s.Name() == "dns resolve" {
+				_, rest, _ := strings.Cut(attributes(s), "iterdns.question.type=")
+				rrtype, _, _ := strings.Cut(rest, " ")
+				types = append(types, rrtype)
+			}
+		}
+		slices.Sort(types)
+		if !slices.Equal(types, []string{"A", "AAAA"}) {
+			t.Errorf("got questions for %v, want A and AAAA", types)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/miekg/dns"
 	client "github.com/prometheus/client_golang/prometheus"
@@ -62,45 +63,48 @@ func gather(t *testing.T, c client.Collector) map[string]float64 {
 }
 
 func TestCollector(t *testing.T) {
-	in := resolvertest.New(t, internet)
-	r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Aliases = 1 })
-	c := prometheus.NewCollector(r.Stats)
-	ctx := resolver.WithTrace(t.Context(), c.Trace())
-	for _, name := range []string{"www.shop.example.", "www.shop.example.", "alias.shop.example.", "nosuch.shop.example.", "www.broken.example."} {
-		_, _ = r.Resolve(ctx, name, dns.TypeA) // one alias is too many, and the last has no server
-	}
-	_, _ = r.Resolve(t.Context(), "www.shop.example.", dns.TypeA) // without the hooks
-	got := gather(t, c)
-	for metric, want := range map[string]float64{
-		"iterdns_questions_total":                 6,
-		"iterdns_answers_from_cache_total":        2,
-		"iterdns_failures_total reason=limit":     1,
-		"iterdns_failures_total reason=timeout":   0,
-		"iterdns_limits_total limit=Aliases":      1,
-		"iterdns_queries_total network=udp":       float64(in.Count()),
-		"iterdns_question_duration_seconds":       5,
-		"iterdns_question_queries":                5,
-		"iterdns_second_level_total result=hit":   0,
-		"iterdns_cache_misses_total reason=rank":  0,
-		"iterdns_prefetches_total result=dropped": 0,
-		"iterdns_dropped_packets_total reason=id": 0,
-		"iterdns_left_out_total what=signatures":  0,
-		"iterdns_cache_refused_types_total":       0,
-		"iterdns_failures_total reason=hook":      0,
-		"iterdns_questions_in_flight":             0,
-	} {
-		if value, ok := got[metric]; !ok || value != want {
-			t.Errorf("%s: got %v, there at all: %t, want %v", metric, value, ok, want)
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, internet)
+		r := in.Resolver(t, func(o *resolver.Options) { o.Limits.Aliases = 1 })
+		c := prometheus.NewCollector(r.Stats)
+		ctx := resolver.WithTrace(t.Context(), c.Trace())
+		for _, name := range []string{"www.shop.example.", "www.shop.example.", "alias.shop.example.", "nosuch.shop.example.", "www.broken.example."} {
+			_, _ = r.Resolve(ctx, name, dns.TypeA) // one alias is too many, and the last has no server
 		}
-	}
-	for _, metric := range []string{
-		"iterdns_response_seconds network=udp", "iterdns_received_bytes_total", "iterdns_cache_entries", "iterdns_cache_bytes",
-		"iterdns_cache_hits_total found=records", "iterdns_servers",
-	} {
-		if got[metric] == 0 {
-			t.Errorf("%s: got 0 or nothing among %v", metric, got)
+		_, _ = r.Resolve(t.Context(), "www.shop.example.", dns.TypeA) // without the hooks
+		synctest.Wait()                                               // for what is asked beside the questions
+		got := gather(t, c)
+		for metric, want := range map[string]float64{
+			"iterdns_questions_total":                 6,
+			"iterdns_answers_from_cache_total":        2,
+			"iterdns_failures_total reason=limit":     1,
+			"iterdns_failures_total reason=timeout":   0,
+			"iterdns_limits_total limit=Aliases":      1,
+			"iterdns_queries_total network=udp":       float64(in.Count()),
+			"iterdns_question_duration_seconds":       5,
+			"iterdns_question_queries":                5,
+			"iterdns_second_level_total result=hit":   0,
+			"iterdns_cache_misses_total reason=rank":  0,
+			"iterdns_prefetches_total result=dropped": 0,
+			"iterdns_dropped_packets_total reason=id": 0,
+			"iterdns_left_out_total what=signatures":  0,
+			"iterdns_cache_refused_types_total":       0,
+			"iterdns_failures_total reason=hook":      0,
+			"iterdns_questions_in_flight":             0,
+		} {
+			if value, ok := got[metric]; !ok || value != want {
+				t.Errorf("%s: got %v, there at all: %t, want %v", metric, value, ok, want)
+			}
 		}
-	}
+		for _, metric := range []string{
+			"iterdns_response_seconds network=udp", "iterdns_received_bytes_total", "iterdns_cache_entries", "iterdns_cache_bytes",
+			"iterdns_cache_hits_total found=records", "iterdns_servers",
+		} {
+			if got[metric] == 0 {
+				t.Errorf("%s: got 0 or nothing among %v", metric, got)
+			}
+		}
+	})
 }
 
 // Every number in resolver.Stats is somewhere, and every key of its maps a value of a label:

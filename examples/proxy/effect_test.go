@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/iterdns/iterdns/internal/test/realserver"
 	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
@@ -116,7 +116,8 @@ func TestPolicyFlags(t *testing.T) {
 
 // A route that leads back is an error that ends the proxy.
 func TestRouteLoop(t *testing.T) {
-	address := realserver.FreeAddr(t).String()
+	// An address of its own: nobody takes the port before the proxy does.
+	address := fmt.Sprintf("127.%d.%d.%d:1053", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
 	var stderr strings.Builder
 	cmd := command(newInternet(t).flags("-listen", address, "-route", "lan=unsigned,"+address)...)
 	cmd.Stderr = &stderr

@@ -24,26 +24,15 @@ func TestLocalRoot(t *testing.T) {
 	p := startProxy(t, "-listen", "127.0.0.1:0", "-hints", hints, "-anchors", anchors, "-local-root", filepath.Join(dir, "none"),
 		"-local-root", zone, "-local-root-file", kept)
 	const said = "serial 2026010100 from "
-	for range 1000 {
-		if strings.Contains(p.text(), said) {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(t, "log that says "+said, func() bool { return strings.Contains(p.text(), said) })
 	reply := ask(t, "udp", p.at["udp"], "www.missing.", dns.TypeA, withDO)
 	if reply.Rcode != dns.RcodeNameError || !reply.AuthenticatedData {
 		t.Errorf("got %v", reply)
 	}
-	if !strings.Contains(p.text(), said) {
-		t.Errorf("got the log\n%s\nwant %q in it", p.text(), said)
-	}
-	for range 1000 {
-		if _, err := os.Stat(kept); err == nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the copy is not kept")
+	eventually(t, "copy that is kept", func() bool {
+		_, err := os.Stat(kept)
+		return err == nil
+	})
 }
 
 func TestLocalRootSources(t *testing.T) {

@@ -119,7 +119,7 @@ func TestDrain(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	w := newInternet(t)
 	file := filepath.Join(t.TempDir(), "cache")
-	flags := w.flags("-snapshot", file)
+	flags := w.flags("-snapshot", file, "-metrics", "127.0.0.1:0")
 	question := func(p *process) {
 		t.Helper()
 		if got := ask(t, "udp", p.at["udp"], "www.shop.example.", dns.TypeA, withDO); len(got.Answer) != 2 || !got.AuthenticatedData {
@@ -136,11 +136,10 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("got %v, %v, want a file for its owner only", info.Mode(), err)
 	}
 
-	w.ResetLog()
 	p = startProxy(t, flags...)
 	question(p)
-	if n := w.Count(); n != 0 {
-		t.Errorf("with a snapshot: %d queries were sent, want none:\n%v", n, w.Log())
+	if hasSent(t, p) {
+		t.Errorf("with a snapshot queries were sent, want none:\n%v", w.Log())
 	}
 	p.terminate()
 	p.wait()
@@ -154,7 +153,7 @@ func TestSnapshot(t *testing.T) {
 	write(t, file, string(text))
 	p = startProxy(t, flags...)
 	question(p)
-	if w.Count() == 0 {
+	if !hasSent(t, p) {
 		t.Error("with a damaged snapshot no query was sent")
 	}
 	p.terminate()
@@ -163,6 +162,13 @@ func TestSnapshot(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
 		t.Errorf("got %v, %v, want the snapshot alone", entries, err)
 	}
+}
+
+// hasSent reports whether a proxy says that it has sent a query. Servers may see those of another
+// proxy after its end.
+func hasSent(t *testing.T, p *process) bool {
+	t.Helper()
+	return regexp.MustCompile(`iterdns_upstream_queries_total\{network="[a-z]+"\} [1-9]`).MatchString(scrape(t, p))
 }
 
 // The proxy notifies systemd when it is ready, and when it stops.

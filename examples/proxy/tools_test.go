@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/iterdns/iterdns/internal/test/realserver"
+	"github.com/iterdns/iterdns/resolver/resolvertest"
 )
 
 // port returns the port of an address as a word for a command line.
@@ -118,13 +119,16 @@ func TestDNSPerf(t *testing.T) {
 // Queries of one connection do not wait for each other (RFC 7766 §6.2.1.1), and all are
 // answered though the client has nothing more to say.
 func TestPipeline(t *testing.T) {
-	p := startProxy(t, newSlowInternet(t).flags()...)
+	w := newSlowInternet(t)
+	w.Fault("slow.example.", resolvertest.Drop()) // until the other query has its answer
+	p := startProxy(t, w.flags()...)
 	conn, err := dns.Dial("tcp", p.at["tcp"])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for _, name := range []string{"www.slow.example.", "www.shop.example."} {
+	const slow, local = "www.slow.example.", "localhost." // which no server is asked for: RFC 6761 §6.3
+	for _, name := range []string{slow, local} {
 		if err := conn.WriteMsg(new(dns.Msg).SetQuestion(name, dns.TypeA)); err != nil {
 			t.Fatal(err)
 		}
@@ -132,14 +136,17 @@ func TestPipeline(t *testing.T) {
 	if err := conn.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"www.shop.example.", "www.slow.example."} {
+	for _, want := range []string{local, slow} {
 		got, err := conn.ReadMsg()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got.Answer) != 1 || got.Question[0].Name != want {
+		// On a busy machine the servers may have been silent for too long.
+		late := want == slow && got.Rcode == dns.RcodeServerFailure
+		if len(got.Answer) != 1 && !late || got.Question[0].Name != want {
 			t.Errorf("got\n%v\nwant an answer for %s", got, want)
 		}
+		w.Fault("slow.example.", resolvertest.Mend())
 	}
 }
 
