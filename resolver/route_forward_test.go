@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -209,76 +210,104 @@ func TestRouteHook(t *testing.T) {
 	})
 }
 
-// Over TLS, on real sockets: the certificate has to name the server, or its address; one
-// connection carries many queries, all padded; and nothing ever goes over UDP.
+// Over TLS: the certificate has to name the server, or its address; one connection carries many
+// queries, all padded; and nothing ever goes over UDP. It is in the bubble, since a query that is late,
+// as on a busy machine, has its connection replaced; TestRealServersOverTLS has real sockets.
 func TestRouteOverTLS(t *testing.T) {
-	in := resolvertest.New(t, forwardedWorld)
-	upstream := in.Resolver(t)
-	cert := testcert.New(t, 1)
-	pool := x509.NewCertPool()
-	pool.AddCert(cert.Leaf)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var conns, unpadded atomic.Int64
-	counting := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
-		if query.Len()%128 != 0 {
-			unpadded.Add(1)
-		}
-		upstream.ServeDNS(w, query)
-	})
-	srv := &dns.Server{
-		Listener: tls.NewListener(accepting{listener, &conns}, &tls.Config{Certificates: []tls.Certificate{cert}}),
-		Handler:  counting,
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.ActivateAndServe() }()
-	defer func() {
-		srv.Shutdown()
-		<-served
-	}()
-	addr := listener.Addr().(*net.TCPAddr).AddrPort()
-	for _, tt := range []struct {
-		name string
-		ok   bool
-	}{{"dns.example", true}, {"dns.example.", true}, {"", true}, {"other.example", false}} {
-		conns.Store(0)
-		r := in.Resolver(t, func(o *resolver.Options) {
-			o.Dial = nil
-			o.Now = time.Now
-			o.SignatureTime = in.Now
-			o.Routes = []resolver.Route{{Zone: ".", Servers: []resolver.RouteServer{{
-				Addr: addr, Name: tt.name, Transport: resolver.TransportTLS, TLSConfig: &tls.Config{RootCAs: pool},
-			}}}}
-		})
-		for _, name := range []string{"www.shop.example.", "www.plain.example.", "none.shop.example."} {
-			_, err := r.Resolve(t.Context(), name, dns.TypeA)
-			var wrongName x509.HostnameError
-			if tt.ok && err != nil || !tt.ok && (err == nil || !errors.As(err, &wrongName) && !errors.Is(err, resolver.ErrCached)) {
-				t.Errorf("%q: %s: got %v, want success: %t", tt.name, name, err, tt.ok)
+	synctest.Test(t, func(t *testing.T) {
+		in := resolvertest.New(t, forwardedWorld)
+		upstream := in.Resolver(t)
+		cert := testcert.New(t, 1)
+		pool := x509.NewCertPool()
+		pool.AddCert(cert.Leaf)
+		addr := netip.MustParseAddrPort("127.0.0.1:853")
+		listener := &pipeListener{addr: addr, dialled: make(chan net.Conn), closed: make(chan struct{})}
+		var unpadded atomic.Int64
+		counting := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+			if query.Len()%128 != 0 {
+				unpadded.Add(1)
 			}
+			upstream.ServeDNS(w, query)
+		})
+		srv := &dns.Server{
+			Listener: tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}}),
+			Handler:  counting,
 		}
-		if n := conns.Load(); tt.ok && n != 1 {
-			t.Errorf("%q: got %d connections, want 1", tt.name, n)
+		served := make(chan error, 1)
+		go func() { served <- srv.ActivateAndServe() }()
+		defer func() {
+			srv.Shutdown()
+			<-served
+		}()
+		for _, tt := range []struct {
+			name string
+			ok   bool
+		}{{"dns.example", true}, {"dns.example.", true}, {"", true}, {"other.example", false}} {
+			var conns atomic.Int64
+			r := in.Resolver(t, func(o *resolver.Options) {
+				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if network != "tcp" || address != addr.String() {
+						t.Errorf("%q: dialled %s over %s", tt.name, address, network)
+						return nil, net.ErrClosed
+					}
+					conns.Add(1)
+					return listener.dial(ctx)
+				}
+				o.Routes = []resolver.Route{{Zone: ".", Servers: []resolver.RouteServer{{
+					Addr: addr, Name: tt.name, Transport: resolver.TransportTLS, TLSConfig: &tls.Config{RootCAs: pool},
+				}}}}
+			})
+			for _, name := range []string{"www.shop.example.", "www.plain.example.", "none.shop.example."} {
+				_, err := r.Resolve(t.Context(), name, dns.TypeA)
+				var wrongName x509.HostnameError
+				if tt.ok && err != nil || !tt.ok && (err == nil || !errors.As(err, &wrongName) && !errors.Is(err, resolver.ErrCached)) {
+					t.Errorf("%q: %s: got %v, want success: %t", tt.name, name, err, tt.ok)
+				}
+			}
+			if n := conns.Load(); tt.ok && n != 1 {
+				t.Errorf("%q: got %d connections, want 1", tt.name, n)
+			}
+			r.Close()
 		}
-		r.Close()
-	}
-	if n := unpadded.Load(); n != 0 {
-		t.Errorf("%d queries were not padded", n)
+		if n := unpadded.Load(); n != 0 {
+			t.Errorf("%d queries were not padded", n)
+		}
+	})
+}
+
+// pipeListener accepts connections in memory.
+type pipeListener struct {
+	addr    netip.AddrPort
+	dialled chan net.Conn
+	once    sync.Once
+	closed  chan struct{}
+}
+
+// dial is the other end of Accept.
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case l.dialled <- newBufferedConn(there):
+		return here, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
-// accepting counts the connections of a listener.
-type accepting struct {
-	net.Listener
-	n *atomic.Int64
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.dialled:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 }
 
-func (l accepting) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
-		l.n.Add(1)
-	}
-	return c, err
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
 }
+
+func (l *pipeListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }
