@@ -75,6 +75,7 @@ type tlsFront struct {
 // tlsNet is a mock Internet in which servers can be asked over TLS.
 type tlsNet struct {
 	in     *resolvertest.Internet
+	ctx    context.Context // ends with the test, before the Internet, which then lets nobody in
 	fronts map[string]tlsFront
 	roots  *x509.CertPool
 
@@ -87,7 +88,7 @@ type tlsNet struct {
 
 // newTLSNet makes the mock Internet, with a certificate for the names of each server of the bank.
 func newTLSNet(t *testing.T, text string) *tlsNet {
-	n := &tlsNet{in: resolvertest.New(t, text), fronts: make(map[string]tlsFront), roots: x509.NewCertPool(), conns: make(map[string]int)}
+	n := &tlsNet{in: resolvertest.New(t, text), ctx: t.Context(), fronts: make(map[string]tlsFront), roots: x509.NewCertPool(), conns: make(map[string]int)}
 	for i, names := range [][]string{{"ns1.bank.example"}, {"ns2.bank.example"}, {"ns1.pay.bank.example"}} {
 		n.fronts[bankServers[i]] = tlsFront{cert: n.trust(testcert.For(t, int64(i), time.Now().Add(time.Hour), names...))}
 	}
@@ -185,7 +186,7 @@ func (n *tlsNet) serve(front tlsFront, raw net.Conn, behind string) {
 		n.resumed++
 	}
 	n.mu.Unlock()
-	back, err := n.in.Dial(context.Background(), "tcp", behind)
+	back, err := n.in.Dial(n.ctx, "tcp", behind)
 	if err != nil {
 		return
 	}
@@ -300,6 +301,7 @@ func TestRequireTLSOfZone(t *testing.T) {
 		if s.SentTLS < uint64(overTLS)+4 || s.SentTLS > s.SentTCP || s.Connections == 0 {
 			t.Errorf("got %d over TLS, %d over TCP, %d connections", s.SentTLS, s.SentTCP, s.Connections)
 		}
+		synctest.Wait() // what is asked beside the questions uses connections too
 		for server, conns := range n.conns {
 			if conns != 1 {
 				t.Errorf("%d connections to %s, want 1", conns, server)
@@ -552,6 +554,7 @@ func TestRequireTLSPins(t *testing.T) {
 					t.Errorf("%s: %s: got %v, want success: %t", tt.what, name, err, tt.ok)
 				}
 			}
+			synctest.Wait() // what is asked beside the questions opens connections too
 			if tt.ok && n.resumed == 0 {
 				t.Errorf("%s: no session was resumed", tt.what)
 			}

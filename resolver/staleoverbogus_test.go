@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -497,8 +498,8 @@ func TestStaleOverBogusClockSteps(t *testing.T) {
 		for _, ages := range []bool{true, false} { // the time that the cache ages by steps too
 			synctest.Test(t, func(t *testing.T) {
 				in := resolvertest.New(t, outageWorld)
-				var ahead time.Duration
-				now := func() time.Time { return time.Now().Add(ahead) }
+				var ahead atomic.Int64 // what ends late in the background looks at the clock too
+				now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 				r := in.Resolver(t, ipv4Only, staleOverBogus, func(o *resolver.Options) {
 					if o.SignatureTime = now; ages {
 						o.Now = now
@@ -507,7 +508,7 @@ func TestStaleOverBogusClockSteps(t *testing.T) {
 				w := &world{t, in, r}
 				w.learnt("www.shop.test.")
 				w.outage("signed break=corrupt:shop/DS")
-				ahead = step
+				ahead.Store(int64(step))
 				if o := w.ask("www.shop.test.", dns.TypeA); (o.err == nil) != stale {
 					t.Errorf("step %v, of the cache too %t: got %v, want stale %t", step, ages, o, stale)
 				}
