@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -34,34 +35,39 @@ www            A     192.0.2.83
 rcode SERVFAIL
 `
 
+// In the bubble no time passes, by which a TTL would be shorter.
 func TestLookup(t *testing.T) {
-	r := resolvertest.New(t, typedWorld).Resolver(t, plain)
-	a, err := resolver.Lookup[*dns.A](t.Context(), r, "Alias.shop.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(a.Records) != 2 || a.Records[0].A.String() != "192.0.2.80" {
-		t.Errorf("got %v, want both addresses", a.Records)
-	}
-	got := fmt.Sprint(a.Canonical, a.Rcode, a.TTL, a.Status, len(a.Result.Answer))
-	if want := fmt.Sprint("www.shop.example.", dns.RcodeSuccess, time.Minute, dnssec.Indeterminate, 3); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	cname, err := resolver.Lookup[*dns.CNAME](t.Context(), r, "alias.shop.example.")
-	if err != nil || len(cname.Records) != 1 || cname.Records[0].Target != "www.shop.example." || cname.Canonical != "alias.shop.example." {
-		t.Errorf("CNAME: got %+v %v, want the alias itself", cname, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, typedWorld).Resolver(t, plain)
+		a, err := resolver.Lookup[*dns.A](t.Context(), r, "Alias.shop.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Records) != 2 || a.Records[0].A.String() != "192.0.2.80" {
+			t.Errorf("got %v, want both addresses", a.Records)
+		}
+		got := fmt.Sprint(a.Canonical, a.Rcode, a.TTL, a.Status, len(a.Result.Answer))
+		if want := fmt.Sprint("www.shop.example.", dns.RcodeSuccess, time.Minute, dnssec.Indeterminate, 3); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		cname, err := resolver.Lookup[*dns.CNAME](t.Context(), r, "alias.shop.example.")
+		if err != nil || len(cname.Records) != 1 || cname.Records[0].Target != "www.shop.example." || cname.Canonical != "alias.shop.example." {
+			t.Errorf("CNAME: got %+v %v, want the alias itself", cname, err)
+		}
+	})
 }
 
 // No such name and no such type are told apart, and no errors.
 func TestLookupNothing(t *testing.T) {
-	r := resolvertest.New(t, typedWorld).Resolver(t, plain)
-	for name, rcode := range map[string]int{"missing.shop.example": dns.RcodeNameError, "www.shop.example": dns.RcodeSuccess} {
-		mx, err := resolver.Lookup[*dns.MX](t.Context(), r, name)
-		if err != nil || mx.Rcode != rcode || mx.Records != nil || mx.TTL != 5*time.Minute || mx.Canonical != name+"." {
-			t.Errorf("%s: got %+v %v, want no records and rcode %d", name, mx, err, rcode)
+	synctest.Test(t, func(t *testing.T) {
+		r := resolvertest.New(t, typedWorld).Resolver(t, plain)
+		for name, rcode := range map[string]int{"missing.shop.example": dns.RcodeNameError, "www.shop.example": dns.RcodeSuccess} {
+			mx, err := resolver.Lookup[*dns.MX](t.Context(), r, name)
+			if err != nil || mx.Rcode != rcode || mx.Records != nil || mx.TTL != 5*time.Minute || mx.Canonical != name+"." {
+				t.Errorf("%s: got %+v %v, want no records and rcode %d", name, mx, err, rcode)
+			}
 		}
-	}
+	})
 }
 
 func TestLookupErrors(t *testing.T) {
