@@ -175,7 +175,7 @@ func TestTraceJoined(t *testing.T) {
 			slices.Contains(got, "referral . to example.") || !slices.Contains(got, "referral example. to shop.example.") {
 			w.Errorf("joiner: got events %q, want those from joining on", got)
 		}
-		if got := leaver.lines; slices.Contains(got, "referral example. to shop.example.") {
+		if got := leaver.lines; !slices.Contains(got, `joined ""`) || slices.Contains(got, "referral example. to shop.example.") {
 			w.Errorf("leaver: got events %q, want those until it left", got)
 		}
 	})
