@@ -234,6 +234,7 @@ when name alias.example.: add answer www.corp.example. A 203.0.113.66
 		// These denials cover the routes' names.
 		wantAddresses(t, r, "b.example.", "NXDOMAIN")
 		wantAddresses(t, r, "lo.", "NXDOMAIN")
+		synctest.Wait() // for the priming
 		in.ResetLog()
 		wantAddresses(t, r, "c.example.", "NXDOMAIN")
 		if n := in.Count(); n != 0 {
@@ -330,6 +331,7 @@ www             A       192.0.2.81
 			t.Fatal(err)
 		}
 		status("www.shop.example.", dnssec.Insecure)
+		synctest.Wait() // for the priming
 		in.ResetLog()
 		status("www.fine.example.", dnssec.Secure)
 		status("www.shop.example.", dnssec.Insecure)
