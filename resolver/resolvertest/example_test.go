@@ -68,7 +68,7 @@ func ExampleInternet_Fault() {
 	defer in.Close()
 
 	lookup := func() {
-		client := dns.Client{Timeout: time.Second}
+		client := dns.Client{Timeout: time.Minute}
 		conn, err := in.Dial(context.Background(), "udp", "198.51.100.3:53")
 		if err != nil {
 			fmt.Println(err)

@@ -63,7 +63,7 @@ www A 192.0.2.80
 		t.Skipf("no address of 127.0.0.0/8 but the usual one, or no port: %v", err)
 	}
 	for _, network := range []string{"udp", "tcp"} {
-		client := dns.Client{Net: network}
+		client := dns.Client{Net: network, Timeout: time.Minute}
 		m, _, err := client.Exchange(query("www.example.", dns.TypeA), net.JoinHostPort("127.73.0.2", strconv.Itoa(int(port))))
 		if err != nil || len(m.Answer) != 1 {
 			t.Errorf("over %s: got %v, %v", network, m, err)
