@@ -29,8 +29,8 @@ const (
 )
 
 // fuzzAttempts is how often a target is tried that trips over its own deadline: one run in
-// twenty does.
-const fuzzAttempts = 4
+// twenty does, and there are some forty targets.
+const fuzzAttempts = 8
 
 // A fuzzTarget is a fuzz test and its package, relative to the module.
 type fuzzTarget struct{ pkg, name string }
