@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
+	"time"
 )
 
 func TestUsablePort(t *testing.T) {
@@ -183,5 +185,29 @@ func TestOpenSocketIPv6(t *testing.T) {
 	defer c.Close()
 	if got := c.LocalAddr().(*net.UDPAddr).AddrPort(); !got.Addr().Is6() || !usablePort(got.Port()) {
 		t.Errorf("local address: got %v, want IPv6 and a usable port", got)
+	}
+}
+
+// lateLooker is a connection of a host that stands still before its first look, and has a datagram.
+type lateLooker struct {
+	*net.UDPConn // only for its methods that are not called
+	looks        int
+}
+
+func (c *lateLooker) SetDeadline(time.Time) error { return nil }
+
+func (c *lateLooker) Read(b []byte) (int, error) {
+	if c.looks++; c.looks == 1 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return copy(b, "datagram"), nil
+}
+
+// One look that finds nothing may have been none.
+func TestLooksOnceMoreThanOnce(t *testing.T) {
+	c := new(lateLooker)
+	buffer := make([]byte, 100)
+	if n, err := newNetSocket(c).lookOnceMore(buffer); err != nil || string(buffer[:n]) != "datagram" || c.looks != 2 {
+		t.Errorf("got %q, %v after %d looks, want the datagram after 2", buffer[:n], err, c.looks)
 	}
 }
