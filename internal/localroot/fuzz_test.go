@@ -50,9 +50,9 @@ func FuzzText(f *testing.F) {
 			return
 		}
 		tryZone(t, c)
-		// What is written is read again as it was.
+		// What is written is read again as it was, if $GENERATE has not made more of it than is read.
 		var b strings.Builder
-		if c.writeText(&b) != nil {
+		if c.writeText(&b) != nil || b.Len() > MaxBytes {
 			return
 		}
 		again, err := readText(t.Context(), strings.NewReader(b.String()), dnsname.Root)
