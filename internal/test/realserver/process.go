@@ -112,19 +112,21 @@ func (p *Process) Stop() {
 			case <-time.After(stopWithin):
 			}
 		}
-		_ = p.cmd.Process.Kill() // fails only if it has ended meanwhile
-		<-p.ended
+		p.kill()
 	})
 }
 
 // Kill ends the daemon at once, as a crash does, with all its processes, and waits for it.
 // Stop does nothing after that.
 func (p *Process) Kill() {
-	p.stop.Do(func() {
-		signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
-		_ = p.cmd.Process.Kill() // where there are no groups of processes
-		<-p.ended
-	})
+	p.stop.Do(p.kill)
+}
+
+// kill ends the daemon with its children, which would write on in files that are about to be removed.
+func (p *Process) kill() {
+	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.cmd.Process.Kill() // where there are no groups of processes
+	<-p.ended
 }
 
 // Pause stops the daemon where it is, with all its processes, until Resume or Stop: it keeps
