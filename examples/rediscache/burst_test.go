@@ -89,13 +89,18 @@ func TestBurstHits(t *testing.T) {
 	const names, maxFailures, maxOthers = 4000, 5, 0.25
 	f := &fleet{t, resolvertest.New(t, internet), startServer(t)}
 	first := f.replica()
+	// What a busy machine is too late to write is not written again: those that miss it write it.
+	settled := func() uint64 {
+		s := first.SecondLevelStats()
+		return s.Writes + s.WriteErrors + s.Dropped
+	}
 	f.burst(first, 4, names, func(n int) {
 		const queue = 256 // no more waits to be written than fits in
-		for first.SecondLevelStats().Writes+queue < uint64(n) {
+		for settled()+queue < uint64(n) {
 			time.Sleep(time.Millisecond)
 		}
 	})
-	eventually(t, "all is written", func() bool { return first.SecondLevelStats().Writes >= names })
+	eventually(t, "all is written, or never will be", func() bool { return settled() >= names })
 	failures := 0
 	isGood := func(clients int) bool {
 		r := f.replica()
