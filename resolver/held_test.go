@@ -45,6 +45,7 @@ func TestAnsweredQuestionIsNotHeld(t *testing.T) {
 			held++
 		}
 	}
+	t.Logf("%d of %d are held", held, questions)
 	// Stopped timers leave the runtime's heap of timers in portions.
 	if held > questions/2 {
 		t.Errorf("%d of %d answered questions are held, want at most half", held, questions)

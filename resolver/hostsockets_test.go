@@ -147,10 +147,19 @@ func TestMissAllocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	const questions = 500
-	var names [questions + 1]string // AllocsPerRun runs once more
+	const batches, questions = 10, 50
+	const all = batches * (questions + 1) // AllocsPerRun runs once more
+	var names [all]string
 	for i := range names {
 		names[i] = fmt.Sprintf("n%d.example.", i)
+	}
+	// A machine that is busy adds hedges, and a garbage collection empties pools: both to some batches only.
+	least := func(ask func()) float64 {
+		allocs := testing.AllocsPerRun(questions, ask)
+		for range batches - 1 {
+			allocs = min(allocs, testing.AllocsPerRun(questions, ask))
+		}
+		return allocs
 	}
 	for i := range 100 { // the server is known, pools are filled, priming is over
 		if _, err := r.Resolve(t.Context(), fmt.Sprintf("w%d.example.", i), dns.TypeA); err != nil {
@@ -158,7 +167,7 @@ func TestMissAllocs(t *testing.T) {
 		}
 	}
 	i := 0
-	allocs := testing.AllocsPerRun(questions, func() {
+	allocs := least(func() {
 		result, err := r.Resolve(t.Context(), names[i], dns.TypeA)
 		if err != nil || len(result.Answer) != 1 {
 			t.Errorf("%s: got %v, %v", names[i], result, err)
@@ -169,14 +178,14 @@ func TestMissAllocs(t *testing.T) {
 	if allocs > missAllocs {
 		t.Errorf("a miss takes %v allocations, want %d at most", allocs, missAllocs)
 	}
-	var queries [questions + 1][]byte
+	var queries [all][]byte
 	for i := range queries {
 		queries[i] = packed(t, ask(fmt.Sprintf("s%d.example.", i), dns.TypeA))
 	}
 	i = 0
 	answers := 0
 	count := func(reply []byte) { answers += int(reply[7]) }
-	served := testing.AllocsPerRun(questions, func() {
+	served := least(func() {
 		r.ServeWire(queries[i], resolver.WireClient{MaxSize: 1232}, count)
 		i++
 	})
