@@ -52,14 +52,18 @@ func inHereWorld(t *testing.T, here, seeded bool, play func(w *world), change ..
 	}, append(change, ipv4Only)...)
 }
 
-// bubbleGoroutines returns how many goroutines the bubble of the caller has. Those outside, such as
-// one of the test before that is about to end, are left out.
-func bubbleGoroutines() int {
-	stacks := make([]byte, 1<<20)
-	_, own, _ := strings.Cut(string(stacks[:runtime.Stack(stacks, false)]), "synctest bubble ")
+// bubbleStacks returns the stacks of the goroutines in the bubble of the caller, its own first. Those
+// outside, such as one of the test before that is about to end, are left out.
+func bubbleStacks() []string {
+	stacks := make([]byte, 1<<22)
+	all := strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n")
+	_, own, _ := strings.Cut(all[0], "synctest bubble ")
 	bubble, _, _ := strings.Cut(own, "]")
-	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "synctest bubble "+bubble+"]:")
+	return slices.DeleteFunc(all, func(stack string) bool { return !strings.Contains(stack, "synctest bubble "+bubble+"]:") })
 }
+
+// bubbleGoroutines returns how many goroutines the bubble of the caller has.
+func bubbleGoroutines() int { return len(bubbleStacks()) }
 
 // TestGoroutinesOfAMiss: a question of ServeDNS that waits for its first reply has no goroutine
 // but its caller's, and one whose caller may leave has one more; each has one more when the server is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -34,7 +35,9 @@ www        A     192.0.2.82
 
 // TestDetailed: each look-up like package net's has one that also returns status and TTL, of
 // answers from the network and from the cache alike.
-func TestDetailed(t *testing.T) {
+func TestDetailed(t *testing.T) { synctest.Test(t, testDetailed) } // or a TTL is a second less
+
+func testDetailed(t *testing.T) {
 	r := resolvertest.New(t, detailWorld).Resolver(t, func(o *resolver.Options) { o.SearchList = []string{"nowhere.example", "plain.example"} })
 	d := r.Detailed()
 	ctx := t.Context()

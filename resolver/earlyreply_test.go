@@ -66,7 +66,7 @@ func TestCloseWaitsForNoClient(t *testing.T) {
 		}
 		var closed atomic.Bool
 		call.Go(func() { w.r.Close(); closed.Store(true) })
-		for i := 0; i < 10_000_000 && !closed.Load(); i++ {
+		for i := 0; i < 100_000_000 && !closed.Load(); i++ {
 			runtime.Gosched()
 		}
 		if !closed.Load() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,9 +228,7 @@ func TestConcurrencyLimits(t *testing.T) {
 func (w *world) wantNobodyWorking() {
 	w.Helper()
 	synctest.Wait()
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	for i, stack := range strings.Split(string(stacks), "\n\n") {
+	for i, stack := range bubbleStacks() {
 		if i > 0 && strings.Contains(stack, "github.com/iterdns/iterdns/resolver.") { // the first is this one
 			w.Errorf("a goroutine is left:\n%s", stack)
 		}
