@@ -45,7 +45,11 @@ func TestNetErrorReasons(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := resolvertest.New(t, reasonWorld+test.fault).Resolver(t)
 			e, err := lookupError(t, t.Context(), r, test.host)
-			if !strings.HasPrefix(e.Err, test.err) || e.IsNotFound || !e.IsTemporary || e.IsTimeout != test.timeout {
+			// One family may find that there is no network while the other has tried one server only, which is e.Server then.
+			alone := func(e *net.DNSError) bool {
+				return test.cause == resolver.ErrNoNetwork && e.Server != "" && strings.HasSuffix(e.Err, "no network")
+			}
+			if !strings.HasPrefix(e.Err, test.err) && !alone(e) || e.IsNotFound || !e.IsTemporary || e.IsTimeout != test.timeout {
 				t.Errorf("%s: got %+v, want the text %q, a timeout: %t", test.about, e, test.err, test.timeout)
 			}
 			if test.cause != nil && !errors.Is(err, test.cause) {
@@ -66,7 +70,7 @@ func TestNetErrorReasons(t *testing.T) {
 			if test.cause != nil && test.cause != resolver.ErrNoReachableServer && test.cause != resolver.ErrIntercepted {
 				again, _ := lookupError(t, t.Context(), r, test.host)
 				short, _, _ := strings.Cut(strings.TrimPrefix(test.err, "i/o timeout: "), " (")
-				if !strings.Contains(again.Err, strings.TrimPrefix(short, "server misbehaving: ")+" (") {
+				if !strings.Contains(again.Err, strings.TrimPrefix(short, "server misbehaving: ")+" (") && !alone(again) {
 					t.Errorf("%s, cached: got %q, want in it %q and the servers", test.about, again.Err, short)
 				}
 			}
