@@ -98,6 +98,11 @@ func (z *zoneQuery) noteReach(now time.Time, o *upstream.Result) {
 	switch {
 	case silent:
 		known.FailedUDP(now, o.Server.Addr, of, z.q, false)
+	case o.Reply == nil && overTCP && !o.Heard && !upstream.IsNoRoute(o.Err) && !failure.Of(o.Err).Has(failure.OwnMeans):
+		known.FailedTCP(now, o.Server.Addr, of, z.q)
+		if z.mayFallBack() { // one question alone cannot show it, and would take all its time to try
+			z.r.checkNetwork()
+		}
 	case o.Reply == nil:
 	case o.Stripped:
 		z.cut.Source.Infra.SetLame(now, o.Server.Addr, z.cut.Zone) // so that the next question shows whether others are too
@@ -130,6 +135,15 @@ func (z *zoneQuery) noteOthers(o *upstream.Result) {
 		z.r.Network.Heard()
 	}
 }
+
+// isClosed reports whether the root servers have turned out meanwhile not to be reached from here, so that
+// the fallback is asked rather than more of them.
+func (z *zoneQuery) isClosed() bool {
+	return z.asksRoot() && (z.st.priming || z.mayFallBack()) && z.r.way() == reach.Closed && z.r.routes.CurrentRoutes().Fallback != nil
+}
+
+// mayFallBack reports whether this is asked for a question that has a fallback.
+func (z *zoneQuery) mayFallBack() bool { return z.r.hasFallback(&z.st, z.st.Q) }
 
 // asksRoot reports whether the root servers are asked, rather than those of a route for the
 // root.

@@ -161,6 +161,8 @@ func (z *zoneQuery) run(ctx context.Context) (*upstream.Reply, error) {
 		switch {
 		case done != nil || err != nil:
 			return done, err
+		case z.isClosed():
+			return nil, z.failure(nil)
 		case late:
 			z.hedge(ctx)
 		default:

@@ -70,6 +70,7 @@ type Network struct {
 	aliens    int               // observations that something else answered
 	questions []answer.Question // that were asked of them
 	replies   int               // over TCP meanwhile
+	silentTCP []netip.AddrPort  // root servers that were silent over TCP meanwhile, or closed the connection
 	failed    []answer.Question // questions that failed at all root servers, with no reply from one between
 	aliensTCP []netip.AddrPort  // root servers in whose place something else answered over TCP, with no reply from one between
 	toAliens  []answer.Question // that were asked there
@@ -132,6 +133,19 @@ func (n *Network) FailedUDP(now time.Time, server netip.AddrPort, of int, q answ
 	n.decide(now)
 }
 
+// FailedTCP records that one of so many addresses of root servers did not answer q over TCP either. Where
+// servers enough leave questions enough without a reply over all that they are asked over, the network is
+// closed.
+func (n *Network) FailedTCP(now time.Time, server netip.AddrPort, of int, q answer.Question) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.age(now)
+	n.silentTCP, n.of = addOnce(n.silentTCP, server, AddrsNeeded), of
+	n.questions = addOnce(n.questions, q, questionsNeeded)
+	n.doubted.Store(true)
+	n.decide(now)
+}
+
 // Heard records that a server that is no root server answered over UDP: where UDP is dropped, none
 // does.
 func (n *Network) Heard() {
@@ -165,6 +179,7 @@ func (n *Network) Reached(now time.Time, overTCP bool) {
 	case OverTCP:
 		if overTCP {
 			n.confirmed = now
+			n.forgetObservations()
 		}
 	case Closed:
 		n.succeeded(now, overTCP)
@@ -228,7 +243,8 @@ func (n *Network) NoRoute(now time.Time) {
 func (n *Network) MayCheck(now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if recent(now, n.heardUDP, checkEvery) || recent(now, n.checked, checkEvery) || Way(n.way.Load()) != Open {
+	heard := recent(now, n.heardUDP, checkEvery) && len(n.silentTCP) == 0 // else silence has followed
+	if heard || recent(now, n.checked, checkEvery) || Way(n.way.Load()) == Closed {
 		return false
 	}
 	n.checked = now
@@ -283,10 +299,16 @@ func (n *Network) succeeded(now time.Time, overTCP bool) {
 	}
 }
 
-// decide moves to TCP when enough has been observed.
+// decide moves to TCP, or finds the network closed, when enough has been observed.
 func (n *Network) decide(now time.Time) {
-	if Way(n.way.Load()) == Open && len(n.silent) >= min(AddrsNeeded, n.of) && len(n.questions) >= questionsNeeded && n.replies >= repliesNeeded {
+	enough, way := min(AddrsNeeded, n.of), Way(n.way.Load())
+	silent, silentTCP := len(n.silent) >= enough, len(n.silentTCP) >= enough && n.replies == 0 && n.aliens == 0
+	switch {
+	case len(n.questions) < questionsNeeded:
+	case way == Open && silent && n.replies >= repliesNeeded:
 		n.set(now, OverTCP)
+	case way == Open && silent && silentTCP, way == OverTCP && silentTCP:
+		n.set(now, Closed)
 	}
 }
 
@@ -320,7 +342,7 @@ func (n *Network) age(now time.Time) {
 }
 
 func (n *Network) forgetObservations() {
-	n.silent, n.questions, n.aliens, n.replies = nil, nil, 0, 0
+	n.silent, n.silentTCP, n.questions, n.aliens, n.replies = nil, nil, nil, 0, 0
 	n.doubted.Store(len(n.failed)+len(n.aliensTCP) > 0)
 }
 

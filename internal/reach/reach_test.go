@@ -118,6 +118,54 @@ func TestTurnsToClosed(t *testing.T) {
 	}
 }
 
+// TestSilenceOverBoth: several servers that are silent to several questions over UDP, and take no connection,
+// close the network, unless anything answers between; so do those connections alone where UDP leads nowhere.
+func TestSilenceOverBoth(t *testing.T) {
+	local := netip.MustParseAddr("192.0.2.1")
+	for name, tt := range map[string]struct {
+		known                       *Network
+		udp, connections, questions int
+		between                     func(n *Network)
+		want                        Way
+	}{
+		"enough":                      {new(Network), 3, 3, 2, nil, Closed},
+		"two servers over UDP":        {new(Network), 2, 3, 2, nil, Open},
+		"two connections":             {new(Network), 3, 2, 2, nil, Open},
+		"one question":                {new(Network), 3, 3, 1, nil, Open},
+		"a reply over TCP":            {new(Network), 3, 3, 2, func(n *Network) { n.Reached(start, true) }, Open},
+		"a reply over UDP":            {new(Network), 3, 3, 2, func(n *Network) { n.Reached(start, false) }, Open},
+		"another server, over UDP":    {new(Network), 3, 3, 2, func(n *Network) { n.Heard() }, Open},
+		"something else, over UDP":    {new(Network), 3, 3, 2, func(n *Network) { n.FailedUDP(start, root(0), 26, question(0), true) }, Open},
+		"TCP alone led there":         {tcp(&local), 0, 3, 2, nil, Closed},
+		"TCP alone, and one question": {tcp(&local), 0, 3, 1, nil, OverTCP},
+		"TCP alone, and a reply":      {tcp(&local), 0, 3, 2, func(n *Network) { n.Reached(start, true) }, OverTCP},
+		"TCP alone, and two servers":  {tcp(&local), 0, 2, 2, nil, OverTCP},
+		"connections without silence": {new(Network), 0, 9, 2, nil, Open},
+	} {
+		n := tt.known
+		for i := range tt.udp {
+			n.FailedUDP(start, root(i), 26, question(i%tt.questions), false)
+		}
+		for i := range tt.connections {
+			if i == tt.connections-1 && tt.between != nil {
+				tt.between(n)
+			}
+			n.FailedTCP(start, root(i), 26, question(i%tt.questions))
+		}
+		if got := n.Way(start); got != tt.want {
+			t.Errorf("%s: got %d, want %d", name, got, tt.want)
+		}
+	}
+	n := new(Network)
+	for i := range 3 {
+		n.FailedUDP(start, root(i), 26, question(i), false)
+		n.FailedTCP(start.Add(evidenceFor), root(i), 26, question(i))
+	}
+	if got := n.Way(start); got != Open {
+		t.Errorf("got %d for what was observed half a minute apart", got)
+	}
+}
+
 // TestAliensOverTCP: what answers over TCP in the place of several root servers closes the network, unless
 // one of them answers between.
 func TestAliensOverTCP(t *testing.T) {
@@ -243,6 +291,10 @@ func TestChecks(t *testing.T) {
 	n.Reached(start.Add(2*checkEvery), false)
 	if n.MayCheck(start.Add(3*checkEvery - 1)) {
 		t.Error("checked although a root server has just answered")
+	}
+	n.FailedTCP(start.Add(2*checkEvery+1), root(0), 26, question(0))
+	if !n.MayCheck(start.Add(3*checkEvery - 1)) {
+		t.Error("not checked although silence has followed the reply")
 	}
 	if closed().MayCheck(start) {
 		t.Error("checked although it is known")
