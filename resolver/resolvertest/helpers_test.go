@@ -16,8 +16,8 @@ import (
 )
 
 // patience is how long the helpers wait for a reply: virtual time in most tests, and in the others
-// longer than a busy machine takes.
-const patience = time.Minute
+// longer than a busy machine takes. A connection that loses every segment five times takes longer still.
+const patience = 30 * time.Second
 
 // dialer is Dial or LoopbackDial.
 type dialer func(t *testing.T, in *Internet, network, server string) (net.Conn, error)
