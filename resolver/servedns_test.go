@@ -366,14 +366,20 @@ func TestServeDNSDrainsOnClose(t *testing.T) {
 // startServer puts the resolver behind real sockets.
 func startServer(t *testing.T, r *resolver.Resolver) (address string, stop func()) {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
+	var packets net.PacketConn
+	var listener net.Listener
+	for range 100 { // the TCP port beside a free UDP port may be taken
+		var err error
+		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			break
+		}
 		packets.Close()
-		t.Skipf("the TCP port beside a free UDP port is taken: %v", err)
+	}
+	if listener == nil {
+		t.Fatal("no port is free for UDP and TCP")
 	}
 	servers := []*dns.Server{{PacketConn: packets, Handler: r}, {Listener: listener, Handler: r}}
 	var running sync.WaitGroup
