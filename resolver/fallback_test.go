@@ -68,6 +68,8 @@ func TestFallback(t *testing.T) {
 		"reset":                      "-- fault * --\nwhen udp: drop\nwhen tcp: reset",
 		"no route":                   "-- fault * --\nunreachable",
 		"lies with AA, over TCP too": "-- fault * --\nreplace NOERROR @ 60 A 192.0.2.66\nset aa",
+		// What is asked is answered before the network is known to be closed.
+		"lies with AA, about keys later": "-- fault * --\nreplace NOERROR @ 60 A 192.0.2.66\nset aa\nwhen type DNSKEY: latency 300ms\nwhen type NS: latency 300ms",
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFallback(t, "", nil, func(t *testing.T, in *resolvertest.Internet, r *resolver.Resolver) {
