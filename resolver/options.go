@@ -95,11 +95,10 @@ type Options struct {
 	// while no root server can be asked (NetworkClosed): several questions have met silence at several of
 	// them, over UDP and TCP, which takes some three seconds, or have failed at all of them; or something else
 	// has answered them in the place of several, without the signatures of the root zone. With ValidateOff,
-	// what answers like a root server cannot be distinguished from one. Its
-	// zone is "." or "", its kind RouteForward, and Unsigned is not allowed: that of
-	// ParseRoute(".=tls://192.0.2.53#dns.example") is one over TLS. It is asked for no name that a route,
-	// local zone or zone of RequireTLS has, nor below a delegation in the cache whose servers answer; for all
-	// others it goes before LocalRoot too.
+	// what answers like a root server cannot be distinguished from one. Its zone is "." or "", its kind
+	// RouteForward, and Unsigned is not allowed: that of ParseRoute(".=tls://192.0.2.53#dns.example") is one
+	// over TLS. It is asked for no name that a route, local zone or zone of RequireTLS has, nor below a
+	// delegation in the cache whose servers answer; for all others it goes before LocalRoot too.
 	// One query every 15 s tests whether root servers answer again, and three successes end its use.
 	//
 	// Its answers are validated; Result.Fallback marks them, and those that are not Secure have an extended

@@ -118,8 +118,8 @@ const (
 	// is still so, after 30 s at first and later every 8 minutes, and three successes end it.
 	NetworkOnlyTCP Network = "tcp"
 	// NetworkClosed: neither UDP nor TCP reaches a root server (ErrBlocked, ErrIntercepted), or something
-	// answers in their place over both, which makes everything bogus. One query
-	// every 15 s tests whether that is still so, and three successes end it.
+	// answers in their place over both, which makes everything bogus. One query every 15 s tests whether that
+	// is still so, and three successes end it.
 	NetworkClosed Network = "closed"
 )
 
